@@ -1,0 +1,65 @@
+//! A token that no running job has. Kept apart from bindings, so that junk never pushes a living one out.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::row::{Reader, Writer};
+use super::{Moment, Row};
+use crate::facts::{Hash, Token};
+
+/// How long a "no" is believed. Short: the forge may have been asked before the job was there to be found.
+const BELIEVED: Duration = Duration::from_secs(5);
+
+/// What is remembered of a token that is not a running job's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The token's hash.
+    pub key: Hash,
+    /// What the lookup said.
+    pub token: Token,
+    /// When it said so.
+    pub confirmed: Moment,
+}
+
+impl Rejection {
+    /// Whether it is still believed.
+    #[must_use]
+    pub fn serves(&self, now: Moment) -> bool {
+        now.since(self.confirmed) < BELIEVED
+    }
+}
+
+impl Row for Rejection {
+    const SIZE: usize = 48;
+
+    fn key(&self) -> Hash {
+        self.key
+    }
+
+    fn write(&self) -> Option<Vec<u8>> {
+        let mut writer = Writer::new(Self::SIZE, self.key);
+        writer.number(self.confirmed.0);
+        writer.byte(match self.token {
+            Token::Unknown => 0,
+            Token::UserRefused => 1,
+            Token::Ended(_) | Token::Running(_) => return None,
+        });
+        writer.finish()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let key = reader.key()?;
+        let confirmed = Moment(reader.number()?);
+        let token = match reader.byte()? {
+            0 => Token::Unknown,
+            1 => Token::UserRefused,
+            _ => return None,
+        };
+        Some(Self { key, token, confirmed })
+    }
+
+    fn rank(&self, _: Moment) -> (u8, u64) {
+        (0, self.confirmed.0)
+    }
+}

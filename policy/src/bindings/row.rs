@@ -1,0 +1,99 @@
+//! Fixed-size rows, and the little writing and reading that their bytes need.
+
+use super::Moment;
+use crate::facts::Hash;
+
+/// Something that is remembered in a fixed number of bytes, its key first.
+pub trait Row: Sized {
+    /// Bytes in a row, the 32 of the key among them.
+    const SIZE: usize;
+
+    /// Under which key it is found.
+    fn key(&self) -> Hash;
+
+    /// Writes the row; `None` when a part does not fit, and then it is not remembered.
+    fn write(&self) -> Option<alloc::vec::Vec<u8>>;
+
+    /// Reads a row; `None` for bytes that no version of ours wrote.
+    fn read(bytes: &[u8]) -> Option<Self>;
+
+    /// How much it is worth to keep, least first.
+    fn rank(&self, now: Moment) -> (u8, u64);
+
+    /// What stands afterwards when this row comes and `old` stands under the same key.
+    #[must_use]
+    fn over(self, old: Self) -> Self {
+        let _ = old;
+        self
+    }
+}
+
+pub(super) struct Writer {
+    bytes: alloc::vec::Vec<u8>,
+    size: usize,
+}
+
+impl Writer {
+    pub(super) fn new(size: usize, key: Hash) -> Self {
+        let mut bytes = alloc::vec::Vec::with_capacity(size);
+        bytes.extend(key.0);
+        Self { bytes, size }
+    }
+
+    pub(super) fn byte(&mut self, byte: u8) {
+        self.bytes.push(byte);
+    }
+
+    pub(super) fn number(&mut self, number: u64) {
+        self.bytes.extend(number.to_le_bytes());
+    }
+
+    /// At most 255 bytes, behind their length.
+    pub(super) fn text(&mut self, text: &str) -> Option<()> {
+        self.byte(u8::try_from(text.len()).ok()?);
+        self.bytes.extend(text.as_bytes());
+        Some(())
+    }
+
+    pub(super) fn finish(mut self) -> Option<alloc::vec::Vec<u8>> {
+        if self.bytes.len() > self.size {
+            return None;
+        }
+        self.bytes.resize(self.size, 0);
+        Some(self.bytes)
+    }
+}
+
+pub(super) struct Reader<'a>(pub &'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(super) fn key(&mut self) -> Option<Hash> {
+        let (key, rest) = self.0.split_first_chunk::<32>()?;
+        self.0 = rest;
+        Some(Hash(*key))
+    }
+
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*byte)
+    }
+
+    pub(super) fn number(&mut self) -> Option<u64> {
+        let (number, rest) = self.0.split_first_chunk::<8>()?;
+        self.0 = rest;
+        Some(u64::from_le_bytes(*number))
+    }
+
+    pub(super) fn text(&mut self) -> Option<&'a str> {
+        let length = usize::from(self.byte()?);
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        core::str::from_utf8(text).ok()
+    }
+}
+
+/// The place of a value in a list of all of its kind, as a byte.
+pub(super) fn place<T: PartialEq>(all: impl Iterator<Item = T>, value: &T) -> Option<u8> {
+    u8::try_from(all.into_iter().position(|one| one == *value)?).ok()
+}

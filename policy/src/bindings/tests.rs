@@ -1,0 +1,151 @@
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::facts::{
+    Admission, Affiliation, Features, Found, Hash, Job, JobId, JobPush, Origin, ProjectId, ProjectPath, Role, Standing,
+    Target, Token, User, UserId, Visibility,
+};
+
+fn key(number: u64) -> Hash {
+    Hash::of(&[&number.to_be_bytes()])
+}
+
+fn running(number: u64, confirmed: u64) -> Binding {
+    let user = Some(User { id: UserId(11), name: "dana".into() });
+    let origin = Origin { id: ProjectId(101), path: ProjectPath::parse("apps/web").unwrap() };
+    Binding {
+        key: key(number),
+        state: State::Running(Job { id: JobId(number), user, origin }),
+        since: Moment(confirmed),
+        confirmed: Moment(confirmed),
+    }
+}
+
+fn ended(number: u64, confirmed: u64) -> Binding {
+    Binding { state: State::Ended(None), ..running(number, confirmed) }
+}
+
+fn filled(rows: impl Iterator<Item = Binding>) -> Vec<u8> {
+    rows.fold(Vec::new(), |bucket, row| put(&bucket, row, Moment(0)).unwrap_or(bucket))
+}
+
+#[test]
+fn what_is_put_is_found() {
+    let bucket = filled((0..3).map(|n| running(n, n)));
+    assert_eq!(find::<Binding>(&bucket, &key(1)), Some(running(1, 1)));
+    assert_eq!(find::<Binding>(&bucket, &key(9)), None);
+}
+
+#[test]
+fn an_end_is_final() {
+    let bucket = filled([running(1, 10), ended(1, 20), running(1, 30)].into_iter());
+    let binding = find::<Binding>(&bucket, &key(1)).unwrap();
+    assert!(
+        matches!(binding.state, State::Ended(Some(job)) if job.id == JobId(1)),
+        "and whose it was is kept for the log"
+    );
+}
+
+#[test]
+fn the_age_of_a_binding_goes_on_when_it_is_confirmed() {
+    let bucket = filled([running(1, 10), running(1, 50)].into_iter());
+    let binding = find::<Binding>(&bucket, &key(1)).unwrap();
+    assert_eq!((binding.since, binding.confirmed), (Moment(10), Moment(50)));
+    // An answer that was long on its way does not make the confirmation older.
+    let bucket = put(&bucket, running(1, 20), Moment(60)).unwrap();
+    assert_eq!(find::<Binding>(&bucket, &key(1)).unwrap().confirmed, Moment(50));
+}
+
+#[test]
+fn a_full_bucket_gives_up_ended_ones_first() {
+    let full = filled((0..16).map(|n| if n == 7 { ended(n, 99) } else { running(n, n) }));
+    let bucket = put(&full, running(20, 50), Moment(0)).unwrap();
+    assert_eq!(bucket.len(), BUCKET_ROWS * Binding::SIZE);
+    assert_eq!(find::<Binding>(&bucket, &key(7)), None);
+    let bucket = put(&bucket, running(21, 50), Moment(0)).unwrap();
+    assert_eq!(find::<Binding>(&bucket, &key(0)), None, "then the one confirmed longest ago");
+    assert_eq!(put(&bucket, ended(22, 1), Moment(0)), None, "an end never pushes a running one out");
+}
+
+#[test]
+fn a_name_that_does_not_fit_is_not_remembered() {
+    let mut long = running(1, 1);
+    if let State::Running(job) = &mut long.state {
+        job.user = Some(User { id: UserId(1), name: "x".repeat(300) });
+    }
+    assert_eq!(put(&[], long, Moment(0)), None);
+}
+
+#[test]
+fn the_longest_that_lookups_give_fits() {
+    let path = std::format!("{}/{}", "g".repeat(127), "p".repeat(127));
+    let mut long = running(1, 1);
+    if let State::Running(job) = &mut long.state {
+        job.origin.path = ProjectPath::parse(&path).unwrap();
+        job.user = Some(User { id: UserId(1), name: "x".repeat(128) });
+    }
+    let bucket = put(&[], long.clone(), Moment(0)).unwrap();
+    assert_eq!(find::<Binding>(&bucket, &key(1)), Some(long));
+}
+
+#[test]
+fn a_target_keeps_all_that_the_rules_look_at() {
+    let target = Target {
+        id: ProjectId(102),
+        path: ProjectPath::parse("libs/common").unwrap(),
+        visibility: Visibility::Internal,
+        features: Features::OPEN,
+        job_push: JobPush::On,
+    };
+    let standing =
+        Standing { role: Role::Planner, affiliation: Affiliation::External, admission: Admission::Group, target };
+    for found in [Found::Nothing, Found::Standing(standing)] {
+        let row = TargetRow { key: key(1), found, confirmed: Moment(5) };
+        assert_eq!(find::<TargetRow>(&put(&[], row.clone(), Moment(0)).unwrap(), &key(1)), Some(row));
+    }
+}
+
+#[test]
+fn a_no_is_believed_for_seconds() {
+    let no = Rejection { key: key(1), token: Token::Unknown, confirmed: Moment(10_000) };
+    assert!(no.serves(Moment(14_999)) && !no.serves(Moment(15_000)));
+}
+
+#[test]
+fn a_fact_grows_old_and_then_goes() {
+    let config = crate::Config::parse(
+        br#"{"forge": {"hosts": ["h"]}, "lookup": {"cluster": "c", "authority": "h", "credential_env": "E"}}"#,
+    )
+    .unwrap()
+    .bindings;
+    let at = |seconds: u64| freshness(&config, Moment(1_000), Moment(1_000 + seconds * 1000));
+    assert_eq!(
+        [at(0), at(29), at(30), at(299), at(300)],
+        [Freshness::Fresh, Freshness::Fresh, Freshness::Stale, Freshness::Stale, Freshness::Gone]
+    );
+    assert_eq!(freshness(&config, Moment(5_000), Moment(0)), Freshness::Fresh, "a clock that went back");
+}
+
+proptest! {
+    #[test]
+    fn a_bucket_stays_bounded_and_no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..9000), number in any::<u64>()) {
+        let bucket = put(&bytes, running(number, 1), Moment(2));
+        let found = bucket.as_deref().and_then(|bucket| find::<Binding>(bucket, &key(number)));
+        prop_assert!(bucket.is_none_or(|bucket| bucket.len() <= BUCKET_ROWS * Binding::SIZE));
+        prop_assert!(found.is_none_or(|found| found.key == key(number)));
+        let _ = find::<TargetRow>(&bytes, &key(number));
+        let _ = find::<Rejection>(&bytes, &key(number));
+    }
+
+    #[test]
+    fn running_jobs_up_to_the_capacity_fit(seed in any::<u64>()) {
+        let table = Table::for_rows(4096);
+        let mut filled = std::vec![0_usize; table.buckets() as usize];
+        for number in 0..4096_u64 {
+            filled[table.bucket(&key(seed.wrapping_add(number))) as usize] += 1;
+        }
+        prop_assert!(filled.iter().filter(|rows| **rows > BUCKET_ROWS).count() <= 1);
+    }
+}

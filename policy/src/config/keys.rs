@@ -1,0 +1,164 @@
+//! The table of configuration keys: what may be written, what it means, what holds when nothing is written.
+
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
+
+/// Whether a key must be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// There is no sensible default.
+    Required,
+    /// This JSON value holds when the key is not written. It is read like a written one.
+    Default(&'static str),
+}
+
+/// What a value must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueKind {
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A list of host names, of at least this many.
+    Hosts(usize),
+    /// A path below which the forge is installed.
+    UrlRoot,
+    /// A text that is not empty.
+    Text,
+    /// A host name, with or without port.
+    Authority,
+    /// The name of an environment variable.
+    Variable,
+    /// A time between these, both included.
+    Time(Duration, Duration),
+    /// A whole number between these, both included.
+    Count(u32, u32),
+}
+
+impl ValueKind {
+    /// What a value must be, as an error says it after "expected".
+    #[must_use]
+    pub fn expects(self) -> String {
+        match self {
+            Self::Choice(words) => format!("one of `{}`", words.join("`, `")),
+            Self::Hosts(0) => "a list of host names without port".into(),
+            Self::Hosts(_) => "a list of one or more host names without port".into(),
+            Self::UrlRoot => "an empty text or a path such as `/gitlab`".into(),
+            Self::Text => "a text that is not empty".into(),
+            Self::Authority => "a host name, with or without port".into(),
+            Self::Variable => "the name of an environment variable".into(),
+            Self::Time(least, most) => {
+                format!("a time from {} to {}, written as `500ms`, `2s`, `5m` or `24h`", written(least), written(most))
+            }
+            Self::Count(least, most) => format!("a whole number from {least} to {most}"),
+        }
+    }
+}
+
+/// A time in the largest unit that it is a whole number of.
+fn written(time: Duration) -> String {
+    let milliseconds = time.as_millis();
+    let units = [(3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
+    let whole = units.into_iter().find_map(|(size, unit)| {
+        let count = milliseconds.checked_div(size)?;
+        (count > 0 && count.checked_mul(size) == Some(milliseconds)).then(|| format!("{count}{unit}"))
+    });
+    whole.unwrap_or_else(|| "0s".into())
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// One key of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Where it stands in the document.
+    pub path: &'static str,
+    /// What a value must be.
+    pub kind: ValueKind,
+    /// Whether it must be written.
+    pub presence: Presence,
+    /// What it does, in a sentence or two.
+    pub doc: &'static str,
+}
+
+/// Every key, in the order of the documentation.
+pub const KEYS: &[Key] = &[
+    Key {
+        path: "mode",
+        kind: ValueKind::Choice(&["enforce", "observe"]),
+        presence: Presence::Default(r#""enforce""#),
+        doc: "`enforce` answers a denied request; `observe` records the decision and forwards the request all the same.",
+    },
+    Key {
+        path: "forge.kind",
+        kind: ValueKind::Choice(&["gitlab", "generic"]),
+        presence: Presence::Default(r#""gitlab""#),
+        doc: "`gitlab` asks GitLab's own API for facts; `generic` asks a service of yours, see token-lookup.md.",
+    },
+    Key {
+        path: "forge.hosts",
+        kind: ValueKind::Hosts(1),
+        presence: Presence::Required,
+        doc: "Hosts that serve Git, LFS, the API and `/jwt/auth`. Compared without port, case and final dot. A job token on a host that is in no list is refused.",
+    },
+    Key {
+        path: "forge.registry_hosts",
+        kind: ValueKind::Hosts(0),
+        presence: Presence::Default("[]"),
+        doc: "Hosts that serve the container registry.",
+    },
+    Key {
+        path: "forge.relative_url_root",
+        kind: ValueKind::UrlRoot,
+        presence: Presence::Default(r#""""#),
+        doc: "The path below which the forge is installed.",
+    },
+    Key {
+        path: "lookup.cluster",
+        kind: ValueKind::Text,
+        presence: Presence::Required,
+        doc: "Envoy's name for the cluster that answers lookups.",
+    },
+    Key {
+        path: "lookup.authority",
+        kind: ValueKind::Authority,
+        presence: Presence::Required,
+        doc: "The `:authority` (Host) that lookups carry.",
+    },
+    Key {
+        path: "lookup.timeout",
+        kind: ValueKind::Time(Duration::from_millis(10), MINUTE),
+        presence: Presence::Default(r#""2s""#),
+        doc: "How long a request waits for facts, all its lookups together. Then it gets 503 with Retry-After.",
+    },
+    Key {
+        path: "lookup.credential_env",
+        kind: ValueKind::Variable,
+        presence: Presence::Required,
+        doc: "Which environment variable of the VM holds the service account's token. Envoy passes it on where `vm_config.environment_variables` names it.",
+    },
+    Key {
+        path: "bindings.capacity",
+        kind: ValueKind::Count(64, 1 << 20),
+        presence: Presence::Default("32768"),
+        doc: "How many running jobs are remembered at the same time. It fixes the number of keys in shared data and bounds the memory.",
+    },
+    Key {
+        path: "bindings.revalidate_after",
+        kind: ValueKind::Time(Duration::from_secs(1), DAY),
+        presence: Presence::Default(r#""30s""#),
+        doc: "The age at which a fact is looked up again. The request that notices does not wait.",
+    },
+    Key {
+        path: "bindings.max_stale",
+        kind: ValueKind::Time(Duration::from_secs(1), DAY),
+        presence: Presence::Default(r#""5m""#),
+        doc: "The age at which a fact no longer serves: how long decisions go on while the lookup cluster is away.",
+    },
+    Key {
+        path: "bindings.max_lifetime",
+        kind: ValueKind::Time(MINUTE, Duration::from_secs(720 * 3600)),
+        presence: Presence::Default(r#""24h""#),
+        doc: "The age at which a binding ends, whatever the forge says.",
+    },
+];

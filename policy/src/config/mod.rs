@@ -1,0 +1,214 @@
+//! The configuration document, read into a validated [`Config`].
+//!
+//! Every key stands in one table, [`keys::KEYS`]: its default, its kind and its sentence of documentation. Reading
+//! collects all errors, each with its path in the document; a document with one error configures nothing.
+
+mod keys;
+mod reader;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+pub use keys::{KEYS, Key, Presence, ValueKind};
+pub use reader::{ConfigError, ConfigErrors};
+
+use crate::request::host::Host;
+
+/// A configuration that passed every check. Made by [`Config::parse`] alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Whether decisions are carried out.
+    pub mode: Mode,
+    /// The forge behind the ingress.
+    pub forge: Forge,
+    /// Where facts are looked up.
+    pub lookup: Lookup,
+    /// How long facts are believed.
+    pub bindings: Bindings,
+}
+
+/// Whether decisions are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A denied request is answered here.
+    Enforce,
+    /// A denied request is recorded and forwarded all the same.
+    Observe,
+}
+
+/// The forge behind the ingress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Forge {
+    /// Which API answers lookups.
+    pub kind: Kind,
+    /// Hosts of Git, LFS and the API.
+    pub hosts: Vec<Host>,
+    /// Hosts of the container registry.
+    pub registry_hosts: Vec<Host>,
+    /// `""`, or `/gitlab` without a slash at its end.
+    pub relative_url_root: String,
+}
+
+/// Which API answers lookups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The forge is GitLab, and its own API answers.
+    Gitlab,
+    /// Any other forge: a service of the platform team answers `POST /jobscope/v1/lookup`.
+    Generic,
+}
+
+/// Where facts are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lookup {
+    /// Envoy's name for the token-lookup cluster.
+    pub cluster: String,
+    /// The `:authority` that the lookups carry.
+    pub authority: String,
+    /// How long a request may wait for facts, all lookups together.
+    pub timeout: Duration,
+    /// Which environment variable holds the service account's token.
+    pub credential_env: String,
+}
+
+/// How long facts are believed, and how many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bindings {
+    /// How many running jobs are remembered at the same time.
+    pub capacity: u32,
+    /// After this time a fact is looked up again, while it still serves.
+    pub revalidate_after: Duration,
+    /// After this time without a confirmation a fact no longer serves.
+    pub max_stale: Duration,
+    /// After this time a binding ends, whatever the forge says.
+    pub max_lifetime: Duration,
+}
+
+impl Config {
+    /// Reads a configuration document: the JSON of the plugin's configuration.
+    ///
+    /// # Errors
+    /// Every error of the document, each with its path.
+    pub fn parse(document: &[u8]) -> Result<Self, ConfigErrors> {
+        let document = reader::document(document)?;
+        let mut reader = reader::Reader::new(&document);
+        reader.refuse_unknown_keys();
+        let mode = reader.choice("mode", &[("enforce", Mode::Enforce), ("observe", Mode::Observe)]);
+        let kind = reader.choice("forge.kind", &[("gitlab", Kind::Gitlab), ("generic", Kind::Generic)]);
+        let hosts = reader.hosts("forge.hosts");
+        let registry_hosts = reader.hosts("forge.registry_hosts");
+        let relative_url_root = reader.url_root("forge.relative_url_root");
+        let cluster = reader.text("lookup.cluster");
+        let authority = reader.authority("lookup.authority");
+        let timeout = reader.duration("lookup.timeout");
+        let credential_env = reader.environment_variable("lookup.credential_env");
+        let capacity = reader.count("bindings.capacity");
+        let revalidate_after = reader.duration("bindings.revalidate_after");
+        let max_stale = reader.duration("bindings.max_stale");
+        let max_lifetime = reader.duration("bindings.max_lifetime");
+        if let (Some(here), Some(registry)) = (&hosts, &registry_hosts)
+            && let Some(both) = registry.iter().find(|host| here.contains(host))
+        {
+            reader.refuse(
+                "forge.registry_hosts",
+                "hosts that are not in `forge.hosts` (the host decides how a request is read)",
+                both.as_str(),
+            );
+        }
+        if let (Some(fresh), Some(stale)) = (revalidate_after, max_stale)
+            && stale < fresh
+        {
+            reader.refuse("bindings.max_stale", "a time no shorter than `bindings.revalidate_after`", "a shorter one");
+        }
+        let read = (|| {
+            Some(Self {
+                mode: mode?,
+                forge: Forge {
+                    kind: kind?,
+                    hosts: hosts?,
+                    registry_hosts: registry_hosts?,
+                    relative_url_root: relative_url_root?,
+                },
+                lookup: Lookup {
+                    cluster: cluster?,
+                    authority: authority?,
+                    timeout: timeout?,
+                    credential_env: credential_env?,
+                },
+                bindings: Bindings {
+                    capacity: capacity?,
+                    revalidate_after: revalidate_after?,
+                    max_stale: max_stale?,
+                    max_lifetime: max_lifetime?,
+                },
+            })
+        })();
+        reader.finish(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    const SMALLEST: &str = r#"{
+        "forge": {"hosts": ["gitlab.example.com"]},
+        "lookup": {"cluster": "token-lookup", "authority": "gitlab.example.com", "credential_env": "JOBSCOPE_LOOKUP_TOKEN"}
+    }"#;
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        let config = Config::parse(SMALLEST.as_bytes()).unwrap();
+        assert_eq!(config.mode, Mode::Enforce);
+        assert_eq!(config.forge.kind, Kind::Gitlab);
+        assert_eq!(config.lookup.timeout, Duration::from_secs(2));
+        assert_eq!(config.bindings.capacity, 32_768);
+    }
+
+    #[test]
+    fn all_errors_at_once_each_with_its_path() {
+        let errors = Config::parse(
+            br#"{"mode": "enforced", "forge": {"hosts": ["gitlab example"], "kindd": "x"}, "lookup": {"timeout": "2"}, "bindings": {"capacity": 1.5}, "extra": 1}"#,
+        )
+        .unwrap_err();
+        let expected = [
+            "9 errors in the configuration",
+            "extra: unknown key",
+            "forge.kindd: unknown key, did you mean `forge.kind`",
+            "mode: expected one of `enforce`, `observe`, found `\"enforced\"`",
+            "forge.hosts: expected a list of one or more host names without port, found `[\"gitlab example\"]`",
+            "lookup.cluster: missing, expected a text that is not empty",
+            "lookup.authority: missing, expected a host name, with or without port",
+            "lookup.timeout: expected a time from 10ms to 1m, written as `500ms`, `2s`, `5m` or `24h`, found `\"2\"`",
+            "lookup.credential_env: missing, expected the name of an environment variable",
+            "bindings.capacity: expected a whole number from 64 to 1048576, found `1.5`",
+        ];
+        assert_eq!(errors.to_string(), expected.join("\n"));
+    }
+
+    #[test]
+    fn a_number_from_a_protobuf_struct_is_a_number() {
+        let document = SMALLEST.replace("\"forge\"", "\"bindings\": {\"capacity\": 4096.0}, \"forge\"");
+        assert_eq!(Config::parse(document.as_bytes()).unwrap().bindings.capacity, 4096);
+    }
+
+    #[test]
+    fn a_document_that_is_no_object_is_refused() {
+        for bad in ["", "[]", "null", "{", "\"x\"", "{} {}"] {
+            assert!(Config::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn one_host_cannot_be_forge_and_registry() {
+        let document = SMALLEST.replace("\"hosts\"", "\"registry_hosts\": [\"GitLab.example.com\"], \"hosts\"");
+        let errors = Config::parse(document.as_bytes()).unwrap_err().to_string();
+        assert!(errors.contains("forge.registry_hosts: expected hosts that are not in `forge.hosts`"), "{errors}");
+    }
+}

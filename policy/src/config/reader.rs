@@ -1,0 +1,261 @@
+//! Walks a configuration document and collects every error, each with its path.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use serde_json::Value;
+
+use super::keys::{KEYS, Key, Presence, ValueKind};
+use crate::request::host::Host;
+
+/// One thing that is wrong with a configuration document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The document cannot be read at all.
+    #[error("expected a JSON object, found {found}")]
+    Document {
+        /// What stands there.
+        found: String,
+    },
+    /// A key that the table does not have.
+    #[error("{path}: unknown key{}", .meant.map_or_else(String::new, |meant| format!(", did you mean `{meant}`")))]
+    Unknown {
+        /// Where it stands.
+        path: String,
+        /// The nearest key that the table has.
+        meant: Option<&'static str>,
+    },
+    /// A key that has no default and is not written.
+    #[error("{path}: missing, expected {expected}")]
+    Missing {
+        /// Where it should stand.
+        path: &'static str,
+        /// What should stand there.
+        expected: String,
+    },
+    /// A value that is not what it must be.
+    #[error("{path}: expected {expected}, found `{found}`")]
+    Value {
+        /// Where it stands.
+        path: &'static str,
+        /// What should stand there.
+        expected: String,
+        /// What stands there, escaped and cut.
+        found: String,
+    },
+}
+
+/// Every error of a document. Its `Display` gives one line for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let noun = if self.0.len() == 1 { "error" } else { "errors" };
+        write!(f, "{} {noun} in the configuration", self.0.len())?;
+        self.0.iter().try_for_each(|error| write!(f, "\n{error}"))
+    }
+}
+
+impl core::error::Error for ConfigErrors {}
+
+/// Reads the text of a document.
+pub(super) fn document(text: &[u8]) -> Result<Value, ConfigErrors> {
+    let refuse = |found: String| ConfigErrors(alloc::vec![ConfigError::Document { found }]);
+    match serde_json::from_slice(text) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(other) => Err(refuse(format!("`{}`", shown(&other)))),
+        Err(error) => Err(refuse(format!("text that is not JSON: {error}"))),
+    }
+}
+
+/// Takes values out of a document by their path.
+pub(super) struct Reader<'a> {
+    document: &'a Value,
+    errors: Vec<ConfigError>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(document: &'a Value) -> Self {
+        Self { document, errors: Vec::new() }
+    }
+
+    /// The result, once everything has been taken.
+    pub(super) fn finish<T>(self, read: Option<T>) -> Result<T, ConfigErrors> {
+        match read {
+            Some(value) if self.errors.is_empty() => Ok(value),
+            _ => Err(ConfigErrors(self.errors)),
+        }
+    }
+
+    pub(super) fn refuse(&mut self, path: &'static str, expected: &str, found: &str) {
+        self.errors.push(ConfigError::Value { path, expected: expected.into(), found: cut(found) });
+    }
+
+    pub(super) fn refuse_unknown_keys(&mut self) {
+        let mut unknown = Vec::new();
+        walk(self.document, &mut String::new(), &mut unknown);
+        self.errors.extend(unknown.into_iter().map(|path| ConfigError::Unknown { meant: nearest(&path), path }));
+    }
+
+    pub(super) fn choice<T: Copy>(&mut self, path: &'static str, among: &[(&str, T)]) -> Option<T> {
+        self.take(path, |_, value| {
+            let name = value.as_str()?;
+            among.iter().find(|(n, _)| *n == name).map(|(_, choice)| *choice)
+        })
+    }
+
+    pub(super) fn text(&mut self, path: &'static str) -> Option<String> {
+        self.take(path, |_, value| value.as_str().filter(|text| !text.is_empty()).map(ToOwned::to_owned))
+    }
+
+    pub(super) fn authority(&mut self, path: &'static str) -> Option<String> {
+        self.take(path, |_, value| {
+            value.as_str().filter(|text| Host::of_authority(text.as_bytes()).is_some()).map(ToOwned::to_owned)
+        })
+    }
+
+    pub(super) fn hosts(&mut self, path: &'static str) -> Option<Vec<Host>> {
+        self.take(path, |kind, value| {
+            let ValueKind::Hosts(least) = kind else { return None };
+            let hosts: Option<Vec<Host>> =
+                value.as_array()?.iter().map(|host| Host::parse(host.as_str()?.as_bytes())).collect();
+            hosts.filter(|hosts| hosts.len() >= least)
+        })
+    }
+
+    pub(super) fn url_root(&mut self, path: &'static str) -> Option<String> {
+        self.take(path, |_, value| {
+            value.as_str().filter(|root| root.is_empty() || is_url_root(root)).map(ToOwned::to_owned)
+        })
+    }
+
+    pub(super) fn environment_variable(&mut self, path: &'static str) -> Option<String> {
+        self.take(path, |_, value| {
+            let sound = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            value.as_str().filter(sound).map(ToOwned::to_owned)
+        })
+    }
+
+    pub(super) fn count(&mut self, path: &'static str) -> Option<u32> {
+        self.take(path, |kind, value| {
+            let ValueKind::Count(least, most) = kind else { return None };
+            whole(value).filter(|number| (least..=most).contains(number))
+        })
+    }
+
+    pub(super) fn duration(&mut self, path: &'static str) -> Option<Duration> {
+        self.take(path, |kind, value| {
+            let ValueKind::Time(least, most) = kind else { return None };
+            time(value.as_str()?).filter(|time| (least..=most).contains(time))
+        })
+    }
+
+    /// Takes what is written under a key, or its default. `parse` gets the key's kind, which bounds it.
+    fn take<T>(&mut self, path: &'static str, parse: impl Fn(ValueKind, &Value) -> Option<T>) -> Option<T> {
+        let Some(key) = key(path) else {
+            self.errors.push(ConfigError::Unknown { path: path.to_owned(), meant: None });
+            return None;
+        };
+        let written = path.split('.').try_fold(self.document, |at, name| at.get(name));
+        let parse = |value: &Value| parse(key.kind, value);
+        let error = match (written, key.presence) {
+            (Some(value), _) => match parse(value) {
+                Some(parsed) => return Some(parsed),
+                None => ConfigError::Value { path: key.path, expected: key.kind.expects(), found: shown(value) },
+            },
+            (None, Presence::Default(text)) => match serde_json::from_str(text).ok().as_ref().and_then(&parse) {
+                Some(parsed) => return Some(parsed),
+                None => ConfigError::Value { path: key.path, expected: key.kind.expects(), found: cut(text) },
+            },
+            (None, Presence::Required) => ConfigError::Missing { path: key.path, expected: key.kind.expects() },
+        };
+        self.errors.push(error);
+        None
+    }
+}
+
+fn key(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// Collects the paths in `value` that no key has.
+fn walk(value: &Value, path: &mut String, unknown: &mut Vec<String>) {
+    let Value::Object(members) = value else {
+        unknown.push(path.clone());
+        return;
+    };
+    for (name, member) in members {
+        let before = path.len();
+        if before > 0 {
+            path.push('.');
+        }
+        path.push_str(name);
+        let is_key = key(path).is_some();
+        let is_section =
+            KEYS.iter().any(|key| key.path.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.')));
+        if is_section {
+            walk(member, path, unknown);
+        } else if !is_key {
+            unknown.push(cut(path));
+        }
+        path.truncate(before);
+    }
+}
+
+/// The key that was probably meant: the same section, and one name begins with the other.
+fn nearest(path: &str) -> Option<&'static str> {
+    KEYS.iter().map(|key| key.path).find(|known| {
+        let section = |p: &str| p.rsplit_once('.').map_or("", |(section, _)| section).len();
+        section(path) == section(known) && (known.starts_with(path) || path.starts_with(known))
+    })
+}
+
+fn is_url_root(root: &str) -> bool {
+    root.strip_prefix('/').is_some_and(|rest| {
+        rest.split('/').all(|segment| {
+            !segment.is_empty()
+                && !segment.trim_matches('.').is_empty()
+                && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        })
+    })
+}
+
+/// A whole number; a protobuf `Struct` writes every number as a double.
+fn whole(value: &Value) -> Option<u32> {
+    if let Some(number) = value.as_u64() {
+        return u32::try_from(number).ok();
+    }
+    let text = value.as_f64()?.to_string();
+    text.parse().ok()
+}
+
+fn time(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let number: u64 = number.parse().ok()?;
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        "h" => Some(Duration::from_secs(number.checked_mul(3600)?)),
+        _ => None,
+    }
+}
+
+fn shown(value: &Value) -> String {
+    cut(&value.to_string())
+}
+
+/// Printable ASCII, at most 60 characters: an error must not carry a document into a log.
+fn cut(text: &str) -> String {
+    let mut shown: String = text.chars().flat_map(char::escape_default).filter(|c| *c != '\\').take(60).collect();
+    if text.len() > 60 {
+        shown.push_str("...");
+    }
+    shown
+}

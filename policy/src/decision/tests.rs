@@ -1,0 +1,162 @@
+use std::vec;
+use std::vec::Vec;
+
+use super::*;
+use crate::facts::{
+    Admission, Affiliation, Features, JobId, JobPush, Origin, ProjectId, ProjectPath, Role, Secret, Target, User,
+    UserId, Visibility,
+};
+use crate::request::Progress;
+
+const PROTOCOLS: [Protocol; 8] = [
+    Protocol::Git,
+    Protocol::Lfs,
+    Protocol::Registry,
+    Protocol::RegistryToken,
+    Protocol::Api,
+    Protocol::Runner,
+    Protocol::Web,
+    Protocol::Trigger,
+];
+
+fn config(mode: &str) -> Config {
+    let document = std::format!(
+        r#"{{"mode": "{mode}", "forge": {{"hosts": ["h"]}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
+    );
+    Config::parse(document.as_bytes()).unwrap()
+}
+
+fn job() -> Job {
+    let user = Some(User { id: UserId(11), name: "dana".into() });
+    Job { id: JobId(1001), user, origin: Origin { id: ProjectId(101), path: ProjectPath::parse("apps/web").unwrap() } }
+}
+
+fn path(path: &str) -> TargetRef {
+    TargetRef::Path(ProjectPath::parse(path).unwrap())
+}
+
+fn standing(name: &str, role: Role, admission: Admission) -> Found {
+    let target = Target {
+        id: ProjectId(2),
+        path: ProjectPath::parse(name).unwrap(),
+        visibility: Visibility::Private,
+        features: Features::OPEN,
+        job_push: JobPush::Off,
+    };
+    Found::Standing(Standing { role, affiliation: Affiliation::Internal, admission, target })
+}
+
+fn request(protocol: Protocol, accesses: Vec<Access>) -> JobRequest {
+    JobRequest { token: Secret::new(b"glcbt-1"), protocol, accesses, scopes: None, progress: Progress::Going }
+}
+
+fn known(targets: &[(&str, Found)]) -> Facts {
+    Facts {
+        token: Some(Token::Running(job())),
+        targets: targets.iter().map(|(name, found)| (path(name).key(), found.clone())).collect(),
+    }
+}
+
+fn decided(step: Step) -> Decision {
+    let Step::Decided(decision) = step else { panic!("{step:?}") };
+    decision
+}
+
+fn reply(decision: Decision) -> Reply {
+    let Outcome::Reply(reply) = decision.outcome else { panic!("{decision:?}") };
+    reply
+}
+
+#[test]
+fn what_is_missing_is_asked_for_once() {
+    use crate::request::Action::{PullImage, PushImage};
+    let asks = vec![
+        Access::new(PullImage, path("a/b")),
+        Access::new(PushImage, path("a/b")),
+        Access::new(PullImage, path("a/c")),
+    ];
+    let request = request(Protocol::RegistryToken, asks);
+    let config = config("enforce");
+    assert_eq!(decide(&config, &request, &Facts::default()), Step::NeedsToken);
+    assert_eq!(decide(&config, &request, &known(&[])), Step::NeedsTargets(job(), vec![path("a/b"), path("a/c")]));
+    let half = known(&[("a/b", standing("a/b", Role::Owner, Admission::Own))]);
+    assert_eq!(decide(&config, &request, &half), Step::NeedsTargets(job(), vec![path("a/c")]));
+}
+
+#[test]
+fn all_that_is_asked_must_be_allowed() {
+    use crate::request::Action::ReadCode;
+    let config = config("enforce");
+    let request = request(Protocol::Git, vec![Access::new(ReadCode, path("a/b")), Access::new(ReadCode, path("a/c"))]);
+    let listed = standing("a/b", Role::Reporter, Admission::Project);
+    for other in [
+        standing("a/c", Role::Reporter, Admission::Unlisted),
+        standing("a/c", Role::None, Admission::Project),
+        Found::Nothing,
+    ] {
+        let decision = decided(decide(&config, &request, &known(&[("a/b", listed.clone()), ("a/c", other)])));
+        assert_eq!((decision.record.verdict, decision.record.target.as_str()), ("deny", "a/c"));
+        assert!(matches!(decision.outcome, Outcome::Reply(_)));
+    }
+    let both = known(&[("a/b", listed), ("a/c", standing("a/c", Role::Reporter, Admission::Group))]);
+    let decision = decided(decide(&config, &request, &both));
+    assert_eq!((decision.record.verdict, decision.record.rule), ("allow", "role"));
+    assert_eq!(decision.walk().last().map(|rule| rule.id), Some("role"));
+}
+
+#[test]
+fn a_hidden_target_is_answered_like_none_in_every_protocol_and_for_every_action() {
+    let config = config("enforce");
+    for protocol in PROTOCOLS {
+        for (action, name, _) in crate::request::Action::ALL {
+            let request = request(protocol, vec![Access::new(*action, path("a/b"))]);
+            let nothing = decided(decide(&config, &request, &known(&[("a/b", Found::Nothing)])));
+            for admission in [Admission::Project, Admission::Group, Admission::Open, Admission::Unlisted] {
+                let hidden =
+                    decided(decide(&config, &request, &known(&[("a/b", standing("a/b", Role::None, admission))])));
+                if hidden.record.verdict == "deny" {
+                    assert_eq!(reply(hidden), reply(nothing.clone()), "{protocol:?} {name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_that_is_no_running_jobs_gets_401_and_a_runner_403() {
+    for protocol in PROTOCOLS {
+        for token in [Token::Unknown, Token::Ended(None), Token::UserRefused] {
+            let request = request(protocol, vec![Access::new(crate::request::Action::ReadCode, path("a/b"))]);
+            let decision =
+                decided(decide(&config("enforce"), &request, &Facts { token: Some(token), targets: vec![] }));
+            assert_eq!(reply(decision).status, if protocol == Protocol::Runner { 403 } else { 401 });
+        }
+    }
+}
+
+#[test]
+fn observing_forwards_every_denial_and_says_so() {
+    let request = request(Protocol::Git, vec![Access::new(crate::request::Action::ReadCode, path("a/b"))]);
+    let unreadable = Refused { protocol: Protocol::Git, malformed: Malformed::DotSegment };
+    for (mode, verdict) in [("enforce", "deny"), ("observe", "observe-deny")] {
+        let config = config(mode);
+        for decision in [
+            decided(decide(&config, &request, &known(&[("a/b", Found::Nothing)]))),
+            refused(&config, unreadable),
+            failed(&config, Protocol::Git, Failure::LookupTimeout),
+        ] {
+            assert_eq!(decision.record.verdict, verdict);
+            assert_eq!(matches!(decision.outcome, Outcome::Forward(_)), mode == "observe");
+        }
+    }
+}
+
+#[test]
+fn no_two_causes_share_a_code() {
+    let reasons = Reason::ALL.iter().map(|(reason, _, _)| Cause::Rule(*reason));
+    let malformed = Malformed::ALL.iter().map(|(malformed, _, _, _)| Cause::Malformed(*malformed));
+    let failures = Failure::ALL.iter().map(|(failure, _, _)| Cause::Failure(*failure));
+    let codes: Vec<&str> = reasons.chain(malformed).chain(failures).map(Cause::code).collect();
+    let unique: std::collections::BTreeSet<_> = codes.iter().collect();
+    assert_eq!(unique.len(), codes.len());
+}

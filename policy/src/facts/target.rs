@@ -1,0 +1,134 @@
+//! The project asked for.
+
+use super::ProjectPath;
+
+/// The number the forge knows a project by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProjectId(pub u64);
+
+/// Who may see a project at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// Its members.
+    Private,
+    /// Everybody who is signed in and not external.
+    Internal,
+    /// Everybody.
+    Public,
+}
+
+impl Visibility {
+    /// All of them, with their names in the forge's API.
+    pub const ALL: [(Self, &'static str); 3] =
+        [(Self::Private, "private"), (Self::Internal, "internal"), (Self::Public, "public")];
+
+    /// By its name in the forge's API.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, n)| *n == name).map(|(v, _)| *v)
+    }
+}
+
+/// How far a feature of a project is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Nobody uses it.
+    Disabled,
+    /// Members alone use it, whatever the project's visibility.
+    Members,
+    /// Whoever may see the project uses it.
+    Enabled,
+}
+
+impl Level {
+    /// All of them with their names in the forge's API.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Disabled, "disabled"),
+        (Self::Members, "private"),
+        (Self::Enabled, "enabled"),
+        (Self::Enabled, "public"),
+    ];
+
+    /// By its name in the forge's API.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, n)| *n == name).map(|(level, _)| *level)
+    }
+}
+
+/// A part of a project that can be switched off or kept to members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feature {
+    /// Code and LFS.
+    Repository,
+    /// The wiki.
+    Wiki,
+    /// Jobs, artifacts, pipelines.
+    Builds,
+    /// Container images.
+    Images,
+    /// Packages.
+    Packages,
+    /// Releases.
+    Releases,
+    /// Environments and deployments.
+    Environments,
+    /// Merge requests.
+    MergeRequests,
+    /// Issues.
+    Issues,
+}
+
+impl Feature {
+    /// All of them with the name of their level in GitLab's project answer.
+    pub const ALL: [(Self, &'static str); 9] = [
+        (Self::Repository, "repository_access_level"),
+        (Self::Wiki, "wiki_access_level"),
+        (Self::Builds, "builds_access_level"),
+        (Self::Images, "container_registry_access_level"),
+        (Self::Packages, "package_registry_access_level"),
+        (Self::Releases, "releases_access_level"),
+        (Self::Environments, "environments_access_level"),
+        (Self::MergeRequests, "merge_requests_access_level"),
+        (Self::Issues, "issues_access_level"),
+    ];
+}
+
+/// The level of every feature, in the order of [`Feature::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Features(pub [Level; 9]);
+
+impl Features {
+    /// Everything open to whoever sees the project.
+    pub const OPEN: Self = Self([Level::Enabled; 9]);
+
+    /// The level of one feature.
+    #[must_use]
+    pub fn level(&self, feature: Feature) -> Level {
+        Feature::ALL.iter().zip(self.0).find(|((f, _), _)| *f == feature).map_or(Level::Disabled, |(_, level)| level)
+    }
+}
+
+/// Whether the project's own jobs may push code to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobPush {
+    /// They may, where their user may.
+    On,
+    /// They may not (the default).
+    Off,
+}
+
+/// The project asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The forge's number for the project.
+    pub id: ProjectId,
+    /// Its full path today, which may differ from the path asked for when the project moved.
+    pub path: ProjectPath,
+    /// Who may see it.
+    pub visibility: Visibility,
+    /// How far each feature is open.
+    pub features: Features,
+    /// Whether its own jobs may push code.
+    pub job_push: JobPush,
+}

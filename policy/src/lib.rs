@@ -1,0 +1,40 @@
+//! What a CI job's token may do: read a request, decide, say why.
+//!
+//! The whole crate is a function of its arguments. It sees bytes and facts, and answers with values; it has no clock,
+//! no I/O, no logging and no proxy. Whoever holds a request (the filter, a test, a command line) drives one loop:
+//!
+//! 1. [`request::read`] turns the head of a request into a [`request::Reading`].
+//! 2. [`decide`] turns that reading and the facts at hand into a [`Decision`], or names the facts still missing.
+//! 3. [`lookup`] says which HTTP calls find a missing fact, and reads their answers.
+//! 4. [`Decision`] says what to carry out: forward, or reply.
+//!
+//! The rooms, from the wire inwards: [`request`] knows bytes and no rules, [`facts`] are parsed once and valid for good,
+//! [`rules`] know facts and no HTTP, [`decision`] joins them, [`reply`] alone knows the words of the protocols,
+//! [`lookup`] knows the forge's API, [`lifecycle`] the runner's, [`bindings`] how long a fact may be believed.
+#![no_std]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::string_slice,
+        reason = "tests may fail loudly"
+    )
+)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod bindings;
+pub mod config;
+pub mod decision;
+pub mod facts;
+pub mod lifecycle;
+pub mod lookup;
+pub mod reply;
+pub mod request;
+pub mod rules;
+
+pub use config::Config;
+pub use decision::{Decision, Facts, Step, decide};

@@ -1,0 +1,129 @@
+//! Which HTTP calls find a missing fact, and what their answers say. Nobody here sends anything.
+//!
+//! A [`Flight`] is one fact under way: it names calls, is fed their answers in whatever order they come, may name more
+//! calls, and ends with a value or an error. An answer counts only with a positive sign that the lookup service spoke:
+//! a proxy's own error page is a failure, never a "no".
+
+mod answer;
+mod gitlab;
+mod v1;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+pub use answer::Answer;
+
+use crate::Config;
+use crate::config::Kind;
+use crate::decision::Failure;
+use crate::facts::{Found, Hash, Job, Secret, Token};
+use crate::request::TargetRef;
+
+/// A fact that somebody needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// Whose token this is.
+    Token(Secret),
+    /// What a target is to a job.
+    Target(Job, TargetRef),
+}
+
+impl Fact {
+    /// The key under which the fact is remembered. A token's is its plain SHA-256; a target's names user, origin and
+    /// target, so that all jobs of one user in one project share it.
+    #[must_use]
+    pub fn key(&self) -> Hash {
+        match self {
+            Self::Token(token) => token.hash(),
+            Self::Target(job, target) => target_key(job, target),
+        }
+    }
+}
+
+/// The key of what a target is to a job.
+#[must_use]
+pub fn target_key(job: &Job, target: &TargetRef) -> Hash {
+    let user = job.user.as_ref().map_or(0, |user| user.id.0);
+    let mut fields: Vec<&[u8]> = Vec::with_capacity(4);
+    let (user, origin, target_hash) = (user.to_be_bytes(), job.origin.id.0.to_be_bytes(), target.key());
+    fields.extend([&b"target"[..], &user, &origin, &target_hash.0]);
+    // The path decides which groups stand above the origin.
+    fields.push(job.origin.path.as_str().as_bytes());
+    Hash::of(&fields)
+}
+
+/// What a flight brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Whose token it is.
+    Token(Token),
+    /// What the target is to the job.
+    Target(Found),
+}
+
+/// One HTTP call to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The method.
+    pub method: &'static str,
+    /// The path with its query.
+    pub path: String,
+    /// Header fields besides the pseudo-headers.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+    /// The body, empty for none.
+    pub body: Vec<u8>,
+}
+
+/// Where a flight stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Answers are outstanding; these calls are to be made now (often none).
+    Going(Vec<(usize, Call)>),
+    /// It is over.
+    Landed(Result<Value, Failure>),
+}
+
+/// One fact under way.
+#[derive(Debug)]
+pub struct Flight(Kinds);
+
+#[derive(Debug)]
+enum Kinds {
+    GitlabToken(gitlab::TokenFlight),
+    GitlabTarget(gitlab::TargetFlight),
+    V1(v1::Flight),
+}
+
+impl Flight {
+    /// Starts to look a fact up. `credential` is the service account's token.
+    #[must_use]
+    pub fn start(config: &Config, credential: &Secret, fact: Fact) -> (Self, Progress) {
+        match (config.forge.kind, fact) {
+            (Kind::Gitlab, Fact::Token(token)) => {
+                let (flight, calls) = gitlab::TokenFlight::start(config, &token);
+                (Self(Kinds::GitlabToken(flight)), calls)
+            }
+            (Kind::Gitlab, Fact::Target(job, target)) => {
+                let (flight, calls) = gitlab::TargetFlight::start(config, credential, job, target);
+                (Self(Kinds::GitlabTarget(flight)), calls)
+            }
+            (Kind::Generic, fact) => {
+                let (flight, calls) = v1::Flight::start(credential, fact);
+                (Self(Kinds::V1(flight)), calls)
+            }
+        }
+    }
+
+    /// Takes the answer to the call of this number.
+    #[must_use]
+    pub fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress {
+        match &mut self.0 {
+            Kinds::GitlabToken(flight) => flight.answer(answer),
+            Kinds::GitlabTarget(flight) => flight.answer(call, answer),
+            Kinds::V1(flight) => flight.answer(answer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+use std::collections::BTreeMap;
+use std::string::{String, ToString};
+use std::vec::Vec;
+use std::{format, vec};
+
+use super::*;
+use crate::facts::{Admission, Affiliation, JobId, Origin, ProjectId, ProjectPath, Role, Standing, User, UserId};
+
+fn config(kind: &str) -> Config {
+    let document = format!(
+        r#"{{"forge": {{"kind": "{kind}", "hosts": ["h"], "relative_url_root": "/gl"}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
+    );
+    Config::parse(document.as_bytes()).unwrap()
+}
+
+fn job(user: Option<u64>) -> Job {
+    Job {
+        id: JobId(1001),
+        user: user.map(|id| User { id: UserId(id), name: "dana".into() }),
+        origin: Origin { id: ProjectId(101), path: ProjectPath::parse("apps/team/web").unwrap() },
+    }
+}
+
+type World = BTreeMap<String, (u16, String)>;
+
+/// GitLab's answers about `libs/common`, which admits by `allow`.
+fn world(allow: &str, groups: &str) -> World {
+    let api = "/gl/api/v4/projects/libs%2Fcommon";
+    [
+        (api.to_string(), r#"{"id": 102, "path_with_namespace": "Libs/common", "visibility": "private", "wiki_access_level": "disabled"}"#.to_string()),
+        (format!("{api}/job_token_scope"), r#"{"inbound_enabled": true, "outbound_enabled": false}"#.into()),
+        (format!("{api}/job_token_scope/allowlist?per_page=100&page=1"), allow.into()),
+        (format!("{api}/job_token_scope/groups_allowlist?per_page=100&page=1"), groups.into()),
+        (format!("{api}/members/all/11"), r#"{"id": 11, "access_level": 20}"#.into()),
+        ("/gl/api/v4/users/11".into(), r#"{"id": 11, "external": false}"#.into()),
+    ]
+    .into_iter()
+    .map(|(path, body)| (path, (200, body)))
+    .collect()
+}
+
+fn refusal(status: u16) -> (u16, String) {
+    (status, format!(r#"{{"message": "{status}"}}"#))
+}
+
+/// Flies with answers from `world`, in the order that `pick` chooses among the outstanding calls.
+fn fly(config: &Config, fact: Fact, world: &World, pick: impl Fn(usize) -> usize) -> (Result<Value, Failure>, usize) {
+    let (mut flight, mut progress) = Flight::start(config, &Secret::new(b"service"), fact);
+    let mut outstanding: Vec<(usize, Call)> = Vec::new();
+    let mut calls = 0;
+    loop {
+        match progress {
+            Progress::Landed(result) => return (result, calls),
+            Progress::Going(more) => {
+                calls += more.len();
+                outstanding.extend(more);
+            }
+        }
+        let (number, call) = outstanding.remove(pick(outstanding.len()));
+        let (status, body) = world.get(&call.path).cloned().unwrap_or_else(|| refusal(404));
+        let status = (status > 0).then_some(status);
+        let moved = (status == Some(301)).then(|| format!("https://h/gl/api/v4/projects/{body}"));
+        let next_page = if body.ends_with("more") { Some(&b"2"[..]) } else { None };
+        progress = flight.answer(
+            number,
+            &Answer {
+                status,
+                next_page,
+                location: moved.as_deref().map(str::as_bytes),
+                body: body.trim_end_matches("more").as_bytes(),
+            },
+        );
+    }
+}
+
+fn standing(result: Result<Value, Failure>) -> Standing {
+    match result {
+        Ok(Value::Target(Found::Standing(standing))) => standing,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn target(path: &str) -> TargetRef {
+    TargetRef::Path(ProjectPath::parse(path).unwrap())
+}
+
+fn ask(world: &World, user: Option<u64>, target: TargetRef) -> Result<Value, Failure> {
+    let fact = || Fact::Target(job(user), target.clone());
+    let (first, _) = fly(&config("gitlab"), fact(), world, |_| 0);
+    let (last, _) = fly(&config("gitlab"), fact(), world, |len| len - 1);
+    assert_eq!(first, last, "the order of the answers changes nothing");
+    first
+}
+
+#[test]
+fn a_token_is_read_from_gitlabs_job() {
+    let body = r#"{"id": 7, "status": "running", "user": {"id": 11, "username": "dana", "state": "active"}, "pipeline": {"id": 1, "project_id": 101}, "web_url": "https://h:8080/gl/Apps/web/-/jobs/7", "project": {}}"#;
+    let say = |status: u16, body: &str| {
+        let world = World::from([("/gl/api/v4/job".into(), (status, body.into()))]);
+        fly(&config("gitlab"), Fact::Token(Secret::new(b"glcbt-1")), &world, |_| 0).0
+    };
+    let Ok(Value::Token(Token::Running(job))) = say(200, body) else { panic!() };
+    assert_eq!((job.id, job.origin.path.as_str(), job.user.unwrap().name.as_str()), (JobId(7), "apps/web", "dana"));
+    assert_eq!(say(200, &body.replace("running", "success")), Ok(Value::Token(Token::Ended(None))));
+    assert_eq!(say(200, &body.replace("active", "blocked")), Ok(Value::Token(Token::UserRefused)));
+    assert_eq!(say(401, r#"{"message": "401 Unauthorized"}"#), Ok(Value::Token(Token::Unknown)));
+    for (status, body, failure) in [
+        (200, "<html>", Failure::LookupAnswer),
+        (200, "{}", Failure::LookupAnswer),
+        (200, &body.replace("/gl/", "/other/")[..], Failure::LookupAnswer),
+        (401, "Unauthorized", Failure::LookupAnswer),
+        (404, "<html>", Failure::LookupAnswer),
+        (503, "upstream connect error", Failure::LookupUnreachable),
+        (504, "upstream request timeout", Failure::LookupTimeout),
+        (0, "", Failure::LookupUnreachable),
+        (301, "", Failure::LookupAnswer),
+    ] {
+        assert_eq!(say(status, body), Err(failure), "{status} {body}");
+    }
+}
+
+#[test]
+fn a_target_is_read_from_its_parts() {
+    let listed = standing(ask(&world(r#"[{"id": 9}, {"id": 101}]"#, "[]"), Some(11), target("libs/common")));
+    assert_eq!(
+        (listed.admission, listed.role, listed.affiliation),
+        (Admission::Project, Role::Reporter, Affiliation::Internal)
+    );
+    assert_eq!(listed.target.features.level(crate::facts::Feature::Wiki), crate::facts::Level::Disabled);
+    let group = standing(ask(
+        &world("[]", r#"[{"id": 1, "web_url": "https://h/gl/groups/Apps"}]"#),
+        Some(11),
+        target("libs/common"),
+    ));
+    assert_eq!(group.admission, Admission::Group);
+    let neighbour = standing(ask(
+        &world("[]", r#"[{"id": 1, "web_url": "https://h/gl/groups/app"}]"#),
+        Some(11),
+        target("libs/common"),
+    ));
+    assert_eq!(neighbour.admission, Admission::Unlisted);
+    let nobody = standing(ask(&world("[]", "[]"), None, target("libs/common")));
+    assert_eq!(nobody.role, Role::None);
+    assert_eq!(ask(&world("[]", "[]"), Some(11), target("libs/other")), Ok(Value::Target(Found::Nothing)));
+}
+
+#[test]
+fn what_cannot_be_read_is_a_failure_and_never_a_no_limit() {
+    let api = "/gl/api/v4/projects/libs%2Fcommon";
+    for path in [
+        "/job_token_scope",
+        "/job_token_scope/allowlist?per_page=100&page=1",
+        "/job_token_scope/groups_allowlist?per_page=100&page=1",
+    ] {
+        for status in [401, 403, 404] {
+            let mut world = world("[]", "[]");
+            world.insert(format!("{api}{path}"), refusal(status));
+            assert_eq!(ask(&world, Some(11), target("libs/common")), Err(Failure::LookupRights), "{path} {status}");
+        }
+        let mut world = world("[]", "[]");
+        world.insert(format!("{api}{path}"), (200, "null".into()));
+        assert_eq!(ask(&world, Some(11), target("libs/common")), Err(Failure::LookupAnswer), "{path}");
+    }
+    let mut world = world("[]", "[]");
+    world.insert("/gl/api/v4/users/11".into(), (200, r#"{"id": 11}"#.into()));
+    assert_eq!(ask(&world, Some(11), target("libs/common")), Err(Failure::LookupRights));
+    world.insert("/gl/api/v4/users/11".into(), refusal(404));
+    assert_eq!(ask(&world, Some(11), target("libs/common")), Err(Failure::LookupRights));
+}
+
+#[test]
+fn a_long_allowlist_is_read_to_its_last_page() {
+    let mut world = world(r#"[{"id": 9}]more"#, "[]");
+    let second = "/gl/api/v4/projects/libs%2Fcommon/job_token_scope/allowlist?per_page=100&page=2";
+    world.insert(second.into(), (200, r#"[{"id": 101}]"#.into()));
+    assert_eq!(standing(ask(&world, Some(11), target("libs/common"))).admission, Admission::Project);
+    for page in 2..=11 {
+        let path = format!("/gl/api/v4/projects/libs%2Fcommon/job_token_scope/allowlist?per_page=100&page={page}");
+        world.insert(path, (200, "[]more".into()));
+    }
+    assert_eq!(ask(&world, Some(11), target("libs/common")), Err(Failure::LookupAnswer));
+}
+
+#[test]
+fn a_project_that_moved_is_asked_for_by_its_number() {
+    let by_number = world(r#"[{"id": 101}]"#, "[]")
+        .into_iter()
+        .map(|(path, answer)| (path.replace("libs%2Fcommon", "102"), answer));
+    let mut moved: World = by_number.collect();
+    for path in world("[]", "[]").into_keys().filter(|path| path.contains("libs%2Fcommon")) {
+        let tail = path.split_once("libs%2Fcommon").unwrap().1;
+        moved.insert(path.replace("libs%2Fcommon", "libs%2Fold"), (301, format!("102{tail}")));
+    }
+    assert_eq!(standing(ask(&moved, Some(11), target("libs/old"))).target.path.as_str(), "libs/common");
+    for (_, answer) in moved.iter_mut().filter(|(path, _)| path.contains("/102")) {
+        *answer = (301, "102".into());
+    }
+    assert_eq!(ask(&moved, Some(11), target("libs/old")), Err(Failure::LookupAnswer), "round and round");
+}
+
+#[test]
+fn an_image_is_its_one_project_that_exists() {
+    let by_number: World =
+        world("[]", "[]").into_iter().map(|(path, answer)| (path.replace("libs%2Fcommon/", "102/"), answer)).collect();
+    let image = |paths: &[&str]| TargetRef::Image(paths.iter().map(|path| ProjectPath::parse(path).unwrap()).collect());
+    let found = standing(ask(&by_number, Some(11), image(&["libs/common/a/b", "libs/common/a", "libs/common"])));
+    assert_eq!(found.target.id, ProjectId(102));
+    assert_eq!(ask(&by_number, Some(11), image(&["libs/x/y", "libs/x"])), Ok(Value::Target(Found::Nothing)));
+    assert_eq!(ask(&by_number, Some(11), TargetRef::Image(vec![])), Ok(Value::Target(Found::Nothing)));
+}
+
+#[test]
+fn a_service_of_ones_own_answers_in_one_call() {
+    let say = |fact: Fact, status: u16, body: &str| {
+        let world = World::from([("/jobscope/v1/lookup".into(), (status, body.into()))]);
+        fly(&config("generic"), fact, &world, |_| 0).0
+    };
+    let token = || Fact::Token(Secret::new(b"glcbt-1"));
+    let running = r#"{"version": 1, "token": "running", "job": {"id": 7, "user": {"id": 11, "name": "dana"}, "origin": {"id": 101, "path": "apps/web"}}}"#;
+    assert!(matches!(say(token(), 200, running), Ok(Value::Token(Token::Running(_)))));
+    assert_eq!(say(token(), 200, r#"{"version": 1, "token": "ended"}"#), Ok(Value::Token(Token::Ended(None))));
+    assert_eq!(say(token(), 200, r#"{"token": "running"}"#), Err(Failure::LookupAnswer));
+    assert_eq!(say(token(), 404, r#"{"message": "no"}"#), Err(Failure::LookupAnswer));
+    let at = || Fact::Target(job(Some(11)), target("libs/common"));
+    let body = r#"{"version": 1, "role": "reporter", "external": false, "admission": "project", "target": {"id": 102, "path": "libs/common", "visibility": "private", "push_by_job_token": false, "features": {"wiki": "disabled"}}}"#;
+    assert_eq!(standing(say(at(), 200, body)).admission, Admission::Project);
+    assert_eq!(say(at(), 200, r#"{"version": 1, "target": null}"#), Ok(Value::Target(Found::Nothing)));
+    assert_eq!(say(at(), 200, &body.replace("\"project\"", "\"own\"")), Err(Failure::LookupAnswer));
+}
+
+#[test]
+fn facts_of_different_jobs_have_different_keys() {
+    let other_path =
+        Job { origin: Origin { id: ProjectId(101), path: ProjectPath::parse("apps/web").unwrap() }, ..job(Some(11)) };
+    let keys = [
+        target_key(&job(Some(11)), &target("libs/common")),
+        target_key(&job(Some(12)), &target("libs/common")),
+        target_key(&job(None), &target("libs/common")),
+        target_key(&job(Some(11)), &target("libs/other")),
+        target_key(&job(Some(11)), &TargetRef::Id(ProjectId(102))),
+        target_key(&other_path, &target("libs/common")),
+    ];
+    let unique: std::collections::BTreeSet<_> = keys.iter().collect();
+    assert_eq!(unique.len(), keys.len());
+}

@@ -1,0 +1,149 @@
+//! Facts from a service of the platform team: `POST /jobscope/v1/lookup`. Described in `docs/token-lookup.md`.
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Fields};
+use super::{Call, Fact, Progress, Value as Landed};
+use crate::decision::Failure;
+use crate::facts::{
+    Admission, Affiliation, Feature, Features, Found, Job, JobId, JobPush, Level, Origin, ProjectId, Role, Secret,
+    Standing, Target, Token, Visibility,
+};
+use crate::request::TargetRef;
+
+const PATH: &str = "/jobscope/v1/lookup";
+
+/// One question and its answer.
+#[derive(Debug)]
+pub(super) struct Flight {
+    about: About,
+}
+
+#[derive(Debug)]
+enum About {
+    Token,
+    Target(Job),
+}
+
+impl Flight {
+    pub(super) fn start(credential: &Secret, fact: Fact) -> (Self, Progress) {
+        let (about, question) = match fact {
+            Fact::Token(token) => {
+                let token = core::str::from_utf8(token.expose()).unwrap_or_default();
+                (About::Token, json!({"version": 1, "ask": "token", "token": token}))
+            }
+            Fact::Target(job, target) => {
+                let question = json!({
+                    "version": 1,
+                    "ask": "target",
+                    "job": {"id": job.id.0},
+                    "origin": {"id": job.origin.id.0, "path": job.origin.path.as_str()},
+                    "user": job.user.as_ref().map(|user| json!({"id": user.id.0, "name": user.name})),
+                    "target": reference(&job, &target),
+                });
+                (About::Target(job), question)
+            }
+        };
+        let headers = vec![
+            ("accept", b"application/json".to_vec()),
+            ("content-type", b"application/json".to_vec()),
+            ("authorization", [b"Bearer ", credential.expose()].concat()),
+        ];
+        let call = Call { method: "POST", path: PATH.into(), headers, body: question.to_string().into_bytes() };
+        (Self { about }, Progress::Going(vec![(0, call)]))
+    }
+
+    pub(super) fn answer(&mut self, answer: &Answer<'_>) -> Progress {
+        Progress::Landed(self.read(answer))
+    }
+
+    fn read(&self, answer: &Answer<'_>) -> Result<Landed, Failure> {
+        match answer.status {
+            None | Some(502 | 503) => return Err(Failure::LookupUnreachable),
+            Some(504) => return Err(Failure::LookupTimeout),
+            Some(200) => {}
+            Some(401 | 403) => return Err(Failure::LookupRights),
+            Some(_) => return Err(Failure::LookupAnswer),
+        }
+        let body: Value = serde_json::from_slice(answer.body).map_err(|_| Failure::LookupAnswer)?;
+        let fields = Fields::of(&body)?;
+        if fields.number("version")? != 1 {
+            return Err(Failure::LookupAnswer);
+        }
+        match &self.about {
+            About::Token => token(&fields).map(Landed::Token),
+            About::Target(job) => found(&fields, job).map(Landed::Target),
+        }
+    }
+}
+
+fn reference(job: &Job, target: &TargetRef) -> Value {
+    match target {
+        TargetRef::Own | TargetRef::Job(_) | TargetRef::None => json!({"id": job.origin.id.0}),
+        TargetRef::Id(id) => json!({"id": id.0}),
+        TargetRef::Path(path) => json!({"path": path.as_str()}),
+        TargetRef::ProjectOfJob(job) => json!({"job": job.0}),
+        TargetRef::Image(candidates) => {
+            json!({"paths": candidates.iter().map(ToString::to_string).collect::<Vec<_>>()})
+        }
+    }
+}
+
+fn token(fields: &Fields<'_>) -> Result<Token, Failure> {
+    match fields.text("token")? {
+        "unknown" => Ok(Token::Unknown),
+        "ended" => Ok(Token::Ended(None)),
+        "user-refused" => Ok(Token::UserRefused),
+        "running" => {
+            let job = fields.object("job")?;
+            let origin = job.object("origin")?;
+            Ok(Token::Running(Job {
+                id: JobId(job.number("id")?),
+                user: job.nullable("user")?.map(|user| user.user("name")).transpose()?,
+                origin: Origin { id: ProjectId(origin.number("id")?), path: origin.project_path("path")? },
+            }))
+        }
+        _ => Err(Failure::LookupAnswer),
+    }
+}
+
+fn found(fields: &Fields<'_>, job: &Job) -> Result<Found, Failure> {
+    let Some(target) = fields.nullable("target")? else { return Ok(Found::Nothing) };
+    let id = ProjectId(target.number("id")?);
+    let mut features = Features::OPEN;
+    if let Some(levels) = target.0.get("features") {
+        let levels = Fields::of(levels)?;
+        for name in levels.0.keys() {
+            let key = format!("{name}_access_level");
+            let at = Feature::ALL.iter().position(|(_, known)| *known == key).ok_or(Failure::LookupAnswer)?;
+            *features.0.get_mut(at).ok_or(Failure::Doubt)? =
+                Level::named(levels.text(name)?).ok_or(Failure::LookupAnswer)?;
+        }
+    }
+    let admission = match fields.text("admission")? {
+        // A service that calls another project the job's own is wrong, and not believed.
+        "own" if id == job.origin.id => Admission::Own,
+        "project" => Admission::Project,
+        "group" => Admission::Group,
+        "open" => Admission::Open,
+        "unlisted" => Admission::Unlisted,
+        _ => return Err(Failure::LookupAnswer),
+    };
+    Ok(Found::Standing(Standing {
+        role: Role::named(fields.text("role")?).ok_or(Failure::LookupAnswer)?,
+        affiliation: if fields.flag("external")? { Affiliation::External } else { Affiliation::Internal },
+        admission: if id == job.origin.id { Admission::Own } else { admission },
+        target: Target {
+            id,
+            path: target.project_path("path")?,
+            visibility: Visibility::named(target.text("visibility")?).ok_or(Failure::LookupAnswer)?,
+            features,
+            job_push: if target.flag("push_by_job_token")? { JobPush::On } else { JobPush::Off },
+        },
+    }))
+}

@@ -1,0 +1,239 @@
+//! What a client is told: status, header fields and body, in the words of its protocol. Nowhere else is a protocol's
+//! denial worded.
+//!
+//! Texts are printable ASCII and never repeat the request. A target is named only to somebody who could see it anyway;
+//! to everybody else the answer is that of a target that does not exist, byte for byte.
+
+mod words;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use serde_json::json;
+
+use crate::decision::Failure;
+use crate::facts::{Origin, Target};
+use crate::request::{Malformed, Protocol};
+use crate::rules::Reason;
+use words::{explanation, forge_words, lines, sentence};
+
+/// An answer that the filter gives itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Header fields, names in lower case.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// The body.
+    pub body: String,
+}
+
+/// Whom a denial is about, as far as the client may know.
+#[derive(Debug)]
+pub enum Subject<'a> {
+    /// A target that the job's user could see anyway.
+    Known {
+        /// The job's project.
+        origin: &'a Origin,
+        /// The project asked for.
+        target: &'a Target,
+    },
+    /// A target that is not there, or not for this user to know of.
+    Hidden,
+    /// No target.
+    None,
+}
+
+const GIT_DENIED: &str = "HTTP Basic: Access denied. The provided password or token is incorrect.";
+const GIT_NOT_FOUND: &str =
+    "The project you were looking for could not be found or you don't have permission to view it.";
+const DENIED: &str = "requested access to the resource is denied";
+
+/// How a refusal weighs, whatever the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// The token is dead or never lived.
+    Unauthorized,
+    /// There is nothing, as far as this client may know.
+    NotFound,
+    /// It is there, and not allowed.
+    Forbidden,
+    /// Anything else, with its own status.
+    Other(u16),
+}
+
+/// The answer to a rule's denial.
+#[must_use]
+pub fn rule(protocol: Protocol, reason: Reason, subject: &Subject<'_>) -> Reply {
+    match subject {
+        Subject::Known { origin, target } => {
+            let words = Words {
+                forge: forge_words(protocol, reason, origin, target),
+                why: explanation(reason, origin, target),
+                code: reason.code(),
+            };
+            answer(protocol, Weight::Forbidden, &words)
+        }
+        // The same words whatever the reason, and no code: an answer must not tell a hidden target from none.
+        Subject::Hidden => {
+            answer(protocol, Weight::NotFound, &Words { forge: String::new(), why: String::new(), code: "" })
+        }
+        Subject::None => {
+            let words = Words { forge: "403 Forbidden".into(), why: reason.text().into(), code: reason.code() };
+            answer(protocol, Weight::Forbidden, &words)
+        }
+    }
+}
+
+/// The answer to a token that is not a running job's.
+#[must_use]
+pub fn token(protocol: Protocol, reason: Reason) -> Reply {
+    let words = Words { forge: "401 Unauthorized".into(), why: reason.text().into(), code: reason.code() };
+    match protocol {
+        // A runner stops at 403, and at nothing else.
+        Protocol::Runner => answer(
+            protocol,
+            Weight::Forbidden,
+            &Words { forge: "403 Forbidden - Job is not processing on runner".into(), ..words },
+        ),
+        Protocol::Git
+        | Protocol::Lfs
+        | Protocol::Registry
+        | Protocol::RegistryToken
+        | Protocol::Api
+        | Protocol::Trigger
+        | Protocol::Web => answer(protocol, Weight::Unauthorized, &words),
+    }
+}
+
+/// The answer to a request that cannot be read.
+#[must_use]
+pub fn malformed(protocol: Protocol, malformed: Malformed) -> Reply {
+    let status = malformed.status();
+    let words = Words {
+        forge: format!("{status} {}", status_word(status)),
+        why: malformed.text().into(),
+        code: malformed.code(),
+    };
+    let weight = if status == 401 { Weight::Unauthorized } else { Weight::Other(status) };
+    answer(protocol, weight, &words)
+}
+
+/// The answer when facts cannot be had, or something failed here.
+#[must_use]
+pub fn failure(protocol: Protocol, failure: Failure) -> Reply {
+    let words = Words { forge: "503 Service Unavailable".into(), why: failure.text().into(), code: failure.code() };
+    let mut reply = answer(protocol, Weight::Other(503), &words);
+    reply.headers.push(("retry-after", "2"));
+    reply
+}
+
+/// What an answer says.
+struct Words {
+    /// The forge's own message for this protocol.
+    forge: String,
+    /// Why, and who can change it.
+    why: String,
+    /// The reason's code; empty where telling it would tell too much.
+    code: &'static str,
+}
+
+fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
+    let mut headers = vec![("cache-control", "no-store")];
+    let status = status(protocol, weight);
+    let body = match protocol {
+        Protocol::Git | Protocol::Web => {
+            headers.push(("content-type", "text/plain; charset=utf-8"));
+            if status == 401 {
+                headers.push(("www-authenticate", "Basic realm=\"GitLab\""));
+            }
+            git_body(weight, words)
+        }
+        Protocol::Lfs => {
+            headers.push(("content-type", "application/vnd.git-lfs+json"));
+            if status == 401 {
+                headers.push(("lfs-authenticate", "Basic realm=\"GitLab\""));
+            }
+            let message = match weight {
+                Weight::NotFound => "Not found.".into(),
+                Weight::Unauthorized | Weight::Forbidden | Weight::Other(_) => sentence(&words.why),
+            };
+            json!({"message": message}).to_string()
+        }
+        Protocol::Registry | Protocol::RegistryToken => {
+            headers.push(("content-type", "application/json"));
+            headers.push(("docker-distribution-api-version", "registry/2.0"));
+            if protocol == Protocol::Registry && status == 401 {
+                headers.push(("www-authenticate", "Basic realm=\"registry\""));
+            }
+            registry_body(weight, words)
+        }
+        Protocol::Api | Protocol::Trigger | Protocol::Runner => {
+            headers.push(("content-type", "application/json"));
+            match weight {
+                Weight::NotFound if protocol == Protocol::Trigger => json!({"message": "404 Not Found"}).to_string(),
+                Weight::NotFound => json!({"message": "404 Project Not Found"}).to_string(),
+                Weight::Unauthorized | Weight::Forbidden | Weight::Other(_) => {
+                    // In this order, which is the order in which people read it.
+                    let [message, error, reason] =
+                        [&words.forge, &sentence(&words.why), words.code].map(|text| json!(text));
+                    format!(r#"{{"message":{message},"error":{error},"reason":{reason}}}"#)
+                }
+            }
+        }
+    };
+    Reply { status, headers, body }
+}
+
+fn status(protocol: Protocol, weight: Weight) -> u16 {
+    match (weight, protocol) {
+        // Docker, Podman and crane show the message of a 401 from the token endpoint, and drop that of a 403.
+        (Weight::Forbidden | Weight::NotFound | Weight::Unauthorized, Protocol::RegistryToken)
+        | (Weight::Unauthorized, _) => 401,
+        // The trigger knows no 403: what may not be triggered is not found.
+        (Weight::Forbidden, Protocol::Trigger) => 404,
+        // A registry that hides a name answers like one that denies it.
+        (Weight::NotFound, Protocol::Registry) | (Weight::Forbidden, _) => 403,
+        (Weight::NotFound, _) => 404,
+        (Weight::Other(status), _) => status,
+    }
+}
+
+/// Git prints each line after `remote: `.
+fn git_body(weight: Weight, words: &Words) -> String {
+    match weight {
+        Weight::NotFound => format!("{GIT_NOT_FOUND}\n"),
+        Weight::Unauthorized => format!("{GIT_DENIED}\n{}\n", sentence(&words.why)),
+        Weight::Forbidden | Weight::Other(_) => format!("{}\n{}\n", words.forge, lines(&words.why)),
+    }
+}
+
+fn registry_body(weight: Weight, words: &Words) -> String {
+    let (code, message) = match weight {
+        Weight::NotFound => ("DENIED", DENIED.to_string()),
+        Weight::Unauthorized => ("UNAUTHORIZED", sentence(&words.why)),
+        Weight::Forbidden => ("DENIED", format!("{DENIED}: {}", words.why)),
+        Weight::Other(_) => ("UNSUPPORTED", sentence(&words.why)),
+    };
+    let detail = if words.code.is_empty() { serde_json::Value::Null } else { json!({"reason": words.code}) };
+    json!({"errors": [{"code": code, "message": message, "detail": detail}]}).to_string()
+}
+
+fn status_word(status: u16) -> &'static str {
+    match status {
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Payload Too Large",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Entity",
+        _ => "Bad Request",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! Requests whose body says whose they are, or what they ask: which those are, and how the body is read.
+
+use super::access::{Access, Action, Protocol, TargetRef};
+use super::api::{self, Caller, Route};
+use super::credential::Foreign;
+use super::head::{BODY_LIMIT, Body, Head};
+use super::malformed::Malformed;
+use super::params::{self, Media};
+use super::runner::{self, Progress};
+use super::{Front, JobRequest, Reading, Refused, hygiene, is_registry, job, lfs, multipart, path, protocol_of_route};
+use crate::Config;
+use crate::facts::Secret;
+
+/// A request whose body must be read first. It is bounded: [`BODY_LIMIT`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    protocol: Protocol,
+    token: Option<Secret>,
+    want: Want,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Want {
+    /// The operation of an LFS batch.
+    LfsBatch(TargetRef),
+    /// Nobody's token: where one stands all the same, the request is refused.
+    Nobody(Media),
+    /// The parameters of an API request, and the route once a job token is among them.
+    Parameters(Media, Result<Route, Malformed>),
+}
+
+impl Pending {
+    pub(super) fn new(protocol: Protocol, token: Option<Secret>, want: Want) -> Self {
+        Self { protocol, token, want }
+    }
+
+    /// In whose words the request is answered.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// A refusal of this request.
+    #[must_use]
+    pub fn refuse(&self, malformed: Malformed) -> Reading {
+        Reading::Refused(Refused { protocol: self.protocol, malformed })
+    }
+
+    /// Reads the whole body.
+    #[must_use]
+    pub fn finish(self, body: &[u8]) -> Reading {
+        let protocol = self.protocol;
+        match self.parse(body) {
+            Ok(reading) => reading,
+            Err(malformed) => Reading::Refused(Refused { protocol, malformed }),
+        }
+    }
+
+    fn parse(self, body: &[u8]) -> Result<Reading, Malformed> {
+        if body.len() > BODY_LIMIT {
+            return Err(Malformed::BodyTooLarge);
+        }
+        let (media, route) = match (self.want, &self.token) {
+            (Want::LfsBatch(target), Some(token)) => {
+                return Ok(job(token.clone(), self.protocol, Access::new(lfs::operation(body)?, target)));
+            }
+            (Want::LfsBatch(_), None) => return Ok(Reading::NotAJob),
+            (Want::Nobody(media), _) => (media, Err(Malformed::Carrier)),
+            (Want::Parameters(media, route), _) => (media, route),
+        };
+        let pairs = match (params::body(&media, body), &self.token) {
+            (Ok(pairs), _) => pairs,
+            // Nobody's token was seen, and what cannot be read here as parameters no forge reads as a job token
+            // unless the text of one stands in it.
+            (Err(_), None) if !mentions_token(body) => return Ok(Reading::NotAJob),
+            (Err(malformed), _) => return Err(malformed),
+        };
+        let in_body = params::credential(&pairs);
+        let token = match (self.token, in_body) {
+            (None, Ok(found)) => match found.job {
+                None => return Ok(Reading::NotAJob),
+                Some((_, token)) => token,
+            },
+            (Some(token), Ok(found)) => {
+                let same = found.job.as_ref().is_some_and(|(_, other)| *other == token);
+                let is_runner = route.as_ref().is_ok_and(|route| route.caller == Caller::Runner);
+                // A runner says its token in the header and again in the body.
+                if (found.job.is_some() || found.foreign) && !(is_runner && same) {
+                    return Err(Malformed::Multiple);
+                }
+                token
+            }
+            (_, Err(malformed)) => return Err(malformed),
+        };
+        if params::has(&pairs, "_method") && media != Media::Json {
+            return Err(Malformed::Override);
+        }
+        let route = route?;
+        let progress =
+            if route.access.action == Action::UpdateJob { runner::progress(&media, body)?.0 } else { Progress::Going };
+        let protocol = protocol_of_route(&route);
+        Ok(Reading::Job(JobRequest { token, protocol, accesses: alloc::vec![route.access], scopes: None, progress }))
+    }
+}
+
+fn mentions_token(body: &[u8]) -> bool {
+    [&b"glcbt"[..], b"job_token", b"token"]
+        .iter()
+        .any(|mark| body.windows(mark.len()).any(|window| window.eq_ignore_ascii_case(mark)))
+        || body.contains(&b'%')
+        || body.contains(&b'\\')
+}
+
+/// A request whose head has no job token. Its body may have one, where the forge would read it.
+pub(super) fn without_job(
+    config: &Config,
+    head: &Head<'_>,
+    protocol: Protocol,
+    foreign: Option<Foreign>,
+) -> Result<Reading, Malformed> {
+    let route = match route_for_body(config, head) {
+        ForBody::Nothing => return Ok(Reading::NotAJob),
+        ForBody::Lfs if foreign.is_some() => return Ok(Reading::NotAJob),
+        ForBody::Lfs => return Ok(Reading::Body(Pending { protocol, token: None, want: Want::Nobody(Media::Json) })),
+        ForBody::Route(route) => route,
+    };
+    if let Ok(route) = &route {
+        // The trigger and the runner's routes look at their parameters, whoever else is named in the head.
+        let is_client = route.caller == Caller::Client && route.access.action != Action::TriggerPipeline;
+        let is_decided = match (route.body, foreign) {
+            (_, Some(Foreign::Decisive)) => is_client,
+            (api::Body::Stream, Some(Foreign::Basic)) => true,
+            (api::Body::Stream | api::Body::Inspect | api::Body::Upload, _) => false,
+        };
+        // An endpoint that no job token is for reads none; where that costs nobody a large body, it is looked into.
+        if is_decided || (route.access.action == Action::Unlisted && is_large(head)) {
+            return Ok(Reading::NotAJob);
+        }
+    }
+    match media(head)? {
+        None => Ok(Reading::NotAJob),
+        Some(media) => Ok(Reading::Body(Pending { protocol, token: None, want: Want::Parameters(media, route) })),
+    }
+}
+
+/// Whether a body says that it is over the limit.
+fn is_large(head: &Head<'_>) -> bool {
+    let length = head.all("content-length").next().and_then(|length| core::str::from_utf8(length).ok()?.parse().ok());
+    length.is_some_and(|length: usize| length > BODY_LIMIT)
+}
+
+/// What a body without a token in its head could be for.
+enum ForBody {
+    /// No forge reads a job token from it.
+    Nothing,
+    /// LFS takes no credential from a body, and one that stands there is somebody's mistake.
+    Lfs,
+    /// An endpoint of the API, or a path that cannot be read and may be one.
+    Route(Result<Route, Malformed>),
+}
+
+fn route_for_body(config: &Config, head: &Head<'_>) -> ForBody {
+    if head.body() == Body::None || is_registry(config, head) {
+        return ForBody::Nothing;
+    }
+    let target = match path::target(head.path().unwrap_or_default(), &config.forge.relative_url_root) {
+        // Outside the forge's root nothing of the forge's is.
+        Err(Malformed::Prefix) => return ForBody::Nothing,
+        Err(malformed) => return ForBody::Route(Err(malformed)),
+        Ok(target) => target,
+    };
+    if target.path == "/jwt/auth" {
+        return ForBody::Route(Err(Malformed::TokenPost));
+    }
+    if target.path.ends_with("/info/lfs/objects/batch") {
+        return ForBody::Lfs;
+    }
+    if !target.path.starts_with("/api/v4/") {
+        return ForBody::Nothing;
+    }
+    ForBody::Route(route_of_body(config, head))
+}
+
+/// Whatever a token in the head must satisfy, one in the body must too.
+fn route_of_body(config: &Config, head: &Head<'_>) -> Result<Route, Malformed> {
+    hygiene::check(head)?;
+    let front = Front::of(config, head)?;
+    let query = params::query(front.target.query.unwrap_or_default())?;
+    if params::credential_of_query(&query)?.foreign {
+        return Err(Malformed::Multiple);
+    }
+    api::read(front.method, front.target.path)
+}
+
+/// How a body writes its parameters; `None` when it is of a type that no forge looks for parameters in.
+pub(super) fn media(head: &Head<'_>) -> Result<Option<Media>, Malformed> {
+    let media = head.media_type()?.to_ascii_lowercase();
+    let media = match media.as_slice() {
+        b"" | b"application/x-www-form-urlencoded" => Media::Form,
+        b"application/json" => Media::Json,
+        b"multipart/form-data" => Media::Multipart(multipart::boundary(head.one("content-type")?.unwrap_or_default())?),
+        other if may_hold_parameters(other) => return Err(Malformed::BodyType),
+        _ => return Ok(None),
+    };
+    if head.one("content-encoding")?.is_some() {
+        return Err(Malformed::BodyEncoding);
+    }
+    Ok(Some(media))
+}
+
+/// Whether some server looks for parameters in a body of this type: every multipart type is a form to Rack, and so is
+/// the first of two types that a comma joins; every type with `json` in its name is JSON to Rails.
+fn may_hold_parameters(media: &[u8]) -> bool {
+    let has = |part: &[u8]| media.windows(part.len()).any(|window| window == part);
+    has(b"multipart") || has(b"json") || has(b"x-www-form") || has(b",")
+}

@@ -1,0 +1,308 @@
+//! The credential of a request: whether a job's token is among them, where, and whether it stands alone.
+//!
+//! Finding is generous, reading is strict: whatever some forge might take for a job token makes the request a job's,
+//! and then only the plain spelling of exactly one credential passes.
+
+use alloc::vec::Vec;
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+
+use super::head::Head;
+use super::malformed::Malformed;
+use super::params;
+use super::token;
+use crate::facts::Secret;
+
+/// Where a token stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// `Authorization: Basic`, user `gitlab-ci-token`.
+    Basic,
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// `JOB-TOKEN`.
+    JobToken,
+    /// `PRIVATE-TOKEN`, which runners use for a job token too.
+    PrivateToken,
+    /// A parameter of the query.
+    Query,
+    /// `Authorization: Bearer`, inside a JWT of the forge's own.
+    Jwt,
+}
+
+/// The credentials of a request's head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// None at all.
+    None,
+    /// Somebody's, but no job's; which of them a forge may prefer to a job token in the body.
+    Foreign(Foreign),
+    /// A job's, alone.
+    Job(Carrier, Secret),
+    /// A runner's habit: the same job token as `JOB-TOKEN` and `PRIVATE-TOKEN`.
+    Runner(Secret),
+    /// A job's, but not in a way that can be read.
+    Refused(Malformed),
+}
+
+/// A credential that is not a job's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Foreign {
+    /// The forge takes it before any parameter of the body, and refuses the request when it is not valid.
+    Decisive,
+    /// HTTP Basic, which routes that do not read it pass over.
+    Basic,
+}
+
+const GENEROUS: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// The user name that goes with a job token.
+const USER: &[u8] = b"gitlab-ci-token";
+
+/// Finds the credentials of a head.
+pub(crate) fn find(head: &Head<'_>) -> Credential {
+    match gather(head) {
+        Ok(credential) => credential,
+        Err(malformed) => Credential::Refused(malformed),
+    }
+}
+
+fn gather(head: &Head<'_>) -> Result<Credential, Malformed> {
+    let query =
+        head.path().and_then(|path| path.iter().position(|b| *b == b'?').and_then(|at| path.get(at.checked_add(1)?..)));
+    let in_query = query.is_some_and(params::may_hold_job_token);
+    if !in_query && !head.fields().iter().any(|(name, value)| may_hold_job_token(name, value)) {
+        return Ok(foreign(head));
+    }
+    // From here on the request is a job's.
+    let mut jobs: Vec<(Carrier, Secret)> = Vec::new();
+    let mut others: usize = 0;
+    if let Some(query) = query {
+        let text = core::str::from_utf8(query).map_err(|_| Malformed::QueryPercent)?;
+        let found = params::credential_of_query(&params::query(text)?)?;
+        jobs.extend(found.job.map(|(_, token)| (Carrier::Query, token)));
+        others = others.saturating_add(usize::from(found.foreign));
+    }
+    for (name, value) in head.fields() {
+        match *name {
+            b"authorization" => match authorization(value)? {
+                Some(job) => jobs.push(job),
+                None => others = others.saturating_add(1),
+            },
+            // Empty is absent.
+            b"job-token" if value.is_empty() => {}
+            b"job-token" => jobs.push((Carrier::JobToken, token::parse(value)?)),
+            b"private-token" if token::is_job_shaped(value) => jobs.push((Carrier::PrivateToken, token::parse(value)?)),
+            b"private-token" | b"deploy-token" => others = others.saturating_add(1),
+            b"job_token" => return Err(Malformed::Underscore),
+            // A job token in a field that nothing here reads: some forge may.
+            _ if may_hold_job_token(name, value) => return Err(Malformed::Carrier),
+            _ => {}
+        }
+    }
+    match (jobs.as_slice(), others) {
+        ([(carrier, token)], 0) => Ok(Credential::Job(*carrier, token.clone())),
+        (
+            [(Carrier::JobToken, one), (Carrier::PrivateToken, two)]
+            | [(Carrier::PrivateToken, two), (Carrier::JobToken, one)],
+            0,
+        ) if one == two => Ok(Credential::Runner(one.clone())),
+        // The query was read as a job's, and strictly read it was none.
+        ([], _) => Err(Malformed::QueryKey),
+        _ => Err(Malformed::Multiple),
+    }
+}
+
+fn foreign(head: &Head<'_>) -> Credential {
+    let is_private = head.all("private-token").any(|token| !token.trim_ascii().is_empty());
+    let authorization = head.all("authorization").next().unwrap_or_default().trim_ascii();
+    let (scheme, rest) = split_scheme(authorization);
+    match () {
+        () if is_private => Credential::Foreign(Foreign::Decisive),
+        () if scheme.eq_ignore_ascii_case(b"basic") => Credential::Foreign(Foreign::Basic),
+        () if scheme.eq_ignore_ascii_case(b"bearer") && !rest.is_empty() => Credential::Foreign(Foreign::Decisive),
+        () => Credential::None,
+    }
+}
+
+/// The scheme of a credential and what follows the first blank.
+fn split_scheme(value: &[u8]) -> (&[u8], &[u8]) {
+    let end = value.iter().position(|b| *b <= b' ').unwrap_or(value.len());
+    let (scheme, rest) = value.split_at_checked(end).unwrap_or((value, b""));
+    (scheme, rest.trim_ascii())
+}
+
+/// Whether a field may be read as a job's credential by any forge.
+fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
+    if name.eq_ignore_ascii_case(b"job-token") || name.eq_ignore_ascii_case(b"job_token") {
+        return !value.is_empty();
+    }
+    // The path has its own look, for which percent-encoding matters; the rest of the pseudo-headers carry no secret.
+    if name.starts_with(b":") {
+        return false;
+    }
+    if name == b"authorization" {
+        // Two fields arrive joined by a comma, and a decoder that passes over foreign bytes passes over that one too.
+        return holds_job_shape(value)
+            || core::iter::once(value).chain(value.split(|b| *b == b',')).any(|one| {
+                generous_basic(one)
+                    .is_some_and(|login| login.to_ascii_lowercase().starts_with(USER) || holds_job_shape(&login))
+            });
+    }
+    holds_job_shape(value)
+}
+
+fn holds_job_shape(value: &[u8]) -> bool {
+    let is_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=');
+    value.split(|b| !is_word(b)).any(|word| token::is_job_shaped(word) || token::wraps_job_token(word))
+}
+
+/// The login of a Basic credential as the most generous decoder reads it, which is Ruby's: bytes outside the alphabet
+/// are passed over, and so is padding that comes too early in its group of four.
+fn generous_basic(value: &[u8]) -> Option<Vec<u8>> {
+    let value = value.get(value.iter().position(|b| *b > b' ')?..)?;
+    let (scheme, rest) = split_scheme(value);
+    if !scheme.eq_ignore_ascii_case(b"basic") {
+        return None;
+    }
+    let mut letters: Vec<u8> = Vec::with_capacity(rest.len());
+    for byte in rest {
+        match byte {
+            b'=' if letters.len() % 4 >= 2 => break,
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => letters.push(*byte),
+            // The alphabet of URLs, which some decoders take as well.
+            b'-' => letters.push(b'+'),
+            b'_' => letters.push(b'/'),
+            _ => {}
+        }
+    }
+    // A last letter alone says nothing; stray bits in the last group are dropped.
+    let whole = letters.len().checked_sub(usize::from(letters.len() % 4 == 1))?;
+    GENEROUS.decode(letters.get(..whole)?).ok()
+}
+
+/// Reads one `authorization` field strictly: `Basic` and canonical base64 of one login, or `Bearer` and one token.
+/// `None` is somebody else's credential in that form.
+fn authorization(value: &[u8]) -> Result<Option<(Carrier, Secret)>, Malformed> {
+    let text = core::str::from_utf8(value).map_err(|_| Malformed::HeaderControl)?;
+    let (scheme, credential) = text.split_once(' ').ok_or(Malformed::Authorization)?;
+    if credential.bytes().any(|b| !(0x21..0x7f).contains(&b) || b == b',') {
+        return Err(Malformed::Authorization);
+    }
+    if scheme.eq_ignore_ascii_case("basic") {
+        let login = STANDARD.decode(credential).map_err(|_| Malformed::Authorization)?;
+        let at = login.iter().position(|b| *b == b':').ok_or(Malformed::Authorization)?;
+        let (user, password) = login.split_at_checked(at).ok_or(Malformed::Authorization)?;
+        let password = password.strip_prefix(b":").unwrap_or(password);
+        return match (user == USER, token::is_job_shaped(password)) {
+            (true, _) => Ok(Some((Carrier::Basic, token::parse(password)?))),
+            (false, true) => Err(Malformed::AuthorizationUser),
+            (false, false) if holds_job_shape(&login) => Err(Malformed::AuthorizationUser),
+            (false, false) => Ok(None),
+        };
+    }
+    if scheme.eq_ignore_ascii_case("bearer") {
+        if token::wraps_job_token(credential.as_bytes()) {
+            return Ok(Some((Carrier::Jwt, token::unwrap(credential.as_bytes())?)));
+        }
+        return if token::is_job_shaped(credential.as_bytes()) {
+            Ok(Some((Carrier::Bearer, token::parse(credential.as_bytes())?)))
+        } else {
+            Ok(None)
+        };
+    }
+    Err(Malformed::Authorization)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::head::Body;
+    use super::*;
+    use std::format;
+    use std::string::String;
+
+    fn basic(login: &str) -> String {
+        format!("Basic {}", STANDARD.encode(login))
+    }
+
+    fn found(fields: &[(&str, &str)]) -> Credential {
+        let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+        find(&Head::new(&fields, Body::None))
+    }
+
+    fn job(carrier: Carrier, token: &str) -> Credential {
+        Credential::Job(carrier, Secret::new(token.as_bytes()))
+    }
+
+    #[test]
+    fn every_carrier_is_found() {
+        assert_eq!(found(&[("authorization", &basic("gitlab-ci-token:glcbt-1"))]), job(Carrier::Basic, "glcbt-1"));
+        assert_eq!(
+            found(&[("authorization", &basic("gitlab-ci-token:legacy20chars0000000"))]),
+            job(Carrier::Basic, "legacy20chars0000000")
+        );
+        assert_eq!(found(&[("authorization", "Bearer glcbt-1")]), job(Carrier::Bearer, "glcbt-1"));
+        assert_eq!(found(&[("job-token", "glcbt-1")]), job(Carrier::JobToken, "glcbt-1"));
+        assert_eq!(found(&[(":path", "/x?job_token=glcbt-1")]), job(Carrier::Query, "glcbt-1"));
+        assert_eq!(
+            found(&[("job-token", "glcbt-1"), ("private-token", "glcbt-1")]),
+            Credential::Runner(Secret::new(b"glcbt-1"))
+        );
+    }
+
+    #[test]
+    fn a_persons_credential_is_not_a_jobs() {
+        assert_eq!(found(&[("authorization", &basic("dana:password"))]), Credential::Foreign(Foreign::Basic));
+        assert_eq!(found(&[("authorization", "Bearer glpat-1")]), Credential::Foreign(Foreign::Decisive));
+        assert_eq!(found(&[("private-token", "glpat-1")]), Credential::Foreign(Foreign::Decisive));
+        assert_eq!(found(&[(":path", "/x?a=b"), ("accept", "*/*")]), Credential::None);
+    }
+
+    #[test]
+    fn two_credentials_are_refused_equal_or_not() {
+        let multiple = Credential::Refused(Malformed::Multiple);
+        assert_eq!(found(&[("job-token", "glcbt-1"), ("job-token", "glcbt-1")]), multiple);
+        assert_eq!(found(&[("job-token", "glcbt-1"), ("private-token", "glpat-1")]), multiple);
+        assert_eq!(found(&[("job-token", "glcbt-1"), ("private-token", "glcbt-2")]), multiple);
+        assert_eq!(found(&[("job-token", "glcbt-1"), ("authorization", &basic("dana:x"))]), multiple);
+        assert_eq!(found(&[("job-token", "glcbt-1"), (":path", "/x?job_token=glcbt-1")]), multiple);
+        let joined = format!("{},{}", basic("gitlab-ci-token:glcbt-1"), basic("dana:x"));
+        assert_eq!(found(&[("authorization", &joined)]), Credential::Refused(Malformed::Authorization));
+    }
+
+    #[test]
+    fn a_spelling_of_its_own_does_not_hide_a_token() {
+        let plain = STANDARD.encode("gitlab-ci-token:legacy");
+        for value in [
+            format!("Basic  {plain}"),
+            format!("Basic\t{plain}"),
+            format!(" Basic {plain}"),
+            format!("Basic {}", plain.trim_end_matches('=')),
+            format!("Basic {plain} x"),
+            format!("Basic {}.{}", &plain[..4], &plain[4..]),
+            format!("Basic ={plain}"),
+            format!("Basic {}={}", &plain[..5], &plain[5..]),
+            format!("Basic {},{}", &plain[..6], &plain[6..]),
+            format!("Basic\x0b{plain}"),
+            "glcbt-1".into(),
+            "Token glcbt-1".into(),
+            "Bearer  glcbt-1".into(),
+        ] {
+            assert!(matches!(found(&[("authorization", &value)]), Credential::Refused(_)), "{value}");
+        }
+        assert_eq!(
+            found(&[("authorization", &basic("dana:glcbt-1"))]),
+            Credential::Refused(Malformed::AuthorizationUser)
+        );
+        assert_eq!(found(&[("x-nuget-apikey", "glcbt-1")]), Credential::Refused(Malformed::Carrier));
+        assert_eq!(found(&[("job_token", "legacy")]), Credential::Refused(Malformed::Underscore));
+    }
+}

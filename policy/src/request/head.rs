@@ -1,0 +1,96 @@
+//! The head of a request as bytes.
+
+use super::malformed::Malformed;
+
+/// The largest body that is ever read.
+pub const BODY_LIMIT: usize = 1 << 20;
+
+/// The head of a request: fields as the host gives them, names in lower case, pseudo-headers among them.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    fields: &'a [(&'a [u8], &'a [u8])],
+    body: Body,
+}
+
+/// Whether a body follows the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// The request ends with its head.
+    None,
+    /// Bytes follow, whatever `content-length` says.
+    Follows,
+}
+
+/// How often a field stands in a head.
+pub(crate) enum Times<'a> {
+    Never,
+    Once(&'a [u8]),
+    More,
+}
+
+impl<'a> Head<'a> {
+    /// A head of these fields.
+    #[must_use]
+    pub fn new(fields: &'a [(&'a [u8], &'a [u8])], body: Body) -> Self {
+        Self { fields, body }
+    }
+
+    /// Whether a body follows.
+    #[must_use]
+    pub fn body(&self) -> Body {
+        self.body
+    }
+
+    /// Every value of one field.
+    pub(crate) fn all(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.fields.iter().filter(move |(n, _)| *n == name.as_bytes()).map(|(_, value)| *value)
+    }
+
+    /// Every field.
+    pub(crate) fn fields(&self) -> &'a [(&'a [u8], &'a [u8])] {
+        self.fields
+    }
+
+    pub(crate) fn times(&self, name: &'a str) -> Times<'a> {
+        let mut values = self.all(name);
+        match (values.next(), values.next()) {
+            (None, _) => Times::Never,
+            (Some(value), None) => Times::Once(value),
+            (Some(_), Some(_)) => Times::More,
+        }
+    }
+
+    /// The value of a field that may stand once.
+    pub(crate) fn one(&self, name: &'a str) -> Result<Option<&'a [u8]>, Malformed> {
+        match self.times(name) {
+            Times::Never => Ok(None),
+            Times::Once(value) => Ok(Some(value)),
+            Times::More => Err(Malformed::DuplicateHeader),
+        }
+    }
+
+    /// The request target, as it came.
+    #[must_use]
+    pub fn path(&self) -> Option<&'a [u8]> {
+        self.all(":path").next()
+    }
+
+    /// The method, as it came.
+    #[must_use]
+    pub fn method(&self) -> Option<&'a [u8]> {
+        self.all(":method").next()
+    }
+
+    /// The authority, as it came.
+    #[must_use]
+    pub fn authority(&self) -> Option<&'a [u8]> {
+        self.all(":authority").next()
+    }
+
+    /// The content type without its parameters, in lower case at most 64 bytes; `""` when there is none.
+    pub(crate) fn media_type(&self) -> Result<&'a [u8], Malformed> {
+        let value = self.one("content-type")?.unwrap_or(b"");
+        let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
+        Ok(value.get(..end).unwrap_or(value).trim_ascii())
+    }
+}

@@ -1,0 +1,295 @@
+//! From the bytes of a request to a [`Reading`]: not a job's, a job's accesses, or refused.
+//!
+//! One canonical spelling passes and every other is refused, but only where a job token is present: whatever carries
+//! none is left to the forge. This room knows neither facts nor rules.
+
+mod access;
+mod api;
+mod body;
+mod credential;
+mod git;
+mod head;
+pub mod host;
+mod hygiene;
+mod json;
+mod lfs;
+mod malformed;
+mod multipart;
+mod params;
+mod path;
+mod registry;
+mod registry_token;
+mod runner;
+mod token;
+
+use alloc::vec::Vec;
+
+pub use access::{Access, Action, Protocol, TargetRef};
+pub use body::Pending;
+pub use head::{BODY_LIMIT, Body, Head};
+pub use malformed::Malformed;
+pub use registry_token::TokenRequest;
+pub use runner::Progress;
+
+use crate::Config;
+use crate::facts::Secret;
+use api::{Caller, Route};
+use credential::{Carrier, Credential};
+use host::Host;
+
+/// What the head of a request says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// It carries no job token: it is not ours to judge.
+    NotAJob,
+    /// It carries one, and says what it asks for.
+    Job(JobRequest),
+    /// Only its body says whose it is, or what it asks for.
+    Body(Pending),
+    /// It carries a job token, or could not be told, and cannot be read in one way.
+    Refused(Refused),
+}
+
+/// A request that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// In whose words it is answered.
+    pub protocol: Protocol,
+    /// Why.
+    pub malformed: Malformed,
+}
+
+/// A job's request, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRequest {
+    /// The job's token.
+    pub token: Secret,
+    /// In whose words it is answered.
+    pub protocol: Protocol,
+    /// What it asks for; at least one.
+    pub accesses: Vec<Access>,
+    /// A request for a registry token, whose scopes can be narrowed.
+    pub scopes: Option<TokenRequest>,
+    /// What an update of the job's state says.
+    pub progress: Progress,
+}
+
+/// Reads the head of a request.
+#[must_use]
+pub fn read(config: &Config, head: &Head<'_>) -> Reading {
+    let protocol = protocol_of(config, head);
+    let refused = |malformed| Reading::Refused(Refused { protocol, malformed });
+    let (Some(_), Some(_)) = (head.path(), head.method()) else {
+        return refused(if head.path().is_none() { Malformed::NoPath } else { Malformed::NoMethod });
+    };
+    let reading = match credential::find(head) {
+        Credential::Refused(malformed) => Err(malformed),
+        Credential::None => body::without_job(config, head, protocol, None),
+        Credential::Foreign(foreign) => body::without_job(config, head, protocol, Some(foreign)),
+        Credential::Job(carrier, token) => {
+            hygiene::check(head).and_then(|()| with_job(config, head, protocol, &[carrier], token))
+        }
+        Credential::Runner(token) => hygiene::check(head)
+            .and_then(|()| with_job(config, head, protocol, &[Carrier::JobToken, Carrier::PrivateToken], token)),
+    };
+    reading.unwrap_or_else(refused)
+}
+
+fn job(token: Secret, protocol: Protocol, access: Access) -> Reading {
+    jobs(token, protocol, alloc::vec![access])
+}
+
+fn jobs(token: Secret, protocol: Protocol, accesses: Vec<Access>) -> Reading {
+    Reading::Job(JobRequest { token, protocol, accesses, scopes: None, progress: Progress::Going })
+}
+
+/// The front of a request with a job token: what every protocol needs to be plain.
+struct Front<'a> {
+    method: &'a [u8],
+    raw: &'a [u8],
+    target: path::Target<'a>,
+    site: Site,
+}
+
+/// Which of the configuration's hosts a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Site {
+    Forge,
+    Registry,
+}
+
+impl<'a> Front<'a> {
+    fn of(config: &Config, head: &Head<'a>) -> Result<Self, Malformed> {
+        let authority = head.one(":authority")?.and_then(Host::of_authority).ok_or(Malformed::Host)?;
+        let method = head.one(":method")?.ok_or(Malformed::NoMethod)?;
+        let raw = head.one(":path")?.ok_or(Malformed::NoPath)?;
+        let site = match () {
+            () if config.forge.registry_hosts.contains(&authority) => Site::Registry,
+            () if config.forge.hosts.contains(&authority) => Site::Forge,
+            () => return Err(Malformed::UnknownHost),
+        };
+        let root = if site == Site::Registry { "" } else { config.forge.relative_url_root.as_str() };
+        let target = path::target(raw, root)?;
+        check_method(head, method)?;
+        Ok(Self { method, raw, target, site })
+    }
+}
+
+/// A request whose head has one job token.
+fn with_job(
+    config: &Config,
+    head: &Head<'_>,
+    protocol: Protocol,
+    carriers: &[Carrier],
+    token: Secret,
+) -> Result<Reading, Malformed> {
+    let Front { method, raw, target, site } = Front::of(config, head)?;
+    let is_registry = site == Site::Registry;
+    let only = |allowed: &[Carrier]| {
+        if carriers.iter().all(|carrier| allowed.contains(carrier)) { Ok(()) } else { Err(Malformed::Carrier) }
+    };
+    if !is_registry && target.path.starts_with("/v2/") && target.path.contains("/dependency_proxy/") {
+        path::segments(target.path)?;
+        return Ok(job(token, Protocol::Registry, Access::new(Action::DependencyProxy, TargetRef::None)));
+    }
+    if target.path.starts_with("/v2/") || target.path == "/v2" {
+        only(&[Carrier::Basic])?;
+        refuse_form(head)?;
+        let accesses = registry::read(method, target.path, target.query)?;
+        return Ok(jobs(token, Protocol::Registry, accesses));
+    }
+    if is_registry {
+        return Err(Malformed::Unclassifiable);
+    }
+    if target.path == "/jwt/auth/" {
+        return Err(Malformed::TrailingSlash);
+    }
+    if target.path.starts_with("/jwt/") {
+        if target.path != "/jwt/auth" {
+            return Err(Malformed::TokenPath);
+        }
+        only(&[Carrier::Basic])?;
+        let raw_path = core::str::from_utf8(raw).unwrap_or_default().split('?').next().unwrap_or_default();
+        let scopes = registry_token::read(method, raw_path, target.query)?;
+        let accesses = scopes.accesses();
+        let protocol = Protocol::RegistryToken;
+        return Ok(Reading::Job(JobRequest {
+            token,
+            protocol,
+            accesses,
+            scopes: Some(scopes),
+            progress: Progress::Going,
+        }));
+    }
+    if target.path.starts_with("/api/") {
+        return with_job_on_api(head, target, carriers, token);
+    }
+    if target.query.is_some_and(params::is_go_get) {
+        return Ok(job(token, Protocol::Web, Access::new(Action::GoGet, TargetRef::None)));
+    }
+    if let Some(repository) = git::repository(target.path)? {
+        path::segments(target.path)?;
+        only(&[Carrier::Basic])?;
+        if !lfs::is_lfs(repository.rest) {
+            return Ok(job(token, Protocol::Git, git::read(head, method, repository, target.query)?));
+        }
+        return match lfs::read(head, method, target.path, repository, target.query)? {
+            lfs::Asked::Access(access) => Ok(job(token, Protocol::Lfs, access)),
+            lfs::Asked::Batch(_) if head.body() == Body::None => Err(Malformed::LfsOperation),
+            lfs::Asked::Batch(project) => {
+                let want = body::Want::LfsBatch(TargetRef::Path(project));
+                Ok(Reading::Body(Pending::new(protocol, Some(token), want)))
+            }
+        };
+    }
+    if let Some(project) = target.path.strip_suffix("/info/refs") {
+        path::segments(target.path)?;
+        only(&[Carrier::Basic])?;
+        let project = project.strip_prefix('/').unwrap_or(project);
+        return Ok(job(token, Protocol::Git, git::read_without_suffix(method, project, target.query)?));
+    }
+    Err(if git::is_rpc(target.path) { Malformed::GitNoSuffix } else { Malformed::WebRoute })
+}
+
+fn check_method(head: &Head<'_>, method: &[u8]) -> Result<(), Malformed> {
+    match method {
+        b"GET" | b"HEAD" if head.body() == Body::Follows => Err(Malformed::BodyOnGet),
+        b"GET" | b"HEAD" | b"POST" | b"PUT" | b"PATCH" | b"DELETE" => Ok(()),
+        _ if method.iter().all(u8::is_ascii_uppercase) => Err(Malformed::MethodUnknown),
+        _ => Err(Malformed::MethodSyntax),
+    }
+}
+
+/// A registry reads `from` and `mount` from a form too, and there it reads them first.
+fn refuse_form(head: &Head<'_>) -> Result<(), Malformed> {
+    let media = head.media_type()?.to_ascii_lowercase();
+    let is_form =
+        media == b"application/x-www-form-urlencoded" || media.starts_with(b"multipart/") || media.contains(&b',');
+    if is_form { Err(Malformed::RegistryForm) } else { Ok(()) }
+}
+
+fn with_job_on_api(
+    head: &Head<'_>,
+    target: path::Target<'_>,
+    carriers: &[Carrier],
+    token: Secret,
+) -> Result<Reading, Malformed> {
+    let route = api::read(head.method().unwrap_or_default(), target.path)?;
+    if route.caller == Caller::Client && carriers.contains(&Carrier::PrivateToken) {
+        return Err(Malformed::Carrier);
+    }
+    if let Some(query) = target.query {
+        params::query(query)?;
+    }
+    let protocol = protocol_of_route(&route);
+    let reads_body = match route.body {
+        api::Body::Inspect => true,
+        // A form beside a token in the head may hold another, which the forge prefers; a package is no form.
+        api::Body::Upload => head.media_type()?.eq_ignore_ascii_case(b"application/x-www-form-urlencoded"),
+        api::Body::Stream => false,
+    };
+    if head.body() == Body::None || !reads_body {
+        // A final state is said in a body; an update without one ends nothing.
+        return Ok(job(token, protocol, route.access));
+    }
+    match body::media(head)? {
+        Some(media) => {
+            let want = body::Want::Parameters(media, Ok(route));
+            Ok(Reading::Body(Pending::new(protocol, Some(token), want)))
+        }
+        None => Err(Malformed::BodyType),
+    }
+}
+
+fn protocol_of_route(route: &Route) -> Protocol {
+    match route.caller {
+        Caller::Runner => Protocol::Runner,
+        Caller::Client if route.access.action == Action::TriggerPipeline => Protocol::Trigger,
+        Caller::Client => Protocol::Api,
+    }
+}
+
+fn is_registry(config: &Config, head: &Head<'_>) -> bool {
+    let host = head.authority().and_then(Host::of_authority);
+    host.is_some_and(|host| config.forge.registry_hosts.contains(&host))
+}
+
+/// In whose words a request is answered, by a look at its path that is never used to decide.
+fn protocol_of(config: &Config, head: &Head<'_>) -> Protocol {
+    let raw = head.path().unwrap_or_default();
+    let end = raw.iter().position(|b| *b == b'?').unwrap_or(raw.len());
+    let path = raw.get(..end).unwrap_or(raw).to_ascii_lowercase();
+    let has = |part: &[u8]| path.windows(part.len()).any(|window| window == part);
+    match () {
+        () if is_registry(config, head) || path.starts_with(b"/v2") => Protocol::Registry,
+        () if has(b"/jwt/auth") => Protocol::RegistryToken,
+        () if has(b"/info/lfs") || has(b"/gitlab-lfs/") => Protocol::Lfs,
+        () if has(b".git/") || has(b"/info/refs") => Protocol::Git,
+        () if has(b"/api/") && has(b"/jobs/") && !has(b"/projects/") => Protocol::Runner,
+        () if has(b"/api/") => Protocol::Api,
+        () => Protocol::Web,
+    }
+}
+
+#[cfg(test)]
+mod tests;

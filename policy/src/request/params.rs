@@ -1,0 +1,247 @@
+//! Names and values of a query, a form or a JSON object, and the job token among them.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde_json::Value;
+
+use super::malformed::Malformed;
+use super::token;
+use super::{json, multipart, path};
+use crate::facts::Secret;
+
+/// More pairs than this are nobody's request.
+const PAIRS_LIMIT: usize = 64;
+
+/// Names under which a forge, or its token endpoint, reads a credential.
+const CREDENTIAL_NAMES: [&str; 7] =
+    ["job_token", "token", "access_token", "bearer_token", "private_token", "password", "refresh_token"];
+
+/// Decoded names and values, in order.
+pub(crate) type Pairs = Vec<(String, String)>;
+
+/// How the parameters of a body are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Media {
+    /// `application/x-www-form-urlencoded`, or no content type, which the forge reads as a form.
+    Form,
+    /// `application/json`.
+    Json,
+    /// `multipart/form-data` with this boundary.
+    Multipart(Vec<u8>),
+}
+
+/// Reads a query strictly: pairs joined by `&`, percent-encoding that is sound, UTF-8, no control bytes.
+pub(crate) fn query(text: &str) -> Result<Pairs, Malformed> {
+    if text.contains(';') {
+        return Err(Malformed::QuerySemicolon);
+    }
+    pairs(text.as_bytes(), Malformed::QueryPercent, Malformed::QueryControl, Malformed::QueryTooMany)
+}
+
+/// Reads the parameters of a body strictly.
+pub(crate) fn body(media: &Media, body: &[u8]) -> Result<Pairs, Malformed> {
+    match media {
+        Media::Form if body.contains(&b';') => Err(Malformed::FormSyntax),
+        Media::Form => pairs(body, Malformed::FormSyntax, Malformed::FormSyntax, Malformed::FormSyntax),
+        Media::Multipart(boundary) => multipart::fields(boundary, body),
+        Media::Json => Ok(json::object(body)?
+            .into_iter()
+            .map(|(name, value)| match value {
+                Value::String(text) => (name, text),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                    (name, value.to_string())
+                }
+            })
+            .collect()),
+    }
+}
+
+fn pairs(text: &[u8], percent: Malformed, control: Malformed, many: Malformed) -> Result<Pairs, Malformed> {
+    if text.is_empty() {
+        return Ok(Pairs::new());
+    }
+    if text.split(|b| *b == b'&').count() > PAIRS_LIMIT {
+        return Err(many);
+    }
+    text.split(|b| *b == b'&')
+        .map(|pair| {
+            let at = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
+            let (name, value) = pair.split_at_checked(at).unwrap_or((pair, b""));
+            let value = value.strip_prefix(b"=").unwrap_or(value);
+            Ok((word(name, percent, control)?, word(value, percent, control)?))
+        })
+        .collect()
+}
+
+fn word(text: &[u8], percent: Malformed, control: Malformed) -> Result<String, Malformed> {
+    let spaced: Vec<u8> = text.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+    let decoded = path::decode_bytes(&spaced).ok_or(percent)?;
+    if decoded.iter().any(|b| matches!(b, 0..0x20 | 0x7f) && !matches!(b, b'\n' | b'\r' | b'\t'))
+        || text.iter().any(|b| matches!(b, 0..=0x20 | 0x7f))
+    {
+        return Err(control);
+    }
+    String::from_utf8(decoded).map_err(|_| percent)
+}
+
+/// The value of a name that may stand once.
+pub(crate) fn one<'a>(pairs: &'a Pairs, name: &str) -> Result<Option<&'a str>, Malformed> {
+    if pairs.iter().any(|(n, _)| n != name && plain(n) == name) {
+        return Err(Malformed::QueryBracket);
+    }
+    let mut values = pairs.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(Malformed::QueryDuplicate),
+    }
+}
+
+/// What stands in parameters by way of credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The job token and the name it stands under.
+    pub job: Option<(&'static str, Secret)>,
+    /// Whether another credential stands there.
+    pub foreign: bool,
+}
+
+/// The job token in a query. There, a job-shaped value under another name, or as a name, is a token in a log.
+pub(crate) fn credential_of_query(pairs: &Pairs) -> Result<Found, Malformed> {
+    for (name, value) in pairs {
+        let meant = plain(name);
+        if meant == "sudo" {
+            return Err(Malformed::Sudo);
+        }
+        if !CREDENTIAL_NAMES.contains(&meant.as_str()) && (holds(name) || holds(value)) {
+            return Err(Malformed::Carrier);
+        }
+    }
+    credential(pairs)
+}
+
+fn holds(text: &str) -> bool {
+    text.contains("glcbt-") || token::wraps_job_token(text.as_bytes())
+}
+
+/// Whether a generous server takes one name for another.
+pub(crate) fn is_spelling_of(name: &str, meant: &str) -> bool {
+    plain(name) == meant
+}
+
+/// Whether a name stands in parameters, in whatever spelling.
+pub(crate) fn has(pairs: &Pairs, name: &str) -> bool {
+    pairs.iter().any(|(known, _)| plain(known) == name)
+}
+
+/// Whether a query asks the way of Go's tool, in whatever spelling.
+pub(crate) fn is_go_get(query: &str) -> bool {
+    query
+        .split(['&', ';'])
+        .any(|pair| plain(&generous(pair.split('=').next().unwrap_or_default().as_bytes())) == "go_get")
+}
+
+/// Finds the job token among parameters. A name that the forge would read as a token's but that is spelled in another
+/// way (brackets, spaces) is refused, and so are two.
+pub(crate) fn credential(pairs: &Pairs) -> Result<Found, Malformed> {
+    let mut found = Found { job: None, foreign: false };
+    for (name, value) in pairs {
+        let meant = plain(name);
+        let Some(known) = CREDENTIAL_NAMES.iter().find(|known| **known == meant) else { continue };
+        let wraps = token::wraps_job_token(value.as_bytes());
+        let is_job = *known == "job_token" || wraps || token::is_job_shaped(value.as_bytes());
+        match (is_job, *known) {
+            // Empty is absent.
+            _ if value.is_empty() && *name == meant => {}
+            (false, _) => found.foreign |= !value.is_empty(),
+            (true, _) if *name != meant => return Err(Malformed::QueryKey),
+            // The forge ignores a job token in this place: what it would decide then is not what we would.
+            (true, "private_token") => return Err(Malformed::Carrier),
+            (true, _) if found.job.is_some() => return Err(Malformed::Multiple),
+            (true, _) if wraps => found.job = Some((known, token::unwrap(value.as_bytes())?)),
+            (true, _) => found.job = Some((known, token::parse(value.as_bytes())?)),
+        }
+    }
+    if found.job.is_some() && found.foreign { Err(Malformed::Multiple) } else { Ok(found) }
+}
+
+/// Whether a query may hold a job token, read as generously as any forge might. Used to decide that a request is a
+/// job's; what it says is then read strictly.
+pub(crate) fn may_hold_job_token(query: &[u8]) -> bool {
+    query.split(|b| matches!(b, b'&' | b';')).any(|pair| {
+        let at = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
+        let (name, value) = pair.split_at_checked(at).unwrap_or((pair, b""));
+        let name = plain(&generous(name));
+        let value = generous(value.strip_prefix(b"=").unwrap_or(value));
+        holds(&value) || holds(&name) || (name == "job_token" && !value.is_empty())
+    })
+}
+
+/// Undoes percent-encoding where it is sound and leaves the rest.
+fn generous(text: &[u8]) -> String {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((byte, tail)) = rest.split_first() {
+        let pair = if *byte == b'%' { tail.split_first_chunk::<2>() } else { None };
+        match pair.and_then(|([high, low], after)| Some((path::hex(*high)? << 4 | path::hex(*low)?, after))) {
+            Some((value, after)) => {
+                decoded.push(value);
+                rest = after;
+            }
+            None => {
+                decoded.push(if *byte == b'+' { b' ' } else { *byte });
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// A name as the most generous server reads it: Rack makes `job_token` of `[job_token]`, of `job_token[0]` and of
+/// ` job_token`, PHP of `job.token`, others do not tell case.
+fn plain(name: &str) -> String {
+    let bare = name.trim().trim_matches('\0').trim_start_matches('[');
+    let bare = bare.split(['[', ']']).next().unwrap_or(bare);
+    bare.chars().map(|c| if matches!(c, '.' | ' ' | '-') { '_' } else { c.to_ascii_lowercase() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "glcbt-64_abc";
+
+    #[test]
+    fn a_token_is_found_under_its_names() {
+        for name in ["job_token", "token", "access_token"] {
+            let pairs = query(&std::format!("a=1&{name}={TOKEN}")).unwrap();
+            assert_eq!(credential(&pairs).unwrap().job.unwrap().1, Secret::new(TOKEN.as_bytes()), "{name}");
+        }
+        let person = credential(&query("token=glptt-x").unwrap()).unwrap();
+        assert!(person.job.is_none() && person.foreign);
+    }
+
+    #[test]
+    fn two_tokens_or_a_spelling_of_its_own_are_refused() {
+        let error = |text: &str| query(text).and_then(|pairs| credential(&pairs)).unwrap_err();
+        assert_eq!(error("job_token=glcbt-a&job_token=glcbt-a"), Malformed::Multiple);
+        assert_eq!(error("job_token=glcbt-a&private_token=glpat-b"), Malformed::Multiple);
+        for spelled in ["[job_token]", "job_token[]", "JOB_TOKEN", "job.token", "job-token", "+job_token"] {
+            assert_eq!(error(&std::format!("{spelled}=glcbt-a")), Malformed::QueryKey, "{spelled}");
+        }
+        assert_eq!(error("a=1;job_token=glcbt-a"), Malformed::QuerySemicolon);
+        assert_eq!(error("job_token=glcbt-%zz"), Malformed::QueryPercent);
+    }
+
+    #[test]
+    fn a_generous_look_finds_what_a_forge_might() {
+        for text in
+            ["x;job_token=y", "%6Aob_token=y", "[job_token]=y", "+job_token=y", "token=%67lcbt-x", "job_token[]=y"]
+        {
+            assert!(may_hold_job_token(text.as_bytes()), "{text}");
+        }
+        for text in ["", "job_token=", "token=glptt-x", "ref=main"] {
+            assert!(!may_hold_job_token(text.as_bytes()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The one canonical spelling of a path, and what stands between its slashes.
+//!
+//! A path is refused rather than normalised: what a proxy or the forge would clean up is what an attacker uses to be
+//! read two ways. Percent-encoding is undone once, in a segment at a time, and never again.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::malformed::Malformed;
+
+/// A request target that is spelled canonically.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target<'a> {
+    /// The path below the forge's root, with its first slash.
+    pub path: &'a str,
+    /// What follows the question mark, if there is one.
+    pub query: Option<&'a str>,
+}
+
+/// Splits a request target and checks the path's spelling. `root` is the forge's relative URL root.
+pub(crate) fn target<'a>(raw: &'a [u8], root: &str) -> Result<Target<'a>, Malformed> {
+    let raw = core::str::from_utf8(raw).map_err(|_| Malformed::IllegalChar)?;
+    let (path, query) = match raw.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (raw, None),
+    };
+    if !path.starts_with('/') {
+        return Err(Malformed::Asterisk);
+    }
+    if query.is_some_and(|query| query.contains('#')) {
+        return Err(Malformed::Fragment);
+    }
+    check(path)?;
+    let below = path.strip_prefix(root).filter(|rest| rest.starts_with('/')).ok_or(Malformed::Prefix)?;
+    Ok(Target { path: below, query })
+}
+
+/// Whether every byte of a path stands in its canonical spelling. A slash at the end is left to the caller.
+fn check(path: &str) -> Result<(), Malformed> {
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let (high, low) = (bytes.next().and_then(hex), bytes.next().and_then(hex));
+                let (Some(high), Some(low)) = (high, low) else { return Err(Malformed::BadPercent) };
+                check_encoded(high << 4 | low)?;
+            }
+            b'\\' => return Err(Malformed::Backslash),
+            b';' => return Err(Malformed::Semicolon),
+            b'#' => return Err(Malformed::Fragment),
+            0..0x20 | 0x7f => return Err(Malformed::Control),
+            _ if is_unreserved(byte)
+                || matches!(
+                    byte,
+                    b'/' | b'@' | b'+' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b',' | b':' | b'='
+                ) => {}
+            _ => return Err(Malformed::IllegalChar),
+        }
+    }
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    if inner.is_empty() && path != "/" {
+        return Err(Malformed::EmptySegment);
+    }
+    for segment in inner.split('/') {
+        // A dot that is encoded was refused above unless it makes a dot segment, which has a code of its own.
+        match segment {
+            "" if path != "/" => return Err(Malformed::EmptySegment),
+            "." | ".." => return Err(Malformed::DotSegment),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_encoded(byte: u8) -> Result<(), Malformed> {
+    match byte {
+        b'.' => Err(Malformed::EncodedDotSegment),
+        b'%' => Err(Malformed::DoubleEncoding),
+        b'\\' => Err(Malformed::Backslash),
+        b';' => Err(Malformed::Semicolon),
+        b'#' => Err(Malformed::Fragment),
+        0..0x20 | 0x7f => Err(Malformed::Control),
+        _ if is_unreserved(byte) => Err(Malformed::NeedlessEncoding),
+        _ => Ok(()),
+    }
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// The value of a hexadecimal digit of either case.
+pub(crate) fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => digit.checked_sub(b'0'),
+        b'a'..=b'f' => digit.checked_sub(b'a')?.checked_add(10),
+        b'A'..=b'F' => digit.checked_sub(b'A')?.checked_add(10),
+        _ => None,
+    }
+}
+
+/// Undoes the percent-encoding of one segment of a checked path, once.
+pub(crate) fn decode(segment: &str) -> Result<String, Malformed> {
+    String::from_utf8(decode_bytes(segment.as_bytes()).ok_or(Malformed::BadPercent)?)
+        .map_err(|_| Malformed::IllegalChar)
+}
+
+/// Undoes percent-encoding, once. `None` when a percent sign is not followed by two hexadecimal digits.
+pub(crate) fn decode_bytes(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = text.iter().copied();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        decoded.push(if byte == b'%' { hex(bytes.next()?)? << 4 | hex(bytes.next()?)? } else { byte });
+    }
+    Some(decoded)
+}
+
+/// The segments of a path below the root: no slash at its end, no encoded slash.
+pub(crate) fn segments(path: &str) -> Result<Vec<&str>, Malformed> {
+    if path.ends_with('/') {
+        return Err(Malformed::TrailingSlash);
+    }
+    if path.as_bytes().windows(3).any(|w| w.eq_ignore_ascii_case(b"%2f")) {
+        return Err(Malformed::EncodedSlash);
+    }
+    Ok(path.split('/').skip(1).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(path: &str) -> Malformed {
+        target(path.as_bytes(), "").unwrap_err()
+    }
+
+    #[test]
+    fn one_spelling_passes_and_every_other_is_refused() {
+        assert_eq!(
+            target(b"/g/p.git/info/refs?service=x", "").unwrap(),
+            Target { path: "/g/p.git/info/refs", query: Some("service=x") }
+        );
+        for (path, expected) in [
+            ("*", Malformed::Asterisk),
+            ("http://h/x", Malformed::Asterisk),
+            ("//g/p", Malformed::EmptySegment),
+            ("/g//p", Malformed::EmptySegment),
+            ("/g/./p", Malformed::DotSegment),
+            ("/g/..", Malformed::DotSegment),
+            ("/g/%2e%2E/p", Malformed::EncodedDotSegment),
+            ("/g/p%2Egit", Malformed::EncodedDotSegment),
+            ("/g/%70", Malformed::NeedlessEncoding),
+            ("/g/%252Fp", Malformed::DoubleEncoding),
+            ("/g\\p", Malformed::Backslash),
+            ("/g%5cp", Malformed::Backslash),
+            ("/g;x/p", Malformed::Semicolon),
+            ("/g%3Bx/p", Malformed::Semicolon),
+            ("/g#x", Malformed::Fragment),
+            ("/g?x#y", Malformed::Fragment),
+            ("/g%00", Malformed::Control),
+            ("/g%zz", Malformed::BadPercent),
+            ("/g%2", Malformed::BadPercent),
+            ("/g\"", Malformed::IllegalChar),
+            ("/g\u{e9}", Malformed::IllegalChar),
+        ] {
+            assert_eq!(error(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_root_is_a_whole_segment() {
+        assert_eq!(target(b"/gitlab/g/p", "/gitlab").unwrap().path, "/g/p");
+        assert_eq!(target(b"/gitlabs/g/p", "/gitlab"), Err(Malformed::Prefix));
+        assert_eq!(target(b"/g/p", "/gitlab"), Err(Malformed::Prefix));
+    }
+
+    #[test]
+    fn encoding_is_undone_once() {
+        assert_eq!(decode("g%2Fp").unwrap(), "g/p");
+        assert_eq!(decode("%ff"), Err(Malformed::IllegalChar));
+    }
+}

@@ -1,0 +1,241 @@
+//! The registry's token endpoint: `GET /jwt/auth?service=container_registry&scope=repository:g/p:pull`.
+//!
+//! A client asks for scopes; what the job may do of them is forwarded, and nothing else. A scope that merely hopes for
+//! a mount (pull, beside another that pushes) is dropped when it is refused; `*` is narrowed to what a job can hold.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::access::{Access, Action, TargetRef};
+use super::malformed::Malformed;
+use super::params::{self, Pairs};
+use super::registry;
+
+const ACTIONS: [(&str, Action); 3] =
+    [("pull", Action::PullImage), ("push", Action::PushImage), ("delete", Action::DeleteImage)];
+
+/// A request for a registry token, whose scopes can be narrowed to those that were granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// The path as it came, with the forge's root.
+    path: String,
+    pairs: Pairs,
+    scopes: Vec<Scope>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Scope {
+    /// Type and name, `repository:g/p`.
+    resource: String,
+    target: TargetRef,
+    actions: Vec<Action>,
+    /// Whether the client can go on without it.
+    need: Need,
+    /// Whether it was asked for by names that the forge grants.
+    spelling: Spelling,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Required,
+    Hoped,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    Named,
+    Star,
+}
+
+impl TokenRequest {
+    /// What is asked, in the order of the scopes.
+    pub(crate) fn accesses(&self) -> Vec<Access> {
+        if self.scopes.is_empty() {
+            return alloc::vec![Access::new(Action::RegistryLogin, TargetRef::None)];
+        }
+        self.scopes
+            .iter()
+            .flat_map(|scope| scope.actions.iter().map(|action| Access::new(*action, scope.target.clone())))
+            .collect()
+    }
+
+    /// Whether the client can go on without the access at this place of [`TokenRequest::accesses`].
+    pub(crate) fn is_hoped(&self, at: usize) -> bool {
+        self.scopes.iter().flat_map(|scope| scope.actions.iter().map(|_| scope.need)).nth(at) == Some(Need::Hoped)
+    }
+
+    /// The request target that asks for the granted accesses alone; `None` when that is what came. `is_granted` tells
+    /// it of a place in [`TokenRequest::accesses`].
+    pub(crate) fn narrowed(&self, is_granted: impl Fn(usize) -> bool) -> Option<Vec<u8>> {
+        let mut places = 0_usize..;
+        let mut changed = false;
+        let mut scopes = Vec::new();
+        for scope in &self.scopes {
+            let granted: Vec<&str> = scope
+                .actions
+                .iter()
+                .filter(|_| places.next().is_some_and(&is_granted))
+                .filter_map(|action| ACTIONS.iter().find(|(_, known)| known == action).map(|(name, _)| *name))
+                .collect();
+            changed |= granted.len() < scope.actions.len() || scope.spelling == Spelling::Star;
+            if !granted.is_empty() {
+                scopes.push(alloc::format!("{}:{}", scope.resource, granted.join(",")));
+            }
+        }
+        if !changed {
+            return None;
+        }
+        let kept =
+            self.pairs.iter().filter(|(name, _)| name != "scope").map(|(name, value)| (name.as_str(), value.as_str()));
+        let query: Vec<String> = kept
+            .chain(scopes.iter().map(|scope| ("scope", scope.as_str())))
+            .map(|(name, value)| alloc::format!("{}={}", encode(name), encode(value)))
+            .collect();
+        Some(alloc::format!("{}?{}", self.path, query.join("&")).into_bytes())
+    }
+}
+
+/// Reads a request to the token endpoint. `raw_path` is the path as it came, without the query.
+pub(crate) fn read(method: &[u8], raw_path: &str, query: Option<&str>) -> Result<TokenRequest, Malformed> {
+    if method != b"GET" {
+        return Err(Malformed::TokenPost);
+    }
+    let pairs = params::query(query.unwrap_or_default())?;
+    match params::one(&pairs, "service")? {
+        Some("container_registry") => {}
+        Some("dependency_proxy") => {
+            // The forge ignores the scope and answers with a token for the whole user.
+            let scope = Scope {
+                resource: String::new(),
+                target: TargetRef::None,
+                actions: alloc::vec![Action::DependencyProxy],
+                need: Need::Required,
+                spelling: Spelling::Named,
+            };
+            return Ok(TokenRequest { path: raw_path.into(), pairs, scopes: alloc::vec![scope] });
+        }
+        _ => return Err(Malformed::TokenService),
+    }
+    if pairs.iter().any(|(name, _)| name != "scope" && params::is_spelling_of(name, "scope")) {
+        return Err(Malformed::QueryBracket);
+    }
+    let asked = pairs.iter().filter(|(name, _)| name == "scope").flat_map(|(_, value)| value.split(' '));
+    let mut scopes = asked.filter(|text| !text.is_empty()).map(scope).collect::<Result<Vec<_>, _>>()?;
+    let pushes = scopes.iter().any(|scope| scope.actions.contains(&Action::PushImage));
+    for scope in &mut scopes {
+        if pushes && scope.actions == [Action::PullImage] {
+            scope.need = Need::Hoped;
+        }
+    }
+    Ok(TokenRequest { path: raw_path.into(), pairs, scopes })
+}
+
+fn scope(text: &str) -> Result<Scope, Malformed> {
+    let mut parts = text.splitn(3, ':');
+    let (Some(kind), Some(name), Some(actions)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(Malformed::Scope);
+    };
+    if text.bytes().any(|b| !(0x21..0x7f).contains(&b)) {
+        return Err(Malformed::Scope);
+    }
+    let resource = alloc::format!("{kind}:{name}");
+    if (kind, name) == ("registry", "catalog") {
+        return Ok(Scope {
+            resource,
+            target: TargetRef::None,
+            actions: alloc::vec![Action::Catalog],
+            need: Need::Required,
+            spelling: Spelling::Named,
+        });
+    }
+    if kind != "repository" {
+        return Err(Malformed::Scope);
+    }
+    let target = registry::image(&name.to_ascii_lowercase())?;
+    if actions == "*" {
+        let all = ACTIONS.iter().map(|(_, action)| *action).collect();
+        return Ok(Scope { resource, target, actions: all, need: Need::Required, spelling: Spelling::Star });
+    }
+    let actions = actions
+        .split(',')
+        .map(|name| ACTIONS.iter().find(|(known, _)| *known == name).map(|(_, action)| *action).ok_or(Malformed::Scope))
+        .collect::<Result<_, _>>()?;
+    Ok(Scope { resource, target, actions, need: Need::Required, spelling: Spelling::Named })
+}
+
+fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|b| match b {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b':' | b',' | b'@' => {
+                char::from(b).into()
+            }
+            _ => alloc::format!("%{b:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(query: &str) -> Result<TokenRequest, Malformed> {
+        read(b"GET", "/jwt/auth", Some(query))
+    }
+
+    fn actions(query: &str) -> Vec<Action> {
+        asked(query).unwrap().accesses().iter().map(|access| access.action).collect()
+    }
+
+    #[test]
+    fn every_scope_counts() {
+        let two =
+            "service=container_registry&scope=repository:g/p:pull+repository:g/q:push,pull&scope=repository:g/r:delete";
+        assert_eq!(actions(two), [Action::PullImage, Action::PushImage, Action::PullImage, Action::DeleteImage]);
+        assert_eq!(actions("service=container_registry"), [Action::RegistryLogin]);
+        assert_eq!(actions("service=dependency_proxy"), [Action::DependencyProxy]);
+        assert_eq!(actions("service=container_registry&scope=registry:catalog:*"), [Action::Catalog]);
+    }
+
+    #[test]
+    fn a_refused_mount_source_is_dropped() {
+        let request = asked("account=gitlab-ci-token&service=container_registry&scope=repository:g/p:pull,push&scope=repository:h/q:pull").unwrap();
+        assert!(!request.is_hoped(0) && !request.is_hoped(1) && request.is_hoped(2));
+        let path = request.narrowed(|at| at < 2).unwrap();
+        assert_eq!(
+            path,
+            b"/jwt/auth?account=gitlab-ci-token&service=container_registry&scope=repository:g/p:pull,push"
+        );
+        assert_eq!(request.narrowed(|_| true), None);
+    }
+
+    #[test]
+    fn a_star_is_narrowed_to_what_a_job_can_hold() {
+        let request = asked("service=container_registry&scope=repository:g/p:*").unwrap();
+        assert_eq!(
+            request.narrowed(|_| true).unwrap(),
+            b"/jwt/auth?service=container_registry&scope=repository:g/p:pull,push,delete"
+        );
+    }
+
+    #[test]
+    fn what_is_no_scope_is_refused() {
+        for scope in [
+            "repository:g/p",
+            "repository:g/p:admin",
+            "repository:g/p:pull%09repository:x/y:pull",
+            "repository(plugin):g/p:pull",
+            "repository:h:5000/g/p:pull",
+            "x:g/p:pull",
+        ] {
+            let query = std::format!("service=container_registry&scope={scope}");
+            assert!(
+                matches!(asked(&query), Err(Malformed::Scope | Malformed::RegistryName | Malformed::QueryControl)),
+                "{scope}"
+            );
+        }
+        assert_eq!(asked("service=other"), Err(Malformed::TokenService));
+        assert_eq!(asked("service=container_registry&service=x"), Err(Malformed::QueryDuplicate));
+        assert_eq!(asked("service=container_registry&scope[]=repository:g/p:pull"), Err(Malformed::QueryBracket));
+        assert_eq!(read(b"POST", "/jwt/auth", None), Err(Malformed::TokenPost));
+    }
+}

@@ -1,0 +1,274 @@
+use std::string::String;
+use std::vec::Vec;
+use std::{format, vec};
+
+use base64::Engine;
+use proptest::prelude::*;
+
+use super::*;
+use crate::facts::{JobId, ProjectPath};
+
+const TOKEN: &str = "glcbt-64_abc";
+
+fn config() -> Config {
+    Config::parse(
+        br#"{"forge": {"hosts": ["gitlab.example.com"], "registry_hosts": ["registry.example.com"]},
+             "lookup": {"cluster": "c", "authority": "gitlab.example.com", "credential_env": "E"}}"#,
+    )
+    .unwrap()
+}
+
+fn basic() -> (String, String) {
+    (
+        "authorization".into(),
+        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("gitlab-ci-token:{TOKEN}"))),
+    )
+}
+
+fn reading(method: &str, path: &str, more: &[(String, String)], body: Body) -> Reading {
+    let mut fields: Vec<(String, String)> = vec![(":method".into(), method.into()), (":path".into(), path.into())];
+    if !more.iter().any(|(name, _)| name == ":authority") {
+        fields.push((":authority".into(), "gitlab.example.com".into()));
+    }
+    fields.extend(more.iter().cloned());
+    let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+    read(&config(), &Head::new(&fields, body))
+}
+
+fn field(name: &str, value: &str) -> (String, String) {
+    (name.into(), value.into())
+}
+
+fn asked(reading: Reading) -> (Protocol, Action, TargetRef) {
+    let Reading::Job(job) = reading else { panic!("{reading:?}") };
+    (job.protocol, job.accesses[0].action, job.accesses[0].target.clone())
+}
+
+fn project(path: &str) -> TargetRef {
+    TargetRef::Path(ProjectPath::parse(path).unwrap())
+}
+
+#[test]
+fn each_protocol_is_read() {
+    let clone = reading("GET", "/g/p.git/info/refs?service=git-upload-pack", &[basic()], Body::None);
+    assert_eq!(asked(clone), (Protocol::Git, Action::ReadCode, project("g/p")));
+    let api = reading("GET", "/api/v4/projects/g%2Fp/releases", &[field("job-token", TOKEN)], Body::None);
+    assert_eq!(asked(api), (Protocol::Api, Action::ReadReleases, project("g/p")));
+    let query = reading("GET", &format!("/api/v4/projects/5/jobs/7/artifacts?job_token={TOKEN}"), &[], Body::None);
+    assert_eq!(asked(query).1, Action::ReadArtifacts);
+    let trace = reading("PATCH", "/api/v4/jobs/7/trace", &[field("job-token", TOKEN)], Body::Follows);
+    assert_eq!(asked(trace), (Protocol::Runner, Action::TraceJob, TargetRef::Job(JobId(7))));
+    let login = reading("GET", "/jwt/auth?service=container_registry", &[basic()], Body::None);
+    assert_eq!(asked(login), (Protocol::RegistryToken, Action::RegistryLogin, TargetRef::None));
+    let pull =
+        reading("GET", "/v2/g/p/manifests/v1", &[basic(), field(":authority", "registry.example.com")], Body::None);
+    assert_eq!(
+        asked(pull),
+        (Protocol::Registry, Action::PullImage, TargetRef::Image(vec![ProjectPath::parse("g/p").unwrap()]))
+    );
+}
+
+#[test]
+fn without_a_job_token_nothing_is_refused() {
+    for (method, path) in [
+        ("GET", "/g/p.git/info/refs"),
+        ("GET", "//x/../y;z"),
+        ("OPTIONS", "*"),
+        ("POST", "/users/sign_in"),
+        ("GET", "/%zz"),
+    ] {
+        assert_eq!(reading(method, path, &[], Body::None), Reading::NotAJob, "{path}");
+        assert_eq!(reading(method, path, &[field("private-token", "glpat-1")], Body::None), Reading::NotAJob, "{path}");
+    }
+    assert_eq!(reading("POST", "/users/sign_in", &[], Body::Follows), Reading::NotAJob);
+}
+
+#[test]
+fn a_token_in_a_body_is_found() {
+    for (path, media, body) in [
+        ("/api/v4/projects/5/trigger/pipeline", "application/x-www-form-urlencoded", format!("token={TOKEN}&ref=main")),
+        ("/api/v4/projects/5/trigger/pipeline", "application/json", format!("{{\"token\":\"{TOKEN}\"}}")),
+        (
+            "/api/v4/projects/5/trigger/pipeline",
+            "multipart/form-data; boundary=b",
+            format!("--b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n{TOKEN}\r\n--b--\r\n"),
+        ),
+    ] {
+        let Reading::Body(pending) = reading("POST", path, &[field("content-type", media)], Body::Follows) else {
+            panic!("{media}")
+        };
+        assert_eq!(
+            asked(pending.finish(body.as_bytes())),
+            (Protocol::Trigger, Action::TriggerPipeline, TargetRef::Id(crate::facts::ProjectId(5)))
+        );
+    }
+}
+
+#[test]
+fn a_path_that_cannot_be_read_does_not_hide_a_token_in_a_body() {
+    let Reading::Body(pending) = reading("POST", "//api/v4/projects/5/trigger/pipeline", &[], Body::Follows) else {
+        panic!()
+    };
+    assert_eq!(pending.clone().finish(b"token=glptt-person&ref=main"), Reading::NotAJob);
+    let refused = pending.finish(format!("token={TOKEN}").as_bytes());
+    assert_eq!(refused, Reading::Refused(Refused { protocol: Protocol::Api, malformed: Malformed::EmptySegment }));
+}
+
+#[test]
+fn whoever_else_is_named_the_trigger_reads_its_form() {
+    let form = || field("content-type", "application/x-www-form-urlencoded");
+    let trigger = "/api/v4/projects/5/trigger/pipeline";
+    for other in
+        [field("private-token", "glpat-1"), field("authorization", "Bearer glpat-1"), field("deploy-token", "x")]
+    {
+        let Reading::Body(pending) = reading("POST", trigger, &[form(), other], Body::Follows) else { panic!() };
+        assert_eq!(asked(pending.finish(format!("token={TOKEN}").as_bytes())).1, Action::TriggerPipeline);
+    }
+    // Elsewhere a person's token decides, unless it is none.
+    let releases = "/api/v4/projects/5/releases";
+    let person = [form(), field("private-token", "glpat-1")];
+    assert_eq!(reading("POST", releases, &person, Body::Follows), Reading::NotAJob);
+    for none in
+        [field("private-token", ""), field("authorization", "Bearer"), field("authorization", "Basic anVuazpqdW5r")]
+    {
+        assert!(matches!(reading("POST", releases, &[form(), none], Body::Follows), Reading::Body(_)));
+    }
+}
+
+#[test]
+fn a_body_that_cannot_be_told_is_refused_where_a_token_could_stand_in_it() {
+    let trigger = "/api/v4/projects/5/trigger/pipeline";
+    for media in [
+        "multipart/mixed; boundary=b",
+        "multipart/form-data; boundary=\"b\"",
+        "application/x-www-form-urlencoded,application/json",
+        "text/x-json",
+        "application/vnd.api+json",
+    ] {
+        assert!(
+            matches!(reading("POST", trigger, &[field("content-type", media)], Body::Follows), Reading::Refused(_)),
+            "{media}"
+        );
+    }
+    let twice = [field("content-type", "text/plain"), field("content-type", "application/json")];
+    assert!(matches!(reading("POST", trigger, &twice, Body::Follows), Reading::Refused(_)));
+    let packed = [field("content-type", "application/json"), field("content-encoding", "gzip")];
+    assert!(matches!(reading("POST", trigger, &packed, Body::Follows), Reading::Refused(_)));
+    assert_eq!(
+        reading("POST", trigger, &[field("content-type", "application/octet-stream")], Body::Follows),
+        Reading::NotAJob
+    );
+}
+
+#[test]
+fn a_path_that_looks_like_another_protocol_does_not_hide_a_token_in_a_body() {
+    for path in [
+        "/api/v4/projects/5/ref/x.git/trigger/pipeline",
+        "/api/v4/projects/5/ref/info/refs/trigger/pipeline",
+        "/api/v4/projects/5/trigger/pipeline.json",
+        "/ap%69/v4/projects/5/trigger/pipeline",
+        "/api/v4/projects/05/trigger/pipeline",
+    ] {
+        let Reading::Body(pending) = reading("POST", path, &[], Body::Follows) else { panic!("{path}") };
+        assert!(!matches!(pending.finish(format!("token={TOKEN}").as_bytes()), Reading::NotAJob), "{path}");
+    }
+    let Reading::Body(pending) = reading("GET", "/api/v4/projects/5/releases", &[], Body::Follows) else { panic!() };
+    assert!(matches!(pending.finish(format!("job_token={TOKEN}").as_bytes()), Reading::Refused(_)));
+}
+
+#[test]
+fn a_second_credential_in_the_query_is_seen() {
+    for query in ["private_token=glpat-1", "access_token=x", "token=legacy", "sudo=root", "x=glcbt-other"] {
+        let path = format!("/api/v4/projects/5/releases?{query}");
+        assert!(
+            matches!(reading("GET", &path, &[field("job-token", TOKEN)], Body::None), Reading::Refused(_)),
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn a_token_in_the_head_and_another_in_the_body_are_two() {
+    let head = [field("job-token", TOKEN), field("content-type", "application/x-www-form-urlencoded")];
+    let Reading::Body(pending) = reading("POST", "/api/v4/projects/5/trigger/pipeline", &head, Body::Follows) else {
+        panic!()
+    };
+    assert_eq!(
+        pending.finish(b"token=glcbt-other"),
+        Reading::Refused(Refused { protocol: Protocol::Trigger, malformed: Malformed::Multiple })
+    );
+}
+
+#[test]
+fn a_runner_says_its_token_twice() {
+    let head = [field("job-token", TOKEN), field("content-type", "application/json")];
+    let Reading::Body(pending) = reading("PUT", "/api/v4/jobs/7", &head, Body::Follows) else { panic!() };
+    let Reading::Job(job) = pending.finish(format!("{{\"token\":\"{TOKEN}\",\"state\":\"success\"}}").as_bytes())
+    else {
+        panic!()
+    };
+    assert_eq!((job.protocol, job.progress), (Protocol::Runner, Progress::Final));
+}
+
+#[test]
+fn a_job_token_off_its_routes_is_refused() {
+    let refused = |malformed, protocol| Reading::Refused(Refused { protocol, malformed });
+    let token = || field("job-token", TOKEN);
+    assert_eq!(reading("GET", "/dashboard", &[token()], Body::None), refused(Malformed::WebRoute, Protocol::Web));
+    assert_eq!(
+        reading("GET", "/g/p.git/info/refs?service=git-upload-pack", &[token()], Body::None),
+        refused(Malformed::Carrier, Protocol::Git)
+    );
+    assert_eq!(
+        reading("GET", "/api/v4/job", &[token(), field(":authority", "other.example.com")], Body::None),
+        refused(Malformed::UnknownHost, Protocol::Api)
+    );
+    assert_eq!(
+        reading("OPTIONS", "/api/v4/job", &[token()], Body::None),
+        refused(Malformed::MethodUnknown, Protocol::Api)
+    );
+    assert_eq!(reading("GET", "/api/v4/job", &[token()], Body::Follows), refused(Malformed::BodyOnGet, Protocol::Api));
+}
+
+#[test]
+fn a_head_without_path_or_method_is_refused() {
+    let method: (&[u8], &[u8]) = (b":method", b"CONNECT");
+    let reading = read(&config(), &Head::new(&[method], Body::None));
+    assert_eq!(reading, Reading::Refused(Refused { protocol: Protocol::Web, malformed: Malformed::NoPath }));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(fields in proptest::collection::vec((proptest::sample::select(vec![":path", ":method", ":authority", "authorization", "job-token", "content-type", "connection"]), proptest::collection::vec(any::<u8>(), 0..60)), 0..8), body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_slice())).collect();
+        if let Reading::Body(pending) = read(&config(), &Head::new(&fields, Body::Follows)) {
+            let _ = pending.finish(&body);
+        }
+    }
+
+    #[test]
+    fn no_path_with_a_token_makes_it_panic(path in "/[a-zA-Z0-9%./?&=;:@_-]{0,80}", method in "(GET|POST|PUT|DELETE|PATCH|HEAD)") {
+        let _ = reading(&method, &path, &[basic()], Body::None);
+        let _ = reading(&method, &path, &[field("job-token", TOKEN)], Body::None);
+    }
+
+    #[test]
+    fn encoding_an_unreserved_byte_refuses_what_was_accepted(at in 1_usize..40) {
+        let path = "/api/v4/projects/g%2Fp/packages/generic/name/1.0/file.txt";
+        let byte = path.as_bytes()[at];
+        prop_assume!(byte.is_ascii_alphanumeric() && !path[..at].ends_with('%') && !(at > 1 && path[..at - 1].ends_with('%')));
+        let encoded = format!("{}%{byte:02X}{}", &path[..at], &path[at + 1..]);
+        let token = [field("job-token", TOKEN)];
+        let accepted = matches!(reading("GET", path, &token, Body::None), Reading::Job(_));
+        let refused = matches!(reading("GET", &encoded, &token, Body::None), Reading::Refused(_));
+        prop_assert!(accepted && refused, "{}", encoded);
+    }
+
+    #[test]
+    fn host_case_port_and_order_of_fields_change_nothing(host in "(gitlab|GITLAB|GitLab)\\.example\\.com\\.?(:[0-9]{1,5})?", swap in any::<bool>()) {
+        let mut fields = vec![field(":authority", &host), basic()];
+        if swap { fields.reverse(); }
+        let clone = reading("GET", "/g/p.git/info/refs?service=git-upload-pack", &fields, Body::None);
+        prop_assert_eq!(asked(clone).2, project("g/p"));
+    }
+}

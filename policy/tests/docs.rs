@@ -1,0 +1,108 @@
+//! The tables in `docs/` are made from the tables in the code, and compared with them. `make docs` writes them anew.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
+
+use std::fs;
+use std::path::Path;
+
+use policy::config::{KEYS, Presence};
+use policy::decision::Failure;
+use policy::request::{Action, Malformed};
+use policy::rules::{self, Open, RULES, Reach, Reason};
+
+/// Puts `table` between the marks of `name`, or fails when something else stands there.
+fn compare(file: &str, name: &str, table: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file);
+    let text = fs::read_to_string(&path).expect("the document is there");
+    let (begin, end) = (format!("<!-- {name}: made by `make docs` -->\n"), format!("<!-- end of {name} -->"));
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("{file} has no mark `{begin}`"));
+    let (stands, after) = rest.split_once(&end).unwrap_or_else(|| panic!("{file} has no mark `{end}`"));
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, format!("{before}{begin}{table}{end}{after}")).unwrap();
+    } else {
+        assert!(
+            stands == table,
+            "docs/{file}: the table `{name}` is not what the code says; write it anew with `make docs`"
+        );
+    }
+}
+
+fn rows(head: &str, rows: impl Iterator<Item = Vec<String>>) -> String {
+    let columns = head.split('|').count();
+    let mut table = format!("| {head} |\n|{}\n", "---|".repeat(columns));
+    for row in rows {
+        assert_eq!(row.len(), columns);
+        table.push_str(&format!("| {} |\n", row.join(" | ")));
+    }
+    table
+}
+
+#[test]
+fn configuration() {
+    let keys = KEYS.iter().map(|key| {
+        let default = match key.presence {
+            Presence::Required => "required".into(),
+            Presence::Default(value) => format!("`{value}`"),
+        };
+        vec![format!("`{}`", key.path), key.kind.expects(), default, key.doc.into()]
+    });
+    compare("configuration.md", "keys", &rows("key | value | default | meaning", keys));
+}
+
+#[test]
+fn rules_in_their_order() {
+    let table = RULES
+        .iter()
+        .enumerate()
+        .map(|(at, rule)| vec![(at + 1).to_string(), format!("`{}`", rule.id), rule.doc.into()]);
+    compare("rules.md", "rules", &rows("| rule | what it says", table).replacen("| |", "| # |", 1));
+}
+
+#[test]
+fn actions_and_what_they_need() {
+    let table = Action::ALL.iter().map(|(action, name, doc)| {
+        let need = rules::need(*action);
+        let role = match need.reach {
+            Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole => "-".into(),
+            Reach::Admitted | Reach::Own | Reach::AdmittedOrOwn | Reach::OwnIfSet | Reach::Sources => {
+                need.role.name().into()
+            }
+        };
+        let anonymous = if need.open == Open::ToAnybody { "yes" } else { "no" };
+        vec![format!("`{name}`"), (*doc).into(), reach(need.reach).into(), role, anonymous.into()]
+    });
+    compare("rules.md", "actions", &rows("action | meaning | where | least role | anonymous read", table));
+}
+
+fn reach(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Admitted => "projects that admit the origin",
+        Reach::Own => "the own project",
+        Reach::OwnWhateverRole => "the own project, whatever the role",
+        Reach::AdmittedOrOwn => "projects that admit the origin; the own project whatever the role",
+        Reach::OwnIfSet => "the own project, if it lets its jobs push",
+        Reach::Sources => "projects that admit the origin; without a user the own project",
+        Reach::Never => "nowhere",
+        Reach::Itself => "the job itself",
+        Reach::Nothing => "no project is asked",
+    }
+}
+
+#[test]
+fn reasons() {
+    let table = Reason::ALL.iter().map(|(_, code, text)| vec![format!("`{code}`"), (*text).into()]);
+    compare("rules.md", "reasons", &rows("reason | meaning", table));
+}
+
+#[test]
+fn failures() {
+    let table = Failure::ALL.iter().map(|(_, code, text)| vec![format!("`{code}`"), (*text).into()]);
+    compare("rules.md", "failures", &rows("reason | meaning", table));
+}
+
+#[test]
+fn requests_that_cannot_be_read() {
+    let table = Malformed::ALL
+        .iter()
+        .map(|(_, status, code, text)| vec![format!("`{code}`"), status.to_string(), (*text).into()]);
+    compare("rules.md", "malformed", &rows("reason | status | meaning", table));
+}
