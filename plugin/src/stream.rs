@@ -1,0 +1,212 @@
+//! One request: its head is read once, decided on, and forwarded or answered.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use policy::decision::{self, Grant};
+use policy::request::{self, BODY_LIMIT, Body, Head, Malformed, Pending, Protocol, Reading};
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use crate::host::{self, Buffer, HostError, Level, Map};
+use crate::shared::{Now, Setup, Shared};
+
+/// How long a body that must be read may take to come.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Names of header fields that are ours to set. Whatever a client sends under them is removed.
+const OURS: &[u8] = b"x-jobscope-";
+
+/// Where a request stands.
+enum Phase {
+    /// Nothing was read yet.
+    New,
+    /// Its body is awaited.
+    Body(Pending),
+    /// It waits for facts, until [`Shared`] lets it go or answers it.
+    Waiting,
+    /// It goes on.
+    Passed,
+    /// It was answered, or is to be: whatever still comes of it goes nowhere.
+    Answered,
+}
+
+/// The context of one request.
+pub(crate) struct Stream {
+    context: u32,
+    shared: Rc<Shared>,
+    phase: Phase,
+}
+
+impl Stream {
+    pub(crate) fn new(context: u32, shared: Rc<Shared>) -> Self {
+        Self { context, shared, phase: Phase::New }
+    }
+
+    fn read_head(&mut self, setup: &Setup, body: Body) -> Result<Action, HostError> {
+        let headers = host::headers(Map::Request)?;
+        let fields = headers.fields().ok_or(HostError { call: "get_header_map_pairs", status: 4 })?;
+        let reading = request::read(&setup.config, &Head::new(&fields, body));
+        for (name, _) in fields.iter().filter(|(name, _)| name.starts_with(OURS)) {
+            if let Ok(name) = std::str::from_utf8(name) {
+                host::remove_request_header(name)?;
+            }
+        }
+        Ok(self.act(setup, reading, Held::Not(body)))
+    }
+
+    fn act(&mut self, setup: &Setup, reading: Reading, held: Held) -> Action {
+        let now = match reading {
+            // Not a job's: the forge answers.
+            Reading::NotAJob => {
+                self.phase = Phase::Passed;
+                return Action::Continue;
+            }
+            Reading::Refused(refused) => {
+                self.shared.carry_out(self.context, None, &decision::refused(&setup.config, refused))
+            }
+            Reading::Job(request) => {
+                let now = self.shared.judge(setup, self.context, request);
+                if self.shared.has_departures() {
+                    host::enter_root(self.shared.root);
+                }
+                now
+            }
+            Reading::Body(pending) => {
+                let deadline = match host::now() {
+                    Ok(now) => now.after(BODY_PATIENCE),
+                    Err(error) => return self.fail(setup, error),
+                };
+                self.shared.await_body(self.context, pending.protocol(), deadline);
+                self.phase = Phase::Body(pending);
+                return Action::Pause;
+            }
+        };
+        if let (Now::Waits, Held::Not(Body::Follows)) = (&now, held)
+            && let Err(error) = host::hold_body(self.shared.root, self.context)
+        {
+            host::log(Level::Warn, &format!("jobscope: a body is buffered while its request waits: {error:?}"));
+        }
+        self.settle(&now)
+    }
+
+    /// A job's request goes on with a grant and not otherwise.
+    fn go_on(&mut self, _: &Grant) -> Action {
+        self.phase = Phase::Passed;
+        Action::Continue
+    }
+
+    fn settle(&mut self, now: &Now) -> Action {
+        match now {
+            Now::Forward(grant) => self.go_on(grant),
+            Now::Answered => {
+                self.phase = Phase::Answered;
+                Action::Pause
+            }
+            Now::Waits => {
+                self.phase = Phase::Waiting;
+                Action::Pause
+            }
+        }
+    }
+
+    fn fail(&mut self, setup: &Setup, error: HostError) -> Action {
+        host::log(Level::Error, &format!("jobscope: a request cannot be read: {error:?}"));
+        let failed = decision::failed(&setup.config, Protocol::Web, decision::Failure::Host);
+        let now = self.shared.carry_out(self.context, None, &failed);
+        self.settle(&now)
+    }
+
+    /// Whether what still comes of the request goes on: after a decision that lets it, and not before.
+    fn passes(&mut self) -> bool {
+        if self.shared.was_released(self.context) {
+            self.phase = Phase::Passed;
+        }
+        matches!(self.phase, Phase::Passed)
+    }
+
+    /// Ends the wait for a body. `None` when there is none, or when it came too late and the request was answered.
+    fn take_pending(&mut self) -> Option<Pending> {
+        match std::mem::replace(&mut self.phase, Phase::Answered) {
+            Phase::Body(pending) if self.shared.body_arrived(self.context) => Some(pending),
+            Phase::Body(_) | Phase::New | Phase::Answered => None,
+            phase @ (Phase::Waiting | Phase::Passed) => {
+                self.phase = phase;
+                None
+            }
+        }
+    }
+}
+
+/// Whether the request's body is held back already.
+#[derive(Clone, Copy)]
+enum Held {
+    /// It is not, and it may come.
+    Not(Body),
+    /// All of it is here.
+    Whole,
+}
+
+impl Context for Stream {
+    fn on_done(&mut self) -> bool {
+        self.shared.leave(self.context);
+        true
+    }
+}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        let Some(setup) = self.shared.setup() else {
+            self.phase = Phase::Answered;
+            let headers = [("retry-after", "2"), ("cache-control", "no-store")];
+            let _ = host::reply(503, &headers, "", "jobscope:configuration.missing");
+            return Action::Pause;
+        };
+        let body = if end_of_stream { Body::None } else { Body::Follows };
+        match self.read_head(&setup, body) {
+            Ok(action) => action,
+            Err(error) => self.fail(&setup, error),
+        }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if self.passes() {
+            return Action::Continue;
+        }
+        if size <= BODY_LIMIT && !end_of_stream {
+            return Action::Pause;
+        }
+        let (Some(setup), Some(pending)) = (self.shared.setup(), self.take_pending()) else { return Action::Pause };
+        let reading = if size > BODY_LIMIT {
+            pending.refuse(Malformed::BodyTooLarge)
+        } else {
+            match host::buffer(Buffer::RequestBody, size) {
+                Ok(body) => pending.finish(&body),
+                Err(error) => return self.fail(&setup, error),
+            }
+        };
+        self.act(&setup, reading, Held::Whole)
+    }
+
+    /// Trailers end a body without the body callback being told, and some forges read fields from them.
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        if self.passes() {
+            return Action::Continue;
+        }
+        let (Some(setup), Some(pending)) = (self.shared.setup(), self.take_pending()) else { return Action::Pause };
+        self.act(&setup, pending.refuse(Malformed::Trailers), Held::Whole)
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        if let Some((watch, token)) = self.shared.watched(self.context)
+            && let Ok(headers) = host::headers(Map::Response)
+        {
+            let fields = headers.fields().unwrap_or_default();
+            let field =
+                |name: &str| fields.iter().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| *value);
+            let status = field(":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
+            self.shared.read_answer(watch, token, status.unwrap_or(0), field("job-status"));
+        }
+        Action::Continue
+    }
+}
