@@ -1,0 +1,247 @@
+//! How a stream moves: Envoy's filter manager around one filter.
+
+use super::Host;
+use super::calling::Verdict;
+use super::maps::HeaderMap;
+use super::stream::{Iteration, Side, StreamId};
+use super::vm::Export;
+
+const STOP_ITERATION: u32 = 1;
+const STOP_ALL: u32 = 4;
+
+/// A body callback's results.
+const BUFFER: u32 = 1;
+const WATERMARK: u32 = 2;
+const NO_BUFFER: u32 = 3;
+
+impl Host {
+    /// Headers arrive on one side.
+    pub(super) fn headers(&mut self, id: StreamId, side: Side, headers: HeaderMap, end: bool) {
+        let count = headers.len() as u32;
+        let skip = self.with(id, |stream| {
+            let failed = stream.failed;
+            let way = stream.way_mut(side);
+            way.headers = Some(headers);
+            way.map_open = true;
+            way.complete = end;
+            failed
+        });
+        let export = match side {
+            Side::Request => Export::RequestHeaders,
+            Side::Response => Export::ResponseHeaders,
+        };
+        let verdict =
+            if skip { Verdict::Missing } else { self.stream_callback(id, side, export, &[count, u32::from(end)]) };
+        if self.with(id, |stream| stream.finished) {
+            return;
+        }
+        let result = match verdict {
+            Verdict::Failed => {
+                self.fail_stream(id);
+                return;
+            }
+            Verdict::Missing => 0,
+            Verdict::Returned { stopped: true, .. } => STOP_ALL,
+            Verdict::Returned { result: STOP_ITERATION, .. }
+                if !self.world.borrow().options.allow_on_headers_stop_iteration =>
+            {
+                STOP_ALL
+            }
+            Verdict::Returned { result, .. } => result.min(STOP_ALL),
+        };
+        if result == 0 {
+            self.with(id, |stream| stream.way_mut(side).map_open = false);
+        }
+        let replying = self.with(id, |stream| stream.prepared.is_some());
+        match result {
+            // A reply of another's making cannot come between, so this continues.
+            0 if !replying => {
+                self.with(id, |stream| stream.way_mut(side).headers_continued = true);
+                self.emit_headers(id, side, end);
+            }
+            0 | STOP_ITERATION => self.with(id, |stream| stream.way_mut(side).iteration = Iteration::StopSingle),
+            _ => self.with(id, |stream| stream.way_mut(side).iteration = Iteration::StopAll),
+        }
+        self.send_prepared(id);
+    }
+
+    /// A piece of a body arrives on one side.
+    pub(super) fn body(&mut self, id: StreamId, side: Side, chunk: Vec<u8>, end: bool) {
+        let limit = self.world.borrow().options.buffer_limit;
+        let size = self.with(id, |stream| {
+            if stream.finished || (side == Side::Request && stream.aborted) {
+                return None;
+            }
+            let skip = stream.failed;
+            let way = stream.way_mut(side);
+            way.complete |= end;
+            if way.iteration == Iteration::StopAll {
+                way.held.push_back((chunk, end));
+                return None;
+            }
+            if way.buffering {
+                way.buffered.get_or_insert_default().extend(chunk);
+                way.chunk = Some(Vec::new());
+            } else {
+                way.chunk = Some(chunk);
+            }
+            Some((way.body().len(), way.buffering, skip))
+        });
+        let Some((size, buffering, skip)) = size else {
+            return;
+        };
+        if buffering && size > limit {
+            self.too_large(id, side);
+            return;
+        }
+        let export = match side {
+            Side::Request => Export::RequestBody,
+            Side::Response => Export::ResponseBody,
+        };
+        let verdict = if skip {
+            Verdict::Missing
+        } else {
+            self.stream_callback(id, side, export, &[size as u32, u32::from(end)])
+        };
+        if self.with(id, |stream| stream.finished) {
+            return;
+        }
+        let result = match verdict {
+            Verdict::Failed => {
+                self.fail_stream(id);
+                return;
+            }
+            Verdict::Missing => 0,
+            Verdict::Returned { stopped: true, .. } => NO_BUFFER,
+            Verdict::Returned { result, .. } => result.min(NO_BUFFER),
+        };
+        let chunk = self.with(id, |stream| {
+            let way = stream.way_mut(side);
+            way.buffering = result == BUFFER;
+            way.chunk.take().unwrap_or_default()
+        });
+        self.body_decided(id, side, result, chunk, end);
+        self.send_prepared(id);
+    }
+
+    fn body_decided(&mut self, id: StreamId, side: Side, result: u32, chunk: Vec<u8>, end: bool) {
+        let limit = self.world.borrow().options.buffer_limit;
+        let stopped = self.with(id, |stream| stream.way(side).iteration != Iteration::Continue);
+        match result {
+            0 if self.with(id, |stream| stream.prepared.is_some()) => {}
+            0 if stopped => {
+                self.with(id, |stream| stream.way_mut(side).buffered.get_or_insert_default().extend(chunk));
+                self.resume(id, side);
+            }
+            0 => self.emit_body(id, side, chunk, end),
+            BUFFER | WATERMARK => {
+                let size = self.with(id, |stream| {
+                    let way = stream.way_mut(side);
+                    way.iteration = Iteration::StopSingle;
+                    let buffered = way.buffered.get_or_insert_default();
+                    buffered.extend(chunk);
+                    buffered.len()
+                });
+                if result == BUFFER && size > limit {
+                    self.too_large(id, side);
+                }
+            }
+            _ => self.with(id, |stream| {
+                // The chunk is lost. An empty one remembers that the body ended.
+                let way = stream.way_mut(side);
+                way.iteration = Iteration::StopSingle;
+                if way.complete {
+                    way.buffered.get_or_insert_default();
+                }
+            }),
+        }
+    }
+
+    /// The filter's `continue`, or a body callback's. Nothing that was not
+    /// stopped is continued: a resume within the very callback that then pauses
+    /// is lost, as in Envoy.
+    pub(super) fn resume(&mut self, id: StreamId, side: Side) {
+        let resumed = self.with(id, |stream| {
+            if side == Side::Request && stream.aborted {
+                return None;
+            }
+            let deciding = stream.deciding;
+            let way = stream.way_mut(side);
+            if way.iteration == Iteration::Continue {
+                return Some(Err(deciding));
+            }
+            let iteration = std::mem::take(&mut way.iteration);
+            let end = way.complete && way.held.is_empty() && way.buffered.is_none();
+            let headers = !std::mem::replace(&mut way.headers_continued, true);
+            Some(Ok((iteration, headers, end)))
+        });
+        let (iteration, headers, end) = match resumed {
+            None => return,
+            Some(Err(deciding)) => {
+                if deciding {
+                    self.hazard(format!("resume of stream {} within its own callback is lost if that pauses", id.0));
+                }
+                return;
+            }
+            Some(Ok(resumed)) => resumed,
+        };
+        if headers {
+            self.emit_headers(id, side, end);
+        }
+        if iteration == Iteration::StopAll {
+            for (chunk, end) in self.take_held(id, side) {
+                self.body(id, side, chunk, end);
+            }
+        } else if let Some(buffered) = self.with(id, |stream| stream.way_mut(side).buffered.take()) {
+            let end = self.with(id, |stream| {
+                stream.way_mut(side).buffering = false;
+                stream.way(side).complete
+            });
+            self.emit_body(id, side, buffered, end);
+        }
+    }
+
+    /// What was held back, as Envoy would have it: in one piece up to the limit
+    /// where it stops reading, then as it arrives.
+    fn take_held(&mut self, id: StreamId, side: Side) -> Vec<(Vec<u8>, bool)> {
+        let limit = self.world.borrow().options.buffer_limit;
+        let held = self.with(id, |stream| std::mem::take(&mut stream.way_mut(side).held));
+        let mut merged: Vec<(Vec<u8>, bool)> = Vec::new();
+        let mut full = false;
+        for (chunk, end) in held {
+            match merged.first_mut() {
+                Some(first) if !full => {
+                    first.0.extend(chunk);
+                    first.1 = end;
+                }
+                _ => merged.push((chunk, end)),
+            }
+            full = merged[0].0.len() > limit;
+        }
+        merged
+    }
+
+    fn emit_headers(&mut self, id: StreamId, side: Side, end: bool) {
+        self.with(id, |stream| {
+            let way = stream.way_mut(side);
+            way.headers_continued = true;
+            way.out.headers = way.headers.as_ref().map(|map| map.pairs().to_vec()).unwrap_or_default();
+            way.out.ended = end;
+        });
+        if end && side == Side::Response {
+            self.finish(id);
+        }
+    }
+
+    fn emit_body(&mut self, id: StreamId, side: Side, chunk: Vec<u8>, end: bool) {
+        let done = self.with(id, |stream| {
+            let way = stream.way_mut(side);
+            way.out.body.extend(chunk);
+            way.out.ended |= end;
+            stream.finished
+        });
+        if end && side == Side::Response && !done {
+            self.finish(id);
+        }
+    }
+}

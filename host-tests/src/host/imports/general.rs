@@ -1,0 +1,158 @@
+//! Logs, time, properties, contexts.
+
+use std::time::Duration;
+
+use wasmtime::Linker;
+
+use super::{Caller, give, read, run, world, write};
+use crate::host::hostcall::{Hostcall, Status};
+use crate::host::stream::StreamId;
+use crate::host::vm::VmData;
+use crate::host::world::{Action, Level, World};
+
+pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+    linker.func_wrap("env", Hostcall::Log.name(), |mut c: Caller<'_>, level: u32, at: u32, len: u32| {
+        run(&mut c, Hostcall::Log, |c| {
+            let level = Level::from_abi(level).ok_or(Status::BadArgument)?;
+            let text = String::from_utf8_lossy(&read(c, at, len)?).into_owned();
+            let vm = c.data().vm;
+            world(c).log(vm, level, text);
+            Ok(())
+        })
+    })?;
+    linker.func_wrap("env", Hostcall::GetLogLevel.name(), |mut c: Caller<'_>, out: u32| {
+        run(&mut c, Hostcall::GetLogLevel, |c| {
+            let level = world(c).options.log_level as u32;
+            Ok(write(c, out, &level.to_le_bytes())?)
+        })
+    })?;
+    linker.func_wrap("env", Hostcall::GetCurrentTime.name(), |mut c: Caller<'_>, out: u32| {
+        run(&mut c, Hostcall::GetCurrentTime, |c| {
+            let now = world(c).clock();
+            Ok(write(c, out, &now.to_le_bytes())?)
+        })
+    })?;
+    linker.func_wrap("env", Hostcall::SetTickPeriod.name(), |mut c: Caller<'_>, millis: u32| {
+        run(&mut c, Hostcall::SetTickPeriod, |c| {
+            let vm = c.data().vm;
+            let mut world = world(c);
+            let (now, id) = (world.now, world.acting_root(vm));
+            if let Some(root) = world.vms[vm].roots.get_mut(&id) {
+                root.period = Duration::from_millis(millis.into()).as_nanos() as u64;
+                root.due = (root.period > 0).then_some(now + root.period);
+            }
+            Ok(())
+        })
+    })?;
+    linker.func_wrap(
+        "env",
+        Hostcall::GetProperty.name(),
+        |mut c: Caller<'_>, at: u32, len: u32, data_out: u32, size_out: u32| {
+            run(&mut c, Hostcall::GetProperty, |c| {
+                let path = read(c, at, len)?;
+                let vm = c.data().vm;
+                let value = property(&world(c), vm, &path).ok_or(Status::NotFound)?;
+                give(c, &value, data_out, size_out)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        Hostcall::SetProperty.name(),
+        |mut c: Caller<'_>, at: u32, len: u32, value_at: u32, value_len: u32| {
+            run(&mut c, Hostcall::SetProperty, |c| {
+                let path = String::from_utf8_lossy(&read(c, at, len)?).into_owned();
+                let value = read(c, value_at, value_len)?;
+                let vm = c.data().vm;
+                let mut world = world(c);
+                let stream = world.acting_stream(vm).ok_or(Status::NotFound)?;
+                let stream = world.streams.get_mut(&stream).ok_or(Status::NotFound)?;
+                stream.properties.insert(path, value);
+                Ok(())
+            })
+        },
+    )?;
+    linker.func_wrap("env", Hostcall::SetEffectiveContext.name(), |mut c: Caller<'_>, id: u32| {
+        run(&mut c, Hostcall::SetEffectiveContext, |c| {
+            let vm = c.data().vm;
+            let record = &mut world(c).vms[vm];
+            // 0 is the VM's own context, and always there.
+            if id != 0 && !record.contexts.contains_key(&id) {
+                return Err(Status::BadArgument.into());
+            }
+            record.effective = id;
+            Ok(())
+        })
+    })?;
+    linker.func_wrap("env", Hostcall::Done.name(), |mut c: Caller<'_>| {
+        run(&mut c, Hostcall::Done, |c| {
+            let vm = c.data().vm;
+            let record = &mut world(c).vms[vm];
+            let id = record.acting();
+            let root = record.roots.get_mut(&id).filter(|root| root.pending).ok_or(Status::NotFound)?;
+            root.pending = false;
+            record.actions.push_back(Action::DeleteRoot(id));
+            Ok(())
+        })
+    })?;
+    linker.func_wrap(
+        "env",
+        Hostcall::GetStatus.name(),
+        |mut c: Caller<'_>, code_out: u32, data_out: u32, size_out: u32| {
+            run(&mut c, Hostcall::GetStatus, |c| {
+                write(c, code_out, &0_u32.to_le_bytes())?;
+                give(c, b"", data_out, size_out)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        Hostcall::CallForeignFunction.name(),
+        |mut c: Caller<'_>, _: u32, _: u32, _: u32, _: u32, _: u32, _: u32| {
+            run(&mut c, Hostcall::CallForeignFunction, |_| Err(Status::NotFound.into()))
+        },
+    )?;
+    Ok(())
+}
+
+/// A property that the acting context can read. The path's parts are divided by
+/// zeros in the ABI; here by dots.
+fn property(world: &World, vm: usize, path: &[u8]) -> Option<Vec<u8>> {
+    let path = String::from_utf8_lossy(path).trim_end_matches('\0').replace('\0', ".");
+    match path.as_str() {
+        "plugin_name" | "plugin_root_id" | "plugin_vm_id" => return Some(b"jobscope".to_vec()),
+        _ => {}
+    }
+    let id = world.acting_stream(vm)?;
+    let stream = &world.streams[&id];
+    let own = path.strip_prefix("filter_state.wasm.").unwrap_or(&path);
+    stream.readable.get(&path).or_else(|| stream.properties.get(own)).cloned().or_else(|| derived(world, vm, id, &path))
+}
+
+/// Properties that follow from the messages; the request's are there as long as
+/// its headers are.
+fn derived(world: &World, vm: usize, id: StreamId, path: &str) -> Option<Vec<u8>> {
+    let stream = &world.streams[&id];
+    if path == "response.code" {
+        let status = stream.response.headers.as_ref()?.first(b":status")?;
+        let status: i64 = std::str::from_utf8(status).ok()?.parse().ok()?;
+        return Some(status.to_le_bytes().to_vec());
+    }
+    let open = stream.request.map_open || world.vms[vm].logging == Some(id);
+    let headers = stream.request.headers.as_ref().filter(|_| open)?;
+    let first = |name: &str| headers.first(name.as_bytes()).map(<[u8]>::to_vec);
+    match path {
+        "request.path" => first(":path"),
+        "request.url_path" => {
+            let path = first(":path")?;
+            let end = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
+            Some(path[..end].to_vec())
+        }
+        "request.host" => first(":authority"),
+        "request.method" => first(":method"),
+        "request.scheme" => first(":scheme"),
+        "request.id" => first("x-request-id"),
+        "request.protocol" => Some(b"HTTP/1.1".to_vec()),
+        _ => first(path.strip_prefix("request.headers.")?),
+    }
+}

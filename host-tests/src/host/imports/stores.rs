@@ -1,0 +1,131 @@
+//! Shared data, shared queues, metrics.
+
+use wasmtime::Linker;
+
+use super::{Caller, give, read, run, world, write};
+use crate::host::hostcall::{Hostcall, Status};
+use crate::host::vm::VmData;
+
+pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+    link_shared_data(linker)?;
+    link_queues(linker)?;
+    link_metrics(linker)
+}
+
+fn link_shared_data(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        "env",
+        Hostcall::GetSharedData.name(),
+        |mut c: Caller<'_>, at: u32, len: u32, data_out: u32, size_out: u32, cas_out: u32| {
+            run(&mut c, Hostcall::GetSharedData, |c| {
+                let key = read(c, at, len)?;
+                let found = world(c).shared_data.get(&key).map(|(value, cas)| (value.to_vec(), cas));
+                let (value, cas) = found.ok_or(Status::NotFound)?;
+                give(c, &value, data_out, size_out)?;
+                Ok(write(c, cas_out, &cas.to_le_bytes())?)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        Hostcall::SetSharedData.name(),
+        |mut c: Caller<'_>, at: u32, len: u32, value_at: u32, value_len: u32, cas: u32| {
+            run(&mut c, Hostcall::SetSharedData, |c| {
+                let (key, value) = (read(c, at, len)?, read(c, value_at, value_len)?);
+                Ok(world(c).shared_data.set(&key, &value, cas)?)
+            })
+        },
+    )?;
+    Ok(())
+}
+
+fn link_queues(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        "env",
+        Hostcall::RegisterSharedQueue.name(),
+        |mut c: Caller<'_>, at: u32, len: u32, out: u32| {
+            run(&mut c, Hostcall::RegisterSharedQueue, |c| {
+                let name = read(c, at, len)?;
+                let vm = c.data().vm;
+                let root = world(c).acting_root(vm);
+                let token = world(c).queues.register(&name, vm, root);
+                Ok(write(c, out, &token.to_le_bytes())?)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        Hostcall::ResolveSharedQueue.name(),
+        |mut c: Caller<'_>, _vm_id: u32, _vm_id_len: u32, at: u32, len: u32, out: u32| {
+            run(&mut c, Hostcall::ResolveSharedQueue, |c| {
+                let name = read(c, at, len)?;
+                let token = world(c).queues.resolve(&name)?;
+                Ok(write(c, out, &token.to_le_bytes())?)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        Hostcall::DequeueSharedQueue.name(),
+        |mut c: Caller<'_>, token: u32, data_out: u32, size_out: u32| {
+            run(&mut c, Hostcall::DequeueSharedQueue, |c| {
+                let value = world(c).queues.dequeue(token)?;
+                give(c, &value, data_out, size_out)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        Hostcall::EnqueueSharedQueue.name(),
+        |mut c: Caller<'_>, token: u32, at: u32, len: u32| {
+            run(&mut c, Hostcall::EnqueueSharedQueue, |c| {
+                let value = read(c, at, len)?;
+                let mut world = world(c);
+                let ready = world.queues.enqueue(token, value)?;
+                world.posted.push_back(ready);
+                Ok(())
+            })
+        },
+    )?;
+    Ok(())
+}
+
+fn link_metrics(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        "env",
+        Hostcall::DefineMetric.name(),
+        |mut c: Caller<'_>, kind: u32, at: u32, len: u32, out: u32| {
+            run(&mut c, Hostcall::DefineMetric, |c| {
+                let name = String::from_utf8_lossy(&read(c, at, len)?).into_owned();
+                let vm = c.data().vm;
+                let id = {
+                    let world = &mut *world(c);
+                    world.metrics.define(&mut world.vms[vm].metric_ids, kind, &name)?
+                };
+                Ok(write(c, out, &id.to_le_bytes())?)
+            })
+        },
+    )?;
+    linker.func_wrap("env", Hostcall::IncrementMetric.name(), |mut c: Caller<'_>, id: u32, offset: i64| {
+        run(&mut c, Hostcall::IncrementMetric, |c| {
+            let world = &mut *world(c);
+            Ok(world.metrics.increment(&world.vms[c.data().vm].metric_ids, id, offset)?)
+        })
+    })?;
+    linker.func_wrap("env", Hostcall::RecordMetric.name(), |mut c: Caller<'_>, id: u32, value: u64| {
+        run(&mut c, Hostcall::RecordMetric, |c| {
+            let world = &mut *world(c);
+            Ok(world.metrics.record(&world.vms[c.data().vm].metric_ids, id, value)?)
+        })
+    })?;
+    linker.func_wrap("env", Hostcall::GetMetric.name(), |mut c: Caller<'_>, id: u32, out: u32| {
+        run(&mut c, Hostcall::GetMetric, |c| {
+            let value = {
+                let world = world(c);
+                world.metrics.get(&world.vms[c.data().vm].metric_ids, id)?
+            };
+            Ok(write(c, out, &value.to_le_bytes())?)
+        })
+    })?;
+    Ok(())
+}
