@@ -1,0 +1,132 @@
+//! The REST API below `/api/v4`: which route is which.
+
+mod artifacts;
+mod lookup;
+mod packages;
+mod pipelines;
+mod releases;
+mod repository;
+mod shapes;
+
+use std::sync::Arc;
+
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use serde_json::json;
+
+use crate::caller::Caller;
+use crate::forge::Forge;
+use crate::params::Params;
+use crate::received::Received;
+use crate::world::{Project, Role};
+use crate::{reply, runner};
+
+pub use artifacts::of_any as any_artifacts;
+
+/// Answers a call of the API; `rest` are the decoded segments below `/api/v4`.
+pub async fn serve(forge: &Arc<Forge>, received: &mut Received, rest: Vec<String>) -> Response {
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    dispatch(forge, received, &rest).await.unwrap_or_else(|refusal| refusal)
+}
+
+async fn dispatch(forge: &Arc<Forge>, received: &mut Received, rest: &[&str]) -> Result<Response, Response> {
+    let method = received.parts.method.clone();
+    // HEAD is answered as GET; the server leaves the body out.
+    let method = if method == Method::HEAD { Method::GET } else { method };
+    match (&method, rest) {
+        (&Method::GET, ["job"]) => lookup::own_job(forge, received).await,
+        (&Method::GET, ["application", "settings"]) => lookup::settings(forge, received).await,
+        (&Method::GET, ["users", id]) => lookup::user(forge, received, id).await,
+        (&Method::GET, ["user"]) => match known(forge, received)? {
+            Caller::Person(user) => Ok(reply::json(StatusCode::OK, &shapes::user(forge, &user, true))),
+            Caller::Anonymous | Caller::Job(_) => Err(reply::unauthorized()),
+        },
+        (&Method::GET, ["version"]) => match known(forge, received)? {
+            Caller::Person(_) => {
+                let version = json!({ "version": "18.11.2", "revision": "stand-in" });
+                Ok(reply::json(StatusCode::OK, &version))
+            }
+            Caller::Anonymous | Caller::Job(_) => Err(reply::unauthorized()),
+        },
+        (_, ["jobs", rest @ ..]) => runner::serve(forge, received, &method, rest).await,
+        (_, ["projects", id, rest @ ..]) => below_project(forge, received, &method, id, rest).await,
+        _ => Err(reply::not_found()),
+    }
+}
+
+async fn below_project(
+    forge: &Arc<Forge>,
+    received: &mut Received,
+    method: &Method,
+    id: &str,
+    rest: &[&str],
+) -> Result<Response, Response> {
+    match (method, rest) {
+        (&Method::GET, []) => lookup::project(forge, received, id).await,
+        (&Method::GET, ["job_token_scope"]) => lookup::scope(forge, received, id).await,
+        (&Method::GET, ["job_token_scope", "allowlist"]) => lookup::allowlist(forge, received, id).await,
+        (&Method::GET, ["job_token_scope", "groups_allowlist"]) => lookup::groups_allowlist(forge, received, id).await,
+        (&Method::GET, ["members", "all", user]) => lookup::member(forge, received, id, user).await,
+        (&Method::GET, ["jobs", job]) => lookup::job(forge, received, id, job).await,
+        (&Method::GET, ["jobs", "artifacts", reference, rest @ ..]) => {
+            artifacts::of_reference(forge, received, id, reference, rest)
+        }
+        (&Method::GET, ["jobs", job, "artifacts", file @ ..]) => {
+            artifacts::of_job(forge, received, id, job, file).await
+        }
+        (&Method::GET, ["packages"]) => packages::list(forge, received, id),
+        (&Method::GET, ["packages", "generic", file @ ..]) => packages::download(forge, received, id, file).await,
+        (&Method::PUT, ["packages", "generic", file @ ..]) => packages::upload(forge, received, id, file).await,
+        (&Method::POST, ["trigger", "pipeline"]) => pipelines::trigger(forge, received, id, None).await,
+        (&Method::POST, ["ref", reference, "trigger", "pipeline"]) => {
+            pipelines::trigger(forge, received, id, Some(reference)).await
+        }
+        (&Method::GET, ["pipelines"]) => pipelines::list(forge, received, id),
+        (&Method::GET, ["releases"]) => releases::list(forge, received, id),
+        (&Method::POST, ["releases"]) => releases::create(forge, received, id).await,
+        (&Method::GET, ["repository", rest @ ..]) => repository::serve(forge, received, id, rest).await,
+        _ => Err(reply::not_found()),
+    }
+}
+
+/// Who asks, by headers and query; a dead credential is refused.
+fn known(forge: &Forge, received: &Received) -> Result<Caller, Response> {
+    received.caller(forge).map_err(|_| reply::unauthorized())
+}
+
+/// The project, if the caller may see it, and the caller.
+fn readable(forge: &Forge, received: &Received, id: &str) -> Result<(Arc<Project>, Caller), Response> {
+    let caller = known(forge, received)?;
+    visible(forge, caller, id)
+}
+
+/// The project, if the caller may see it and has the role, and the caller.
+fn writable(forge: &Forge, received: &Received, params: &Params, id: &str) -> Result<(Arc<Project>, Caller), Response> {
+    let caller = received.caller_with(forge, params).map_err(|_| reply::unauthorized())?;
+    if matches!(caller, Caller::Anonymous) {
+        return Err(reply::unauthorized());
+    }
+    let (project, caller) = visible(forge, caller, id)?;
+    if caller.has(&forge.world(), &project, Role::Developer) {
+        return Ok((project, caller));
+    }
+    Err(reply::forbidden())
+}
+
+fn visible(forge: &Forge, caller: Caller, id: &str) -> Result<(Arc<Project>, Caller), Response> {
+    let project = forge.project(id).ok_or_else(reply::no_project)?;
+    if caller.may_read(&forge.world(), &project) {
+        return Ok((project, caller));
+    }
+    Err(reply::no_project())
+}
+
+/// A file somebody names by segments, as a path that cannot leave its folder.
+fn inside(segments: &[&str]) -> Result<String, Response> {
+    // A decoded segment may hold slashes of its own.
+    let path = segments.join("/");
+    if path.split('/').all(|segment| !matches!(segment, "" | "." | "..")) {
+        return Ok(path);
+    }
+    Err(reply::message(StatusCode::BAD_REQUEST, "400 Bad Request"))
+}

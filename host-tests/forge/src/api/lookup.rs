@@ -1,0 +1,216 @@
+//! What a gateway looks up: the job of a token, and with a service account projects,
+//! members and users. These routes, and no others, misbehave when a test asks for it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::{known, readable, shapes, visible};
+use crate::caller::Caller;
+use crate::forge::{Forge, Misbehaviour};
+use crate::params::Params;
+use crate::received::Received;
+use crate::reply;
+use crate::world::{Project, Role, last_segment};
+
+/// The longest page GitLab gives.
+const LONGEST_PAGE: usize = 100;
+
+type Answer = Result<Response, Response>;
+
+/// Answers now, later, wrongly or never.
+async fn faulty(forge: &Forge, answer: impl Future<Output = Answer>) -> Answer {
+    let fault = *forge.fault();
+    match fault.lookup {
+        Misbehaviour::None => answer.await,
+        Misbehaviour::Slow => {
+            tokio::time::sleep(fault.delay()).await;
+            answer.await
+        }
+        Misbehaviour::Nonsense => Ok(Html("<!DOCTYPE html><p>Sign in, please.</p>").into_response()),
+        Misbehaviour::Unavailable => {
+            Ok(reply::text(StatusCode::SERVICE_UNAVAILABLE, "The forge is down for maintenance."))
+        }
+        Misbehaviour::Hang => std::future::pending().await,
+    }
+}
+
+/// `GET /job`: the job whose token asks.
+pub async fn own_job(forge: &Forge, received: &Received) -> Answer {
+    faulty(forge, async {
+        match known(forge, received)? {
+            Caller::Job(job) => Ok(reply::json(StatusCode::OK, &shapes::job(forge, &job))),
+            Caller::Person(_) => Err(reply::message(StatusCode::NOT_FOUND, "404 Job Not Found")),
+            Caller::Anonymous => Err(reply::unauthorized()),
+        }
+    })
+    .await
+}
+
+/// `GET /projects/:id`. A job's token does not count here, as in GitLab.
+pub async fn project(forge: &Forge, received: &Received, id: &str) -> Answer {
+    faulty(forge, async {
+        let caller = match known(forge, received)? {
+            Caller::Job(_) => Caller::Anonymous,
+            caller @ (Caller::Anonymous | Caller::Person(_)) => caller,
+        };
+        let (project, caller) = visible(forge, caller, id)?;
+        let settings = caller.has(&forge.world(), &project, Role::Minimal);
+        Ok(reply::json(StatusCode::OK, &shapes::project(forge, &project, settings)))
+    })
+    .await
+}
+
+/// `GET /projects/:id/job_token_scope`.
+pub async fn scope(forge: &Forge, received: &Received, id: &str) -> Answer {
+    faulty(forge, async {
+        let project = maintained(forge, received, id)?;
+        let scope = json!({ "inbound_enabled": project.inbound_limit, "outbound_enabled": false });
+        Ok(reply::json(StatusCode::OK, &scope))
+    })
+    .await
+}
+
+/// `GET /projects/:id/job_token_scope/allowlist`. GitLab's list has the project itself in it.
+pub async fn allowlist(forge: &Forge, received: &Received, id: &str) -> Answer {
+    faulty(forge, async {
+        let own = maintained(forge, received, id)?;
+        let listed = own.allowlist.projects.iter().filter(|listed| **listed != own.id);
+        let projects = std::iter::once(&own.id).chain(listed);
+        let projects: Vec<_> = projects.filter_map(|id| forge.world().project(*id).cloned()).collect();
+        let shapes = projects.iter().map(|project| shapes::basic_project(forge, project)).collect();
+        Ok(page(forge, received, shapes))
+    })
+    .await
+}
+
+/// `GET /projects/:id/job_token_scope/groups_allowlist`. GitLab gives no full path, only an address.
+pub async fn groups_allowlist(forge: &Forge, received: &Received, id: &str) -> Answer {
+    faulty(forge, async {
+        let own = maintained(forge, received, id)?;
+        let listed = own.allowlist.groups.iter();
+        let groups: Vec<_> = listed.filter_map(|id| forge.world().group(*id).cloned()).collect();
+        let shapes = groups.iter().map(|group| {
+            json!({
+                "id": group.id,
+                "web_url": forge.url(&format!("groups/{}", group.path)),
+                "name": last_segment(&group.path),
+            })
+        });
+        Ok(page(forge, received, shapes.collect()))
+    })
+    .await
+}
+
+/// `GET /projects/:id/members/all/:user_id`.
+pub async fn member(forge: &Forge, received: &Received, id: &str, user: &str) -> Answer {
+    faulty(forge, async {
+        let (project, caller) = readable(forge, received, id)?;
+        if !matches!(caller, Caller::Person(_)) {
+            return Err(reply::unauthorized());
+        }
+        let user = user.parse().ok().and_then(|id| forge.user(id));
+        let role = user.as_ref().and_then(|user| forge.world().role(&project, user.id));
+        match user.zip(role) {
+            Some((user, role)) => Ok(reply::json(StatusCode::OK, &shapes::member(forge, &user, role))),
+            // In these small letters, other than elsewhere.
+            None => Err(reply::message(StatusCode::NOT_FOUND, "404 Not found")),
+        }
+    })
+    .await
+}
+
+/// `GET /projects/:id/jobs/:job_id`.
+pub async fn job(forge: &Forge, received: &Received, id: &str, job: &str) -> Answer {
+    faulty(forge, async {
+        let (project, caller) = readable(forge, received, id)?;
+        if matches!(caller, Caller::Anonymous) {
+            return Err(reply::unauthorized());
+        }
+        let job = job.parse().ok().and_then(|id| forge.jobs().find(id).cloned());
+        match job.filter(|job| job.project == project.id) {
+            Some(job) => Ok(reply::json(StatusCode::OK, &shapes::job(forge, &job))),
+            None => Err(reply::not_found()),
+        }
+    })
+    .await
+}
+
+/// `GET /users/:id`. Administrators see more.
+pub async fn user(forge: &Forge, received: &Received, id: &str) -> Answer {
+    faulty(forge, async {
+        let caller = known(forge, received)?;
+        if !matches!(caller, Caller::Person(_)) {
+            return Err(reply::unauthorized());
+        }
+        match id.parse().ok().and_then(|id| forge.user(id)) {
+            Some(user) => Ok(reply::json(StatusCode::OK, &shapes::user(forge, &user, caller.is_admin()))),
+            None => Err(reply::message(StatusCode::NOT_FOUND, "404 User Not Found")),
+        }
+    })
+    .await
+}
+
+/// `GET /application/settings`, for administrators.
+pub async fn settings(forge: &Forge, received: &Received) -> Answer {
+    faulty(forge, async {
+        match known(forge, received)? {
+            Caller::Person(user) if user.admin => {
+                let settings = shapes::settings(forge.world().enforce_inbound_limit);
+                Ok(reply::json(StatusCode::OK, &settings))
+            }
+            Caller::Person(_) => Err(reply::forbidden()),
+            Caller::Anonymous | Caller::Job(_) => Err(reply::unauthorized()),
+        }
+    })
+    .await
+}
+
+/// The project, for a person who may see its settings.
+fn maintained(forge: &Forge, received: &Received, id: &str) -> Result<Arc<Project>, Response> {
+    let (project, caller) = readable(forge, received, id)?;
+    match caller {
+        Caller::Person(_) if caller.has(&forge.world(), &project, Role::Maintainer) => Ok(project),
+        Caller::Person(_) => Err(reply::forbidden()),
+        Caller::Anonymous | Caller::Job(_) => Err(reply::unauthorized()),
+    }
+}
+
+/// One page of a list, with GitLab's headers about the others.
+fn page(forge: &Forge, received: &Received, all: Vec<Value>) -> Response {
+    let params = Params::of_query(received.target.pairs());
+    let length = params.number("per_page").unwrap_or(20).clamp(1, LONGEST_PAGE);
+    let page = params.number("page").unwrap_or(1).max(1);
+    let (total, pages) = (all.len(), all.len().div_ceil(length).max(1));
+    let shown: Vec<Value> = all.into_iter().skip((page - 1).saturating_mul(length)).take(length).collect();
+    let next = if page < pages { (page + 1).to_string() } else { String::new() };
+    let previous = if page > 1 { (page - 1).to_string() } else { String::new() };
+    let at = |number: usize, name: &str| {
+        let path = received.target.segments.join("/");
+        let address = forge.url(&format!("{path}?page={number}&per_page={length}"));
+        format!("<{address}>; rel=\"{name}\"")
+    };
+    let mut links = vec![at(1, "first"), at(pages, "last")];
+    if !next.is_empty() {
+        links.insert(0, at(page + 1, "next"));
+    }
+    let mut response = reply::json(StatusCode::OK, &Value::Array(shown));
+    let headers = [
+        ("x-page", page.to_string()),
+        ("x-per-page", length.to_string()),
+        ("x-next-page", next),
+        ("x-prev-page", previous),
+        ("x-total", total.to_string()),
+        ("x-total-pages", pages.to_string()),
+        ("link", links.join(", ")),
+    ];
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}

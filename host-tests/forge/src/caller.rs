@@ -1,0 +1,146 @@
+//! Who asks: nobody, a person, or a job. And what a person may do.
+//!
+//! A job may do everything everywhere as long as it runs. That is the point of this forge.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::forge::Forge;
+use crate::jobs::Job;
+use crate::params::Params;
+use crate::world::{Project, Role, User, Visibility, World};
+
+/// The login that says the password is a job token.
+const JOB_LOGIN: &str = "gitlab-ci-token";
+/// How job tokens begin.
+const JOB_PREFIX: &str = "glcbt-";
+
+/// Who asks.
+#[derive(Clone)]
+pub enum Caller {
+    Anonymous,
+    Person(Arc<User>),
+    Job(Job),
+}
+
+/// A credential was sent, and it means nobody.
+pub struct Dead;
+
+impl Caller {
+    /// Whom the headers and parameters of a request mean. GitLab's order: the first
+    /// credential that is there decides, and a dead one is not skipped.
+    ///
+    /// # Errors
+    /// When the deciding credential is unknown or its job does not run.
+    pub fn find(forge: &Forge, headers: &HeaderMap, params: &Params) -> Result<Self, Dead> {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let personal = params.value("private_token").or(header("private-token"));
+        // A runner sends its job's token in this header too; GitLab ignores it there.
+        if let Some(token) = personal.filter(|token| !token.starts_with(JOB_PREFIX)) {
+            return person(forge, token);
+        }
+        if let Some(sent) = headers.get(header::AUTHORIZATION) {
+            return authorization(forge, sent.as_bytes());
+        }
+        let tokens = [params.value("job_token"), params.value("token"), header("job-token")];
+        match tokens.into_iter().flatten().find(|token| !token.is_empty()) {
+            Some(token) => job(forge, token),
+            None => Ok(Self::Anonymous),
+        }
+    }
+
+    /// Whether the caller may see the project.
+    pub fn may_read(&self, world: &World, project: &Project) -> bool {
+        match self {
+            Self::Anonymous => project.visibility == Visibility::Public,
+            Self::Job(_) => true,
+            Self::Person(user) => {
+                let open = match project.visibility {
+                    Visibility::Public => true,
+                    Visibility::Internal => !user.external,
+                    Visibility::Private => false,
+                };
+                open || user.admin || world.role(project, user.id).is_some()
+            }
+        }
+    }
+
+    /// Whether the caller may do what takes this role.
+    pub fn has(&self, world: &World, project: &Project, role: Role) -> bool {
+        match self {
+            Self::Anonymous => false,
+            Self::Job(_) => true,
+            Self::Person(user) => user.admin || world.role(project, user.id) >= Some(role),
+        }
+    }
+
+    /// Whether the caller is an administrator in person.
+    pub fn is_admin(&self) -> bool {
+        matches!(self, Self::Person(user) if user.admin)
+    }
+
+    /// For the record of requests.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Anonymous => "anonymous".to_owned(),
+            Self::Person(user) => format!("person {}", user.username),
+            Self::Job(job) => format!("job {}", job.id),
+        }
+    }
+
+    /// The name in registry tokens and for `REMOTE_USER`.
+    pub fn login(&self, forge: &Forge) -> Option<String> {
+        match self {
+            Self::Anonymous => None,
+            Self::Person(user) => Some(user.username.clone()),
+            Self::Job(job) => {
+                let user = job.user.and_then(|id| forge.user(id));
+                Some(user.map_or_else(|| JOB_LOGIN.to_owned(), |user| user.username.clone()))
+            }
+        }
+    }
+}
+
+fn authorization(forge: &Forge, sent: &[u8]) -> Result<Caller, Dead> {
+    let sent = std::str::from_utf8(sent).map_err(|_| Dead)?;
+    let (scheme, value) = sent.trim().split_once(' ').ok_or(Dead)?;
+    let value = value.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return job(forge, value).or_else(|Dead| person(forge, value));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(Dead);
+    }
+    let decoded = STANDARD.decode(value).map_err(|_| Dead)?;
+    let decoded = String::from_utf8(decoded).map_err(|_| Dead)?;
+    let (login, password) = decoded.split_once(':').ok_or(Dead)?;
+    if login == JOB_LOGIN {
+        return job(forge, password);
+    }
+    let world = forge.world();
+    let by_password = |user: &&Arc<User>| user.username == login && user.password == password;
+    match world.users.iter().find(by_password) {
+        Some(user) if !user.blocked => Ok(Caller::Person(user.clone())),
+        Some(_) => Err(Dead),
+        // With a personal access token for a password, any login will do.
+        None => person_in(&world, password),
+    }
+}
+
+fn person(forge: &Forge, token: &str) -> Result<Caller, Dead> {
+    person_in(&forge.world(), token)
+}
+
+fn person_in(world: &World, token: &str) -> Result<Caller, Dead> {
+    let found = world.users.iter().find(|user| user.token == token && !user.blocked);
+    found.cloned().map(Caller::Person).ok_or(Dead)
+}
+
+fn job(forge: &Forge, token: &str) -> Result<Caller, Dead> {
+    let jobs = forge.jobs();
+    let running = jobs.with_token(token).filter(|job| job.status.executing());
+    running.cloned().map(Caller::Job).ok_or(Dead)
+}

@@ -1,0 +1,191 @@
+//! Look-ups, faults, registry tokens and what clients use of the API.
+
+use serde_json::json;
+
+use crate::harness::{Forge, JOB};
+
+const SERVICE: (&str, &str) = ("PRIVATE-TOKEN", "glpat-jobscope-lookup");
+
+#[test]
+fn a_job_looks_itself_up() {
+    let forge = Forge::start();
+    let job = forge.get("api/v4/job", &[("JOB-TOKEN", JOB)]).json();
+    assert_eq!(job["id"], 1001);
+    assert_eq!(job["status"], "running");
+    assert_eq!(job["user"]["username"], "dana");
+    assert_eq!(job["pipeline"]["project_id"], 101);
+    assert_eq!(job["project"], json!({ "ci_job_token_scope_enabled": false }));
+    let nobody = forge.get("api/v4/job", &[("JOB-TOKEN", "glcbt-64_triggerBuildsWeb006")]).json();
+    assert!(nobody["user"].is_null());
+    let person = forge.get("api/v4/job", &[SERVICE]);
+    assert_eq!((person.status, person.json()), (404, json!({ "message": "404 Job Not Found" })));
+    assert_eq!(forge.get("api/v4/job", &[]).status, 401);
+    assert_eq!(forge.status_of("glcbt-unknown"), 401);
+    // The pending job's token does not count yet.
+    assert_eq!(forge.status_of("glcbt-64_danaTestsWeb00000007"), 401);
+}
+
+#[test]
+fn every_carrier_of_a_job_token_counts() {
+    let forge = Forge::start();
+    let basic = "Basic Z2l0bGFiLWNpLXRva2VuOmdsY2J0LTY0X2RhbmFCdWlsZHNXZWIwMDAwMDE=";
+    let bearer = format!("Bearer {JOB}");
+    let file = "api/v4/projects/infra%2Fsecrets/packages/generic/keys/1.0/key.txt";
+    for headers in [[("JOB-TOKEN", JOB)], [("Authorization", basic)], [("Authorization", &bearer)]] {
+        assert_eq!(forge.get(file, &headers).body, "a key\n");
+    }
+    for parameter in ["job_token", "token"] {
+        assert_eq!(forge.get(&format!("{file}?{parameter}={JOB}"), &[]).body, "a key\n");
+    }
+    let json = json!({ "job_token": JOB, "tag_name": "v1" }).to_string();
+    let form = format!("job_token={JOB}&tag_name=v2");
+    let multipart = format!(
+        "--x\r\nContent-Disposition: form-data; name=\"job_token\"\r\n\r\n{JOB}\r\n--x\r\n\
+         Content-Disposition: form-data; name=\"tag_name\"\r\n\r\nv3\r\n--x--\r\n"
+    );
+    for (kind, body) in [
+        ("application/json", json),
+        ("application/x-www-form-urlencoded", form),
+        ("multipart/form-data; boundary=x", multipart),
+    ] {
+        let answer = forge.call("POST", "api/v4/projects/106/releases", &[("Content-Type", kind)], &body);
+        assert_eq!(answer.status, 201, "{kind}: {}", answer.body);
+    }
+}
+
+#[test]
+fn the_service_account_sees_what_decides() {
+    let forge = Forge::start();
+    let get = |path: &str| forge.get(&format!("api/v4/{path}"), &[SERVICE]);
+    let project = get("projects/libs%2Fcommon").json();
+    assert_eq!(project["id"], 102);
+    assert_eq!(project["visibility"], "private");
+    assert_eq!(project["namespace"]["full_path"], "libs");
+    assert_eq!(project["repository_access_level"], "enabled");
+    assert_eq!(project["ci_push_repository_for_job_token_allowed"], false);
+    let scope = json!({ "inbound_enabled": true, "outbound_enabled": false });
+    assert_eq!(get("projects/102/job_token_scope").json(), scope);
+    let first = get("projects/102/job_token_scope/allowlist?per_page=1");
+    assert_eq!(first.header("x-next-page"), Some("2"));
+    assert_eq!(first.json()[0]["id"], 102);
+    let second = get("projects/102/job_token_scope/allowlist?per_page=1&page=2");
+    assert_eq!(second.header("x-next-page"), Some(""));
+    assert_eq!(second.json()[0]["path_with_namespace"], "apps/web");
+    let groups = get("projects/104/job_token_scope/groups_allowlist").json();
+    assert_eq!(groups, json!([{ "id": 1, "name": "apps", "web_url": forge.url("groups/apps") }]));
+    assert_eq!(get("projects/102/members/all/11").json()["access_level"], 20);
+    let none = get("projects/102/members/all/12");
+    assert_eq!((none.status, none.json()), (404, json!({ "message": "404 Not found" })));
+    assert_eq!(get("users/14").json()["external"], true);
+    assert_eq!(get("application/settings").json()["enforce_ci_inbound_job_token_scope_enabled"], false);
+    let gone = get("projects/999");
+    assert_eq!((gone.status, gone.json()), (404, json!({ "message": "404 Project Not Found" })));
+}
+
+#[test]
+fn a_job_token_is_nobody_where_gitlab_takes_none() {
+    let forge = Forge::start();
+    assert_eq!(forge.get("api/v4/projects/101", &[("JOB-TOKEN", JOB)]).status, 404);
+    assert_eq!(forge.get("api/v4/user", &[("JOB-TOKEN", JOB)]).status, 401);
+}
+
+#[test]
+fn artifacts_packages_and_files_are_served() {
+    let forge = Forge::start();
+    let get = |path: &str| forge.get(&format!("api/v4/projects/102/{path}"), &[("JOB-TOKEN", JOB)]);
+    assert_eq!(get("jobs/501/artifacts/report.txt").body, "all good\n");
+    assert_eq!(get("jobs/artifacts/main/raw/report.txt?job=build").body, "all good\n");
+    assert!(get("jobs/501/artifacts").body.starts_with("PK\u{3}\u{4}"));
+    assert_eq!(get("repository/files/lib%2Fcommon.sh/raw?ref=main").body, "echo common\n");
+    assert_eq!(get("packages").json()[0]["name"], "tool");
+    let file = "api/v4/projects/102/packages/generic/new/1.0/a.txt";
+    assert_eq!(forge.call("PUT", file, &[("JOB-TOKEN", JOB)], "content").status, 201);
+    assert_eq!(get("packages/generic/new/1.0/a.txt").body, "content");
+    assert_eq!(get("packages/generic/new/1.0/%2e%2e%2f%2e%2e%2fx").status, 400);
+}
+
+#[test]
+fn a_pipeline_is_triggered_by_a_parameter_alone() {
+    let forge = Forge::start();
+    let form = [("Content-Type", "application/x-www-form-urlencoded"), ("JOB-TOKEN", JOB)];
+    let trigger = |body: &str| forge.call("POST", "api/v4/projects/106/trigger/pipeline", &form, body);
+    assert_eq!(trigger("ref=main").json(), json!({ "error": "token is missing" }));
+    let made = trigger(&format!("ref=main&token={JOB}"));
+    assert_eq!((made.status, &made.json()["source"]), (201, &json!("pipeline")));
+    assert_eq!(trigger("ref=main&token=glcbt-unknown").status, 404);
+    let pending = trigger("ref=main&token=glcbt-64_danaTestsWeb00000007");
+    assert_eq!((pending.status, pending.json()), (401, json!({ "message": "Job is not running" })));
+}
+
+#[test]
+fn a_registry_token_holds_what_was_granted() {
+    let forge = Forge::start();
+    let job = "Basic Z2l0bGFiLWNpLXRva2VuOmdsY2J0LTY0X2RhbmFCdWlsZHNXZWIwMDAwMDE=";
+    // dana:dana-password, reporter in containers/poetry
+    let dana = "Basic ZGFuYTpkYW5hLXBhc3N3b3Jk";
+    let all = "repository:containers/poetry/image:pull,push,delete,*";
+    assert_eq!(granted(&forge, &[("Authorization", job)], all), json!([["pull", "push", "delete"]]));
+    assert_eq!(granted(&forge, &[("Authorization", dana)], all), json!([["pull"]]));
+    assert_eq!(granted(&forge, &[], all), json!([]));
+    assert_eq!(granted(&forge, &[], "repository:libs/open:pull,push"), json!([["pull"]]));
+    let two = "repository:apps/web:pull&scope=repository:libs/common:pull+registry:catalog:*";
+    assert_eq!(granted(&forge, &[("Authorization", job)], two), json!([["pull"], ["pull"]]));
+    let dead = forge.get("jwt/auth?service=container_registry", &[("Authorization", "Basic YTpi")]);
+    assert_eq!((dead.status, &dead.json()["errors"][0]["code"]), (401, &json!("UNAUTHORIZED")));
+    assert_eq!(forge.call("POST", "jwt/auth?service=container_registry", &[], "").status, 404);
+    assert_eq!(forge.get("jwt/auth?service=dependency_proxy", &[]).status, 404);
+}
+
+/// The actions of each entry of a token.
+fn granted(forge: &Forge, headers: &[(&str, &str)], scope: &str) -> serde_json::Value {
+    use base64::Engine;
+    let answer = forge.get(&format!("jwt/auth?service=container_registry&scope={scope}"), headers).json();
+    let token = answer["token"].as_str().expect("a token");
+    let claims = token.split('.').nth(1).expect("claims");
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).expect("base64");
+    let claims: serde_json::Value = serde_json::from_slice(&claims).expect("JSON");
+    let access = claims["access"].as_array().expect("a list");
+    access.iter().map(|entry| entry["actions"].clone()).collect()
+}
+
+#[test]
+fn look_ups_misbehave_when_asked_to_and_nothing_else_does() {
+    let forge = Forge::start();
+    let fault = |body: &str| assert_eq!(forge.call("PUT", "-/stand-in/fault", &[], body).status, 200);
+    let look = || forge.get("api/v4/job", &[("JOB-TOKEN", JOB)]);
+    fault(r#"{"lookup": "nonsense"}"#);
+    let answer = look();
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.starts_with("<!DOCTYPE html>"));
+    fault(r#"{"lookup": "unavailable"}"#);
+    assert_eq!(look().status, 503);
+    assert_eq!(forge.get("api/v4/projects/101", &[SERVICE]).status, 503);
+    assert_eq!(forge.get("api/v4/projects/102/packages", &[("JOB-TOKEN", JOB)]).status, 200);
+    fault(r#"{"lookup": "slow", "delay_ms": 200}"#);
+    let begin = std::time::Instant::now();
+    assert_eq!(look().status, 200);
+    assert!(begin.elapsed().as_millis() >= 200);
+    fault(r#"{"lookup": "none"}"#);
+    assert_eq!(look().status, 200);
+}
+
+#[test]
+fn the_world_changes_while_it_runs() {
+    let forge = Forge::start();
+    let post = |path: &str, body: &str| forge.call("POST", &format!("-/stand-in/{path}"), &[], body);
+    let get = |path: &str| forge.get(&format!("api/v4/{path}"), &[SERVICE]);
+    assert_eq!(post("world/allowlist", r#"{"project": "infra/secrets", "projects": ["apps/web"]}"#).status, 200);
+    assert_eq!(get("projects/103/job_token_scope/allowlist").json()[1]["id"], 101);
+    assert_eq!(post("world/member", r#"{"project": "infra/secrets", "user": "dana", "role": null}"#).status, 200);
+    assert_eq!(get("projects/103/members/all/11").status, 404);
+    assert_eq!(post("world/visibility", r#"{"project": "infra/secrets", "visibility": "public"}"#).status, 200);
+    assert_eq!(get("projects/103").json()["visibility"], "public");
+    let unknown = post("world/member", r#"{"project": "infra/secrets", "user": "zed", "role": null}"#);
+    assert_eq!(unknown.json(), json!({ "message": "expected a user of the world, found `zed`" }));
+    let job = post("jobs", r#"{"project": "libs/common", "user": "dana", "token": "glcbt-new", "status": "running"}"#);
+    let id = job.json()["id"].as_u64().expect("an id");
+    assert_eq!(forge.status_of("glcbt-new"), 200);
+    let end = forge.call("PUT", &format!("-/stand-in/jobs/{id}"), &[], r#"{"status": "canceled"}"#);
+    assert_eq!(end.status, 200);
+    assert_eq!(forge.status_of("glcbt-new"), 401);
+}
