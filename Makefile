@@ -1,0 +1,54 @@
+# Prints itself: each target's line is the comment beside it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+# The filter is built in the same target directory as the native programs that load it.
+.NOTPARALLEL:
+
+PORT ?= 8080
+ROWS ?= cases/hostile-requests.yaml
+PLUGIN := -p jobscope-plugin --target wasm32-wasip1
+DEMO := cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-demo --
+
+.PHONY: help run demo test hostile check setup build native validate clean docs
+
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup build native ## start the demo at PORT=8080, and show each decision as it is made
+	@$(DEMO) run --port $(PORT)
+
+demo: setup build native ## play the demo's story unattended
+	@$(DEMO) play
+
+test: setup build native ## run every test: the core, the filter in the test host, the story in a real Envoy
+	cargo test --locked
+	@echo "All tests passed."
+
+hostile: build native ## read the hostile requests of ROWS=FILE with the core and the filter
+	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-hostile -- $(ROWS) --exceptions cases/hostile-exceptions.yaml
+
+check: setup ## check format and lints, native and wasm
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked $(PLUGIN) -- -D warnings
+
+build: ## build the filter
+	@cargo build --locked --release $(PLUGIN) || { echo "The filter did not build: see above." >&2; exit 1; }
+
+native: # the stand-in forge and the demo
+	@cargo build --locked || { echo "The demo did not build: see above." >&2; exit 1; }
+
+docs: ## write the tables in docs/ anew from the code
+	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-policy --test docs -- --test-threads 1
+
+validate: setup build native ## let Envoy check envoy/envoy.yaml, with the filter
+	@$(DEMO) validate envoy/envoy.yaml
+
+setup: ## get what is needed: Envoy, the Rust target, a registry, clients
+	@scripts/setup
+
+clean: ## remove what was built and what the demo left, but not Envoy
+	rm -rf target .run

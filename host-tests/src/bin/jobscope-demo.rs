@@ -1,0 +1,100 @@
+//! The demo: `run` for people to play with, `play` unattended, `validate` for a configuration of one's own.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use host_tests::demo::{Format, Paint, Story, play, print_step, run};
+use host_tests::stack::{Options, Place, Port, Stack, checkout, signals, validate};
+
+/// jobscope in a real Envoy, in front of a stand-in forge and a real container registry.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts everything, prints what to try and then each decision, until Ctrl-C.
+    Run {
+        /// Where Envoy listens, on 127.0.0.1.
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// Print the access log's JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Plays the story unattended; exits with 1 when a step surprises.
+    Play {
+        /// Print a JSON line for each step.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lets Envoy check a configuration, with the filter that was built.
+    Validate {
+        /// The configuration.
+        file: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Run { port, json } => run_until_ended(port, format(json)),
+        Command::Play { json } => play_once(format(json)),
+        Command::Validate { file } => validate(&file).map(|()| {
+            println!("Envoy accepts {}", file.display());
+            ExitCode::SUCCESS
+        }),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("jobscope-demo: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn format(json: bool) -> Format {
+    if json { Format::Json } else { Format::Text }
+}
+
+fn run_until_ended(port: u16, format: Format) -> Result<ExitCode> {
+    // Ctrl-C is how this ends when all is well.
+    signals::end_children_on_signal(0)?;
+    let story = Story::read(&checkout())?;
+    let stack = Stack::start(&Options {
+        port: Port::Fixed(port),
+        place: Place::At(checkout().join(".run").join(port.to_string())),
+        ..Options::picked()
+    })?;
+    run(&story, &stack, format)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn play_once(format: Format) -> Result<ExitCode> {
+    let story = Story::read(&checkout())?;
+    let mut stack = Stack::start(&Options::picked())?;
+    let paint = Paint::of_stdout();
+    let mut part = String::new();
+    let report = play(&story, &stack, |step| match format {
+        Format::Json => println!("{}", serde_json::json!(step)),
+        Format::Text => {
+            if part != step.part {
+                part.clone_from(&step.part);
+                println!("{part}\n{}\n", "=".repeat(part.chars().count()));
+            }
+            print_step(step, paint);
+        }
+    })?;
+    let surprises = report.surprises();
+    if surprises.is_empty() {
+        eprintln!("All {} steps went as told.", report.steps.len());
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("{} of {} steps surprised:", surprises.len(), report.steps.len());
+    for step in surprises {
+        eprintln!("  {}: {}", step.say, step.surprises.join("; "));
+    }
+    eprintln!("The logs are in {}", stack.keep_dir().display());
+    Ok(ExitCode::FAILURE)
+}

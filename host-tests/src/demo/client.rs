@@ -1,0 +1,100 @@
+//! What the story runs: real clients, in bash, in an environment of their own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use super::story::{Exit, Story};
+use super::{home, image};
+use crate::stack::{Stack, checkout, signals};
+
+/// No client may take longer: git-lfs would retry for ever.
+const LIMIT_SECONDS: &str = "60";
+
+/// How a script ended and what it said, standard output and standard error in one.
+pub(super) struct Outcome {
+    pub(super) exit: Exit,
+    pub(super) code: String,
+    pub(super) output: String,
+}
+
+/// Runs the story's scripts against one stack.
+pub(super) struct Clients {
+    variables: BTreeMap<String, String>,
+    home: PathBuf,
+    work: PathBuf,
+}
+
+impl Clients {
+    pub(super) fn new(story: &Story, stack: &Stack) -> Result<Self> {
+        let home = stack.dir().join("home");
+        let work = stack.dir().join("work");
+        fs::create_dir_all(&work)?;
+        home::furnish(&home, &stack.registry_host())?;
+        image::write(&work.join("image"), "v1")?;
+        let mut variables = story.credentials(&checkout())?;
+        variables.insert("FORGE".into(), format!("http://{}", stack.forge_host()));
+        variables.insert("FORGE_HOST".into(), stack.forge_host());
+        variables.insert("REGISTRY".into(), stack.registry_host());
+        variables.insert("WORK".into(), work.display().to_string());
+        Ok(Self { variables, home, work })
+    }
+
+    /// Runs a script to its end, or kills it.
+    pub(super) fn script(&self, script: &str) -> Result<Outcome> {
+        let mut command = Command::new("timeout");
+        command
+            .args(["-s", "KILL", LIMIT_SECONDS, "bash", "-euo", "pipefail", "-c"])
+            .arg(format!("exec 2>&1\n{script}"))
+            .current_dir(&self.work)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &self.home)
+            .env("XDG_RUNTIME_DIR", &self.home)
+            .env("LANG", "C.UTF-8")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            // A clone leaves LFS alone, so that the story can fetch it in a step of its own.
+            .env("GIT_LFS_SKIP_SMUDGE", "1")
+            .envs(&self.variables)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = signals::spawn(&mut command).context("cannot start `timeout`")?;
+        let mut output = Vec::new();
+        if let Some(mut stdout) = child.stdout.take() {
+            stdout.read_to_end(&mut output)?;
+        }
+        let status = signals::wait(&mut child)?;
+        Ok(Outcome {
+            exit: if status.success() { Exit::Zero } else { Exit::Nonzero },
+            code: status.to_string(),
+            output: String::from_utf8_lossy(&output).into_owned(),
+        })
+    }
+
+    /// `text` with each `$NAME` of a known variable put in.
+    pub(super) fn expand(&self, text: &str) -> String {
+        // The longest first: `$FORGE_HOST` begins like `$FORGE`.
+        self.longest_first(|name, _| name.len())
+            .into_iter()
+            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${name}"), value))
+    }
+
+    /// `text` with each value of a known variable turned back into its `$NAME`: no token, port or path of this run.
+    pub(super) fn fold(&self, text: &str) -> String {
+        self.longest_first(|_, value| value.len())
+            .into_iter()
+            .fold(text.to_owned(), |text, (name, value)| text.replace(value, &format!("${name}")))
+    }
+
+    fn longest_first(&self, length: impl Fn(&str, &str) -> usize) -> Vec<(&String, &String)> {
+        let mut variables: Vec<_> = self.variables.iter().collect();
+        variables.sort_by_key(|(name, value)| std::cmp::Reverse(length(name, value)));
+        variables
+    }
+}

@@ -1,0 +1,84 @@
+//! A program that the stack started.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::signals;
+
+/// How much of a log is worth repeating.
+const LAST_LINES: usize = 12;
+
+/// Ended, with everything that it started, when dropped.
+pub(super) struct Child {
+    name: &'static str,
+    process: std::process::Child,
+    log: PathBuf,
+}
+
+/// What becomes of a program's standard output.
+#[derive(Clone, Copy)]
+pub(super) enum Output {
+    /// Into the log, as its standard error.
+    Logged,
+    /// For us to read.
+    Read,
+}
+
+impl Child {
+    /// Starts `command` with nothing of this process' environment but its PATH; its log is `<dir>/<name>.log`.
+    pub(super) fn spawn(name: &'static str, dir: &Path, output: Output, command: &mut Command) -> Result<Self> {
+        let log = dir.join(format!("{name}.log"));
+        let file = File::create(&log).with_context(|| format!("cannot write `{}`", log.display()))?;
+        let set: Vec<_> =
+            command.get_envs().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))).collect();
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", dir)
+            .env("LANG", "C.UTF-8")
+            .envs(set)
+            .stdin(Stdio::null())
+            .stdout(match output {
+                Output::Logged => Stdio::from(file.try_clone()?),
+                Output::Read => Stdio::piped(),
+            })
+            .stderr(file);
+        let process = signals::spawn(command)
+            .with_context(|| format!("cannot start {name} (`{}`)", command.get_program().to_string_lossy()))?;
+        Ok(Self { name, process, log })
+    }
+
+    /// The standard output of a program started with [`Output::Read`], once.
+    pub(super) fn stdout(&mut self) -> Option<ChildStdout> {
+        self.process.stdout.take()
+    }
+
+    /// An error with the program's last words when it has ended.
+    pub(super) fn require_alive(&self) -> Result<()> {
+        if signals::has_ended(&self.process) {
+            bail!("{}", self.complaint("ended by itself"));
+        }
+        Ok(())
+    }
+
+    /// A sentence about the program, and the end of its log.
+    pub(super) fn complaint(&self, what: &str) -> String {
+        let log = fs::read(&self.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default();
+        if last.is_empty() {
+            return format!("{} {what}, and said nothing", self.name);
+        }
+        format!("{} {what}; its last words:\n  {}", self.name, last.join("\n  "))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        signals::end(&mut self.process);
+    }
+}

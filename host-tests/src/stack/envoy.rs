@@ -1,0 +1,219 @@
+//! Envoy, with the configuration that teams deploy: `envoy/envoy.yaml`, with this machine's names put in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::child::{Child, Output};
+use super::{checkout, places, status_of, wait_until_ready};
+
+/// The token of the world's user `jobscope`.
+const LOOKUP_TOKEN: (&str, &str) = ("JOBSCOPE_LOOKUP_TOKEN", "glpat-jobscope-lookup");
+
+/// What the demo changes in the configuration.
+pub(super) struct Running<'a> {
+    pub(super) port: u16,
+    pub(super) admin_port: u16,
+    pub(super) forge_port: u16,
+    pub(super) registry_port: u16,
+    pub(super) token_lookup_port: u16,
+    pub(super) filter: &'a [(&'static str, Value)],
+}
+
+pub(super) fn access_log(dir: &Path) -> PathBuf {
+    dir.join("access.log")
+}
+
+pub(super) fn start(dir: &Path, running: &Running<'_>) -> Result<Child> {
+    let mut configuration = deployed(&checkout().join("envoy/envoy.yaml"))?;
+    adapt(&mut configuration, running, dir, &places::filter()?)?;
+    let file = dir.join("envoy.json");
+    fs::write(&file, serde_json::to_vec_pretty(&configuration)?)?;
+
+    let child = Child::spawn(
+        "envoy",
+        dir,
+        Output::Logged,
+        command()?
+            .arg("-c")
+            .arg(&file)
+            .args(["--disable-hot-restart", "--concurrency", "2"])
+            .args(["--file-flush-interval-msec", "20"])
+            .args(["--log-level", "warning", "--component-log-level", "wasm:info"]),
+    )?;
+    let ready = format!("http://127.0.0.1:{}/ready", running.admin_port);
+    wait_until_ready(&child, || status_of(&ready) == Some(200))?;
+    Ok(child)
+}
+
+/// Lets Envoy check a configuration with the filter that was built, and returns what it said.
+///
+/// # Errors
+///
+/// What Envoy says against it.
+pub fn validate(file: &Path) -> Result<()> {
+    let mut configuration = deployed(file)?;
+    *filename(&mut configuration)? = json!(places::filter()?);
+    let dir = tempfile::tempdir()?;
+    let adapted = dir.path().join("envoy.json");
+    fs::write(&adapted, serde_json::to_vec_pretty(&configuration)?)?;
+    let output = command()?
+        .args(["--mode", "validate", "--log-level", "warning", "-c"])
+        .arg(&adapted)
+        .output()
+        .context("cannot start Envoy")?;
+    if !output.status.success() {
+        bail!("Envoy refuses `{}`:\n{}", file.display(), String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    Ok(())
+}
+
+/// Envoy with as many file descriptors as it may have (with too few it spins in accept), and the lookup's token.
+fn command() -> Result<Command> {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", r#"ulimit -n "$(ulimit -Hn)"; exec "$0" "$@""#])
+        .arg(places::envoy()?)
+        .env(LOOKUP_TOKEN.0, LOOKUP_TOKEN.1);
+    Ok(command)
+}
+
+fn deployed(file: &Path) -> Result<Value> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| format!("`{}` is no YAML", file.display()))
+}
+
+/// Puts the names of this machine into a deployed configuration. Whatever is changed is found by its name in Envoy's
+/// schema, and must be there.
+fn adapt(configuration: &mut Value, running: &Running<'_>, dir: &Path, wasm: &Path) -> Result<()> {
+    let admin = at(configuration, "/admin/address/socket_address")?;
+    *admin = socket_address(running.admin_port);
+
+    let listeners = at(configuration, "/static_resources/listeners")?;
+    let listener = named(listeners, "ingress")?;
+    *at(listener, "/address/socket_address")? = socket_address(running.port);
+
+    let manager = connection_manager(configuration)?;
+    *at(named(at(manager, "/access_log")?, "envoy.access_loggers.file")?, "/typed_config/path")? =
+        json!(access_log(dir));
+    let hosts = at(manager, "/route_config/virtual_hosts")?;
+    *at(named(hosts, "forge")?, "/domains")? = json!(["127.0.0.1"]);
+    *at(named(hosts, "registry")?, "/domains")? = json!(["localhost"]);
+
+    *filename(configuration)? = json!(wasm);
+    let configured = at(filter(configuration)?, "/configuration")?;
+    let mut settings = settings(configured)?;
+    *at(&mut settings, "/forge/hosts")? = json!(["127.0.0.1"]);
+    *at(&mut settings, "/forge/registry_hosts")? = json!(["localhost"]);
+    *at(&mut settings, "/lookup/authority")? = json!("127.0.0.1");
+    for (pointer, value) in running.filter {
+        *at(&mut settings, pointer)? = value.clone();
+    }
+    let value = at(configured, "/value")?;
+    *value = if value.is_string() { json!(settings.to_string()) } else { settings };
+
+    let clusters = at(configuration, "/static_resources/clusters")?;
+    for (cluster, port) in [
+        ("forge", running.forge_port),
+        ("registry", running.registry_port),
+        ("token-lookup", running.token_lookup_port),
+    ] {
+        *at(
+            named(clusters, cluster)?,
+            "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address",
+        )? = socket_address(port);
+    }
+    Ok(())
+}
+
+/// The filter's configuration, written as a `Struct` or as JSON in a `StringValue`.
+fn settings(configured: &mut Value) -> Result<Value> {
+    match at(configured, "/value")? {
+        Value::String(text) => serde_json::from_str(text).context("the filter's configuration is no JSON"),
+        value => Ok(value.clone()),
+    }
+}
+
+fn filename(configuration: &mut Value) -> Result<&mut Value> {
+    at(filter(configuration)?, "/vm_config/code/local/filename")
+}
+
+fn filter(configuration: &mut Value) -> Result<&mut Value> {
+    let filters = at(connection_manager(configuration)?, "/http_filters")?;
+    at(named(filters, "jobscope")?, "/typed_config/config")
+}
+
+fn connection_manager(configuration: &mut Value) -> Result<&mut Value> {
+    let listeners = at(configuration, "/static_resources/listeners")?;
+    let filters = at(named(listeners, "ingress")?, "/filter_chains/0/filters")?;
+    at(named(filters, "envoy.filters.network.http_connection_manager")?, "/typed_config")
+}
+
+fn socket_address(port: u16) -> Value {
+    json!({"address": "127.0.0.1", "port_value": port})
+}
+
+fn at<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
+    value
+        .pointer_mut(pointer)
+        .with_context(|| format!("the Envoy configuration has no `{pointer}` where it is expected"))
+}
+
+fn named<'a>(list: &'a mut Value, name: &str) -> Result<&'a mut Value> {
+    list.as_array_mut()
+        .into_iter()
+        .flatten()
+        .find(|item| item.get("name").is_some_and(|found| found == name))
+        .with_context(|| format!("the Envoy configuration has nothing named `{name}` where it is expected"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapted() -> Value {
+        let mut configuration = deployed(&checkout().join("envoy/envoy.yaml")).unwrap();
+        let running = Running {
+            port: 1,
+            admin_port: 2,
+            forge_port: 3,
+            registry_port: 4,
+            token_lookup_port: 5,
+            filter: &[("/lookup/timeout", json!("1s"))],
+        };
+        adapt(&mut configuration, &running, Path::new("/run"), Path::new("/the.wasm")).unwrap();
+        configuration
+    }
+
+    #[test]
+    fn every_name_of_the_deployed_configuration_is_replaced() {
+        let mut configuration = adapted();
+        let text = configuration.to_string();
+        for name in ["example.com", ".internal", "/dev/stdout", "/etc/envoy"] {
+            assert!(!text.contains(name), "`{name}` is left in {text}");
+        }
+        assert!(text.contains(r#""filename":"/the.wasm""#));
+        let settings = settings(at(filter(&mut configuration).unwrap(), "/configuration").unwrap()).unwrap();
+        assert_eq!(settings["forge"]["registry_hosts"], json!(["localhost"]));
+        assert_eq!(settings["lookup"]["timeout"], "1s");
+    }
+
+    #[test]
+    fn the_deployed_configuration_fails_closed() {
+        let text = fs::read_to_string(checkout().join("envoy/envoy.yaml")).unwrap();
+        assert!(!text.to_lowercase().contains("fail_open"));
+        let mut configuration = deployed(&checkout().join("envoy/envoy.yaml")).unwrap();
+        let filter = filter(&mut configuration).unwrap();
+        assert_eq!(filter["failure_policy"], "FAIL_RELOAD");
+        assert_eq!(filter["allow_on_headers_stop_iteration"], true);
+    }
+
+    #[test]
+    fn a_missing_name_is_said() {
+        let error = named(&mut json!([{"name": "a"}]), "b").unwrap_err();
+        assert!(error.to_string().contains("nothing named `b`"));
+    }
+}

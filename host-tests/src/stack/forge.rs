@@ -1,0 +1,155 @@
+//! The stand-in forge, and its control routes: what it saw, and how to make it fail.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::child::{Child, Output};
+use super::{START, checkout, places};
+
+/// A running stand-in forge.
+pub struct Forge {
+    child: Child,
+    port: u16,
+    registry_certificate: PathBuf,
+}
+
+/// How the forge answers lookups.
+#[derive(Clone, Copy, Debug)]
+pub enum LookupFault {
+    /// As it should.
+    None,
+    /// After this many milliseconds.
+    Slow(u64),
+    /// With something that is no answer.
+    Nonsense,
+    /// With 503.
+    Unavailable,
+    /// Not at all.
+    Hang,
+}
+
+/// The line that the forge prints when it is ready.
+#[derive(Deserialize)]
+struct Ready {
+    listening: std::net::SocketAddr,
+    registry_certificate: PathBuf,
+}
+
+impl Forge {
+    pub(super) fn start(dir: &Path, ingress_port: u16) -> Result<Self> {
+        let mut command = Command::new(places::forge()?);
+        command
+            .arg("--world")
+            .arg(checkout().join("envoy/demo/world.yaml"))
+            .arg("--state")
+            .arg(dir.join("forge"))
+            .args(["--listen", "127.0.0.1:0"])
+            .args(["--external-url", &format!("http://127.0.0.1:{ingress_port}")]);
+        let mut child = Child::spawn("jobscope-forge", dir, Output::Read, &mut command)?;
+        let stdout = child.stdout().context("the forge has no output")?;
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            // Read to its end, or the forge would block on a full pipe.
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let Ok(line) = receiver.recv_timeout(START) else {
+            child.require_alive()?;
+            bail!("{}", child.complaint("did not say that it is ready"));
+        };
+        let ready: Ready =
+            serde_json::from_str(&line).with_context(|| format!("the forge said `{}`", line.escape_debug()))?;
+        Ok(Self { child, port: ready.listening.port(), registry_certificate: ready.registry_certificate })
+    }
+
+    /// The port where the forge itself listens, behind Envoy.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(super) fn child(&self) -> &Child {
+        &self.child
+    }
+
+    pub(super) fn registry_certificate(&self) -> &Path {
+        &self.registry_certificate
+    }
+
+    /// The requests that reached the forge, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the forge does not answer.
+    pub fn requests(&self) -> Result<Vec<Value>> {
+        let answer = self.control("GET", "requests", None)?;
+        match answer {
+            Value::Array(requests) => Ok(requests),
+            other => bail!("expected a list of requests, found `{other}`"),
+        }
+    }
+
+    /// Forgets the requests so far.
+    ///
+    /// # Errors
+    ///
+    /// When the forge does not answer.
+    pub fn forget_requests(&self) -> Result<()> {
+        self.control("DELETE", "requests", None).map(drop)
+    }
+
+    /// Makes lookups fail.
+    ///
+    /// # Errors
+    ///
+    /// When the forge does not answer.
+    pub fn fault(&self, fault: LookupFault) -> Result<()> {
+        let body = match fault {
+            LookupFault::None => json!({"lookup": "none"}),
+            LookupFault::Slow(delay_ms) => json!({"lookup": "slow", "delay_ms": delay_ms}),
+            LookupFault::Nonsense => json!({"lookup": "nonsense"}),
+            LookupFault::Unavailable => json!({"lookup": "unavailable"}),
+            LookupFault::Hang => json!({"lookup": "hang"}),
+        };
+        self.control("PUT", "fault", Some(&body)).map(drop)
+    }
+
+    /// Starts a job: a token that nobody has seen.
+    ///
+    /// # Errors
+    ///
+    /// When the forge refuses it.
+    pub fn add_job(&self, project: &str, user: &str, token: &str) -> Result<()> {
+        let body = json!({"project": project, "user": user, "token": token, "status": "running"});
+        self.control("POST", "jobs", Some(&body)).map(drop)
+    }
+
+    fn control(&self, method: &str, route: &str, body: Option<&Value>) -> Result<Value> {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(10)))
+            .build()
+            .into();
+        let url = format!("http://127.0.0.1:{}/-/stand-in/{route}", self.port);
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(&url)
+            .header("content-type", "application/json")
+            .body(body.map(Value::to_string).unwrap_or_default())?;
+        let mut answer = agent.run(request).with_context(|| format!("{method} {url}"))?;
+        let text = answer.body_mut().read_to_string()?;
+        if !answer.status().is_success() {
+            bail!("{method} {url}: {} `{}`", answer.status(), text.escape_debug());
+        }
+        Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+}

@@ -1,0 +1,242 @@
+//! The demo's stack: a stand-in forge, a container registry and Envoy with the filter, on the loopback of this machine.
+//!
+//! [`Stack::start`] returns when all three answer. Dropping it ends them; so does a signal (see [`signals`]). It knows
+//! how programs are started and ended, and nothing about what they are asked.
+
+mod child;
+mod envoy;
+mod forge;
+mod places;
+mod ports;
+mod raw;
+mod registry;
+mod run_dir;
+pub mod signals;
+
+pub mod decisions;
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+
+pub use envoy::validate;
+pub use forge::{Forge, LookupFault};
+pub use places::checkout;
+pub use raw::Answer;
+
+use child::Child;
+use run_dir::RunDir;
+
+/// How long a program may take until it answers.
+const START: Duration = Duration::from_secs(20);
+
+/// Which port Envoy listens on.
+#[derive(Clone, Copy, Debug)]
+pub enum Port {
+    /// This one; an error when somebody has it already.
+    Fixed(u16),
+    /// One that is free.
+    Picked,
+}
+
+/// Where the programs keep their configurations, data and logs.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A directory of its own, removed at the end.
+    Temporary,
+    /// This directory, emptied at the start and kept at the end.
+    At(PathBuf),
+}
+
+/// Where the filter's own questions go.
+#[derive(Clone, Copy, Debug)]
+pub enum TokenLookup {
+    /// To the forge.
+    Forge,
+    /// To a port where nobody listens.
+    Nobody,
+}
+
+/// Whether the container registry is there.
+#[derive(Clone, Copy, Debug)]
+pub enum Registry {
+    /// It is.
+    Started,
+    /// It is not, which saves half a second; its requests get 503.
+    LeftOut,
+}
+
+/// What a stack is to be like.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Envoy's port.
+    pub port: Port,
+    /// Where its files are.
+    pub place: Place,
+    /// Where the filter's questions go.
+    pub token_lookup: TokenLookup,
+    /// Whether there is a registry.
+    pub registry: Registry,
+    /// Changes to the filter's configuration: where (a JSON pointer such as `/lookup/timeout`) and the new value.
+    pub filter: Vec<(&'static str, Value)>,
+}
+
+impl Options {
+    /// The whole stack at a free port, in a temporary directory.
+    #[must_use]
+    pub fn picked() -> Self {
+        Self {
+            port: Port::Picked,
+            place: Place::Temporary,
+            token_lookup: TokenLookup::Forge,
+            registry: Registry::Started,
+            filter: Vec::new(),
+        }
+    }
+}
+
+/// A running stack.
+pub struct Stack {
+    // Fields are dropped in this order: who asks goes before who answers, and the files last.
+    envoy: Child,
+    registry: Option<Child>,
+    forge: Forge,
+    dir: RunDir,
+    port: u16,
+    admin_port: u16,
+}
+
+impl Stack {
+    /// Starts the stack and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is missing, which port is taken, or what the program that ended said last.
+    pub fn start(options: &Options) -> Result<Self> {
+        signals::end_children_on_signal(signals::INTERRUPTED)?;
+        let port = match options.port {
+            Port::Fixed(port) => ports::require_free(port)?,
+            Port::Picked => ports::pick()?,
+        };
+        let dir = RunDir::new(&options.place)?;
+
+        let forge = Forge::start(dir.path(), port)?;
+        let registry_port = ports::pick()?;
+        let registry = match options.registry {
+            Registry::Started => Some(registry::start(dir.path(), registry_port, port, forge.registry_certificate())?),
+            Registry::LeftOut => None,
+        };
+
+        let token_lookup = match options.token_lookup {
+            TokenLookup::Forge => forge.port(),
+            TokenLookup::Nobody => ports::pick()?,
+        };
+        let admin_port = ports::pick()?;
+        let envoy = envoy::start(
+            dir.path(),
+            &envoy::Running {
+                port,
+                admin_port,
+                forge_port: forge.port(),
+                registry_port,
+                token_lookup_port: token_lookup,
+                filter: &options.filter,
+            },
+        )?;
+        Ok(Self { envoy, registry, forge, dir, port, admin_port })
+    }
+
+    /// An error with its last words when one of the programs has ended.
+    ///
+    /// # Errors
+    ///
+    /// That one.
+    pub fn require_alive(&self) -> Result<()> {
+        self.forge.child().require_alive()?;
+        self.registry.iter().try_for_each(Child::require_alive)?;
+        self.envoy.require_alive()
+    }
+
+    /// The forge's host and port at the ingress: `127.0.0.1:8080`.
+    #[must_use]
+    pub fn forge_host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The registry's host and port at the ingress: `localhost:8080`.
+    #[must_use]
+    pub fn registry_host(&self) -> String {
+        format!("localhost:{}", self.port)
+    }
+
+    /// The forge itself, to ask what it saw and to make it fail.
+    #[must_use]
+    pub fn forge(&self) -> &Forge {
+        &self.forge
+    }
+
+    /// The directory with the stack's files.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Envoy's statistics whose names contain `name`, one per line.
+    ///
+    /// # Errors
+    ///
+    /// When Envoy does not answer.
+    pub fn statistics(&self, name: &str) -> Result<String> {
+        let url = format!("http://127.0.0.1:{}/stats?filter={name}", self.admin_port);
+        Ok(ureq::get(url).call()?.body_mut().read_to_string()?)
+    }
+
+    /// The access log, read from its beginning.
+    ///
+    /// # Errors
+    ///
+    /// When Envoy has not made it.
+    pub fn access_log(&self) -> Result<decisions::AccessLog> {
+        decisions::AccessLog::open(&envoy::access_log(self.dir.path()))
+    }
+
+    /// Leaves the directory where it is when the stack ends, and says where.
+    pub fn keep_dir(&mut self) -> PathBuf {
+        self.dir.keep()
+    }
+
+    /// Sends `request` as it is, and reads one answer for as long as `patience` lasts.
+    ///
+    /// # Errors
+    ///
+    /// When Envoy takes no connection.
+    pub fn raw(&self, request: &[u8], patience: Duration) -> Result<Answer> {
+        raw::exchange(self.port, request, patience)
+    }
+}
+
+/// Asks `ready` until it says yes, for as long as `child` lives.
+fn wait_until_ready(child: &Child, mut ready: impl FnMut() -> bool) -> Result<()> {
+    let begin = Instant::now();
+    while !ready() {
+        child.require_alive()?;
+        if begin.elapsed() > START {
+            bail!("{}", child.complaint("did not answer in time"));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// The status of `GET url`, without following or judging it; none when nobody answers.
+fn status_of(url: &str) -> Option<u16> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(2)))
+        .build()
+        .into();
+    agent.get(url).call().ok().map(|answer| answer.status().as_u16())
+}

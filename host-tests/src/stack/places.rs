@@ -1,0 +1,58 @@
+//! Where the programs and files are that the stack is made of.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The checkout that this program was built from.
+#[must_use]
+pub fn checkout() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// Envoy, as `scripts/setup` installs it.
+pub(super) fn envoy() -> Result<PathBuf> {
+    present(checkout().join(".tools/envoy/bin/envoy"), "Envoy", "make setup")
+}
+
+/// Debian's build of the reference registry.
+pub(super) fn registry() -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/bin".into()])
+        .map(|dir| dir.join("docker-registry"))
+        .find(|program| program.is_file())
+        .context("docker-registry is missing: type `make setup`")
+}
+
+/// The stand-in forge, beside the program that runs (or one up, for a test).
+pub(super) fn forge() -> Result<PathBuf> {
+    let dir = profile_dir()?;
+    present(dir.join("jobscope-forge"), "the stand-in forge", "cargo build -p jobscope-forge")
+}
+
+/// The filter.
+pub(super) fn filter() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("JOBSCOPE_WASM") {
+        return present(path.into(), "the filter of JOBSCOPE_WASM", "make build");
+    }
+    let dir = profile_dir()?;
+    let target = dir.parent().unwrap_or(&dir);
+    present(target.join("wasm32-wasip1/release/jobscope.wasm"), "the filter", "make build")
+}
+
+/// `target/debug`, or wherever cargo put this program.
+fn profile_dir() -> Result<PathBuf> {
+    let program = env::current_exe().context("this program does not know where it is")?;
+    let dir = program.parent().unwrap_or(Path::new("/"));
+    Ok(if dir.ends_with("deps") { dir.parent().unwrap_or(dir).to_owned() } else { dir.to_owned() })
+}
+
+fn present(path: PathBuf, what: &str, command: &str) -> Result<PathBuf> {
+    if !path.is_file() {
+        bail!("{what} is missing at `{}`: type `{command}`", path.display());
+    }
+    Ok(path)
+}
