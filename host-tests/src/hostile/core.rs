@@ -1,0 +1,123 @@
+//! A message, read by the core.
+
+use policy::Config;
+use policy::decision::{Cause, Facts, Outcome, Step, decide};
+use policy::facts::{Found, Secret, Token};
+use policy::lookup::{Answer, Fact, Flight, Progress, Value};
+use policy::request::{BODY_LIMIT, Body, Head, JobRequest, Malformed, Protocol, Reading, TargetRef, read};
+
+use super::expected::Asked;
+use super::forge::Forge;
+use super::message::Message;
+use super::seen::{End, Seen};
+
+/// Reads a message, and judges it in the world of `forge`.
+pub fn seen(config: &Config, forge: &Forge, message: &Message) -> Seen {
+    let fields = message.fields();
+    let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+    let body = if message.head.end_of_stream { Body::None } else { Body::Follows };
+    let reading = match read(config, &Head::new(&fields, body)) {
+        Reading::Body(pending) if message.body.len() > BODY_LIMIT => pending.refuse(Malformed::BodyTooLarge),
+        Reading::Body(pending) => pending.finish(&message.body),
+        other => other,
+    };
+    match reading {
+        Reading::NotAJob => Seen::Passed,
+        Reading::Refused(refused) => {
+            Seen::Refused { status: refused.malformed.status(), code: refused.malformed.code().into() }
+        }
+        Reading::Body(_) => Seen::Broken("the whole body was read and another one is wanted".into()),
+        Reading::Job(job) => judged(config, forge, &job),
+    }
+}
+
+fn judged(config: &Config, forge: &Forge, job: &JobRequest) -> Seen {
+    let asked: Asked =
+        job.accesses.iter().map(|access| (notation(forge, &access.target), access.action.name().to_owned())).collect();
+    match end(config, forge, job) {
+        Ok(end) => Seen::Judged { protocol: Some(name(job.protocol)), asked, end },
+        Err(why) => Seen::Broken(why),
+    }
+}
+
+/// A target in the notation of the rows.
+fn notation(forge: &Forge, target: &TargetRef) -> String {
+    match target {
+        TargetRef::None => "null".into(),
+        TargetRef::Own => "own-job".into(),
+        TargetRef::Job(job) | TargetRef::ProjectOfJob(job) => format!("job:{}", job.0),
+        TargetRef::Path(path) => path.to_string(),
+        TargetRef::Id(id) => format!("id:{}", id.0),
+        TargetRef::Image(candidates) => {
+            let image = forge.image(candidates.iter().map(policy::facts::ProjectPath::as_str));
+            image.unwrap_or_else(|| "no project".into())
+        }
+    }
+}
+
+/// A protocol's name in the rows.
+fn name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Git => "git",
+        Protocol::Lfs => "lfs",
+        Protocol::Registry => "oci",
+        Protocol::RegistryToken => "oci-token",
+        // A trigger is a call of the API that is answered in words of its own.
+        Protocol::Api | Protocol::Trigger => "api",
+        Protocol::Runner => "runner-api",
+        Protocol::Web => "web",
+    }
+}
+
+fn end(config: &Config, forge: &Forge, job: &JobRequest) -> Result<End, String> {
+    let mut facts = Facts::default();
+    // The token, then the targets, then the decision.
+    for _ in 0..3 {
+        match decide(config, job, &facts) {
+            Step::NeedsToken => {
+                facts.token = Some(token(config, forge, &job.token)?);
+            }
+            Step::NeedsTargets(whose, targets) => {
+                for target in targets {
+                    let found = look_up(config, forge, Fact::Target(whose.clone(), target.clone()))?;
+                    let Value::Target(found) = found else { return Err("a target was looked up as a token".into()) };
+                    facts.targets.push((target.key(), Found::clone(&found)));
+                }
+            }
+            Step::Decided(decision) => {
+                return match (decision.outcome, decision.cause) {
+                    (Outcome::Forward(_), _) => Ok(End::Forwarded),
+                    (Outcome::Reply(reply), Cause::Rule(_)) => {
+                        Ok(End::Denied { status: reply.status, code: decision.cause.code().into() })
+                    }
+                    (Outcome::Reply(_), cause) => Err(format!("no decision: {}", cause.code())),
+                };
+            }
+        }
+    }
+    Err("facts are missing after every lookup".into())
+}
+
+fn token(config: &Config, forge: &Forge, token: &Secret) -> Result<Token, String> {
+    match look_up(config, forge, Fact::Token(token.clone()))? {
+        Value::Token(token) => Ok(token),
+        Value::Target(_) => Err("a token was looked up as a target".into()),
+    }
+}
+
+fn look_up(config: &Config, forge: &Forge, fact: Fact) -> Result<Value, String> {
+    let (mut flight, mut progress) = Flight::start(config, &Secret::new(b"glpat-service"), fact);
+    let mut calls = Vec::new();
+    loop {
+        match progress {
+            Progress::Landed(landed) => {
+                return landed.map_err(|failure| format!("a lookup failed: {}", failure.code()));
+            }
+            Progress::Going(more) => calls.extend(more),
+        }
+        let Some((number, call)) = calls.pop() else { return Err("a lookup waits for nothing".into()) };
+        let (status, body) = forge.answer(&call.path, &call.body);
+        progress = flight
+            .answer(number, &Answer { status: Some(status), next_page: None, location: None, body: body.as_bytes() });
+    }
+}

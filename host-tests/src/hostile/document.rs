@@ -1,0 +1,159 @@
+//! The file of rows, as it is written.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::expected::{Expect, Expected};
+
+/// A file of rows.
+#[derive(Debug)]
+pub struct Document {
+    /// The forge's host.
+    pub gitlab_host: String,
+    /// The registry's host.
+    pub registry_host: String,
+    /// The rows, in their order.
+    pub rows: Vec<Row>,
+}
+
+/// One hostile request and how it must be read.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name.
+    pub id: String,
+    /// The request.
+    pub request: Request,
+    /// Why it is there.
+    pub why: String,
+    /// How it must be read.
+    pub expected: Expected,
+}
+
+/// A request, as it is written in the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The request line.
+    pub line: String,
+    /// The host; none for a request without one.
+    pub host: Option<String>,
+    /// Names and values.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// The body, with placeholders in angle brackets.
+    pub body: Option<String>,
+    /// The body in base64, or a placeholder.
+    pub body_b64: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    schema: Schema,
+    rows: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Schema {
+    version: u64,
+    defaults: Defaults,
+}
+
+#[derive(Deserialize)]
+struct Defaults {
+    registry_host: String,
+    gitlab_host: String,
+}
+
+/// What a row may say. Evidence and observations are for people.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRow {
+    id: String,
+    request: Request,
+    why: String,
+    #[serde(rename = "evidence", default)]
+    _evidence: Option<Value>,
+    #[serde(rename = "observed", default)]
+    _observed: Option<Value>,
+    expect: Expect,
+}
+
+impl Document {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not of the shape; the message names the row.
+    pub fn load(path: &Path) -> Result<Document> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        Document::parse(&text).with_context(|| format!("in `{}`", path.display()))
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// It is not of the shape; the message names the row.
+    pub fn parse(text: &str) -> Result<Document> {
+        let written: Written = serde_saphyr::from_str(text).context("expected `schema` and `rows`")?;
+        let Schema { version, defaults } = written.schema;
+        if version != 1 {
+            bail!("expected a schema of version 1, found `{version}`");
+        }
+        let mut ids = BTreeSet::new();
+        let rows = written.rows.into_iter().enumerate().map(|(at, value)| {
+            let name = value.get("id").and_then(Value::as_str).unwrap_or("without id").to_owned();
+            let row = row(value).with_context(|| format!("row `{name}` ({} from the top)", at + 1))?;
+            if !ids.insert(row.id.clone()) {
+                bail!("row `{name}` stands twice");
+            }
+            Ok(row)
+        });
+        let rows = rows.collect::<Result<_>>()?;
+        Ok(Document { gitlab_host: defaults.gitlab_host, registry_host: defaults.registry_host, rows })
+    }
+}
+
+fn row(value: Value) -> Result<Row> {
+    let WrittenRow { id, request, why, expect, .. } = serde_json::from_value(value)?;
+    if request.body.is_some() && request.body_b64.is_some() {
+        bail!("expected one of `body` and `body_b64`, found both");
+    }
+    Ok(Row { id, request, why, expected: Expected::parse(expect)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str =
+        "schema:\n  version: 1\n  defaults:\n    registry_host: r.example\n    gitlab_host: g.example\n";
+
+    fn error(row: &str) -> String {
+        format!("{:#}", Document::parse(&format!("{SCHEMA}rows:\n{row}")).unwrap_err())
+    }
+
+    #[test]
+    fn a_row_that_is_not_of_the_shape_is_named() {
+        let row = |request: &str, expect: &str| {
+            format!("- {{id: X1, why: w, evidence: e, request: {request}, expect: {expect}}}")
+        };
+        let request = "{line: GET / HTTP/1.1, host: h, headers: []}";
+        let unknown = error(&row("{line: GET / HTTP/1.1, host: h, method: GET}", "{verdict: reject, status: 400}"));
+        assert!(unknown.contains("row `X1`") && unknown.contains("method"), "{unknown}");
+        for bad in
+            ["{verdict: refuse}", "{verdict: reject}", "{verdict: classify}", "{verdict: reject, status: 400, x: 1}"]
+        {
+            assert!(error(&row(request, bad)).contains("row `X1`"), "{bad}");
+        }
+        let two = format!(
+            "{}\n{}",
+            row(request, "{verdict: pass-unauthenticated}"),
+            row(request, "{verdict: pass-unauthenticated}")
+        );
+        assert_eq!(error(&two), "row `X1` stands twice");
+    }
+}

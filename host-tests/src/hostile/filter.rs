@@ -1,0 +1,78 @@
+//! A message, read by the compiled filter in the test host.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+
+use super::expected::Asked;
+use super::forge::Forge;
+use super::message::Message;
+use super::seen::{End, Seen};
+use crate::host::{Answer, Filter, Host, Options, Outcome};
+
+/// Longer than a filter may keep a request waiting.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Sends a message through the filter, in the world of `forge`.
+///
+/// # Errors
+/// The filter does not start.
+pub fn seen(filter: &Filter, forge: &Forge, message: &Message) -> Result<Seen> {
+    let options = Options {
+        configuration: forge.configuration.clone().into_bytes(),
+        environment: vec![("LOOKUP_TOKEN".into(), "glpat-service".into())],
+        ..Options::default()
+    };
+    let mut host = Host::start(filter, options.cluster("lookup"))
+        .map_err(|error| anyhow!("the filter does not start: {:?}", error.logs()))?;
+    let stream = host.send(0, message.request(), |call| {
+        let (status, body) = forge.answer(&call.path(), &call.body);
+        Answer::json(status, body)
+    });
+    if host.outcome(stream) == Outcome::Paused {
+        host.advance(PATIENCE);
+        return Ok(Seen::Broken(format!(
+            "it waits, and nobody is asked; after {PATIENCE:?}: {:?}",
+            host.outcome(stream)
+        )));
+    }
+    let properties = host.properties(stream);
+    let property =
+        |name: &str| properties.get(name).map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default();
+    let asked = || Asked::from([(notation(&property("jobscope_target")), property("jobscope_action"))]);
+    let hazards = host.hazards();
+    if !hazards.is_empty() {
+        return Ok(Seen::Broken(hazards.join("; ")));
+    }
+    Ok(match host.outcome(stream) {
+        Outcome::Forwarded { headers, .. } if properties.is_empty() => {
+            if headers == message.fields() {
+                Seen::Passed
+            } else {
+                Seen::Broken("passed on, but changed".into())
+            }
+        }
+        Outcome::Forwarded { .. } => Seen::Judged { protocol: None, asked: asked(), end: End::Forwarded },
+        Outcome::Replied(reply) => {
+            let status = u16::try_from(reply.status).unwrap_or_default();
+            // The host answers 413 on its own when a body is larger than its buffer.
+            let code = reply.details.strip_prefix("jobscope:").unwrap_or(&reply.details).to_owned();
+            match property("jobscope_rule").as_str() {
+                "" | "-" => Seen::Refused { status, code },
+                _ => Seen::Judged { protocol: None, asked: asked(), end: End::Denied { status, code } },
+            }
+        }
+        other => Seen::Broken(format!("{other:?}")),
+    })
+}
+
+/// The target of a log line in the notation of the rows.
+fn notation(target: &str) -> String {
+    let number = |prefix: &str, mark: &str| target.strip_prefix(prefix).map(|number| format!("{mark}:{number}"));
+    match target {
+        "-" => "null".into(),
+        _ => {
+            number("by-number/", "id").or(number("#", "id")).or(number("job #", "job")).unwrap_or_else(|| target.into())
+        }
+    }
+}
