@@ -1,0 +1,69 @@
+//! The tables of statuses and reasons in SECURITY.md are those of the code.
+
+use policy::decision::Failure;
+use policy::facts::{Features, JobPush, Origin, ProjectId, ProjectPath, Target, Visibility};
+use policy::reply::{self, Subject};
+use policy::request::Protocol;
+use policy::rules::Reason;
+
+const PAGE: &str = include_str!("../../SECURITY.md");
+
+fn rows(head: &str) -> impl Iterator<Item = Vec<&'static str>> {
+    let start = PAGE.find(&format!("\n| {head} |")).unwrap_or_else(|| panic!("no table `{head}`"));
+    PAGE[start + 1..]
+        .lines()
+        .take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+}
+
+fn path(path: &str) -> ProjectPath {
+    ProjectPath::parse(path).expect("a sound path")
+}
+
+#[test]
+fn the_statuses_of_each_protocol() {
+    let origin = Origin { id: ProjectId(101), path: path("apps/web") };
+    let target = Target {
+        id: ProjectId(102),
+        path: path("libs/common"),
+        visibility: Visibility::Public,
+        features: Features::OPEN,
+        job_push: JobPush::Off,
+    };
+    let mut protocols = 0;
+    for row in rows("protocol") {
+        let protocol = match row[0] {
+            "Git" => Protocol::Git,
+            "LFS" => Protocol::Lfs,
+            "registry" => Protocol::Registry,
+            "registry token" => Protocol::RegistryToken,
+            "API" => Protocol::Api,
+            "trigger" => Protocol::Trigger,
+            "runner" => Protocol::Runner,
+            "anything else" => Protocol::Web,
+            other => panic!("`{other}` is no known protocol"),
+        };
+        let failure = reply::failure(protocol, Failure::LookupTimeout);
+        assert!(PAGE.contains("always with `Retry-After: 2`") && failure.headers.contains(&("retry-after", "2")));
+        let known = Subject::Known { origin: &origin, target: &target };
+        let statuses = [
+            reply::token(protocol, Reason::TokenEnded).status,
+            reply::rule(protocol, Reason::NotListed, &known).status,
+            reply::rule(protocol, Reason::NeverForJobs, &Subject::None).status,
+            reply::rule(protocol, Reason::NotListed, &Subject::Hidden).status,
+            failure.status,
+        ];
+        let written: Vec<u16> = row[1..].iter().map(|cell| cell.parse().expect("a status")).collect();
+        assert_eq!(written, statuses, "{}", row[0]);
+        protocols += 1;
+    }
+    assert_eq!(protocols, 8);
+}
+
+#[test]
+fn the_reasons_of_failures() {
+    let written: Vec<&str> = rows("reason").map(|row| row[0].trim_matches('`')).collect();
+    let expected: Vec<&str> = Failure::ALL.iter().map(|(_, code, _)| *code).collect();
+    assert_eq!(written, expected);
+}

@@ -1,0 +1,492 @@
+//! `docs/token-lookup.md` and its OpenAPI file say what `policy::lookup` does.
+//!
+//! Every JSON block of the page has a name behind the word `json`. Questions are what the code asks for the facts of that
+//! name, answers are fed to the code, tables are read row by row.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use policy::Config;
+use policy::decision::Failure;
+use policy::facts::{
+    Admission, Affiliation, Feature, Found, Job, JobId, JobPush, Level, Origin, ProjectId, ProjectPath, Role, Secret,
+    Standing, Token, User, UserId, Visibility,
+};
+use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value as Landed};
+use policy::request::TargetRef;
+use serde_json::Value;
+
+const PAGE: &str = include_str!("../../docs/token-lookup.md");
+const OPENAPI: &str = include_str!("../../docs/token-lookup.openapi.yaml");
+const TOKEN: &[u8] = b"glcbt-64_bXktam9iLXRva2Vu";
+
+type Outcome = Result<Landed, Failure>;
+
+/// The JSON blocks of the page by name.
+fn blocks() -> BTreeMap<&'static str, Value> {
+    let mut blocks = BTreeMap::new();
+    for block in PAGE.split("\n```json").skip(1) {
+        let (name, rest) = block.split_once('\n').expect("a block has lines");
+        let (text, _) = rest.split_once("\n```").expect("a block ends");
+        let value = serde_json::from_str(text).unwrap_or_else(|error| panic!("`{name}` is no JSON: {error}"));
+        assert!(!name.trim().is_empty(), "a block without a name: {text}");
+        assert!(blocks.insert(name.trim(), value).is_none(), "`{name}` stands twice");
+    }
+    blocks
+}
+
+/// The rows of the table whose first column is headed so; the last table of that kind.
+fn rows(head: &str) -> Vec<Vec<&'static str>> {
+    let start = PAGE.rfind(&format!("\n| {head} |")).unwrap_or_else(|| panic!("no table `{head}`"));
+    PAGE[start + 1..]
+        .lines()
+        .take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('|')).collect())
+        .collect()
+}
+
+fn config(kind: &str) -> Config {
+    let document = format!(
+        r#"{{"forge": {{"kind": "{kind}", "hosts": ["forge.example.com"]}}, "lookup": {{"cluster": "token-lookup", "authority": "forge.example.com", "credential_env": "E"}}}}"#
+    );
+    Config::parse(document.as_bytes()).expect("a sound configuration")
+}
+
+fn start(kind: &str, fact: Fact) -> (Flight, Progress) {
+    Flight::start(&config(kind), &Secret::new(b"service"), fact)
+}
+
+fn path(path: &str) -> ProjectPath {
+    ProjectPath::parse(path).expect("a sound path")
+}
+
+fn origin() -> Origin {
+    Origin { id: ProjectId(101), path: path("apps/web") }
+}
+
+fn job() -> Job {
+    Job { id: JobId(1001), user: Some(User { id: UserId(11), name: "dana".into() }), origin: origin() }
+}
+
+fn job_without_user() -> Job {
+    Job { id: JobId(1005), user: None, origin: origin() }
+}
+
+/// The fact that the question of this name asks for.
+fn fact(question: &str) -> Fact {
+    match question {
+        "ask-token" => Fact::Token(Secret::new(TOKEN)),
+        "ask-target-path" => Fact::Target(job(), TargetRef::Path(path("libs/common"))),
+        "ask-target-id" => Fact::Target(job(), TargetRef::Id(ProjectId(102))),
+        "ask-target-of-job" => Fact::Target(job(), TargetRef::ProjectOfJob(JobId(1002))),
+        "ask-target-image" => {
+            Fact::Target(job(), TargetRef::Image(vec![path("containers/poetry/python3.11"), path("containers/poetry")]))
+        }
+        "ask-target-without-user" => Fact::Target(job_without_user(), TargetRef::Id(ProjectId(101))),
+        other => panic!("`{other}` is no known question"),
+    }
+}
+
+fn calls(progress: Progress) -> Vec<(usize, Call)> {
+    match progress {
+        Progress::Going(calls) => calls,
+        Progress::Landed(result) => panic!("landed before an answer: {result:?}"),
+    }
+}
+
+fn landed(progress: Progress) -> Outcome {
+    match progress {
+        Progress::Landed(result) => result,
+        Progress::Going(calls) => panic!("asks for more: {calls:?}"),
+    }
+}
+
+fn answer(status: Option<u16>, body: &[u8]) -> Answer<'_> {
+    Answer { status, next_page: None, location: None, body }
+}
+
+/// What a service of one's own is understood to say with this status and body.
+fn say(fact: Fact, status: Option<u16>, body: &[u8]) -> Outcome {
+    let (mut flight, progress) = start("generic", fact);
+    assert_eq!(calls(progress).len(), 1);
+    landed(flight.answer(0, &answer(status, body)))
+}
+
+fn standing(outcome: Outcome) -> Standing {
+    match outcome {
+        Ok(Landed::Target(Found::Standing(standing))) => standing,
+        other => panic!("no standing: {other:?}"),
+    }
+}
+
+#[test]
+fn the_questions_are_those_that_are_sent() {
+    let questions = blocks().into_iter().filter(|(name, _)| name.starts_with("ask-"));
+    let mut seen = 0;
+    for (name, expected) in questions {
+        let sent = calls(start("generic", fact(name)).1);
+        let [(_, call)] = sent.as_slice() else { panic!("`{name}` is {} calls", sent.len()) };
+        assert_eq!(serde_json::from_slice::<Value>(&call.body).expect("JSON is sent"), expected, "{name}");
+        assert_eq!((call.method, call.path.as_str()), ("POST", "/jobscope/v1/lookup"));
+        assert!(PAGE.contains(&format!("\n{} {}\n", call.method, call.path)));
+        for (field, value) in &call.headers {
+            let value = String::from_utf8_lossy(value).replace("service", "<the service account's token>");
+            assert!(PAGE.contains(&format!("\n{field}: {value}\n")), "`{field}: {value}` is not in the page");
+        }
+        assert_eq!(call.headers.len(), 3);
+        seen += 1;
+    }
+    assert_eq!(seen, 6);
+}
+
+#[test]
+fn the_answers_are_read_as_the_page_says() {
+    let target = || fact("ask-target-path");
+    for (name, body) in blocks() {
+        let body = body.to_string();
+        let token = || say(fact("ask-token"), Some(200), body.as_bytes());
+        let found = |question: &str| standing(say(fact(question), Some(200), body.as_bytes()));
+        match name {
+            "token-running" => assert_eq!(token(), Ok(Landed::Token(Token::Running(job())))),
+            "token-running-without-user" => {
+                assert_eq!(token(), Ok(Landed::Token(Token::Running(job_without_user()))));
+            }
+            "token-ended" => assert_eq!(token(), Ok(Landed::Token(Token::Ended(None)))),
+            "token-unknown" => assert_eq!(token(), Ok(Landed::Token(Token::Unknown))),
+            "token-user-refused" => assert_eq!(token(), Ok(Landed::Token(Token::UserRefused))),
+            "target-found" => {
+                let found = found("ask-target-path");
+                assert_eq!((found.role, found.affiliation), (Role::Reporter, Affiliation::Internal));
+                assert_eq!(found.admission, Admission::Project);
+                assert_eq!((found.target.id, found.target.path.as_str()), (ProjectId(102), "libs/common"));
+                assert_eq!(found.target.visibility, Visibility::Private);
+                assert_eq!(found.target.job_push, JobPush::Off);
+                assert!(Feature::ALL.iter().all(|(one, _)| found.target.features.level(*one) == Level::Enabled));
+            }
+            "target-unlisted" => {
+                let found = found("ask-target-path");
+                assert_eq!((found.admission, found.role), (Admission::Unlisted, Role::Developer));
+                assert_eq!(found.target.features.level(Feature::Wiki), Level::Disabled);
+                assert_eq!(found.target.features.level(Feature::Packages), Level::Members);
+                assert_eq!(found.target.features.level(Feature::Issues), Level::Enabled);
+            }
+            "target-own" => {
+                let found = found("ask-target-without-user");
+                assert_eq!((found.admission, found.role), (Admission::Own, Role::None));
+                assert_eq!(found.target.job_push, JobPush::On);
+            }
+            "target-nothing" => {
+                assert_eq!(say(target(), Some(200), body.as_bytes()), Ok(Landed::Target(Found::Nothing)));
+            }
+            "bad-without-version" | "bad-word" => assert_eq!(token(), Err(Failure::LookupAnswer), "{name}"),
+            "bad-without-target" | "bad-own-elsewhere" => {
+                assert_eq!(say(target(), Some(200), body.as_bytes()), Err(Failure::LookupAnswer), "{name}");
+            }
+            _ => assert!(name.starts_with("ask-") || name.starts_with("gitlab-"), "nobody reads `{name}`"),
+        }
+    }
+}
+
+#[test]
+fn every_required_member_is_required_and_no_more() {
+    let blocks = blocks();
+    let required = |name: &str, question: &str, optional: &[&str]| {
+        let mut places = Vec::new();
+        members(&blocks[name], &mut Vec::new(), &mut places);
+        for place in places {
+            let mut body = blocks[name].clone();
+            remove(&mut body, &place);
+            let outcome = say(fact(question), Some(200), body.to_string().as_bytes());
+            assert_eq!(outcome.is_ok(), optional.contains(&place.join(".").as_str()), "{name} without {place:?}");
+        }
+    };
+    required("token-running", "ask-token", &[]);
+    required("target-found", "ask-target-path", &[]);
+    let features = ["target.features", "target.features.wiki", "target.features.package_registry"];
+    required("target-unlisted", "ask-target-path", &features);
+
+    let mut more = blocks["target-unlisted"].clone();
+    more["comment"] = "x".into();
+    more["target"]["name"] = "x".into();
+    assert!(say(fact("ask-target-path"), Some(200), more.to_string().as_bytes()).is_ok());
+    more["target"]["features"]["pages"] = "enabled".into();
+    assert_eq!(say(fact("ask-target-path"), Some(200), more.to_string().as_bytes()), Err(Failure::LookupAnswer));
+
+    let mut own = blocks["target-own"].clone();
+    own["admission"] = "unlisted".into();
+    let outcome = say(fact("ask-target-without-user"), Some(200), own.to_string().as_bytes());
+    assert_eq!(standing(outcome).admission, Admission::Own);
+
+    let mut fraction = blocks["token-running"].to_string();
+    fraction = fraction.replace("1001", "1001.0");
+    assert_eq!(say(fact("ask-token"), Some(200), fraction.as_bytes()), Err(Failure::LookupAnswer));
+
+    let mut unprintable = blocks["token-running"].clone();
+    unprintable["job"]["user"]["name"] = "Dana X".into();
+    match say(fact("ask-token"), Some(200), unprintable.to_string().as_bytes()) {
+        Ok(Landed::Token(Token::Running(job))) => assert_eq!(job.user.expect("a user").name, "user-11"),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn members(value: &Value, at: &mut Vec<String>, places: &mut Vec<Vec<String>>) {
+    for (name, member) in value.as_object().into_iter().flatten() {
+        at.push(name.clone());
+        places.push(at.clone());
+        members(member, at, places);
+        at.pop();
+    }
+}
+
+fn remove(value: &mut Value, place: &[String]) {
+    let (last, above) = place.split_last().expect("a place has a name");
+    let holder = above.iter().fold(value, |value, name| &mut value[name]);
+    holder.as_object_mut().expect("an object").remove(last);
+}
+
+#[test]
+fn the_failures_are_those_of_the_table() {
+    let mut statuses = 0;
+    for row in rows("status") {
+        let [what, reason] = row.as_slice() else { panic!("{row:?}") };
+        let code = reason.trim_matches('`');
+        let failure = |outcome: Outcome| outcome.expect_err("a failure").code();
+        // A body that would be a "no" if the service said it with 200.
+        let no = br#"{"version": 1, "token": "unknown"}"#;
+        if what.starts_with("none") {
+            assert_eq!(failure(say(fact("ask-token"), None, b"")), code);
+            continue;
+        }
+        if what.starts_with("200") {
+            for body in [&b""[..], b"<html>", b"[]", b"{}", b"null", br#"{"version": 2, "token": "unknown"}"#] {
+                assert_eq!(failure(say(fact("ask-token"), Some(200), body)), code);
+            }
+            continue;
+        }
+        for status in what.split([',', ' ']).filter_map(|word| word.parse().ok()) {
+            assert_eq!(failure(say(fact("ask-token"), Some(status), no)), code, "{status}");
+            statuses += 1;
+        }
+    }
+    assert!(statuses > 10, "{statuses}");
+}
+
+/// What GitLab answers in the page's examples, by the request of the table.
+fn gitlab(request: &str) -> &'static str {
+    match request.split('?').next().unwrap_or_default() {
+        "/api/v4/job" => "gitlab-job",
+        "/api/v4/projects/:project" => "gitlab-project",
+        "/api/v4/projects/:project/job_token_scope" => "gitlab-scope",
+        "/api/v4/projects/:project/job_token_scope/allowlist" => "gitlab-allowlist",
+        "/api/v4/projects/:project/job_token_scope/groups_allowlist" => "gitlab-groups-allowlist",
+        "/api/v4/projects/:project/members/all/:user" => "gitlab-member",
+        "/api/v4/users/:user" => "gitlab-user",
+        other => panic!("`{other}` has no example"),
+    }
+}
+
+/// A call as the table writes it.
+fn general(call: &Call) -> String {
+    let path = call.path.replace("libs%2Fcommon", ":project").replace("projects/102", "projects/:project");
+    path.replace("/all/11", "/all/:user").replace("users/11", "users/:user")
+}
+
+#[test]
+fn gitlab_is_asked_what_the_table_says() {
+    let blocks = blocks();
+    let table: BTreeMap<&str, Vec<&str>> = PAGE
+        .lines()
+        .filter(|line| line.starts_with("| `/api/v4/"))
+        .map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`')).collect::<Vec<_>>())
+        .map(|row| (row[0], row))
+        .collect();
+    let mut asked = BTreeSet::new();
+
+    let (mut flight, progress) = start("gitlab", fact("ask-token"));
+    let first = calls(progress);
+    assert_eq!(first.len(), 1);
+    let body = blocks[gitlab(&general(&first[0].1))].to_string();
+    assert_eq!(header(&first[0].1, "job-token"), TOKEN);
+    asked.insert(general(&first[0].1));
+    assert_eq!(landed(flight.answer(0, &answer(Some(200), body.as_bytes()))), Ok(Landed::Token(Token::Running(job()))));
+
+    let (mut flight, progress) = start("gitlab", fact("ask-target-path"));
+    let second = calls(progress);
+    let mut outcome = None;
+    for (number, call) in &second {
+        let general = general(call);
+        assert_eq!((call.method, header(call, "accept")), ("GET", &b"application/json"[..]));
+        assert_eq!(header(call, "private-token"), b"service", "{general}");
+        let body = blocks[gitlab(&general)].to_string();
+        asked.insert(general);
+        match flight.answer(*number, &answer(Some(200), body.as_bytes())) {
+            Progress::Landed(result) => outcome = Some(result),
+            Progress::Going(more) => assert!(more.is_empty(), "a third round trip: {more:?}"),
+        }
+    }
+    let found = standing(outcome.expect("two round trips are enough"));
+    assert_eq!((found.role, found.admission), (Role::Reporter, Admission::Project));
+    assert_eq!(found.target.features.level(Feature::Wiki), Level::Disabled);
+
+    let written: BTreeSet<String> = table.keys().map(|request| (*request).to_string()).collect();
+    assert_eq!(asked, written);
+
+    let without_user = calls(start("gitlab", Fact::Target(job_without_user(), TargetRef::Id(ProjectId(102)))).1);
+    assert_eq!(without_user.len() + 2, second.len());
+    assert!(!without_user.iter().any(|(_, call)| general(call).contains(":user") || call.path.contains("/users/")));
+}
+
+fn header<'a>(call: &'a Call, name: &str) -> &'a [u8] {
+    call.headers.iter().find(|(known, _)| *known == name).map_or(b"", |(_, value)| value)
+}
+
+/// Flies a target's flight on GitLab, with one answer of the examples exchanged.
+fn gitlab_target(request: &str, status: u16) -> Outcome {
+    let blocks = blocks();
+    let (mut flight, progress) = start("gitlab", fact("ask-target-path"));
+    // The project last, so that what the others say is not passed over.
+    let mut outstanding = calls(progress);
+    outstanding.sort_by_key(|(_, call)| general(call) == "/api/v4/projects/:project");
+    for (number, call) in outstanding {
+        let general = general(&call);
+        let body = if general.starts_with(request) && gitlab(&general) == gitlab(request) {
+            answer(Some(status), br#"{"message": "no"}"#)
+        } else {
+            answer(Some(200), &[])
+        };
+        let example = blocks[gitlab(&general)].to_string();
+        let body = if body.body.is_empty() { answer(Some(200), example.as_bytes()) } else { body };
+        if let Progress::Landed(result) = flight.answer(number, &body) {
+            return result;
+        }
+    }
+    panic!("every answer is in, and nothing landed")
+}
+
+#[test]
+fn gitlabs_answers_are_taken_as_the_table_says() {
+    let token = |status, body: &str| {
+        let (mut flight, _) = start("gitlab", fact("ask-token"));
+        landed(flight.answer(0, &answer(Some(status), body.as_bytes())))
+    };
+    let no = r#"{"message": "no"}"#;
+    assert_eq!(token(401, no), Ok(Landed::Token(Token::Unknown)));
+    assert_eq!(token(403, no), Ok(Landed::Token(Token::UserRefused)));
+    assert_eq!(token(404, no), Ok(Landed::Token(Token::Unknown)));
+    assert_eq!(token(401, "no"), Err(Failure::LookupAnswer));
+    let example = blocks()["gitlab-job"].to_string();
+    assert_eq!(token(200, &example.replace("\"active\"", "\"blocked\"")), Ok(Landed::Token(Token::UserRefused)));
+    assert_eq!(token(200, &example.replace("\"running\"", "\"success\"")), Ok(Landed::Token(Token::Ended(None))));
+
+    let rights = Err(Failure::LookupRights);
+    let mut checked = 0;
+    for row in rows("request").iter().skip(1) {
+        let requests: &[&str] = match row[0] {
+            "`/projects/:project`" => &["/api/v4/projects/:project"],
+            "`/job_token_scope` and the two lists" => &[
+                "/api/v4/projects/:project/job_token_scope",
+                "/api/v4/projects/:project/job_token_scope/allowlist",
+                "/api/v4/projects/:project/job_token_scope/groups_allowlist",
+            ],
+            "`/members/all/:user`" => &["/api/v4/projects/:project/members/all/:user"],
+            "`/users/:user`" => &["/api/v4/users/:user"],
+            "`/projects/:project/jobs/:job`" => continue,
+            other => panic!("`{other}` is not checked"),
+        };
+        for request in requests {
+            for (status, cell) in [(401, row[2]), (403, row[3]), (404, row[4])] {
+                let outcome = gitlab_target(request, status);
+                match cell {
+                    "no such project" => assert_eq!(outcome, Ok(Landed::Target(Found::Nothing))),
+                    "not a member" => assert_eq!(standing(outcome).role, Role::None),
+                    _ => {
+                        assert!(cell.starts_with("`lookup.rights`"), "{cell}");
+                        assert_eq!(outcome, rights, "{request} {status}");
+                    }
+                }
+                checked += 1;
+            }
+        }
+    }
+    assert_eq!(checked, 18);
+
+    for (status, expected) in [(401, &rights), (403, &rights), (404, &Ok(Landed::Target(Found::Nothing)))] {
+        let (mut flight, progress) = start("gitlab", fact("ask-target-of-job"));
+        let first = calls(progress);
+        assert_eq!(first[0].1.path, "/api/v4/projects/101/jobs/1002");
+        assert_eq!(&landed(flight.answer(0, &answer(Some(status), no.as_bytes()))), expected);
+    }
+}
+
+fn openapi() -> Value {
+    serde_saphyr::from_str(OPENAPI).expect("the OpenAPI file is YAML")
+}
+
+/// Every member of a map called `examples`, wherever it stands.
+fn examples(value: &Value, found: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                if name == "examples" {
+                    for (name, example) in member.as_object().expect("examples have names") {
+                        assert!(found.insert(name.clone(), example["value"].clone()).is_none(), "`{name}` twice");
+                    }
+                } else {
+                    examples(member, found);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| examples(item, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn the_openapi_file_has_the_same_examples() {
+    let mut found = BTreeMap::new();
+    examples(&openapi(), &mut found);
+    let of_the_page: BTreeMap<String, Value> = blocks()
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with("bad-") && !name.starts_with("gitlab-"))
+        .map(|(name, value)| (name.to_string(), value))
+        .collect();
+    assert_eq!(found, of_the_page);
+}
+
+#[test]
+fn the_words_are_those_that_the_code_knows() {
+    let file = openapi();
+    let schemas = &file["components"]["schemas"];
+    let words = |value: &Value| -> Vec<String> {
+        value.as_array().expect("a list").iter().map(|word| word.as_str().expect("a word").to_string()).collect()
+    };
+    let standing = &schemas["Standing"]["properties"];
+    assert_eq!(words(&standing["role"]["enum"]), Role::ALL.map(|(_, _, name)| name));
+    assert_eq!(words(&standing["target"]["properties"]["visibility"]["enum"]), Visibility::ALL.map(|(_, name)| name));
+    assert_eq!(words(&schemas["Level"]["enum"]), Level::ALL.map(|(_, name)| name));
+    let features = standing["target"]["properties"]["features"]["properties"].as_object().expect("features");
+    let written: BTreeSet<String> = features.keys().map(|name| format!("{name}_access_level")).collect();
+    assert_eq!(written, Feature::ALL.iter().map(|(_, name)| (*name).to_string()).collect());
+
+    let names: Vec<String> = words(&standing["role"]["enum"])
+        .into_iter()
+        .chain(words(&standing["target"]["properties"]["visibility"]["enum"]))
+        .chain(words(&standing["admission"]["enum"]))
+        .chain(words(&schemas["TokenAnswer"]["properties"]["token"]["enum"]))
+        .chain(words(&schemas["Level"]["enum"]))
+        .chain(features.keys().cloned())
+        .collect();
+    for name in names {
+        assert!(PAGE.contains(&format!("`{name}`")), "the page does not say `{name}`");
+    }
+    // Each word is one that the code takes.
+    let blocks = blocks();
+    for word in words(&standing["admission"]["enum"]) {
+        let mut body = blocks["target-found"].clone();
+        body["admission"] = word.clone().into();
+        let question = if word == "own" { "target-own" } else { "target-found" };
+        body["target"] = blocks[question]["target"].clone();
+        assert!(say(fact("ask-target-path"), Some(200), body.to_string().as_bytes()).is_ok(), "{word}");
+    }
+    assert_eq!(file["paths"].as_object().expect("paths").keys().collect::<Vec<_>>(), ["/jobscope/v1/lookup"]);
+}
