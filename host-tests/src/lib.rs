@@ -1,4 +1,5 @@
-//! x
+//! What the tests and the demo are made of: a proxy-wasm host, the stack around a real Envoy, the demo's story, and the
+//! reader of hostile requests.
 
 pub mod demo;
 pub mod host;
