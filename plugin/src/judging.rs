@@ -2,7 +2,6 @@
 
 use policy::bindings::{Freshness, Moment};
 use policy::decision::{self, Decision, Facts, Failure, Step};
-use policy::facts::Token;
 use policy::lookup::{Fact, target_key};
 use policy::request::{JobRequest, Protocol};
 
@@ -13,13 +12,24 @@ use crate::store::Remembered;
 impl Shared {
     /// Judges a job's request with what is remembered; what is missing is looked up, and the request waits for it.
     pub(crate) fn judge(&self, setup: &Setup, stream: u32, request: JobRequest) -> Now {
-        let recalled = host::now().and_then(|now| Ok((self.recall(setup, &request, now)?, now)));
+        let recalled = host::now().and_then(|now| Ok((self.recall_for(setup, &request, now)?, now)));
         let (facts, now) = match recalled {
             Ok(recalled) => recalled,
             Err(error) => return self.carry_out(stream, None, &host_failed(setup, request.protocol, error)),
         };
         let deadline = now.after(setup.config.lookup.timeout);
         self.step(setup, stream, Parked { request, facts, missing: Vec::new(), deadline }, now)
+    }
+
+    /// Facts for a request. Old ones may allow it; to deny it they are looked up first, so that what a maintainer has
+    /// just granted is not refused for as long as an old fact lasts.
+    fn recall_for(&self, setup: &Setup, request: &JobRequest, now: Moment) -> Result<Facts, HostError> {
+        let (facts, oldest) = self.recall(setup, request, Facts::default(), Freshness::Stale, now)?;
+        let denies = |facts| matches!(policy::decide(&setup.config, request, facts), Step::Decided(decision) if decision.denies());
+        if oldest == Freshness::Fresh || !denies(&facts) {
+            return Ok(facts);
+        }
+        Ok(self.recall(setup, request, Facts::default(), Freshness::Fresh, now)?.0)
     }
 
     /// Decides, or has the missing facts looked up.
@@ -40,26 +50,39 @@ impl Shared {
         Now::Waits
     }
 
-    /// What is remembered and still serves. What has grown old is looked up again, and nobody waits for that.
-    pub(crate) fn recall(&self, setup: &Setup, request: &JobRequest, now: Moment) -> Result<Facts, HostError> {
-        let mut facts = Facts::default();
+    /// Adds what is remembered to `facts`, and tells how old the oldest of it is. What has grown old is looked up again,
+    /// and nobody waits for that; it counts only where `least` is content with it.
+    pub(crate) fn recall(
+        &self,
+        setup: &Setup,
+        request: &JobRequest,
+        mut facts: Facts,
+        least: Freshness,
+        now: Moment,
+    ) -> Result<(Facts, Freshness), HostError> {
         let refresh = |fact| self.flights.borrow_mut().ask(&setup.config, &setup.credential, fact, None, now);
-        match setup.store.token(&request.token.hash(), now)? {
-            Remembered::Fresh(token) => facts.token = Some(token),
-            Remembered::Stale(token) => {
-                refresh(Fact::Token(request.token.clone()));
-                facts.token = Some(token);
+        let mut oldest = Freshness::Fresh;
+        if facts.token.is_none() {
+            match setup.store.token(&request.token.hash(), now)? {
+                Remembered::Fresh(token) => facts.token = Some(token),
+                Remembered::Stale(token) => {
+                    refresh(Fact::Token(request.token.clone()));
+                    oldest = Freshness::Stale;
+                    facts.token = (least == Freshness::Stale).then_some(token);
+                }
+                Remembered::Nothing => {}
             }
-            Remembered::Nothing => {}
         }
         // As often as the rules ask for targets that are remembered: each round adds some, so it ends.
         while let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, request, &facts) {
             let known = facts.targets.len();
             for target in targets {
-                if let Some((found, freshness)) = setup.store.target(&target_key(&job, &target), now)? {
-                    if freshness == Freshness::Stale {
-                        refresh(Fact::Target(job.clone(), target.clone()));
-                    }
+                let Some((found, freshness)) = setup.store.target(&target_key(&job, &target), now)? else { continue };
+                if freshness == Freshness::Stale {
+                    refresh(Fact::Target(job.clone(), target.clone()));
+                    oldest = Freshness::Stale;
+                }
+                if freshness == Freshness::Fresh || least == Freshness::Stale {
                     facts.targets.push((target.key(), found));
                 }
             }
@@ -67,21 +90,7 @@ impl Shared {
                 break;
             }
         }
-        Ok(facts)
-    }
-
-    pub(crate) fn recall_with(&self, setup: &Setup, parked: &Parked, now: Moment) -> Result<Facts, HostError> {
-        let mut facts = parked.facts.clone();
-        if let (Some(Token::Running(_)), true) = (&facts.token, facts.targets.is_empty())
-            && let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, &parked.request, &facts)
-        {
-            for target in targets {
-                if let Some((found, _)) = setup.store.target(&target_key(&job, &target), now)? {
-                    facts.targets.push((target.key(), found));
-                }
-            }
-        }
-        Ok(facts)
+        Ok((facts, oldest))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Everything here runs on the root context and acts for streams by making them the effective context. A stream that
 //! left is no longer among those who wait: to wake one that is gone is to touch freed memory of the host.
 
-use policy::bindings::Moment;
+use policy::bindings::{Freshness, Moment};
 use policy::decision::{self, Failure};
 use policy::facts::{Found, Hash, Token};
 use policy::lookup::{Answer, Value, target_key};
@@ -90,8 +90,10 @@ impl Shared {
             let outcome = match told {
                 Ok(()) => {
                     // The token is known now: what is remembered of its targets need not be looked up.
-                    if let Ok(facts) = self.recall_with(setup, &parked, now) {
-                        parked.facts = facts;
+                    let known = std::mem::take(&mut parked.facts);
+                    match self.recall(setup, &parked.request, known.clone(), Freshness::Fresh, now) {
+                        Ok((facts, _)) => parked.facts = facts,
+                        Err(_) => parked.facts = known,
                     }
                     self.step(setup, *stream, parked, now)
                 }

@@ -5,6 +5,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::coded::coded;
 use crate::config::{Config, Mode};
 use crate::facts::{Found, Hash, Job, Standing, Token};
 use crate::reply::{self, Reply};
@@ -19,6 +20,9 @@ pub struct Facts {
     /// What is known of targets, by [`TargetRef::key`].
     pub targets: Vec<(Hash, Found)>,
 }
+
+/// The verdict of a request that goes on because it may.
+const ALLOW: &str = "allow";
 
 /// A decision, or what it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,39 +58,17 @@ impl Cause {
     }
 }
 
-macro_rules! failures {
-    ($($variant:ident $code:literal $text:literal)*) => {
-        /// What failed on our side of the wire. Each fails closed.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Failure { $(#[doc = $text] $variant,)* }
-
-        impl Failure {
-            /// All of them with code and text.
-            pub const ALL: &[(Self, &'static str, &'static str)] = &[$((Self::$variant, $code, $text),)*];
-
-            /// The stable machine code.
-            #[must_use]
-            pub fn code(self) -> &'static str {
-                match self { $(Self::$variant => $code,)* }
-            }
-
-            /// What failed, in a sentence.
-            #[must_use]
-            pub fn text(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-        }
-    };
-}
-
-failures! {
-    LookupTimeout "lookup.timeout" "the token lookup did not answer in time"
-    LookupUnreachable "lookup.unreachable" "the token lookup cannot be reached"
-    LookupAnswer "lookup.answer" "the token lookup answered something else than facts"
-    LookupRights "lookup.rights" "the service account may not read what the lookup needs"
-    NotConfigured "configuration.missing" "the filter has no configuration"
-    Host "host.failed" "the proxy refused a call"
-    Doubt "internal.doubt" "the filter met a state that it does not know"
+coded! {
+    /// What failed on our side of the wire. Each fails closed.
+    Failure {
+        LookupTimeout "lookup.timeout" "the token lookup did not answer in time"
+        LookupUnreachable "lookup.unreachable" "the token lookup cannot be reached"
+        LookupAnswer "lookup.answer" "the token lookup answered something else than facts"
+        LookupRights "lookup.rights" "the service account may not read what the lookup needs"
+        NotConfigured "configuration.missing" "the filter has no configuration"
+        Host "host.failed" "the proxy refused a call"
+        Doubt "internal.doubt" "the filter met a state that it does not know"
+    }
 }
 
 /// The right to let one request go on. Made by a decision alone.
@@ -147,6 +129,12 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Whether it denies, also where that is only observed.
+    #[must_use]
+    pub fn denies(&self) -> bool {
+        self.record.verdict != ALLOW
+    }
+
     /// The rules that were asked, in order; the last one answered, the others did not apply.
     #[must_use]
     pub fn walk(&self) -> &'static [Rule] {
@@ -231,7 +219,7 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, rulings: &[(Ruling,
         origin: job.origin.path.to_string(),
         target: target_name(access, job, *standing),
         action: access.action.name(),
-        verdict: "allow",
+        verdict: ALLOW,
         reason: reason.code(),
         rule: RULES.get(ruling.rule).map_or("-", |rule| rule.id),
     };
@@ -304,7 +292,7 @@ pub fn failed(config: &Config, protocol: Protocol, failure: Failure) -> Decision
 
 fn bare_record(action: &'static str, reason: &'static str) -> Record {
     let none = || String::from("-");
-    Record { job: none(), user: none(), origin: none(), target: none(), action, verdict: "allow", reason, rule: "-" }
+    Record { job: none(), user: none(), origin: none(), target: none(), action, verdict: ALLOW, reason, rule: "-" }
 }
 
 fn denial(config: &Config, mut record: Record, cause: Cause, asked: usize, reply: Reply) -> Decision {

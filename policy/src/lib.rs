@@ -27,6 +27,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod bindings;
+mod coded;
 pub mod config;
 pub mod decision;
 pub mod facts;

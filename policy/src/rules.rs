@@ -1,59 +1,38 @@
 //! The rows that decide. Each looks at one job, one target and one thing asked, and answers or stands aside; the first
 //! that answers is the verdict, and the last always answers. No HTTP is known here.
 
+use crate::coded::coded;
 use crate::facts::{Admission, Affiliation, Feature, Job, JobPush, Level, Role, Standing, User, Visibility};
 use crate::request::{Access, Action, TargetRef};
 
-macro_rules! reasons {
-    ($($variant:ident $code:literal $text:literal)*) => {
-        /// Why a decision fell as it did.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Reason { $(#[doc = $text] $variant,)* }
-
-        impl Reason {
-            /// All of them with code and text.
-            pub const ALL: &[(Self, &'static str, &'static str)] = &[$((Self::$variant, $code, $text),)*];
-
-            /// The stable machine code.
-            #[must_use]
-            pub fn code(self) -> &'static str {
-                match self { $(Self::$variant => $code,)* }
-            }
-
-            /// The reason in a sentence.
-            #[must_use]
-            pub fn text(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-        }
-    };
-}
-
-reasons! {
-    OwnJob "own-job" "the job asks about itself"
-    OwnProject "own-project" "the target is the job's own project"
-    Listed "allowlist.project" "the target's allowlist names the job's project"
-    GroupListed "allowlist.group" "the target's allowlist names a group of the job's project"
-    NotLimited "allowlist.off" "the target does not limit access by job tokens"
-    Anonymous "anonymous-read" "everybody who may see the target may read this"
-    Login "login" "nothing is asked but whether the token is valid"
-    TokenUnknown "token.unknown" "no running job has this token"
-    TokenEnded "token.ended" "the job of this token has ended"
-    UserRefused "user.refused" "the forge refuses the user of this job"
-    TargetUnknown "target.unknown" "there is no such project"
-    ForeignJob "job.foreign" "the token belongs to another job"
-    NeverForJobs "action.never" "no job token may do this"
-    PushOff "push.off" "the project does not let its jobs push code"
-    PushElsewhere "push.elsewhere" "jobs push code to their own project only"
-    ImageElsewhere "image.elsewhere" "jobs push and delete images in their own project only"
-    OwnOnly "own-only" "jobs do this in their own project only"
-    NoUser "job.no-user" "nobody stands behind this job, so it reads its own sources and nothing else"
-    NotListed "allowlist.missing" "the target's allowlist does not name the job's project"
-    FeatureOff "feature.off" "this part of the target is switched off"
-    NotMember "role.none" "the job's user is not a member of the target"
-    RoleTooLow "role.too-low" "the job's user has too low a role in the target"
-    ExternalTooLow "role.external" "an external user needs at least the role Reporter"
-    NothingMatched "nothing-matched" "no rule allows this"
+coded! {
+    /// Why a decision fell as it did.
+    Reason {
+        OwnJob "own-job" "the job asks about itself"
+        OwnProject "own-project" "the target is the job's own project"
+        Listed "allowlist.project" "the target's allowlist names the job's project"
+        GroupListed "allowlist.group" "the target's allowlist names a group of the job's project"
+        NotLimited "allowlist.off" "the target does not limit access by job tokens"
+        Anonymous "anonymous-read" "everybody who may see the target may read this"
+        Login "login" "nothing is asked but whether the token is valid"
+        TokenUnknown "token.unknown" "no running job has this token"
+        TokenEnded "token.ended" "the job of this token has ended"
+        UserRefused "user.refused" "the forge refuses the user of this job"
+        TargetUnknown "target.unknown" "there is no such project"
+        ForeignJob "job.foreign" "the token belongs to another job"
+        NeverForJobs "action.never" "no job token may do this"
+        PushOff "push.off" "the project does not let its jobs push code"
+        PushElsewhere "push.elsewhere" "jobs push code to their own project only"
+        ImageElsewhere "image.elsewhere" "jobs push and delete images in their own project only"
+        OwnOnly "own-only" "jobs do this in their own project only"
+        NoUser "job.no-user" "nobody stands behind this job, so it reads its own sources and nothing else"
+        NotListed "allowlist.missing" "the target's allowlist does not name the job's project"
+        FeatureOff "feature.off" "this part of the target is switched off"
+        NotMember "role.none" "the job's user is not a member of the target"
+        RoleTooLow "role.too-low" "the job's user has too low a role in the target"
+        ExternalTooLow "role.external" "an external user needs at least the role Reporter"
+        NothingMatched "nothing-matched" "no rule allows this"
+    }
 }
 
 /// What an action needs of a job.

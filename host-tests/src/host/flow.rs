@@ -157,7 +157,51 @@ impl Host {
         }
     }
 
-    /// The filter's `continue`, or a body callback's. Nothing that was not
+    /// A request's trailers arrive.
+    pub(super) fn trailers(&mut self, id: StreamId, trailers: HeaderMap) {
+        let count = trailers.len() as u32;
+        let skip = self.with(id, |stream| {
+            if stream.finished || stream.aborted {
+                return None;
+            }
+            let way = &mut stream.request;
+            if way.iteration == Iteration::StopAll {
+                way.held_trailers = Some(trailers);
+                return None;
+            }
+            (way.complete, way.trailers) = (true, Some(trailers));
+            Some(stream.failed)
+        });
+        let Some(skip) = skip else {
+            return;
+        };
+        let verdict = if skip {
+            Verdict::Missing
+        } else {
+            self.stream_callback(id, Side::Request, Export::RequestTrailers, &[count])
+        };
+        if self.with(id, |stream| stream.finished) {
+            return;
+        }
+        let goes_on = match verdict {
+            Verdict::Failed => {
+                self.fail_stream(id);
+                return;
+            }
+            Verdict::Missing => true,
+            Verdict::Returned { result, stopped } => result == 0 && !stopped,
+        };
+        let (stopped, replying) =
+            self.with(id, |stream| (stream.request.iteration != Iteration::Continue, stream.prepared.is_some()));
+        match (goes_on && !replying, stopped) {
+            (true, true) => self.resume(id, Side::Request),
+            (true, false) => self.emit_trailers(id, Side::Request),
+            (false, _) => self.with(id, |stream| stream.request.iteration = Iteration::StopSingle),
+        }
+        self.send_prepared(id);
+    }
+
+    /// The filter's `continue`, or a body or trailers callback's. Nothing that was not
     /// stopped is continued: a resume within the very callback that then pauses
     /// is lost, as in Envoy.
     pub(super) fn resume(&mut self, id: StreamId, side: Side) {
@@ -171,7 +215,7 @@ impl Host {
                 return Some(Err(deciding));
             }
             let iteration = std::mem::take(&mut way.iteration);
-            let end = way.complete && way.held.is_empty() && way.buffered.is_none();
+            let end = way.complete && way.held.is_empty() && way.buffered.is_none() && way.trailers.is_none();
             let headers = !std::mem::replace(&mut way.headers_continued, true);
             Some(Ok((iteration, headers, end)))
         });
@@ -192,13 +236,20 @@ impl Host {
             for (chunk, end) in self.take_held(id, side) {
                 self.body(id, side, chunk, end);
             }
-        } else if let Some(buffered) = self.with(id, |stream| stream.way_mut(side).buffered.take()) {
+            if let Some(trailers) = self.with(id, |stream| stream.way_mut(side).held_trailers.take()) {
+                self.trailers(id, trailers);
+            }
+            return;
+        }
+        if let Some(buffered) = self.with(id, |stream| stream.way_mut(side).buffered.take()) {
             let end = self.with(id, |stream| {
-                stream.way_mut(side).buffering = false;
-                stream.way(side).complete
+                let way = stream.way_mut(side);
+                way.buffering = false;
+                way.complete && way.trailers.is_none()
             });
             self.emit_body(id, side, buffered, end);
         }
+        self.emit_trailers(id, side);
     }
 
     /// What was held back, as Envoy would have it: in one piece up to the limit
@@ -231,6 +282,17 @@ impl Host {
         if end && side == Side::Response {
             self.finish(id);
         }
+    }
+
+    /// Sends on the trailers that the filter has seen, if there are any.
+    fn emit_trailers(&mut self, id: StreamId, side: Side) {
+        self.with(id, |stream| {
+            let way = stream.way_mut(side);
+            if let Some(trailers) = way.trailers.take() {
+                way.out_trailers = trailers.pairs().to_vec();
+                way.out.ended = true;
+            }
+        });
     }
 
     fn emit_body(&mut self, id: StreamId, side: Side, chunk: Vec<u8>, end: bool) {

@@ -24,7 +24,7 @@
 //! does not refuse (to wake a stream that is gone, say) is listed in
 //! [`Host::hazards`], which a test does well to find empty.
 //!
-//! Not modelled: trailers, gRPC, 1xx responses, TCP, `FAIL_OPEN`, idle and route
+//! Not modelled: trailers of responses, gRPC, 1xx responses, TCP, `FAIL_OPEN`, idle and route
 //! timeouts, the route cache.
 
 mod calling;
@@ -152,6 +152,12 @@ impl Host {
     /// More of the request's body.
     pub fn request_body(&mut self, stream: StreamId, chunk: impl Into<Vec<u8>>, end_of_stream: bool) {
         self.body(stream, Side::Request, chunk.into(), end_of_stream);
+        self.rest();
+    }
+
+    /// The request's trailers, which end it: no body callback sees an end.
+    pub fn request_trailers(&mut self, stream: StreamId, trailers: &[Header]) {
+        self.trailers(stream, HeaderMap::new(trailers));
         self.rest();
     }
 

@@ -239,6 +239,10 @@ pub(super) struct Way {
     pub(super) complete: bool,
     /// What came while everything is stopped.
     pub(super) held: VecDeque<(Vec<u8>, bool)>,
+    /// Trailers that came while everything is stopped.
+    pub(super) held_trailers: Option<HeaderMap>,
+    /// Trailers that the filter has seen and that have not gone on behind it.
+    pub(super) trailers: Option<HeaderMap>,
     /// What the filter had the host keep for it.
     pub(super) buffered: Option<Vec<u8>>,
     /// The body callback's buffer is `buffered`, not `chunk`.
@@ -247,6 +251,7 @@ pub(super) struct Way {
     pub(super) chunk: Option<Vec<u8>>,
     /// What is behind the filter.
     pub(super) out: Downstream,
+    pub(super) out_trailers: Vec<Header>,
 }
 
 impl Way {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::callout::Endpoints;
 use super::faults::{Fault, Faults};
 use super::hostcall::{Hostcall, Status};
+use super::maps::Header;
 use super::shared_data::SharedData;
 use super::stream::{Downstream, Outcome, StreamId};
 use super::world::{Level, LogLine};
@@ -15,6 +16,11 @@ impl Host {
     /// What became of a request so far.
     pub fn outcome(&self, stream: StreamId) -> Outcome {
         self.with(stream, |stream| stream.outcome())
+    }
+
+    /// The request's trailers that the upstream received.
+    pub fn forwarded_trailers(&self, stream: StreamId) -> Vec<Header> {
+        self.with(stream, |stream| stream.request.out_trailers.clone())
     }
 
     /// The response as the client saw it so far.

@@ -198,6 +198,10 @@ impl World {
             let root = self.acting_root(vm);
             return record.call_response.as_ref().filter(|call| call.0 == root).map(|call| &call.1);
         }
+        if kind == REQUEST_TRAILERS {
+            let stream = self.acting_stream(vm)?;
+            return self.streams[&stream].request.trailers.as_ref();
+        }
         let side = map_side(kind)?;
         let stream = self.acting_stream(vm)?;
         let way = self.streams[&stream].way(side);
@@ -208,15 +212,19 @@ impl World {
 
     /// A header map by the ABI's number, where the filter may change it.
     pub(super) fn map_mut(&mut self, vm: usize, kind: u32) -> Result<&mut HeaderMap, Status> {
-        let side = map_side(kind).ok_or(Status::BadArgument)?;
         let stream = self.acting_stream(vm).ok_or(Status::BadArgument)?;
         let stream = self.streams.get_mut(&stream).ok_or(Status::BadArgument)?;
+        if kind == REQUEST_TRAILERS {
+            return stream.request.trailers.as_mut().ok_or(Status::BadArgument);
+        }
+        let side = map_side(kind).ok_or(Status::BadArgument)?;
         let way = stream.way_mut(side);
         let open = way.map_open;
         way.headers.as_mut().filter(|_| open).ok_or(Status::BadArgument)
     }
 }
 
+const REQUEST_TRAILERS: u32 = 1;
 const CALL_RESPONSE: u32 = 6;
 /// The highest map the ABI knows; some of them this host never has.
 pub(super) const LAST_MAP: u32 = 7;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use host_tests::host::{Outcome, Request, RequestHead};
+use host_tests::host::{Header, Host, Hostcall, Outcome, Request, RequestHead, Status, StreamId};
 
-use crate::forge::{DANA, basic, gitlab, host, nobody, post};
+use crate::forge::{DANA, basic, gitlab, host, host_with, nobody, post};
 
 fn batch(body: &str) -> Request {
     let head = post("/libs/common.git/info/lfs/objects/batch")
@@ -100,5 +100,124 @@ fn a_large_upload_is_held_back_while_its_token_is_looked_up() {
     host.request_body(stream, chunk.clone(), true);
     let Outcome::Forwarded { body, ended, .. } = host.outcome(stream) else { panic!() };
     assert_eq!((body.len(), ended), (21 * (256 << 10), true));
+    assert_eq!(host.hazards(), Vec::<String>::new());
+}
+
+fn trailers() -> Vec<Header> {
+    vec![(b"x-checksum".to_vec(), b"1".to_vec())]
+}
+
+/// Opens a request, sends its body in two chunks and ends it by trailers.
+fn open_with_trailers(host: &mut Host, head: RequestHead, body: &str) -> StreamId {
+    let stream = host.open(0, head.with_body());
+    let (first, rest) = body.as_bytes().split_at(body.len() / 2);
+    host.request_body(stream, first, false);
+    host.request_body(stream, rest, false);
+    host.request_trailers(stream, &trailers());
+    stream
+}
+
+fn upload(project: u64) -> RequestHead {
+    let path = format!("/api/v4/projects/{project}/packages/generic/n/1.0/a.bin");
+    RequestHead::new("PUT", "gitlab.example.com", &path).header("job-token", DANA)
+}
+
+/// The body that went on, and that all of the request did, the trailers included.
+fn whole(host: &Host, stream: StreamId) -> String {
+    let Outcome::Forwarded { body, ended, .. } = host.outcome(stream) else { panic!("{:?}", host.outcome(stream)) };
+    assert_eq!((ended, host.forwarded_trailers(stream)), (true, trailers()));
+    String::from_utf8(body).unwrap()
+}
+
+/// Nobody is asked, nothing goes on.
+fn is_refused_for_its_trailers(host: &mut Host, head: RequestHead, body: &str) {
+    let stream = open_with_trailers(host, head, body);
+    assert!(host.callouts().is_empty(), "{body}");
+    let outcome = host.outcome(stream);
+    let reply = outcome.reply().unwrap_or_else(|| panic!("{body}: {outcome:?}"));
+    assert_eq!((reply.status, reply.details.as_str()), (400, "jobscope:http.trailer"), "{body}");
+    assert_eq!(host.forwarded_trailers(stream), vec![]);
+    assert!(host.is_closed(stream));
+}
+
+#[test]
+fn trailers_are_no_way_around_the_body_that_must_be_read() {
+    let mut host = host();
+    for token in [DANA, "glcbt-64_junk"] {
+        let head = post("/libs/common.git/info/lfs/objects/batch")
+            .header("authorization", basic(token))
+            .header("content-type", "application/vnd.git-lfs+json");
+        for operation in ["upload", "download"] {
+            let body = format!(r#"{{"operation": "{operation}", "objects": []}}"#);
+            is_refused_for_its_trailers(&mut host, head.clone(), &body);
+        }
+        is_refused_for_its_trailers(&mut host, head, "");
+        for project in [102, 103] {
+            let form = post(&format!("/api/v4/projects/{project}/trigger/pipeline"))
+                .header("content-type", "application/x-www-form-urlencoded");
+            is_refused_for_its_trailers(&mut host, form, &format!("token={token}&ref=main"));
+        }
+    }
+    assert_eq!(host.hazards(), Vec::<String>::new());
+}
+
+#[test]
+fn where_it_only_observes_trailers_let_the_whole_request_go() {
+    let mut host = host_with(r#", "mode": "observe""#);
+    let body = r#"{"operation": "upload", "objects": []}"#;
+    let stream = open_with_trailers(&mut host, batch("").head, body);
+    assert_eq!(whole(&host, stream), body);
+    assert_eq!(host.properties(stream).get("jobscope_reason").unwrap(), b"http.trailer");
+}
+
+#[test]
+fn trailers_of_a_body_that_nobody_reads_pass() {
+    let mut host = host();
+    let stream = open_with_trailers(&mut host, post("/users/sign_in"), "user=dana&password=x");
+    assert!(host.callouts().is_empty());
+    assert_eq!(whole(&host, stream), "user=dana&password=x");
+    // A job's: the first waits until its token and its target are known, the second is warm.
+    let stream = open_with_trailers(&mut host, upload(101), "package");
+    assert_eq!((host.outcome(stream), host.callouts().is_empty()), (Outcome::Paused, false));
+    host.settle(gitlab);
+    assert_eq!(whole(&host, stream), "package");
+    let stream = open_with_trailers(&mut host, upload(101), "package");
+    assert!(host.callouts().is_empty());
+    assert_eq!(whole(&host, stream), "package");
+    // What is let go streams: nobody waits for its end.
+    let stream = host.open(0, upload(101).with_body());
+    host.request_body(stream, "pack", false);
+    assert!(matches!(host.outcome(stream), Outcome::Forwarded { ended: false, .. }));
+    host.request_trailers(stream, &trailers());
+    assert_eq!(whole(&host, stream), "pack");
+    assert_eq!(host.hazards(), Vec::<String>::new());
+}
+
+#[test]
+fn after_a_denial_nothing_of_a_request_goes_on() {
+    let mut host = host();
+    // Cold: denied between two chunks. Warm: before the first. At last the host would not even answer, and the filter
+    // alone keeps the request back.
+    for refuses in [false, false, true] {
+        if refuses {
+            host.fail_always(Hostcall::SendLocalResponse, Status::InternalFailure);
+        }
+        let stream = host.open(0, upload(103).with_body());
+        host.request_body(stream, "first", false);
+        host.settle(gitlab);
+        for _ in 0..3 {
+            host.request_body(stream, "more", false);
+        }
+        host.request_trailers(stream, &trailers());
+        let outcome = host.outcome(stream);
+        if refuses {
+            assert_eq!(outcome, Outcome::Paused);
+        } else {
+            assert_eq!(status(&outcome), 403);
+        }
+        assert_eq!(host.forwarded_trailers(stream), vec![]);
+        host.close(stream);
+    }
+    assert!(!host.trapped(0));
     assert_eq!(host.hazards(), Vec::<String>::new());
 }

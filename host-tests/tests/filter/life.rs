@@ -99,6 +99,25 @@ fn a_fact_that_grew_old_is_confirmed_in_the_background() {
 }
 
 #[test]
+fn what_was_granted_is_not_refused_from_an_old_fact() {
+    let mut host = host();
+    assert_eq!(status(&host.exchange(0, clone("infra/secrets", DANA), gitlab)), 403);
+    // A maintainer adds the entry.
+    let granted =
+        |call: &host_tests::host::Callout| match call.path().contains("103") || call.path().contains("secrets") {
+            true if call.path().contains("/allowlist") => Answer::json(200, r#"[{"id": 101}]"#),
+            _ => gitlab(call),
+        };
+    assert_eq!(status(&host.exchange(0, clone("infra/secrets", DANA), granted)), 403, "fresh facts serve");
+    host.advance(Duration::from_secs(31));
+    assert_eq!(
+        status(&host.exchange(0, clone("infra/secrets", DANA), granted)),
+        200,
+        "old ones allow, and do not deny"
+    );
+}
+
+#[test]
 fn a_confirmed_binding_serves_while_the_lookup_is_away_and_not_for_ever() {
     let mut host = host();
     assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);

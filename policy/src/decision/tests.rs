@@ -8,17 +8,6 @@ use crate::facts::{
 };
 use crate::request::Progress;
 
-const PROTOCOLS: [Protocol; 8] = [
-    Protocol::Git,
-    Protocol::Lfs,
-    Protocol::Registry,
-    Protocol::RegistryToken,
-    Protocol::Api,
-    Protocol::Runner,
-    Protocol::Web,
-    Protocol::Trigger,
-];
-
 fn config(mode: &str) -> Config {
     let document = std::format!(
         r#"{{"mode": "{mode}", "forge": {{"hosts": ["h"]}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
@@ -107,7 +96,7 @@ fn all_that_is_asked_must_be_allowed() {
 #[test]
 fn a_hidden_target_is_answered_like_none_in_every_protocol_and_for_every_action() {
     let config = config("enforce");
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         for (action, name, _) in crate::request::Action::ALL {
             let request = request(protocol, vec![Access::new(*action, path("a/b"))]);
             let nothing = decided(decide(&config, &request, &known(&[("a/b", Found::Nothing)])));
@@ -124,7 +113,7 @@ fn a_hidden_target_is_answered_like_none_in_every_protocol_and_for_every_action(
 
 #[test]
 fn a_token_that_is_no_running_jobs_gets_401_and_a_runner_403() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         for token in [Token::Unknown, Token::Ended(None), Token::UserRefused] {
             let request = request(protocol, vec![Access::new(crate::request::Action::ReadCode, path("a/b"))]);
             let decision =

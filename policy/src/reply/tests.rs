@@ -1,17 +1,6 @@
 use super::*;
 use crate::facts::{Features, JobPush, ProjectId, ProjectPath, Visibility};
 
-const PROTOCOLS: [Protocol; 8] = [
-    Protocol::Git,
-    Protocol::Lfs,
-    Protocol::Registry,
-    Protocol::RegistryToken,
-    Protocol::Api,
-    Protocol::Runner,
-    Protocol::Web,
-    Protocol::Trigger,
-];
-
 fn known() -> (Origin, Target) {
     let origin = Origin { id: ProjectId(101), path: ProjectPath::parse("apps/web").unwrap() };
     let path = ProjectPath::parse("infra/secrets").unwrap();
@@ -30,7 +19,7 @@ fn known() -> (Origin, Target) {
 fn every_reply() -> Vec<Reply> {
     let (origin, target) = known();
     let mut all = Vec::new();
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         for (reason, _, _) in Reason::ALL {
             all.push(rule(protocol, *reason, &Subject::Known { origin: &origin, target: &target }));
             all.push(rule(protocol, *reason, &Subject::Hidden));
@@ -54,7 +43,7 @@ fn every_answer_is_printable_and_is_not_kept() {
 
 #[test]
 fn what_is_hidden_looks_like_what_is_not_there_whatever_the_reason() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         let none = rule(protocol, Reason::TargetUnknown, &Subject::Hidden);
         for (reason, _, _) in Reason::ALL {
             assert_eq!(rule(protocol, *reason, &Subject::Hidden), none, "{reason:?}");
@@ -88,7 +77,7 @@ fn the_api_answers_in_the_forges_words() {
 
 #[test]
 fn a_failure_says_when_to_come_back() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         let reply = failure(protocol, Failure::LookupTimeout);
         assert_eq!((reply.status, reply.headers.contains(&("retry-after", "2"))), (503, true));
     }

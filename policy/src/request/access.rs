@@ -25,6 +25,12 @@ pub enum Protocol {
     Web,
 }
 
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 8] =
+        [Self::Git, Self::Lfs, Self::Registry, Self::RegistryToken, Self::Api, Self::Trigger, Self::Runner, Self::Web];
+}
+
 macro_rules! actions {
     ($($variant:ident $name:literal $doc:literal)*) => {
         /// One thing that a job may ask of one target.

@@ -7,7 +7,10 @@ use super::head::{BODY_LIMIT, Body, Head};
 use super::malformed::Malformed;
 use super::params::{self, Media};
 use super::runner::{self, Progress};
-use super::{Front, JobRequest, Reading, Refused, hygiene, is_registry, job, lfs, multipart, path, protocol_of_route};
+use super::{
+    Front, JobRequest, Reading, Refused, hygiene, is_registry, job, lfs, multipart, path, protocol_of,
+    protocol_of_route,
+};
 use crate::Config;
 use crate::facts::Secret;
 
@@ -112,16 +115,11 @@ fn mentions_token(body: &[u8]) -> bool {
 }
 
 /// A request whose head has no job token. Its body may have one, where the forge would read it.
-pub(super) fn without_job(
-    config: &Config,
-    head: &Head<'_>,
-    protocol: Protocol,
-    foreign: Option<Foreign>,
-) -> Result<Reading, Malformed> {
+pub(super) fn without_job(config: &Config, head: &Head<'_>, foreign: Option<Foreign>) -> Result<Reading, Malformed> {
     let route = match route_for_body(config, head) {
         ForBody::Nothing => return Ok(Reading::NotAJob),
         ForBody::Lfs if foreign.is_some() => return Ok(Reading::NotAJob),
-        ForBody::Lfs => return Ok(Reading::Body(Pending { protocol, token: None, want: Want::Nobody(Media::Json) })),
+        ForBody::Lfs => return Ok(Reading::Body(Pending::new(Protocol::Lfs, None, Want::Nobody(Media::Json)))),
         ForBody::Route(route) => route,
     };
     if let Ok(route) = &route {
@@ -139,7 +137,7 @@ pub(super) fn without_job(
     }
     match media(head)? {
         None => Ok(Reading::NotAJob),
-        Some(media) => Ok(Reading::Body(Pending { protocol, token: None, want: Want::Parameters(media, route) })),
+        Some(media) => Ok(Reading::Body(Pending::new(protocol_of(config, head), None, Want::Parameters(media, route)))),
     }
 }
 

@@ -77,20 +77,21 @@ pub struct JobRequest {
 /// Reads the head of a request.
 #[must_use]
 pub fn read(config: &Config, head: &Head<'_>) -> Reading {
-    let protocol = protocol_of(config, head);
-    let refused = |malformed| Reading::Refused(Refused { protocol, malformed });
+    let refused = |malformed| Reading::Refused(Refused { protocol: protocol_of(config, head), malformed });
     let (Some(_), Some(_)) = (head.path(), head.method()) else {
         return refused(if head.path().is_none() { Malformed::NoPath } else { Malformed::NoMethod });
     };
     let reading = match credential::find(head) {
         Credential::Refused(malformed) => Err(malformed),
-        Credential::None => body::without_job(config, head, protocol, None),
-        Credential::Foreign(foreign) => body::without_job(config, head, protocol, Some(foreign)),
+        Credential::None => body::without_job(config, head, None),
+        Credential::Foreign(foreign) => body::without_job(config, head, Some(foreign)),
         Credential::Job(carrier, token) => {
-            hygiene::check(head).and_then(|()| with_job(config, head, protocol, &[carrier], token))
+            hygiene::check(head).and_then(|()| with_job(config, head, &[carrier], token))
         }
-        Credential::Runner(token) => hygiene::check(head)
-            .and_then(|()| with_job(config, head, protocol, &[Carrier::JobToken, Carrier::PrivateToken], token)),
+        Credential::Runner(token) => {
+            let carriers = [Carrier::JobToken, Carrier::PrivateToken];
+            hygiene::check(head).and_then(|()| with_job(config, head, &carriers, token))
+        }
     };
     reading.unwrap_or_else(refused)
 }
@@ -136,13 +137,7 @@ impl<'a> Front<'a> {
 }
 
 /// A request whose head has one job token.
-fn with_job(
-    config: &Config,
-    head: &Head<'_>,
-    protocol: Protocol,
-    carriers: &[Carrier],
-    token: Secret,
-) -> Result<Reading, Malformed> {
+fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secret) -> Result<Reading, Malformed> {
     let Front { method, raw, target, site } = Front::of(config, head)?;
     let is_registry = site == Site::Registry;
     let only = |allowed: &[Carrier]| {
@@ -198,7 +193,7 @@ fn with_job(
             lfs::Asked::Batch(_) if head.body() == Body::None => Err(Malformed::LfsOperation),
             lfs::Asked::Batch(project) => {
                 let want = body::Want::LfsBatch(TargetRef::Path(project));
-                Ok(Reading::Body(Pending::new(protocol, Some(token), want)))
+                Ok(Reading::Body(Pending::new(Protocol::Lfs, Some(token), want)))
             }
         };
     }
@@ -242,10 +237,15 @@ fn with_job_on_api(
         params::query(query)?;
     }
     let protocol = protocol_of_route(&route);
+    let media = head.media_type()?;
+    // The forge takes a Bearer token before any parameter, and no method from JSON: nothing in there can matter. The
+    // trigger and the runner's routes look at their parameters alone.
+    let is_settled =
+        carriers == [Carrier::Bearer] && protocol == Protocol::Api && media.eq_ignore_ascii_case(b"application/json");
     let reads_body = match route.body {
-        api::Body::Inspect => true,
+        api::Body::Inspect => !is_settled,
         // A form beside a token in the head may hold another, which the forge prefers; a package is no form.
-        api::Body::Upload => head.media_type()?.eq_ignore_ascii_case(b"application/x-www-form-urlencoded"),
+        api::Body::Upload => media.eq_ignore_ascii_case(b"application/x-www-form-urlencoded"),
         api::Body::Stream => false,
     };
     if head.body() == Body::None || !reads_body {

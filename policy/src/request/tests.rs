@@ -177,6 +177,20 @@ fn a_path_that_looks_like_another_protocol_does_not_hide_a_token_in_a_body() {
 }
 
 #[test]
+fn an_audit_by_npm_is_no_form() {
+    let path = "/api/v4/projects/5/packages/npm/-/npm/v1/security/advisories/bulk";
+    let bearer = field("authorization", &format!("Bearer {TOKEN}"));
+    let packed = [field("content-type", "application/json"), field("content-encoding", "gzip")];
+    let audit = reading("POST", path, &[vec![bearer.clone()], packed.to_vec()].concat(), Body::Follows);
+    assert_eq!(asked(audit).1, Action::ReadNpm);
+    // A form may change the method, and another carrier gives way to a parameter.
+    let form = [bearer, field("content-type", "application/x-www-form-urlencoded")];
+    assert!(matches!(reading("POST", path, &form, Body::Follows), Reading::Body(_)));
+    let header = [vec![field("job-token", TOKEN)], packed.to_vec()].concat();
+    assert!(matches!(reading("POST", path, &header, Body::Follows), Reading::Refused(_)));
+}
+
+#[test]
 fn a_second_credential_in_the_query_is_seen() {
     for query in ["private_token=glpat-1", "access_token=x", "token=legacy", "sudo=root", "x=glcbt-other"] {
         let path = format!("/api/v4/projects/5/releases?{query}");

@@ -217,3 +217,83 @@ fn properties_belong_to_streams() {
     assert_eq!(said(&host), "0 1");
     assert_eq!(host.properties(stream).get("forge").unwrap(), b"not");
 }
+
+/// Keeps a body, says the size of every piece and of the trailers, and answers them as `$result` says.
+fn trailers(result: &str) -> String {
+    format!(
+        r#"
+        (func (export "proxy_on_request_body") (param i32 i32 i32) (result i32)
+            (call $say (local.get 1)) (call $say (local.get 2)) (i32.const 1))
+        (func (export "proxy_on_request_trailers") (param i32 i32) (result i32)
+            (call $say (local.get 1))
+            (call $say (call $map (i32.const 1) (i32.const 2000) (i32.const 2004)))
+            (drop (call $buffer (i32.const 0) (i32.const 0) (i32.const 99) (i32.const 2000) (i32.const 2004)))
+            (call $show)
+            {result})"#
+    )
+}
+
+fn two() -> [Header; 2] {
+    [(b"x-a".to_vec(), b"1".to_vec()), (b"x-b".to_vec(), b"2".to_vec())]
+}
+
+#[test]
+fn trailers_end_a_request_and_their_continue_continues_all() {
+    let mut host = start(&format!("{PAUSE_HEADERS}{}", trailers("(i32.const 0)")), Options::default());
+    let stream = host.open(0, get().with_body());
+    host.request_body(stream, "ab", false);
+    assert_eq!(host.outcome(stream), Outcome::Paused);
+    host.request_trailers(stream, &two());
+    // No piece of the body was the last.
+    assert_eq!(said(&host), "2 0 2 0 ab");
+    assert_eq!(forwarded(&host, stream), (5, "ab".into(), true));
+    assert_eq!(host.forwarded_trailers(stream), two());
+    // Without a callback they pass, and end the request as well.
+    let mut host = start("", Options::default());
+    let stream = host.open(0, get().with_body());
+    host.request_body(stream, "ab", false);
+    assert_eq!(forwarded(&host, stream), (5, "ab".into(), false));
+    host.request_trailers(stream, &two());
+    assert_eq!((forwarded(&host, stream), host.forwarded_trailers(stream).len()), ((5, "ab".into(), true), 2));
+}
+
+#[test]
+fn paused_trailers_hold_all_until_the_resume() {
+    let exports = format!("{PAUSE_HEADERS}{}{WAKE_ON_TICK}", trailers("(i32.const 1)"));
+    let mut host = start(&exports, Options::default());
+    let stream = host.open(0, get().with_body());
+    host.request_body(stream, "ab", false);
+    host.request_trailers(stream, &two());
+    assert_eq!((host.outcome(stream), said(&host).as_str()), (Outcome::Paused, "2 0 2 0 ab"));
+    host.tick(0);
+    // The callback has had them.
+    assert_eq!((forwarded(&host, stream), said(&host).as_str()), ((5, "ab".into(), true), "2 0 2 0 ab"));
+    assert_eq!(host.forwarded_trailers(stream), two());
+}
+
+#[test]
+fn trailers_of_stopped_headers_come_after_the_body_and_the_resume() {
+    let options = Options { allow_on_headers_stop_iteration: false, ..Options::default() };
+    let trailers = r#"
+        (func (export "proxy_on_request_trailers") (param i32 i32) (result i32)
+            (call $say (local.get 1)) (i32.const 0))"#;
+    let mut host = start(&format!("{PAUSE_HEADERS}{SAY_BODY}{trailers}{WAKE_ON_TICK}"), options);
+    let stream = host.open(0, get().with_body());
+    host.request_body(stream, "abc", false);
+    host.request_trailers(stream, &two());
+    assert_eq!((host.outcome(stream), said(&host).as_str()), (Outcome::Paused, ""));
+    host.tick(0);
+    assert_eq!((forwarded(&host, stream), said(&host).as_str()), ((5, "abc".into(), true), "3 2"));
+    assert_eq!(host.forwarded_trailers(stream), two());
+}
+
+#[test]
+fn a_reply_to_trailers_is_all_that_happens() {
+    let exports = trailers("(drop (call $reply (i32.const 403))) (i32.const 0)");
+    let mut host = start(&format!("{PAUSE_HEADERS}{exports}"), Options::default());
+    let stream = host.open(0, get().with_body());
+    host.request_body(stream, "ab", false);
+    host.request_trailers(stream, &two());
+    assert_eq!(host.outcome(stream).reply().unwrap().status, 403);
+    assert_eq!((host.forwarded_trailers(stream), host.is_closed(stream)), (vec![], true));
+}
