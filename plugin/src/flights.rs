@@ -1,6 +1,7 @@
 //! Lookups under way, one per fact and worker, and the requests that wait for them.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use policy::Config;
 use policy::bindings::Moment;
@@ -65,15 +66,12 @@ impl Flights {
     /// Sends what is to be sent. On the root context alone: the answers are delivered to the context that sends.
     pub(crate) fn depart(&mut self, config: &Config) {
         for (key, number, call) in std::mem::take(&mut self.departing) {
-            match send(config, &call) {
+            let Some(under_way) = self.under_way.get_mut(&key) else { continue };
+            match send(config, &call, patience(config, under_way.asked)) {
                 Some(id) => {
                     self.calls.insert(id, (key, number));
                 }
-                None => {
-                    if let Some(under_way) = self.under_way.get_mut(&key) {
-                        under_way.landed = Some(Err(Failure::LookupUnreachable));
-                    }
-                }
+                None => under_way.landed = Some(Err(Failure::LookupUnreachable)),
             }
         }
     }
@@ -122,8 +120,16 @@ impl Flights {
     }
 }
 
+/// How long a call of a flight may take. A little less than is left of `lookup.timeout`, so that who waits for the
+/// flight is answered within it.
+fn patience(config: &Config, asked: Moment) -> Duration {
+    let whole = config.lookup.timeout.saturating_sub(config.lookup.timeout.checked_div(10).unwrap_or_default());
+    let gone = host::now().map_or(Duration::ZERO, |now| now.since(asked));
+    whole.saturating_sub(gone).max(Duration::from_millis(1))
+}
+
 /// Sends one call; `None` when the host would not.
-fn send(config: &Config, call: &Call) -> Option<u32> {
+fn send(config: &Config, call: &Call, timeout: Duration) -> Option<u32> {
     let mut headers = vec![
         (":method", call.method),
         (":path", call.path.as_str()),
@@ -133,7 +139,7 @@ fn send(config: &Config, call: &Call) -> Option<u32> {
     for (name, value) in &call.headers {
         headers.push((name, std::str::from_utf8(value).ok()?));
     }
-    match host::call(&config.lookup.cluster, headers, &call.body, config.lookup.timeout) {
+    match host::call(&config.lookup.cluster, headers, &call.body, timeout) {
         Ok(id) => Some(id),
         Err(error) => {
             host::log(

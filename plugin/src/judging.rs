@@ -83,7 +83,7 @@ impl Shared {
                     oldest = Freshness::Stale;
                 }
                 if freshness == Freshness::Fresh || least == Freshness::Stale {
-                    facts.targets.push((target.key(), found));
+                    facts.targets.push((target, found));
                 }
             }
             if facts.targets.len() == known {

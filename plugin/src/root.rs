@@ -15,8 +15,8 @@ use crate::shared::{Setup, Shared};
 use crate::store::Store;
 use crate::stream::Stream;
 
-/// How exactly deadlines are kept.
-const TICK: Duration = Duration::from_millis(100);
+/// How exactly deadlines are kept: to a tenth of `lookup.timeout`, within these bounds.
+const TICKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
 
 /// The largest configuration and the largest answer that are read.
 const LIMIT: usize = 32 << 20;
@@ -73,8 +73,9 @@ impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
         match Self::setup() {
             Ok(setup) => {
+                let period = setup.config.lookup.timeout.checked_div(10).unwrap_or_default().clamp(TICKS.0, TICKS.1);
                 self.shared.configure(setup);
-                if let Err(error) = host::tick_every(TICK) {
+                if let Err(error) = host::tick_every(period) {
                     host::log(Level::Critical, &format!("jobscope: no clock, so no deadlines: {error:?}"));
                     return false;
                 }

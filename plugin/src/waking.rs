@@ -155,13 +155,12 @@ impl Shared {
     }
 }
 
-/// Files a target's fact under the target's own key, for every access that means it.
+/// Files a target's fact under the target, for every access that means it.
 fn learn_target(parked: &mut Parked, key: Hash, found: &Found) {
     let Some(Token::Running(job)) = &parked.facts.token else { return };
     let target =
         parked.request.accesses.iter().map(|access| &access.target).find(|target| target_key(job, target) == key);
-    if let Some(target) = target {
-        let target_key = target.key();
-        parked.facts.targets.push((target_key, found.clone()));
+    if let Some(target) = target.cloned() {
+        parked.facts.targets.push((target, found.clone()));
     }
 }

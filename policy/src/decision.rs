@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::coded::coded;
 use crate::config::{Config, Mode};
-use crate::facts::{Found, Hash, Job, Standing, Token};
+use crate::facts::{Found, Job, Standing, Token};
 use crate::reply::{self, Reply};
 use crate::request::{Access, JobRequest, Malformed, Protocol, Refused, TargetRef};
 use crate::rules::{self, Question, RULES, Reach, Reason, Rule, Ruling, Verdict};
@@ -17,8 +17,8 @@ use crate::rules::{self, Question, RULES, Reach, Reason, Rule, Ruling, Verdict};
 pub struct Facts {
     /// Who the token is.
     pub token: Option<Token>,
-    /// What is known of targets, by [`TargetRef::key`].
-    pub targets: Vec<(Hash, Found)>,
+    /// What is known of targets.
+    pub targets: Vec<(TargetRef, Found)>,
 }
 
 /// The verdict of a request that goes on because it may.
@@ -159,8 +159,7 @@ pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
         if matches!(target, TargetRef::Image(candidates) if candidates.is_empty()) {
             return Some(&Found::Nothing);
         }
-        let key = target.key();
-        facts.targets.iter().find(|(known, _)| *known == key).map(|(_, found)| found)
+        facts.targets.iter().find(|(known, _)| known == target).map(|(_, found)| found)
     };
     let mut missing: Vec<TargetRef> = Vec::new();
     for access in request.accesses.iter().filter(|access| looks_at_target(access)) {

@@ -81,7 +81,7 @@ fn end(config: &Config, forge: &Forge, job: &JobRequest) -> Result<End, String> 
                 for target in targets {
                     let found = look_up(config, forge, Fact::Target(whose.clone(), target.clone()))?;
                     let Value::Target(found) = found else { return Err("a target was looked up as a token".into()) };
-                    facts.targets.push((target.key(), Found::clone(&found)));
+                    facts.targets.push((target, Found::clone(&found)));
                 }
             }
             Step::Decided(decision) => {

@@ -95,9 +95,23 @@ fn a_lookup_that_never_answers_costs_the_timeout_and_no_more() {
     let first = host.open(0, clone("libs/common", DANA));
     host.advance(Duration::from_millis(500));
     assert_eq!(host.outcome(first), Outcome::Paused);
-    host.advance(Duration::from_millis(1700));
+    host.advance(Duration::from_millis(1500));
     let outcome = host.outcome(first);
     assert_eq!(outcome.reply().map(|reply| reply.status), Some(503), "{outcome:?}");
+}
+
+#[test]
+fn two_slow_round_trips_together_cost_the_timeout_and_no_more() {
+    let mut host = host();
+    let stream = host.open(0, clone("libs/common", DANA));
+    host.advance(Duration::from_millis(1500));
+    answer_one(&mut host);
+    assert_eq!(host.outcome(stream), Outcome::Paused);
+    assert!(
+        host.callouts().iter().all(|call| call.timeout.is_some_and(|timeout| timeout <= Duration::from_millis(1800)))
+    );
+    host.advance(Duration::from_millis(500));
+    assert_eq!(host.outcome(stream).reply().map(|reply| reply.status), Some(503));
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn request(protocol: Protocol, accesses: Vec<Access>) -> JobRequest {
 fn known(targets: &[(&str, Found)]) -> Facts {
     Facts {
         token: Some(Token::Running(job())),
-        targets: targets.iter().map(|(name, found)| (path(name).key(), found.clone())).collect(),
+        targets: targets.iter().map(|(name, found)| (path(name), found.clone())).collect(),
     }
 }
 

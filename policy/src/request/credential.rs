@@ -161,6 +161,10 @@ fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
 }
 
 fn holds_job_shape(value: &[u8]) -> bool {
+    // Nearly every value ends here: it holds neither a token's mark nor the beginning of a JWT.
+    if !token::may_hold(value) {
+        return false;
+    }
     let is_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=');
     value.split(|b| !is_word(b)).any(|word| token::is_job_shaped(word) || token::wraps_job_token(word))
 }

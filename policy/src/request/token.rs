@@ -21,6 +21,9 @@ const LIMIT: usize = 8192;
 
 const MARK: &[u8] = b"glcbt-";
 
+/// A JWT begins with `{"`; one that does not is none that the forge has signed.
+const JWT: &[u8] = b"eyJ";
+
 /// Base64 of URLs, read generously: with or without padding, stray bits allowed.
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
     &alphabet::URL_SAFE,
@@ -28,6 +31,19 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
+
+/// Whether a value is worth a closer look: one pass, which most values end.
+pub(crate) fn may_hold(value: &[u8]) -> bool {
+    let mut rest = value;
+    while let Some(at) = rest.iter().position(|b| matches!(b, b'g' | b'e')) {
+        let Some(found) = rest.get(at..) else { return false };
+        if found.starts_with(MARK) || found.starts_with(JWT) {
+            return true;
+        }
+        rest = found.get(1..).unwrap_or_default();
+    }
+    false
+}
 
 /// Whether a value can only be a job token, wherever it stands.
 pub(crate) fn is_job_shaped(value: &[u8]) -> bool {
@@ -57,8 +73,7 @@ pub(crate) fn unwrap(value: &[u8]) -> Result<Secret, Malformed> {
 }
 
 fn payload(value: &[u8]) -> Option<Vec<u8>> {
-    // A JWT begins with `{"`; one that does not is none that the forge has signed.
-    if !value.starts_with(b"eyJ") {
+    if !value.starts_with(JWT) {
         return None;
     }
     let mut parts = value.split(|b| *b == b'.');
