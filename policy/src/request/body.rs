@@ -78,22 +78,16 @@ impl Pending {
             (Err(_), None) if !mentions_token(body) => return Ok(Reading::NotAJob),
             (Err(malformed), _) => return Err(malformed),
         };
-        let in_body = params::credential(&pairs);
+        let is_runner = route.as_ref().is_ok_and(|route| route.caller == Caller::Runner);
+        let found = if is_runner { runner::credential(&pairs)? } else { params::credential(&pairs)? };
+        let in_body = found.job.map(|(_, token)| token);
         let token = match (self.token, in_body) {
-            (None, Ok(found)) => match found.job {
-                None => return Ok(Reading::NotAJob),
-                Some((_, token)) => token,
-            },
-            (Some(token), Ok(found)) => {
-                let same = found.job.as_ref().is_some_and(|(_, other)| *other == token);
-                let is_runner = route.as_ref().is_ok_and(|route| route.caller == Caller::Runner);
-                // A runner says its token in the header and again in the body.
-                if (found.job.is_some() || found.foreign) && !(is_runner && same) {
-                    return Err(Malformed::Multiple);
-                }
-                token
-            }
-            (_, Err(malformed)) => return Err(malformed),
+            (None, None) => return Ok(Reading::NotAJob),
+            (None, Some(token)) => token,
+            // A runner says its token in the header and again in the body.
+            (Some(token), Some(same)) if is_runner && token == same => token,
+            (Some(token), None) if !found.foreign => token,
+            (Some(_), _) => return Err(Malformed::Multiple),
         };
         if params::has(&pairs, "_method") && media != Media::Json {
             return Err(Malformed::Override);

@@ -2,7 +2,8 @@
 
 use super::access::{Access, Action, TargetRef};
 use super::malformed::Malformed;
-use super::params::{self, Media, Pairs};
+use super::params::{self, Found, Media, Pairs};
+use super::token;
 use crate::facts::JobId;
 
 /// Reads a path below `/api/v4` that belongs to a job. `None` when it is no such path.
@@ -35,6 +36,18 @@ fn job(method: &[u8], number: &str, rest: &[&str]) -> Result<Access, Malformed> 
 fn job_id(number: &str) -> Result<JobId, Malformed> {
     let sound = !number.is_empty() && !number.starts_with('0') && number.bytes().all(|b| b.is_ascii_digit());
     if sound { number.parse().map(JobId).map_err(|_| Malformed::ProjectId) } else { Err(Malformed::ProjectId) }
+}
+
+/// The job's token among a runner's parameters. On these routes `token` is a job's, in whatever format: an old forge's
+/// tokens have no mark of their own.
+pub(crate) fn credential(pairs: &Pairs) -> Result<Found, Malformed> {
+    let found = params::credential(pairs)?;
+    match (&found.job, params::one(pairs, "token")?) {
+        (None, Some(value)) if !value.is_empty() => {
+            Ok(Found { job: Some(("token", token::parse(value.as_bytes())?)), foreign: false })
+        }
+        (Some(_), _) | (None, _) => Ok(found),
+    }
 }
 
 /// Whether an update says that the job is over.

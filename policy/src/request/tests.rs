@@ -225,6 +225,23 @@ fn a_runner_says_its_token_twice() {
 }
 
 #[test]
+fn an_old_forges_runner_says_a_token_without_a_mark() {
+    let json = || field("content-type", "application/json");
+    let Reading::Body(pending) = reading("PUT", "/api/v4/jobs/7", &[json()], Body::Follows) else { panic!() };
+    let Reading::Job(job) = pending.finish(br#"{"token":"legacy20chars0000000","state":"failed"}"#) else { panic!() };
+    assert_eq!((job.token, job.progress), (Secret::new(b"legacy20chars0000000"), Progress::Final));
+    let Reading::Body(pending) = reading("POST", "/api/v4/projects/5/trigger/pipeline", &[json()], Body::Follows)
+    else {
+        panic!()
+    };
+    assert_eq!(
+        pending.finish(br#"{"token":"legacy20chars0000000"}"#),
+        Reading::NotAJob,
+        "a trigger token looks the same"
+    );
+}
+
+#[test]
 fn a_job_token_off_its_routes_is_refused() {
     let refused = |malformed, protocol| Reading::Refused(Refused { protocol, malformed });
     let token = || field("job-token", TOKEN);
