@@ -114,7 +114,7 @@ impl Store {
                     };
                     return self.end(key, asked).map(|()| Token::Ended(Some(job)));
                 }
-                put(&self.rejections, || Rejection { key, token: said.clone(), confirmed: asked }, asked)?;
+                put(&self.rejections, || Rejection { key, token: said.clone(), confirmed: asked })?;
                 Ok(said)
             }
         }
@@ -122,7 +122,7 @@ impl Store {
 
     fn bind(&self, key: Hash, job: Job, asked: Moment) -> Result<Token, HostError> {
         let row = || Binding { key, state: State::Running(job.clone()), since: asked, confirmed: asked };
-        put(&self.bindings, row, asked)?;
+        put(&self.bindings, row)?;
         let holds = find::<Binding>(&self.bindings, &key)?;
         // A binding that found no room serves this once.
         Ok(match holds.map(|binding| binding.state) {
@@ -133,12 +133,12 @@ impl Store {
 
     /// From now on no worker serves this token.
     pub(crate) fn end(&self, key: Hash, now: Moment) -> Result<(), HostError> {
-        put(&self.bindings, || Binding { key, state: State::Ended(None), since: now, confirmed: now }, now)
+        put(&self.bindings, || Binding { key, state: State::Ended(None), since: now, confirmed: now })
     }
 
     /// Remembers a target.
     pub(crate) fn learn_target(&self, key: Hash, found: &Found, asked: Moment) -> Result<(), HostError> {
-        put(&self.targets, || TargetRow { key, found: found.clone(), confirmed: asked }, asked)
+        put(&self.targets, || TargetRow { key, found: found.clone(), confirmed: asked })
     }
 }
 
@@ -147,12 +147,12 @@ fn find<R: Row>(named: &Named, key: &Hash) -> Result<Option<R>, HostError> {
     Ok(bucket.and_then(|(bytes, _)| bindings::find(&bytes, key)))
 }
 
-fn put<R: Row>(named: &Named, row: impl Fn() -> R, now: Moment) -> Result<(), HostError> {
+fn put<R: Row>(named: &Named, row: impl Fn() -> R) -> Result<(), HostError> {
     let row_key = row().key();
     let key = named.key(named.table.bucket(&row_key));
     for _ in 0..ATTEMPTS {
         let (bytes, cas) = host::shared_data(&key)?.unwrap_or_default();
-        let Some(bytes) = bindings::put(&bytes, row(), now) else {
+        let Some(bytes) = bindings::put(&bytes, row()) else {
             // Full of rows that are worth more, or too long to remember: it is looked up each time.
             return Ok(());
         };

@@ -106,3 +106,55 @@ fn requests_that_cannot_be_read() {
         .map(|(_, status, code, text)| vec![format!("`{code}`"), status.to_string(), (*text).into()]);
     compare("rules.md", "malformed", &rows("reason | status | meaning", table));
 }
+
+fn root() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every Rust file below a folder of the project, and its text.
+fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push((path.to_string_lossy().into_owned(), fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn each_invariant_is_held_by_a_test_that_is_there() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, table) = page.split_once("| where | invariant | held by |").expect("the table of invariants");
+    let mut files = Vec::new();
+    for folder in ["policy/src", "policy/tests", "host-tests/tests"] {
+        sources(&root().join(folder), &mut files);
+    }
+    let mut rows = 0;
+    for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        let held_by = row.trim_matches('|').rsplit('|').next().unwrap().trim().trim_matches('`');
+        let name = held_by.rsplit("::").next().unwrap().rsplit('/').next().unwrap().trim_end_matches(".rs");
+        let is_there = files
+            .iter()
+            .any(|(path, text)| path.ends_with(&format!("/{name}.rs")) || text.contains(&format!("fn {name}(")));
+        assert!(is_there, "ARCHITECTURE.md: no test `{held_by}`");
+        rows += 1;
+    }
+    assert!(rows > 5);
+}
+
+#[test]
+fn each_dependency_has_its_reason() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, reasons) = page.split_once("## Dependencies").expect("the chapter on dependencies");
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, dependencies) = manifest.split_once("[workspace.dependencies]").unwrap();
+    let named = |crate_name: &str| {
+        reasons.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')).any(|word| word == crate_name)
+    };
+    for line in dependencies.lines().take_while(|line| !line.starts_with('[')).filter(|line| line.contains(" = ")) {
+        let name = line.split(' ').next().unwrap();
+        assert!(name == "policy" || named(name), "ARCHITECTURE.md does not say why `{name}`");
+    }
+}

@@ -76,7 +76,7 @@ impl Row for Binding {
     }
 
     /// Ended ones go first, then running ones that nobody has confirmed for longest.
-    fn rank(&self, _: Moment) -> (u8, u64) {
+    fn rank(&self) -> (u8, u64) {
         (u8::from(matches!(self.state, State::Running(_))), self.confirmed.0)
     }
 

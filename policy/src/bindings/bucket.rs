@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Moment, Row};
+use super::Row;
 use crate::facts::Hash;
 
 /// The most rows in a bucket. With a mean of a quarter of it, a bucket overflows about once in a million.
@@ -48,7 +48,7 @@ pub fn find<R: Row>(bucket: &[u8], key: &Hash) -> Option<R> {
 /// The bucket with a row put in: over the row of its key, else behind the others, else over the row that ranks lowest.
 /// `None` when the row cannot be written, or when every other row is worth more than it.
 #[must_use]
-pub fn put<R: Row>(bucket: &[u8], row: R, now: Moment) -> Option<Vec<u8>> {
+pub fn put<R: Row>(bucket: &[u8], row: R) -> Option<Vec<u8>> {
     let key = row.key();
     let mut kept: Vec<(Vec<u8>, (u8, u64))> = Vec::with_capacity(BUCKET_ROWS);
     let mut coming = row;
@@ -58,12 +58,12 @@ pub fn put<R: Row>(bucket: &[u8], row: R, now: Moment) -> Option<Vec<u8>> {
         if old.key() == key {
             coming = coming.over(old);
         } else {
-            kept.push((bytes.to_vec(), old.rank(now)));
+            kept.push((bytes.to_vec(), old.rank()));
         }
     }
     if kept.len() >= BUCKET_ROWS {
         let lowest = kept.iter().enumerate().min_by_key(|(_, (_, rank))| *rank).map(|(at, (_, rank))| (at, *rank))?;
-        if lowest.1 > coming.rank(now) {
+        if lowest.1 > coming.rank() {
             return None;
         }
         kept.swap_remove(lowest.0);

@@ -59,7 +59,7 @@ impl Row for Rejection {
         Some(Self { key, token, confirmed })
     }
 
-    fn rank(&self, _: Moment) -> (u8, u64) {
+    fn rank(&self) -> (u8, u64) {
         (0, self.confirmed.0)
     }
 }

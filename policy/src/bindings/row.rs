@@ -1,6 +1,5 @@
 //! Fixed-size rows, and the little writing and reading that their bytes need.
 
-use super::Moment;
 use crate::facts::Hash;
 
 /// Something that is remembered in a fixed number of bytes, its key first.
@@ -18,7 +17,7 @@ pub trait Row: Sized {
     fn read(bytes: &[u8]) -> Option<Self>;
 
     /// How much it is worth to keep, least first.
-    fn rank(&self, now: Moment) -> (u8, u64);
+    fn rank(&self) -> (u8, u64);
 
     /// What stands afterwards when this row comes and `old` stands under the same key.
     #[must_use]

@@ -81,7 +81,12 @@ impl Row for TargetRow {
     }
 
     /// The oldest goes first.
-    fn rank(&self, _: Moment) -> (u8, u64) {
+    fn rank(&self) -> (u8, u64) {
         (0, self.confirmed.0)
+    }
+
+    /// The newer of two answers stands, whichever came last.
+    fn over(self, old: Self) -> Self {
+        if old.confirmed > self.confirmed { old } else { self }
     }
 }

@@ -28,7 +28,7 @@ fn ended(number: u64, confirmed: u64) -> Binding {
 }
 
 fn filled(rows: impl Iterator<Item = Binding>) -> Vec<u8> {
-    rows.fold(Vec::new(), |bucket, row| put(&bucket, row, Moment(0)).unwrap_or(bucket))
+    rows.fold(Vec::new(), |bucket, row| put(&bucket, row).unwrap_or(bucket))
 }
 
 #[test]
@@ -54,19 +54,19 @@ fn the_age_of_a_binding_goes_on_when_it_is_confirmed() {
     let binding = find::<Binding>(&bucket, &key(1)).unwrap();
     assert_eq!((binding.since, binding.confirmed), (Moment(10), Moment(50)));
     // An answer that was long on its way does not make the confirmation older.
-    let bucket = put(&bucket, running(1, 20), Moment(60)).unwrap();
+    let bucket = put(&bucket, running(1, 20)).unwrap();
     assert_eq!(find::<Binding>(&bucket, &key(1)).unwrap().confirmed, Moment(50));
 }
 
 #[test]
 fn a_full_bucket_gives_up_ended_ones_first() {
     let full = filled((0..16).map(|n| if n == 7 { ended(n, 99) } else { running(n, n) }));
-    let bucket = put(&full, running(20, 50), Moment(0)).unwrap();
+    let bucket = put(&full, running(20, 50)).unwrap();
     assert_eq!(bucket.len(), BUCKET_ROWS * Binding::SIZE);
     assert_eq!(find::<Binding>(&bucket, &key(7)), None);
-    let bucket = put(&bucket, running(21, 50), Moment(0)).unwrap();
+    let bucket = put(&bucket, running(21, 50)).unwrap();
     assert_eq!(find::<Binding>(&bucket, &key(0)), None, "then the one confirmed longest ago");
-    assert_eq!(put(&bucket, ended(22, 1), Moment(0)), None, "an end never pushes a running one out");
+    assert_eq!(put(&bucket, ended(22, 1)), None, "an end never pushes a running one out");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_name_that_does_not_fit_is_not_remembered() {
     if let State::Running(job) = &mut long.state {
         job.user = Some(User { id: UserId(1), name: "x".repeat(300) });
     }
-    assert_eq!(put(&[], long, Moment(0)), None);
+    assert_eq!(put(&[], long), None);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn the_longest_that_lookups_give_fits() {
         job.origin.path = ProjectPath::parse(&path).unwrap();
         job.user = Some(User { id: UserId(1), name: "x".repeat(128) });
     }
-    let bucket = put(&[], long.clone(), Moment(0)).unwrap();
+    let bucket = put(&[], long.clone()).unwrap();
     assert_eq!(find::<Binding>(&bucket, &key(1)), Some(long));
 }
 
@@ -103,8 +103,15 @@ fn a_target_keeps_all_that_the_rules_look_at() {
         Standing { role: Role::Planner, affiliation: Affiliation::External, admission: Admission::Group, target };
     for found in [Found::Nothing, Found::Standing(standing)] {
         let row = TargetRow { key: key(1), found, confirmed: Moment(5) };
-        assert_eq!(find::<TargetRow>(&put(&[], row.clone(), Moment(0)).unwrap(), &key(1)), Some(row));
+        assert_eq!(find::<TargetRow>(&put(&[], row.clone()).unwrap(), &key(1)), Some(row));
     }
+}
+
+#[test]
+fn the_newer_of_two_answers_stands_whichever_came_last() {
+    let row = |confirmed| TargetRow { key: key(1), found: Found::Nothing, confirmed: Moment(confirmed) };
+    let bucket = put(&put(&[], row(20)).unwrap(), row(10)).unwrap();
+    assert_eq!(find::<TargetRow>(&bucket, &key(1)), Some(row(20)));
 }
 
 #[test]
@@ -131,7 +138,7 @@ fn a_fact_grows_old_and_then_goes() {
 proptest! {
     #[test]
     fn a_bucket_stays_bounded_and_no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..9000), number in any::<u64>()) {
-        let bucket = put(&bytes, running(number, 1), Moment(2));
+        let bucket = put(&bytes, running(number, 1));
         let found = bucket.as_deref().and_then(|bucket| find::<Binding>(bucket, &key(number)));
         prop_assert!(bucket.is_none_or(|bucket| bucket.len() <= BUCKET_ROWS * Binding::SIZE));
         prop_assert!(found.is_none_or(|found| found.key == key(number)));

@@ -200,7 +200,8 @@ impl TargetFlight {
                 self.draft = Draft::default();
                 return Ok(self.ask_all(&id.to_string(), Asked::Project));
             }
-            (Asked::Candidate(_), Said::NotFound) => {}
+            // The registry's names are not followed to where a project moved.
+            (Asked::Candidate(_), Said::NotFound | Said::Moved(_)) => {}
             (Asked::Member, Said::NotFound) => self.draft.role = Some(Role::None),
             (Asked::JobOfOrigin, Said::Yes(body)) => {
                 Fields::of(&body)?.number("id")?;

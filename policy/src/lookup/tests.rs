@@ -206,6 +206,9 @@ fn an_image_is_its_one_project_that_exists() {
     let found = standing(ask(&by_number, Some(11), image(&["libs/common/a/b", "libs/common/a", "libs/common"])));
     assert_eq!(found.target.id, ProjectId(102));
     assert_eq!(ask(&by_number, Some(11), image(&["libs/x/y", "libs/x"])), Ok(Value::Target(Found::Nothing)));
+    let mut moved = by_number.clone();
+    moved.insert("/gl/api/v4/projects/libs%2Fold".into(), (301, "102".into()));
+    assert_eq!(ask(&moved, Some(11), image(&["libs/old/a", "libs/old"])), Ok(Value::Target(Found::Nothing)));
     assert_eq!(ask(&by_number, Some(11), TargetRef::Image(vec![])), Ok(Value::Target(Found::Nothing)));
 }
 

@@ -18,23 +18,22 @@ use crate::facts::Secret;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     protocol: Protocol,
-    token: Option<Secret>,
     want: Want,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Want {
-    /// The operation of an LFS batch.
-    LfsBatch(TargetRef),
+    /// The operation of a job's LFS batch.
+    LfsBatch(Secret, TargetRef),
     /// Nobody's token: where one stands all the same, the request is refused.
     Nobody(Media),
-    /// The parameters of an API request, and the route once a job token is among them.
-    Parameters(Media, Result<Route, Malformed>),
+    /// The parameters of an API request: the token of its head, if it has one, and the route, once there is a token.
+    Parameters(Option<Secret>, Media, Result<Route, Malformed>),
 }
 
 impl Pending {
-    pub(super) fn new(protocol: Protocol, token: Option<Secret>, want: Want) -> Self {
-        Self { protocol, token, want }
+    pub(super) fn new(protocol: Protocol, want: Want) -> Self {
+        Self { protocol, want }
     }
 
     /// In whose words the request is answered.
@@ -63,15 +62,14 @@ impl Pending {
         if body.len() > BODY_LIMIT {
             return Err(Malformed::BodyTooLarge);
         }
-        let (media, route) = match (self.want, &self.token) {
-            (Want::LfsBatch(target), Some(token)) => {
-                return Ok(job(token.clone(), self.protocol, Access::new(lfs::operation(body)?, target)));
+        let (in_head, media, route) = match self.want {
+            Want::LfsBatch(token, target) => {
+                return Ok(job(token, self.protocol, Access::new(lfs::operation(body)?, target)));
             }
-            (Want::LfsBatch(_), None) => return Ok(Reading::NotAJob),
-            (Want::Nobody(media), _) => (media, Err(Malformed::Carrier)),
-            (Want::Parameters(media, route), _) => (media, route),
+            Want::Nobody(media) => (None, media, Err(Malformed::Carrier)),
+            Want::Parameters(token, media, route) => (token, media, route),
         };
-        let pairs = match (params::body(&media, body), &self.token) {
+        let pairs = match (params::body(&media, body), &in_head) {
             (Ok(pairs), _) => pairs,
             // Nobody's token was seen, and what cannot be read here as parameters no forge reads as a job token
             // unless the text of one stands in it.
@@ -81,7 +79,7 @@ impl Pending {
         let is_runner = route.as_ref().is_ok_and(|route| route.caller == Caller::Runner);
         let found = if is_runner { runner::credential(&pairs)? } else { params::credential(&pairs)? };
         let in_body = found.job.map(|(_, token)| token);
-        let token = match (self.token, in_body) {
+        let token = match (in_head, in_body) {
             (None, None) => return Ok(Reading::NotAJob),
             (None, Some(token)) => token,
             // A runner says its token in the header and again in the body.
@@ -113,7 +111,7 @@ pub(super) fn without_job(config: &Config, head: &Head<'_>, foreign: Option<Fore
     let route = match route_for_body(config, head) {
         ForBody::Nothing => return Ok(Reading::NotAJob),
         ForBody::Lfs if foreign.is_some() => return Ok(Reading::NotAJob),
-        ForBody::Lfs => return Ok(Reading::Body(Pending::new(Protocol::Lfs, None, Want::Nobody(Media::Json)))),
+        ForBody::Lfs => return Ok(Reading::Body(Pending::new(Protocol::Lfs, Want::Nobody(Media::Json)))),
         ForBody::Route(route) => route,
     };
     if let Ok(route) = &route {
@@ -131,7 +129,7 @@ pub(super) fn without_job(config: &Config, head: &Head<'_>, foreign: Option<Fore
     }
     match media(head)? {
         None => Ok(Reading::NotAJob),
-        Some(media) => Ok(Reading::Body(Pending::new(protocol_of(config, head), None, Want::Parameters(media, route)))),
+        Some(media) => Ok(Reading::Body(Pending::new(protocol_of(config, head), Want::Parameters(None, media, route)))),
     }
 }
 

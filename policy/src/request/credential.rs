@@ -152,12 +152,16 @@ fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
     if name == b"authorization" {
         // Two fields arrive joined by a comma, and a decoder that passes over foreign bytes passes over that one too.
         return holds_job_shape(value)
-            || core::iter::once(value).chain(value.split(|b| *b == b',')).any(|one| {
-                generous_basic(one)
-                    .is_some_and(|login| login.to_ascii_lowercase().starts_with(USER) || holds_job_shape(&login))
-            });
+            || core::iter::once(value)
+                .chain(value.split(|b| *b == b','))
+                .any(|one| generous_basic(one).is_some_and(|login| is_jobs_user(&login) || holds_job_shape(&login)));
     }
     holds_job_shape(value)
+}
+
+/// Whether a login is that of a job, in whatever letters, with or without a password.
+fn is_jobs_user(login: &[u8]) -> bool {
+    login.split(|b| *b == b':').next().is_some_and(|user| user.eq_ignore_ascii_case(USER))
 }
 
 fn holds_job_shape(value: &[u8]) -> bool {
@@ -209,7 +213,7 @@ fn authorization(value: &[u8]) -> Result<Option<(Carrier, Secret)>, Malformed> {
         return match (user == USER, token::is_job_shaped(password)) {
             (true, _) => Ok(Some((Carrier::Basic, token::parse(password)?))),
             (false, true) => Err(Malformed::AuthorizationUser),
-            (false, false) if holds_job_shape(&login) => Err(Malformed::AuthorizationUser),
+            (false, false) if is_jobs_user(&login) || holds_job_shape(&login) => Err(Malformed::AuthorizationUser),
             (false, false) => Ok(None),
         };
     }
@@ -267,6 +271,7 @@ mod tests {
         assert_eq!(found(&[("authorization", &basic("dana:password"))]), Credential::Foreign(Foreign::Basic));
         assert_eq!(found(&[("authorization", "Bearer glpat-1")]), Credential::Foreign(Foreign::Decisive));
         assert_eq!(found(&[("private-token", "glpat-1")]), Credential::Foreign(Foreign::Decisive));
+        assert_eq!(found(&[("authorization", &basic("gitlab-ci-token-bot:x"))]), Credential::Foreign(Foreign::Basic));
         assert_eq!(found(&[(":path", "/x?a=b"), ("accept", "*/*")]), Credential::None);
     }
 
@@ -304,6 +309,10 @@ mod tests {
         }
         assert_eq!(
             found(&[("authorization", &basic("dana:glcbt-1"))]),
+            Credential::Refused(Malformed::AuthorizationUser)
+        );
+        assert_eq!(
+            found(&[("authorization", &basic("GitLab-CI-Token:legacy"))]),
             Credential::Refused(Malformed::AuthorizationUser)
         );
         assert_eq!(found(&[("x-nuget-apikey", "glcbt-1")]), Credential::Refused(Malformed::Carrier));

@@ -192,8 +192,8 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
             lfs::Asked::Access(access) => Ok(job(token, Protocol::Lfs, access)),
             lfs::Asked::Batch(_) if head.body() == Body::None => Err(Malformed::LfsOperation),
             lfs::Asked::Batch(project) => {
-                let want = body::Want::LfsBatch(TargetRef::Path(project));
-                Ok(Reading::Body(Pending::new(Protocol::Lfs, Some(token), want)))
+                let want = body::Want::LfsBatch(token, TargetRef::Path(project));
+                Ok(Reading::Body(Pending::new(Protocol::Lfs, want)))
             }
         };
     }
@@ -254,8 +254,8 @@ fn with_job_on_api(
     }
     match body::media(head)? {
         Some(media) => {
-            let want = body::Want::Parameters(media, Ok(route));
-            Ok(Reading::Body(Pending::new(protocol, Some(token), want)))
+            let want = body::Want::Parameters(Some(token), media, Ok(route));
+            Ok(Reading::Body(Pending::new(protocol, want)))
         }
         None => Err(Malformed::BodyType),
     }
