@@ -2,6 +2,7 @@
 //!
 //! A job's request goes on only with a [`Grant`], and only this room makes one.
 
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -10,7 +11,7 @@ use crate::config::{Config, Mode};
 use crate::facts::{Found, Job, Standing, Token};
 use crate::reply::{self, Reply};
 use crate::request::{Access, JobRequest, Malformed, Protocol, Refused, TargetRef};
-use crate::rules::{self, Question, RULES, Reach, Reason, Rule, Ruling, Verdict};
+use crate::rules::{self, Answer, Question, RULES, Reach, Reason, Ruling, Verdict};
 
 /// What is known when a decision is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +24,9 @@ pub struct Facts {
 
 /// The verdict of a request that goes on because it may.
 const ALLOW: &str = "allow";
+
+/// The verdict of a request that goes on although a rule that is only observed denies it.
+const OBSERVED: &str = "observe-deny";
 
 /// A decision, or what it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,8 +115,8 @@ pub struct Record {
     pub verdict: &'static str,
     /// The reason's code.
     pub reason: &'static str,
-    /// The rule's id; `-` where none was asked.
-    pub rule: &'static str,
+    /// The rule's id, and behind a colon that of the configuration's rule; `-` where none was asked.
+    pub rule: Cow<'static, str>,
 }
 
 /// A decision.
@@ -124,8 +128,6 @@ pub struct Decision {
     pub record: Record,
     /// Why.
     pub cause: Cause,
-    /// How many rules were asked.
-    asked: usize,
 }
 
 impl Decision {
@@ -133,12 +135,6 @@ impl Decision {
     #[must_use]
     pub fn denies(&self) -> bool {
         self.record.verdict != ALLOW
-    }
-
-    /// The rules that were asked, in order; the last one answered, the others did not apply.
-    #[must_use]
-    pub fn walk(&self) -> &'static [Rule] {
-        RULES.get(..self.asked).unwrap_or(RULES)
     }
 }
 
@@ -148,41 +144,89 @@ pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
     let job = match &facts.token {
         None => return Step::NeedsToken,
         Some(Token::Running(job)) => job,
-        Some(Token::Unknown) => return Step::Decided(refuse_token(config, request, Reason::TokenUnknown, None)),
+        Some(Token::Invalid(invalid)) => {
+            return Step::Decided(refuse_token(config, request, Reason::of_invalid(*invalid), None));
+        }
         Some(Token::Ended(job)) => {
             return Step::Decided(refuse_token(config, request, Reason::TokenEnded, job.as_ref()));
         }
-        Some(Token::UserRefused) => return Step::Decided(refuse_token(config, request, Reason::UserRefused, None)),
-    };
-    let found = |target: &TargetRef| {
-        // An image that is in no project's path: nobody needs to be asked.
-        if matches!(target, TargetRef::Image(candidates) if candidates.is_empty()) {
-            return Some(&Found::Nothing);
-        }
-        facts.targets.iter().find(|(known, _)| known == target).map(|(_, found)| found)
     };
     let mut missing: Vec<TargetRef> = Vec::new();
     for access in request.accesses.iter().filter(|access| looks_at_target(access)) {
-        if found(&access.target).is_none() && !missing.contains(&access.target) {
+        if facts.found(&access.target).is_none() && !missing.contains(&access.target) {
             missing.push(access.target.clone());
         }
     }
     if !missing.is_empty() {
         return Step::NeedsTargets(job.clone(), missing);
     }
-    let rulings: Vec<(Ruling, Option<&Standing>)> = request
-        .accesses
-        .iter()
-        .map(|access| {
-            let standing = match found(&access.target) {
-                Some(Found::Standing(standing)) if looks_at_target(access) => Some(standing),
-                _ => None,
-            };
-            let question = Question { job, access, need: rules::need(access.action), standing };
-            (rules::judge(&question), standing)
-        })
-        .collect();
-    Step::Decided(combine(config, request, job, &rulings))
+    let judged: Vec<Judged<'_>> = request.accesses.iter().map(|access| judge(config, job, access, facts)).collect();
+    Step::Decided(combine(config, request, job, &judged))
+}
+
+impl Facts {
+    fn found(&self, target: &TargetRef) -> Option<&Found> {
+        // An image that is in no project's path: nobody needs to be asked.
+        if matches!(target, TargetRef::Image(candidates) if candidates.is_empty()) {
+            return Some(&Found::Nothing);
+        }
+        self.targets.iter().find(|(known, _)| known == target).map(|(_, found)| found)
+    }
+}
+
+/// One thing asked, judged.
+struct Judged<'a> {
+    access: &'a Access,
+    standing: Option<&'a Standing>,
+    /// What is carried out.
+    ruling: Ruling,
+    /// The denial of a rule that is only observed: what would have been, were it enforced.
+    observed: Option<Ruling>,
+    /// The rule of the configuration behind the ruling that speaks.
+    written: Option<&'a str>,
+}
+
+impl Judged<'_> {
+    fn is_allowed(&self) -> bool {
+        matches!(self.ruling.verdict, Verdict::Allow(_))
+    }
+
+    /// What is recorded: what would have been denied, else what was decided.
+    fn speaks(&self) -> Ruling {
+        self.observed.unwrap_or(self.ruling)
+    }
+}
+
+fn judge<'a>(config: &'a Config, job: &'a Job, access: &'a Access, facts: &'a Facts) -> Judged<'a> {
+    let question = question(config, job, access, facts);
+    let mut ruling = rules::judge(&question, &[]);
+    let mut observed = None;
+    // A rule that is observed denies nothing, but the rules behind it still do.
+    let mut skipped: Vec<usize> = Vec::new();
+    let is_observed = |ruling: &Ruling| {
+        config.observe.rules.contains(&ruling.rule)
+            || question.written.behind(ruling.verdict).is_some_and(|rule| rule.mode == Mode::Observe)
+    };
+    while matches!(ruling.verdict, Verdict::Deny(_)) && is_observed(&ruling) {
+        observed = observed.or(Some(ruling));
+        skipped.push(ruling.rule);
+        ruling = rules::judge(&question, &skipped);
+    }
+    if matches!(ruling.verdict, Verdict::Deny(_)) {
+        observed = None;
+    }
+    let speaks = observed.unwrap_or(ruling);
+    let written = question.written.behind(speaks.verdict).map(|rule| rule.id);
+    Judged { access, standing: question.standing, ruling, observed, written }
+}
+
+fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, facts: &'a Facts) -> Question<'a> {
+    let standing = match facts.found(&access.target) {
+        Some(Found::Standing(standing)) if looks_at_target(access) => Some(standing),
+        _ => None,
+    };
+    let written = config.access.say(job, standing.map(|standing| &standing.target.path), access.action);
+    Question { job, access, need: rules::need(access.action), standing, written, entries: config.entries }
 }
 
 /// Whether the rules look at the target of an access at all.
@@ -193,52 +237,104 @@ fn looks_at_target(access: &Access) -> bool {
         | Reach::Own
         | Reach::OwnWhateverRole
         | Reach::AdmittedOrOwn
-        | Reach::OwnIfSet
+        | Reach::WhereSet
         | Reach::Sources => true,
     }
 }
 
 /// All that is asked must be allowed, but for what a client merely hopes for.
-fn combine(config: &Config, request: &JobRequest, job: &Job, rulings: &[(Ruling, Option<&Standing>)]) -> Decision {
-    let is_allowed = |at: usize| matches!(rulings.get(at), Some((Ruling { verdict: Verdict::Allow(_), .. }, _)));
+fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_>]) -> Decision {
+    let is_allowed = |at: usize| judged.get(at).is_some_and(Judged::is_allowed);
     let is_hoped = |at: usize| request.scopes.as_ref().is_some_and(|scopes| scopes.is_hoped(at));
-    let judged = request.accesses.iter().zip(rulings).enumerate();
-    // The weightiest thing that is denied speaks for the whole; else the weightiest that is allowed.
-    let denied = judged.clone().filter(|(at, _)| !is_allowed(*at) && !is_hoped(*at));
-    let allowed = judged.filter(|(at, _)| is_allowed(*at));
-    let weightiest = denied.max_by_key(|(_, (access, _))| access.action);
-    let speaks = weightiest.or_else(|| allowed.max_by_key(|(_, (access, _))| access.action));
-    let Some((_, (access, (ruling, standing)))) = speaks else {
+    let each = || judged.iter().enumerate();
+    // The weightiest thing that is denied speaks for the whole; else what would have been; else the weightiest that is
+    // allowed.
+    let weight = |(_, one): &(usize, &Judged<'_>)| one.access.action;
+    let denied = each().filter(|(at, one)| !one.is_allowed() && !is_hoped(*at)).max_by_key(weight);
+    let observed = || each().filter(|(at, one)| one.observed.is_some() && !is_hoped(*at)).max_by_key(weight);
+    let allowed = || each().filter(|(_, one)| one.is_allowed()).max_by_key(weight);
+    let Some((_, one)) = denied.or_else(observed).or_else(allowed) else {
         return failed(config, request.protocol, Failure::Doubt);
     };
-    let (Verdict::Allow(reason) | Verdict::Deny(reason)) = ruling.verdict;
-    let record = Record {
+    let speaks = one.speaks();
+    let (Verdict::Allow(reason) | Verdict::Deny(reason)) = speaks.verdict;
+    let mut record = Record {
         job: job.id.0.to_string(),
         user: user_name(job),
         origin: job.origin.path.to_string(),
-        target: target_name(access, job, *standing),
-        action: access.action.name(),
+        target: target_name(one.access, job, one.standing),
+        action: one.access.action.name(),
         verdict: ALLOW,
         reason: reason.code(),
-        rule: RULES.get(ruling.rule).map_or("-", |rule| rule.id),
+        rule: rule_name(speaks, one.written),
     };
-    let asked = ruling.rule.saturating_add(1);
-    match ruling.verdict {
-        Verdict::Allow(_) => {
-            let path = request.scopes.as_ref().and_then(|scopes| scopes.narrowed(is_allowed));
-            Decision { outcome: Outcome::Forward(Grant { path }), record, cause: Cause::Rule(reason), asked }
+    let cause = Cause::Rule(reason);
+    if one.is_allowed() {
+        if one.observed.is_some() {
+            record.verdict = OBSERVED;
         }
-        Verdict::Deny(_) => {
-            let may_know = standing.is_some_and(|standing| rules::may_know(job.user.as_ref(), standing));
-            let subject = match (standing, may_know) {
-                (Some(standing), true) => reply::Subject::Known { origin: &job.origin, target: &standing.target },
-                // What does not depend on a target hides nothing.
-                (None, _) if !looks_at_target(access) => reply::Subject::None,
-                _ => reply::Subject::Hidden,
-            };
-            denial(config, record, Cause::Rule(reason), asked, reply::rule(request.protocol, reason, &subject))
-        }
+        let path = request.scopes.as_ref().and_then(|scopes| scopes.narrowed(is_allowed));
+        return Decision { outcome: Outcome::Forward(Grant { path }), record, cause };
     }
+    // A team enforces project by project: where none of the targets is enforced yet, the request goes on.
+    let is_observed = |one: &Judged<'_>| one.standing.is_some_and(|to| config.observe.targets.hold(&to.target.path));
+    if each().filter(|(at, one)| !one.is_allowed() && !is_hoped(*at)).all(|(_, one)| is_observed(one)) {
+        record.verdict = OBSERVED;
+        return Decision { outcome: Outcome::Forward(Grant { path: None }), record, cause };
+    }
+    let subject = match (one.standing, looks_at_target(one.access)) {
+        (Some(standing), _) if rules::may_know(job.user.as_ref(), standing) => {
+            reply::Subject::Known { origin: &job.origin, target: &standing.target }
+        }
+        // What does not depend on a target hides nothing.
+        (None, false) => reply::Subject::None,
+        (Some(_) | None, _) => reply::Subject::Hidden,
+    };
+    let denied = reply::Denied {
+        protocol: request.protocol,
+        answers: config.forge.answers,
+        action: one.access.action,
+        reason,
+        written: one.written,
+    };
+    denial(config, record, cause, reply::rule(&denied, &subject))
+}
+
+fn rule_name(ruling: Ruling, written: Option<&str>) -> Cow<'static, str> {
+    let id = RULES.get(ruling.rule).map_or("-", |rule| rule.id);
+    written.map_or(Cow::Borrowed(id), |written| Cow::Owned(alloc::format!("{id}:{written}")))
+}
+
+/// What one rule did with one thing asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tried {
+    /// The rule's id.
+    pub rule: &'static str,
+    /// What it did.
+    pub answer: Answer,
+    /// Why it did not apply, where it did not.
+    pub why: &'static str,
+}
+
+/// The rules that were asked of each access of a request, in order, once everything is known that they look at. Made
+/// when somebody wants to read it: a decision on the warm path does not pay for it.
+#[must_use]
+pub fn walks(config: &Config, request: &JobRequest, facts: &Facts) -> Vec<Vec<Tried>> {
+    let Some(Token::Running(job)) = &facts.token else { return Vec::new() };
+    let walk = |access| {
+        let question = question(config, job, access, facts);
+        rules::walk(&question)
+            .map(|(rule, answer)| {
+                let why = match answer {
+                    Answer::Aside => rule.aside,
+                    Answer::Left => Reason::LeftToForge.text(),
+                    Answer::Verdict(Verdict::Allow(reason) | Verdict::Deny(reason)) => reason.text(),
+                };
+                Tried { rule: rule.id, answer, why }
+            })
+            .collect()
+    };
+    request.accesses.iter().map(walk).collect()
 }
 
 fn target_name(access: &Access, job: &Job, standing: Option<&Standing>) -> String {
@@ -262,7 +358,7 @@ fn refuse_token(config: &Config, request: &JobRequest, reason: Reason, job: Opti
         record.origin = job.origin.path.to_string();
         record.target = target_name(access, job, None);
     }
-    denial(config, record, Cause::Rule(reason), 0, reply::token(request.protocol, reason))
+    denial(config, record, Cause::Rule(reason), reply::token(request.protocol, reason))
 }
 
 fn user_name(job: &Job) -> String {
@@ -277,7 +373,6 @@ pub fn refused(config: &Config, refused: Refused) -> Decision {
         config,
         record,
         Cause::Malformed(refused.malformed),
-        0,
         reply::malformed(refused.protocol, refused.malformed),
     )
 }
@@ -286,21 +381,21 @@ pub fn refused(config: &Config, refused: Refused) -> Decision {
 #[must_use]
 pub fn failed(config: &Config, protocol: Protocol, failure: Failure) -> Decision {
     let record = bare_record("-", failure.code());
-    denial(config, record, Cause::Failure(failure), 0, reply::failure(protocol, failure))
+    denial(config, record, Cause::Failure(failure), reply::failure(protocol, failure))
 }
 
 fn bare_record(action: &'static str, reason: &'static str) -> Record {
     let none = || String::from("-");
-    Record { job: none(), user: none(), origin: none(), target: none(), action, verdict: ALLOW, reason, rule: "-" }
+    Record { job: none(), user: none(), origin: none(), target: none(), action, verdict: ALLOW, reason, rule: "-".into() }
 }
 
-fn denial(config: &Config, mut record: Record, cause: Cause, asked: usize, reply: Reply) -> Decision {
+fn denial(config: &Config, mut record: Record, cause: Cause, reply: Reply) -> Decision {
     let (outcome, verdict) = match config.mode {
         Mode::Enforce => (Outcome::Reply(reply), "deny"),
-        Mode::Observe => (Outcome::Forward(Grant { path: None }), "observe-deny"),
+        Mode::Observe => (Outcome::Forward(Grant { path: None }), OBSERVED),
     };
     record.verdict = verdict;
-    Decision { outcome, record, cause, asked }
+    Decision { outcome, record, cause }
 }
 
 #[cfg(test)]

@@ -4,10 +4,15 @@ use alloc::vec::Vec;
 
 use super::row::{Reader, Writer};
 use super::{Moment, Row};
-use crate::facts::{Hash, Job, JobId, Origin, ProjectId, ProjectPath, User, UserId};
+use crate::facts::{Context, Hash, Job, JobId, Origin, ProjectId, ProjectPath, User, UserId};
 
 const ENDED: u8 = 0;
 const RUNNING: u8 = 1;
+
+/// The longest texts of a job's circumstances that a row has room for, in bytes. A longer one counts as not known.
+const REF_LIMIT: usize = 128;
+const ENVIRONMENT_LIMIT: usize = 64;
+const SOURCE_LIMIT: usize = 32;
 
 /// Where a binding stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +37,7 @@ pub struct Binding {
 }
 
 impl Row for Binding {
-    const SIZE: usize = 512;
+    const SIZE: usize = 768;
 
     fn key(&self) -> Hash {
         self.key
@@ -57,6 +62,12 @@ impl Row for Binding {
                 writer.number(user.id.0);
                 writer.text(&user.name)?;
             }
+            let context = &job.context;
+            writer.known_text(context.git_ref.as_deref(), REF_LIMIT)?;
+            writer.known_text(context.environment.as_deref(), ENVIRONMENT_LIMIT)?;
+            writer.known_text(context.source.as_deref(), SOURCE_LIMIT)?;
+            writer.flag(context.protected);
+            writer.flag(context.fork);
         }
         writer.finish()
     }
@@ -99,5 +110,12 @@ fn job(reader: &mut Reader<'_>) -> Option<Job> {
     let has_user = reader.byte()?;
     let user =
         if has_user == 0 { None } else { Some(User { id: UserId(reader.number()?), name: reader.text()?.into() }) };
-    Some(Job { id, user, origin })
+    let context = Context {
+        git_ref: reader.known_text()?.map(Into::into),
+        environment: reader.known_text()?.map(Into::into),
+        source: reader.known_text()?.map(Into::into),
+        protected: reader.flag()?,
+        fork: reader.flag()?,
+    };
+    Some(Job { id, user, origin, context })
 }

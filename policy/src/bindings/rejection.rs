@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::row::{Reader, Writer};
+use super::row::{Reader, Writer, place};
 use super::{Moment, Row};
-use crate::facts::{Hash, Token};
+use crate::facts::{Hash, Invalid};
 
 /// How long a "no" is believed. Short: the forge may have been asked before the job was there to be found.
 const BELIEVED: Duration = Duration::from_secs(5);
@@ -16,7 +16,7 @@ pub struct Rejection {
     /// The token's hash.
     pub key: Hash,
     /// What the lookup said.
-    pub token: Token,
+    pub invalid: Invalid,
     /// When it said so.
     pub confirmed: Moment,
 }
@@ -39,11 +39,7 @@ impl Row for Rejection {
     fn write(&self) -> Option<Vec<u8>> {
         let mut writer = Writer::new(Self::SIZE, self.key);
         writer.number(self.confirmed.0);
-        writer.byte(match self.token {
-            Token::Unknown => 0,
-            Token::UserRefused => 1,
-            Token::Ended(_) | Token::Running(_) => return None,
-        });
+        writer.byte(place(Invalid::ALL.iter().map(|(invalid, _)| *invalid), &self.invalid)?);
         writer.finish()
     }
 
@@ -51,12 +47,8 @@ impl Row for Rejection {
         let mut reader = Reader(bytes);
         let key = reader.key()?;
         let confirmed = Moment(reader.number()?);
-        let token = match reader.byte()? {
-            0 => Token::Unknown,
-            1 => Token::UserRefused,
-            _ => return None,
-        };
-        Some(Self { key, token, confirmed })
+        let invalid = Invalid::ALL.get(usize::from(reader.byte()?))?.0;
+        Some(Self { key, invalid, confirmed })
     }
 
     fn rank(&self) -> (u8, u64) {

@@ -54,6 +54,18 @@ impl Writer {
         Some(())
     }
 
+    /// A yes, a no, or nothing known.
+    pub(super) fn flag(&mut self, flag: Option<bool>) {
+        self.byte(flag.map_or(0, |flag| if flag { 2 } else { 1 }));
+    }
+
+    /// A text, or nothing known. A text of more than `most` bytes is not kept: it is then not known.
+    pub(super) fn known_text(&mut self, text: Option<&str>, most: usize) -> Option<()> {
+        let text = text.filter(|text| text.len() <= most);
+        self.byte(u8::from(text.is_some()));
+        text.map_or(Some(()), |text| self.text(text))
+    }
+
     pub(super) fn finish(mut self) -> Option<alloc::vec::Vec<u8>> {
         if self.bytes.len() > self.size {
             return None;
@@ -82,6 +94,23 @@ impl<'a> Reader<'a> {
         let (number, rest) = self.0.split_first_chunk::<8>()?;
         self.0 = rest;
         Some(u64::from_le_bytes(*number))
+    }
+
+    pub(super) fn flag(&mut self) -> Option<Option<bool>> {
+        match self.byte()? {
+            0 => Some(None),
+            1 => Some(Some(false)),
+            2 => Some(Some(true)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn known_text(&mut self) -> Option<Option<&'a str>> {
+        match self.byte()? {
+            0 => Some(None),
+            1 => self.text().map(Some),
+            _ => None,
+        }
     }
 
     pub(super) fn text(&mut self) -> Option<&'a str> {

@@ -5,12 +5,16 @@ use alloc::vec::Vec;
 use super::row::{Reader, Writer, place};
 use super::{Moment, Row};
 use crate::facts::{
-    Admission, Affiliation, Features, Found, Hash, JobPush, Level, ProjectId, ProjectPath, Role, Standing, Target,
-    Visibility,
+    Admission, Affiliation, Entry, Features, Found, Grants, Hash, JobPush, Level, Link, Outbound, Permissions, ProjectId,
+    ProjectPath, Role, Standing, Target, Visibility,
 };
 
-const ADMISSIONS: [Admission; 5] =
-    [Admission::Own, Admission::Project, Admission::Group, Admission::Open, Admission::Unlisted];
+/// Admissions without an entry, by their place; the entry of a project and of a group follow.
+const ADMISSIONS: [Admission; 4] = [Admission::Own, Admission::Open, Admission::Unlisted, Admission::LeftToForge];
+const LINKS: [Link; 2] = [Link::Project, Link::Group];
+const AFFILIATIONS: [Affiliation; 3] = [Affiliation::Internal, Affiliation::External, Affiliation::LeftToForge];
+/// What is left to the forge.
+const LEFT: u8 = u8::MAX;
 const LEVELS: [Level; 3] = [Level::Disabled, Level::Members, Level::Enabled];
 
 /// What is remembered of a target, under [`crate::lookup::target_key`].
@@ -39,11 +43,14 @@ impl Row for TargetRow {
             Found::Standing(standing) => {
                 let target = &standing.target;
                 writer.byte(1);
-                writer.byte(place(Role::ALL.iter().map(|(role, _, _)| *role), &standing.role)?);
-                writer.byte(u8::from(standing.affiliation == Affiliation::External));
-                writer.byte(place(ADMISSIONS.into_iter(), &standing.admission)?);
-                writer.byte(place(Visibility::ALL.iter().map(|(visibility, _)| *visibility), &target.visibility)?);
-                writer.byte(u8::from(target.job_push == JobPush::On));
+                let role = |role| place(Role::ALL.iter().map(|(role, _, _)| *role), role);
+                writer.byte(standing.role.as_ref().map_or(Some(LEFT), role)?);
+                writer.byte(place(AFFILIATIONS.into_iter(), &standing.affiliation)?);
+                write_admission(&mut writer, standing.admission)?;
+                writer.byte(u8::from(standing.outbound == Outbound::Unlisted));
+                let visibility = |one| place(Visibility::ALL.iter().map(|(visibility, _)| *visibility), one);
+                writer.byte(target.visibility.as_ref().map_or(Some(LEFT), visibility)?);
+                writer.byte(place(JobPush::ALL.iter().map(|(push, _)| *push), &target.job_push)?);
                 for level in target.features.0 {
                     writer.byte(place(LEVELS.into_iter(), &level)?);
                 }
@@ -61,11 +68,12 @@ impl Row for TargetRow {
         let found = match reader.byte()? {
             0 => Found::Nothing,
             1 => {
-                let role = Role::ALL.get(usize::from(reader.byte()?))?.0;
-                let affiliation = if reader.byte()? == 0 { Affiliation::Internal } else { Affiliation::External };
-                let admission = *ADMISSIONS.get(usize::from(reader.byte()?))?;
-                let visibility = Visibility::ALL.get(usize::from(reader.byte()?))?.0;
-                let job_push = if reader.byte()? == 1 { JobPush::On } else { JobPush::Off };
+                let role = known(reader.byte()?, |at| Role::ALL.get(at).map(|(role, _, _)| *role))?;
+                let affiliation = *AFFILIATIONS.get(usize::from(reader.byte()?))?;
+                let admission = read_admission(&mut reader)?;
+                let outbound = if reader.byte()? == 0 { Outbound::Open } else { Outbound::Unlisted };
+                let visibility = known(reader.byte()?, |at| Visibility::ALL.get(at).map(|(one, _)| *one))?;
+                let job_push = JobPush::ALL.get(usize::from(reader.byte()?))?.0;
                 let mut levels = [Level::Disabled; 9];
                 for level in &mut levels {
                     *level = *LEVELS.get(usize::from(reader.byte()?))?;
@@ -73,7 +81,7 @@ impl Row for TargetRow {
                 let id = ProjectId(reader.number()?);
                 let path = ProjectPath::parse(reader.text()?)?;
                 let target = Target { id, path, visibility, features: Features(levels), job_push };
-                Found::Standing(Standing { role, affiliation, admission, target })
+                Found::Standing(Standing { role, affiliation, admission, outbound, target })
             }
             _ => return None,
         };
@@ -89,4 +97,41 @@ impl Row for TargetRow {
     fn over(self, old: Self) -> Self {
         if old.confirmed > self.confirmed { old } else { self }
     }
+}
+
+fn write_admission(writer: &mut Writer, admission: Admission) -> Option<()> {
+    let (entry, mark) = match admission {
+        Admission::Listed(entry) => (Some(entry), ADMISSIONS.len()),
+        Admission::Own | Admission::Open | Admission::Unlisted | Admission::LeftToForge => {
+            (None, ADMISSIONS.iter().position(|one| *one == admission)?)
+        }
+    };
+    writer.byte(u8::try_from(mark).ok()?);
+    if let Some(entry) = entry {
+        writer.byte(place(LINKS.into_iter(), &entry.link)?);
+        let granted = match entry.grants {
+            Grants::Default => None,
+            Grants::Only(permissions) => Some(permissions.bits()),
+        };
+        writer.byte(u8::from(granted.is_some()));
+        writer.number(granted.unwrap_or_default().into());
+    }
+    Some(())
+}
+
+fn read_admission(reader: &mut Reader<'_>) -> Option<Admission> {
+    let mark = usize::from(reader.byte()?);
+    if mark != ADMISSIONS.len() {
+        return ADMISSIONS.get(mark).copied();
+    }
+    let link = *LINKS.get(usize::from(reader.byte()?))?;
+    let (is_limited, bits) = (reader.byte()? == 1, reader.number()?);
+    let permissions = Permissions::of_bits(u32::try_from(bits).ok()?)?;
+    let grants = if is_limited { Grants::Only(permissions) } else { Grants::Default };
+    Some(Admission::Listed(Entry { link, grants }))
+}
+
+/// What a byte stands for, or that it is left to the forge.
+fn known<T>(byte: u8, of_place: impl Fn(usize) -> Option<T>) -> Option<Option<T>> {
+    if byte == LEFT { Some(None) } else { of_place(usize::from(byte)).map(Some) }
 }

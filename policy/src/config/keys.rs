@@ -20,6 +20,10 @@ pub enum ValueKind {
     Choice(&'static [&'static str]),
     /// A list of host names, of at least this many.
     Hosts(usize),
+    /// A list of projects.
+    Projects,
+    /// A list of rules by their ids.
+    Rules,
     /// A path below which the forge is installed.
     UrlRoot,
     /// A text that is not empty.
@@ -42,6 +46,8 @@ impl ValueKind {
             Self::Choice(words) => format!("one of `{}`", words.join("`, `")),
             Self::Hosts(0) => "a list of host names without port".into(),
             Self::Hosts(_) => "a list of one or more host names without port".into(),
+            Self::Projects => "a list of projects such as `apps/web`, `apps/**` or `**`".into(),
+            Self::Rules => "a list of rules by their ids, see rules.md".into(),
             Self::UrlRoot => "an empty text or a path such as `/gitlab`".into(),
             Self::Text => "a text that is not empty".into(),
             Self::Authority => "a host name, with or without port".into(),
@@ -90,10 +96,34 @@ pub const KEYS: &[Key] = &[
         doc: "`enforce` answers a denied request; `observe` records the decision and forwards the request all the same.",
     },
     Key {
+        path: "observe.targets",
+        kind: ValueKind::Projects,
+        presence: Presence::Default("[]"),
+        doc: "Targets whose denials are only recorded, so that a team can enforce project by project.",
+    },
+    Key {
+        path: "observe.rules",
+        kind: ValueKind::Rules,
+        presence: Presence::Default("[]"),
+        doc: "Rules whose denials are only recorded. The rules behind them still deny.",
+    },
+    Key {
+        path: "rules.permissions",
+        kind: ValueKind::Choice(&["as-the-forge", "strict"]),
+        presence: Presence::Default(r#""as-the-forge""#),
+        doc: "How far an allowlist entry that grants single permissions reaches: `as-the-forge` limits the API by it; `strict` limits Git and LFS (`read_repositories`), images (`read_containers`) and triggers (`admin_pipelines`) too.",
+    },
+    Key {
         path: "forge.kind",
         kind: ValueKind::Choice(&["gitlab", "generic"]),
         presence: Presence::Default(r#""gitlab""#),
         doc: "`gitlab` asks GitLab's own API for facts; `generic` asks a service of yours, see token-lookup.md.",
+    },
+    Key {
+        path: "forge.answers",
+        kind: ValueKind::Choice(&["gitlab-17", "before-gitlab-17"]),
+        presence: Presence::Default(r#""gitlab-17""#),
+        doc: "Which GitLab denials are worded after: from 17 on Git and the API answer 403 and name the two projects, before they answered 404.",
     },
     Key {
         path: "forge.hosts",

@@ -3,17 +3,22 @@
 //! Every key stands in one table, [`keys::KEYS`]: its default, its kind and its sentence of documentation. Reading
 //! collects all errors, each with its path in the document; a document with one error configures nothing.
 
+mod access;
 mod keys;
+mod projects;
 mod reader;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+pub use access::AccessRules;
 pub use keys::{KEYS, Key, Presence, ValueKind};
+pub use projects::Projects;
 pub use reader::{ConfigError, ConfigErrors};
 
 use crate::request::host::Host;
+use crate::rules::Entries;
 
 /// A configuration that passed every check. Made by [`Config::parse`] alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +26,12 @@ use crate::request::host::Host;
 pub struct Config {
     /// Whether decisions are carried out.
     pub mode: Mode,
+    /// What is only observed where decisions are carried out.
+    pub observe: Observe,
+    /// The rules of the configuration.
+    pub access: AccessRules,
+    /// How far an entry that grants single permissions reaches.
+    pub entries: Entries,
     /// The forge behind the ingress.
     pub forge: Forge,
     /// Where facts are looked up.
@@ -38,12 +49,23 @@ pub enum Mode {
     Observe,
 }
 
+/// What is only observed: recorded as a denial, and forwarded.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Observe {
+    /// Denials of these targets.
+    pub targets: Projects,
+    /// Denials by these rules, by their place in [`crate::rules::RULES`]. The rules behind them still deny.
+    pub rules: Vec<usize>,
+}
+
 /// The forge behind the ingress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Forge {
     /// Which API answers lookups.
     pub kind: Kind,
+    /// Which of the forge's versions denials are worded after.
+    pub answers: Answers,
     /// Hosts of Git, LFS and the API.
     pub hosts: Vec<Host>,
     /// Hosts of the container registry.
@@ -59,6 +81,15 @@ pub enum Kind {
     Gitlab,
     /// Any other forge: a service of the platform team answers `POST /jobscope/v1/lookup`.
     Generic,
+}
+
+/// Which of the forge's versions denials are worded after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    /// GitLab 17 and later: what a job may not see is forbidden, and named.
+    Gitlab17,
+    /// Before that: it is not found.
+    BeforeGitlab17,
 }
 
 /// Where facts are looked up.
@@ -99,7 +130,16 @@ impl Config {
         let mut reader = reader::Reader::new(&document);
         reader.refuse_unknown_keys();
         let mode = reader.choice("mode", &[("enforce", Mode::Enforce), ("observe", Mode::Observe)]);
+        let observed_targets = reader.projects("observe.targets");
+        let observed_rules = reader.rules("observe.rules");
+        let access = AccessRules::read(&mut reader);
+        let entries =
+            reader.choice("rules.permissions", &[("as-the-forge", Entries::AsTheForge), ("strict", Entries::Strict)]);
         let kind = reader.choice("forge.kind", &[("gitlab", Kind::Gitlab), ("generic", Kind::Generic)]);
+        let answers = reader.choice(
+            "forge.answers",
+            &[("gitlab-17", Answers::Gitlab17), ("before-gitlab-17", Answers::BeforeGitlab17)],
+        );
         let hosts = reader.hosts("forge.hosts");
         let registry_hosts = reader.hosts("forge.registry_hosts");
         let relative_url_root = reader.url_root("forge.relative_url_root");
@@ -128,8 +168,12 @@ impl Config {
         let read = (|| {
             Some(Self {
                 mode: mode?,
+                observe: Observe { targets: observed_targets?, rules: observed_rules? },
+                access: access?,
+                entries: entries?,
                 forge: Forge {
                     kind: kind?,
+                    answers: answers?,
                     hosts: hosts?,
                     registry_hosts: registry_hosts?,
                     relative_url_root: relative_url_root?,

@@ -10,7 +10,9 @@ use core::time::Duration;
 use serde_json::Value;
 
 use super::keys::{KEYS, Key, Presence, ValueKind};
+use super::projects::Projects;
 use crate::request::host::Host;
+use crate::rules::RULES;
 
 /// One thing that is wrong with a configuration document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,6 +128,19 @@ impl<'a> Reader<'a> {
                 value.as_array()?.iter().map(|host| Host::parse(host.as_str()?.as_bytes())).collect();
             hosts.filter(|hosts| hosts.len() >= least)
         })
+    }
+
+    pub(super) fn projects(&mut self, path: &'static str) -> Option<Projects> {
+        self.take(path, |_, value| {
+            let names: Option<Vec<&str>> = value.as_array()?.iter().map(Value::as_str).collect();
+            Projects::of(names?.into_iter())
+        })
+    }
+
+    /// Rules by their places.
+    pub(super) fn rules(&mut self, path: &'static str) -> Option<Vec<usize>> {
+        let place = |name: &Value| RULES.iter().position(|rule| Some(rule.id) == name.as_str());
+        self.take(path, |_, value| value.as_array()?.iter().map(place).collect())
     }
 
     pub(super) fn url_root(&mut self, path: &'static str) -> Option<String> {

@@ -30,6 +30,21 @@ pub struct Origin {
     pub path: ProjectPath,
 }
 
+/// In which circumstances a job runs. `None` is what nobody said.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Context {
+    /// The branch or tag, without `refs/heads/`.
+    pub git_ref: Option<String>,
+    /// Whether that is a protected one.
+    pub protected: Option<bool>,
+    /// The environment it deploys to; empty when it deploys to none.
+    pub environment: Option<String>,
+    /// What started its pipeline: `push`, `schedule`, `web`, `merge_request_event` and so on, in the forge's words.
+    pub source: Option<String>,
+    /// Whether it works on a merge request from a fork.
+    pub fork: Option<bool>,
+}
+
 /// A job that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
@@ -39,17 +54,55 @@ pub struct Job {
     pub user: Option<User>,
     /// The job's project.
     pub origin: Origin,
+    /// In which circumstances it runs.
+    pub context: Context,
+}
+
+/// Why a token is no running job's, where it never was known to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invalid {
+    /// No job has it.
+    Unknown,
+    /// Its job has not begun.
+    NotStarted,
+    /// Its job was erased.
+    Erased,
+    /// Its job's project is deleted, or about to be.
+    ProjectGone,
+    /// Its user is blocked.
+    UserBlocked,
+    /// Its user is deactivated.
+    UserDeactivated,
+    /// The forge refuses its user for another reason: locked, terms not accepted, password expired.
+    UserRefused,
+}
+
+impl Invalid {
+    /// All of them, with their names in lookups.
+    pub const ALL: [(Self, &'static str); 7] = [
+        (Self::Unknown, "unknown"),
+        (Self::NotStarted, "not-started"),
+        (Self::Erased, "erased"),
+        (Self::ProjectGone, "project-gone"),
+        (Self::UserBlocked, "user-blocked"),
+        (Self::UserDeactivated, "user-deactivated"),
+        (Self::UserRefused, "user-refused"),
+    ];
+
+    /// By its name in lookups.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(invalid, _)| *invalid)
+    }
 }
 
 /// What is known about a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Token {
-    /// No job has it, or none that runs.
-    Unknown,
+    /// No running job's.
+    Invalid(Invalid),
     /// Its job ended; which one, where that is still known.
     Ended(Option<Job>),
-    /// The forge knows it but refuses its user: blocked, deactivated, or locked.
-    UserRefused,
     /// Its job runs (running or canceling).
     Running(Job),
 }

@@ -3,14 +3,16 @@
 //! Values here are parsed once and valid for good. Where they came from (a lookup, the store, a configuration) is not
 //! known in this room. Sources of the meanings: GitLab's documentation of roles and of CI job tokens.
 
+mod entry;
 mod job;
 mod path;
 mod secret;
 mod standing;
 mod target;
 
-pub use job::{Job, JobId, Origin, Token, User, UserId};
+pub use entry::{Entry, Grants, Link, Permission, Permissions};
+pub use job::{Context, Invalid, Job, JobId, Origin, Token, User, UserId};
 pub use path::{PATH_LIMIT, ProjectPath};
 pub use secret::{Hash, Secret};
-pub use standing::{Admission, Affiliation, Found, Role, Standing};
+pub use standing::{Admission, Affiliation, Found, Outbound, Role, Standing};
 pub use target::{Feature, Features, JobPush, Level, ProjectId, Target, Visibility};

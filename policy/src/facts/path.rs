@@ -32,6 +32,11 @@ impl ProjectPath {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 
+    /// The groups above it, nearest first.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        core::iter::successors(self.0.rsplit_once('/'), |(group, _)| group.rsplit_once('/')).map(|(group, _)| group)
+    }
+
     /// Whether this project lies in `group` or in one of its descendants. `group` is a group's full path.
     #[must_use]
     pub fn is_below(&self, group: &str) -> bool {
@@ -87,6 +92,12 @@ mod tests {
         ] {
             assert_eq!(ProjectPath::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn the_nearest_group_comes_first() {
+        let path = ProjectPath::parse("a/b/c").unwrap();
+        assert!(path.groups().eq(["a/b", "a"]));
     }
 
     #[test]

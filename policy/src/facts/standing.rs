@@ -1,6 +1,6 @@
 //! How a job's user and origin stand to a target.
 
-use super::Target;
+use super::{Entry, Target};
 
 /// A member's role, least first. The numbers are GitLab's access levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,13 +60,22 @@ impl Role {
 pub enum Admission {
     /// The target is the origin: a project always admits itself.
     Own,
-    /// An entry of its allowlist names the origin.
-    Project,
-    /// An entry of its allowlist names a group above the origin.
-    Group,
+    /// An entry of its allowlist names the origin or a group above it.
+    Listed(Entry),
     /// It does not limit access.
     Open,
     /// It limits access, and no entry names the origin.
+    Unlisted,
+    /// The forge checks that itself.
+    LeftToForge,
+}
+
+/// Whether the origin lets its jobs out to the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outbound {
+    /// It does not limit where they go, or names the target.
+    Open,
+    /// It limits where they go, and does not name the target.
     Unlisted,
 }
 
@@ -77,17 +86,22 @@ pub enum Affiliation {
     Internal,
     /// An external user: internal projects are not for them, and below Reporter they have nothing.
     External,
+    /// The forge checks that itself.
+    LeftToForge,
 }
 
 /// What is known about one user and one origin as seen from one target: all that the rules need beyond the job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// The user's role in the target, inherited ones included. Administrators count by this alone.
-    pub role: Role,
+    /// The user's role in the target, inherited ones included. Administrators count by this alone. `None` where the
+    /// forge checks it itself.
+    pub role: Option<Role>,
     /// Whether the user is external.
     pub affiliation: Affiliation,
     /// Whether the target admits the origin.
     pub admission: Admission,
+    /// Whether the origin lets its jobs out to the target.
+    pub outbound: Outbound,
     /// The target.
     pub target: Target,
 }

@@ -109,13 +109,30 @@ impl Features {
     }
 }
 
-/// Whether the project's own jobs may push code to it.
+/// Whose jobs may push code to a project, where their user may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobPush {
-    /// They may, where their user may.
-    On,
-    /// They may not (the default).
+    /// Nobody's (the default).
     Off,
+    /// Its own.
+    Own,
+    /// Its own, and those whose allowlist entry grants it.
+    Admitted,
+}
+
+impl JobPush {
+    /// All of them, with their names in lookups.
+    pub const ALL: [(Self, &'static str); 3] = [(Self::Off, "off"), (Self::Own, "own"), (Self::Admitted, "admitted")];
+
+    /// What two settings of a project say together: whether its own jobs push, and whether admitted ones do as well.
+    #[must_use]
+    pub fn of_settings(own: bool, admitted: bool) -> Self {
+        match (own, admitted) {
+            (false, _) => Self::Off,
+            (true, false) => Self::Own,
+            (true, true) => Self::Admitted,
+        }
+    }
 }
 
 /// The project asked for.
@@ -125,10 +142,10 @@ pub struct Target {
     pub id: ProjectId,
     /// Its full path today, which may differ from the path asked for when the project moved.
     pub path: ProjectPath,
-    /// Who may see it.
-    pub visibility: Visibility,
+    /// Who may see it; `None` where the forge checks it itself.
+    pub visibility: Option<Visibility>,
     /// How far each feature is open.
     pub features: Features,
-    /// Whether its own jobs may push code.
+    /// Whose jobs may push code to it.
     pub job_push: JobPush,
 }

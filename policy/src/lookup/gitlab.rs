@@ -14,8 +14,8 @@ use super::{Call, Progress, Value as Fact};
 use crate::Config;
 use crate::decision::Failure;
 use crate::facts::{
-    Admission, Affiliation, Feature, Features, Found, Job, JobId, JobPush, Level, Origin, ProjectId, ProjectPath, Role,
-    Secret, Standing, Target, Token, Visibility,
+    Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, Invalid, Job, JobId, JobPush, Level, Link,
+    Origin, Outbound, ProjectId, ProjectPath, Role, Secret, Standing, Target, Token, Visibility,
 };
 use crate::request::TargetRef;
 
@@ -44,8 +44,8 @@ impl TokenFlight {
         let token = answer.said().and_then(|said| match said {
             Said::Yes(body) => job(&body, &self.root),
             // 404: the token is a person's, which is no running job's either.
-            Said::Unauthorized | Said::NotFound => Ok(Token::Unknown),
-            Said::Forbidden => Ok(Token::UserRefused),
+            Said::Unauthorized | Said::NotFound => Ok(Token::Invalid(Invalid::Unknown)),
+            Said::Forbidden => Ok(Token::Invalid(Invalid::UserRefused)),
             Said::Moved(_) => Err(Failure::LookupAnswer),
         });
         Progress::Landed(token.map(Fact::Token))
@@ -57,20 +57,43 @@ fn job(body: &Value, root: &str) -> Result<Token, Failure> {
     match fields.text("status")? {
         "running" | "canceling" => {}
         "success" | "failed" | "canceled" => return Ok(Token::Ended(None)),
-        _ => return Ok(Token::Unknown),
+        _ => return Ok(Token::Invalid(Invalid::NotStarted)),
+    }
+    if fields.0.get("erased_at").is_some_and(|at| !at.is_null()) {
+        return Ok(Token::Invalid(Invalid::Erased));
     }
     let id = fields.number("id")?;
     let user = fields.nullable("user")?;
-    if let Some(user) = &user
-        && user.0.get("state").and_then(Value::as_str).is_some_and(|state| state != "active")
-    {
-        return Ok(Token::UserRefused);
+    if let Some(invalid) = user.as_ref().and_then(refused_user) {
+        return Ok(Token::Invalid(invalid));
     }
     let user = user.map(|user| user.user("username")).transpose()?;
     // The answer has no project of its own: the number stands with the pipeline, the path in the job's address.
     let project = fields.object("pipeline")?.number("project_id")?;
     let path = path_of_job(fields.text("web_url")?, root, id).ok_or(Failure::LookupAnswer)?;
-    Ok(Token::Running(Job { id: JobId(id), user, origin: Origin { id: ProjectId(project), path } }))
+    let origin = Origin { id: ProjectId(project), path };
+    Ok(Token::Running(Job { id: JobId(id), user, origin, context: context(&fields) }))
+}
+
+/// Why the forge lets a user do nothing, by the state that it shows.
+fn refused_user(user: &Fields<'_>) -> Option<Invalid> {
+    match user.0.get("state").and_then(Value::as_str) {
+        None | Some("active") => None,
+        Some("deactivated") => Some(Invalid::UserDeactivated),
+        Some("blocked" | "ldap_blocked" | "blocked_pending_approval" | "banned") => Some(Invalid::UserBlocked),
+        Some(_) => Some(Invalid::UserRefused),
+    }
+}
+
+/// The job's circumstances, as far as this answer tells them: not whether the ref is protected, nor the environment.
+fn context(fields: &Fields<'_>) -> Context {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(String::from);
+    let pipeline = fields.0.get("pipeline");
+    Context {
+        git_ref: text(fields.0.get("ref")),
+        source: text(pipeline.and_then(|pipeline| pipeline.get("source"))),
+        ..Context::default()
+    }
 }
 
 /// `https://host/below/group/project/-/jobs/7` is a job of `group/project`.
@@ -278,12 +301,12 @@ impl TargetFlight {
         let admission = match () {
             () if target.id == self.job.origin.id => Admission::Own,
             () if !is_limited => Admission::Open,
-            () if self.draft.is_listed => Admission::Project,
-            () if self.draft.is_group_listed => Admission::Group,
+            () if self.draft.is_listed => listed(Link::Project),
+            () if self.draft.is_group_listed => listed(Link::Group),
             () => Admission::Unlisted,
         };
         let affiliation = if is_external { Affiliation::External } else { Affiliation::Internal };
-        let standing = Standing { role, affiliation, admission, target };
+        let standing = Standing { role: Some(role), affiliation, admission, outbound: Outbound::Open, target };
         Ok(Progress::Landed(Ok(Fact::Target(Found::Standing(standing)))))
     }
 
@@ -346,6 +369,10 @@ impl TargetFlight {
     }
 }
 
+fn listed(link: Link) -> Admission {
+    Admission::Listed(Entry { link, grants: Grants::Default })
+}
+
 fn nothing() -> Progress {
     Progress::Landed(Ok(Fact::Target(Found::Nothing)))
 }
@@ -369,12 +396,16 @@ fn target(body: &Value) -> Result<Target, Failure> {
             Some(value) => *level = value.as_str().and_then(Level::named).ok_or(Failure::LookupAnswer)?,
         }
     }
-    let job_push = fields.0.get("ci_push_repository_for_job_token_allowed").and_then(Value::as_bool);
+    // A setting that is not shown is off.
+    let setting = |name: &str| fields.0.get(name).and_then(Value::as_bool) == Some(true);
     Ok(Target {
         id: ProjectId(fields.number("id")?),
         path: fields.project_path("path_with_namespace")?,
-        visibility: Visibility::named(fields.text("visibility")?).ok_or(Failure::LookupAnswer)?,
+        visibility: Some(Visibility::named(fields.text("visibility")?).ok_or(Failure::LookupAnswer)?),
         features,
-        job_push: if job_push == Some(true) { JobPush::On } else { JobPush::Off },
+        job_push: JobPush::of_settings(
+            setting("ci_push_repository_for_job_token_allowed"),
+            setting("ci_cross_project_push_for_job_token_allowed"),
+        ),
     })
 }

@@ -11,8 +11,8 @@ use super::answer::{Answer, Fields};
 use super::{Call, Fact, Progress, Value as Landed};
 use crate::decision::Failure;
 use crate::facts::{
-    Admission, Affiliation, Feature, Features, Found, Job, JobId, JobPush, Level, Origin, ProjectId, Role, Secret,
-    Standing, Target, Token, Visibility,
+    Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, Invalid, Job, JobId, JobPush, Level, Link,
+    Origin, Outbound, Permission, Permissions, ProjectId, Role, Secret, Standing, Target, Token, Visibility,
 };
 use crate::request::TargetRef;
 
@@ -96,9 +96,7 @@ fn reference(job: &Job, target: &TargetRef) -> Value {
 
 fn token(fields: &Fields<'_>) -> Result<Token, Failure> {
     match fields.text("token")? {
-        "unknown" => Ok(Token::Unknown),
         "ended" => Ok(Token::Ended(None)),
-        "user-refused" => Ok(Token::UserRefused),
         "running" => {
             let job = fields.object("job")?;
             let origin = job.object("origin")?;
@@ -106,10 +104,41 @@ fn token(fields: &Fields<'_>) -> Result<Token, Failure> {
                 id: JobId(job.number("id")?),
                 user: job.nullable("user")?.map(|user| user.user("name")).transpose()?,
                 origin: Origin { id: ProjectId(origin.number("id")?), path: origin.project_path("path")? },
+                context: context(&job)?,
             }))
         }
-        _ => Err(Failure::LookupAnswer),
+        other => Invalid::named(other).map(Token::Invalid).ok_or(Failure::LookupAnswer),
     }
+}
+
+/// A job's circumstances. What the service leaves out is not known.
+fn context(job: &Fields<'_>) -> Result<Context, Failure> {
+    let text = |name: &str| match job.0.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_str().map(|text| Some(text.to_string())).ok_or(Failure::LookupAnswer),
+    };
+    let flag = |name: &str| match job.0.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_bool().map(Some).ok_or(Failure::LookupAnswer),
+    };
+    Ok(Context {
+        git_ref: text("ref")?,
+        protected: flag("protected")?,
+        environment: text("environment")?,
+        source: text("source")?,
+        fork: flag("fork")?,
+    })
+}
+
+/// What the entry for the origin grants: everything, or single permissions.
+fn grants(fields: &Fields<'_>) -> Result<Grants, Failure> {
+    let Some(listed) = fields.0.get("permissions").filter(|value| !value.is_null()) else {
+        return Ok(Grants::Default);
+    };
+    let names = listed.as_array().ok_or(Failure::LookupAnswer)?;
+    let permission = |name: &Value| name.as_str().and_then(Permission::named).ok_or(Failure::LookupAnswer);
+    let permissions: Vec<Permission> = names.iter().map(permission).collect::<Result<_, _>>()?;
+    Ok(Grants::Only(Permissions::of(&permissions)))
 }
 
 fn found(fields: &Fields<'_>, job: &Job) -> Result<Found, Failure> {
@@ -128,22 +157,37 @@ fn found(fields: &Fields<'_>, job: &Job) -> Result<Found, Failure> {
     let admission = match fields.text("admission")? {
         // A service that calls another project the job's own is wrong, and not believed.
         "own" if id == job.origin.id => Admission::Own,
-        "project" => Admission::Project,
-        "group" => Admission::Group,
+        "project" => Admission::Listed(Entry { link: Link::Project, grants: grants(fields)? }),
+        "group" => Admission::Listed(Entry { link: Link::Group, grants: grants(fields)? }),
         "open" => Admission::Open,
         "unlisted" => Admission::Unlisted,
         _ => return Err(Failure::LookupAnswer),
     };
+    let outbound = match fields.0.get("outbound").map(Value::as_str) {
+        None | Some(Some("open")) => Outbound::Open,
+        Some(Some("unlisted")) => Outbound::Unlisted,
+        Some(_) => return Err(Failure::LookupAnswer),
+    };
+    // A service of the first days says yes or no: the project's own jobs push, or none.
+    let job_push = match target.0.get("push_by_job_token") {
+        Some(Value::Bool(own)) => JobPush::of_settings(*own, false),
+        Some(Value::String(name)) => {
+            let known = JobPush::ALL.iter().find(|(_, known)| known == name);
+            known.map(|(push, _)| *push).ok_or(Failure::LookupAnswer)?
+        }
+        _ => return Err(Failure::LookupAnswer),
+    };
     Ok(Found::Standing(Standing {
-        role: Role::named(fields.text("role")?).ok_or(Failure::LookupAnswer)?,
+        role: Some(Role::named(fields.text("role")?).ok_or(Failure::LookupAnswer)?),
         affiliation: if fields.flag("external")? { Affiliation::External } else { Affiliation::Internal },
         admission: if id == job.origin.id { Admission::Own } else { admission },
+        outbound,
         target: Target {
             id,
             path: target.project_path("path")?,
-            visibility: Visibility::named(target.text("visibility")?).ok_or(Failure::LookupAnswer)?,
+            visibility: Some(Visibility::named(target.text("visibility")?).ok_or(Failure::LookupAnswer)?),
             features,
-            job_push: if target.flag("push_by_job_token")? { JobPush::On } else { JobPush::Off },
+            job_push,
         },
     }))
 }

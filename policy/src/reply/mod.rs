@@ -16,8 +16,10 @@ use serde_json::json;
 use crate::decision::Failure;
 use crate::facts::{Origin, Target};
 use crate::request::{Malformed, Protocol};
+use crate::config::Answers;
+use crate::request::Action;
 use crate::rules::Reason;
-use words::{explanation, forge_words, lines, sentence};
+use words::{explanation, forge_words, lines, sentence, token_words};
 
 /// An answer that the filter gives itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,23 +60,38 @@ enum Weight {
     Unauthorized,
     /// There is nothing, as far as this client may know.
     NotFound,
+    /// It is there, and the forge says that it is not; who may know is told why.
+    Withheld,
     /// It is there, and not allowed.
     Forbidden,
     /// Anything else, with its own status.
     Other(u16),
 }
 
+/// A rule's denial, as far as its answer depends on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Denied<'a> {
+    /// In whose words it is answered.
+    pub protocol: Protocol,
+    /// Which of the forge's versions is spoken for.
+    pub answers: Answers,
+    /// What was asked.
+    pub action: Action,
+    /// Why it was denied.
+    pub reason: Reason,
+    /// The rule of the configuration that denied it.
+    pub written: Option<&'a str>,
+}
+
 /// The answer to a rule's denial.
 #[must_use]
-pub fn rule(protocol: Protocol, reason: Reason, subject: &Subject<'_>) -> Reply {
+pub fn rule(denied: &Denied<'_>, subject: &Subject<'_>) -> Reply {
+    let Denied { protocol, reason, .. } = *denied;
     match subject {
         Subject::Known { origin, target } => {
-            let words = Words {
-                forge: forge_words(protocol, reason, origin, target),
-                why: explanation(reason, origin, target),
-                code: reason.code(),
-            };
-            answer(protocol, Weight::Forbidden, &words)
+            let (weight, forge) = forge_words(denied, origin, target);
+            let words = Words { forge, why: explanation(denied, origin, target), code: reason.code() };
+            answer(protocol, weight, &words)
         }
         // The same words whatever the reason, and no code: an answer must not tell a hidden target from none.
         Subject::Hidden => {
@@ -90,22 +107,8 @@ pub fn rule(protocol: Protocol, reason: Reason, subject: &Subject<'_>) -> Reply 
 /// The answer to a token that is not a running job's.
 #[must_use]
 pub fn token(protocol: Protocol, reason: Reason) -> Reply {
-    let words = Words { forge: "401 Unauthorized".into(), why: reason.text().into(), code: reason.code() };
-    match protocol {
-        // A runner stops at 403, and at nothing else.
-        Protocol::Runner => answer(
-            protocol,
-            Weight::Forbidden,
-            &Words { forge: "403 Forbidden - Job is not processing on runner".into(), ..words },
-        ),
-        Protocol::Git
-        | Protocol::Lfs
-        | Protocol::Registry
-        | Protocol::RegistryToken
-        | Protocol::Api
-        | Protocol::Trigger
-        | Protocol::Web => answer(protocol, Weight::Unauthorized, &words),
-    }
+    let (weight, forge) = token_words(protocol, reason);
+    answer(protocol, weight, &Words { forge: forge.into(), why: reason.text().into(), code: reason.code() })
 }
 
 /// The answer to a request that cannot be read.
@@ -158,7 +161,9 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
             }
             let message = match weight {
                 Weight::NotFound => "Not found.".into(),
-                Weight::Unauthorized | Weight::Forbidden | Weight::Other(_) => sentence(&words.why),
+                Weight::Withheld | Weight::Forbidden if words.forge.starts_with("403") => sentence(&words.why),
+                Weight::Withheld | Weight::Forbidden => format!("{} {}", words.forge, sentence(&words.why)),
+                Weight::Unauthorized | Weight::Other(_) => sentence(&words.why),
             };
             json!({"message": message}).to_string()
         }
@@ -175,7 +180,7 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
             match weight {
                 Weight::NotFound if protocol == Protocol::Trigger => json!({"message": "404 Not Found"}).to_string(),
                 Weight::NotFound => json!({"message": "404 Project Not Found"}).to_string(),
-                Weight::Unauthorized | Weight::Forbidden | Weight::Other(_) => {
+                Weight::Unauthorized | Weight::Withheld | Weight::Forbidden | Weight::Other(_) => {
                     // In this order, which is the order in which people read it.
                     let [message, error, reason] =
                         [&words.forge, &sentence(&words.why), words.code].map(|text| json!(text));
@@ -190,13 +195,14 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
 fn status(protocol: Protocol, weight: Weight) -> u16 {
     match (weight, protocol) {
         // Docker, Podman and crane show the message of a 401 from the token endpoint, and drop that of a 403.
-        (Weight::Forbidden | Weight::NotFound | Weight::Unauthorized, Protocol::RegistryToken)
+        (
+            Weight::Forbidden | Weight::Withheld | Weight::NotFound | Weight::Unauthorized,
+            Protocol::RegistryToken,
+        )
         | (Weight::Unauthorized, _) => 401,
-        // The trigger knows no 403: what may not be triggered is not found.
-        (Weight::Forbidden, Protocol::Trigger) => 404,
         // A registry that hides a name answers like one that denies it.
-        (Weight::NotFound, Protocol::Registry) | (Weight::Forbidden, _) => 403,
-        (Weight::NotFound, _) => 404,
+        (Weight::NotFound | Weight::Withheld, Protocol::Registry) | (Weight::Forbidden, _) => 403,
+        (Weight::NotFound | Weight::Withheld, _) => 404,
         (Weight::Other(status), _) => status,
     }
 }
@@ -206,7 +212,9 @@ fn git_body(weight: Weight, words: &Words) -> String {
     match weight {
         Weight::NotFound => format!("{GIT_NOT_FOUND}\n"),
         Weight::Unauthorized => format!("{GIT_DENIED}\n{}\n", sentence(&words.why)),
-        Weight::Forbidden | Weight::Other(_) => format!("{}\n{}\n", words.forge, lines(&words.why)),
+        Weight::Withheld | Weight::Forbidden | Weight::Other(_) => {
+            format!("{}\n{}\n", words.forge, lines(&words.why))
+        }
     }
 }
 
@@ -214,7 +222,7 @@ fn registry_body(weight: Weight, words: &Words) -> String {
     let (code, message) = match weight {
         Weight::NotFound => ("DENIED", DENIED.to_string()),
         Weight::Unauthorized => ("UNAUTHORIZED", sentence(&words.why)),
-        Weight::Forbidden => ("DENIED", format!("{DENIED}: {}", words.why)),
+        Weight::Withheld | Weight::Forbidden => ("DENIED", format!("{DENIED}: {}", words.why)),
         Weight::Other(_) => ("UNSUPPORTED", sentence(&words.why)),
     };
     let detail = if words.code.is_empty() { serde_json::Value::Null } else { json!({"reason": words.code}) };

@@ -1,55 +1,165 @@
 //! The sentences of an answer: what the forge itself would say, why, and who can change it.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::facts::{Origin, Target};
-use crate::request::Protocol;
-use crate::rules::Reason;
+use super::{Denied, GIT_NOT_FOUND, Weight};
+use crate::config::Answers;
+use crate::facts::{Origin, Permission, Target};
+use crate::request::{Action, Protocol};
+use crate::rules::{Needed, Reason, need};
 
-/// What the forge itself would say. Source: GitLab 18.
-pub(super) fn forge_words(protocol: Protocol, reason: Reason, origin: &Origin, target: &Target) -> String {
-    let is_scope = reason == Reason::NotListed;
+/// What the forge itself would say of a target that the client may know of, and how it weighs there. Source: GitLab 18,
+/// and where it was other words before, GitLab 16.
+pub(super) fn forge_words(denied: &Denied<'_>, origin: &Origin, target: &Target) -> (Weight, String) {
+    let Denied { protocol, answers, action, reason, .. } = *denied;
+    let is_scope = matches!(reason, Reason::NotListed | Reason::Outbound | Reason::ConfiguredReach);
+    // The forge does not let such a job see the project at all.
+    let is_unseen = is_scope || reason == Reason::NotMember;
+    let is_old = answers == Answers::BeforeGitlab17;
     match protocol {
-        Protocol::Api | Protocol::Runner if is_scope => {
+        Protocol::Git if writes(action) => (Weight::Forbidden, write_words(action).into()),
+        Protocol::Git if is_unseen && is_old => (Weight::Withheld, GIT_NOT_FOUND.into()),
+        Protocol::Git if is_scope => (
+            Weight::Forbidden,
             format!(
-                "403 Forbidden - Authentication by CI/CD job token not allowed from {} to {}.",
+                "Authentication by CI/CD job token not allowed from {} to project #{}.",
                 origin.path.name(),
-                target.path.name()
+                target.id.0
+            ),
+        ),
+        Protocol::Git if is_unseen => {
+            (Weight::Forbidden, format!("Insufficient permissions to pull from the repository of project #{}.", target.id.0))
+        }
+        Protocol::Git => (Weight::Forbidden, "You are not allowed to download code from this project.".into()),
+        // Who may not download is told that there is nothing; who may, and may not upload, is told so.
+        Protocol::Lfs if action == Action::DownloadLfs => (Weight::Withheld, "Not found.".into()),
+        Protocol::Lfs => (Weight::Forbidden, "Access forbidden. Check your access level.".into()),
+        // The trigger knows no 403: what may not be triggered is not found.
+        Protocol::Trigger => (Weight::Withheld, "404 Not Found".into()),
+        Protocol::Api | Protocol::Runner if is_unseen && is_old => (Weight::Withheld, "404 Project Not Found".into()),
+        Protocol::Api | Protocol::Runner => (Weight::Forbidden, api_words(denied, origin, target, is_unseen)),
+        Protocol::Registry | Protocol::RegistryToken | Protocol::Web => (Weight::Forbidden, "403 Forbidden".into()),
+    }
+}
+
+fn api_words(denied: &Denied<'_>, origin: &Origin, target: &Target, is_unseen: bool) -> String {
+    let said = match denied.reason {
+        Reason::OwnOnly => "This project's CI/CD job token cannot be used to authenticate with the container registry of \
+                            a different project."
+            .to_string(),
+        _ if is_unseen => format!(
+            "Authentication by CI/CD job token not allowed from {} to {}.",
+            origin.path.name(),
+            target.path.name()
+        ),
+        Reason::EntryTooNarrow => {
+            let names: Vec<&str> = permissions(denied.action).iter().map(|permission| permission.name()).collect();
+            let noun = if names.len() > 1 { "permissions are" } else { "permission is" };
+            format!(
+                "Insufficient permissions to access this resource in project {}. The following token {noun} required: {}.",
+                target.path.name(),
+                names.join(" and ")
             )
         }
-        Protocol::Git if is_scope => format!(
-            "Authentication by CI/CD job token not allowed from {} to project #{}.",
-            origin.path.name(),
-            target.id.0
+        Reason::NoPermission => "This action is unauthorized for CI/CD job tokens.".into(),
+        _ => return "403 Forbidden".into(),
+    };
+    format!("403 Forbidden - {said}")
+}
+
+fn writes(action: Action) -> bool {
+    matches!(action, Action::WriteCode | Action::WriteWiki | Action::WriteDesign)
+}
+
+fn write_words(action: Action) -> &'static str {
+    if action == Action::WriteWiki {
+        "You are not allowed to write to this project's wiki."
+    } else {
+        "You are not allowed to push code to this project."
+    }
+}
+
+/// The permissions that an action needs of an entry.
+fn permissions(action: Action) -> Vec<Permission> {
+    match need(action).permission {
+        Needed::All(all) => all.to_vec(),
+        Needed::IfStrict(one) => alloc::vec![one],
+        Needed::NoneThere => Vec::new(),
+    }
+}
+
+/// What the forge itself would say of a token that is no running job's.
+pub(super) fn token_words(protocol: Protocol, reason: Reason) -> (Weight, &'static str) {
+    let is_user = matches!(reason, Reason::UserBlocked | Reason::UserDeactivated | Reason::UserRefused);
+    match (protocol, reason) {
+        // A runner stops at 403, and at nothing else.
+        (Protocol::Runner, Reason::TokenUnknown) => (Weight::Forbidden, "403 Forbidden"),
+        (Protocol::Runner, Reason::TokenErased) => (Weight::Forbidden, "403 Forbidden - Job has been erased!"),
+        (Protocol::Runner, Reason::ProjectGone) => (Weight::Forbidden, "403 Forbidden - Project has been deleted!"),
+        (Protocol::Runner, _) => (Weight::Forbidden, "403 Forbidden - Job is not processing on runner"),
+        (Protocol::Trigger, Reason::TokenUnknown) => (Weight::NotFound, ""),
+        (Protocol::Trigger, Reason::TokenErased) => (Weight::Unauthorized, "Job has been erased!"),
+        (Protocol::Trigger, Reason::ProjectGone) => (Weight::Unauthorized, "Project has been deleted!"),
+        (Protocol::Trigger, _) => (Weight::Unauthorized, "Job is not running"),
+        (Protocol::Api, Reason::UserBlocked) => (Weight::Forbidden, "403 Forbidden - Your account has been blocked."),
+        (Protocol::Api, Reason::UserDeactivated) => (
+            Weight::Forbidden,
+            "403 Forbidden - Your account has been deactivated by your administrator. Please log back in from a web browser to reactivate your account.",
         ),
-        Protocol::Git if matches!(reason, Reason::PushOff | Reason::PushElsewhere) => {
-            "You are not allowed to push code to this project.".into()
-        }
-        Protocol::Git => "You are not allowed to download code from this project.".into(),
-        Protocol::Trigger => "404 Not Found".into(),
-        Protocol::Lfs => "Access forbidden. Check your access level.".into(),
-        Protocol::Api | Protocol::Runner | Protocol::Registry | Protocol::RegistryToken | Protocol::Web => {
-            "403 Forbidden".into()
-        }
+        (Protocol::Api, _) if is_user => (Weight::Forbidden, "403 Forbidden"),
+        (
+            Protocol::Git
+            | Protocol::Lfs
+            | Protocol::Registry
+            | Protocol::RegistryToken
+            | Protocol::Api
+            | Protocol::Web,
+            _,
+        ) => (Weight::Unauthorized, "401 Unauthorized"),
     }
 }
 
 /// What was refused, and who can change it. One line for each sentence.
-pub(super) fn explanation(reason: Reason, origin: &Origin, target: &Target) -> String {
+pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Target) -> String {
     let (from, to) = (&origin.path, &target.path);
-    match reason {
+    let settings = "Settings > CI/CD > Job token permissions";
+    let written = |what: &str| {
+        let rule = denied.written.map_or_else(String::new, |rule| format!(" {rule}"));
+        format!("the rule{rule} of the ingress's configuration {what}; the team that runs the ingress can change it")
+    };
+    match denied.reason {
         Reason::NotListed => format!(
             "the job token allowlist of {to} does not name {from}; \
-             a maintainer of {to} can add {from} under Settings > CI/CD > Job token permissions"
+             a maintainer of {to} can add {from} under {settings}"
         ),
-        Reason::PushOff => format!(
-            "the project {to} does not let its jobs push code; a maintainer of {to} can allow it under Settings > CI/CD > Job token permissions"
+        Reason::Outbound => format!(
+            "{from} limits where its jobs go, and does not name {to}; \
+             a maintainer of {from} can add {to} under {settings}"
         ),
-        Reason::PushElsewhere => {
-            format!("a job of {from} pushes code to {from} only, and this is {to}; no setting changes that")
+        Reason::EntryTooNarrow => {
+            let names: Vec<&str> = permissions(denied.action).iter().map(|permission| permission.name()).collect();
+            format!(
+                "the entry for {from} in the job token allowlist of {to} does not grant {}; \
+                 a maintainer of {to} can grant it under {settings}",
+                names.join(" and ")
+            )
         }
+        Reason::NoPermission => format!(
+            "the entry for {from} in the job token allowlist of {to} grants single permissions, and there is none for this; \
+             a maintainer of {to} can give it the default permissions under {settings}"
+        ),
+        Reason::ConfiguredDeny => written(&format!("denies this to jobs of {from} in {to}")),
+        Reason::ConfiguredLimit => written(&format!("sets a ceiling in {to} for jobs of {from}, and this lies above it")),
+        Reason::ConfiguredReach => written(&format!("keeps jobs of {from} to other targets than {to}")),
+        Reason::PushOff => {
+            format!("the project {to} does not let its jobs push code; a maintainer of {to} can allow it under {settings}")
+        }
+        Reason::PushElsewhere => format!(
+            "the project {to} does not let jobs of other projects push code, and this is a job of {from}; \
+             a maintainer of {to} can allow it where the forge has that setting"
+        ),
         Reason::ImageElsewhere => format!(
             "a job of {from} pushes and deletes images in {from} only, and this is {to}; no setting changes that"
         ),
@@ -61,26 +171,35 @@ pub(super) fn explanation(reason: Reason, origin: &Origin, target: &Target) -> S
             "nobody stands behind this job, so it reads the sources of {from} and nothing else; start it as a user"
         ),
         Reason::NotMember => format!("the user of this job is not a member of {to}; a maintainer of {to} can add them"),
-        Reason::RoleTooLow => {
-            format!("the user of this job has too low a role in {to}; a maintainer of {to} can raise it")
-        }
+        Reason::RoleTooLow => format!(
+            "the user of this job has too low a role in {to}, and needs at least the role {}; \
+             a maintainer of {to} can raise it",
+            need(denied.action).role.name()
+        ),
         Reason::ExternalTooLow => format!(
-            "the user of this job is external and needs at least the role Reporter in {to}; a maintainer of {to} can raise it"
+            "the user of this job is external and needs at least the role reporter in {to}; a maintainer of {to} can raise it"
         ),
         Reason::OwnJob
         | Reason::OwnProject
         | Reason::Listed
         | Reason::GroupListed
         | Reason::NotLimited
+        | Reason::Configured
         | Reason::Anonymous
+        | Reason::LeftToForge
         | Reason::Login
         | Reason::TokenUnknown
+        | Reason::TokenNotStarted
         | Reason::TokenEnded
+        | Reason::TokenErased
+        | Reason::ProjectGone
+        | Reason::UserBlocked
+        | Reason::UserDeactivated
         | Reason::UserRefused
         | Reason::TargetUnknown
         | Reason::ForeignJob
         | Reason::NeverForJobs
-        | Reason::NothingMatched => reason.text().into(),
+        | Reason::NothingMatched => denied.reason.text().into(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::facts::{Hash, JobId, ProjectId, ProjectPath};
+use crate::facts::{Feature, Hash, JobId, ProjectId, ProjectPath};
 
 /// The protocol a request speaks, which decides how a refusal is worded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,8 @@ actions! {
     ReadReleases "releases.read" "Read releases and the changelog."
     WriteReleases "releases.write" "Create, change or delete releases."
     ReadDeployments "deployments.read" "Read deployments."
-    WriteDeployments "deployments.write" "Create, change or approve deployments."
+    CreateDeployments "deployments.create" "Create deployments."
+    WriteDeployments "deployments.write" "Change or approve deployments."
     DeleteDeployments "deployments.delete" "Delete deployments."
     ReadEnvironments "environments.read" "Read environments."
     WriteEnvironments "environments.write" "Create, change, stop or delete environments."
@@ -159,13 +160,15 @@ pub struct Access {
     pub action: Action,
     /// Of whom.
     pub target: TargetRef,
+    /// Features that open the endpoint to every job where a public project opens them to everybody; often none.
+    pub open: &'static [Feature],
 }
 
 impl Access {
     /// Asks `action` of `target`.
     #[must_use]
     pub fn new(action: Action, target: TargetRef) -> Self {
-        Self { action, target }
+        Self { action, target, open: &[] }
     }
 }
 

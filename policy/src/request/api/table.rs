@@ -38,7 +38,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("GET", "deployments", ReadDeployments, Body::Inspect),
     row("GET", "deployments/:deployment_id", ReadDeployments, Body::Inspect),
     row("GET", "deployments/:deployment_id/merge_requests", ReadDeployments, Body::Inspect),
-    row("POST", "deployments", WriteDeployments, Body::Inspect),
+    row("POST", "deployments", CreateDeployments, Body::Inspect),
     row("PUT", "deployments/:deployment_id", WriteDeployments, Body::Inspect),
     row("DELETE", "deployments/:deployment_id", DeleteDeployments, Body::Inspect),
     row("POST", "deployments/:deployment_id/approval", WriteDeployments, Body::Inspect),

@@ -1,0 +1,146 @@
+//! What each action needs of a job, its user and the target. Source: GitLab's documentation of roles and of CI job
+//! tokens, and for the permissions of entries its list of endpoints.
+
+use crate::facts::{Feature, Permission as P, Role};
+use crate::request::Action;
+
+/// What an action needs of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// Which part of the project it uses.
+    pub feature: Feature,
+    /// The least role of the job's user.
+    pub role: Role,
+    /// Whether whoever may see the project may do it too.
+    pub open: Open,
+    /// Where a job may do it.
+    pub reach: Reach,
+    /// What an entry that grants single permissions must grant.
+    pub permission: Needed,
+}
+
+/// Whether whoever may see a project may do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Open {
+    /// It is on the fixed list of anonymous reads.
+    ToAnybody,
+    /// It needs a role.
+    ToMembers,
+}
+
+/// Where a job may do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// In every project that admits it.
+    Admitted,
+    /// In its own project, as far as its user may.
+    Own,
+    /// In its own project, whatever its user's role there.
+    OwnWhateverRole,
+    /// In every project that admits it, and in its own whatever the role.
+    AdmittedOrOwn,
+    /// Code is pushed where the project says so.
+    WhereSet,
+    /// Its sources: the one thing that a job without a user may read, in its own project.
+    Sources,
+    /// Nowhere.
+    Never,
+    /// The job itself.
+    Itself,
+    /// Nothing is asked of a project.
+    Nothing,
+}
+
+/// What an entry that grants single permissions must grant for an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needed {
+    /// All of these, and the forge asks for them.
+    All(&'static [P]),
+    /// The forge does not ask: Git, LFS, images and triggers pass whatever an entry grants. This is asked for where the
+    /// configuration is stricter than the forge.
+    IfStrict(P),
+    /// No permission is for this, so such an entry never lets it pass.
+    NoneThere,
+}
+
+/// What each action needs.
+#[must_use]
+pub fn need(action: Action) -> Need {
+    use Action as A;
+    let need = |feature, role, open, reach, permission| Need { feature, role, open, reach, permission };
+    let read = |feature, role, permission| need(feature, role, Open::ToAnybody, Reach::Admitted, permission);
+    let write = |feature, role, permission| need(feature, role, Open::ToMembers, Reach::Admitted, permission);
+    match action {
+        A::ReadCode | A::DownloadLfs | A::ReadDesign => need(
+            Feature::Repository,
+            Role::Planner,
+            Open::ToAnybody,
+            Reach::Sources,
+            Needed::IfStrict(P::ReadRepositories),
+        ),
+        A::ReadWiki => read(Feature::Wiki, Role::Planner, Needed::IfStrict(P::ReadRepositories)),
+        A::WriteCode | A::UploadLfs | A::LockLfs => need(
+            Feature::Repository,
+            Role::Developer,
+            Open::ToMembers,
+            Reach::WhereSet,
+            Needed::All(&[P::AdminRepositories]),
+        ),
+        A::PullImage => need(
+            Feature::Images,
+            Role::Reporter,
+            Open::ToAnybody,
+            Reach::AdmittedOrOwn,
+            Needed::IfStrict(P::ReadContainers),
+        ),
+        A::PushImage | A::DeleteImage => {
+            need(Feature::Images, Role::None, Open::ToMembers, Reach::OwnWhateverRole, Needed::NoneThere)
+        }
+        A::ReadRegistryApi => need(Feature::Images, Role::Reporter, Open::ToMembers, Reach::Own, Needed::NoneThere),
+        A::DeleteRegistryApi => need(Feature::Images, Role::Developer, Open::ToMembers, Reach::Own, Needed::NoneThere),
+        A::ReadRepository => read(Feature::Repository, Role::Reporter, Needed::All(&[P::ReadRepositories])),
+        A::ReadJobs | A::ReadArtifacts | A::DownloadOwnArtifact => {
+            read(Feature::Builds, Role::Reporter, Needed::All(&[P::ReadJobs]))
+        }
+        A::ReadPipelines => read(Feature::Builds, Role::Reporter, Needed::All(&[P::ReadPipelines])),
+        A::WritePipelines => write(Feature::Builds, Role::Developer, Needed::All(&[P::AdminPipelines])),
+        A::TriggerPipeline => write(Feature::Builds, Role::Developer, Needed::IfStrict(P::AdminPipelines)),
+        A::ReadMergeRequests => read(Feature::MergeRequests, Role::Reporter, Needed::All(&[P::ReadMergeRequests])),
+        A::ReadIssues => read(Feature::Issues, Role::Reporter, Needed::All(&[P::ReadWorkItems])),
+        A::ReadReleases => read(Feature::Releases, Role::Reporter, Needed::All(&[P::ReadReleases])),
+        A::WriteReleases => write(Feature::Releases, Role::Developer, Needed::All(&[P::AdminReleases])),
+        A::ReadDeployments => read(Feature::Environments, Role::Reporter, Needed::All(&[P::ReadDeployments])),
+        A::CreateDeployments => write(
+            Feature::Environments,
+            Role::Developer,
+            Needed::All(&[P::AdminDeployments, P::AdminEnvironments]),
+        ),
+        A::WriteDeployments => write(Feature::Environments, Role::Developer, Needed::All(&[P::AdminDeployments])),
+        A::DeleteDeployments => write(Feature::Environments, Role::Maintainer, Needed::All(&[P::AdminDeployments])),
+        A::ReadEnvironments => read(Feature::Environments, Role::Reporter, Needed::All(&[P::ReadEnvironments])),
+        A::WriteEnvironments => write(Feature::Environments, Role::Developer, Needed::All(&[P::AdminEnvironments])),
+        A::ReadSecureFiles => write(Feature::Builds, Role::Developer, Needed::All(&[P::ReadSecureFiles])),
+        A::WriteSecureFiles => write(Feature::Builds, Role::Maintainer, Needed::All(&[P::AdminSecureFiles])),
+        A::ReadTerraformState => write(Feature::Builds, Role::Developer, Needed::All(&[P::ReadTerraformState])),
+        A::WriteTerraformState => write(Feature::Builds, Role::Maintainer, Needed::All(&[P::AdminTerraformState])),
+        A::ReadPackages
+        | A::ReadComposer
+        | A::ReadConan
+        | A::ReadGeneric
+        | A::ReadGo
+        | A::ReadMaven
+        | A::ReadNpm
+        | A::ReadPypi => read(Feature::Packages, Role::Reporter, Needed::All(&[P::ReadPackages])),
+        A::PublishComposer | A::PublishConan | A::PublishGeneric | A::PublishMaven | A::PublishNpm | A::PublishPypi => {
+            write(Feature::Packages, Role::Developer, Needed::All(&[P::AdminPackages]))
+        }
+        A::DeletePackages => write(Feature::Packages, Role::Maintainer, Needed::All(&[P::AdminPackages])),
+        A::ReadOwnJob | A::UpdateJob | A::TraceJob | A::UploadArtifact => {
+            need(Feature::Builds, Role::None, Open::ToMembers, Reach::Itself, Needed::NoneThere)
+        }
+        A::RegistryLogin => need(Feature::Images, Role::None, Open::ToMembers, Reach::Nothing, Needed::NoneThere),
+        A::WriteWiki | A::WriteDesign | A::Snippet | A::GoGet | A::Catalog | A::DependencyProxy | A::Unlisted => {
+            need(Feature::Repository, Role::Owner, Open::ToMembers, Reach::Never, Needed::NoneThere)
+        }
+    }
+}
