@@ -60,9 +60,9 @@ fn reply(decision: Decision) -> Reply {
 fn a_group_is_never_looked_up_and_the_answer_says_what_to_ask() {
     let group = GroupPath::parse("libs").unwrap();
     let targets = [
-        (TargetRef::Group(group.clone()), "libs"),
+        (TargetRef::Group(group.clone()), "group libs"),
         (TargetRef::GroupId(GroupId(7)), "group #7"),
-        (TargetRef::Namespace(group), "libs"),
+        (TargetRef::Namespace(group), "namespace libs"),
         (TargetRef::None, "-"),
     ];
     for (target, name) in targets {
