@@ -194,7 +194,7 @@ fn looks_at_target(access: &Access) -> bool {
         | Reach::OwnWhateverRole
         | Reach::AdmittedOrOwn
         | Reach::OwnIfSet
-        | Reach::Sources => true,
+        | Reach::Sources => access.target.is_single(),
     }
 }
 
@@ -247,6 +247,9 @@ fn target_name(access: &Access, job: &Job, standing: Option<&Standing>) -> Strin
         (None, TargetRef::Own) => job.origin.path.to_string(),
         (None, TargetRef::Path(path)) => path.to_string(),
         (None, TargetRef::Id(id)) => alloc::format!("#{}", id.0),
+        (None, TargetRef::Group(path)) => alloc::format!("group {path}"),
+        (None, TargetRef::Namespace(path)) => alloc::format!("namespace {path}"),
+        (None, TargetRef::GroupId(id)) => alloc::format!("group #{}", id.0),
         (None, TargetRef::Job(job) | TargetRef::ProjectOfJob(job)) => alloc::format!("job #{}", job.0),
         (None, TargetRef::Image(candidates)) => candidates.first().map_or_else(|| "-".into(), ToString::to_string),
         (None, TargetRef::None) => "-".into(),

@@ -19,6 +19,7 @@ coded! {
         TokenEnded "token.ended" "the job of this token has ended"
         UserRefused "user.refused" "the forge refuses the user of this job"
         TargetUnknown "target.unknown" "there is no such project"
+        ManyTargets "target.many" "this asks for packages of more than one project; ask the project's own endpoint"
         ForeignJob "job.foreign" "the token belongs to another job"
         NeverForJobs "action.never" "no job token may do this"
         PushOff "push.off" "the project does not let its jobs push code"
@@ -116,19 +117,37 @@ pub fn need(action: Action) -> Need {
         A::ReadPackages
         | A::ReadComposer
         | A::ReadConan
+        | A::ReadDebian
         | A::ReadGeneric
         | A::ReadGo
+        | A::ReadHelm
         | A::ReadMaven
+        | A::ReadModel
         | A::ReadNpm
-        | A::ReadPypi => read(Feature::Packages, Role::Reporter),
-        A::PublishComposer | A::PublishConan | A::PublishGeneric | A::PublishMaven | A::PublishNpm | A::PublishPypi => {
-            write(Feature::Packages, Role::Developer)
-        }
+        | A::ReadNuget
+        | A::ReadPypi
+        | A::ReadRpm
+        | A::ReadGem
+        | A::ReadTerraform => read(Feature::Packages, Role::Reporter),
+        A::PublishComposer
+        | A::PublishConan
+        | A::PublishDebian
+        | A::PublishGeneric
+        | A::PublishHelm
+        | A::PublishMaven
+        | A::PublishModel
+        | A::PublishNpm
+        | A::PublishNuget
+        | A::PublishPypi
+        | A::PublishRpm
+        | A::PublishGem
+        | A::PublishTerraform => write(Feature::Packages, Role::Developer),
         A::DeletePackages => write(Feature::Packages, Role::Maintainer),
         A::ReadOwnJob | A::UpdateJob | A::TraceJob | A::UploadArtifact => {
             need(Feature::Builds, Role::None, Open::ToMembers, Reach::Itself)
         }
         A::RegistryLogin => need(Feature::Images, Role::None, Open::ToMembers, Reach::Nothing),
+        A::LoginConan => need(Feature::Packages, Role::None, Open::ToMembers, Reach::Nothing),
         A::WriteWiki | A::WriteDesign | A::Snippet | A::GoGet | A::Catalog | A::DependencyProxy | A::Unlisted => {
             need(Feature::Repository, Role::Owner, Open::ToMembers, Reach::Never)
         }
@@ -170,7 +189,11 @@ pub struct Rule {
 
 /// The rows, in the order in which they are asked.
 pub const RULES: &[Rule] = &[
-    Rule { id: "login", doc: "A registry login asks for nothing, and a running job's token is valid.", judge: login },
+    Rule {
+        id: "login",
+        doc: "A login to the image registry or to Conan's asks for nothing, and a running job's token is valid.",
+        judge: login,
+    },
     Rule {
         id: "own-job",
         doc: "A job reads itself, and its runner reports on it; a token never serves another job's routes.",
@@ -180,6 +203,11 @@ pub const RULES: &[Rule] = &[
         id: "never-for-jobs",
         doc: "Some things are never a job's: writing wikis, snippets, the image catalog, the dependency proxy, endpoints that take no job token.",
         judge: never_for_jobs,
+    },
+    Rule {
+        id: "one-target",
+        doc: "A job asks one project at a time: what a group, a namespace or the whole instance would find is denied.",
+        judge: one_target,
     },
     Rule { id: "target-exists", doc: "What is not there cannot be asked for.", judge: target_exists },
     Rule { id: "feature-on", doc: "A part of a project that is switched off serves nobody.", judge: feature_on },
@@ -258,9 +286,14 @@ fn own_job(q: &Question<'_>) -> Option<Verdict> {
     let is_own = match &q.access.target {
         TargetRef::Own => true,
         TargetRef::Job(job) => *job == q.job.id,
-        TargetRef::None | TargetRef::ProjectOfJob(_) | TargetRef::Path(_) | TargetRef::Id(_) | TargetRef::Image(_) => {
-            false
-        }
+        TargetRef::None
+        | TargetRef::ProjectOfJob(_)
+        | TargetRef::Path(_)
+        | TargetRef::Id(_)
+        | TargetRef::Image(_)
+        | TargetRef::Group(_)
+        | TargetRef::GroupId(_)
+        | TargetRef::Namespace(_) => false,
     };
     let verdict = if is_own { Verdict::Allow(Reason::OwnJob) } else { Verdict::Deny(Reason::ForeignJob) };
     (q.need.reach == Reach::Itself).then_some(verdict)
@@ -268,6 +301,11 @@ fn own_job(q: &Question<'_>) -> Option<Verdict> {
 
 fn never_for_jobs(q: &Question<'_>) -> Option<Verdict> {
     (q.need.reach == Reach::Never).then_some(Verdict::Deny(Reason::NeverForJobs))
+}
+
+/// The forge would look inside by a package's name, with the user's rights and past every allowlist that we can see.
+fn one_target(q: &Question<'_>) -> Option<Verdict> {
+    (!q.access.target.is_single()).then_some(Verdict::Deny(Reason::ManyTargets))
 }
 
 fn target_exists(q: &Question<'_>) -> Option<Verdict> {

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use policy::config::{KEYS, Presence};
 use policy::decision::Failure;
-use policy::request::{Action, Malformed};
-use policy::rules::{self, Open, RULES, Reach, Reason};
+use policy::request::{Action, Carriers, Malformed, Span, endpoints};
+use policy::rules::{self, Need, Open, RULES, Reach, Reason};
 
 /// Puts `table` between the marks of `name`, or fails when something else stands there.
 fn compare(file: &str, name: &str, table: &str) {
@@ -61,16 +61,41 @@ fn rules_in_their_order() {
 fn actions_and_what_they_need() {
     let table = Action::ALL.iter().map(|(action, name, doc)| {
         let need = rules::need(*action);
-        let role = match need.reach {
-            Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole => "-".into(),
-            Reach::Admitted | Reach::Own | Reach::AdmittedOrOwn | Reach::OwnIfSet | Reach::Sources => {
-                need.role.name().into()
-            }
-        };
         let anonymous = if need.open == Open::ToAnybody { "yes" } else { "no" };
-        vec![format!("`{name}`"), (*doc).into(), reach(need.reach).into(), role, anonymous.into()]
+        vec![format!("`{name}`"), (*doc).into(), reach(need.reach).into(), role(need), anonymous.into()]
     });
     compare("rules.md", "actions", &rows("action | meaning | where | least role | anonymous read", table));
+}
+
+#[test]
+fn endpoints_of_the_api() {
+    let table = endpoints().map(|endpoint| {
+        let need = rules::need(endpoint.action);
+        let also = match endpoint.carriers {
+            Carriers::Usual => "",
+            Carriers::Runner => "`PRIVATE-TOKEN`",
+            Carriers::NugetKey => "`X-NuGet-ApiKey`",
+            Carriers::Raw => "`Authorization: <token>`",
+        };
+        let (role, allowed) = match (endpoint.span, need.reach) {
+            (Span::One, _) | (Span::Many, Reach::Nothing) => (role(need), reach(need.reach)),
+            (Span::Many, _) => ("-".into(), "nowhere"),
+        };
+        let (method, path, action) = (endpoint.method, endpoint.path, endpoint.action.name());
+        vec![method.into(), format!("`{path}`"), format!("`{action}`"), role, allowed.into(), also.into()]
+    });
+    let head = "method | path | action | least role | where | token also in";
+    compare("endpoints.md", "endpoints", &rows(head, table));
+}
+
+/// The least role that an action needs; `-` where the role does not matter.
+fn role(need: Need) -> String {
+    match need.reach {
+        Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole => "-".into(),
+        Reach::Admitted | Reach::Own | Reach::AdmittedOrOwn | Reach::OwnIfSet | Reach::Sources => {
+            need.role.name().into()
+        }
+    }
 }
 
 fn reach(reach: Reach) -> &'static str {

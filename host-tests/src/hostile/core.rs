@@ -48,6 +48,9 @@ fn notation(forge: &Forge, target: &TargetRef) -> String {
         TargetRef::Job(job) | TargetRef::ProjectOfJob(job) => format!("job:{}", job.0),
         TargetRef::Path(path) => path.to_string(),
         TargetRef::Id(id) => format!("id:{}", id.0),
+        TargetRef::Group(path) => format!("group:{path}"),
+        TargetRef::GroupId(id) => format!("group:{}", id.0),
+        TargetRef::Namespace(path) => format!("namespace:{path}"),
         TargetRef::Image(candidates) => {
             let image = forge.image(candidates.iter().map(policy::facts::ProjectPath::as_str));
             image.unwrap_or_else(|| "no project".into())

@@ -3,10 +3,10 @@ use std::vec::Vec;
 
 use super::*;
 use crate::facts::{
-    Admission, Affiliation, Features, JobId, JobPush, Origin, ProjectId, ProjectPath, Role, Secret, Target, User,
-    UserId, Visibility,
+    Admission, Affiliation, Features, GroupId, GroupPath, JobId, JobPush, Origin, ProjectId, ProjectPath, Role, Secret,
+    Target, User, UserId, Visibility,
 };
-use crate::request::Progress;
+use crate::request::{Action, Progress};
 
 fn config(mode: &str) -> Config {
     let document = std::format!(
@@ -54,6 +54,25 @@ fn decided(step: Step) -> Decision {
 fn reply(decision: Decision) -> Reply {
     let Outcome::Reply(reply) = decision.outcome else { panic!("{decision:?}") };
     reply
+}
+
+#[test]
+fn a_group_is_never_looked_up_and_the_answer_says_what_to_ask() {
+    let group = GroupPath::parse("libs").unwrap();
+    let targets = [
+        (TargetRef::Group(group.clone()), "group libs"),
+        (TargetRef::GroupId(GroupId(7)), "group #7"),
+        (TargetRef::Namespace(group), "namespace libs"),
+        (TargetRef::None, "-"),
+    ];
+    for (target, name) in targets {
+        let request = request(Protocol::Api, vec![Access::new(Action::ReadNpm, target)]);
+        let decision = decided(decide(&config("enforce"), &request, &known(&[])));
+        assert_eq!((decision.record.reason, decision.record.rule), ("target.many", "one-target"));
+        assert_eq!(decision.record.target, name);
+        let reply = reply(decision);
+        assert!(reply.status == 403 && reply.body.contains("ask the project's own endpoint"), "{reply:?}");
+    }
 }
 
 #[test]

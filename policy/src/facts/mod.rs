@@ -3,12 +3,14 @@
 //! Values here are parsed once and valid for good. Where they came from (a lookup, the store, a configuration) is not
 //! known in this room. Sources of the meanings: GitLab's documentation of roles and of CI job tokens.
 
+mod group;
 mod job;
 mod path;
 mod secret;
 mod standing;
 mod target;
 
+pub use group::{GroupId, GroupPath};
 pub use job::{Job, JobId, Origin, Token, User, UserId};
 pub use path::{PATH_LIMIT, ProjectPath};
 pub use secret::{Hash, Secret};

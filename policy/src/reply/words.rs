@@ -78,6 +78,7 @@ pub(super) fn explanation(reason: Reason, origin: &Origin, target: &Target) -> S
         | Reason::TokenEnded
         | Reason::UserRefused
         | Reason::TargetUnknown
+        | Reason::ManyTargets
         | Reason::ForeignJob
         | Reason::NeverForJobs
         | Reason::NothingMatched => reason.text().into(),

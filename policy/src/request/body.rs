@@ -119,7 +119,7 @@ pub(super) fn without_job(config: &Config, head: &Head<'_>, foreign: Option<Fore
         let is_client = route.caller == Caller::Client && route.access.action != Action::TriggerPipeline;
         let is_decided = match (route.body, foreign) {
             (_, Some(Foreign::Decisive)) => is_client,
-            (api::Body::Stream, Some(Foreign::Basic)) => true,
+            (api::Body::Stream, Some(Foreign::ByRoute)) => true,
             (api::Body::Stream | api::Body::Inspect | api::Body::Upload, _) => false,
         };
         // An endpoint that no job token is for reads none; where that costs nobody a large body, it is looked into.

@@ -31,6 +31,26 @@ pub(crate) enum Carrier {
     Query,
     /// `Authorization: Bearer`, inside a JWT of the forge's own.
     Jwt,
+    /// `Authorization` and nothing but the token.
+    Raw,
+    /// `X-NuGet-ApiKey`.
+    NugetKey,
+}
+
+impl Carrier {
+    /// Why a request is refused that has its token here, where no token is read from.
+    pub(crate) fn misplaced(self) -> Malformed {
+        match self {
+            Self::Raw => Malformed::Authorization,
+            Self::Basic
+            | Self::Bearer
+            | Self::JobToken
+            | Self::PrivateToken
+            | Self::Query
+            | Self::Jwt
+            | Self::NugetKey => Malformed::Carrier,
+        }
+    }
 }
 
 /// The credentials of a request's head.
@@ -53,8 +73,8 @@ pub(crate) enum Credential {
 pub(crate) enum Foreign {
     /// The forge takes it before any parameter of the body, and refuses the request when it is not valid.
     Decisive,
-    /// HTTP Basic, which routes that do not read it pass over.
-    Basic,
+    /// HTTP Basic, a deploy token or a package registry's own field: routes that do not read it pass over it.
+    ByRoute,
 }
 
 const GENEROUS: GeneralPurpose = GeneralPurpose::new(
@@ -93,6 +113,7 @@ fn gather(head: &Head<'_>) -> Result<Credential, Malformed> {
     }
     for (name, value) in head.fields() {
         match *name {
+            b"authorization" if token::is_job_token(value) => jobs.push((Carrier::Raw, token::parse(value)?)),
             b"authorization" => match authorization(value)? {
                 Some(job) => jobs.push(job),
                 None => others = others.saturating_add(1),
@@ -101,7 +122,10 @@ fn gather(head: &Head<'_>) -> Result<Credential, Malformed> {
             b"job-token" if value.is_empty() => {}
             b"job-token" => jobs.push((Carrier::JobToken, token::parse(value)?)),
             b"private-token" if token::is_job_shaped(value) => jobs.push((Carrier::PrivateToken, token::parse(value)?)),
-            b"private-token" | b"deploy-token" => others = others.saturating_add(1),
+            b"x-nuget-apikey" if token::is_job_token(value) => jobs.push((Carrier::NugetKey, token::parse(value)?)),
+            b"x-nuget-apikey" if may_hold_job_token(name, value) => return Err(Malformed::Carrier),
+            b"x-nuget-apikey" if value.is_empty() => {}
+            b"private-token" | b"deploy-token" | b"x-nuget-apikey" => others = others.saturating_add(1),
             b"job_token" => return Err(Malformed::Underscore),
             // A job token in a field that nothing here reads: some forge may.
             _ if may_hold_job_token(name, value) => return Err(Malformed::Carrier),
@@ -122,13 +146,15 @@ fn gather(head: &Head<'_>) -> Result<Credential, Malformed> {
 }
 
 fn foreign(head: &Head<'_>) -> Credential {
-    let is_private = head.all("private-token").any(|token| !token.trim_ascii().is_empty());
+    let has = |name| head.all(name).any(|token| !token.trim_ascii().is_empty());
     let authorization = head.all("authorization").next().unwrap_or_default().trim_ascii();
     let (scheme, rest) = split_scheme(authorization);
     match () {
-        () if is_private => Credential::Foreign(Foreign::Decisive),
-        () if scheme.eq_ignore_ascii_case(b"basic") => Credential::Foreign(Foreign::Basic),
+        () if has("private-token") => Credential::Foreign(Foreign::Decisive),
         () if scheme.eq_ignore_ascii_case(b"bearer") && !rest.is_empty() => Credential::Foreign(Foreign::Decisive),
+        () if has("authorization") || has("deploy-token") || has("x-nuget-apikey") => {
+            Credential::Foreign(Foreign::ByRoute)
+        }
         () => Credential::None,
     }
 }
@@ -260,6 +286,8 @@ mod tests {
         assert_eq!(found(&[("authorization", "Bearer glcbt-1")]), job(Carrier::Bearer, "glcbt-1"));
         assert_eq!(found(&[("job-token", "glcbt-1")]), job(Carrier::JobToken, "glcbt-1"));
         assert_eq!(found(&[(":path", "/x?job_token=glcbt-1")]), job(Carrier::Query, "glcbt-1"));
+        assert_eq!(found(&[("x-nuget-apikey", "glcbt-1")]), job(Carrier::NugetKey, "glcbt-1"));
+        assert_eq!(found(&[("authorization", "glcbt-1")]), job(Carrier::Raw, "glcbt-1"));
         assert_eq!(
             found(&[("job-token", "glcbt-1"), ("private-token", "glcbt-1")]),
             Credential::Runner(Secret::new(b"glcbt-1"))
@@ -268,10 +296,15 @@ mod tests {
 
     #[test]
     fn a_persons_credential_is_not_a_jobs() {
-        assert_eq!(found(&[("authorization", &basic("dana:password"))]), Credential::Foreign(Foreign::Basic));
+        assert_eq!(found(&[("authorization", &basic("dana:password"))]), Credential::Foreign(Foreign::ByRoute));
         assert_eq!(found(&[("authorization", "Bearer glpat-1")]), Credential::Foreign(Foreign::Decisive));
         assert_eq!(found(&[("private-token", "glpat-1")]), Credential::Foreign(Foreign::Decisive));
-        assert_eq!(found(&[("authorization", &basic("gitlab-ci-token-bot:x"))]), Credential::Foreign(Foreign::Basic));
+        assert_eq!(found(&[("authorization", &basic("gitlab-ci-token-bot:x"))]), Credential::Foreign(Foreign::ByRoute));
+        for (field, value) in [("authorization", "rubygems_key"), ("x-nuget-apikey", "key"), ("deploy-token", "gldt-1")]
+        {
+            assert_eq!(found(&[(field, value)]), Credential::Foreign(Foreign::ByRoute), "{field}");
+            assert_eq!(found(&[(field, "")]), Credential::None, "{field}");
+        }
         assert_eq!(found(&[(":path", "/x?a=b"), ("accept", "*/*")]), Credential::None);
     }
 
@@ -283,6 +316,9 @@ mod tests {
         assert_eq!(found(&[("job-token", "glcbt-1"), ("private-token", "glcbt-2")]), multiple);
         assert_eq!(found(&[("job-token", "glcbt-1"), ("authorization", &basic("dana:x"))]), multiple);
         assert_eq!(found(&[("job-token", "glcbt-1"), (":path", "/x?job_token=glcbt-1")]), multiple);
+        assert_eq!(found(&[("x-nuget-apikey", "glcbt-1"), ("x-nuget-apikey", "glcbt-1")]), multiple);
+        assert_eq!(found(&[("x-nuget-apikey", "az"), ("authorization", &basic("gitlab-ci-token:glcbt-1"))]), multiple);
+        assert_eq!(found(&[("authorization", "glcbt-1"), ("job-token", "glcbt-1")]), multiple);
         let joined = format!("{},{}", basic("gitlab-ci-token:glcbt-1"), basic("dana:x"));
         assert_eq!(found(&[("authorization", &joined)]), Credential::Refused(Malformed::Authorization));
     }
@@ -301,7 +337,8 @@ mod tests {
             format!("Basic {}={}", &plain[..5], &plain[5..]),
             format!("Basic {},{}", &plain[..6], &plain[6..]),
             format!("Basic\x0b{plain}"),
-            "glcbt-1".into(),
+            "glcbt-1,glcbt-1".into(),
+            "glcbt-1 ".into(),
             "Token glcbt-1".into(),
             "Bearer  glcbt-1".into(),
         ] {
@@ -315,7 +352,8 @@ mod tests {
             found(&[("authorization", &basic("GitLab-CI-Token:legacy"))]),
             Credential::Refused(Malformed::AuthorizationUser)
         );
-        assert_eq!(found(&[("x-nuget-apikey", "glcbt-1")]), Credential::Refused(Malformed::Carrier));
+        assert_eq!(found(&[("x-api-key", "glcbt-1")]), Credential::Refused(Malformed::Carrier));
+        assert_eq!(found(&[("x-nuget-apikey", "Bearer glcbt-1")]), Credential::Refused(Malformed::Carrier));
         assert_eq!(found(&[("job_token", "legacy")]), Credential::Refused(Malformed::Underscore));
     }
 }

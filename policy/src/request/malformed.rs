@@ -82,7 +82,7 @@ malformed! {
     ReservedWord 404 "project.reserved-word" "no project can have this path"
     ProjectName 404 "api.name" "no project is found by this: expected a number or an encoded full path"
     ApiVersion 404 "api.version" "expected /api/v4/"
-    ProjectId 400 "api.id" "expected a project's number or its encoded full path"
+    ProjectId 400 "api.id" "expected the number of a project, a group or a job, or an encoded full path"
     InternalRoute 403 "internal-route" "this route belongs to the forge's own components"
     GitQuery 400 "git.info-refs.query" "expected the query `service=git-upload-pack` or `service=git-receive-pack`"
     GitService 403 "git.unknown-service" "expected the service `git-upload-pack` or `git-receive-pack`"

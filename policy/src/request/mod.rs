@@ -25,6 +25,7 @@ mod token;
 use alloc::vec::Vec;
 
 pub use access::{Access, Action, Protocol, TargetRef};
+pub use api::{Carriers, Endpoint, Span, endpoints};
 pub use body::Pending;
 pub use head::{BODY_LIMIT, Body, Head};
 pub use malformed::Malformed;
@@ -141,7 +142,8 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
     let Front { method, raw, target, site } = Front::of(config, head)?;
     let is_registry = site == Site::Registry;
     let only = |allowed: &[Carrier]| {
-        if carriers.iter().all(|carrier| allowed.contains(carrier)) { Ok(()) } else { Err(Malformed::Carrier) }
+        let other = carriers.iter().find(|carrier| !allowed.contains(carrier));
+        other.map_or(Ok(()), |other| Err(other.misplaced()))
     };
     if !is_registry && target.path.starts_with("/v2/") && target.path.contains("/dependency_proxy/") {
         path::segments(target.path)?;
@@ -230,8 +232,8 @@ fn with_job_on_api(
     token: Secret,
 ) -> Result<Reading, Malformed> {
     let route = api::read(head.method().unwrap_or_default(), target.path)?;
-    if route.caller == Caller::Client && carriers.contains(&Carrier::PrivateToken) {
-        return Err(Malformed::Carrier);
+    if let Some(carrier) = carriers.iter().find(|carrier| !route.carriers.admit(**carrier)) {
+        return Err(carrier.misplaced());
     }
     if let Some(query) = target.query {
         params::query(query)?;

@@ -262,6 +262,69 @@ fn a_job_token_off_its_routes_is_refused() {
 }
 
 #[test]
+fn a_registrys_own_carrier_is_read_on_its_routes_alone() {
+    let refused = |malformed, protocol| Reading::Refused(Refused { protocol, malformed });
+    let key = || field("x-nuget-apikey", TOKEN);
+    let raw = || field("authorization", TOKEN);
+    let api = |method, path: &str, carrier| reading(method, &format!("/api/v4/{path}"), &[carrier], Body::None);
+    let five = TargetRef::Id(crate::facts::ProjectId(5));
+    for (method, path, carrier, action) in [
+        ("PUT", "projects/5/packages/nuget/", key(), Action::PublishNuget),
+        ("PUT", "projects/5/packages/nuget/symbolpackage", key(), Action::PublishNuget),
+        ("DELETE", "projects/5/packages/nuget/name/1.0.0", key(), Action::DeletePackages),
+        ("GET", "projects/5/packages/rubygems/gems/a-1.0.gem", raw(), Action::ReadGem),
+        ("POST", "projects/5/packages/rubygems/api/v1/gems", raw(), Action::PublishGem),
+    ] {
+        assert_eq!(asked(api(method, path, carrier)), (Protocol::Api, action, five.clone()), "{path}");
+    }
+    for (method, path) in [
+        ("GET", "projects/5/packages/nuget/index.json"),
+        ("GET", "projects/5/packages/rubygems/gems/a-1.0.gem"),
+        ("GET", "projects/5/releases"),
+        ("GET", "users"),
+    ] {
+        assert_eq!(api(method, path, key()), refused(Malformed::Carrier, Protocol::Api), "{path}");
+    }
+    for (method, path) in [("PUT", "projects/5/packages/nuget"), ("GET", "projects/5/releases"), ("GET", "users")] {
+        assert_eq!(api(method, path, raw()), refused(Malformed::Authorization, Protocol::Api), "{path}");
+    }
+    let clone = |carrier| reading("GET", "/g/p.git/info/refs?service=git-upload-pack", &[carrier], Body::None);
+    assert_eq!(clone(key()), refused(Malformed::Carrier, Protocol::Git));
+    assert_eq!(clone(raw()), refused(Malformed::Authorization, Protocol::Git));
+}
+
+#[test]
+fn a_token_inside_a_jwt_is_judged_where_it_is_used() {
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("{{\"token\":\"{TOKEN}\"}}"));
+    let jwt = format!("eyJhbGciOiJIUzI1NiJ9.{claims}.sig");
+    let recipe = "/api/v4/packages/conan/v1/conans/n/1.0/g+p/stable";
+    for carrier in [field("authorization", &format!("Bearer {jwt}")), basic()] {
+        let Reading::Job(job) = reading("GET", recipe, &[carrier], Body::None) else { panic!() };
+        assert_eq!((job.token, job.accesses[0].target.clone()), (Secret::new(TOKEN.as_bytes()), project("g/p")));
+    }
+    let module = format!("/api/v4/packages/terraform/modules/v1/g/mod/aws/1.0.0/file?token={jwt}&archive=tgz");
+    let Reading::Job(job) = reading("GET", &module, &[], Body::None) else { panic!() };
+    assert_eq!((job.token, job.accesses[0].action), (Secret::new(TOKEN.as_bytes()), Action::ReadTerraform));
+    let twice = format!("{module}&job_token={TOKEN}");
+    assert!(matches!(reading("GET", &twice, &[], Body::None), Reading::Refused(_)));
+}
+
+#[test]
+fn a_persons_upload_streams_with_the_registrys_own_carrier() {
+    for (method, path, who) in [
+        ("PUT", "projects/5/packages/nuget/", field("x-nuget-apikey", "glpat-1")),
+        ("POST", "projects/5/packages/rubygems/api/v1/gems", field("authorization", "glpat-1")),
+        ("PUT", "projects/5/packages/terraform/modules/m/aws/1.0.0/file", field("deploy-token", "gldt-1")),
+    ] {
+        let path = format!("/api/v4/{path}");
+        assert_eq!(reading(method, &path, core::slice::from_ref(&who), Body::Follows), Reading::NotAJob, "{path}");
+        // Where the forge passes over it, a form may still hold a job token.
+        let releases = "/api/v4/projects/5/releases";
+        assert!(matches!(reading("POST", releases, &[who], Body::Follows), Reading::Body(_)), "{path}");
+    }
+}
+
+#[test]
 fn a_head_without_path_or_method_is_refused() {
     let method: (&[u8], &[u8]) = (b":method", b"CONNECT");
     let reading = read(&config(), &Head::new(&[method], Body::None));

@@ -51,6 +51,11 @@ pub(crate) fn is_job_shaped(value: &[u8]) -> bool {
     at.and_then(|at| value.get(..at)).is_some_and(|prefix| prefix.iter().all(|b| is_token_byte(*b)))
 }
 
+/// Whether a value is a job token and nothing else.
+pub(crate) fn is_job_token(value: &[u8]) -> bool {
+    is_job_shaped(value) && value.iter().all(|b| is_token_byte(*b))
+}
+
 /// Whether a value is a JWT of the forge's own with a job token inside: what Conan, Terraform and the dependency proxy
 /// exchange the token for.
 pub(crate) fn wraps_job_token(value: &[u8]) -> bool {

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::vec::Vec;
 
 use super::*;
-use crate::facts::{Features, JobId, Origin, ProjectId, ProjectPath, Target, UserId};
+use crate::facts::{Features, GroupId, GroupPath, JobId, Origin, ProjectId, ProjectPath, Target, UserId};
 
 fn job(user: Option<&str>) -> Job {
     Job {
@@ -139,6 +139,34 @@ fn a_higher_role_never_loses_and_an_admission_never_costs() {
 fn nothing_there_is_denied_whatever_is_asked_of_a_project() {
     let job = job(Some("dana"));
     assert_eq!(verdict(&job, Action::ReadCode, None), Verdict::Deny(Reason::TargetUnknown));
+}
+
+#[test]
+fn more_than_one_project_is_denied_whatever_is_known() {
+    let job = job(Some("dana"));
+    let group = GroupPath::parse("apps").unwrap();
+    let many =
+        [TargetRef::None, TargetRef::Group(group.clone()), TargetRef::GroupId(GroupId(7)), TargetRef::Namespace(group)];
+    for target in many {
+        for (action, name, _) in Action::ALL {
+            let standing = standing(Role::Owner, Admission::Own, Visibility::Public);
+            let access = Access::new(*action, target.clone());
+            let need = need(*action);
+            let question = Question { job: &job, access: &access, need, standing: Some(&standing) };
+            let expected = match need.reach {
+                Reach::Nothing => Verdict::Allow(Reason::Login),
+                Reach::Itself => Verdict::Deny(Reason::ForeignJob),
+                Reach::Never => Verdict::Deny(Reason::NeverForJobs),
+                Reach::Admitted
+                | Reach::Own
+                | Reach::OwnWhateverRole
+                | Reach::AdmittedOrOwn
+                | Reach::OwnIfSet
+                | Reach::Sources => Verdict::Deny(Reason::ManyTargets),
+            };
+            assert_eq!(judge(&question).verdict, expected, "{name} {target:?}");
+        }
+    }
 }
 
 #[test]
