@@ -1,6 +1,6 @@
 //! Forms that stream beside a token in the head: each piece is looked through before it goes on.
 
-use host_tests::host::{Host, Outcome, RequestHead, StreamId};
+use host_tests::host::{Host, Hostcall, Outcome, RequestHead, Status, StreamId};
 
 use crate::forge::{DANA, NORA, gitlab, host, host_with, post};
 
@@ -103,6 +103,29 @@ fn where_it_only_observes_the_upload_goes_on() {
     assert_eq!((String::from_utf8(forwarded).unwrap(), ended), (format!("{body}and more"), true));
     assert_eq!(host.properties(stream).get("jobscope_reason").unwrap(), b"carrier.multiple");
     assert_eq!(host.hazards(), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_host_buffers_meanwhile_is_looked_at_too() {
+    for (last, goes_on) in [(field("expire_in", "1 day"), true), (field("token", NORA), false)] {
+        let mut host = host();
+        // It cannot be held back, so it is buffered.
+        host.fail_next(Hostcall::SendLocalResponse, Status::InternalFailure);
+        let stream = host.open(0, artifacts());
+        let body = [file(), "content\r\n".into(), last].concat();
+        let (first, second) = body.split_at(20);
+        host.request_body(stream, first, false);
+        host.request_body(stream, second, false);
+        if !goes_on {
+            assert_eq!(refusal(&host, stream), (400, "jobscope:carrier.multiple".into()));
+            continue;
+        }
+        assert_eq!(host.outcome(stream), Outcome::Paused);
+        host.settle(gitlab);
+        host.request_body(stream, "--b--\r\n", true);
+        let Outcome::Forwarded { body: forwarded, ended, .. } = host.outcome(stream) else { panic!() };
+        assert_eq!((String::from_utf8(forwarded).unwrap(), ended), (format!("{body}--b--\r\n"), true));
+    }
 }
 
 #[test]

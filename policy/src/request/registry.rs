@@ -67,15 +67,15 @@ fn check_query(query: &Pairs) -> Result<(), Malformed> {
     if params::has(query, "ns") {
         return Err(Malformed::RegistryMount);
     }
-    let is_word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric());
-    let checks: [(&str, &dyn Fn(&str) -> bool); 4] = [
-        ("digest", &is_digest),
-        ("digest-algorithm", &is_word),
-        ("n", &|n| n.bytes().all(|b| b.is_ascii_digit())),
-        ("last", &|_| true),
-    ];
-    for (name, is_sound) in checks {
-        if params::one(query, name)?.is_some_and(|value| !is_sound(value)) {
+    for name in ["digest", "digest-algorithm", "n", "last"] {
+        let Some(value) = params::one(query, name)? else { continue };
+        let is_sound = match name {
+            "digest" => is_digest(value),
+            "digest-algorithm" => !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric()),
+            "n" => value.bytes().all(|b| b.is_ascii_digit()),
+            _ => true,
+        };
+        if !is_sound {
             return Err(Malformed::RegistryQuery);
         }
     }
