@@ -106,6 +106,11 @@ impl Shared {
         self.released.borrow().contains(&stream)
     }
 
+    /// Whether a request waits for facts.
+    pub(crate) fn waits(&self, stream: u32) -> bool {
+        self.parked.borrow().contains_key(&stream)
+    }
+
     /// What the answer to this request may tell.
     pub(crate) fn watched(&self, stream: u32) -> Option<(Watch, Hash)> {
         self.watched.borrow_mut().remove(&stream)

@@ -4,7 +4,9 @@ use policy::Config;
 use policy::decision::{Cause, Facts, Outcome, Step, decide};
 use policy::facts::{Found, Secret, Token};
 use policy::lookup::{Answer, Fact, Flight, Progress, Value};
-use policy::request::{BODY_LIMIT, Body, Head, JobRequest, Malformed, Protocol, Reading, TargetRef, read};
+use policy::request::{
+    BODY_LIMIT, Body, Head, JobRequest, Malformed, Protocol, Reading, Refused, Scan, TargetRef, read,
+};
 
 use super::expected::Asked;
 use super::forge::Forge;
@@ -27,8 +29,17 @@ pub fn seen(config: &Config, forge: &Forge, message: &Message) -> Seen {
             Seen::Refused { status: refused.malformed.status(), code: refused.malformed.code().into() }
         }
         Reading::Body(_) => Seen::Broken("the whole body was read and another one is wanted".into()),
-        Reading::Job(job) => judged(config, forge, &job),
+        Reading::Job(mut job) => match job.scan.take().map_or(Ok(()), |scan| looked(scan, &message.body)) {
+            Ok(()) => judged(config, forge, &job),
+            Err(refused) => Seen::Refused { status: refused.malformed.status(), code: refused.malformed.code().into() },
+        },
     }
+}
+
+/// Looks through a body that streams.
+fn looked(mut scan: Scan, body: &[u8]) -> Result<(), Refused> {
+    scan.feed(body)?;
+    scan.finish()
 }
 
 fn judged(config: &Config, forge: &Forge, job: &JobRequest) -> Seen {

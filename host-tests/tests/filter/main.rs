@@ -6,3 +6,4 @@ mod forge;
 mod life;
 mod lookups;
 mod requests;
+mod uploads;

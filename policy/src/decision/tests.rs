@@ -36,7 +36,14 @@ fn standing(name: &str, role: Role, admission: Admission) -> Found {
 }
 
 fn request(protocol: Protocol, accesses: Vec<Access>) -> JobRequest {
-    JobRequest { token: Secret::new(b"glcbt-1"), protocol, accesses, scopes: None, progress: Progress::Going }
+    JobRequest {
+        token: Secret::new(b"glcbt-1"),
+        protocol,
+        accesses,
+        scopes: None,
+        progress: Progress::Going,
+        scan: None,
+    }
 }
 
 fn known(targets: &[(&str, Found)]) -> Facts {

@@ -168,6 +168,25 @@ pub(crate) fn is_rpc(path: &str) -> bool {
     path.ends_with("/git-upload-pack") || path.ends_with("/git-receive-pack")
 }
 
+/// Whether a path ends as a repository's service does.
+pub(crate) fn is_service(path: &str) -> bool {
+    ["/info/refs", "/git-upload-pack", "/git-receive-pack"]
+        .iter()
+        .any(|service| path.strip_suffix(service).is_some_and(|repository| repository.ends_with(".git")))
+}
+
+/// Whether a path lies below a prefix under which the forge draws its routes once more.
+pub(crate) fn is_redrawn(path: &str) -> bool {
+    path.starts_with("/o/") || path.starts_with("/-/push_from_secondary/")
+}
+
+/// Whether a path begins with a word of the forge's own in other letters, which is nobody's: routes tell case, and no
+/// group can have that name either.
+pub(crate) fn is_reserved_in_other_letters(path: &str) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    RESERVED.iter().any(|word| *word != first && word.eq_ignore_ascii_case(first))
+}
+
 /// Two parsers read this query: one takes the first of two, the other the last. So it is compared byte for byte.
 fn discovery(query: Option<&str>) -> Result<Service, Malformed> {
     let service = query.and_then(|query| query.strip_prefix("service=")).ok_or(Malformed::GitQuery)?;

@@ -7,6 +7,7 @@ mod access;
 mod api;
 mod body;
 mod credential;
+mod dependency_proxy;
 mod git;
 mod head;
 pub mod host;
@@ -20,6 +21,7 @@ mod path;
 mod registry;
 mod registry_token;
 mod runner;
+mod scan;
 mod token;
 
 use alloc::vec::Vec;
@@ -31,6 +33,7 @@ pub use head::{BODY_LIMIT, Body, Head};
 pub use malformed::Malformed;
 pub use registry_token::TokenRequest;
 pub use runner::Progress;
+pub use scan::Scan;
 
 use crate::Config;
 use crate::facts::Secret;
@@ -73,6 +76,8 @@ pub struct JobRequest {
     pub scopes: Option<TokenRequest>,
     /// What an update of the job's state says.
     pub progress: Progress,
+    /// What must look at the body before it goes on.
+    pub scan: Option<Scan>,
 }
 
 /// Reads the head of a request.
@@ -102,7 +107,7 @@ fn job(token: Secret, protocol: Protocol, access: Access) -> Reading {
 }
 
 fn jobs(token: Secret, protocol: Protocol, accesses: Vec<Access>) -> Reading {
-    Reading::Job(JobRequest { token, protocol, accesses, scopes: None, progress: Progress::Going })
+    Reading::Job(JobRequest { token, protocol, accesses, scopes: None, progress: Progress::Going, scan: None })
 }
 
 /// The front of a request with a job token: what every protocol needs to be plain.
@@ -145,9 +150,17 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
         let other = carriers.iter().find(|carrier| !allowed.contains(carrier));
         other.map_or(Ok(()), |other| Err(other.misplaced()))
     };
-    if !is_registry && target.path.starts_with("/v2/") && target.path.contains("/dependency_proxy/") {
-        path::segments(target.path)?;
-        return Ok(job(token, Protocol::Registry, Access::new(Action::DependencyProxy, TargetRef::None)));
+    // The API's values alone hold encoded slashes.
+    if !target.path.starts_with("/api/") && path::has_encoded_slash(target.path) {
+        return Err(Malformed::EncodedSlash);
+    }
+    if !is_registry && git::is_redrawn(target.path) {
+        return Err(Malformed::InternalRoute);
+    }
+    if !is_registry && dependency_proxy::is_below(target.path) {
+        only(&[Carrier::Basic, Carrier::Bearer, Carrier::Jwt])?;
+        let access = dependency_proxy::read(method, target.path, target.query)?;
+        return Ok(job(token, Protocol::Registry, access));
     }
     if target.path.starts_with("/v2/") || target.path == "/v2" {
         only(&[Carrier::Basic])?;
@@ -176,9 +189,14 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
             accesses,
             scopes: Some(scopes),
             progress: Progress::Going,
+            scan: None,
         }));
     }
     if target.path.starts_with("/api/") {
+        // One part of the forge takes every path with that end for Git's (Workhorse), another goes by the beginning.
+        if git::is_service(target.path) {
+            return Err(Malformed::ReservedWord);
+        }
         return with_job_on_api(head, target, carriers, token);
     }
     if target.query.is_some_and(params::is_go_get) {
@@ -205,7 +223,13 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
         let project = project.strip_prefix('/').unwrap_or(project);
         return Ok(job(token, Protocol::Git, git::read_without_suffix(method, project, target.query)?));
     }
-    Err(if git::is_rpc(target.path) { Malformed::GitNoSuffix } else { Malformed::WebRoute })
+    Err(match () {
+        () if git::is_rpc(target.path) => Malformed::GitNoSuffix,
+        // A repository, and nothing that is asked of it.
+        () if target.path.ends_with(".git") => Malformed::Unclassifiable,
+        () if git::is_reserved_in_other_letters(target.path) => Malformed::ReservedWord,
+        () => Malformed::WebRoute,
+    })
 }
 
 fn check_method(head: &Head<'_>, method: &[u8]) -> Result<(), Malformed> {
@@ -238,29 +262,11 @@ fn with_job_on_api(
     if let Some(query) = target.query {
         params::query(query)?;
     }
-    let protocol = protocol_of_route(&route);
-    let media = head.media_type()?;
-    // The forge takes a Bearer token before any parameter, and no method from JSON: nothing in there can matter. The
-    // trigger and the runner's routes look at their parameters alone.
-    let is_settled =
-        carriers == [Carrier::Bearer] && protocol == Protocol::Api && media.eq_ignore_ascii_case(b"application/json");
-    let reads_body = match route.body {
-        api::Body::Inspect => !is_settled,
-        // A form beside a token in the head may hold another, which the forge prefers; a package is no form.
-        api::Body::Upload => media.eq_ignore_ascii_case(b"application/x-www-form-urlencoded"),
-        api::Body::Stream => false,
-    };
-    if head.body() == Body::None || !reads_body {
+    if head.body() == Body::None {
         // A final state is said in a body; an update without one ends nothing.
-        return Ok(job(token, protocol, route.access));
+        return Ok(job(token, protocol_of_route(&route), route.access));
     }
-    match body::media(head)? {
-        Some(media) => {
-            let want = body::Want::Parameters(Some(token), media, Ok(route));
-            Ok(Reading::Body(Pending::new(protocol, want)))
-        }
-        None => Err(Malformed::BodyType),
-    }
+    body::beside_token(head, carriers, token, route)
 }
 
 fn protocol_of_route(route: &Route) -> Protocol {

@@ -116,12 +116,17 @@ pub(crate) fn decode_bytes(text: &[u8]) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
+/// Whether a path has an encoded slash.
+pub(crate) fn has_encoded_slash(path: &str) -> bool {
+    path.as_bytes().windows(3).any(|window| window.eq_ignore_ascii_case(b"%2f"))
+}
+
 /// The segments of a path below the root: no slash at its end, no encoded slash.
 pub(crate) fn segments(path: &str) -> Result<Vec<&str>, Malformed> {
     if path.ends_with('/') {
         return Err(Malformed::TrailingSlash);
     }
-    if path.as_bytes().windows(3).any(|w| w.eq_ignore_ascii_case(b"%2f")) {
+    if has_encoded_slash(path) {
         return Err(Malformed::EncodedSlash);
     }
     Ok(path.split('/').skip(1).collect())

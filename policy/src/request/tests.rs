@@ -213,6 +213,165 @@ fn a_token_in_the_head_and_another_in_the_body_are_two() {
     );
 }
 
+/// A request with a job token in its head that waits for its body.
+fn waits(method: &str, path: &str, head: &[(String, String)]) -> Pending {
+    let Reading::Body(pending) = reading(method, path, head, Body::Follows) else { panic!("{method} {path} {head:?}") };
+    pending
+}
+
+fn refusal(reading: Reading) -> Malformed {
+    let Reading::Refused(refused) = reading else { panic!("{reading:?}") };
+    refused.malformed
+}
+
+fn streams(method: &str, path: &str, head: &[(String, String)]) -> Option<Scan> {
+    let Reading::Job(job) = reading(method, path, head, Body::Follows) else { panic!("{method} {path} {head:?}") };
+    job.scan
+}
+
+#[test]
+fn a_body_without_a_type_is_read_two_ways() {
+    let releases = "/api/v4/projects/5/releases";
+    for empty in [vec![], vec![field("content-type", "")]] {
+        let head = [vec![field("job-token", TOKEN)], empty.clone()].concat();
+        assert_eq!(asked(waits("POST", releases, &head).finish(b"")).1, Action::WriteReleases);
+        for body in [&b"tag_name=v1"[..], br#"{"job_token":"glcbt-b"}"#, b" "] {
+            assert_eq!(refusal(waits("POST", releases, &head).finish(body)), Malformed::BodyType);
+        }
+        for body in [&b"job_token=glcbt-b"[..], br#"{"job_token":"glcbt-b"}"#, br#"{"a":"&job_token=glcbt-b&"}"#] {
+            assert_eq!(refusal(waits("POST", releases, &empty).finish(body)), Malformed::BodyType);
+        }
+        for body in [&b""[..], b"token=glptt-person", br#"{"tag_name":"v1"}"#, b"\xff", b"<xml>"] {
+            assert_eq!(waits("POST", releases, &empty).finish(body), Reading::NotAJob);
+        }
+    }
+    // A package has none often, and is no form.
+    let package = "/api/v4/projects/5/packages/generic/n/1.0/f";
+    assert_eq!(streams("PUT", package, &[field("job-token", TOKEN)]), None);
+    assert_eq!(streams("PATCH", "/api/v4/jobs/7/trace", &[field("job-token", TOKEN)]), None);
+}
+
+#[test]
+fn an_upload_is_looked_through_where_it_may_hold_parameters() {
+    let typed = |media: &str| [basic(), field("content-type", media)];
+    let pypi = "/api/v4/projects/5/packages/pypi";
+    let package = "/api/v4/projects/5/packages/generic/n/1.0/f";
+    for (method, path) in [("POST", pypi), ("PUT", package), ("POST", "/api/v4/jobs/7/artifacts")] {
+        for media in ["multipart/form-data; boundary=b", "Multipart/Form-Data; boundary=\"b\""] {
+            let mut scan = streams(method, path, &typed(media)).unwrap();
+            assert_eq!(scan.feed(b"--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n"), Ok(()));
+            assert!(scan.finish().is_err());
+        }
+        for media in ["multipart/mixed; boundary=b", "multipart/related; boundary=b", "x/y,application/json"] {
+            assert_eq!(refusal(reading(method, path, &typed(media), Body::Follows)), Malformed::BodyType, "{media}");
+        }
+        for media in ["multipart/form-data", "multipart/form-data; boundary=a; boundary=b"] {
+            assert_eq!(refusal(reading(method, path, &typed(media), Body::Follows)), Malformed::MultipartSyntax);
+        }
+        assert_eq!(streams(method, path, &typed("application/octet-stream")), None);
+        let form = waits(method, path, &typed("application/x-www-form-urlencoded"));
+        assert_eq!(refusal(form.clone().finish(b"_method=DELETE")), Malformed::Override);
+        assert_eq!(refusal(form.finish(b"a=1&job_token=glcbt-b")), Malformed::Multiple);
+    }
+    let packed = [basic(), field("content-type", "multipart/form-data; boundary=b"), field("content-encoding", "gzip")];
+    assert_eq!(refusal(reading("POST", pypi, &packed, Body::Follows)), Malformed::BodyEncoding);
+}
+
+#[test]
+fn json_beside_a_token_is_read_where_the_forge_may_prefer_what_it_says() {
+    let json = || field("content-type", "application/json");
+    let tags = "/api/v4/projects/5/packages/npm/-/package/p/dist-tags/latest";
+    let bearer = field("authorization", &format!("Bearer {TOKEN}"));
+    assert_eq!(streams("PUT", tags, &[bearer.clone(), json()]), None);
+    let pending = waits("PUT", tags, &[field("job-token", TOKEN), json()]);
+    assert_eq!(refusal(pending.finish(br#"{"job_token":"glcbt-b"}"#)), Malformed::Multiple);
+    // A parameter of that name comes before a Bearer token.
+    let pending = waits("POST", "/api/v4/projects/5/releases", &[bearer, json()]);
+    assert_eq!(refusal(pending.finish(br#"{"access_token":"glpat-b"}"#)), Malformed::Multiple);
+}
+
+#[test]
+fn one_type_one_charset_one_kind_of_value() {
+    let releases = "/api/v4/projects/5/releases";
+    let typed = |media: &str| [field("job-token", TOKEN), field("content-type", media)];
+    for media in ["application/json; charset=utf-8", "APPLICATION/JSON;charset=\"UTF-8\"", "application/json;"] {
+        let pending = waits("POST", releases, &typed(media));
+        assert_eq!(asked(pending.clone().finish(br#"{"job_token":null,"x":[1]}"#)).1, Action::WriteReleases);
+        for (body, expected) in [
+            (&br#"{"job_token":["glcbt-b"]}"#[..], Malformed::JsonToken),
+            (br#"{"job_token[]":{"a":"glcbt-b"}}"#, Malformed::JsonToken),
+            (br#"{"token":["glcbt-b"]}"#, Malformed::JsonToken),
+            (br#"{"job_token":7}"#, Malformed::JsonToken),
+            (br#"["glcbt-b"]"#, Malformed::JsonSyntax),
+            (b"\xef\xbb\xbf{}", Malformed::JsonSyntax),
+            (b"\xff\xfe{\0}\0", Malformed::JsonSyntax),
+            (b"", Malformed::JsonSyntax),
+        ] {
+            assert_eq!(refusal(pending.clone().finish(body)), expected, "{}", String::from_utf8_lossy(body));
+        }
+    }
+    for media in [
+        "application/json; charset=utf-16",
+        "application/json; charset=utf-8; charset=utf-16",
+        "application/x-www-form-urlencoded; charset=utf-7",
+        "application/x-www-form-urlencoded; _charset_=x",
+        "multipart/form-data, application/json",
+    ] {
+        assert_eq!(refusal(reading("POST", releases, &typed(media), Body::Follows)), Malformed::BodyType, "{media}");
+    }
+    for method in ["PUT", "DELETE"] {
+        let pending = waits(method, "/api/v4/projects/5/releases/v1", &typed("application/json"));
+        assert_eq!(refusal(pending.finish(br#"{"job_token":"glcbt-b"}"#)), Malformed::Multiple, "{method}");
+    }
+    for form in
+        ["%6aob_token=glcbt-b", "+job_token=glcbt-b", "job_token%00=glcbt-b", "a;job_token=b", "a=%zz", "\u{e9}=%ff"]
+    {
+        let pending = waits("POST", releases, &typed("application/x-www-form-urlencoded"));
+        assert!(matches!(pending.finish(form.as_bytes()), Reading::Refused(_)), "{form}");
+    }
+}
+
+#[test]
+fn who_asks_for_a_registry_token_by_post_is_told_to_get_it() {
+    let form = |login: &str| {
+        let pending =
+            waits("POST", "/jwt/auth", &[field("content-type", "application/x-www-form-urlencoded; charset=utf-8")]);
+        pending.finish(format!("client_id=containerd-client&grant_type=password&{login}&scope=repository%3Ag%2Fp%3Apull&service=container_registry").as_bytes())
+    };
+    for login in [
+        format!("username=gitlab-ci-token&password={TOKEN}"),
+        "password=legacy20chars0000000&username=gitlab-ci-token".into(),
+        format!("refresh_token={TOKEN}"),
+    ] {
+        assert_eq!(refusal(form(&login)), Malformed::TokenPost, "{login}");
+    }
+    assert_eq!(form("username=dana&password=x"), Reading::NotAJob);
+    assert_eq!(refusal(reading("POST", "/jwt/auth", &[basic()], Body::Follows)), Malformed::TokenPost);
+}
+
+#[test]
+fn a_path_that_is_no_endpoint_is_answered_by_what_is_wrong_with_it() {
+    for (path, expected) in [
+        ("/g/p.git?x=y/info/refs&service=git-upload-pack", Malformed::Unclassifiable),
+        ("/api/v4/x.git/info/refs?service=git-upload-pack", Malformed::ReservedWord),
+        ("/api/v4/projects/5/packages/generic/n/1/x.git/info/refs", Malformed::ReservedWord),
+        ("/API/v4/projects/5/releases", Malformed::ReservedWord),
+        ("/Jwt/auth", Malformed::ReservedWord),
+        ("/V2/g/p/manifests/x", Malformed::ReservedWord),
+        ("/api%2Fv4/projects/5", Malformed::EncodedSlash),
+        ("/jwt%2fauth", Malformed::EncodedSlash),
+        ("/g/p%2Fq", Malformed::EncodedSlash),
+        ("/o/default/g/p.git/info/refs?service=git-upload-pack", Malformed::InternalRoute),
+        ("/o/default/api/v4/projects/5/releases", Malformed::InternalRoute),
+        ("/-/push_from_secondary/1/g/p.git/info/refs?service=git-upload-pack", Malformed::InternalRoute),
+        ("/-/x/p.git/info/refs?service=git-upload-pack", Malformed::ReservedWord),
+        ("/dashboard", Malformed::WebRoute),
+        ("/g/p", Malformed::WebRoute),
+    ] {
+        assert_eq!(refusal(reading("GET", path, &[basic()], Body::None)), expected, "{path}");
+    }
+}
+
 #[test]
 fn a_runner_says_its_token_twice() {
     let head = [field("job-token", TOKEN), field("content-type", "application/json")];
@@ -335,8 +494,10 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(fields in proptest::collection::vec((proptest::sample::select(vec![":path", ":method", ":authority", "authorization", "job-token", "content-type", "connection"]), proptest::collection::vec(any::<u8>(), 0..60)), 0..8), body in proptest::collection::vec(any::<u8>(), 0..200)) {
         let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_slice())).collect();
-        if let Reading::Body(pending) = read(&config(), &Head::new(&fields, Body::Follows)) {
-            let _ = pending.finish(&body);
+        match read(&config(), &Head::new(&fields, Body::Follows)) {
+            Reading::Body(pending) => drop(pending.finish(&body)),
+            Reading::Job(JobRequest { scan: Some(mut scan), .. }) => drop((scan.feed(&body), scan.finish())),
+            Reading::NotAJob | Reading::Job(_) | Reading::Refused(_) => {}
         }
     }
 
