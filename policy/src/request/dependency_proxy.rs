@@ -4,7 +4,7 @@
 use super::access::{Access, Action, TargetRef};
 use super::malformed::Malformed;
 use super::{params, path, registry};
-use crate::facts::ProjectPath;
+use crate::facts::GroupPath;
 
 /// What stands between a group and an image.
 const MARK: &str = "/dependency_proxy/containers/";
@@ -23,7 +23,7 @@ pub(crate) fn read(method: &[u8], path: &str, query: Option<&str>) -> Result<Acc
     if below.contains("dependency_proxy/") || group_path.contains("dependency_proxy") {
         return Err(Malformed::ProxyAmbiguous);
     }
-    let target = group(group_path)?;
+    let target = GroupPath::parse(group_path).map(TargetRef::Group).ok_or(Malformed::GroupPath)?;
     let (image, kind, reference) = image_and_reference(below)?;
     let reference = match reference.split_once('/') {
         // The forge's own parts call these, to store what they fetched.
@@ -62,12 +62,6 @@ fn image_and_reference(below: &str) -> Result<(&str, Kind, &str), Malformed> {
     };
     let again = ["manifests", "blobs"].iter().any(|word| reference.split('/').any(|segment| segment == *word));
     if again { Err(Malformed::ProxyAmbiguous) } else { Ok((image, kind, reference)) }
-}
-
-/// The group of that path. A group's path is what a project's may begin with.
-fn group(path: &str) -> Result<TargetRef, Malformed> {
-    let is_sound = ProjectPath::parse(&alloc::format!("{path}/p")).is_some();
-    if is_sound { Ok(TargetRef::None) } else { Err(Malformed::GroupPath) }
 }
 
 #[cfg(test)]
