@@ -5,7 +5,8 @@
 
 use super::super::access::Action::*;
 use super::table::Body::{Inspect, Stream, Upload};
-use super::table::{Carriers, Row, Table, row, table};
+use super::table::Carriers::{NugetKey, Raw, Usual};
+use super::table::{Row, Table, row, table};
 
 /// A Conan recipe, behind a base that ends in `conans` or `files`.
 macro_rules! recipe {
@@ -15,49 +16,45 @@ macro_rules! recipe {
 }
 
 pub(super) const TABLES: &[Table] = &[
-    table("projects/:project/packages/composer", Carriers::Usual, COMPOSER),
+    table("projects/:project/packages/composer", Usual, COMPOSER),
     // Composer alone says `group`.
-    table("group/:group/-/packages/composer", Carriers::Usual, COMPOSER_INDEX),
-    table("projects/:project/packages/conan/v1", Carriers::Usual, CONAN),
-    table("projects/:project/packages/conan/v2", Carriers::Usual, CONAN),
-    table(recipe!("projects/:project/packages/conan/v1/conans"), Carriers::Usual, CONAN_1),
-    table(recipe!("projects/:project/packages/conan/v1/files"), Carriers::Usual, CONAN_1_FILES),
-    table(recipe!("projects/:project/packages/conan/v2/conans"), Carriers::Usual, CONAN_2),
-    table("packages/conan/v1", Carriers::Usual, CONAN_OF_ALL),
-    table("packages/conan/v2", Carriers::Usual, CONAN_OF_ALL),
-    table(recipe!("packages/conan/v1/conans"), Carriers::Usual, CONAN_1),
-    table(recipe!("packages/conan/v1/files"), Carriers::Usual, CONAN_1_FILES),
-    table(recipe!("packages/conan/v2/conans"), Carriers::Usual, CONAN_2),
-    table("projects/:project/packages/debian", Carriers::Usual, DEBIAN),
-    table("projects/:project/packages/debian", Carriers::Usual, DEBIAN_UPLOAD),
-    table("groups/:group/-/packages/debian", Carriers::Usual, DEBIAN),
-    table("projects/:project/packages/generic", Carriers::Usual, GENERIC),
-    table("projects/:project/packages/go", Carriers::Usual, GO),
-    table("projects/:project/packages/helm", Carriers::Usual, HELM),
-    table("projects/:project/packages/maven", Carriers::Usual, MAVEN),
-    table("projects/:project/packages/maven", Carriers::Usual, MAVEN_UPLOAD),
-    table("groups/:group/-/packages/maven", Carriers::Usual, MAVEN),
-    table("packages/maven", Carriers::Usual, MAVEN),
-    table("projects/:project/packages/ml_models", Carriers::Usual, MODELS),
-    table("projects/:project/packages/npm", Carriers::Usual, NPM),
-    table("projects/:project/packages/npm", Carriers::Usual, NPM_FILES),
-    table("groups/:group/-/packages/npm", Carriers::Usual, NPM),
-    table("packages/npm", Carriers::Usual, NPM),
-    table("projects/:project/packages/nuget", Carriers::Usual, NUGET),
-    table("projects/:project/packages/nuget", Carriers::Usual, NUGET_FILES),
-    table("projects/:project/packages/nuget", Carriers::NugetKey, NUGET_UPLOAD),
-    table("groups/:group/-/packages/nuget", Carriers::Usual, NUGET),
-    table("projects/:project/packages/pypi", Carriers::Usual, PYPI),
-    table("projects/:project/packages/pypi", Carriers::Usual, PYPI_UPLOAD),
-    table("groups/:group/-/packages/pypi", Carriers::Usual, PYPI),
-    table("projects/:project/packages/rpm", Carriers::Usual, RPM),
-    table("projects/:project/packages/rubygems", Carriers::Raw, GEMS),
-    table("projects/:project/packages/terraform/modules/:module_name/:module_system", Carriers::Usual, TERRAFORM),
-    table(
-        "packages/terraform/modules/v1/:namespace/:module_name/:module_system",
-        Carriers::Usual,
-        TERRAFORM_OF_NAMESPACE,
-    ),
+    table("group/:group/-/packages/composer", Usual, COMPOSER_INDEX),
+    table("projects/:project/packages/conan/v1", Usual, CONAN),
+    table("projects/:project/packages/conan/v2", Usual, CONAN),
+    table(recipe!("projects/:project/packages/conan/v1/conans"), Usual, CONAN_1),
+    table(recipe!("projects/:project/packages/conan/v1/files"), Usual, CONAN_1_FILES),
+    table(recipe!("projects/:project/packages/conan/v2/conans"), Usual, CONAN_2),
+    table("packages/conan/v1", Usual, CONAN_OF_ALL),
+    table("packages/conan/v2", Usual, CONAN_OF_ALL),
+    table(recipe!("packages/conan/v1/conans"), Usual, CONAN_1),
+    table(recipe!("packages/conan/v1/files"), Usual, CONAN_1_FILES),
+    table(recipe!("packages/conan/v2/conans"), Usual, CONAN_2),
+    table("projects/:project/packages/debian", Usual, DEBIAN),
+    table("projects/:project/packages/debian", Usual, DEBIAN_UPLOAD),
+    table("groups/:group/-/packages/debian", Usual, DEBIAN),
+    table("projects/:project/packages/generic", Usual, GENERIC),
+    table("projects/:project/packages/go", Usual, GO),
+    table("projects/:project/packages/helm", Usual, HELM),
+    table("projects/:project/packages/maven", Usual, MAVEN),
+    table("projects/:project/packages/maven", Usual, MAVEN_UPLOAD),
+    table("groups/:group/-/packages/maven", Usual, MAVEN),
+    table("packages/maven", Usual, MAVEN),
+    table("projects/:project/packages/ml_models", Usual, MODELS),
+    table("projects/:project/packages/npm", Usual, NPM),
+    table("projects/:project/packages/npm", Usual, NPM_FILES),
+    table("groups/:group/-/packages/npm", Usual, NPM),
+    table("packages/npm", Usual, NPM),
+    table("projects/:project/packages/nuget", Usual, NUGET),
+    table("projects/:project/packages/nuget", Usual, NUGET_FILES),
+    table("projects/:project/packages/nuget", NugetKey, NUGET_UPLOAD),
+    table("groups/:group/-/packages/nuget", Usual, NUGET),
+    table("projects/:project/packages/pypi", Usual, PYPI),
+    table("projects/:project/packages/pypi", Usual, PYPI_UPLOAD),
+    table("groups/:group/-/packages/pypi", Usual, PYPI),
+    table("projects/:project/packages/rpm", Usual, RPM),
+    table("projects/:project/packages/rubygems", Raw, GEMS),
+    table("projects/:project/packages/terraform/modules/:module_name/:module_system", Usual, TERRAFORM),
+    table("packages/terraform/modules/v1/:namespace/:module_name/:module_system", Usual, TERRAFORM_OF_NAMESPACE),
 ];
 
 const COMPOSER: &[Row] = &[
