@@ -1,0 +1,42 @@
+//! Real readers beside ours: what the filter says of a request is compared with what Git's own server and the reference
+//! registry do with the same bytes.
+//!
+//! A generator makes requests that are almost those of real clients, the same ones in every run. Each is read by the
+//! core and given to the reader, whose answer or whose disk tells which repository it touched. The readers do not know
+//! the filter, and nothing here knows how the filter reads.
+
+mod ask;
+pub mod git;
+mod mutation;
+mod random;
+
+use std::ops::AddAssign;
+
+pub use ask::Ask;
+pub use mutation::{Words, family};
+pub use random::Random;
+
+/// What came of many requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The filter accepts them, and the reader touches what the filter named.
+    pub agreed: usize,
+    /// The filter accepts them, and the reader touches nothing.
+    pub untouched: usize,
+    /// The filter reads them as something that no job may do.
+    pub forbidden: usize,
+    /// The filter refuses them, and so would the reader.
+    pub refused: usize,
+    /// The filter refuses them, and the reader would have served them.
+    pub dangerous: usize,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.agreed += more.agreed;
+        self.untouched += more.untouched;
+        self.forbidden += more.forbidden;
+        self.refused += more.refused;
+        self.dangerous += more.dangerous;
+    }
+}
