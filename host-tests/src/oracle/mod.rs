@@ -9,6 +9,7 @@ mod ask;
 pub mod git;
 mod mutation;
 mod random;
+pub mod registry;
 
 use std::ops::AddAssign;
 
