@@ -1,20 +1,20 @@
 //! The reference registry beside the filter: what the filter accepts touches the image that the filter named.
 
 use host_tests::oracle::registry::{Images, Named, WORDS, strange};
-use host_tests::oracle::{Ask, Counts, Random, family};
+use host_tests::oracle::{Ask, Compiled, Counts, Random, family, sayable};
 use policy::Config;
 
+const CONFIGURATION: &str = r#"{
+    "forge": {"hosts": ["forge.example.com"], "registry_hosts": ["registry.example.com"]},
+    "lookup": {"cluster": "lookup", "authority": "forge.example.com", "credential_env": "LOOKUP_TOKEN"}
+}"#;
 const HOST: &str = "registry.example.com";
 const TOKEN: &str = "glcbt-64_danaBuildsWeb000001";
 const SEED: u64 = 3;
 const COUNT: usize = 4000;
 
 fn config() -> Config {
-    Config::parse(
-        br#"{"forge": {"hosts": ["forge.example.com"], "registry_hosts": ["registry.example.com"]},
-             "lookup": {"cluster": "lookup", "authority": "forge.example.com", "credential_env": "LOOKUP_TOKEN"}}"#,
-    )
-    .unwrap()
+    Config::parse(CONFIGURATION.as_bytes()).unwrap()
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn what_is_accepted_touches_the_image_that_was_named() {
     let mut images = Images::start().unwrap();
 
     // A client's own requests: each touches what it is for, and so the oracle can see.
-    let seeds = images.seeds();
+    let seeds = Images::seeds();
     for (expected, ask) in &seeds {
         let ask = images.address(ask);
         let (answer, touched) = images.ask(&ask).unwrap();
@@ -64,4 +64,15 @@ fn what_is_accepted_touches_the_image_that_was_named() {
     assert!(wrong.is_empty(), "{counts:?}, {} wrong:\n{}", wrong.len(), wrong.join("\n"));
     // Requests that show nothing would prove nothing.
     assert!(counts.agreed > known && counts.untouched > 100 && counts.dangerous > 100, "{counts:?}");
+}
+
+#[test]
+fn the_compiled_filter_names_the_same() {
+    let config = config();
+    let seeds: Vec<Ask> = Images::seeds().into_iter().map(|(_, ask)| ask).chain(strange()).collect();
+    let mut compiled = Compiled::start(CONFIGURATION).unwrap();
+    for ask in family(&seeds, &WORDS, &mut Random::new(SEED), COUNT).iter().step_by(4) {
+        let (said, sayable) = (compiled.said(ask, HOST, TOKEN), sayable(&ask.reading(&config, HOST, TOKEN)));
+        assert!(sayable.contains(&said), "{ask}: expected one of {sayable:?}, found {said:?}");
+    }
 }

@@ -18,6 +18,7 @@ use policy::rules::{Reach, need};
 use tempfile::TempDir;
 
 use super::ask::Ask;
+use super::directory;
 use super::mutation::Words;
 use crate::stack::signals;
 
@@ -273,13 +274,8 @@ impl Forest {
     pub fn plant() -> Result<Self> {
         let found = Command::new("git").arg("--exec-path").output().context("git is missing")?;
         let backend = Path::new(OsStr::from_bytes(found.stdout.trim_ascii())).join("git-http-backend");
-        let mut forest = Self {
-            root: tempfile::Builder::new().prefix("jobscope-git-").tempdir()?,
-            backend,
-            marks: Vec::new(),
-            base: String::new(),
-            tips: Vec::new(),
-        };
+        let mut forest =
+            Self { root: directory("git")?, backend, marks: Vec::new(), base: String::new(), tips: Vec::new() };
         for number in 0..REPOSITORIES.len() {
             forest.plant_one(number)?;
         }

@@ -6,16 +6,31 @@
 //! the filter, and nothing here knows how the filter reads.
 
 mod ask;
+mod compiled;
 pub mod git;
 mod mutation;
 mod random;
 pub mod registry;
 
+use std::env;
 use std::ops::AddAssign;
+use std::path::Path;
+
+use anyhow::Result;
+use tempfile::TempDir;
 
 pub use ask::Ask;
+pub use compiled::{Compiled, sayable};
 pub use mutation::{Words, family};
 pub use random::Random;
+
+/// A directory for a reader's files, removed when dropped. In memory where the system has such a place: Git and the
+/// registry wait for the disk at each thing that they store.
+fn directory(name: &str) -> Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    let place = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
+    Ok(tempfile::Builder::new().prefix(&format!("jobscope-{name}-")).tempdir_in(place)?)
+}
 
 /// What came of many requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

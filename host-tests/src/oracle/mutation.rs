@@ -162,7 +162,7 @@ fn at_slash(path: &mut String, random: &mut Random, inserted: &str) {
 
 fn encode_one(text: &mut String, random: &mut Random) {
     let at = random.below(text.len());
-    if let Some(byte) = text.bytes().nth(at).filter(u8::is_ascii) {
+    if let Some(byte) = text.as_bytes().get(at).filter(|byte| byte.is_ascii()) {
         let encoded = match random.below(3) {
             0 => format!("%{byte:02X}"),
             1 => format!("%{byte:02x}"),

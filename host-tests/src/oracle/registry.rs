@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::ask::Ask;
+use super::directory;
 use super::mutation::Words;
 use crate::stack::{Answer, Child, exchange, pick_port, start_open_registry};
 
@@ -243,7 +244,7 @@ impl Images {
     /// # Errors
     /// It is not installed, does not start, or does not take an image.
     pub fn start() -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("jobscope-registry-").tempdir()?;
+        let dir = directory("registry")?;
         let port = pick_port()?;
         let registry = start_open_registry(dir.path(), port)?;
         let mut images =
@@ -289,7 +290,7 @@ impl Images {
 
     /// Every request that a client sends to every image, with what it touches there.
     #[must_use]
-    pub fn seeds(&self) -> Vec<(Touched, Ask)> {
+    pub fn seeds() -> Vec<(Touched, Ask)> {
         let mut seeds: Vec<(Touched, Ask)> = (0..NAMES.len()).flat_map(seeds_of).collect();
         let catalog = Touched { catalog: true, ..Touched::default() };
         seeds.push((catalog.clone(), Ask::new("GET", "/v2/_catalog")));
