@@ -144,7 +144,8 @@ pub(crate) fn read_without_suffix(method: &[u8], project_path: &str, query: Opti
 fn owner(path: &str) -> Result<(Kind, TargetRef), Malformed> {
     let mut from_right = path.rsplit('/');
     let number = from_right.next().unwrap_or_default();
-    let is_snippet = from_right.next() == Some("snippets") && number.bytes().all(|b| b.is_ascii_digit());
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    let is_snippet = from_right.next() == Some("snippets") && is_number;
     if is_snippet {
         let project_path = path.rsplitn(3, '/').nth(2).unwrap_or_default();
         let target = if project_path.is_empty() { TargetRef::None } else { TargetRef::Path(project(project_path)?) };
