@@ -57,6 +57,7 @@ malformed! {
     EmptySegment 400 "path.empty-segment" "the path has an empty segment"
     DotSegment 400 "path.dot-segment" "the path has a dot segment"
     EncodedDotSegment 400 "path.encoded-dot-segment" "the path has an encoded dot segment"
+    TooDeep 414 "path.too-deep" "the path has more than 64 segments"
     TrailingSlash 400 "path.trailing-slash" "the path ends in a slash"
     EncodedSlash 400 "path.encoded-slash" "the path has an encoded slash where none belongs"
     Backslash 400 "path.backslash" "the path has a backslash"
