@@ -18,6 +18,10 @@ pub(crate) fn check(message: &Message, reading: &Reading) {
         Reading::Job(job) => {
             assert!(may_be_a_jobs(message) || body.is_some_and(may_hold_token), "nobody's request became a job's");
             check_job(message, job);
+            // Without its mark a token is a job's on its own route alone, and not on another spelling of it.
+            if job.token.expose().starts_with(b"glcbt-") || body.is_none() {
+                check_other_spellings(message, reading);
+            }
         }
         Reading::Body(_) => panic!("a body was read twice"),
     }
@@ -50,6 +54,32 @@ fn check_carriers(message: &Message) {
     let is_runners =
         present == [&"job-token", &"private-token"] && message.first("job-token") == message.first("private-token");
     assert!(present.len() <= 1 || is_runners, "several credentials: {present:?}");
+}
+
+/// An accepted request in another spelling of its path is refused.
+fn check_other_spellings(message: &Message, reading: &Reading) {
+    let target = message.first(":path");
+    let end = target.iter().position(|b| *b == b'?').unwrap_or(target.len());
+    let refused = |changed: Vec<u8>| {
+        let read = message.with_target(changed.clone()).read();
+        assert!(matches!(read, Reading::Refused(_)), "`{}` is accepted too", changed.escape_ascii());
+    };
+    for (at, byte) in target[..end].iter().enumerate() {
+        // One byte in seven: which, depends on the length, and so all of them have their turn.
+        let is_encoding = target[at.saturating_sub(2)..at].contains(&b'%');
+        if byte.is_ascii_alphanumeric() && !is_encoding && at % 7 == end % 7 {
+            refused([&target[..at], format!("%{byte:02X}").as_bytes(), &target[at + 1..]].concat());
+        }
+        if *byte == b'/' {
+            for detour in ["/", "/.", "/x/..", "/%2e", "/x/%2E."] {
+                refused([&target[..at], detour.as_bytes(), &target[at..]].concat());
+            }
+        }
+    }
+    // The order of fields of one name may matter; that of the names must not.
+    let mut reordered = message.clone();
+    reordered.fields.sort_by(|(one, _), (other, _)| other.cmp(one));
+    assert!(reordered.read() == *reading, "the order of the fields matters");
 }
 
 /// Whether a token stands in a request: as it is, percent-encoded, in base64, inside a JWT, or escaped in JSON.
