@@ -89,7 +89,8 @@ pub fn mutate(subject: Subject, text: &[u8], max_size: usize, seed: u32) -> Opti
 
 fn change(subject: Subject, text: &mut Vec<u8>, dice: &mut Dice) {
     let line_end = text.iter().position(|b| *b == b'\n').unwrap_or(text.len());
-    let (from, to) = part(text, dice);
+    // The first line says nearly everything.
+    let (from, to) = if dice.below(2) == 0 { part(text, dice) } else { part(&text[..line_end], dice) };
     match dice.below(12) {
         0 | 1 => insert(text, from, dice.line(SPLICES)),
         2 | 3 => insert(text, if dice.below(2) == 0 { from } else { to }, dice.word(subject)),
