@@ -91,7 +91,7 @@ fn change(subject: Subject, text: &mut Vec<u8>, dice: &mut Dice) {
     let line_end = text.iter().position(|b| *b == b'\n').unwrap_or(text.len());
     // The first line says nearly everything.
     let (from, to) = if dice.below(2) == 0 { part(text, dice) } else { part(&text[..line_end], dice) };
-    match dice.below(12) {
+    match dice.below(14) {
         0 | 1 => insert(text, from, dice.line(SPLICES)),
         2 | 3 => insert(text, if dice.below(2) == 0 { from } else { to }, dice.word(subject)),
         4 => drop(text.splice(from..to, dice.word(subject).iter().copied())),
@@ -113,6 +113,20 @@ fn change(subject: Subject, text: &mut Vec<u8>, dice: &mut Dice) {
             *byte = if byte.is_ascii_lowercase() { byte.to_ascii_uppercase() } else { byte.to_ascii_lowercase() }
         }),
         9 => insert(text, line_end, &[b"\n", dice.line(FIELDS)].concat()),
+        // A field twice, or a pair of the query.
+        11 => {
+            let lines: Vec<&[u8]> = text.split(|b| *b == b'\n').skip(1).take_while(|line| !line.is_empty()).collect();
+            if let Some(line) = lines.get(dice.below(lines.len())) {
+                let field = [b"\n", *line].concat();
+                insert(text, line_end, &field);
+            }
+        }
+        12 => {
+            let query = text[..line_end].splitn(2, |b| *b == b'?').nth(1).unwrap_or_default();
+            let pairs: Vec<&[u8]> = query.split(|b| *b == b'&').collect();
+            let pair = [b"&", pairs[dice.below(pairs.len())]].concat();
+            insert(text, line_end, &pair);
+        }
         // Another method, or another request before the same fields.
         10 => {
             let method_end = text.iter().position(|b| *b == b' ').unwrap_or_default().min(line_end);
