@@ -153,7 +153,7 @@ fn each_invariant_is_held_by_a_test_that_is_there() {
     let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let (_, table) = page.split_once("| where | invariant | held by |").expect("the table of invariants");
     let mut files = Vec::new();
-    for folder in ["policy/src", "policy/tests", "host-tests/tests"] {
+    for folder in ["policy/src", "policy/tests", "host-tests/tests", "fuzz/fuzz_targets"] {
         sources(&root().join(folder), &mut files);
     }
     let mut rows = 0;
@@ -173,13 +173,15 @@ fn each_invariant_is_held_by_a_test_that_is_there() {
 fn each_dependency_has_its_reason() {
     let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let (_, reasons) = page.split_once("## Dependencies").expect("the chapter on dependencies");
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let (_, dependencies) = manifest.split_once("[workspace.dependencies]").unwrap();
     let named = |crate_name: &str| {
         reasons.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')).any(|word| word == crate_name)
     };
-    for line in dependencies.lines().take_while(|line| !line.starts_with('[')).filter(|line| line.contains(" = ")) {
-        let name = line.split(' ').next().unwrap();
-        assert!(name == "policy" || named(name), "ARCHITECTURE.md does not say why `{name}`");
+    for (manifest, head) in [("Cargo.toml", "[workspace.dependencies]"), ("fuzz/Cargo.toml", "[dependencies]")] {
+        let manifest = fs::read_to_string(root().join(manifest)).unwrap();
+        let (_, dependencies) = manifest.split_once(head).unwrap();
+        for line in dependencies.lines().take_while(|line| !line.starts_with('[')).filter(|line| line.contains(" = ")) {
+            let name = line.split(' ').next().unwrap();
+            assert!(name == "policy" || named(name), "ARCHITECTURE.md does not say why `{name}`");
+        }
     }
 }

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::facts::{JobId, ProjectPath};
 
+mod properties;
+
 const TOKEN: &str = "glcbt-64_abc";
 
 fn config() -> Config {
@@ -505,25 +507,5 @@ proptest! {
     fn no_path_with_a_token_makes_it_panic(path in "/[a-zA-Z0-9%./?&=;:@_-]{0,80}", method in "(GET|POST|PUT|DELETE|PATCH|HEAD)") {
         let _ = reading(&method, &path, &[basic()], Body::None);
         let _ = reading(&method, &path, &[field("job-token", TOKEN)], Body::None);
-    }
-
-    #[test]
-    fn encoding_an_unreserved_byte_refuses_what_was_accepted(at in 1_usize..40) {
-        let path = "/api/v4/projects/g%2Fp/packages/generic/name/1.0/file.txt";
-        let byte = path.as_bytes()[at];
-        prop_assume!(byte.is_ascii_alphanumeric() && !path[..at].ends_with('%') && !(at > 1 && path[..at - 1].ends_with('%')));
-        let encoded = format!("{}%{byte:02X}{}", &path[..at], &path[at + 1..]);
-        let token = [field("job-token", TOKEN)];
-        let accepted = matches!(reading("GET", path, &token, Body::None), Reading::Job(_));
-        let refused = matches!(reading("GET", &encoded, &token, Body::None), Reading::Refused(_));
-        prop_assert!(accepted && refused, "{}", encoded);
-    }
-
-    #[test]
-    fn host_case_port_and_order_of_fields_change_nothing(host in "(gitlab|GITLAB|GitLab)\\.example\\.com\\.?(:[0-9]{1,5})?", swap in any::<bool>()) {
-        let mut fields = vec![field(":authority", &host), basic()];
-        if swap { fields.reverse(); }
-        let clone = reading("GET", "/g/p.git/info/refs?service=git-upload-pack", &fields, Body::None);
-        prop_assert_eq!(asked(clone).2, project("g/p"));
     }
 }
