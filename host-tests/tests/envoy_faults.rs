@@ -250,7 +250,7 @@ fn an_upload_is_broken_off_before_another_token_goes_on() {
         send(
             &stack,
             &[
-                b"POST /api/v4/projects/apps%2Fweb/packages/pypi HTTP/1.1",
+                b"PUT /api/v4/projects/apps%2Fweb/packages/generic/large/1.0/form.txt HTTP/1.1",
                 basic(WEB_JOB).as_bytes(),
                 b"Content-Type: multipart/form-data; boundary=b",
             ],
