@@ -21,6 +21,8 @@ coded! {
         TargetUnknown "target.unknown" "there is no such project"
         ForeignJob "job.foreign" "the token belongs to another job"
         NeverForJobs "action.never" "no job token may do this"
+        Stripped "unlisted.stripped" "the request goes on without its token, as an anonymous visitor's"
+        TokenInBody "unlisted.token-in-body" "no job token is for this endpoint, and one in a body cannot be removed"
         PushOff "push.off" "the project does not let its jobs push code"
         PushElsewhere "push.elsewhere" "jobs push code to their own project only"
         ImageElsewhere "image.elsewhere" "jobs push and delete images in their own project only"
@@ -129,9 +131,14 @@ pub fn need(action: Action) -> Need {
             need(Feature::Builds, Role::None, Open::ToMembers, Reach::Itself)
         }
         A::RegistryLogin => need(Feature::Images, Role::None, Open::ToMembers, Reach::Nothing),
-        A::WriteWiki | A::WriteDesign | A::Snippet | A::GoGet | A::Catalog | A::DependencyProxy | A::Unlisted => {
-            need(Feature::Repository, Role::Owner, Open::ToMembers, Reach::Never)
-        }
+        A::WriteWiki
+        | A::WriteDesign
+        | A::Snippet
+        | A::GoGet
+        | A::Catalog
+        | A::RegistryToken
+        | A::DependencyProxy
+        | A::Unlisted => need(Feature::Repository, Role::Owner, Open::ToMembers, Reach::Never),
     }
 }
 
@@ -178,7 +185,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "never-for-jobs",
-        doc: "Some things are never a job's: writing wikis, snippets, the image catalog, the dependency proxy, endpoints that take no job token.",
+        doc: "Some things are never a job's: writing wikis, snippets, the image catalog, a registry token for everything its user has, the dependency proxy, endpoints that take no job token.",
         judge: never_for_jobs,
     },
     Rule { id: "target-exists", doc: "What is not there cannot be asked for.", judge: target_exists },

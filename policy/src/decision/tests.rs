@@ -36,7 +36,15 @@ fn standing(name: &str, role: Role, admission: Admission) -> Found {
 }
 
 fn request(protocol: Protocol, accesses: Vec<Access>) -> JobRequest {
-    JobRequest { token: Secret::new(b"glcbt-1"), protocol, accesses, scopes: None, progress: Progress::Going }
+    JobRequest {
+        token: Secret::new(b"glcbt-1"),
+        claim: Claim::Marked,
+        protocol,
+        accesses,
+        scopes: None,
+        progress: Progress::Going,
+        bare: None,
+    }
 }
 
 fn known(targets: &[(&str, Found)]) -> Facts {

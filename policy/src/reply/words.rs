@@ -80,6 +80,8 @@ pub(super) fn explanation(reason: Reason, origin: &Origin, target: &Target) -> S
         | Reason::TargetUnknown
         | Reason::ForeignJob
         | Reason::NeverForJobs
+        | Reason::Stripped
+        | Reason::TokenInBody
         | Reason::NothingMatched => reason.text().into(),
     }
 }

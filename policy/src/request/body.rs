@@ -8,8 +8,8 @@ use super::malformed::Malformed;
 use super::params::{self, Media};
 use super::runner::{self, Progress};
 use super::{
-    Front, JobRequest, Reading, Refused, hygiene, is_registry, job, lfs, multipart, path, protocol_of,
-    protocol_of_route,
+    Bare, Front, JobRequest, Reading, Refused, bare, hygiene, is_registry, job, lfs, multipart, path, protocol_of,
+    protocol_of_route, route,
 };
 use crate::Config;
 use crate::facts::Secret;
@@ -19,6 +19,9 @@ use crate::facts::Secret;
 pub struct Pending {
     protocol: Protocol,
     want: Want,
+    /// The credential of its head, where that may be anybody's.
+    unmarked: Option<Secret>,
+    bare: Option<Bare>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +36,17 @@ pub(super) enum Want {
 
 impl Pending {
     pub(super) fn new(protocol: Protocol, want: Want) -> Self {
-        Self { protocol, want }
+        Self { protocol, want, unmarked: None, bare: None }
+    }
+
+    /// The same, with a credential in its head that may be anybody's.
+    pub(super) fn unmarked(self, token: Secret) -> Self {
+        Self { unmarked: Some(token), ..self }
+    }
+
+    /// The same, and what its head is without its token.
+    pub(super) fn with_bare(self, bare: Option<Bare>) -> Self {
+        Self { bare, ..self }
     }
 
     /// In whose words the request is answered.
@@ -45,26 +58,41 @@ impl Pending {
     /// A refusal of this request.
     #[must_use]
     pub fn refuse(&self, malformed: Malformed) -> Reading {
-        Reading::Refused(Refused { protocol: self.protocol, malformed })
+        let refused = Reading::Refused(Refused { protocol: self.protocol, malformed });
+        match &self.unmarked {
+            Some(token) => refused.unmarked(token.clone()),
+            None => refused,
+        }
     }
 
     /// Reads the whole body.
     #[must_use]
     pub fn finish(self, body: &[u8]) -> Reading {
-        let protocol = self.protocol;
-        match self.parse(body) {
-            Ok(reading) => reading,
-            Err(malformed) => Reading::Refused(Refused { protocol, malformed }),
+        let Self { protocol, want, unmarked, bare } = self;
+        let read = want.parse(protocol, body).map(|reading| match reading {
+            // A token that stands in the body, wherever, cannot be removed from it.
+            Reading::Job(request) => {
+                let bare = bare.filter(|_| !bare::holds(body, &request.token));
+                Reading::Job(JobRequest { bare, ..request })
+            }
+            Reading::NotAJob | Reading::Body(_) | Reading::Refused(_) => reading,
+        });
+        let reading = read.unwrap_or_else(|malformed| Reading::Refused(Refused { protocol, malformed }));
+        match unmarked {
+            Some(token) => reading.unmarked(token),
+            None => reading,
         }
     }
+}
 
-    fn parse(self, body: &[u8]) -> Result<Reading, Malformed> {
+impl Want {
+    fn parse(self, protocol: Protocol, body: &[u8]) -> Result<Reading, Malformed> {
         if body.len() > BODY_LIMIT {
             return Err(Malformed::BodyTooLarge);
         }
-        let (in_head, media, route) = match self.want {
+        let (in_head, media, route) = match self {
             Want::LfsBatch(token, target) => {
-                return Ok(job(token, self.protocol, Access::new(lfs::operation(body)?, target)));
+                return Ok(job(token, protocol, Access::new(lfs::operation(body)?, target)));
             }
             Want::Nobody(media) => (None, media, Err(Malformed::Carrier)),
             Want::Parameters(token, media, route) => (token, media, route),
@@ -94,7 +122,7 @@ impl Pending {
         let progress =
             if route.access.action == Action::UpdateJob { runner::progress(&media, body)?.0 } else { Progress::Going };
         let protocol = protocol_of_route(&route);
-        Ok(Reading::Job(JobRequest { token, protocol, accesses: alloc::vec![route.access], scopes: None, progress }))
+        Ok(Reading::Job(JobRequest { progress, ..JobRequest::new(token, protocol, alloc::vec![route.access]) }))
     }
 }
 
@@ -179,7 +207,7 @@ fn route_of_body(config: &Config, head: &Head<'_>) -> Result<Route, Malformed> {
     if params::credential_of_query(&query)?.foreign {
         return Err(Malformed::Multiple);
     }
-    api::read(front.method, front.target.path)
+    route(config, front.method, front.target.path)
 }
 
 /// How a body writes its parameters; `None` when it is of a type that no forge looks for parameters in.
