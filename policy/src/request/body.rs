@@ -1,8 +1,11 @@
 //! Requests whose body says whose they are, or what they ask: which those are, and how the body is read.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use super::access::{Access, Action, Protocol, TargetRef};
 use super::api::{self, Caller, Route};
-use super::credential::Foreign;
+use super::credential::{Foreign, candidate};
 use super::head::{BODY_LIMIT, Body, Head};
 use super::malformed::Malformed;
 use super::params::{self, Media};
@@ -28,6 +31,8 @@ pub struct Pending {
 pub(super) enum Want {
     /// The operation of a job's LFS batch.
     LfsBatch(Secret, TargetRef),
+    /// A form from which another forge may take a token before any in the head; and what else was read.
+    Form(Box<Reading>),
     /// Nobody's token: where one stands all the same, the request is refused.
     Nobody(Media),
     /// The parameters of an API request: the token of its head, if it has one, and the route, once there is a token.
@@ -69,6 +74,10 @@ impl Pending {
     #[must_use]
     pub fn finish(self, body: &[u8]) -> Reading {
         let Self { protocol, want, unmarked, bare } = self;
+        let want = match want {
+            Want::Form(reading) => return with_form(protocol, *reading, body),
+            want @ (Want::LfsBatch(..) | Want::Nobody(_) | Want::Parameters(..)) => want,
+        };
         let read = want.parse(protocol, body).map(|reading| match reading {
             // A token that stands in the body, wherever, cannot be removed from it.
             Reading::Job(request) => {
@@ -85,6 +94,26 @@ impl Pending {
     }
 }
 
+/// What was read of a request whose form may hold a token.
+fn with_form(protocol: Protocol, reading: Reading, form: &[u8]) -> Reading {
+    let refuse = |malformed| Reading::Refused(Refused { protocol, malformed });
+    if form.len() > BODY_LIMIT {
+        return refuse(Malformed::BodyTooLarge);
+    }
+    let in_form: Vec<Secret> = params::credentials(form).iter().filter_map(|value| candidate(value)).collect();
+    let is_alone = match &reading {
+        Reading::NotAJob => true,
+        Reading::Body(pending) => matches!(pending.want, Want::Nobody(_) | Want::Parameters(None, ..)),
+        Reading::Job(_) | Reading::Refused(_) => false,
+    };
+    match (in_form.as_slice(), reading) {
+        ([], Reading::Body(pending)) => pending.finish(form),
+        ([], reading) => reading,
+        ([token], _) if is_alone => Reading::Job(JobRequest::unread(token.clone(), protocol, Malformed::Carrier)),
+        _ => refuse(Malformed::Multiple),
+    }
+}
+
 impl Want {
     fn parse(self, protocol: Protocol, body: &[u8]) -> Result<Reading, Malformed> {
         if body.len() > BODY_LIMIT {
@@ -94,6 +123,8 @@ impl Want {
             Want::LfsBatch(token, target) => {
                 return Ok(job(token, protocol, Access::new(lfs::operation(body)?, target)));
             }
+            // A form within a form.
+            Want::Form(_) => return Err(Malformed::FormSyntax),
             Want::Nobody(media) => (None, media, Err(Malformed::Carrier)),
             Want::Parameters(token, media, route) => (token, media, route),
         };

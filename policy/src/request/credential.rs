@@ -183,7 +183,7 @@ fn secret_of(login: &[u8]) -> &[u8] {
 }
 
 /// A value that is spelled as RFC 6750 has it for tokens. Anything else, most passwords among them, is none.
-fn candidate(value: &[u8]) -> Option<Secret> {
+pub(crate) fn candidate(value: &[u8]) -> Option<Secret> {
     let is_letter = |b: &u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(b);
     ((1..=token::LIMIT).contains(&value.len()) && value.iter().all(is_letter)).then(|| Secret::new(value))
 }

@@ -3,12 +3,16 @@
 //! Git, LFS and the registry are judged. Below `/api/` every forge has endpoints of its own, and none of them is in the
 //! table.
 
+use alloc::boxed::Box;
+
 use super::access::{Access, Action, Protocol, TargetRef};
+use super::body::Want;
 use super::credential::Carrier;
-use super::head::Head;
+use super::head::{Body, Head};
 use super::malformed::Malformed;
 use super::{
-    Front, Reading, Site, git, in_lfs, job, jobs, lfs, only, params, path, refuse_form, registry, with_job_on_api,
+    Front, Pending, Reading, Site, git, in_lfs, job, jobs, lfs, only, params, path, refuse_form, registry,
+    with_job_on_api,
 };
 use crate::Config;
 use crate::config::Kind;
@@ -62,4 +66,18 @@ pub(super) fn with_job(
         }
         (None, None) => Err(Malformed::WebRoute),
     }
+}
+
+/// Gitea's API takes a token from a form as well, before any in the head, unless it is told not to. So the form is read
+/// first, whoever the head names and in whatever way the path is spelled.
+pub(super) fn with_form(head: &Head<'_>, reading: Reading) -> Reading {
+    let is_form = head.all("content-type").any(|media| {
+        let form = b"application/x-www-form-urlencoded";
+        media.windows(form.len()).any(|window| window.eq_ignore_ascii_case(form))
+    });
+    let is_api = || params::generous(head.path().unwrap_or_default()).to_ascii_lowercase().contains("/api/");
+    if head.body() == Body::Follows && is_form && is_api() {
+        return Reading::Body(Pending::new(Protocol::Api, Want::Form(Box::new(reading))));
+    }
+    reading
 }

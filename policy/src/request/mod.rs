@@ -142,7 +142,10 @@ pub fn read(config: &Config, head: &Head<'_>) -> Reading {
             Ok(read.unwrap_or_else(refused).unmarked(token))
         }
     };
-    reading.unwrap_or_else(refused)
+    match (config.forge.kind, reading.unwrap_or_else(refused)) {
+        (Kind::Gitlab, reading) | (Kind::Generic, reading @ Reading::Refused(_)) => reading,
+        (Kind::Generic, reading) => generic::with_form(head, reading),
+    }
 }
 
 /// A request whose head has one token.

@@ -201,7 +201,7 @@ fn parts(pair: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Undoes percent-encoding where it is sound and leaves the rest.
-fn generous(text: &[u8]) -> String {
+pub(crate) fn generous(text: &[u8]) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((byte, tail)) = rest.split_first() {

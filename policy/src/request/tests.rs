@@ -470,3 +470,35 @@ proptest! {
         prop_assert!(matches!(reading, Reading::Job(_)), "{reading:?}");
     }
 }
+
+#[test]
+fn a_form_to_another_forges_api_may_hold_the_token() {
+    let form = |path: &str, authorization: Option<&str>, body: &str| {
+        let media = field("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+        let fields: Vec<_> =
+            authorization.map(|value| field("authorization", value)).into_iter().chain([media]).collect();
+        match reading_with(GENERIC, "POST", path, &fields, Body::Follows) {
+            Reading::Body(pending) => pending.finish(body.as_bytes()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let token = format!("a=1&token={UNMARKED}");
+    for path in ["/api/v1/user/repos", "/api/v4/projects/5/trigger/pipeline", "//api/v1/user", "/%61pi/v1/user"] {
+        for body in [token.clone(), format!("x;token={UNMARKED}"), format!("%74oken={UNMARKED}&b=%zz")] {
+            let Reading::Job(job) = form(path, None, &body) else { panic!("{path} {body}") };
+            assert_eq!(
+                (job.token, job.claim),
+                (Secret::new(UNMARKED.as_bytes()), Claim::Unmarked(Some(Malformed::Carrier)))
+            );
+        }
+        assert_eq!(form(path, None, "name=x&token="), Reading::NotAJob, "{path}");
+        // Whoever the head names, the forge takes what stands in the form.
+        let two = form(path, Some("Bearer somebodys"), &token);
+        assert!(matches!(two, Reading::Refused(Refused { malformed: Malformed::Multiple, .. })), "{two:?}");
+    }
+    let Reading::Job(head) = form("/api/v1/user/repos", Some("Bearer somebodys"), "name=x") else { panic!() };
+    assert_eq!((head.token, head.claim), (Secret::new(b"somebodys"), Claim::Unmarked(None)));
+    let media = [field("content-type", "application/x-www-form-urlencoded")];
+    let web = reading_with(GENERIC, "POST", "/user/login", &media, Body::Follows);
+    assert_eq!(web, Reading::NotAJob, "a person's login is nobody's business");
+}
