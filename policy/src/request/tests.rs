@@ -477,10 +477,9 @@ fn a_form_to_another_forges_api_may_hold_the_token() {
         let media = field("content-type", "application/x-www-form-urlencoded; charset=utf-8");
         let fields: Vec<_> =
             authorization.map(|value| field("authorization", value)).into_iter().chain([media]).collect();
-        match reading_with(GENERIC, "POST", path, &fields, Body::Follows) {
-            Reading::Body(pending) => pending.finish(body.as_bytes()),
-            other => panic!("{other:?}"),
-        }
+        let reading = reading_with(GENERIC, "POST", path, &fields, Body::Follows);
+        let Reading::Body(pending) = reading else { panic!("{reading:?}") };
+        pending.finish(body.as_bytes())
     };
     let token = format!("a=1&token={UNMARKED}");
     for path in ["/api/v1/user/repos", "/api/v4/projects/5/trigger/pipeline", "//api/v1/user", "/%61pi/v1/user"] {
