@@ -57,6 +57,8 @@ pub(crate) struct Shared {
 pub(crate) enum Now {
     /// It goes on.
     Forward(Grant),
+    /// It is no job's, and goes on untouched.
+    NotAJob,
     /// It was answered.
     Answered,
     /// It waits.

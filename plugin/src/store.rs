@@ -106,7 +106,7 @@ impl Store {
         match said {
             Token::Running(job) => self.bind(key, job, asked),
             Token::Ended(job) => self.end(key, asked).map(|()| Token::Ended(job)),
-            Token::Unknown | Token::UserRefused => {
+            Token::Unknown | Token::UserRefused | Token::Foreign => {
                 // A token that had a running job and no longer has one is an ended one.
                 if let Some(binding) = find::<Binding>(&self.bindings, &key)? {
                     let (State::Running(job) | State::Ended(Some(job))) = binding.state else {

@@ -104,6 +104,10 @@ impl Stream {
     fn settle(&mut self, now: &Now) -> Action {
         match now {
             Now::Forward(grant) => self.go_on(grant),
+            Now::NotAJob => {
+                self.phase = Phase::Passed;
+                Action::Continue
+            }
             Now::Answered => {
                 self.phase = Phase::Answered;
                 Action::Pause

@@ -6,10 +6,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::coded::coded;
-use crate::config::{Config, Mode};
+use crate::config::{Config, Mode, UnlistedEndpoints};
 use crate::facts::{Found, Job, Standing, Token};
 use crate::reply::{self, Reply};
-use crate::request::{Access, JobRequest, Malformed, Protocol, Refused, TargetRef};
+use crate::request::{Access, Action, Claim, JobRequest, Malformed, Protocol, Refused, TargetRef};
 use crate::rules::{self, Question, RULES, Reach, Reason, Rule, Ruling, Verdict};
 
 /// What is known when a decision is asked for.
@@ -29,6 +29,8 @@ const ALLOW: &str = "allow";
 pub enum Step {
     /// Decided.
     Decided(Decision),
+    /// The credential is somebody else's: the request is not a job's, and the forge answers.
+    NotAJob,
     /// Nobody has said yet who the token is.
     NeedsToken,
     /// Nobody has looked at these targets yet; at least one.
@@ -75,6 +77,7 @@ coded! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     path: Option<Vec<u8>>,
+    without: Vec<String>,
 }
 
 impl Grant {
@@ -82,6 +85,12 @@ impl Grant {
     #[must_use]
     pub fn path(&self) -> Option<&[u8]> {
         self.path.as_deref()
+    }
+
+    /// The names of the header fields to remove before it is forwarded.
+    #[must_use]
+    pub fn without(&self) -> &[String] {
+        &self.without
     }
 }
 
@@ -145,14 +154,23 @@ impl Decision {
 /// Decides on a job's request, or says what is missing.
 #[must_use]
 pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
-    let job = match &facts.token {
-        None => return Step::NeedsToken,
-        Some(Token::Running(job)) => job,
-        Some(Token::Unknown) => return Step::Decided(refuse_token(config, request, Reason::TokenUnknown, None)),
-        Some(Token::Ended(job)) => {
+    let job = match (&facts.token, request.claim) {
+        (None, _) => return Step::NeedsToken,
+        (Some(Token::Foreign), Claim::Unmarked(_)) => return Step::NotAJob,
+        (Some(_), Claim::Unmarked(Some(malformed))) => {
+            return Step::Decided(refused(config, Refused { protocol: request.protocol, malformed }));
+        }
+        (Some(Token::Running(job)), _) => job,
+        // What says of itself that it is a job's, and is no job's, is nobody's.
+        (Some(Token::Unknown | Token::Foreign), _) => {
+            return Step::Decided(refuse_token(config, request, Reason::TokenUnknown, None));
+        }
+        (Some(Token::Ended(job)), _) => {
             return Step::Decided(refuse_token(config, request, Reason::TokenEnded, job.as_ref()));
         }
-        Some(Token::UserRefused) => return Step::Decided(refuse_token(config, request, Reason::UserRefused, None)),
+        (Some(Token::UserRefused), _) => {
+            return Step::Decided(refuse_token(config, request, Reason::UserRefused, None));
+        }
     };
     let found = |target: &TargetRef| {
         // An image that is in no project's path: nobody needs to be asked.
@@ -226,7 +244,17 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, rulings: &[(Ruling,
     match ruling.verdict {
         Verdict::Allow(_) => {
             let path = request.scopes.as_ref().and_then(|scopes| scopes.narrowed(is_allowed));
-            Decision { outcome: Outcome::Forward(Grant { path }), record, cause: Cause::Rule(reason), asked }
+            Decision {
+                outcome: Outcome::Forward(Grant { path, without: Vec::new() }),
+                record,
+                cause: Cause::Rule(reason),
+                asked,
+            }
+        }
+        Verdict::Deny(_)
+            if access.action == Action::Unlisted && config.forge.unlisted_endpoints == UnlistedEndpoints::Strip =>
+        {
+            strip(config, request, record, asked)
         }
         Verdict::Deny(_) => {
             let may_know = standing.is_some_and(|standing| rules::may_know(job.user.as_ref(), standing));
@@ -237,6 +265,23 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, rulings: &[(Ruling,
                 _ => reply::Subject::Hidden,
             };
             denial(config, record, Cause::Rule(reason), asked, reply::rule(request.protocol, reason, &subject))
+        }
+    }
+}
+
+/// An endpoint that no job token is for gets the request without one.
+fn strip(config: &Config, request: &JobRequest, record: Record, asked: usize) -> Decision {
+    let reason = if request.bare.is_some() { Reason::Stripped } else { Reason::TokenInBody };
+    let record = Record { reason: reason.code(), ..record };
+    let cause = Cause::Rule(reason);
+    match (&request.bare, config.mode) {
+        (Some(bare), Mode::Enforce) => {
+            let grant = Grant { path: bare.path.clone(), without: bare.headers.clone() };
+            Decision { outcome: Outcome::Forward(grant), record, cause, asked }
+        }
+        // Nothing is changed while decisions are only observed.
+        (Some(_), Mode::Observe) | (None, _) => {
+            denial(config, record, cause, asked, reply::rule(request.protocol, reason, &reply::Subject::None))
         }
     }
 }
@@ -300,7 +345,7 @@ fn bare_record(action: &'static str, reason: &'static str) -> Record {
 fn denial(config: &Config, mut record: Record, cause: Cause, asked: usize, reply: Reply) -> Decision {
     let (outcome, verdict) = match config.mode {
         Mode::Enforce => (Outcome::Reply(reply), "deny"),
-        Mode::Observe => (Outcome::Forward(Grant { path: None }), "observe-deny"),
+        Mode::Observe => (Outcome::Forward(Grant { path: None, without: Vec::new() }), "observe-deny"),
     };
     record.verdict = verdict;
     Decision { outcome, record, cause, asked }

@@ -22,6 +22,8 @@ coded! {
         ManyTargets "target.many" "this asks for packages of more than one project; ask the project's own endpoint"
         ForeignJob "job.foreign" "the token belongs to another job"
         NeverForJobs "action.never" "no job token may do this"
+        Stripped "unlisted.stripped" "the request goes on without its token, as an anonymous visitor's"
+        TokenInBody "unlisted.token-in-body" "no job token is for this endpoint, and one in a body cannot be removed"
         PushOff "push.off" "the project does not let its jobs push code"
         PushElsewhere "push.elsewhere" "jobs push code to their own project only"
         ImageElsewhere "image.elsewhere" "jobs push and delete images in their own project only"
@@ -148,9 +150,14 @@ pub fn need(action: Action) -> Need {
         }
         A::RegistryLogin => need(Feature::Images, Role::None, Open::ToMembers, Reach::Nothing),
         A::LoginConan => need(Feature::Packages, Role::None, Open::ToMembers, Reach::Nothing),
-        A::WriteWiki | A::WriteDesign | A::Snippet | A::GoGet | A::Catalog | A::DependencyProxy | A::Unlisted => {
-            need(Feature::Repository, Role::Owner, Open::ToMembers, Reach::Never)
-        }
+        A::WriteWiki
+        | A::WriteDesign
+        | A::Snippet
+        | A::GoGet
+        | A::Catalog
+        | A::RegistryToken
+        | A::DependencyProxy
+        | A::Unlisted => need(Feature::Repository, Role::Owner, Open::ToMembers, Reach::Never),
     }
 }
 
@@ -201,7 +208,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "never-for-jobs",
-        doc: "Some things are never a job's: writing wikis, snippets, the image catalog, the dependency proxy, endpoints that take no job token.",
+        doc: "Some things are never a job's: writing wikis, snippets, the image catalog, a registry token for everything its user has, the dependency proxy, endpoints that take no job token.",
         judge: never_for_jobs,
     },
     Rule {

@@ -45,10 +45,11 @@ fn looked(mut scan: Scan, body: &[u8]) -> Result<(), Refused> {
 fn judged(config: &Config, forge: &Forge, job: &JobRequest) -> Seen {
     let asked: Asked =
         job.accesses.iter().map(|access| (notation(forge, &access.target), access.action.name().to_owned())).collect();
-    match end(config, forge, job) {
-        Ok(end) => Seen::Judged { protocol: Some(name(job.protocol)), asked, end },
-        Err(why) => Seen::Broken(why),
-    }
+    end(config, forge, job).map_or_else(Seen::Broken, |end| match end {
+        Ended::Judged(end) => Seen::Judged { protocol: Some(name(job.protocol)), asked, end },
+        Ended::Refused { status, code } => Seen::Refused { status, code },
+        Ended::Passed => Seen::Passed,
+    })
 }
 
 /// A target in the notation of the rows.
@@ -83,7 +84,17 @@ fn name(protocol: Protocol) -> &'static str {
     }
 }
 
-fn end(config: &Config, forge: &Forge, job: &JobRequest) -> Result<End, String> {
+/// What came of a request with a credential.
+enum Ended {
+    /// It is a job's, and was judged.
+    Judged(End),
+    /// It is a job's, and cannot be read.
+    Refused { status: u16, code: String },
+    /// It is somebody else's.
+    Passed,
+}
+
+fn end(config: &Config, forge: &Forge, job: &JobRequest) -> Result<Ended, String> {
     let mut facts = Facts::default();
     // The token, then the targets, then the decision.
     for _ in 0..3 {
@@ -98,13 +109,17 @@ fn end(config: &Config, forge: &Forge, job: &JobRequest) -> Result<End, String> 
                     facts.targets.push((target, Found::clone(&found)));
                 }
             }
+            Step::NotAJob => return Ok(Ended::Passed),
             Step::Decided(decision) => {
                 return match (decision.outcome, decision.cause) {
-                    (Outcome::Forward(_), _) => Ok(End::Forwarded),
-                    (Outcome::Reply(reply), Cause::Rule(_)) => {
-                        Ok(End::Denied { status: reply.status, code: decision.cause.code().into() })
+                    (Outcome::Forward(_), _) => Ok(Ended::Judged(End::Forwarded)),
+                    (Outcome::Reply(reply), Cause::Rule(reason)) => {
+                        Ok(Ended::Judged(End::Denied { status: reply.status, code: reason.code().into() }))
                     }
-                    (Outcome::Reply(_), cause) => Err(format!("no decision: {}", cause.code())),
+                    (Outcome::Reply(reply), Cause::Malformed(malformed)) => {
+                        Ok(Ended::Refused { status: reply.status, code: malformed.code().into() })
+                    }
+                    (Outcome::Reply(_), Cause::Failure(failure)) => Err(format!("no decision: {}", failure.code())),
                 };
             }
         }

@@ -10,6 +10,9 @@ use crate::facts::{Hash, Token};
 /// How long a "no" is believed. Short: the forge may have been asked before the job was there to be found.
 const BELIEVED: Duration = Duration::from_secs(5);
 
+/// How long a token is believed to be no job's. Longer: what is somebody's credential does not become a job's.
+const FOREIGN_BELIEVED: Duration = Duration::from_secs(60);
+
 /// What is remembered of a token that is not a running job's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
@@ -25,7 +28,11 @@ impl Rejection {
     /// Whether it is still believed.
     #[must_use]
     pub fn serves(&self, now: Moment) -> bool {
-        now.since(self.confirmed) < BELIEVED
+        let believed = match self.token {
+            Token::Foreign => FOREIGN_BELIEVED,
+            Token::Unknown | Token::UserRefused | Token::Ended(_) | Token::Running(_) => BELIEVED,
+        };
+        now.since(self.confirmed) < believed
     }
 }
 
@@ -42,6 +49,7 @@ impl Row for Rejection {
         writer.byte(match self.token {
             Token::Unknown => 0,
             Token::UserRefused => 1,
+            Token::Foreign => 2,
             Token::Ended(_) | Token::Running(_) => return None,
         });
         writer.finish()
@@ -54,6 +62,7 @@ impl Row for Rejection {
         let token = match reader.byte()? {
             0 => Token::Unknown,
             1 => Token::UserRefused,
+            2 => Token::Foreign,
             _ => return None,
         };
         Some(Self { key, token, confirmed })

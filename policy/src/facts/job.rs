@@ -52,4 +52,6 @@ pub enum Token {
     UserRefused,
     /// Its job runs (running or canceling).
     Running(Job),
+    /// It is somebody's credential, and no job's.
+    Foreign,
 }

@@ -101,6 +101,7 @@ fn token(fields: &Fields<'_>) -> Result<Token, Failure> {
         "unknown" => Ok(Token::Unknown),
         "ended" => Ok(Token::Ended(None)),
         "user-refused" => Ok(Token::UserRefused),
+        "foreign" => Ok(Token::Foreign),
         "running" => {
             let job = fields.object("job")?;
             let origin = job.object("origin")?;

@@ -81,6 +81,8 @@ pub(super) fn explanation(reason: Reason, origin: &Origin, target: &Target) -> S
         | Reason::ManyTargets
         | Reason::ForeignJob
         | Reason::NeverForJobs
+        | Reason::Stripped
+        | Reason::TokenInBody
         | Reason::NothingMatched => reason.text().into(),
     }
 }

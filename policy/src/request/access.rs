@@ -67,6 +67,7 @@ actions! {
     PushImage "oci.push" "Push images."
     DeleteImage "oci.delete" "Delete images or tags."
     Catalog "oci.catalog" "List every image of the registry."
+    RegistryToken "oci.token" "Exchange the job token for a registry token that nobody can see through."
     DependencyProxy "dependency-proxy.read" "Pull images through a group's dependency proxy."
     ReadOwnJob "job.self.read" "Read the job itself."
     UpdateJob "job.update" "Report the job's state (a runner does)."

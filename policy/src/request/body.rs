@@ -1,8 +1,11 @@
 //! Requests whose body says whose they are, or what they ask: which those are, and how the body is read.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use super::access::{Access, Action, Protocol, TargetRef};
 use super::api::{self, Caller, Route};
-use super::credential::{Carrier, Foreign};
+use super::credential::{Carrier, Foreign, candidate};
 use super::head::{BODY_LIMIT, Body, Head};
 use super::malformed::Malformed;
 use super::multipart::{self, Spelling};
@@ -10,7 +13,8 @@ use super::params::{self, Found, Media, Pairs};
 use super::runner::{self, Progress};
 use super::scan::Scan;
 use super::{
-    Front, JobRequest, Reading, Refused, hygiene, is_registry, job, lfs, path, protocol_of, protocol_of_route,
+    Bare, Front, JobRequest, Reading, Refused, bare, hygiene, is_registry, job, lfs, path, protocol_of,
+    protocol_of_route, route,
 };
 use crate::Config;
 use crate::facts::Secret;
@@ -20,12 +24,17 @@ use crate::facts::Secret;
 pub struct Pending {
     protocol: Protocol,
     want: Want,
+    /// The credential of its head, where that may be anybody's.
+    unmarked: Option<Secret>,
+    bare: Option<Bare>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Want {
     /// The operation of a job's LFS batch.
     LfsBatch(Secret, TargetRef),
+    /// A form from which another forge may take a token before any in the head; and what else was read.
+    Form(Box<Reading>),
     /// Nobody's token: where one stands all the same, the request is refused.
     Nobody(Media),
     /// Nothing, where the content type does not say how it is read: the token of the head, if it has one, and the route.
@@ -36,7 +45,17 @@ pub(super) enum Want {
 
 impl Pending {
     pub(super) fn new(protocol: Protocol, want: Want) -> Self {
-        Self { protocol, want }
+        Self { protocol, want, unmarked: None, bare: None }
+    }
+
+    /// The same, with a credential in its head that may be anybody's.
+    pub(super) fn unmarked(self, token: Secret) -> Self {
+        Self { unmarked: Some(token), ..self }
+    }
+
+    /// The same, and what its head is without its token.
+    pub(super) fn with_bare(self, bare: Option<Bare>) -> Self {
+        Self { bare, ..self }
     }
 
     /// In whose words the request is answered.
@@ -48,27 +67,70 @@ impl Pending {
     /// A refusal of this request.
     #[must_use]
     pub fn refuse(&self, malformed: Malformed) -> Reading {
-        Reading::Refused(Refused { protocol: self.protocol, malformed })
+        let refused = Reading::Refused(Refused { protocol: self.protocol, malformed });
+        match &self.unmarked {
+            Some(token) => refused.unmarked(token.clone()),
+            None => refused,
+        }
     }
 
     /// Reads the whole body.
     #[must_use]
     pub fn finish(self, body: &[u8]) -> Reading {
-        let protocol = self.protocol;
-        match self.parse(body) {
-            Ok(reading) => reading,
-            Err(malformed) => Reading::Refused(Refused { protocol, malformed }),
+        let Self { protocol, want, unmarked, bare } = self;
+        let want = match want {
+            Want::Form(reading) => return with_form(protocol, *reading, body),
+            want @ (Want::LfsBatch(..) | Want::Nobody(_) | Want::Untyped(..) | Want::Parameters(..)) => want,
+        };
+        let read = want.parse(protocol, body).map(|reading| match reading {
+            // A token that stands in the body, wherever, cannot be removed from it.
+            Reading::Job(request) => {
+                let bare = bare.filter(|_| !bare::holds(body, &request.token));
+                Reading::Job(JobRequest { bare, ..request })
+            }
+            Reading::NotAJob | Reading::Body(_) | Reading::Refused(_) => reading,
+        });
+        let reading = read.unwrap_or_else(|malformed| Reading::Refused(Refused { protocol, malformed }));
+        match unmarked {
+            Some(token) => reading.unmarked(token),
+            None => reading,
         }
     }
+}
 
-    fn parse(self, body: &[u8]) -> Result<Reading, Malformed> {
+/// What was read of a request whose form may hold a token.
+fn with_form(protocol: Protocol, reading: Reading, form: &[u8]) -> Reading {
+    let refuse = |malformed| Reading::Refused(Refused { protocol, malformed });
+    if form.len() > BODY_LIMIT {
+        return refuse(Malformed::BodyTooLarge);
+    }
+    let in_form: Vec<Secret> = params::credentials(form).iter().filter_map(|value| candidate(value)).collect();
+    let is_alone = match &reading {
+        Reading::NotAJob => true,
+        Reading::Body(pending) => {
+            matches!(pending.want, Want::Nobody(_) | Want::Untyped(None, _) | Want::Parameters(None, ..))
+        }
+        Reading::Job(_) | Reading::Refused(_) => false,
+    };
+    match (in_form.as_slice(), reading) {
+        ([], Reading::Body(pending)) => pending.finish(form),
+        ([], reading) => reading,
+        ([token], _) if is_alone => Reading::Job(JobRequest::unread(token.clone(), protocol, Malformed::Carrier)),
+        _ => refuse(Malformed::Multiple),
+    }
+}
+
+impl Want {
+    fn parse(self, protocol: Protocol, body: &[u8]) -> Result<Reading, Malformed> {
         if body.len() > BODY_LIMIT {
             return Err(Malformed::BodyTooLarge);
         }
-        let (in_head, media, route) = match self.want {
+        let (in_head, media, route) = match self {
             Want::LfsBatch(token, target) => {
-                return Ok(job(token, self.protocol, Access::new(lfs::operation(body)?, target)));
+                return Ok(job(token, protocol, Access::new(lfs::operation(body)?, target)));
             }
+            // A form within a form.
+            Want::Form(_) => return Err(Malformed::FormSyntax),
             Want::Nobody(media) => (None, media, Err(Malformed::Carrier)),
             Want::Untyped(token, route) if body.is_empty() => return beside_nothing(token, route),
             Want::Untyped(None, route) => {
@@ -107,8 +169,7 @@ impl Pending {
         let progress =
             if route.access.action == Action::UpdateJob { runner::progress(&media, body)?.0 } else { Progress::Going };
         let protocol = protocol_of_route(&route);
-        let accesses = alloc::vec![route.access];
-        Ok(Reading::Job(JobRequest { token, protocol, accesses, scopes: None, progress, scan: None }))
+        Ok(Reading::Job(JobRequest { progress, ..JobRequest::new(token, protocol, alloc::vec![route.access]) }))
     }
 }
 
@@ -184,7 +245,8 @@ pub(super) fn beside_token(
 ) -> Result<Reading, Malformed> {
     let protocol = protocol_of_route(&route);
     let media_type = head.media_type()?.to_ascii_lowercase();
-    let is_bearer = carriers == [Carrier::Bearer];
+    // Where no job token is for the endpoint, the one in the head may not get there, and one in the body would.
+    let is_bearer = carriers == [Carrier::Bearer] && route.access.action != Action::Unlisted;
     let is_content = match (media_type.as_slice(), route.body) {
         // The forge inflates no body but that of npm's audit, whose client says its token as Bearer.
         (b"application/json", api::Body::Inspect) => {
@@ -199,8 +261,7 @@ pub(super) fn beside_token(
     };
     let job = |token, scan| {
         let accesses = alloc::vec![route.access.clone()];
-        let progress = Progress::Going;
-        Ok(Reading::Job(JobRequest { token, protocol, accesses, scopes: None, progress, scan }))
+        Ok(Reading::Job(JobRequest { scan, ..JobRequest::new(token, protocol, accesses) }))
     };
     if is_content {
         return job(token, None);
@@ -267,7 +328,7 @@ fn route_of_body(config: &Config, head: &Head<'_>) -> Result<Route, Malformed> {
     if params::credential_of_query(&query)?.foreign {
         return Err(Malformed::Multiple);
     }
-    api::read(front.method, front.target.path)
+    route(config, front.method, front.target.path)
 }
 
 /// What a content type says of a body.

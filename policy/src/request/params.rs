@@ -79,9 +79,7 @@ fn pairs(text: &[u8], percent: Malformed, control: Malformed, many: Malformed) -
     }
     text.split(|b| *b == b'&')
         .map(|pair| {
-            let at = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
-            let (name, value) = pair.split_at_checked(at).unwrap_or((pair, b""));
-            let value = value.strip_prefix(b"=").unwrap_or(value);
+            let (name, value) = parts(pair);
             Ok((word(name, percent, control)?, word(value, percent, control)?))
         })
         .collect()
@@ -189,17 +187,42 @@ pub(crate) fn credential(pairs: &Pairs) -> Result<Found, Malformed> {
 /// Whether a query may hold a job token, read as generously as any forge might. Used to decide that a request is a
 /// job's; what it says is then read strictly.
 pub(crate) fn may_hold_job_token(query: &[u8]) -> bool {
-    query.split(|b| matches!(b, b'&' | b';')).any(|pair| {
-        let at = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
-        let (name, value) = pair.split_at_checked(at).unwrap_or((pair, b""));
-        let name = plain(&generous(name));
-        let value = generous(value.strip_prefix(b"=").unwrap_or(value));
+    split(query).any(|pair| {
+        let (name, value) = parts(pair);
+        let (name, value) = (plain(&generous(name)), generous(value));
         holds(&value) || holds(&name) || (name == "job_token" && !value.is_empty())
     })
 }
 
+/// The values in a query that stand under the name of a credential, read generously.
+pub(crate) fn credentials(query: &[u8]) -> Vec<Vec<u8>> {
+    split(query).filter(|pair| names_credential(pair)).map(|pair| generous(parts(pair).1).into_bytes()).collect()
+}
+
+/// A query without the pairs that stand under the name of a credential; the others as they came. `None` when nothing
+/// is left.
+pub(crate) fn without_credentials(query: &str) -> Option<String> {
+    let kept: Vec<&str> = query.split('&').filter(|pair| !names_credential(pair.as_bytes())).collect();
+    (!kept.is_empty()).then(|| kept.join("&"))
+}
+
+fn names_credential(pair: &[u8]) -> bool {
+    is_credential(&generous(parts(pair).0))
+}
+
+fn split(query: &[u8]) -> impl Iterator<Item = &[u8]> {
+    query.split(|b| matches!(b, b'&' | b';'))
+}
+
+/// Name and value of a pair, as they are written.
+fn parts(pair: &[u8]) -> (&[u8], &[u8]) {
+    let at = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
+    let (name, value) = pair.split_at_checked(at).unwrap_or((pair, b""));
+    (name, value.strip_prefix(b"=").unwrap_or(value))
+}
+
 /// Undoes percent-encoding where it is sound and leaves the rest.
-fn generous(text: &[u8]) -> String {
+pub(crate) fn generous(text: &[u8]) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((byte, tail)) = rest.split_first() {

@@ -37,6 +37,33 @@ fn reading(method: &str, path: &str, more: &[(String, String)], body: Body) -> R
     read(&config(), &Head::new(&fields, body))
 }
 
+/// A configuration with more keys in `forge`.
+fn config_with(forge: &str) -> Config {
+    let document = format!(
+        r#"{{"forge": {{"hosts": ["gitlab.example.com"], {forge}}},
+             "lookup": {{"cluster": "c", "authority": "gitlab.example.com", "credential_env": "E"}}}}"#
+    );
+    Config::parse(document.as_bytes()).unwrap()
+}
+
+fn reading_with(forge: &str, method: &str, path: &str, more: &[(String, String)], body: Body) -> Reading {
+    let mut fields: Vec<(String, String)> = vec![field(":method", method), field(":path", path)];
+    fields.push(field(":authority", "gitlab.example.com"));
+    fields.extend(more.iter().cloned());
+    let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+    read(&config_with(forge), &Head::new(&fields, body))
+}
+
+const GENERIC: &str = r#""kind": "generic""#;
+const UNMARKED: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// A request to a forge that is not GitLab.
+fn elsewhere(method: &str, path: &str, more: &[(String, String)], body: Body) -> Reading {
+    let mut fields = vec![field("authorization", &format!("token {UNMARKED}"))];
+    fields.extend(more.iter().cloned());
+    reading_with(GENERIC, method, path, &fields, body)
+}
+
 fn field(name: &str, value: &str) -> (String, String) {
     (name.into(), value.into())
 }
@@ -508,4 +535,173 @@ proptest! {
         let _ = reading(&method, &path, &[basic()], Body::None);
         let _ = reading(&method, &path, &[field("job-token", TOKEN)], Body::None);
     }
+}
+
+#[test]
+fn another_forges_paths_are_read_as_it_reads_them() {
+    let code = |action, path| (Protocol::Git, action, project(path));
+    let upload = field("content-type", "application/x-git-upload-pack-request");
+    let archive = field("content-type", "application/x-git-upload-archive-request");
+    for (method, path, more, expected) in [
+        ("GET", "/o/r/info/refs?service=git-receive-pack", None, code(Action::WriteCode, "o/r")),
+        ("GET", "/o/r.git/info/refs?service=git-upload-pack", None, code(Action::ReadCode, "o/r")),
+        ("GET", "/o/r/info/refs?service=git-upload-archive", None, code(Action::ReadCode, "o/r")),
+        ("POST", "/o/r/git-upload-pack", Some(upload), code(Action::ReadCode, "o/r")),
+        ("POST", "/o/r/git-upload-archive", Some(archive), code(Action::ReadCode, "o/r")),
+        ("GET", "/o/r.wiki.git/info/refs?service=git-upload-pack", None, code(Action::ReadWiki, "o/r")),
+        // What GitLab has for itself is anybody's name here.
+        (
+            "GET",
+            "/explore/r.design/info/refs?service=git-upload-pack",
+            None,
+            code(Action::ReadCode, "explore/r.design"),
+        ),
+        ("GET", "/snippets/5.git/info/refs?service=git-upload-pack", None, code(Action::ReadCode, "snippets/5")),
+        ("GET", "/v2/token", None, (Protocol::RegistryToken, Action::RegistryToken, TargetRef::None)),
+        ("GET", "/api/v1/repos/o/r", None, (Protocol::Api, Action::Unlisted, TargetRef::None)),
+        ("GET", "/api/v4/projects/5/releases", None, (Protocol::Api, Action::Unlisted, TargetRef::None)),
+    ] {
+        let body = if method == "POST" { Body::Follows } else { Body::None };
+        let more: Vec<_> = more.into_iter().collect();
+        assert_eq!(asked(elsewhere(method, path, &more, body)), expected, "{method} {path}");
+    }
+    let digest = "a".repeat(64);
+    let mount = std::format!("/v2/o/r/blobs/uploads/?mount=sha256:{digest}&from=other/secret");
+    let Reading::Job(mount) = elsewhere("POST", &mount, &[], Body::None) else { panic!() };
+    assert_eq!(mount.accesses.iter().map(|one| one.action).collect::<Vec<_>>(), [Action::PushImage, Action::PullImage]);
+    for path in ["/a/b/org/repo.git/info/lfs/objects/batch", "/a/b/org/repo/objects/batch"] {
+        let batch = elsewhere("POST", path, &[field("content-type", "application/vnd.git-lfs+json")], Body::Follows);
+        let Reading::Body(batch) = batch else { panic!("{batch:?}") };
+        let read = batch.finish(br#"{"operation":"download","objects":[]}"#);
+        assert_eq!(asked(read), (Protocol::Lfs, Action::DownloadLfs, project("a/b/org/repo")), "{path}");
+    }
+}
+
+#[test]
+fn another_forges_credential_is_a_jobs_until_somebody_says_otherwise() {
+    let claim = |reading| {
+        let Reading::Job(job) = reading else { panic!("{reading:?}") };
+        assert_eq!(job.token, Secret::new(UNMARKED.as_bytes()));
+        job.claim
+    };
+    assert_eq!(
+        claim(elsewhere("GET", "/o/r/info/refs?service=git-upload-pack", &[], Body::None)),
+        Claim::Unmarked(None)
+    );
+    for (path, more, malformed) in [
+        ("/o//r/info/refs?service=git-upload-pack", vec![], Malformed::EmptySegment),
+        ("/o/r/settings", vec![], Malformed::WebRoute),
+        ("/o/r/HEAD", vec![], Malformed::WebRoute),
+        ("/o/r/info/lfs/locks", vec![], Malformed::WebRoute),
+        ("/o/r.GIT/info/refs?service=git-upload-pack", vec![], Malformed::ProjectPath),
+        ("/-/r/info/refs?service=git-upload-pack", vec![], Malformed::ReservedWord),
+        ("/info/info/refs/git-upload-pack", vec![], Malformed::MethodUnknown),
+        ("/o/r/info/refs?service=git-upload-pack", vec![field("sudo", "root")], Malformed::Sudo),
+        ("/v2/o/R/manifests/x", vec![], Malformed::RegistryName),
+    ] {
+        assert_eq!(claim(elsewhere("GET", path, &more, Body::None)), Claim::Unmarked(Some(malformed)), "{path}");
+    }
+    let media = [field("content-type", "application/vnd.git-lfs+json")];
+    let Reading::Body(batch) = elsewhere("POST", "/o/r.git/info/lfs/objects/batch", &media, Body::Follows) else {
+        panic!()
+    };
+    assert_eq!(claim(batch.refuse(Malformed::BodyTooLarge)), Claim::Unmarked(Some(Malformed::BodyTooLarge)));
+    assert_eq!(claim(batch.clone().finish(b"{}")), Claim::Unmarked(Some(Malformed::LfsOperation)));
+    assert_eq!(claim(batch.finish(br#"{"operation":"upload"}"#)), Claim::Unmarked(None));
+
+    // What has a mark needs nobody to say so.
+    let marked = reading_with(GENERIC, "GET", "/o//r", &[basic()], Body::None);
+    assert!(matches!(marked, Reading::Refused(_)), "{marked:?}");
+    let gitlab = [field("authorization", &format!("Bearer {UNMARKED}"))];
+    assert_eq!(reading("GET", "/o/r.git/info/refs?service=git-upload-pack", &gitlab, Body::None), Reading::NotAJob);
+}
+
+const STRIP: &str = r#""unlisted_endpoints": "strip""#;
+
+#[test]
+fn a_request_without_its_token_is_at_hand_where_it_may_go_on() {
+    let token = [field("job-token", TOKEN), field("cookie", "session=x")];
+    let bare = |reading| {
+        let Reading::Job(job) = reading else { panic!("{reading:?}") };
+        job.bare
+    };
+    let get = |forge| bare(reading_with(forge, "GET", "/api/v4/users?page=2", &token, Body::None));
+    assert_eq!(get(r#""unlisted_endpoints": "deny""#), None);
+    assert_eq!(get(STRIP), Some(Bare { headers: vec!["job-token".into(), "cookie".into()], path: None }));
+    let query = format!("/api/v4/users?job_token={TOKEN}&page=2");
+    let in_query = bare(reading_with(STRIP, "GET", &query, &[], Body::None));
+    assert_eq!(in_query.unwrap().path.unwrap(), b"/api/v4/users?page=2");
+}
+
+#[test]
+fn a_body_that_may_hold_a_token_is_read_before_the_head_loses_its_own() {
+    let post = |media: &str, token: (String, String)| {
+        reading_with(STRIP, "POST", "/api/v4/users", &[token, field("content-type", media)], Body::Follows)
+    };
+    let bearer = || field("authorization", &format!("Bearer {TOKEN}"));
+    let finished = |body: &str| {
+        let Reading::Body(pending) = post("application/json", bearer()) else { panic!() };
+        pending.finish(body.as_bytes())
+    };
+    let Reading::Job(plain) = finished(r#"{"name":"x"}"#) else { panic!() };
+    assert_eq!(plain.bare, Some(Bare { headers: vec!["authorization".into()], path: None }));
+    let Reading::Job(hidden) = finished(&format!(r#"{{"deep":{{"x":"{TOKEN}"}}}}"#)) else { panic!() };
+    assert_eq!(hidden.bare, None);
+    assert!(matches!(finished(r#"{"job_token":"glcbt-64_other"}"#), Reading::Refused(_)));
+    // What no forge reads parameters from streams.
+    let Reading::Job(stream) = post("application/octet-stream", field("job-token", TOKEN)) else { panic!() };
+    assert!(stream.bare.is_some());
+    // A token that stands in the body alone.
+    let media = [field("content-type", "application/json")];
+    let Reading::Body(pending) = reading_with(STRIP, "POST", "/api/v4/users", &media, Body::Follows) else { panic!() };
+    let Reading::Job(in_body) = pending.finish(format!(r#"{{"job_token":"{TOKEN}"}}"#).as_bytes()) else { panic!() };
+    assert_eq!(in_body.bare, None);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_to_another_forge_make_it_panic(fields in proptest::collection::vec((proptest::sample::select(vec![":path", ":method", ":authority", "authorization", "cookie", "content-type"]), proptest::collection::vec(any::<u8>(), 0..60)), 0..8), body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_slice())).collect();
+        let config = config_with(&format!("{GENERIC}, {STRIP}"));
+        if let Reading::Body(pending) = read(&config, &Head::new(&fields, Body::Follows)) {
+            let _ = pending.finish(&body);
+        }
+    }
+
+    #[test]
+    fn no_path_of_another_forge_makes_it_panic(path in "/[a-zA-Z0-9%./?&=;:@_-]{0,80}", method in "(GET|POST|PUT|DELETE|PATCH|HEAD)") {
+        let reading = elsewhere(&method, &path, &[], Body::None);
+        prop_assert!(matches!(reading, Reading::Job(_)), "{reading:?}");
+    }
+}
+
+#[test]
+fn a_form_to_another_forges_api_may_hold_the_token() {
+    let form = |path: &str, authorization: Option<&str>, body: &str| {
+        let media = field("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+        let fields: Vec<_> =
+            authorization.map(|value| field("authorization", value)).into_iter().chain([media]).collect();
+        let reading = reading_with(GENERIC, "POST", path, &fields, Body::Follows);
+        let Reading::Body(pending) = reading else { panic!("{reading:?}") };
+        pending.finish(body.as_bytes())
+    };
+    let token = format!("a=1&token={UNMARKED}");
+    for path in ["/api/v1/user/repos", "/api/v4/projects/5/trigger/pipeline", "//api/v1/user", "/%61pi/v1/user"] {
+        for body in [token.clone(), format!("x;token={UNMARKED}"), format!("%74oken={UNMARKED}&b=%zz")] {
+            let Reading::Job(job) = form(path, None, &body) else { panic!("{path} {body}") };
+            assert_eq!(
+                (job.token, job.claim),
+                (Secret::new(UNMARKED.as_bytes()), Claim::Unmarked(Some(Malformed::Carrier)))
+            );
+        }
+        assert_eq!(form(path, None, "name=x&token="), Reading::NotAJob, "{path}");
+        // Whoever the head names, the forge takes what stands in the form.
+        let two = form(path, Some("Bearer somebodys"), &token);
+        assert!(matches!(two, Reading::Refused(Refused { malformed: Malformed::Multiple, .. })), "{two:?}");
+    }
+    let Reading::Job(head) = form("/api/v1/user/repos", Some("Bearer somebodys"), "name=x") else { panic!() };
+    assert_eq!((head.token, head.claim), (Secret::new(b"somebodys"), Claim::Unmarked(None)));
+    let media = [field("content-type", "application/x-www-form-urlencoded")];
+    let web = reading_with(GENERIC, "POST", "/user/login", &media, Body::Follows);
+    assert_eq!(web, Reading::NotAJob, "a person's login is nobody's business");
 }

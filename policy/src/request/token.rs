@@ -17,7 +17,7 @@ use super::malformed::Malformed;
 use crate::facts::Secret;
 
 /// The longest token the forge reads.
-const LIMIT: usize = 8192;
+pub(crate) const LIMIT: usize = 8192;
 
 const MARK: &[u8] = b"glcbt-";
 

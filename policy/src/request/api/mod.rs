@@ -30,6 +30,14 @@ pub(crate) struct Route {
     pub caller: Caller,
 }
 
+impl Route {
+    /// An endpoint that no job token is for.
+    pub(crate) fn unlisted(target: TargetRef) -> Self {
+        let access = Access::new(Action::Unlisted, target);
+        Self { access, body: Body::Stream, carriers: Carriers::Usual, caller: Caller::Client }
+    }
+}
+
 /// Who calls an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller {
@@ -115,10 +123,7 @@ fn unlisted(segments: &[&str]) -> Result<Route, Malformed> {
     match segments {
         // Asked with the runner's own token, `request` is no job's number.
         ["jobs", number, ..] if *number != "request" => Err(Malformed::Unclassifiable),
-        _ => {
-            let access = Access::new(Action::Unlisted, target);
-            Ok(Route { access, body: Body::Stream, carriers: Carriers::Usual, caller: Caller::Client })
-        }
+        _ => Ok(Route::unlisted(target)),
     }
 }
 

@@ -37,7 +37,9 @@ impl Carriers {
     /// Whether a token is read from there.
     pub(crate) fn admit(self, carrier: Carrier) -> bool {
         match carrier {
-            Carrier::Basic | Carrier::Bearer | Carrier::JobToken | Carrier::Query | Carrier::Jwt => true,
+            Carrier::Basic | Carrier::Bearer | Carrier::Token | Carrier::JobToken | Carrier::Query | Carrier::Jwt => {
+                true
+            }
             Carrier::PrivateToken => self == Self::Runner,
             Carrier::NugetKey => self == Self::NugetKey,
             Carrier::Raw => self == Self::Raw,

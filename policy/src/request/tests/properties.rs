@@ -39,7 +39,7 @@ fn accepted() -> Vec<Accepted> {
         head(
             "POST",
             REGISTRY,
-            "/v2/g/p/blobs/uploads/?mount=sha256:0123456789abcdef0123456789abcdef&from=h/q",
+            "/v2/g/p/blobs/uploads/?mount=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef&from=h/q",
             vec![basic()],
         ),
         head("GET", FORGE, "/jwt/auth?service=container_registry&scope=repository:g/p:push,pull", vec![basic()]),
