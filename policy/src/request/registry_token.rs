@@ -145,7 +145,7 @@ fn scope(text: &str) -> Result<Scope, Malformed> {
         return Err(Malformed::Scope);
     }
     let resource = alloc::format!("{kind}:{name}");
-    if (kind, name) == ("registry", "catalog") {
+    if (kind, name, actions) == ("registry", "catalog", "*") {
         return Ok(Scope {
             resource,
             target: TargetRef::None,
