@@ -32,8 +32,8 @@ test: setup build native ## run every test: the core, the filter in the test hos
 hostile: build native ## read the hostile requests of ROWS=FILE with the core and the filter
 	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-hostile -- $(ROWS) --exceptions cases/hostile-exceptions.yaml
 
-fuzz: setup ## run the fuzz targets, or TARGET=NAME alone, each for SECONDS=5
-	@scripts/fuzz $(TARGET) $(SECONDS)
+fuzz: setup ## run the fuzz targets, or TARGET=NAME alone, each for SECONDS=5, or for a fixed number of RUNS=
+	@scripts/fuzz $(TARGET) $(if $(RUNS),$(RUNS) runs,$(SECONDS))
 
 check: setup ## check format and lints, native and wasm
 	cargo fmt --all --check

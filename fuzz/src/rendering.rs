@@ -201,7 +201,14 @@ fn image_of(method: &[u8], below: &str) -> Option<(String, Action)> {
     let name = |taken: usize| parts.get(..parts.len() - taken).map(|name| name.join("/"));
     let is_read = matches!(method, b"GET" | b"HEAD");
     let (name, action) = match parts.as_slice() {
-        [.., "blobs", "uploads", _] => (name(3), Some(Action::PushImage)),
+        [.., "blobs", "uploads", _] => {
+            let action = match method {
+                b"GET" | b"HEAD" => Some(Action::PullImage),
+                b"DELETE" => Some(Action::DeleteImage),
+                _ => Some(Action::PushImage),
+            };
+            (name(3), action)
+        }
         [.., "tags", "list"] if is_read => (name(2), Some(Action::PullImage)),
         [.., "referrers", _] if is_read => (name(2), Some(Action::PullImage)),
         [.., word @ ("manifests" | "blobs"), _] => {
@@ -327,7 +334,7 @@ fn check_api(message: &Message, access: &Access) {
             // Conan's own registry of all projects has the project in the user of the recipe.
             let user = project.as_str().replace('/', "+");
             let is_user = |part: &&str| percent_decoded(part.as_bytes()).eq_ignore_ascii_case(user.as_bytes());
-            let is_recipe = segments[..2] == ["packages", "conan"] && segments.iter().any(|part| is_user(&part));
+            let is_recipe = segments[..2] == ["packages", "conan"] && segments.iter().any(|part| is_user(part));
             assert!(is_recipe || is_encoded("projects", project.as_str(), &segments), "{project}");
         }
         TargetRef::Group(group) => {
