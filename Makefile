@@ -9,10 +9,12 @@ MAKEFLAGS += --no-print-directory
 
 PORT ?= 8080
 ROWS ?= cases/hostile-requests.yaml
+TARGET ?= all
+SECONDS ?= 5
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-demo --
 
-.PHONY: help run demo test hostile check setup build native validate clean docs
+.PHONY: help run demo test hostile fuzz check setup build native validate clean docs
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,10 +32,14 @@ test: setup build native ## run every test: the core, the filter in the test hos
 hostile: build native ## read the hostile requests of ROWS=FILE with the core and the filter
 	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-hostile -- $(ROWS) --exceptions cases/hostile-exceptions.yaml
 
+fuzz: setup ## run the fuzz targets, or TARGET=NAME alone, each for SECONDS=5, or for a fixed number of RUNS=
+	@scripts/fuzz $(TARGET) $(if $(RUNS),$(RUNS) runs,$(SECONDS))
+
 check: setup ## check format and lints, native and wasm
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked $(PLUGIN) -- -D warnings
+	cd fuzz && cargo fmt --check && cargo clippy --locked --release -- -D warnings
 
 build: ## build the filter
 	@cargo build --locked --release $(PLUGIN) || { echo "The filter did not build: see above." >&2; exit 1; }
@@ -51,4 +57,4 @@ setup: ## get what is needed: Envoy, the Rust target, a registry, clients
 	@scripts/setup
 
 clean: ## remove what was built and what the demo left, but not Envoy
-	rm -rf target .run
+	rm -rf target .run fuzz/target fuzz/corpus fuzz/artifacts

@@ -239,6 +239,34 @@ fn a_large_upload_streams_while_its_token_is_looked_up() {
 }
 
 #[test]
+fn an_upload_is_broken_off_before_another_token_goes_on() {
+    let stack = Stack::start(&options()).unwrap();
+    let upload = |token: &str| {
+        let content = "-".repeat(3 << 20);
+        let body = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.zip\"\r\n\r\n{content}\r\n\
+             --b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n{token}\r\n--b--\r\n"
+        );
+        send(
+            &stack,
+            &[
+                b"PUT /api/v4/projects/apps%2Fweb/packages/generic/large/1.0/form.txt HTTP/1.1",
+                basic(WEB_JOB).as_bytes(),
+                b"Content-Type: multipart/form-data; boundary=b",
+            ],
+            body.as_bytes(),
+        )
+    };
+    // Cold, then warm.
+    for _ in 0..2 {
+        let answer = upload("glcbt-64_somebodyElses");
+        assert_eq!(answer.status, Some(400), "{answer:?}");
+        assert!(answer.text().contains("carrier.multiple"), "{answer:?}");
+    }
+    assert_served(&stack);
+}
+
+#[test]
 fn many_requests_with_a_fresh_token_are_one_lookup_per_worker() {
     const WORKERS: usize = 2;
     let stack = Stack::start(&options()).unwrap();

@@ -154,6 +154,7 @@ fn the_answers_are_read_as_the_page_says() {
             "token-ended" => assert_eq!(token(), Ok(Landed::Token(Token::Ended(None)))),
             "token-unknown" => assert_eq!(token(), Ok(Landed::Token(Token::Unknown))),
             "token-user-refused" => assert_eq!(token(), Ok(Landed::Token(Token::UserRefused))),
+            "token-foreign" => assert_eq!(token(), Ok(Landed::Token(Token::Foreign))),
             "target-found" => {
                 let found = found("ask-target-path");
                 assert_eq!((found.role, found.affiliation), (Role::Reporter, Affiliation::Internal));
@@ -481,6 +482,11 @@ fn the_words_are_those_that_the_code_knows() {
     }
     // Each word is one that the code takes.
     let blocks = blocks();
+    for word in words(&schemas["TokenAnswer"]["properties"]["token"]["enum"]) {
+        let mut body = blocks["token-running"].clone();
+        body["token"] = word.clone().into();
+        assert!(say(fact("ask-token"), Some(200), body.to_string().as_bytes()).is_ok(), "{word}");
+    }
     for word in words(&standing["admission"]["enum"]) {
         let mut body = blocks["target-found"].clone();
         body["admission"] = word.clone().into();

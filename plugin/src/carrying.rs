@@ -2,11 +2,11 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-use policy::decision::{Decision, Outcome};
+use policy::decision::{Decision, Grant, Outcome};
 use policy::lifecycle::{self, Watch};
 use policy::request::JobRequest;
 
-use crate::host::{self, Level};
+use crate::host::{self, HostError, Level};
 use crate::shared::{Now, Shared};
 
 impl Shared {
@@ -35,9 +35,7 @@ impl Shared {
         }
         match &decision.outcome {
             Outcome::Forward(grant) => {
-                if let Some(path) = grant.path()
-                    && let Err(error) = host::replace_request_header(":path", path)
-                {
+                if let Err(error) = narrow(grant) {
                     // The request asks for more than was granted, so it cannot go on as it is.
                     host::log(Level::Error, &format!("jobscope: a narrowed request cannot be forwarded: {error:?}"));
                     let headers = [("retry-after", "2"), ("cache-control", "no-store")];
@@ -72,4 +70,12 @@ impl Shared {
         hasher.write_u64(count);
         format!("{:016x}", hasher.finish())
     }
+}
+
+/// Makes of the request what was granted.
+fn narrow(grant: &Grant) -> Result<(), HostError> {
+    for name in grant.without() {
+        host::remove_request_header(name)?;
+    }
+    grant.path().map_or(Ok(()), |path| host::replace_request_header(":path", path))
 }

@@ -205,12 +205,22 @@ fn pack(fields: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
-/// Up to `length` bytes of a buffer.
+/// Up to `length` bytes of a buffer, from its beginning.
 pub(crate) fn buffer(buffer: Buffer, length: usize) -> Result<Vec<u8>> {
+    buffer_from(buffer, 0, length)
+}
+
+/// `length` bytes of a buffer from `start`, and not one less.
+pub(crate) fn piece(buffer: Buffer, start: usize, length: usize) -> Result<Vec<u8>> {
+    let bytes = buffer_from(buffer, start, length)?;
+    if bytes.len() == length { Ok(bytes) } else { Err(HostError { call: "get_buffer", status: NOT_FOUND }) }
+}
+
+fn buffer_from(buffer: Buffer, start: usize, length: usize) -> Result<Vec<u8>> {
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     // SAFETY: pointers to living variables; on Ok they hold memory that is ours.
     unsafe {
-        match proxy_get_buffer_bytes(buffer_number(buffer), 0, length, &raw mut data, &raw mut size) {
+        match proxy_get_buffer_bytes(buffer_number(buffer), start, length, &raw mut data, &raw mut size) {
             OK => Ok(taken(data, size)),
             NOT_FOUND => Ok(Vec::new()),
             status => Err(HostError { call: "get_buffer", status }),

@@ -36,6 +36,7 @@ impl Shared {
     pub(crate) fn step(&self, setup: &Setup, stream: u32, mut parked: Parked, now: Moment) -> Now {
         let missing = match policy::decide(&setup.config, &parked.request, &parked.facts) {
             Step::Decided(decision) => return self.carry_out(stream, Some(&parked.request), &decision),
+            Step::NotAJob => return Now::NotAJob,
             Step::NeedsToken => vec![Fact::Token(parked.request.token.clone())],
             Step::NeedsTargets(job, targets) => {
                 targets.into_iter().map(|target| Fact::Target(job.clone(), target)).collect()

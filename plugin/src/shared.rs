@@ -57,6 +57,8 @@ pub(crate) struct Shared {
 pub(crate) enum Now {
     /// It goes on.
     Forward(Grant),
+    /// It is no job's, and goes on untouched.
+    NotAJob,
     /// It was answered.
     Answered,
     /// It waits.
@@ -104,6 +106,11 @@ impl Shared {
     /// Whether a request that waited was let go.
     pub(crate) fn was_released(&self, stream: u32) -> bool {
         self.released.borrow().contains(&stream)
+    }
+
+    /// Whether a request waits for facts.
+    pub(crate) fn waits(&self, stream: u32) -> bool {
+        self.parked.borrow().contains_key(&stream)
     }
 
     /// What the answer to this request may tell.

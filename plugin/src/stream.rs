@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::decision::{self, Grant};
-use policy::request::{self, BODY_LIMIT, Body, Head, Malformed, Pending, Protocol, Reading};
+use policy::request::{self, BODY_LIMIT, Body, Head, Malformed, Pending, Protocol, Reading, Refused, Scan};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
@@ -36,11 +36,15 @@ pub(crate) struct Stream {
     context: u32,
     shared: Rc<Shared>,
     phase: Phase,
+    /// What looks at each piece of the body before it goes on.
+    scan: Option<Scan>,
+    /// How much of what the host holds of the body was looked at.
+    seen: usize,
 }
 
 impl Stream {
     pub(crate) fn new(context: u32, shared: Rc<Shared>) -> Self {
-        Self { context, shared, phase: Phase::New }
+        Self { context, shared, phase: Phase::New, scan: None, seen: 0 }
     }
 
     fn read_head(&mut self, setup: &Setup, body: Body) -> Result<Action, HostError> {
@@ -65,7 +69,8 @@ impl Stream {
             Reading::Refused(refused) => {
                 self.shared.carry_out(self.context, None, &decision::refused(&setup.config, refused))
             }
-            Reading::Job(request) => {
+            Reading::Job(mut request) => {
+                self.scan = request.scan.take();
                 let now = self.shared.judge(setup, self.context, request);
                 if self.shared.has_departures() {
                     host::enter_root(self.shared.root);
@@ -99,6 +104,10 @@ impl Stream {
     fn settle(&mut self, now: &Now) -> Action {
         match now {
             Now::Forward(grant) => self.go_on(grant),
+            Now::NotAJob => {
+                self.phase = Phase::Passed;
+                Action::Continue
+            }
             Now::Answered => {
                 self.phase = Phase::Answered;
                 Action::Pause
@@ -119,10 +128,40 @@ impl Stream {
 
     /// Whether what still comes of the request goes on: after a decision that lets it, and not before.
     fn passes(&mut self) -> bool {
-        if self.shared.was_released(self.context) {
+        if self.shared.was_released(self.context) && !matches!(self.phase, Phase::Passed) {
             self.phase = Phase::Passed;
+            // What a host buffered meanwhile goes on without being shown again.
+            self.seen = 0;
         }
         matches!(self.phase, Phase::Passed)
+    }
+
+    /// Looks at what came of the body. `Some` when the request ends here.
+    fn look(&mut self, size: usize, end_of_stream: bool) -> Option<Action> {
+        let mut scan = self.scan.take()?;
+        let Some(setup) = self.shared.setup() else { return Some(Action::Pause) };
+        let looked = host::piece(Buffer::RequestBody, self.seen, size.saturating_sub(self.seen)).map(|piece| {
+            scan.feed(&piece)?;
+            if end_of_stream { scan.finish() } else { Ok(()) }
+        });
+        match looked {
+            Ok(Ok(())) => {
+                self.scan = Some(scan);
+                self.seen = size;
+                None
+            }
+            Ok(Err(refused)) => Some(self.break_off(&setup, refused)),
+            Err(error) => {
+                self.shared.leave(self.context);
+                Some(self.fail(&setup, error))
+            }
+        }
+    }
+
+    /// Ends a request of which some may have gone on already: the upstream never sees its end.
+    fn break_off(&mut self, setup: &Setup, refused: Refused) -> Action {
+        self.shared.leave(self.context);
+        self.act(setup, Reading::Refused(refused), Held::Whole)
     }
 
     /// Ends the wait for a body. `None` when there is none, or when it came too late and the request was answered.
@@ -170,7 +209,14 @@ impl HttpContext for Stream {
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if self.passes() {
+        let passes = self.passes();
+        if (passes || self.shared.waits(self.context))
+            && let Some(action) = self.look(size, end_of_stream)
+        {
+            return action;
+        }
+        if passes {
+            self.seen = 0;
             return Action::Continue;
         }
         if size <= BODY_LIMIT && !end_of_stream {
@@ -190,7 +236,13 @@ impl HttpContext for Stream {
 
     /// Trailers end a body without the body callback being told, and some forges read fields from them.
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        if self.passes() {
+        let passes = self.passes();
+        if (passes || self.shared.waits(self.context))
+            && let (Some(scan), Some(setup)) = (self.scan.take(), self.shared.setup())
+        {
+            return self.break_off(&setup, scan.refuse(Malformed::Trailers));
+        }
+        if passes {
             return Action::Continue;
         }
         let (Some(setup), Some(pending)) = (self.shared.setup(), self.take_pending()) else { return Action::Pause };

@@ -109,7 +109,7 @@ impl Shared {
 
     /// Lets a request go that waited, if that is what was decided. It is the effective context.
     fn release(&self, stream: u32, outcome: &Now) {
-        let Now::Forward(_) = outcome else { return };
+        let (Now::Forward(_) | Now::NotAJob) = outcome else { return };
         self.released.borrow_mut().insert(stream);
         if let Err(error) = host::resume_request() {
             host::log(Level::Error, &format!("jobscope: a request cannot be resumed: {error:?}"));

@@ -8,12 +8,12 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::coded::coded;
-use crate::config::{Config, Mode};
+use crate::config::{Config, Mode, UnlistedEndpoints};
 use crate::facts::{
-    Admission, Affiliation, Found, Job, JobPush, Level, Outbound, Role, Standing, Target, Token, Visibility,
+    Admission, Affiliation, Found, Invalid, Job, JobPush, Level, Outbound, Role, Standing, Target, Token, Visibility,
 };
 use crate::reply::{self, Reply};
-use crate::request::{Access, Action, JobRequest, Malformed, Protocol, Refused, TargetRef};
+use crate::request::{Access, Action, Claim, JobRequest, Malformed, Protocol, Refused, TargetRef};
 use crate::rules::{self, Question, RULES, Reach, Reason, Ruling, Verdict, Walk};
 
 /// What is known when a decision is asked for.
@@ -36,6 +36,8 @@ const OBSERVED: &str = "observe-deny";
 pub enum Step {
     /// Decided.
     Decided(Decision),
+    /// The credential is somebody else's: the request is not a job's, and the forge answers.
+    NotAJob,
     /// Nobody has said yet who the token is.
     NeedsToken,
     /// Nobody has looked at these targets yet; at least one.
@@ -79,9 +81,10 @@ coded! {
 }
 
 /// The right to let one request go on. Made by a decision alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Grant {
     path: Option<Vec<u8>>,
+    without: Vec<String>,
 }
 
 impl Grant {
@@ -89,6 +92,12 @@ impl Grant {
     #[must_use]
     pub fn path(&self) -> Option<&[u8]> {
         self.path.as_deref()
+    }
+
+    /// The names of the header fields to remove before it is forwarded.
+    #[must_use]
+    pub fn without(&self) -> &[String] {
+        &self.without
     }
 }
 
@@ -215,13 +224,17 @@ impl Decision {
 /// Decides on a job's request, or says what is missing.
 #[must_use]
 pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
-    let job = match &facts.token {
-        None => return Step::NeedsToken,
-        Some(Token::Running(job)) => job,
-        Some(Token::Invalid(invalid)) => {
+    let job = match (&facts.token, request.claim) {
+        (None, _) => return Step::NeedsToken,
+        (Some(Token::Invalid(Invalid::Foreign)), Claim::Unmarked(_)) => return Step::NotAJob,
+        (Some(_), Claim::Unmarked(Some(malformed))) => {
+            return Step::Decided(refused(config, Refused { protocol: request.protocol, malformed }));
+        }
+        (Some(Token::Running(job)), _) => job,
+        (Some(Token::Invalid(invalid)), _) => {
             return Step::Decided(refuse_token(config, request, Reason::of_invalid(*invalid), None));
         }
-        Some(Token::Ended(job)) => {
+        (Some(Token::Ended(job)), _) => {
             return Step::Decided(refuse_token(config, request, Reason::TokenEnded, job.as_ref()));
         }
     };
@@ -312,7 +325,7 @@ fn looks_at_target(access: &Access) -> bool {
         | Reach::OwnWhateverRole
         | Reach::AdmittedOrOwn
         | Reach::WhereSet
-        | Reach::Sources => true,
+        | Reach::Sources => access.target.is_single(),
     }
 }
 
@@ -350,13 +363,16 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
             record.verdict = OBSERVED;
         }
         let path = request.scopes.as_ref().and_then(|scopes| scopes.narrowed(is_allowed));
-        return Decision { outcome: Outcome::Forward(Grant { path }), record, cause, walk, seen };
+        return Decision { outcome: Outcome::Forward(Grant { path, without: Vec::new() }), record, cause, walk, seen };
+    }
+    if one.access.action == Action::Unlisted && config.forge.unlisted_endpoints == UnlistedEndpoints::Strip {
+        return Decision { walk, ..strip(config, request, record) };
     }
     // A team enforces project by project: where none of the targets is enforced yet, the request goes on.
     let is_observed = |one: &Judged<'_>| one.standing.is_some_and(|to| config.observe.targets.hold(&to.target.path));
     if each().filter(|(at, one)| !one.is_allowed() && !is_hoped(*at)).all(|(_, one)| is_observed(one)) {
         record.verdict = OBSERVED;
-        return Decision { outcome: Outcome::Forward(Grant { path: None }), record, cause, walk, seen };
+        return Decision { outcome: Outcome::Forward(Grant::default()), record, cause, walk, seen };
     }
     let subject = match (one.standing, looks_at_target(one.access)) {
         (Some(standing), _) if rules::may_know(job.user.as_ref(), standing) => {
@@ -381,12 +397,39 @@ fn rule_name(ruling: Ruling, written: Option<&str>) -> Cow<'static, str> {
     written.map_or(Cow::Borrowed(id), |written| Cow::Owned(alloc::format!("{id}:{written}")))
 }
 
+/// An endpoint that no job token is for gets the request without one.
+fn strip(config: &Config, request: &JobRequest, record: Record) -> Decision {
+    let reason = if request.bare.is_some() { Reason::Stripped } else { Reason::TokenInBody };
+    let record = Record { reason: reason.code(), ..record };
+    let cause = Cause::Rule(reason);
+    match (&request.bare, config.mode) {
+        (Some(bare), Mode::Enforce) => {
+            let grant = Grant { path: bare.path.clone(), without: bare.headers.clone() };
+            Decision { outcome: Outcome::Forward(grant), record, cause, walk: None, seen: None }
+        }
+        // Nothing is changed while decisions are only observed.
+        (Some(_), Mode::Observe) | (None, _) => {
+            let denied = reply::Denied {
+                protocol: request.protocol,
+                answers: config.forge.answers,
+                action: Action::Unlisted,
+                reason,
+                written: None,
+            };
+            denial(config, record, cause, reply::rule(&denied, &reply::Subject::None))
+        }
+    }
+}
+
 fn target_name(access: &Access, job: &Job, standing: Option<&Standing>) -> String {
     match (standing, &access.target) {
         (Some(standing), _) => standing.target.path.to_string(),
         (None, TargetRef::Own) => job.origin.path.to_string(),
         (None, TargetRef::Path(path)) => path.to_string(),
         (None, TargetRef::Id(id)) => alloc::format!("#{}", id.0),
+        (None, TargetRef::Group(path)) => alloc::format!("group {path}"),
+        (None, TargetRef::Namespace(path)) => alloc::format!("namespace {path}"),
+        (None, TargetRef::GroupId(id)) => alloc::format!("group #{}", id.0),
         (None, TargetRef::Job(job) | TargetRef::ProjectOfJob(job)) => alloc::format!("job #{}", job.0),
         (None, TargetRef::Image(candidates)) => candidates.first().map_or_else(|| "-".into(), ToString::to_string),
         (None, TargetRef::None) => "-".into(),
@@ -440,7 +483,7 @@ fn bare_record(action: &'static str, reason: &'static str) -> Record {
 fn denial(config: &Config, mut record: Record, cause: Cause, reply: Reply) -> Decision {
     let (outcome, verdict) = match config.mode {
         Mode::Enforce => (Outcome::Reply(reply), "deny"),
-        Mode::Observe => (Outcome::Forward(Grant { path: None }), OBSERVED),
+        Mode::Observe => (Outcome::Forward(Grant::default()), OBSERVED),
     };
     record.verdict = verdict;
     Decision { outcome, record, cause, walk: None, seen: None }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use policy::config::{KEYS, Presence};
 use policy::decision::Failure;
-use policy::request::{Action, Malformed};
-use policy::rules::{self, Needed, Open, RULES, Reach, Reason};
+use policy::request::{Action, Carriers, Malformed, Span, endpoints};
+use policy::rules::{self, Need, Needed, Open, RULES, Reach, Reason};
 
 /// Puts `table` between the marks of `name`, or fails when something else stands there.
 fn compare(file: &str, name: &str, table: &str) {
@@ -61,21 +61,46 @@ fn rules_in_their_order() {
 fn actions_and_what_they_need() {
     let table = Action::ALL.iter().map(|(action, name, doc)| {
         let need = rules::need(*action);
-        let role = match need.reach {
-            Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole => "-".into(),
-            Reach::Admitted | Reach::Own | Reach::AdmittedOrOwn | Reach::WhereSet | Reach::Sources => {
-                need.role.name().into()
-            }
-        };
         let anonymous = if need.open == Open::ToAnybody { "yes" } else { "no" };
         let permission = match need.permission {
             Needed::All(all) => all.iter().map(|one| format!("`{}`", one.name())).collect::<Vec<_>>().join(", "),
             Needed::IfStrict(one) => format!("strict: `{}`", one.name()),
             Needed::NoneThere => "-".into(),
         };
-        vec![format!("`{name}`"), (*doc).into(), reach(need.reach).into(), role, anonymous.into(), permission]
+        vec![format!("`{name}`"), (*doc).into(), reach(need.reach).into(), role(need), anonymous.into(), permission]
     });
     compare("rules.md", "actions", &rows("action | meaning | where | least role | anonymous read | permission", table));
+}
+
+#[test]
+fn endpoints_of_the_api() {
+    let table = endpoints().map(|endpoint| {
+        let need = rules::need(endpoint.action);
+        let also = match endpoint.carriers {
+            Carriers::Usual => "",
+            Carriers::Runner => "`PRIVATE-TOKEN`",
+            Carriers::NugetKey => "`X-NuGet-ApiKey`",
+            Carriers::Raw => "`Authorization: <token>`",
+        };
+        let (role, allowed) = match (endpoint.span, need.reach) {
+            (Span::One, _) | (Span::Many, Reach::Nothing) => (role(need), reach(need.reach)),
+            (Span::Many, _) => ("-".into(), "nowhere"),
+        };
+        let (method, path, action) = (endpoint.method, endpoint.path, endpoint.action.name());
+        vec![method.into(), format!("`{path}`"), format!("`{action}`"), role, allowed.into(), also.into()]
+    });
+    let head = "method | path | action | least role | where | token also in";
+    compare("endpoints.md", "endpoints", &rows(head, table));
+}
+
+/// The least role that an action needs; `-` where the role does not matter.
+fn role(need: Need) -> String {
+    match need.reach {
+        Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole => "-".into(),
+        Reach::Admitted | Reach::Own | Reach::AdmittedOrOwn | Reach::WhereSet | Reach::Sources => {
+            need.role.name().into()
+        }
+    }
 }
 
 fn reach(reach: Reach) -> &'static str {
@@ -133,7 +158,7 @@ fn each_invariant_is_held_by_a_test_that_is_there() {
     let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let (_, table) = page.split_once("| where | invariant | held by |").expect("the table of invariants");
     let mut files = Vec::new();
-    for folder in ["policy/src", "policy/tests", "host-tests/tests"] {
+    for folder in ["policy/src", "policy/tests", "host-tests/tests", "fuzz/fuzz_targets"] {
         sources(&root().join(folder), &mut files);
     }
     let mut rows = 0;
@@ -153,13 +178,15 @@ fn each_invariant_is_held_by_a_test_that_is_there() {
 fn each_dependency_has_its_reason() {
     let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let (_, reasons) = page.split_once("## Dependencies").expect("the chapter on dependencies");
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let (_, dependencies) = manifest.split_once("[workspace.dependencies]").unwrap();
     let named = |crate_name: &str| {
         reasons.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')).any(|word| word == crate_name)
     };
-    for line in dependencies.lines().take_while(|line| !line.starts_with('[')).filter(|line| line.contains(" = ")) {
-        let name = line.split(' ').next().unwrap();
-        assert!(name == "policy" || named(name), "ARCHITECTURE.md does not say why `{name}`");
+    for (manifest, head) in [("Cargo.toml", "[workspace.dependencies]"), ("fuzz/Cargo.toml", "[dependencies]")] {
+        let manifest = fs::read_to_string(root().join(manifest)).unwrap();
+        let (_, dependencies) = manifest.split_once(head).unwrap();
+        for line in dependencies.lines().take_while(|line| !line.starts_with('[')).filter(|line| line.contains(" = ")) {
+            let name = line.split(' ').next().unwrap();
+            assert!(name == "policy" || named(name), "ARCHITECTURE.md does not say why `{name}`");
+        }
     }
 }

@@ -6,8 +6,11 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-/// A token where the file only says that one stands there. Job tokens are told by shape or by carrier.
-const TOKEN: &str = "glcbt-64_PLACEHOLDER";
+/// A token where the file only says that one stands there. GitLab's are told by shape or by carrier.
+pub(super) const MARKED: &str = "glcbt-64_PLACEHOLDER";
+
+/// A token of another forge, which nothing tells from a person's.
+pub(super) const UNMARKED: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// The bytes of a body in base64, or of the placeholder in its place.
 pub(super) fn of_base64(text: &str, content_type: &str) -> Result<Vec<u8>> {
@@ -32,8 +35,8 @@ pub(super) fn of_text(text: &str, content_type: &str) -> Vec<u8> {
     bytes
 }
 
-/// The value of a header field.
-pub(super) fn of_header(text: &str) -> String {
+/// The value of a header field. `token` stands where the file only says that one does.
+pub(super) fn of_header(text: &str, token: &str) -> String {
     let mut value = String::new();
     let mut rest = text;
     while let Some((before, inner, after)) = placeholder(rest) {
@@ -44,7 +47,7 @@ pub(super) fn of_header(text: &str) -> String {
             None if before.ends_with('.') && after.starts_with('.') => {
                 value.push_str(&URL_SAFE_NO_PAD.encode(r#"{"sub":"x","access":[]}"#));
             }
-            None => value.push_str(TOKEN),
+            None => value.push_str(token),
         }
         rest = after;
     }
@@ -149,7 +152,7 @@ mod tests {
         assert_eq!(of_text("a=1&...x3...&b=2", ""), b"a=1&a=1&a=1&a=1&b=2");
         assert!(of_text("<gzip {\"a\":1}>", "").windows(7).any(|w| w == b"{\"a\":1}"));
         assert_eq!(of_text("plain", ""), b"plain");
-        assert_eq!(of_header("Bearer <jwt>"), format!("Bearer {TOKEN}"));
+        assert_eq!(of_header("Bearer <jwt>", MARKED), format!("Bearer {MARKED}"));
         assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
     }
 }

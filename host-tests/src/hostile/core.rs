@@ -4,7 +4,9 @@ use policy::Config;
 use policy::decision::{Cause, Facts, Outcome, Step, decide};
 use policy::facts::{Found, Secret, Token};
 use policy::lookup::{Answer, Fact, Flight, Progress, Value};
-use policy::request::{BODY_LIMIT, Body, Head, JobRequest, Malformed, Protocol, Reading, TargetRef, read};
+use policy::request::{
+    BODY_LIMIT, Body, Head, JobRequest, Malformed, Protocol, Reading, Refused, Scan, TargetRef, read,
+};
 
 use super::expected::Asked;
 use super::forge::Forge;
@@ -27,17 +29,27 @@ pub fn seen(config: &Config, forge: &Forge, message: &Message) -> Seen {
             Seen::Refused { status: refused.malformed.status(), code: refused.malformed.code().into() }
         }
         Reading::Body(_) => Seen::Broken("the whole body was read and another one is wanted".into()),
-        Reading::Job(job) => judged(config, forge, &job),
+        Reading::Job(mut job) => match job.scan.take().map_or(Ok(()), |scan| looked(scan, &message.body)) {
+            Ok(()) => judged(config, forge, &job),
+            Err(refused) => Seen::Refused { status: refused.malformed.status(), code: refused.malformed.code().into() },
+        },
     }
+}
+
+/// Looks through a body that streams.
+fn looked(mut scan: Scan, body: &[u8]) -> Result<(), Refused> {
+    scan.feed(body)?;
+    scan.finish()
 }
 
 fn judged(config: &Config, forge: &Forge, job: &JobRequest) -> Seen {
     let asked: Asked =
         job.accesses.iter().map(|access| (notation(forge, &access.target), access.action.name().to_owned())).collect();
-    match end(config, forge, job) {
-        Ok(end) => Seen::Judged { protocol: Some(name(job.protocol)), asked, end },
-        Err(why) => Seen::Broken(why),
-    }
+    end(config, forge, job).map_or_else(Seen::Broken, |end| match end {
+        Ended::Judged(end) => Seen::Judged { protocol: Some(name(job.protocol)), asked, end },
+        Ended::Refused { status, code } => Seen::Refused { status, code },
+        Ended::Passed => Seen::Passed,
+    })
 }
 
 /// A target in the notation of the rows.
@@ -48,6 +60,9 @@ fn notation(forge: &Forge, target: &TargetRef) -> String {
         TargetRef::Job(job) | TargetRef::ProjectOfJob(job) => format!("job:{}", job.0),
         TargetRef::Path(path) => path.to_string(),
         TargetRef::Id(id) => format!("id:{}", id.0),
+        TargetRef::Group(path) => format!("group:{path}"),
+        TargetRef::GroupId(id) => format!("group:{}", id.0),
+        TargetRef::Namespace(path) => format!("namespace:{path}"),
         TargetRef::Image(candidates) => {
             let image = forge.image(candidates.iter().map(policy::facts::ProjectPath::as_str));
             image.unwrap_or_else(|| "no project".into())
@@ -69,7 +84,17 @@ fn name(protocol: Protocol) -> &'static str {
     }
 }
 
-fn end(config: &Config, forge: &Forge, job: &JobRequest) -> Result<End, String> {
+/// What came of a request with a credential.
+enum Ended {
+    /// It is a job's, and was judged.
+    Judged(End),
+    /// It is a job's, and cannot be read.
+    Refused { status: u16, code: String },
+    /// It is somebody else's.
+    Passed,
+}
+
+fn end(config: &Config, forge: &Forge, job: &JobRequest) -> Result<Ended, String> {
     let mut facts = Facts::default();
     // The token, then the targets, then the decision.
     for _ in 0..3 {
@@ -84,13 +109,17 @@ fn end(config: &Config, forge: &Forge, job: &JobRequest) -> Result<End, String> 
                     facts.targets.push((target, Found::clone(&found)));
                 }
             }
+            Step::NotAJob => return Ok(Ended::Passed),
             Step::Decided(decision) => {
                 return match (decision.outcome, decision.cause) {
-                    (Outcome::Forward(_), _) => Ok(End::Forwarded),
-                    (Outcome::Reply(reply), Cause::Rule(_)) => {
-                        Ok(End::Denied { status: reply.status, code: decision.cause.code().into() })
+                    (Outcome::Forward(_), _) => Ok(Ended::Judged(End::Forwarded)),
+                    (Outcome::Reply(reply), Cause::Rule(reason)) => {
+                        Ok(Ended::Judged(End::Denied { status: reply.status, code: reason.code().into() }))
                     }
-                    (Outcome::Reply(_), cause) => Err(format!("no decision: {}", cause.code())),
+                    (Outcome::Reply(reply), Cause::Malformed(malformed)) => {
+                        Ok(Ended::Refused { status: reply.status, code: malformed.code().into() })
+                    }
+                    (Outcome::Reply(_), Cause::Failure(failure)) => Err(format!("no decision: {}", failure.code())),
                 };
             }
         }

@@ -68,11 +68,17 @@ pub fn seen(filter: &Filter, forge: &Forge, message: &Message) -> Result<Seen> {
 
 /// The target of a log line in the notation of the rows.
 fn notation(target: &str) -> String {
-    let number = |prefix: &str, mark: &str| target.strip_prefix(prefix).map(|number| format!("{mark}:{number}"));
+    const MARKS: [(&str, &str); 6] = [
+        ("by-number/", "id"),
+        ("#", "id"),
+        ("job #", "job"),
+        ("group #", "group"),
+        ("group ", "group"),
+        ("namespace ", "namespace"),
+    ];
+    let marked = MARKS.iter().find_map(|(prefix, mark)| Some(format!("{mark}:{}", target.strip_prefix(prefix)?)));
     match target {
         "-" => "null".into(),
-        _ => {
-            number("by-number/", "id").or(number("#", "id")).or(number("job #", "job")).unwrap_or_else(|| target.into())
-        }
+        _ => marked.unwrap_or_else(|| target.into()),
     }
 }

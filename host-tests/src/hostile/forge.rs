@@ -1,12 +1,18 @@
 //! The world in which a row is read: every token is a running job's, every project exists and admits it.
 //!
 //! So whatever is read as a job's request is forwarded, unless no world could allow it.
+//!
+//! A file names the hosts of one GitLab and of its registry. Any other host at which some row is read as a job's is
+//! another forge's, and all rows of that host are read with `forge.kind: generic`. There nothing but the lookup tells a
+//! job's token, so it calls the credential of a row foreign that must be passed on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::body::{MARKED, UNMARKED};
 use super::document::{Document, Row};
+use super::expected::Expected;
 
 /// The job's number where a row names none.
 const JOB: u64 = 7;
@@ -23,10 +29,21 @@ pub struct Forge {
     origin_id: u64,
     job: u64,
     root: &'static str,
+    /// A job's token where a row only says that one stands there.
+    pub token: &'static str,
+    /// What the lookup says of tokens.
+    says: Says,
     /// The projects that the row names.
     own: BTreeSet<String>,
     /// Those that any row names: what lies above or below one of them is no project.
     named: BTreeSet<String>,
+}
+
+/// What a lookup says of every token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    Running,
+    Foreign,
 }
 
 /// What the rows of a file say of the world together.
@@ -57,7 +74,8 @@ impl World {
         let path = row.request.line.split(' ').nth(1).unwrap_or_default();
         // A forge below `/gitlab`, in the rows that ask for it.
         let root = if path.starts_with("/gitlab") { "/gitlab" } else { "" };
-        let forge = if self.other_hosts.contains(&host) {
+        let is_other = self.other_hosts.contains(&host);
+        let forge = if is_other {
             json!({"kind": "generic", "hosts": [host]})
         } else {
             json!({"hosts": [self.gitlab_host], "registry_hosts": [self.registry_host], "relative_url_root": root})
@@ -76,6 +94,8 @@ impl World {
             origin_id,
             job: number("job:").unwrap_or(JOB),
             root,
+            token: if is_other { UNMARKED } else { MARKED },
+            says: if row.expected == Expected::Pass { Says::Foreign } else { Says::Running },
             own,
             named: self.named.clone(),
         }
@@ -152,6 +172,9 @@ impl Forge {
     fn generic(&self, body: &[u8]) -> Value {
         let asked: BTreeMap<String, Value> = serde_json::from_slice(body).unwrap_or_default();
         if asked.get("ask").and_then(Value::as_str) == Some("token") {
+            if self.says == Says::Foreign {
+                return json!({"version": 1, "token": "foreign"});
+            }
             return json!({"version": 1, "token": "running", "job": {"id": self.job, "user": {"id": 11, "name": "dana"},
                 "origin": {"id": self.origin_id, "path": self.origin}}});
         }

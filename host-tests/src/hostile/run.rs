@@ -95,7 +95,8 @@ fn finding(world: &World, exceptions: &Exceptions, filter: &Filter, row: &Row) -
         let (id, why) = (row.id.clone(), row.why.clone());
         Ok(Finding { id, why, expected, read, outcome })
     };
-    let message = match deliver(&row.request)? {
+    let forge = world.forge(row);
+    let message = match deliver(&row.request, forge.token)? {
         Delivery::Reaches(message) => message,
         Delivery::Stops(_) if better.is_some() => {
             let wrong = "listed as read better, but no filter ever sees it";
@@ -106,7 +107,6 @@ fn finding(world: &World, exceptions: &Exceptions, filter: &Filter, row: &Row) -
             return finding(expected, None, Outcome::Skipped(format!("decided by the proxy: {why}")));
         }
     };
-    let forge = world.forge(row);
     let config = Config::parse(forge.configuration.as_bytes()).map_err(|errors| anyhow!("{errors}"))?;
     let core = core::seen(&config, &forge, &message);
     let filter = filter::seen(filter, &forge, &message)?;

@@ -46,7 +46,7 @@ pub enum End {
 impl End {
     /// Whether a rule denied it that no world can change: nobody may do this, or nobody finds such a project.
     pub(super) fn is_final(&self) -> bool {
-        matches!(self, End::Denied { code, .. } if ["action.never", "target.unknown", "job.foreign"].contains(&code.as_str()))
+        matches!(self, End::Denied { code, .. } if ["action.never", "target.many", "target.unknown", "job.foreign"].contains(&code.as_str()))
     }
 }
 

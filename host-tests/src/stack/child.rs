@@ -12,7 +12,7 @@ use super::signals;
 const LAST_LINES: usize = 12;
 
 /// Ended, with everything that it started, when dropped.
-pub(super) struct Child {
+pub(crate) struct Child {
     name: &'static str,
     process: std::process::Child,
     log: PathBuf,

@@ -27,7 +27,11 @@ pub use forge::{Forge, LookupFault};
 pub use places::checkout;
 pub use raw::Answer;
 
-use child::Child;
+pub(crate) use child::Child;
+pub(crate) use ports::pick as pick_port;
+pub(crate) use raw::exchange;
+pub(crate) use registry::start_open as start_open_registry;
+
 use run_dir::RunDir;
 
 /// How long a program may take until it answers.

@@ -12,7 +12,7 @@ const FIRST: u32 = 20_000;
 const COUNT: u32 = 10_000;
 
 /// A port where nobody listens. Never the same twice in this process.
-pub(super) fn pick() -> Result<u16> {
+pub(crate) fn pick() -> Result<u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     // Processes that run at the same time begin at different places.
     let offset = std::process::id().wrapping_mul(97);

@@ -44,9 +44,10 @@ impl std::fmt::Debug for Answer {
 }
 
 /// Sends `request` and reads one answer: its whole body, or what came until the server closed or `patience` ended.
-pub(super) fn exchange(port: u16, request: &[u8], patience: Duration) -> Result<Answer> {
+pub(crate) fn exchange(port: u16, request: &[u8], patience: Duration) -> Result<Answer> {
     let begin = Instant::now();
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).context("Envoy takes no connection")?;
+    let mut stream =
+        TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("nobody listens on port {port}"))?;
     stream.set_read_timeout(Some(patience))?;
     // An answer may come, and the connection be closed, before everything was sent.
     let _ = stream.write_all(request);

@@ -31,7 +31,12 @@ pub fn host() -> Host {
 
 /// A host whose configuration has more keys.
 pub fn host_with(more: &str) -> Host {
-    let mut host = Host::start(&Filter::under_test().unwrap(), options(&configuration(more))).unwrap();
+    host_of(&configuration(more))
+}
+
+/// A host with this configuration.
+pub fn host_of(configuration: &str) -> Host {
+    let mut host = Host::start(&Filter::under_test().unwrap(), options(configuration)).unwrap();
     host.reset_counts();
     host.clear_logs();
     host

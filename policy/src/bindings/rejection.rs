@@ -10,6 +10,9 @@ use crate::facts::{Hash, Invalid};
 /// How long a "no" is believed. Short: the forge may have been asked before the job was there to be found.
 const BELIEVED: Duration = Duration::from_secs(5);
 
+/// How long a token is believed to be no job's. Longer: what is somebody's credential does not become a job's.
+const FOREIGN_BELIEVED: Duration = Duration::from_secs(60);
+
 /// What is remembered of a token that is not a running job's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
@@ -25,7 +28,17 @@ impl Rejection {
     /// Whether it is still believed.
     #[must_use]
     pub fn serves(&self, now: Moment) -> bool {
-        now.since(self.confirmed) < BELIEVED
+        let believed = match self.invalid {
+            Invalid::Foreign => FOREIGN_BELIEVED,
+            Invalid::Unknown
+            | Invalid::NotStarted
+            | Invalid::Erased
+            | Invalid::ProjectGone
+            | Invalid::UserBlocked
+            | Invalid::UserDeactivated
+            | Invalid::UserRefused => BELIEVED,
+        };
+        now.since(self.confirmed) < believed
     }
 }
 

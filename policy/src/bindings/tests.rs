@@ -153,6 +153,10 @@ fn the_newer_of_two_answers_stands_whichever_came_last() {
 fn a_no_is_believed_for_seconds() {
     let no = Rejection { key: key(1), invalid: Invalid::Unknown, confirmed: Moment(10_000) };
     assert!(no.serves(Moment(14_999)) && !no.serves(Moment(15_000)));
+    let foreign = Rejection { invalid: Invalid::Foreign, ..no };
+    assert!(foreign.serves(Moment(69_999)) && !foreign.serves(Moment(70_000)), "somebody's stays somebody's");
+    let bucket = put(&[], foreign.clone()).unwrap();
+    assert_eq!(find::<Rejection>(&bucket, &key(1)), Some(foreign));
 }
 
 #[test]

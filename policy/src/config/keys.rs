@@ -117,7 +117,7 @@ pub const KEYS: &[Key] = &[
         path: "forge.kind",
         kind: ValueKind::Choice(&["gitlab", "generic"]),
         presence: Presence::Default(r#""gitlab""#),
-        doc: "`gitlab` asks GitLab's own API for facts; `generic` asks a service of yours, see token-lookup.md.",
+        doc: "`gitlab` reads requests as GitLab does and asks its own API for facts; `generic` reads them as other forges do, see [Other forges](#other-forges), and asks a service of yours, see token-lookup.md.",
     },
     Key {
         path: "forge.answers",
@@ -142,6 +142,12 @@ pub const KEYS: &[Key] = &[
         kind: ValueKind::UrlRoot,
         presence: Presence::Default(r#""""#),
         doc: "The path below which the forge is installed.",
+    },
+    Key {
+        path: "forge.unlisted_endpoints",
+        kind: ValueKind::Choice(&["deny", "strip"]),
+        presence: Presence::Default(r#""deny""#),
+        doc: "What becomes of a job's request to an endpoint of the API that no job token is for: `deny` answers it; `strip` forwards it without the token, so that the forge sees an anonymous visitor.",
     },
     Key {
         path: "lookup.cluster",

@@ -62,7 +62,7 @@ pub struct Observe {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Forge {
-    /// Which API answers lookups.
+    /// Which forge it is.
     pub kind: Kind,
     /// Which of the forge's versions denials are worded after.
     pub answers: Answers,
@@ -72,14 +72,26 @@ pub struct Forge {
     pub registry_hosts: Vec<Host>,
     /// `""`, or `/gitlab` without a slash at its end.
     pub relative_url_root: String,
+    /// What becomes of a job's request to an endpoint that the table does not know.
+    pub unlisted_endpoints: UnlistedEndpoints,
 }
 
-/// Which API answers lookups.
+/// What becomes of a job's request to an endpoint of the API that the table does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnlistedEndpoints {
+    /// It is denied.
+    Deny,
+    /// It goes on without the job token, as an anonymous visitor's.
+    Strip,
+}
+
+/// Which forge it is: how requests are read, and which API answers lookups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The forge is GitLab, and its own API answers.
     Gitlab,
-    /// Any other forge: a service of the platform team answers `POST /jobscope/v1/lookup`.
+    /// Any other forge, read as Gitea, Forgejo and giftless read; a service of the platform team answers
+    /// `POST /jobscope/v1/lookup`.
     Generic,
 }
 
@@ -143,6 +155,10 @@ impl Config {
         let hosts = reader.hosts("forge.hosts");
         let registry_hosts = reader.hosts("forge.registry_hosts");
         let relative_url_root = reader.url_root("forge.relative_url_root");
+        let unlisted_endpoints = reader.choice(
+            "forge.unlisted_endpoints",
+            &[("deny", UnlistedEndpoints::Deny), ("strip", UnlistedEndpoints::Strip)],
+        );
         let cluster = reader.text("lookup.cluster");
         let authority = reader.authority("lookup.authority");
         let timeout = reader.duration("lookup.timeout");
@@ -177,6 +193,7 @@ impl Config {
                     hosts: hosts?,
                     registry_hosts: registry_hosts?,
                     relative_url_root: relative_url_root?,
+                    unlisted_endpoints: unlisted_endpoints?,
                 },
                 lookup: Lookup {
                     cluster: cluster?,

@@ -3,10 +3,10 @@ use std::vec::Vec;
 
 use super::*;
 use crate::facts::{
-    Admission, Affiliation, Context, Entry, Features, Grants, Invalid, JobId, JobPush, Link, Origin, Outbound,
-    ProjectId, ProjectPath, Role, Secret, Target, User, UserId, Visibility,
+    Admission, Affiliation, Context, Entry, Features, Grants, GroupId, GroupPath, Invalid, JobId, JobPush, Link,
+    Origin, Outbound, ProjectId, ProjectPath, Role, Secret, Target, User, UserId, Visibility,
 };
-use crate::request::Progress;
+use crate::request::{Action, Progress};
 use crate::rules::Answer;
 
 const PROJECT: Admission = Admission::Listed(Entry { link: Link::Project, grants: Grants::Default });
@@ -42,7 +42,16 @@ fn standing(name: &str, role: Role, admission: Admission) -> Found {
 }
 
 fn request(protocol: Protocol, accesses: Vec<Access>) -> JobRequest {
-    JobRequest { token: Secret::new(b"glcbt-1"), protocol, accesses, scopes: None, progress: Progress::Going }
+    JobRequest {
+        token: Secret::new(b"glcbt-1"),
+        claim: Claim::Marked,
+        protocol,
+        accesses,
+        scopes: None,
+        progress: Progress::Going,
+        scan: None,
+        bare: None,
+    }
 }
 
 fn known(targets: &[(&str, Found)]) -> Facts {
@@ -60,6 +69,25 @@ fn decided(step: Step) -> Decision {
 fn reply(decision: Decision) -> Reply {
     let Outcome::Reply(reply) = decision.outcome else { panic!("{decision:?}") };
     reply
+}
+
+#[test]
+fn a_group_is_never_looked_up_and_the_answer_says_what_to_ask() {
+    let group = GroupPath::parse("libs").unwrap();
+    let targets = [
+        (TargetRef::Group(group.clone()), "group libs"),
+        (TargetRef::GroupId(GroupId(7)), "group #7"),
+        (TargetRef::Namespace(group), "namespace libs"),
+        (TargetRef::None, "-"),
+    ];
+    for (target, name) in targets {
+        let request = request(Protocol::Api, vec![Access::new(Action::ReadNpm, target)]);
+        let decision = decided(decide(&config("enforce"), &request, &known(&[])));
+        assert_eq!((decision.record.reason, &*decision.record.rule), ("target.many", "one-target"));
+        assert_eq!(decision.record.target, name);
+        let reply = reply(decision);
+        assert!(reply.status == 403 && reply.body.contains("ask the project's own endpoint"), "{reply:?}");
+    }
 }
 
 #[test]
@@ -192,4 +220,80 @@ fn no_two_causes_share_a_code() {
     let codes: Vec<&str> = reasons.chain(malformed).chain(failures).map(Cause::code).collect();
     let unique: std::collections::BTreeSet<_> = codes.iter().collect();
     assert_eq!(unique.len(), codes.len());
+}
+
+#[test]
+fn only_a_credential_without_a_mark_can_be_somebody_elses() {
+    let foreign = Facts { token: Some(Token::Invalid(Invalid::Foreign)), targets: Vec::new() };
+    let access = || vec![Access::new(crate::request::Action::ReadCode, path("a/b"))];
+    let marked = request(Protocol::Git, access());
+    assert_eq!(decided(decide(&config("enforce"), &marked, &foreign)).record.reason, "token.unknown");
+    for claim in [Claim::Unmarked(None), Claim::Unmarked(Some(Malformed::EmptySegment))] {
+        let unmarked = JobRequest { claim, ..request(Protocol::Git, access()) };
+        assert_eq!(decide(&config("enforce"), &unmarked, &Facts::default()), Step::NeedsToken);
+        assert_eq!(decide(&config("enforce"), &unmarked, &foreign), Step::NotAJob);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_once_the_credential_is_not_somebody_elses() {
+    let claim = Claim::Unmarked(Some(Malformed::EmptySegment));
+    let unread = JobRequest { claim, ..request(Protocol::Git, Vec::new()) };
+    for token in [
+        Token::Running(job()),
+        Token::Ended(None),
+        Token::Invalid(Invalid::Unknown),
+        Token::Invalid(Invalid::UserRefused),
+    ] {
+        let facts = Facts { token: Some(token), targets: Vec::new() };
+        let decision = decided(decide(&config("enforce"), &unread, &facts));
+        assert_eq!((decision.record.reason, reply(decision).status), ("path.empty-segment", 400));
+    }
+}
+
+fn stripping(mode: &str) -> Config {
+    let document = std::format!(
+        r#"{{"mode": "{mode}", "forge": {{"hosts": ["h"], "unlisted_endpoints": "strip"}},
+             "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
+    );
+    Config::parse(document.as_bytes()).unwrap()
+}
+
+fn unlisted(bare: Option<crate::request::Bare>) -> JobRequest {
+    let access = Access::new(Action::Unlisted, TargetRef::None);
+    JobRequest { bare, ..request(Protocol::Api, vec![access]) }
+}
+
+fn bare() -> Option<crate::request::Bare> {
+    Some(crate::request::Bare { headers: vec!["job-token".into()], path: Some(b"/x".to_vec()) })
+}
+
+#[test]
+fn an_unlisted_endpoint_gets_the_request_without_its_token() {
+    let decision = decided(decide(&stripping("enforce"), &unlisted(bare()), &known(&[])));
+    assert_eq!((decision.record.verdict, decision.record.reason), ("allow", "unlisted.stripped"));
+    assert!(!decision.denies());
+    let Outcome::Forward(grant) = decision.outcome else { panic!() };
+    assert_eq!((grant.without(), grant.path()), (&["job-token".into()][..], Some(&b"/x"[..])));
+
+    let denied = decided(decide(&config("enforce"), &unlisted(bare()), &known(&[])));
+    assert_eq!((denied.record.reason, reply(denied).status), ("action.never", 403), "the default");
+    let in_body = decided(decide(&stripping("enforce"), &unlisted(None), &known(&[])));
+    assert_eq!((in_body.record.reason, reply(in_body).status), ("unlisted.token-in-body", 403));
+    for token in [Token::Invalid(Invalid::Unknown), Token::Ended(None)] {
+        let facts = Facts { token: Some(token), targets: Vec::new() };
+        let dead = decided(decide(&stripping("enforce"), &unlisted(bare()), &facts));
+        assert_eq!(reply(dead).status, 401, "a dead token does not become anonymous");
+    }
+}
+
+#[test]
+fn nothing_is_stripped_but_unlisted_endpoints_and_nothing_while_only_observed() {
+    let catalog =
+        JobRequest { bare: bare(), ..request(Protocol::Registry, vec![Access::new(Action::Catalog, TargetRef::None)]) };
+    assert_eq!(decided(decide(&stripping("enforce"), &catalog, &known(&[]))).record.reason, "action.never");
+    let observed = decided(decide(&stripping("observe"), &unlisted(bare()), &known(&[])));
+    assert_eq!((observed.record.verdict, observed.record.reason), ("observe-deny", "unlisted.stripped"));
+    let Outcome::Forward(grant) = observed.outcome else { panic!() };
+    assert!(grant.without().is_empty() && grant.path().is_none());
 }

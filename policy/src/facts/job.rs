@@ -75,11 +75,13 @@ pub enum Invalid {
     UserDeactivated,
     /// The forge refuses its user for another reason: locked, terms not accepted, password expired.
     UserRefused,
+    /// It is somebody else's credential and no job's.
+    Foreign,
 }
 
 impl Invalid {
     /// All of them, with their names in lookups.
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::Unknown, "unknown"),
         (Self::NotStarted, "not-started"),
         (Self::Erased, "erased"),
@@ -87,6 +89,7 @@ impl Invalid {
         (Self::UserBlocked, "user-blocked"),
         (Self::UserDeactivated, "user-deactivated"),
         (Self::UserRefused, "user-refused"),
+        (Self::Foreign, "foreign"),
     ];
 
     /// By its name in lookups.

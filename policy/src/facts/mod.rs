@@ -4,6 +4,7 @@
 //! known in this room. Sources of the meanings: GitLab's documentation of roles and of CI job tokens.
 
 mod entry;
+mod group;
 mod job;
 mod path;
 mod secret;
@@ -11,6 +12,7 @@ mod standing;
 mod target;
 
 pub use entry::{Entry, Grants, Link, Permission, Permissions};
+pub use group::{GroupId, GroupPath};
 pub use job::{Context, Invalid, Job, JobId, Origin, Token, User, UserId};
 pub use path::{PATH_LIMIT, ProjectPath};
 pub use secret::{Hash, Secret};

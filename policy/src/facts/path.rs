@@ -51,7 +51,8 @@ impl fmt::Display for ProjectPath {
     }
 }
 
-fn segment_is_sound(segment: &str) -> bool {
+/// Whether this may be one segment of a project's or a group's path.
+pub(super) fn segment_is_sound(segment: &str) -> bool {
     let lower_ends = |suffix: &str| {
         segment
             .len()

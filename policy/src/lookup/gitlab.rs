@@ -186,7 +186,9 @@ impl TargetFlight {
                     .collect();
                 flight.ask(asks)
             }
-            TargetRef::None => Progress::Landed(Ok(Fact::Target(Found::Nothing))),
+            TargetRef::None | TargetRef::Group(_) | TargetRef::GroupId(_) | TargetRef::Namespace(_) => {
+                Progress::Landed(Ok(Fact::Target(Found::Nothing)))
+            }
         };
         // An image without a candidate is no project's.
         let progress =

@@ -84,7 +84,9 @@ impl Flight {
 
 fn reference(job: &Job, target: &TargetRef) -> Value {
     match target {
-        TargetRef::Own | TargetRef::Job(_) | TargetRef::None => json!({"id": job.origin.id.0}),
+        TargetRef::Own | TargetRef::Job(_) => json!({"id": job.origin.id.0}),
+        // Nobody looks these up; a service that is asked all the same finds nothing to answer.
+        TargetRef::None | TargetRef::Group(_) | TargetRef::GroupId(_) | TargetRef::Namespace(_) => Value::Null,
         TargetRef::Id(id) => json!({"id": id.0}),
         TargetRef::Path(path) => json!({"path": path.as_str()}),
         TargetRef::ProjectOfJob(job) => json!({"job": job.0}),

@@ -202,8 +202,11 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Target)
         | Reason::UserDeactivated
         | Reason::UserRefused
         | Reason::TargetUnknown
+        | Reason::ManyTargets
         | Reason::ForeignJob
         | Reason::NeverForJobs
+        | Reason::Stripped
+        | Reason::TokenInBody
         | Reason::NothingMatched => denied.reason.text().into(),
     }
 }

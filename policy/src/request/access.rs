@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::facts::{Feature, Hash, JobId, ProjectId, ProjectPath};
+use crate::facts::{Feature, GroupId, GroupPath, Hash, JobId, ProjectId, ProjectPath};
 
 /// The protocol a request speaks, which decides how a refusal is worded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,7 @@ actions! {
     PushImage "oci.push" "Push images."
     DeleteImage "oci.delete" "Delete images or tags."
     Catalog "oci.catalog" "List every image of the registry."
+    RegistryToken "oci.token" "Exchange the job token for a registry token that nobody can see through."
     DependencyProxy "dependency-proxy.read" "Pull images through a group's dependency proxy."
     ReadOwnJob "job.self.read" "Read the job itself."
     UpdateJob "job.update" "Report the job's state (a runner does)."
@@ -97,17 +98,32 @@ actions! {
     DeletePackages "packages.delete" "Delete packages."
     ReadComposer "packages.composer.read" "Download Composer packages."
     PublishComposer "packages.composer.publish" "Publish Composer packages."
+    LoginConan "packages.conan.login" "Check the login of Conan's instance-wide registry without asking for anything."
     ReadConan "packages.conan.read" "Download Conan packages."
     PublishConan "packages.conan.publish" "Publish or delete Conan packages."
+    ReadDebian "packages.debian.read" "Download Debian packages and indices."
+    PublishDebian "packages.debian.publish" "Publish Debian packages."
     ReadGeneric "packages.generic.read" "Download generic packages."
     PublishGeneric "packages.generic.publish" "Publish generic packages."
     ReadGo "packages.go.read" "Download Go modules."
+    ReadHelm "packages.helm.read" "Download Helm charts."
+    PublishHelm "packages.helm.publish" "Publish Helm charts."
     ReadMaven "packages.maven.read" "Download Maven packages."
     PublishMaven "packages.maven.publish" "Publish Maven packages."
+    ReadModel "packages.ml-model.read" "Download files of machine learning models."
+    PublishModel "packages.ml-model.publish" "Publish files of machine learning models."
     ReadNpm "packages.npm.read" "Download npm packages, audit, read tags."
     PublishNpm "packages.npm.publish" "Publish npm packages, write tags."
+    ReadNuget "packages.nuget.read" "Search and download NuGet packages."
+    PublishNuget "packages.nuget.publish" "Publish NuGet packages and symbols."
     ReadPypi "packages.pypi.read" "Download PyPI packages."
     PublishPypi "packages.pypi.publish" "Publish PyPI packages."
+    ReadRpm "packages.rpm.read" "Download RPM packages and metadata."
+    PublishRpm "packages.rpm.publish" "Publish RPM packages."
+    ReadGem "packages.rubygems.read" "Download Ruby gems."
+    PublishGem "packages.rubygems.publish" "Publish Ruby gems."
+    ReadTerraform "packages.terraform.read" "Download Terraform modules."
+    PublishTerraform "packages.terraform.publish" "Publish Terraform modules."
     ReadRegistryApi "registry.repositories.read" "List image repositories and tags through the API."
     DeleteRegistryApi "registry.repositories.delete" "Delete image repositories and tags through the API."
     Unlisted "api.unlisted" "Call an endpoint that no job token is for."
@@ -130,9 +146,24 @@ pub enum TargetRef {
     Id(ProjectId),
     /// An image: the project is the longest of these paths that exists, longest first. One to three.
     Image(Vec<ProjectPath>),
+    /// Whatever projects of a group the forge finds.
+    Group(GroupPath),
+    /// The same, by the group's number.
+    GroupId(GroupId),
+    /// Whatever projects below a namespace the forge finds by a package's name.
+    Namespace(GroupPath),
 }
 
 impl TargetRef {
+    /// Whether this means one project at most, which can be looked up.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        match self {
+            Self::Own | Self::Job(_) | Self::ProjectOfJob(_) | Self::Path(_) | Self::Id(_) | Self::Image(_) => true,
+            Self::None | Self::Group(_) | Self::GroupId(_) | Self::Namespace(_) => false,
+        }
+    }
+
     /// A key that no other target has. Every field carries its length or a mark of its own.
     #[must_use]
     pub fn key(&self) -> Hash {
@@ -149,6 +180,9 @@ impl TargetRef {
                 // One field alone would be hashed without its length.
                 Hash::of(if candidates.is_empty() { &[b"image", b""] } else { &fields })
             }
+            Self::Group(path) => Hash::of(&[b"group", path.as_str().as_bytes()]),
+            Self::GroupId(id) => Hash::of(&[b"group-id", &id.0.to_be_bytes()]),
+            Self::Namespace(path) => Hash::of(&[b"namespace", path.as_str().as_bytes()]),
         }
     }
 }

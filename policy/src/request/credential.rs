@@ -2,6 +2,9 @@
 //!
 //! Finding is generous, reading is strict: whatever some forge might take for a job token makes the request a job's,
 //! and then only the plain spelling of exactly one credential passes.
+//!
+//! GitLab's job tokens have a mark: their own beginning, their user name or their field. Another forge's have none, so
+//! there whatever could be a token may be a job's, and only the lookup can tell.
 
 use alloc::vec::Vec;
 
@@ -14,6 +17,7 @@ use super::head::Head;
 use super::malformed::Malformed;
 use super::params;
 use super::token;
+use crate::config::Kind;
 use crate::facts::Secret;
 
 /// Where a token stood.
@@ -23,6 +27,8 @@ pub(crate) enum Carrier {
     Basic,
     /// `Authorization: Bearer`.
     Bearer,
+    /// `Authorization: token`, which forges other than GitLab read.
+    Token,
     /// `JOB-TOKEN`.
     JobToken,
     /// `PRIVATE-TOKEN`, which runners use for a job token too.
@@ -31,6 +37,27 @@ pub(crate) enum Carrier {
     Query,
     /// `Authorization: Bearer`, inside a JWT of the forge's own.
     Jwt,
+    /// `Authorization` and nothing but the token.
+    Raw,
+    /// `X-NuGet-ApiKey`.
+    NugetKey,
+}
+
+impl Carrier {
+    /// Why a request is refused that has its token here, where no token is read from.
+    pub(crate) fn misplaced(self) -> Malformed {
+        match self {
+            Self::Raw => Malformed::Authorization,
+            Self::Basic
+            | Self::Bearer
+            | Self::Token
+            | Self::JobToken
+            | Self::PrivateToken
+            | Self::Query
+            | Self::Jwt
+            | Self::NugetKey => Malformed::Carrier,
+        }
+    }
 }
 
 /// The credentials of a request's head.
@@ -44,7 +71,9 @@ pub(crate) enum Credential {
     Job(Carrier, Secret),
     /// A runner's habit: the same job token as `JOB-TOKEN` and `PRIVATE-TOKEN`.
     Runner(Secret),
-    /// A job's, but not in a way that can be read.
+    /// Somebody's, and only the lookup knows whether a job's; and where it stood, if that can be read.
+    Unmarked(Secret, Result<Carrier, Malformed>),
+    /// A job's, or several of which one may be, but not in a way that can be read.
     Refused(Malformed),
 }
 
@@ -53,8 +82,8 @@ pub(crate) enum Credential {
 pub(crate) enum Foreign {
     /// The forge takes it before any parameter of the body, and refuses the request when it is not valid.
     Decisive,
-    /// HTTP Basic, which routes that do not read it pass over.
-    Basic,
+    /// HTTP Basic, a deploy token or a package registry's own field: routes that do not read it pass over it.
+    ByRoute,
 }
 
 const GENEROUS: GeneralPurpose = GeneralPurpose::new(
@@ -68,19 +97,22 @@ const GENEROUS: GeneralPurpose = GeneralPurpose::new(
 const USER: &[u8] = b"gitlab-ci-token";
 
 /// Finds the credentials of a head.
-pub(crate) fn find(head: &Head<'_>) -> Credential {
-    match gather(head) {
+pub(crate) fn find(kind: Kind, head: &Head<'_>) -> Credential {
+    match gather(kind, head) {
         Ok(credential) => credential,
         Err(malformed) => Credential::Refused(malformed),
     }
 }
 
-fn gather(head: &Head<'_>) -> Result<Credential, Malformed> {
+fn gather(kind: Kind, head: &Head<'_>) -> Result<Credential, Malformed> {
     let query =
         head.path().and_then(|path| path.iter().position(|b| *b == b'?').and_then(|at| path.get(at.checked_add(1)?..)));
     let in_query = query.is_some_and(params::may_hold_job_token);
     if !in_query && !head.fields().iter().any(|(name, value)| may_hold_job_token(name, value)) {
-        return Ok(foreign(head));
+        return match kind {
+            Kind::Gitlab => Ok(foreign(head)),
+            Kind::Generic => unmarked(head, query),
+        };
     }
     // From here on the request is a job's.
     let mut jobs: Vec<(Carrier, Secret)> = Vec::new();
@@ -93,7 +125,8 @@ fn gather(head: &Head<'_>) -> Result<Credential, Malformed> {
     }
     for (name, value) in head.fields() {
         match *name {
-            b"authorization" => match authorization(value)? {
+            b"authorization" if token::is_job_token(value) => jobs.push((Carrier::Raw, token::parse(value)?)),
+            b"authorization" => match authorization(kind, value)? {
                 Some(job) => jobs.push(job),
                 None => others = others.saturating_add(1),
             },
@@ -101,7 +134,10 @@ fn gather(head: &Head<'_>) -> Result<Credential, Malformed> {
             b"job-token" if value.is_empty() => {}
             b"job-token" => jobs.push((Carrier::JobToken, token::parse(value)?)),
             b"private-token" if token::is_job_shaped(value) => jobs.push((Carrier::PrivateToken, token::parse(value)?)),
-            b"private-token" | b"deploy-token" => others = others.saturating_add(1),
+            b"x-nuget-apikey" if token::is_job_token(value) => jobs.push((Carrier::NugetKey, token::parse(value)?)),
+            b"x-nuget-apikey" if may_hold_job_token(name, value) => return Err(Malformed::Carrier),
+            b"x-nuget-apikey" if value.is_empty() => {}
+            b"private-token" | b"deploy-token" | b"x-nuget-apikey" => others = others.saturating_add(1),
             b"job_token" => return Err(Malformed::Underscore),
             // A job token in a field that nothing here reads: some forge may.
             _ if may_hold_job_token(name, value) => return Err(Malformed::Carrier),
@@ -121,14 +157,72 @@ fn gather(head: &Head<'_>) -> Result<Credential, Malformed> {
     }
 }
 
+/// The one credential that may be a job's on a forge whose job tokens have no mark.
+fn unmarked(head: &Head<'_>, query: Option<&[u8]>) -> Result<Credential, Malformed> {
+    let in_query = query.map(params::credentials).unwrap_or_default();
+    let mut found: Vec<(Secret, Result<Carrier, Malformed>)> =
+        in_query.iter().filter_map(|value| Some((candidate(value)?, Ok(Carrier::Query)))).collect();
+    for value in head.all("authorization") {
+        let carrier = spelled(value).and_then(|(scheme, _)| carrier(scheme));
+        found.extend(candidates(value).into_iter().map(|token| (token, carrier)));
+    }
+    match found.as_slice() {
+        [] => Ok(foreign(head)),
+        [(token, carrier)] => Ok(Credential::Unmarked(token.clone(), *carrier)),
+        // Which of them the forge takes is not to be told, and each may be a job's.
+        _ => Err(Malformed::Multiple),
+    }
+}
+
+/// Every token that some forge might read in an `authorization` field, each once.
+fn candidates(value: &[u8]) -> Vec<Secret> {
+    let mut found: Vec<Secret> = Vec::new();
+    for part in core::iter::once(value).chain(value.split(|b| *b == b',')) {
+        let (scheme, rest) = split_scheme(part.trim_ascii());
+        let words: Vec<Vec<u8>> = match generous_basic(part) {
+            Some(login) => Vec::from([secret_of(&login).to_vec()]),
+            None if scheme.eq_ignore_ascii_case(b"bearer") || scheme.eq_ignore_ascii_case(b"token") => {
+                rest.split(|b| *b <= b' ' || *b == b',').map(<[u8]>::to_vec).collect()
+            }
+            // No scheme, and the token alone.
+            None if rest.is_empty() => Vec::from([scheme.to_vec()]),
+            None => Vec::new(),
+        };
+        for token in words.iter().filter_map(|word| candidate(word)) {
+            if !found.contains(&token) {
+                found.push(token);
+            }
+        }
+    }
+    found
+}
+
+/// What of a login is the token: the password, or the user name where clients put it there.
+fn secret_of(login: &[u8]) -> &[u8] {
+    let at = login.iter().position(|b| *b == b':').unwrap_or(login.len());
+    let (user, password) = login.split_at_checked(at).unwrap_or((login, b""));
+    match password.strip_prefix(b":").unwrap_or_default() {
+        b"" | b"x-oauth-basic" => user,
+        password => password,
+    }
+}
+
+/// A value that is spelled as RFC 6750 has it for tokens. Anything else, most passwords among them, is none.
+pub(crate) fn candidate(value: &[u8]) -> Option<Secret> {
+    let is_letter = |b: &u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(b);
+    ((1..=token::LIMIT).contains(&value.len()) && value.iter().all(is_letter)).then(|| Secret::new(value))
+}
+
 fn foreign(head: &Head<'_>) -> Credential {
-    let is_private = head.all("private-token").any(|token| !token.trim_ascii().is_empty());
+    let has = |name| head.all(name).any(|token| !token.trim_ascii().is_empty());
     let authorization = head.all("authorization").next().unwrap_or_default().trim_ascii();
     let (scheme, rest) = split_scheme(authorization);
     match () {
-        () if is_private => Credential::Foreign(Foreign::Decisive),
-        () if scheme.eq_ignore_ascii_case(b"basic") => Credential::Foreign(Foreign::Basic),
+        () if has("private-token") => Credential::Foreign(Foreign::Decisive),
         () if scheme.eq_ignore_ascii_case(b"bearer") && !rest.is_empty() => Credential::Foreign(Foreign::Decisive),
+        () if has("authorization") || has("deploy-token") || has("x-nuget-apikey") => {
+            Credential::Foreign(Foreign::ByRoute)
+        }
         () => Credential::None,
     }
 }
@@ -141,7 +235,7 @@ fn split_scheme(value: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Whether a field may be read as a job's credential by any forge.
-fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
+pub(crate) fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
     if name.eq_ignore_ascii_case(b"job-token") || name.eq_ignore_ascii_case(b"job_token") {
         return !value.is_empty();
     }
@@ -199,13 +293,13 @@ fn generous_basic(value: &[u8]) -> Option<Vec<u8>> {
 
 /// Reads one `authorization` field strictly: `Basic` and canonical base64 of one login, or `Bearer` and one token.
 /// `None` is somebody else's credential in that form.
-fn authorization(value: &[u8]) -> Result<Option<(Carrier, Secret)>, Malformed> {
-    let text = core::str::from_utf8(value).map_err(|_| Malformed::HeaderControl)?;
-    let (scheme, credential) = text.split_once(' ').ok_or(Malformed::Authorization)?;
-    if credential.bytes().any(|b| !(0x21..0x7f).contains(&b) || b == b',') {
+fn authorization(kind: Kind, value: &[u8]) -> Result<Option<(Carrier, Secret)>, Malformed> {
+    let (scheme, credential) = spelled(value)?;
+    let carrier = carrier(scheme)?;
+    if carrier == Carrier::Token && kind == Kind::Gitlab {
         return Err(Malformed::Authorization);
     }
-    if scheme.eq_ignore_ascii_case("basic") {
+    if carrier == Carrier::Basic {
         let login = STANDARD.decode(credential).map_err(|_| Malformed::Authorization)?;
         let at = login.iter().position(|b| *b == b':').ok_or(Malformed::Authorization)?;
         let (user, password) = login.split_at_checked(at).ok_or(Malformed::Authorization)?;
@@ -217,17 +311,34 @@ fn authorization(value: &[u8]) -> Result<Option<(Carrier, Secret)>, Malformed> {
             (false, false) => Ok(None),
         };
     }
-    if scheme.eq_ignore_ascii_case("bearer") {
-        if token::wraps_job_token(credential.as_bytes()) {
-            return Ok(Some((Carrier::Jwt, token::unwrap(credential.as_bytes())?)));
-        }
-        return if token::is_job_shaped(credential.as_bytes()) {
-            Ok(Some((Carrier::Bearer, token::parse(credential.as_bytes())?)))
-        } else {
-            Ok(None)
-        };
+    if token::wraps_job_token(credential.as_bytes()) {
+        return Ok(Some((Carrier::Jwt, token::unwrap(credential.as_bytes())?)));
     }
-    Err(Malformed::Authorization)
+    if token::is_job_shaped(credential.as_bytes()) {
+        Ok(Some((carrier, token::parse(credential.as_bytes())?)))
+    } else {
+        Ok(None)
+    }
+}
+
+/// Scheme and credential of an `authorization` field in its plain spelling: one blank, one word, and base64 that is
+/// canonical and holds a colon where it is Basic.
+fn spelled(value: &[u8]) -> Result<(&str, &str), Malformed> {
+    let text = core::str::from_utf8(value).map_err(|_| Malformed::HeaderControl)?;
+    let (scheme, credential) = text.split_once(' ').ok_or(Malformed::Authorization)?;
+    let is_plain = !credential.is_empty() && credential.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b',');
+    let is_login = || STANDARD.decode(credential).is_ok_and(|login| login.contains(&b':'));
+    let is_sound = is_plain && (!scheme.eq_ignore_ascii_case("basic") || is_login());
+    if is_sound { Ok((scheme, credential)) } else { Err(Malformed::Authorization) }
+}
+
+/// Which scheme of `authorization` it is, in letters of either case.
+fn carrier(scheme: &str) -> Result<Carrier, Malformed> {
+    [("basic", Carrier::Basic), ("bearer", Carrier::Bearer), ("token", Carrier::Token)]
+        .into_iter()
+        .find(|(name, _)| scheme.eq_ignore_ascii_case(name))
+        .map(|(_, carrier)| carrier)
+        .ok_or(Malformed::Authorization)
 }
 
 #[cfg(test)]
@@ -243,7 +354,72 @@ mod tests {
 
     fn found(fields: &[(&str, &str)]) -> Credential {
         let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
-        find(&Head::new(&fields, Body::None))
+        find(Kind::Gitlab, &Head::new(&fields, Body::None))
+    }
+
+    fn found_elsewhere(fields: &[(&str, &str)]) -> Credential {
+        let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+        find(Kind::Generic, &Head::new(&fields, Body::None))
+    }
+
+    #[test]
+    fn on_another_forge_whatever_could_be_a_token_may_be_a_jobs() {
+        let unmarked = |carrier| Credential::Unmarked(Secret::new(b"0123abcd"), carrier);
+        for (value, carrier) in [
+            ("token 0123abcd".into(), Carrier::Token),
+            ("Token 0123abcd".into(), Carrier::Token),
+            ("Bearer 0123abcd".into(), Carrier::Bearer),
+            (basic("x-access-token:0123abcd"), Carrier::Basic),
+            (basic("oauth2:0123abcd"), Carrier::Basic),
+            (basic("dana:0123abcd"), Carrier::Basic),
+            (basic("0123abcd:"), Carrier::Basic),
+            (basic("0123abcd:x-oauth-basic"), Carrier::Basic),
+        ] {
+            assert_eq!(found_elsewhere(&[("authorization", &value)]), unmarked(Ok(carrier)), "{value}");
+        }
+        assert_eq!(found_elsewhere(&[(":path", "/x?access_token=0123abcd")]), unmarked(Ok(Carrier::Query)));
+        let login = basic("gitlab-ci-token:0123abcd");
+        assert_eq!(found_elsewhere(&[("authorization", &login)]), job(Carrier::Basic, "0123abcd"));
+        assert_eq!(found_elsewhere(&[("authorization", "token glcbt-1")]), job(Carrier::Token, "glcbt-1"));
+        assert_eq!(
+            found(&[("authorization", "token glcbt-1")]),
+            Credential::Refused(Malformed::Authorization),
+            "GitLab knows no such scheme"
+        );
+    }
+
+    #[test]
+    fn on_another_forge_a_spelling_of_its_own_does_not_hide_a_token() {
+        let refused = Credential::Unmarked(Secret::new(b"0123abcd"), Err(Malformed::Authorization));
+        let plain = STANDARD.encode("x:0123abcd");
+        for value in [
+            "Bearer  0123abcd".into(),
+            "Bearer\t0123abcd".into(),
+            " token 0123abcd".into(),
+            "token 0123abcd,".into(),
+            "0123abcd".into(),
+            format!("Basic {}", plain.trim_end_matches('=')),
+            format!("basic {}.{}", &plain[..4], &plain[4..]),
+        ] {
+            assert_eq!(found_elsewhere(&[("authorization", &value)]), refused, "{value}");
+        }
+        let two = Credential::Refused(Malformed::Multiple);
+        let joined = format!("Basic {},{}", &plain[..4], &plain[4..]);
+        for value in ["Bearer a,Bearer b", "Bearer a b", "token a, Basic eDpi", &joined] {
+            assert_eq!(found_elsewhere(&[("authorization", value)]), two, "{value}");
+        }
+        assert_eq!(found_elsewhere(&[("authorization", "token a"), (":path", "/x?token=b")]), two);
+    }
+
+    #[test]
+    fn what_cannot_be_a_token_is_a_persons_on_every_forge() {
+        let pass = Credential::Foreign(Foreign::ByRoute);
+        assert_eq!(found_elsewhere(&[("authorization", &basic("dana:correct horse"))]), pass);
+        assert_eq!(found_elsewhere(&[("authorization", &basic("dana:p!ss"))]), pass);
+        assert_eq!(found_elsewhere(&[("authorization", "Negotiate YIIabc==")]), pass);
+        assert_eq!(found_elsewhere(&[(":path", "/x?token=&page=2"), ("cookie", "session=abc")]), Credential::None);
+        let long = format!("Bearer {}", "a".repeat(8193));
+        assert_eq!(found_elsewhere(&[("authorization", &long)]), Credential::Foreign(Foreign::Decisive));
     }
 
     fn job(carrier: Carrier, token: &str) -> Credential {
@@ -260,6 +436,8 @@ mod tests {
         assert_eq!(found(&[("authorization", "Bearer glcbt-1")]), job(Carrier::Bearer, "glcbt-1"));
         assert_eq!(found(&[("job-token", "glcbt-1")]), job(Carrier::JobToken, "glcbt-1"));
         assert_eq!(found(&[(":path", "/x?job_token=glcbt-1")]), job(Carrier::Query, "glcbt-1"));
+        assert_eq!(found(&[("x-nuget-apikey", "glcbt-1")]), job(Carrier::NugetKey, "glcbt-1"));
+        assert_eq!(found(&[("authorization", "glcbt-1")]), job(Carrier::Raw, "glcbt-1"));
         assert_eq!(
             found(&[("job-token", "glcbt-1"), ("private-token", "glcbt-1")]),
             Credential::Runner(Secret::new(b"glcbt-1"))
@@ -268,10 +446,15 @@ mod tests {
 
     #[test]
     fn a_persons_credential_is_not_a_jobs() {
-        assert_eq!(found(&[("authorization", &basic("dana:password"))]), Credential::Foreign(Foreign::Basic));
+        assert_eq!(found(&[("authorization", &basic("dana:password"))]), Credential::Foreign(Foreign::ByRoute));
         assert_eq!(found(&[("authorization", "Bearer glpat-1")]), Credential::Foreign(Foreign::Decisive));
         assert_eq!(found(&[("private-token", "glpat-1")]), Credential::Foreign(Foreign::Decisive));
-        assert_eq!(found(&[("authorization", &basic("gitlab-ci-token-bot:x"))]), Credential::Foreign(Foreign::Basic));
+        assert_eq!(found(&[("authorization", &basic("gitlab-ci-token-bot:x"))]), Credential::Foreign(Foreign::ByRoute));
+        for (field, value) in [("authorization", "rubygems_key"), ("x-nuget-apikey", "key"), ("deploy-token", "gldt-1")]
+        {
+            assert_eq!(found(&[(field, value)]), Credential::Foreign(Foreign::ByRoute), "{field}");
+            assert_eq!(found(&[(field, "")]), Credential::None, "{field}");
+        }
         assert_eq!(found(&[(":path", "/x?a=b"), ("accept", "*/*")]), Credential::None);
     }
 
@@ -283,6 +466,9 @@ mod tests {
         assert_eq!(found(&[("job-token", "glcbt-1"), ("private-token", "glcbt-2")]), multiple);
         assert_eq!(found(&[("job-token", "glcbt-1"), ("authorization", &basic("dana:x"))]), multiple);
         assert_eq!(found(&[("job-token", "glcbt-1"), (":path", "/x?job_token=glcbt-1")]), multiple);
+        assert_eq!(found(&[("x-nuget-apikey", "glcbt-1"), ("x-nuget-apikey", "glcbt-1")]), multiple);
+        assert_eq!(found(&[("x-nuget-apikey", "az"), ("authorization", &basic("gitlab-ci-token:glcbt-1"))]), multiple);
+        assert_eq!(found(&[("authorization", "glcbt-1"), ("job-token", "glcbt-1")]), multiple);
         let joined = format!("{},{}", basic("gitlab-ci-token:glcbt-1"), basic("dana:x"));
         assert_eq!(found(&[("authorization", &joined)]), Credential::Refused(Malformed::Authorization));
     }
@@ -301,7 +487,8 @@ mod tests {
             format!("Basic {}={}", &plain[..5], &plain[5..]),
             format!("Basic {},{}", &plain[..6], &plain[6..]),
             format!("Basic\x0b{plain}"),
-            "glcbt-1".into(),
+            "glcbt-1,glcbt-1".into(),
+            "glcbt-1 ".into(),
             "Token glcbt-1".into(),
             "Bearer  glcbt-1".into(),
         ] {
@@ -315,7 +502,8 @@ mod tests {
             found(&[("authorization", &basic("GitLab-CI-Token:legacy"))]),
             Credential::Refused(Malformed::AuthorizationUser)
         );
-        assert_eq!(found(&[("x-nuget-apikey", "glcbt-1")]), Credential::Refused(Malformed::Carrier));
+        assert_eq!(found(&[("x-api-key", "glcbt-1")]), Credential::Refused(Malformed::Carrier));
+        assert_eq!(found(&[("x-nuget-apikey", "Bearer glcbt-1")]), Credential::Refused(Malformed::Carrier));
         assert_eq!(found(&[("job_token", "legacy")]), Credential::Refused(Malformed::Underscore));
     }
 }

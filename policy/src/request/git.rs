@@ -3,9 +3,10 @@
 use super::access::{Access, Action, TargetRef};
 use super::head::Head;
 use super::malformed::Malformed;
+use crate::config::Kind;
 use crate::facts::ProjectPath;
 
-/// First segments that the forge keeps for itself: no group can have these names.
+/// First segments that GitLab keeps for itself: no group can have these names.
 const RESERVED: [&str; 25] = [
     "-",
     ".well-known",
@@ -34,11 +35,18 @@ const RESERVED: [&str; 25] = [
     "files",
 ];
 
+/// First segments that are no owner's on any forge. What else another forge keeps for itself is not known here, and its
+/// lookup finds no project there.
+const RESERVED_EVERYWHERE: [&str; 3] = ["-", "api", "v2"];
+
+/// What Git asks for below a repository's path, but for the files of the dumb protocol.
+const ENDPOINTS: [&str; 4] = ["info/refs", "git-upload-pack", "git-upload-archive", "git-receive-pack"];
+
 /// A repository and what follows its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Repository<'a> {
-    /// Everything before `.git`.
-    path: &'a str,
+    /// Everything before `.git`, without the first slash.
+    pub path: &'a str,
     /// Everything after `.git/`.
     pub rest: &'a str,
 }
@@ -53,16 +61,24 @@ pub(crate) fn repository(path: &str) -> Result<Option<Repository<'_>>, Malformed
     Ok(Some(Repository { path: before.strip_prefix('/').unwrap_or(before), rest }))
 }
 
+/// Splits a path before one of Git's endpoints, where a forge serves repositories without `.git` too.
+pub(crate) fn without_suffix(path: &str) -> Option<Repository<'_>> {
+    ENDPOINTS.iter().find_map(|rest| {
+        let path = path.strip_suffix(rest)?.strip_suffix('/')?;
+        Some(Repository { path: path.strip_prefix('/').unwrap_or(path), rest })
+    })
+}
+
 /// What kind of repository a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Content {
     Code,
     Wiki,
     Design,
     Snippet,
 }
 
-impl Kind {
+impl Content {
     fn action(self, service: Service) -> Action {
         match (self, service) {
             (Self::Code, Service::Upload) => Action::ReadCode,
@@ -97,9 +113,13 @@ impl Service {
 }
 
 /// The project of a repository's path.
-pub(crate) fn project(path: &str) -> Result<ProjectPath, Malformed> {
+pub(crate) fn project(forge: Kind, path: &str) -> Result<ProjectPath, Malformed> {
     let first = path.split('/').next().unwrap_or_default().to_ascii_lowercase();
-    if RESERVED.contains(&first.as_str()) || path.split('/').any(|segment| segment == "-") {
+    let reserved: &[&str] = match forge {
+        Kind::Gitlab => &RESERVED,
+        Kind::Generic => &RESERVED_EVERYWHERE,
+    };
+    if reserved.contains(&first.as_str()) || path.split('/').any(|segment| segment == "-") {
         return Err(Malformed::ReservedWord);
     }
     if !path.contains('/') {
@@ -110,16 +130,17 @@ pub(crate) fn project(path: &str) -> Result<ProjectPath, Malformed> {
 
 /// Reads a request below `<project>.git/` that is not LFS.
 pub(crate) fn read(
+    forge: Kind,
     head: &Head<'_>,
     method: &[u8],
     repository: Repository<'_>,
     query: Option<&str>,
 ) -> Result<Access, Malformed> {
-    let (kind, target) = owner(repository.path)?;
+    let (kind, target) = owner(forge, repository.path)?;
     let service = match (method, repository.rest) {
         // Without a service it is the dumb protocol's discovery, which reads.
         (b"GET", "info/refs") if query.is_none() => Service::Upload,
-        (b"GET", "info/refs") => discovery(query)?,
+        (b"GET", "info/refs") => discovery(forge, query)?,
         (b"POST", "git-upload-pack") => rpc(head, query, "git-upload-pack")?,
         (b"POST", "git-upload-archive") => rpc(head, query, "git-upload-archive")?,
         (b"POST", "git-receive-pack") => rpc(head, query, "git-receive-pack")?,
@@ -137,30 +158,48 @@ pub(crate) fn read_without_suffix(method: &[u8], project_path: &str, query: Opti
     if method != b"GET" {
         return Err(Malformed::MethodUnknown);
     }
-    let (kind, target) = owner(project_path)?;
-    Ok(Access::new(kind.action(discovery(query)?), target))
+    let (kind, target) = owner(Kind::Gitlab, project_path)?;
+    Ok(Access::new(kind.action(discovery(Kind::Gitlab, query)?), target))
 }
 
-fn owner(path: &str) -> Result<(Kind, TargetRef), Malformed> {
+fn owner(forge: Kind, path: &str) -> Result<(Content, TargetRef), Malformed> {
+    match forge {
+        Kind::Gitlab => gitlab_owner(path),
+        // A wiki is the one thing that has a repository of its own beside the code.
+        Kind::Generic => {
+            let (content, path) =
+                path.strip_suffix(".wiki").map_or((Content::Code, path), |path| (Content::Wiki, path));
+            if path.to_ascii_lowercase().ends_with(".wiki") {
+                return Err(Malformed::GitSuffix);
+            }
+            Ok((content, TargetRef::Path(project(forge, path)?)))
+        }
+    }
+}
+
+fn gitlab_owner(path: &str) -> Result<(Content, TargetRef), Malformed> {
+    let forge = Kind::Gitlab;
     let mut from_right = path.rsplit('/');
     let number = from_right.next().unwrap_or_default();
-    let is_snippet = from_right.next() == Some("snippets") && number.bytes().all(|b| b.is_ascii_digit());
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    let is_snippet = from_right.next() == Some("snippets") && is_number;
     if is_snippet {
         let project_path = path.rsplitn(3, '/').nth(2).unwrap_or_default();
-        let target = if project_path.is_empty() { TargetRef::None } else { TargetRef::Path(project(project_path)?) };
-        return Ok((Kind::Snippet, target));
+        let target =
+            if project_path.is_empty() { TargetRef::None } else { TargetRef::Path(project(forge, project_path)?) };
+        return Ok((Content::Snippet, target));
     }
     let (kind, path) = match (path.strip_suffix(".wiki"), path.strip_suffix(".design")) {
-        (Some(path), _) => (Kind::Wiki, path),
-        (None, Some(path)) => (Kind::Design, path),
-        (None, None) => (Kind::Code, path),
+        (Some(path), _) => (Content::Wiki, path),
+        (None, Some(path)) => (Content::Design, path),
+        (None, None) => (Content::Code, path),
     };
     // A suffix behind a suffix, or one in other letters, is a project's own name to some reader.
     let lower = path.to_ascii_lowercase();
     if lower.ends_with(".wiki") || lower.ends_with(".design") {
         return Err(Malformed::GitSuffix);
     }
-    Ok((kind, TargetRef::Path(project(path)?)))
+    Ok((kind, TargetRef::Path(project(forge, path)?)))
 }
 
 /// Whether a path is a Git service's, below whatever stands before it.
@@ -168,11 +207,31 @@ pub(crate) fn is_rpc(path: &str) -> bool {
     path.ends_with("/git-upload-pack") || path.ends_with("/git-receive-pack")
 }
 
+/// Whether a path ends as a repository's service does.
+pub(crate) fn is_service(path: &str) -> bool {
+    ["/info/refs", "/git-upload-pack", "/git-receive-pack"]
+        .iter()
+        .any(|service| path.strip_suffix(service).is_some_and(|repository| repository.ends_with(".git")))
+}
+
+/// Whether a path lies below a prefix under which the forge draws its routes once more.
+pub(crate) fn is_redrawn(path: &str) -> bool {
+    path.starts_with("/o/") || path.starts_with("/-/push_from_secondary/")
+}
+
+/// Whether a path begins with a word of the forge's own in other letters, which is nobody's: routes tell case, and no
+/// group can have that name either.
+pub(crate) fn is_reserved_in_other_letters(path: &str) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    RESERVED.iter().any(|word| *word != first && word.eq_ignore_ascii_case(first))
+}
+
 /// Two parsers read this query: one takes the first of two, the other the last. So it is compared byte for byte.
-fn discovery(query: Option<&str>) -> Result<Service, Malformed> {
+fn discovery(forge: Kind, query: Option<&str>) -> Result<Service, Malformed> {
     let service = query.and_then(|query| query.strip_prefix("service=")).ok_or(Malformed::GitQuery)?;
     let is_one_word = service.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
-    let known = Service::named(service).filter(|_| service != "git-upload-archive");
+    // GitLab serves archives by its API alone.
+    let known = Service::named(service).filter(|_| service != "git-upload-archive" || forge == Kind::Generic);
     known.ok_or(if is_one_word && !service.is_empty() { Malformed::GitService } else { Malformed::GitQuery })
 }
 
@@ -214,7 +273,7 @@ mod tests {
 
     fn get(path: &str, query: Option<&str>) -> Result<Access, Malformed> {
         let repository = repository(path)?.ok_or(Malformed::Unclassifiable)?;
-        read(&Head::new(&[], Body::None), b"GET", repository, query)
+        read(Kind::Gitlab, &Head::new(&[], Body::None), b"GET", repository, query)
     }
 
     fn code(action: Action, path: &str) -> Result<Access, Malformed> {
@@ -274,6 +333,7 @@ mod tests {
         let post = |media: &'static [u8]| {
             let fields = [(&b"content-type"[..], media)];
             read(
+                Kind::Gitlab,
                 &Head::new(&fields, Body::Follows),
                 b"POST",
                 repository("/g/p.git/git-receive-pack").unwrap().unwrap(),

@@ -1,4 +1,7 @@
 //! Git LFS: `/<project>.git/info/lfs/...` and `/<project>.git/gitlab-lfs/objects/...`.
+//!
+//! Other forges transfer objects below `info/lfs` too: Gitea at `objects/<oid>`, giftless at `objects/storage/<oid>`.
+//! giftless also answers at the repository's own path, without `.git/info/lfs`.
 
 use serde_json::Value;
 
@@ -8,6 +11,7 @@ use super::head::Head;
 use super::json;
 use super::malformed::Malformed;
 use super::params;
+use crate::config::Kind;
 use crate::facts::ProjectPath;
 
 /// What a request asks for.
@@ -19,26 +23,64 @@ pub(crate) enum Asked {
     Batch(ProjectPath),
 }
 
+/// The repository's path and the endpoint of a request to giftless's own paths, `/<project>/objects/...`.
+pub(crate) fn below_project(path: &str) -> Option<(&str, &str)> {
+    let path = path.strip_prefix('/')?;
+    let (project, _) = path.rsplit_once("/objects/")?;
+    let endpoint = path.strip_prefix(project)?.strip_prefix('/')?;
+    let is_ours = endpoint == "objects/batch" || endpoint.starts_with("objects/storage/");
+    // Without `.git` before it, `info/lfs` is the end of a path to giftless and none to Gitea.
+    (is_ours && !project.ends_with("/info/lfs")).then_some((project, endpoint))
+}
+
+/// Reads the head of an LFS request to a forge that is not GitLab. `endpoint` is what follows `info/lfs/`.
+pub(crate) fn read_elsewhere(
+    head: &Head<'_>,
+    method: &[u8],
+    project: &str,
+    endpoint: &str,
+    query: Option<&str>,
+) -> Result<Asked, Malformed> {
+    let project = git::project(Kind::Generic, project)?;
+    if let Some(below) = endpoint.strip_prefix("locks") {
+        return locks(head, method, project, below, query);
+    }
+    if query.is_some() {
+        return Err(Malformed::QueryNotEmpty);
+    }
+    let object = endpoint.strip_prefix("objects/").unwrap_or_default();
+    let stored = object.strip_prefix("storage/").unwrap_or_default();
+    let action = match (method, endpoint) {
+        (b"POST", "objects/batch") => return batch(head, project),
+        (b"POST", "verify" | "objects/storage/verify") => {
+            check_media(head)?;
+            Action::UploadLfs
+        }
+        (b"GET" | b"HEAD", _) if is_oid(object) || is_oid(stored) => Action::DownloadLfs,
+        (b"PUT", _) if is_oid(stored) => Action::UploadLfs,
+        (b"PUT", _) if !object.is_empty() => upload(object)?,
+        (_, "objects/batch" | "verify" | "objects/storage/verify") => return Err(Malformed::MethodUnknown),
+        _ if is_oid(object) || is_oid(stored) => return Err(Malformed::MethodUnknown),
+        _ => return Err(Malformed::Unclassifiable),
+    };
+    Ok(access(action, project))
+}
+
 /// Whether what follows `.git/` is LFS.
 pub(crate) fn is_lfs(rest: &str) -> bool {
     rest.starts_with("info/lfs") || rest.starts_with("gitlab-lfs")
 }
 
-/// Reads the head of an LFS request.
+/// Reads the head of an LFS request to GitLab.
 pub(crate) fn read(
     head: &Head<'_>,
     method: &[u8],
-    path: &str,
     repository: Repository<'_>,
     query: Option<&str>,
 ) -> Result<Asked, Malformed> {
-    let owner = path.split_once(".git/").map_or(path, |(before, _)| before);
-    let project = git::project(owner.strip_prefix('/').unwrap_or(owner))?;
-    if repository.rest.starts_with("info/lfs/locks") {
-        if method != b"GET" {
-            check_media(head)?;
-        }
-        return Ok(access(lock(method, repository.rest, query)?, project));
+    let project = git::project(Kind::Gitlab, repository.path)?;
+    if let Some(below) = repository.rest.strip_prefix("info/lfs/locks") {
+        return locks(head, method, project, below, query);
     }
     if query.is_some() {
         return Err(Malformed::QueryNotEmpty);
@@ -94,22 +136,31 @@ fn check_media(head: &Head<'_>) -> Result<(), Malformed> {
 }
 
 /// Locks are listed with a query; creating, verifying and removing them takes none but `force`.
-fn lock(method: &[u8], path: &str, query: Option<&str>) -> Result<Action, Malformed> {
+fn locks(
+    head: &Head<'_>,
+    method: &[u8],
+    project: ProjectPath,
+    below: &str,
+    query: Option<&str>,
+) -> Result<Asked, Malformed> {
+    if method != b"GET" {
+        check_media(head)?;
+    }
     let pairs = params::query(query.unwrap_or_default())?;
     if pairs.iter().any(|(name, _)| !matches!(name.as_str(), "path" | "id" | "cursor" | "limit" | "refspec" | "force"))
     {
         return Err(Malformed::QueryKey);
     }
-    let below = path.strip_prefix("info/lfs/locks").ok_or(Malformed::Unclassifiable)?;
     let unlocks = below.strip_prefix('/').and_then(|rest| rest.strip_suffix("/unlock"));
     let is_id = |id: &str| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric());
-    match (method, below) {
-        (b"GET", "") => Ok(Action::DownloadLfs),
-        (b"POST", "" | "/verify") => Ok(Action::LockLfs),
-        (b"POST", _) if unlocks.is_some_and(is_id) => Ok(Action::LockLfs),
-        (_, "" | "/verify") => Err(Malformed::MethodUnknown),
-        _ => Err(Malformed::Unclassifiable),
-    }
+    let action = match (method, below) {
+        (b"GET", "") => Action::DownloadLfs,
+        (b"POST", "" | "/verify") => Action::LockLfs,
+        (b"POST", _) if unlocks.is_some_and(is_id) => Action::LockLfs,
+        (_, "" | "/verify") => return Err(Malformed::MethodUnknown),
+        _ => return Err(Malformed::Unclassifiable),
+    };
+    Ok(access(action, project))
 }
 
 fn upload(object: &str) -> Result<Action, Malformed> {
@@ -133,7 +184,42 @@ mod tests {
 
     fn asked(method: &str, path: &str) -> Result<Asked, Malformed> {
         let fields = [(&b"content-type"[..], &b"application/vnd.git-lfs+json; charset=utf-8"[..])];
-        read(&Head::new(&fields, Body::None), method.as_bytes(), path, git::repository(path)?.unwrap(), None)
+        read(&Head::new(&fields, Body::None), method.as_bytes(), git::repository(path)?.unwrap(), None)
+    }
+
+    fn asked_elsewhere(method: &str, path: &str) -> Result<Asked, Malformed> {
+        let fields = [(&b"content-type"[..], &b"application/vnd.git-lfs+json"[..])];
+        let (project, endpoint) = path
+            .split_once(".git/info/lfs/")
+            .map(|(project, endpoint)| (project.strip_prefix('/').unwrap(), endpoint))
+            .or_else(|| below_project(path))
+            .ok_or(Malformed::Unclassifiable)?;
+        read_elsewhere(&Head::new(&fields, Body::None), method.as_bytes(), project, endpoint, None)
+    }
+
+    #[test]
+    fn other_forges_transfer_objects_at_paths_of_their_own() {
+        let oid = "a".repeat(64);
+        let batch = || Ok(Asked::Batch(ProjectPath::parse("g/p").unwrap()));
+        for before in ["/g/p.git/info/lfs", "/g/p"] {
+            assert_eq!(asked_elsewhere("POST", &format!("{before}/objects/batch")), batch());
+            assert_eq!(asked_elsewhere("GET", &format!("{before}/objects/storage/{oid}")), is(Action::DownloadLfs));
+            assert_eq!(asked_elsewhere("PUT", &format!("{before}/objects/storage/{oid}")), is(Action::UploadLfs));
+            assert_eq!(asked_elsewhere("POST", &format!("{before}/objects/storage/verify")), is(Action::UploadLfs));
+            let deleted = asked_elsewhere("DELETE", &format!("{before}/objects/storage/{oid}"));
+            assert_eq!(deleted, Err(Malformed::MethodUnknown));
+        }
+        assert_eq!(asked_elsewhere("GET", &format!("/g/p.git/info/lfs/objects/{oid}")), is(Action::DownloadLfs));
+        assert_eq!(asked_elsewhere("PUT", &format!("/g/p.git/info/lfs/objects/{oid}/12")), is(Action::UploadLfs));
+        assert_eq!(asked_elsewhere("POST", "/g/p.git/info/lfs/verify"), is(Action::UploadLfs));
+        assert_eq!(asked_elsewhere("POST", "/g/p.git/info/lfs/locks/7/unlock"), is(Action::LockLfs));
+        assert_eq!(asked_elsewhere("PUT", "/g/p.git/info/lfs/objects/AA/12"), Err(Malformed::LfsObject));
+        assert_eq!(
+            asked_elsewhere("POST", "/g/p/info/lfs/objects/batch"),
+            Err(Malformed::Unclassifiable),
+            "two forges read two projects from it"
+        );
+        assert_eq!(asked_elsewhere("POST", "/p/objects/batch"), Err(Malformed::ProjectShort));
     }
 
     fn is(action: Action) -> Result<Asked, Malformed> {

@@ -5,8 +5,11 @@
 
 mod access;
 mod api;
+mod bare;
 mod body;
 mod credential;
+mod dependency_proxy;
+mod generic;
 mod git;
 mod head;
 pub mod host;
@@ -20,18 +23,23 @@ mod path;
 mod registry;
 mod registry_token;
 mod runner;
+mod scan;
 mod token;
 
 use alloc::vec::Vec;
 
 pub use access::{Access, Action, Protocol, TargetRef};
+pub use api::{Carriers, Endpoint, Span, endpoints};
+pub use bare::Bare;
 pub use body::Pending;
 pub use head::{BODY_LIMIT, Body, Head};
 pub use malformed::Malformed;
 pub use registry_token::TokenRequest;
 pub use runner::Progress;
+pub use scan::Scan;
 
 use crate::Config;
+use crate::config::{Kind, UnlistedEndpoints};
 use crate::facts::Secret;
 use api::{Caller, Route};
 use credential::{Carrier, Credential};
@@ -42,7 +50,7 @@ use host::Host;
 pub enum Reading {
     /// It carries no job token: it is not ours to judge.
     NotAJob,
-    /// It carries one, and says what it asks for.
+    /// It carries one, or may carry one, and says what it asks for.
     Job(JobRequest),
     /// Only its body says whose it is, or what it asks for.
     Body(Pending),
@@ -64,14 +72,71 @@ pub struct Refused {
 pub struct JobRequest {
     /// The job's token.
     pub token: Secret,
+    /// Whether it is known to be one.
+    pub claim: Claim,
     /// In whose words it is answered.
     pub protocol: Protocol,
-    /// What it asks for; at least one.
+    /// What it asks for; at least one, unless the claim says that it cannot be read.
     pub accesses: Vec<Access>,
     /// A request for a registry token, whose scopes can be narrowed.
     pub scopes: Option<TokenRequest>,
     /// What an update of the job's state says.
     pub progress: Progress,
+    /// The request without its token, where that may go on and can be had.
+    pub bare: Option<Bare>,
+    /// What must look at the body before it goes on.
+    pub scan: Option<Scan>,
+}
+
+/// Whether a credential says of itself that it is a job's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It does: by its own beginning, its user name or its field.
+    Marked,
+    /// It does not. The lookup may call it somebody else's, and then the request is left to the forge, also where a
+    /// job's would be refused for this.
+    Unmarked(Option<Malformed>),
+}
+
+impl JobRequest {
+    fn new(token: Secret, protocol: Protocol, accesses: Vec<Access>) -> Self {
+        Self {
+            token,
+            claim: Claim::Marked,
+            protocol,
+            accesses,
+            scopes: None,
+            progress: Progress::Going,
+            bare: None,
+            scan: None,
+        }
+    }
+
+    /// A request that cannot be read, with a credential of which nobody knows yet whether it is a job's.
+    fn unread(token: Secret, protocol: Protocol, malformed: Malformed) -> Self {
+        Self { claim: Claim::Unmarked(Some(malformed)), ..Self::new(token, protocol, Vec::new()) }
+    }
+}
+
+impl Reading {
+    /// What was read with a credential that may be anybody's.
+    fn unmarked(self, token: Secret) -> Self {
+        match self {
+            Self::Job(request) => Self::Job(JobRequest { claim: Claim::Unmarked(None), ..request }),
+            Self::Body(pending) => Self::Body(pending.unmarked(token)),
+            Self::Refused(Refused { protocol, malformed }) => Self::Job(JobRequest::unread(token, protocol, malformed)),
+            Self::NotAJob => Self::NotAJob,
+        }
+    }
+
+    /// The same, and what it is without its token.
+    fn with_bare(self, bare: Option<Bare>) -> Self {
+        match self {
+            Self::Job(request) => Self::Job(JobRequest { bare, ..request }),
+            Self::Body(pending) => Self::Body(pending.with_bare(bare)),
+            Self::NotAJob | Self::Refused(_) => self,
+        }
+    }
 }
 
 /// Reads the head of a request.
@@ -81,19 +146,35 @@ pub fn read(config: &Config, head: &Head<'_>) -> Reading {
     let (Some(_), Some(_)) = (head.path(), head.method()) else {
         return refused(if head.path().is_none() { Malformed::NoPath } else { Malformed::NoMethod });
     };
-    let reading = match credential::find(head) {
+    let reading = match credential::find(config.forge.kind, head) {
         Credential::Refused(malformed) => Err(malformed),
         Credential::None => body::without_job(config, head, None),
         Credential::Foreign(foreign) => body::without_job(config, head, Some(foreign)),
-        Credential::Job(carrier, token) => {
-            hygiene::check(head).and_then(|()| with_job(config, head, &[carrier], token))
-        }
-        Credential::Runner(token) => {
-            let carriers = [Carrier::JobToken, Carrier::PrivateToken];
-            hygiene::check(head).and_then(|()| with_job(config, head, &carriers, token))
+        Credential::Job(carrier, token) => with_token(config, head, &[carrier], token),
+        Credential::Runner(token) => with_token(config, head, &[Carrier::JobToken, Carrier::PrivateToken], token),
+        Credential::Unmarked(token, carrier) => {
+            let read = carrier.and_then(|carrier| with_token(config, head, &[carrier], token.clone()));
+            Ok(read.unwrap_or_else(refused).unmarked(token))
         }
     };
-    reading.unwrap_or_else(refused)
+    match (config.forge.kind, reading.unwrap_or_else(refused)) {
+        (Kind::Gitlab, reading) | (Kind::Generic, reading @ Reading::Refused(_)) => reading,
+        (Kind::Generic, reading) => generic::with_form(head, reading),
+    }
+}
+
+/// A request whose head has one token.
+fn with_token(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secret) -> Result<Reading, Malformed> {
+    hygiene::check(head)?;
+    let bare = match config.forge.unlisted_endpoints {
+        UnlistedEndpoints::Deny => None,
+        UnlistedEndpoints::Strip => bare::of(head, &token),
+    };
+    let reading = match config.forge.kind {
+        Kind::Gitlab => with_job(config, head, carriers, token),
+        Kind::Generic => generic::with_job(config, head, carriers, token),
+    };
+    Ok(reading?.with_bare(bare))
 }
 
 fn job(token: Secret, protocol: Protocol, access: Access) -> Reading {
@@ -101,7 +182,7 @@ fn job(token: Secret, protocol: Protocol, access: Access) -> Reading {
 }
 
 fn jobs(token: Secret, protocol: Protocol, accesses: Vec<Access>) -> Reading {
-    Reading::Job(JobRequest { token, protocol, accesses, scopes: None, progress: Progress::Going })
+    Reading::Job(JobRequest::new(token, protocol, accesses))
 }
 
 /// The front of a request with a job token: what every protocol needs to be plain.
@@ -136,16 +217,22 @@ impl<'a> Front<'a> {
     }
 }
 
-/// A request whose head has one job token.
+/// A request to GitLab whose head has one job token.
 fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secret) -> Result<Reading, Malformed> {
     let Front { method, raw, target, site } = Front::of(config, head)?;
     let is_registry = site == Site::Registry;
-    let only = |allowed: &[Carrier]| {
-        if carriers.iter().all(|carrier| allowed.contains(carrier)) { Ok(()) } else { Err(Malformed::Carrier) }
-    };
-    if !is_registry && target.path.starts_with("/v2/") && target.path.contains("/dependency_proxy/") {
-        path::segments(target.path)?;
-        return Ok(job(token, Protocol::Registry, Access::new(Action::DependencyProxy, TargetRef::None)));
+    let only = |allowed: &[Carrier]| only(carriers, allowed);
+    // The API's values alone hold encoded slashes.
+    if !target.path.starts_with("/api/") && path::has_encoded_slash(target.path) {
+        return Err(Malformed::EncodedSlash);
+    }
+    if !is_registry && git::is_redrawn(target.path) {
+        return Err(Malformed::InternalRoute);
+    }
+    if !is_registry && dependency_proxy::is_below(target.path) {
+        only(&[Carrier::Basic, Carrier::Bearer, Carrier::Jwt])?;
+        let access = dependency_proxy::read(method, target.path, target.query)?;
+        return Ok(job(token, Protocol::Registry, access));
     }
     if target.path.starts_with("/v2/") || target.path == "/v2" {
         only(&[Carrier::Basic])?;
@@ -168,16 +255,14 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
         let scopes = registry_token::read(method, raw_path, target.query)?;
         let accesses = scopes.accesses();
         let protocol = Protocol::RegistryToken;
-        return Ok(Reading::Job(JobRequest {
-            token,
-            protocol,
-            accesses,
-            scopes: Some(scopes),
-            progress: Progress::Going,
-        }));
+        return Ok(Reading::Job(JobRequest { scopes: Some(scopes), ..JobRequest::new(token, protocol, accesses) }));
     }
     if target.path.starts_with("/api/") {
-        return with_job_on_api(head, target, carriers, token);
+        // One part of the forge takes every path with that end for Git's (Workhorse), another goes by the beginning.
+        if git::is_service(target.path) {
+            return Err(Malformed::ReservedWord);
+        }
+        return with_job_on_api(config, head, target, carriers, token);
     }
     if target.query.is_some_and(params::is_go_get) {
         return Ok(job(token, Protocol::Web, Access::new(Action::GoGet, TargetRef::None)));
@@ -186,16 +271,9 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
         path::segments(target.path)?;
         only(&[Carrier::Basic])?;
         if !lfs::is_lfs(repository.rest) {
-            return Ok(job(token, Protocol::Git, git::read(head, method, repository, target.query)?));
+            return Ok(job(token, Protocol::Git, git::read(Kind::Gitlab, head, method, repository, target.query)?));
         }
-        return match lfs::read(head, method, target.path, repository, target.query)? {
-            lfs::Asked::Access(access) => Ok(job(token, Protocol::Lfs, access)),
-            lfs::Asked::Batch(_) if head.body() == Body::None => Err(Malformed::LfsOperation),
-            lfs::Asked::Batch(project) => {
-                let want = body::Want::LfsBatch(token, TargetRef::Path(project));
-                Ok(Reading::Body(Pending::new(Protocol::Lfs, want)))
-            }
-        };
+        return in_lfs(head, token, lfs::read(head, method, repository, target.query)?);
     }
     if let Some(project) = target.path.strip_suffix("/info/refs") {
         path::segments(target.path)?;
@@ -203,7 +281,43 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
         let project = project.strip_prefix('/').unwrap_or(project);
         return Ok(job(token, Protocol::Git, git::read_without_suffix(method, project, target.query)?));
     }
-    Err(if git::is_rpc(target.path) { Malformed::GitNoSuffix } else { Malformed::WebRoute })
+    Err(match () {
+        () if git::is_rpc(target.path) => Malformed::GitNoSuffix,
+        // A repository, and nothing that is asked of it.
+        () if target.path.ends_with(".git") => Malformed::Unclassifiable,
+        () if git::is_reserved_in_other_letters(target.path) => Malformed::ReservedWord,
+        () => Malformed::WebRoute,
+    })
+}
+
+/// What an LFS request asks for, or the body that says it.
+fn in_lfs(head: &Head<'_>, token: Secret, asked: lfs::Asked) -> Result<Reading, Malformed> {
+    match asked {
+        lfs::Asked::Access(access) => Ok(job(token, Protocol::Lfs, access)),
+        lfs::Asked::Batch(_) if head.body() == Body::None => Err(Malformed::LfsOperation),
+        lfs::Asked::Batch(project) => {
+            let want = body::Want::LfsBatch(token, TargetRef::Path(project));
+            Ok(Reading::Body(Pending::new(Protocol::Lfs, want)))
+        }
+    }
+}
+
+/// Whether every token stands where this kind of request takes one.
+fn only(carriers: &[Carrier], allowed: &[Carrier]) -> Result<(), Malformed> {
+    let other = carriers.iter().find(|carrier| !allowed.contains(carrier));
+    other.map_or(Ok(()), |other| Err(other.misplaced()))
+}
+
+/// What the API's path says. The table is GitLab's, and says nothing of another forge.
+fn route(config: &Config, method: &[u8], path: &str) -> Result<Route, Malformed> {
+    let route = match config.forge.kind {
+        Kind::Gitlab => api::read(method, path)?,
+        Kind::Generic => Route::unlisted(TargetRef::None),
+    };
+    let is_stripped =
+        route.access.action == Action::Unlisted && config.forge.unlisted_endpoints == UnlistedEndpoints::Strip;
+    // Without the token in the head, the forge would take one that stands in the body.
+    Ok(if is_stripped { Route { body: api::Body::Upload, ..route } } else { route })
 }
 
 fn check_method(head: &Head<'_>, method: &[u8]) -> Result<(), Malformed> {
@@ -224,41 +338,24 @@ fn refuse_form(head: &Head<'_>) -> Result<(), Malformed> {
 }
 
 fn with_job_on_api(
+    config: &Config,
     head: &Head<'_>,
     target: path::Target<'_>,
     carriers: &[Carrier],
     token: Secret,
 ) -> Result<Reading, Malformed> {
-    let route = api::read(head.method().unwrap_or_default(), target.path)?;
-    if route.caller == Caller::Client && carriers.contains(&Carrier::PrivateToken) {
-        return Err(Malformed::Carrier);
+    let route = route(config, head.method().unwrap_or_default(), target.path)?;
+    if let Some(carrier) = carriers.iter().find(|carrier| !route.carriers.admit(**carrier)) {
+        return Err(carrier.misplaced());
     }
     if let Some(query) = target.query {
         params::query(query)?;
     }
-    let protocol = protocol_of_route(&route);
-    let media = head.media_type()?;
-    // The forge takes a Bearer token before any parameter, and no method from JSON: nothing in there can matter. The
-    // trigger and the runner's routes look at their parameters alone.
-    let is_settled =
-        carriers == [Carrier::Bearer] && protocol == Protocol::Api && media.eq_ignore_ascii_case(b"application/json");
-    let reads_body = match route.body {
-        api::Body::Inspect => !is_settled,
-        // A form beside a token in the head may hold another, which the forge prefers; a package is no form.
-        api::Body::Upload => media.eq_ignore_ascii_case(b"application/x-www-form-urlencoded"),
-        api::Body::Stream => false,
-    };
-    if head.body() == Body::None || !reads_body {
+    if head.body() == Body::None {
         // A final state is said in a body; an update without one ends nothing.
-        return Ok(job(token, protocol, route.access));
+        return Ok(job(token, protocol_of_route(&route), route.access));
     }
-    match body::media(head)? {
-        Some(media) => {
-            let want = body::Want::Parameters(Some(token), media, Ok(route));
-            Ok(Reading::Body(Pending::new(protocol, want)))
-        }
-        None => Err(Malformed::BodyType),
-    }
+    body::beside_token(head, carriers, token, route)
 }
 
 fn protocol_of_route(route: &Route) -> Protocol {
@@ -283,7 +380,7 @@ fn protocol_of(config: &Config, head: &Head<'_>) -> Protocol {
     match () {
         () if is_registry(config, head) || path.starts_with(b"/v2") => Protocol::Registry,
         () if has(b"/jwt/auth") => Protocol::RegistryToken,
-        () if has(b"/info/lfs") || has(b"/gitlab-lfs/") => Protocol::Lfs,
+        () if has(b"/info/lfs") || has(b"/gitlab-lfs/") || path.ends_with(b"/objects/batch") => Protocol::Lfs,
         () if has(b".git/") || has(b"/info/refs") => Protocol::Git,
         () if has(b"/api/") && has(b"/jobs/") && !has(b"/projects/") => Protocol::Runner,
         () if has(b"/api/") => Protocol::Api,

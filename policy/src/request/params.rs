@@ -17,13 +17,16 @@ const PAIRS_LIMIT: usize = 64;
 const CREDENTIAL_NAMES: [&str; 7] =
     ["job_token", "token", "access_token", "bearer_token", "private_token", "password", "refresh_token"];
 
+/// The user name that goes with a job token.
+const JOBS_USER: &str = "gitlab-ci-token";
+
 /// Decoded names and values, in order.
 pub(crate) type Pairs = Vec<(String, String)>;
 
 /// How the parameters of a body are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Media {
-    /// `application/x-www-form-urlencoded`, or no content type, which the forge reads as a form.
+    /// `application/x-www-form-urlencoded`.
     Form,
     /// `application/json`.
     Json,
@@ -45,16 +48,26 @@ pub(crate) fn body(media: &Media, body: &[u8]) -> Result<Pairs, Malformed> {
         Media::Form if body.contains(&b';') => Err(Malformed::FormSyntax),
         Media::Form => pairs(body, Malformed::FormSyntax, Malformed::FormSyntax, Malformed::FormSyntax),
         Media::Multipart(boundary) => multipart::fields(boundary, body),
-        Media::Json => Ok(json::object(body)?
-            .into_iter()
-            .map(|(name, value)| match value {
-                Value::String(text) => (name, text),
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                    (name, value.to_string())
-                }
-            })
-            .collect()),
+        Media::Json => json::object(body)?.into_iter().map(|(name, value)| member(name, &value)).collect(),
     }
+}
+
+/// A member of a JSON object as a parameter. A job token is a text: what a forge makes of a list of one, or of a number,
+/// is its own affair.
+fn member(name: String, value: &Value) -> Result<(String, String), Malformed> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        // Absent, as an empty text is.
+        Value::Null => String::new(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            let text = value.to_string();
+            if is_spelling_of(&name, "job_token") || (is_credential(&name) && holds(&text)) {
+                return Err(Malformed::JsonToken);
+            }
+            text
+        }
+    };
+    Ok((name, text))
 }
 
 fn pairs(text: &[u8], percent: Malformed, control: Malformed, many: Malformed) -> Result<Pairs, Malformed> {
@@ -66,9 +79,7 @@ fn pairs(text: &[u8], percent: Malformed, control: Malformed, many: Malformed) -
     }
     text.split(|b| *b == b'&')
         .map(|pair| {
-            let at = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
-            let (name, value) = pair.split_at_checked(at).unwrap_or((pair, b""));
-            let value = value.strip_prefix(b"=").unwrap_or(value);
+            let (name, value) = parts(pair);
             Ok((word(name, percent, control)?, word(value, percent, control)?))
         })
         .collect()
@@ -129,6 +140,11 @@ pub(crate) fn is_spelling_of(name: &str, meant: &str) -> bool {
     plain(name) == meant
 }
 
+/// Whether a generous server takes a name for a credential's.
+pub(crate) fn is_credential(name: &str) -> bool {
+    CREDENTIAL_NAMES.contains(&plain(name).as_str())
+}
+
 /// Whether a name stands in parameters, in whatever spelling.
 pub(crate) fn has(pairs: &Pairs, name: &str) -> bool {
     pairs.iter().any(|(known, _)| plain(known) == name)
@@ -145,11 +161,14 @@ pub(crate) fn is_go_get(query: &str) -> bool {
 /// way (brackets, spaces) is refused, and so are two.
 pub(crate) fn credential(pairs: &Pairs) -> Result<Found, Malformed> {
     let mut found = Found { job: None, foreign: false };
+    // A token of an old forge has no mark of its own: the user's name says whose it is.
+    let is_jobs_login = pairs.iter().any(|(name, value)| plain(name) == "username" && value == JOBS_USER);
     for (name, value) in pairs {
         let meant = plain(name);
         let Some(known) = CREDENTIAL_NAMES.iter().find(|known| **known == meant) else { continue };
         let wraps = token::wraps_job_token(value.as_bytes());
-        let is_job = *known == "job_token" || wraps || token::is_job_shaped(value.as_bytes());
+        let is_login = *known == "password" && is_jobs_login;
+        let is_job = *known == "job_token" || is_login || wraps || token::is_job_shaped(value.as_bytes());
         match (is_job, *known) {
             // Empty is absent.
             _ if value.is_empty() && *name == meant => {}
@@ -168,17 +187,42 @@ pub(crate) fn credential(pairs: &Pairs) -> Result<Found, Malformed> {
 /// Whether a query may hold a job token, read as generously as any forge might. Used to decide that a request is a
 /// job's; what it says is then read strictly.
 pub(crate) fn may_hold_job_token(query: &[u8]) -> bool {
-    query.split(|b| matches!(b, b'&' | b';')).any(|pair| {
-        let at = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
-        let (name, value) = pair.split_at_checked(at).unwrap_or((pair, b""));
-        let name = plain(&generous(name));
-        let value = generous(value.strip_prefix(b"=").unwrap_or(value));
+    split(query).any(|pair| {
+        let (name, value) = parts(pair);
+        let (name, value) = (plain(&generous(name)), generous(value));
         holds(&value) || holds(&name) || (name == "job_token" && !value.is_empty())
     })
 }
 
+/// The values in a query that stand under the name of a credential, read generously.
+pub(crate) fn credentials(query: &[u8]) -> Vec<Vec<u8>> {
+    split(query).filter(|pair| names_credential(pair)).map(|pair| generous(parts(pair).1).into_bytes()).collect()
+}
+
+/// A query without the pairs that stand under the name of a credential; the others as they came. `None` when nothing
+/// is left.
+pub(crate) fn without_credentials(query: &str) -> Option<String> {
+    let kept: Vec<&str> = query.split('&').filter(|pair| !names_credential(pair.as_bytes())).collect();
+    (!kept.is_empty()).then(|| kept.join("&"))
+}
+
+fn names_credential(pair: &[u8]) -> bool {
+    is_credential(&generous(parts(pair).0))
+}
+
+fn split(query: &[u8]) -> impl Iterator<Item = &[u8]> {
+    query.split(|b| matches!(b, b'&' | b';'))
+}
+
+/// Name and value of a pair, as they are written.
+fn parts(pair: &[u8]) -> (&[u8], &[u8]) {
+    let at = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
+    let (name, value) = pair.split_at_checked(at).unwrap_or((pair, b""));
+    (name, value.strip_prefix(b"=").unwrap_or(value))
+}
+
 /// Undoes percent-encoding where it is sound and leaves the rest.
-fn generous(text: &[u8]) -> String {
+pub(crate) fn generous(text: &[u8]) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((byte, tail)) = rest.split_first() {

@@ -35,6 +35,10 @@ pub(crate) fn target<'a>(raw: &'a [u8], root: &str) -> Result<Target<'a>, Malfor
     Ok(Target { path: below, query })
 }
 
+/// More segments than this nobody's request has. The forge itself refuses more than 50 slashes; what is matched against
+/// a table must not cost more the deeper it is.
+const DEPTH_LIMIT: usize = 64;
+
 /// Whether every byte of a path stands in its canonical spelling. A slash at the end is left to the caller.
 fn check(path: &str) -> Result<(), Malformed> {
     let mut bytes = path.bytes();
@@ -56,6 +60,9 @@ fn check(path: &str) -> Result<(), Malformed> {
                 ) => {}
             _ => return Err(Malformed::IllegalChar),
         }
+    }
+    if path.bytes().filter(|b| *b == b'/').count() > DEPTH_LIMIT {
+        return Err(Malformed::TooDeep);
     }
     let inner = path.strip_prefix('/').unwrap_or(path);
     let inner = inner.strip_suffix('/').unwrap_or(inner);
@@ -116,12 +123,17 @@ pub(crate) fn decode_bytes(text: &[u8]) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
+/// Whether a path has an encoded slash.
+pub(crate) fn has_encoded_slash(path: &str) -> bool {
+    path.as_bytes().windows(3).any(|window| window.eq_ignore_ascii_case(b"%2f"))
+}
+
 /// The segments of a path below the root: no slash at its end, no encoded slash.
 pub(crate) fn segments(path: &str) -> Result<Vec<&str>, Malformed> {
     if path.ends_with('/') {
         return Err(Malformed::TrailingSlash);
     }
-    if path.as_bytes().windows(3).any(|w| w.eq_ignore_ascii_case(b"%2f")) {
+    if has_encoded_slash(path) {
         return Err(Malformed::EncodedSlash);
     }
     Ok(path.split('/').skip(1).collect())
@@ -166,6 +178,12 @@ mod tests {
         ] {
             assert_eq!(error(path), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn a_path_is_not_deeper_than_any_client_sends() {
+        assert!(target("/a".repeat(64).as_bytes(), "").is_ok());
+        assert_eq!(error(&"/a".repeat(65)), Malformed::TooDeep);
     }
 
     #[test]

@@ -14,6 +14,9 @@ use super::registry;
 const ACTIONS: [(&str, Action); 3] =
     [("pull", Action::PullImage), ("push", Action::PushImage), ("delete", Action::DeleteImage)];
 
+/// More accesses than this are nobody's request: each may be looked up.
+const ACCESSES_LIMIT: usize = 64;
+
 /// A request for a registry token, whose scopes can be narrowed to those that were granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRequest {
@@ -121,6 +124,9 @@ pub(crate) fn read(method: &[u8], raw_path: &str, query: Option<&str>) -> Result
     }
     let asked = pairs.iter().filter(|(name, _)| name == "scope").flat_map(|(_, value)| value.split(' '));
     let mut scopes = asked.filter(|text| !text.is_empty()).map(scope).collect::<Result<Vec<_>, _>>()?;
+    if scopes.iter().map(|scope| scope.actions.len()).sum::<usize>() > ACCESSES_LIMIT {
+        return Err(Malformed::Scope);
+    }
     let pushes = scopes.iter().any(|scope| scope.actions.contains(&Action::PushImage));
     for scope in &mut scopes {
         if pushes && scope.actions == [Action::PullImage] {
@@ -139,7 +145,7 @@ fn scope(text: &str) -> Result<Scope, Malformed> {
         return Err(Malformed::Scope);
     }
     let resource = alloc::format!("{kind}:{name}");
-    if (kind, name) == ("registry", "catalog") {
+    if (kind, name, actions) == ("registry", "catalog", "*") {
         return Ok(Scope {
             resource,
             target: TargetRef::None,
@@ -148,7 +154,7 @@ fn scope(text: &str) -> Result<Scope, Malformed> {
             spelling: Spelling::Named,
         });
     }
-    if kind != "repository" {
+    if !is_repository(kind) {
         return Err(Malformed::Scope);
     }
     let target = registry::image(&name.to_ascii_lowercase())?;
@@ -161,6 +167,15 @@ fn scope(text: &str) -> Result<Scope, Malformed> {
         .map(|name| ACTIONS.iter().find(|(known, _)| *known == name).map(|(_, action)| *action).ok_or(Malformed::Scope))
         .collect::<Result<_, _>>()?;
     Ok(Scope { resource, target, actions, need: Need::Required, spelling: Spelling::Named })
+}
+
+/// `repository`, perhaps with a class behind it: the forge passes over that, or over the whole scope.
+fn is_repository(kind: &str) -> bool {
+    let class = kind.strip_prefix("repository");
+    class == Some("")
+        || class.and_then(|class| class.strip_prefix('(')?.strip_suffix(')')).is_some_and(|class| {
+            !class.is_empty() && class.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
 }
 
 fn encode(text: &str) -> String {
@@ -197,6 +212,24 @@ mod tests {
     }
 
     #[test]
+    fn a_class_changes_nothing() {
+        let target = |query: &str| asked(query).unwrap().accesses().remove(0);
+        assert_eq!(
+            target("service=container_registry&scope=repository(plugin):g/p:pull"),
+            target("service=container_registry&scope=repository:g/p:pull")
+        );
+    }
+
+    #[test]
+    fn so_many_scopes_are_nobodys() {
+        let scopes = |count: usize| {
+            std::format!("service=container_registry&scope={}", alloc::vec!["repository:g/p:pull"; count].join("+"))
+        };
+        assert_eq!(actions(&scopes(ACCESSES_LIMIT)).len(), ACCESSES_LIMIT);
+        assert_eq!(asked(&scopes(ACCESSES_LIMIT + 1)), Err(Malformed::Scope));
+    }
+
+    #[test]
     fn a_refused_mount_source_is_dropped() {
         let request = asked("account=gitlab-ci-token&service=container_registry&scope=repository:g/p:pull,push&scope=repository:h/q:pull").unwrap();
         assert!(!request.is_hoped(0) && !request.is_hoped(1) && request.is_hoped(2));
@@ -223,7 +256,10 @@ mod tests {
             "repository:g/p",
             "repository:g/p:admin",
             "repository:g/p:pull%09repository:x/y:pull",
-            "repository(plugin):g/p:pull",
+            "repository():g/p:pull",
+            "repository(plugin:g/p:pull",
+            "repository(a)(b):g/p:pull",
+            "registry(plugin):catalog:*",
             "repository:h:5000/g/p:pull",
             "x:g/p:pull",
         ] {

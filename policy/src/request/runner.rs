@@ -1,42 +1,8 @@
-//! The routes that a runner calls for its job: `/api/v4/jobs/:id...` and `/api/v4/job`.
+//! What a runner says of its job in a body.
 
-use super::access::{Access, Action, TargetRef};
 use super::malformed::Malformed;
 use super::params::{self, Found, Media, Pairs};
 use super::token;
-use crate::facts::JobId;
-
-/// Reads a path below `/api/v4` that belongs to a job. `None` when it is no such path.
-pub(crate) fn read(method: &[u8], segments: &[&str]) -> Option<Result<Access, Malformed>> {
-    match (method, segments) {
-        (b"GET" | b"HEAD", ["job"] | ["job", "allowed_agents"]) => {
-            Some(Ok(Access::new(Action::ReadOwnJob, TargetRef::Own)))
-        }
-        // Asked with the runner's own token: a job's does not belong there.
-        (_, ["jobs", "request"]) => None,
-        (_, ["jobs", number, rest @ ..]) => Some(job(method, number, rest)),
-        _ => None,
-    }
-}
-
-fn job(method: &[u8], number: &str, rest: &[&str]) -> Result<Access, Malformed> {
-    let job = job_id(number)?;
-    match (method, rest) {
-        (b"PUT", []) => Ok(Access::new(Action::UpdateJob, TargetRef::Job(job))),
-        (b"PATCH", ["trace"]) => Ok(Access::new(Action::TraceJob, TargetRef::Job(job))),
-        (b"POST", ["artifacts"] | ["artifacts", "authorize"]) => {
-            Ok(Access::new(Action::UploadArtifact, TargetRef::Job(job)))
-        }
-        (b"GET" | b"HEAD", ["artifacts"]) => Ok(Access::new(Action::DownloadOwnArtifact, TargetRef::ProjectOfJob(job))),
-        (_, [] | ["trace"] | ["artifacts"]) => Err(Malformed::MethodUnknown),
-        _ => Err(Malformed::Unclassifiable),
-    }
-}
-
-fn job_id(number: &str) -> Result<JobId, Malformed> {
-    let sound = !number.is_empty() && !number.starts_with('0') && number.bytes().all(|b| b.is_ascii_digit());
-    if sound { number.parse().map(JobId).map_err(|_| Malformed::ProjectId) } else { Err(Malformed::ProjectId) }
-}
 
 /// The job's token among a runner's parameters. On these routes `token` is a job's, in whatever format: an old forge's
 /// tokens have no mark of their own.
@@ -71,21 +37,6 @@ pub(crate) fn progress(media: &Media, body: &[u8]) -> Result<(Progress, Pairs), 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn routes() {
-        let job = |n| TargetRef::Job(JobId(n));
-        assert_eq!(read(b"PUT", &["jobs", "7"]), Some(Ok(Access::new(Action::UpdateJob, job(7)))));
-        assert_eq!(read(b"PATCH", &["jobs", "7", "trace"]), Some(Ok(Access::new(Action::TraceJob, job(7)))));
-        assert_eq!(read(b"GET", &["job"]), Some(Ok(Access::new(Action::ReadOwnJob, TargetRef::Own))));
-        assert_eq!(
-            read(b"GET", &["jobs", "7", "artifacts"]),
-            Some(Ok(Access::new(Action::DownloadOwnArtifact, TargetRef::ProjectOfJob(JobId(7)))))
-        );
-        assert_eq!(read(b"PUT", &["jobs", "07"]), Some(Err(Malformed::ProjectId)));
-        assert_eq!(read(b"POST", &["jobs", "request"]), None);
-        assert_eq!(read(b"GET", &["projects"]), None);
-    }
 
     #[test]
     fn a_final_state_ends_the_job() {

@@ -17,7 +17,7 @@ use super::malformed::Malformed;
 use crate::facts::Secret;
 
 /// The longest token the forge reads.
-const LIMIT: usize = 8192;
+pub(crate) const LIMIT: usize = 8192;
 
 const MARK: &[u8] = b"glcbt-";
 
@@ -49,6 +49,11 @@ pub(crate) fn may_hold(value: &[u8]) -> bool {
 pub(crate) fn is_job_shaped(value: &[u8]) -> bool {
     let at = value.windows(MARK.len()).position(|w| w == MARK);
     at.and_then(|at| value.get(..at)).is_some_and(|prefix| prefix.iter().all(|b| is_token_byte(*b)))
+}
+
+/// Whether a value is a job token and nothing else.
+pub(crate) fn is_job_token(value: &[u8]) -> bool {
+    is_job_shaped(value) && value.iter().all(|b| is_token_byte(*b))
 }
 
 /// Whether a value is a JWT of the forge's own with a job token inside: what Conan, Terraform and the dependency proxy

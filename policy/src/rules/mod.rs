@@ -122,7 +122,7 @@ pub struct Rule {
 pub const RULES: &[Rule] = &[
     Rule {
         id: "login",
-        doc: "A registry login asks for nothing, and a running job's token is valid.",
+        doc: "A login to the image registry or to Conan's asks for nothing, and a running job's token is valid.",
         aside: "more is asked than a login",
         judge: login,
     },
@@ -134,9 +134,15 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "never-for-jobs",
-        doc: "Some things are never a job's: writing wikis, snippets, the image catalog, the dependency proxy, endpoints that take no job token.",
+        doc: "Some things are never a job's: writing wikis, snippets, the image catalog, a registry token for everything its user has, the dependency proxy, endpoints that take no job token.",
         aside: "jobs may do this somewhere",
         judge: never_for_jobs,
+    },
+    Rule {
+        id: "one-target",
+        doc: "A job asks one project at a time: what a group, a namespace or the whole instance would find is denied.",
+        aside: "one project is asked",
+        judge: one_target,
     },
     Rule {
         id: "target-exists",
@@ -308,9 +314,14 @@ fn own_job(q: &Question<'_>) -> Answer {
     let is_own = match &q.access.target {
         TargetRef::Own => true,
         TargetRef::Job(job) => *job == q.job.id,
-        TargetRef::None | TargetRef::ProjectOfJob(_) | TargetRef::Path(_) | TargetRef::Id(_) | TargetRef::Image(_) => {
-            false
-        }
+        TargetRef::None
+        | TargetRef::ProjectOfJob(_)
+        | TargetRef::Path(_)
+        | TargetRef::Id(_)
+        | TargetRef::Image(_)
+        | TargetRef::Group(_)
+        | TargetRef::GroupId(_)
+        | TargetRef::Namespace(_) => false,
     };
     match () {
         () if q.need.reach != Reach::Itself => Aside,
@@ -321,6 +332,11 @@ fn own_job(q: &Question<'_>) -> Answer {
 
 fn never_for_jobs(q: &Question<'_>) -> Answer {
     if q.need.reach == Reach::Never { deny(Reason::NeverForJobs) } else { Aside }
+}
+
+/// The forge would look inside by a package's name, with the user's rights and past every allowlist that we can see.
+fn one_target(q: &Question<'_>) -> Answer {
+    if q.access.target.is_single() { Aside } else { deny(Reason::ManyTargets) }
 }
 
 fn target_exists(q: &Question<'_>) -> Answer {

@@ -124,21 +124,44 @@ pub fn need(action: Action) -> Need {
         A::ReadPackages
         | A::ReadComposer
         | A::ReadConan
+        | A::ReadDebian
         | A::ReadGeneric
         | A::ReadGo
+        | A::ReadHelm
         | A::ReadMaven
+        | A::ReadModel
         | A::ReadNpm
-        | A::ReadPypi => read(Feature::Packages, Role::Reporter, Needed::All(&[P::ReadPackages])),
-        A::PublishComposer | A::PublishConan | A::PublishGeneric | A::PublishMaven | A::PublishNpm | A::PublishPypi => {
-            write(Feature::Packages, Role::Developer, Needed::All(&[P::AdminPackages]))
-        }
+        | A::ReadNuget
+        | A::ReadPypi
+        | A::ReadRpm
+        | A::ReadGem
+        | A::ReadTerraform => read(Feature::Packages, Role::Reporter, Needed::All(&[P::ReadPackages])),
+        A::PublishComposer
+        | A::PublishConan
+        | A::PublishDebian
+        | A::PublishGeneric
+        | A::PublishHelm
+        | A::PublishMaven
+        | A::PublishModel
+        | A::PublishNpm
+        | A::PublishNuget
+        | A::PublishPypi
+        | A::PublishRpm
+        | A::PublishGem
+        | A::PublishTerraform => write(Feature::Packages, Role::Developer, Needed::All(&[P::AdminPackages])),
         A::DeletePackages => write(Feature::Packages, Role::Maintainer, Needed::All(&[P::AdminPackages])),
         A::ReadOwnJob | A::UpdateJob | A::TraceJob | A::UploadArtifact => {
             need(Feature::Builds, Role::None, Open::ToMembers, Reach::Itself, Needed::NoneThere)
         }
         A::RegistryLogin => need(Feature::Images, Role::None, Open::ToMembers, Reach::Nothing, Needed::NoneThere),
-        A::WriteWiki | A::WriteDesign | A::Snippet | A::GoGet | A::Catalog | A::DependencyProxy | A::Unlisted => {
-            need(Feature::Repository, Role::Owner, Open::ToMembers, Reach::Never, Needed::NoneThere)
-        }
+        A::LoginConan => need(Feature::Packages, Role::None, Open::ToMembers, Reach::Nothing, Needed::NoneThere),
+        A::WriteWiki
+        | A::WriteDesign
+        | A::Snippet
+        | A::GoGet
+        | A::Catalog
+        | A::RegistryToken
+        | A::DependencyProxy
+        | A::Unlisted => need(Feature::Repository, Role::Owner, Open::ToMembers, Reach::Never, Needed::NoneThere),
     }
 }

@@ -24,8 +24,11 @@ coded! {
         UserDeactivated "user.deactivated" "the user of this job is deactivated"
         UserRefused "user.refused" "the forge refuses the user of this job"
         TargetUnknown "target.unknown" "there is no such project"
+        ManyTargets "target.many" "this asks for packages of more than one project; ask the project's own endpoint"
         ForeignJob "job.foreign" "the token belongs to another job"
         NeverForJobs "action.never" "no job token may do this"
+        Stripped "unlisted.stripped" "the request goes on without its token, as an anonymous visitor's"
+        TokenInBody "unlisted.token-in-body" "no job token is for this endpoint, and one in a body cannot be removed"
         ConfiguredDeny "configuration.deny" "a rule of the configuration denies this"
         ConfiguredLimit "configuration.limit" "a rule of the configuration limits what may be done here to less"
         ConfiguredReach "configuration.outbound" "a rule of the configuration keeps the job's project to other targets"
@@ -51,7 +54,8 @@ impl Reason {
     #[must_use]
     pub fn of_invalid(invalid: Invalid) -> Self {
         match invalid {
-            Invalid::Unknown => Self::TokenUnknown,
+            // What says of itself that it is a job's, and is no job's, is nobody's.
+            Invalid::Unknown | Invalid::Foreign => Self::TokenUnknown,
             Invalid::NotStarted => Self::TokenNotStarted,
             Invalid::Erased => Self::TokenErased,
             Invalid::ProjectGone => Self::ProjectGone,

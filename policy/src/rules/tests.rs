@@ -3,7 +3,8 @@ use std::vec::Vec;
 
 use super::*;
 use crate::facts::{
-    Context, Entry, Features, JobId, Origin, Permission, Permissions, ProjectId, ProjectPath, Target, UserId,
+    Context, Entry, Features, GroupId, GroupPath, JobId, Origin, Permission, Permissions, ProjectId, ProjectPath,
+    Target, UserId,
 };
 use crate::request::Action;
 
@@ -282,6 +283,32 @@ fn what_is_left_to_the_forge_is_said_and_denies_nothing() {
 fn nothing_there_is_denied_whatever_is_asked_of_a_project() {
     let job = job(Some("dana"));
     assert_eq!(verdict(&job, Action::ReadCode, None), Verdict::Deny(Reason::TargetUnknown));
+}
+
+#[test]
+fn more_than_one_project_is_denied_whatever_is_known() {
+    let job = job(Some("dana"));
+    let group = GroupPath::parse("apps").unwrap();
+    let many =
+        [TargetRef::None, TargetRef::Group(group.clone()), TargetRef::GroupId(GroupId(7)), TargetRef::Namespace(group)];
+    for target in many {
+        for (action, name, _) in Action::ALL {
+            let standing = standing(Role::Owner, Admission::Own, Visibility::Public);
+            let access = Access::new(*action, target.clone());
+            let expected = match need(*action).reach {
+                Reach::Nothing => Verdict::Allow(Reason::Login),
+                Reach::Itself => Verdict::Deny(Reason::ForeignJob),
+                Reach::Never => Verdict::Deny(Reason::NeverForJobs),
+                Reach::Admitted
+                | Reach::Own
+                | Reach::OwnWhateverRole
+                | Reach::AdmittedOrOwn
+                | Reach::WhereSet
+                | Reach::Sources => Verdict::Deny(Reason::ManyTargets),
+            };
+            assert_eq!(ask(&job, &access, Some(&standing), Written::default()), expected, "{name} {target:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,15 +1,21 @@
 //! The REST API: which endpoint a path is, which project it names, and where its body may hold a token.
 
+mod packages;
+mod pattern;
 mod table;
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 pub(crate) use table::Body;
-use table::{ROWS, Row};
+pub use table::Carriers;
+use table::{Row, Table};
 
 use super::access::{Access, Action, TargetRef};
 use super::malformed::Malformed;
 use super::path;
-use super::runner;
-use crate::facts::{ProjectId, ProjectPath};
+use pattern::Owner;
+pub use pattern::Span;
 
 /// What the API's path says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +24,18 @@ pub(crate) struct Route {
     pub access: Access,
     /// How the body is treated.
     pub body: Body,
+    /// From where the token is read.
+    pub carriers: Carriers,
     /// Whether a runner or a client calls it.
     pub caller: Caller,
+}
+
+impl Route {
+    /// An endpoint that no job token is for.
+    pub(crate) fn unlisted(target: TargetRef) -> Self {
+        let access = Access::new(Action::Unlisted, target);
+        Self { access, body: Body::Stream, carriers: Carriers::Usual, caller: Caller::Client }
+    }
 }
 
 /// Who calls an endpoint.
@@ -31,52 +47,84 @@ pub(crate) enum Caller {
     Runner,
 }
 
+/// An endpoint that takes a job token, as it is documented.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The method; `GET` stands for `HEAD` too.
+    pub method: &'static str,
+    /// The pattern of its path below `/api/v4`.
+    pub path: String,
+    /// What it asks.
+    pub action: Action,
+    /// From where the token is read.
+    pub carriers: Carriers,
+    /// Of how many projects it is.
+    pub span: Span,
+}
+
+/// Every endpoint that takes a job token.
+pub fn endpoints() -> impl Iterator<Item = Endpoint> {
+    table::rows().map(|(table, row)| {
+        let mut path: String = table.pattern(row).flat_map(|segment| ["/", segment]).collect();
+        if row.path.ends_with('/') {
+            path.push('/');
+        }
+        Endpoint {
+            method: row.method,
+            path,
+            action: row.action,
+            carriers: table.carriers,
+            span: pattern::span(table.pattern(row)),
+        }
+    })
+}
+
 /// Reads a path that begins with `/api/v4/`.
 pub(crate) fn read(method: &[u8], path: &str) -> Result<Route, Malformed> {
     let below = path.strip_prefix("/api/v4").filter(|rest| rest.starts_with('/')).ok_or(Malformed::ApiVersion)?;
-    if below.ends_with('/') {
-        return Err(Malformed::TrailingSlash);
-    }
-    if below.ends_with("/authorize") && !below.starts_with("/jobs/") {
+    let bare = below.strip_suffix('/').unwrap_or(below);
+    if bare.ends_with("/authorize") && !bare.starts_with("/jobs/") {
         return Err(Malformed::InternalRoute);
     }
-    let segments: alloc::vec::Vec<&str> = below.split('/').skip(1).collect();
-    if let Some(read) = runner::read(method, &segments) {
-        let access = read?;
-        let caller = if access.action == Action::ReadOwnJob { Caller::Client } else { Caller::Runner };
-        let body = if access.action == Action::UpdateJob { Body::Inspect } else { Body::Upload };
-        return Ok(Route { access, body, caller });
+    let segments: Vec<&str> = bare.split('/').skip(1).collect();
+    let found = find(method, &segments);
+    if bare != below && !found.is_some_and(|(_, row, _)| row.path.ends_with('/')) {
+        return Err(Malformed::TrailingSlash);
     }
-    let client = |access, body| Ok(Route { access, body, caller: Caller::Client });
-    match segments.as_slice() {
-        [first, ..] if *first == "internal" || *first == "geo" => Err(Malformed::InternalRoute),
-        ["projects", id, rest @ ..] => {
-            let target = project(id)?;
-            rest.iter().try_for_each(|segment| check_value(segment))?;
-            match ROWS.iter().find(|row| fits(row, method, rest)) {
-                Some(row) => client(Access::new(row.action, target), row.body),
-                None if ROWS.iter().any(|row| matches(row.path, rest)) => Err(Malformed::MethodUnknown),
-                None if has_format(rest) => Err(Malformed::PathFormat),
-                None => client(Access::new(Action::Unlisted, target), Body::Stream),
-            }
-        }
-        _ => client(Access::new(Action::Unlisted, TargetRef::None), Body::Stream),
-    }
+    let Some((table, row, owner)) = found else { return unlisted(&segments) };
+    let target = owner.map_or(Ok(TargetRef::None), Owner::read)?;
+    segments.iter().try_for_each(|segment| check_value(segment))?;
+    let caller = if table.carriers == Carriers::Runner { Caller::Runner } else { Caller::Client };
+    Ok(Route { access: Access::new(row.action, target), body: row.body, carriers: table.carriers, caller })
 }
 
-/// A project's number, or its full path with encoded slashes.
-fn project(id: &str) -> Result<TargetRef, Malformed> {
-    if id.bytes().all(|b| b.is_ascii_digit()) {
-        // `05` is project 5 to one parser and nothing to another.
-        let number = (!id.starts_with('0')).then(|| id.parse().ok()).flatten();
-        return number.map(|number| TargetRef::Id(ProjectId(number))).ok_or(Malformed::ProjectId);
+/// The first row that fits.
+fn find<'a>(method: &[u8], segments: &'a [&'a str]) -> Option<(Table, Row, Option<Owner<'a>>)> {
+    let asked = if method == b"HEAD" { b"GET" } else { method };
+    table::rows()
+        .filter(|(_, row)| row.method.as_bytes() == asked)
+        .find_map(|(table, row)| Some((table, row, pattern::fit(table.pattern(row), segments)?)))
+}
+
+/// A path that no row has with this method.
+fn unlisted(segments: &[&str]) -> Result<Route, Malformed> {
+    let target = match segments {
+        ["internal" | "geo", ..] => return Err(Malformed::InternalRoute),
+        ["projects", id, ..] => pattern::project(id)?,
+        _ => TargetRef::None,
+    };
+    segments.iter().try_for_each(|segment| check_value(segment))?;
+    if is_listed(segments) {
+        return Err(Malformed::MethodUnknown);
     }
-    let path = path::decode(id)?;
-    if !path.contains('/') {
-        // The forge finds projects by number or by full path, and this is neither.
-        return Err(Malformed::ProjectName);
+    if has_format(segments) {
+        return Err(Malformed::PathFormat);
     }
-    ProjectPath::parse(&path).map(TargetRef::Path).ok_or(Malformed::ProjectId)
+    match segments {
+        // Asked with the runner's own token, `request` is no job's number.
+        ["jobs", number, ..] if *number != "request" => Err(Malformed::Unclassifiable),
+        _ => Ok(Route::unlisted(target)),
+    }
 }
 
 /// A value may hold encoded slashes, but no dot segment may come out of them.
@@ -92,115 +140,18 @@ fn check_value(segment: &str) -> Result<(), Malformed> {
     Ok(())
 }
 
+/// Whether some row has this path.
+fn is_listed(segments: &[&str]) -> bool {
+    table::rows().any(|(table, row)| pattern::fit(table.pattern(row), segments).is_some())
+}
+
 /// Whether a path is an endpoint's but for a format behind it: `/trigger/pipeline.json` is the trigger to the forge.
 fn has_format(segments: &[&str]) -> bool {
     let Some((last, before)) = segments.split_last() else { return false };
     let Some((bare, _)) = last.rsplit_once('.') else { return false };
-    let bare: alloc::vec::Vec<&str> = before.iter().copied().chain(core::iter::once(bare)).collect();
-    ROWS.iter().any(|row| matches(row.path, &bare))
-}
-
-fn fits(row: &Row, method: &[u8], segments: &[&str]) -> bool {
-    let same_method = row.method.as_bytes() == method || (row.method == "GET" && method == b"HEAD");
-    same_method && matches(row.path, segments)
-}
-
-/// Whether a name of the table stands for a number.
-fn is_number(name: &str) -> bool {
-    name.ends_with("_id") || name.ends_with("_iid")
-}
-
-/// Whether a pattern covers all of the segments.
-fn matches(pattern: &str, segments: &[&str]) -> bool {
-    let (head, rest) = pattern.split_once('/').map_or((pattern, None), |(head, rest)| (head, Some(rest)));
-    let Some((first, others)) = segments.split_first() else { return false };
-    if head.starts_with('*') {
-        return match rest {
-            None => true,
-            // The wildcard takes one segment or more: the rest of the pattern starts somewhere behind.
-            Some(rest) => (0..others.len()).any(|at| others.get(at..).is_some_and(|tail| matches(rest, tail))),
-        };
-    }
-    let fits = match head.strip_prefix(':') {
-        // Numbers: `0x7` is 7 to one parser and nothing to another.
-        Some(name) if is_number(name) => first.bytes().all(|b| b.is_ascii_digit()),
-        Some(name) => name.split_once('.').is_none_or(|(_, suffix)| {
-            first.rsplit_once('.').is_some_and(|(before, after)| after == suffix && !before.is_empty())
-        }),
-        None => head == *first,
-    };
-    fits && match rest {
-        None => others.is_empty(),
-        Some(rest) => matches(rest, others),
-    }
+    let bare: Vec<&str> = before.iter().copied().chain(core::iter::once(bare)).collect();
+    is_listed(&bare)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    fn action(method: &str, path: &str) -> Result<Action, Malformed> {
-        read(method.as_bytes(), path).map(|route| route.access.action)
-    }
-
-    #[test]
-    fn a_project_is_a_number_or_an_encoded_path() {
-        let target = |id: &str| project(id);
-        assert_eq!(target("5"), Ok(TargetRef::Id(ProjectId(5))));
-        assert_eq!(target("g%2Fs%2fp"), Ok(TargetRef::Path(ProjectPath::parse("g/s/p").unwrap())));
-        for bad in ["05", "g%2Fp%2F", "%2Fg%2Fp", "99999999999999999999999"] {
-            assert_eq!(target(bad), Err(Malformed::ProjectId), "{bad}");
-        }
-        for bad in ["-5", "5%0A", "g"] {
-            assert_eq!(target(bad), Err(Malformed::ProjectName), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_pattern_covers_the_whole_path() {
-        assert_eq!(action("GET", "/api/v4/projects/5/releases"), Ok(Action::ReadReleases));
-        assert_eq!(action("HEAD", "/api/v4/projects/5/releases/v1%2F0"), Ok(Action::ReadReleases));
-        assert_eq!(action("PUT", "/api/v4/projects/5/packages/generic/n/1.0/d/e/f.txt"), Ok(Action::PublishGeneric));
-        assert_eq!(action("GET", "/api/v4/projects/5/packages/npm/@scope%2fpkg"), Ok(Action::ReadNpm));
-        assert_eq!(action("GET", "/api/v4/projects/5/packages/go/example.com/m/@v/v1.0.0.zip"), Ok(Action::ReadGo));
-        assert_eq!(action("POST", "/api/v4/projects/5/ref/main/trigger/pipeline"), Ok(Action::TriggerPipeline));
-        assert_eq!(action("GET", "/api/v4/projects/5/releases/v1/x/y"), Ok(Action::Unlisted));
-        assert_eq!(action("DELETE", "/api/v4/projects/5"), Ok(Action::Unlisted));
-        assert_eq!(action("PATCH", "/api/v4/projects/5/releases"), Err(Malformed::MethodUnknown));
-        assert_eq!(action("GET", "/api/v4/users"), Ok(Action::Unlisted));
-        assert_eq!(action("GET", "/api/v4/projects/5/jobs/0x7/artifacts"), Ok(Action::Unlisted));
-        assert_eq!(action("POST", "/api/v4/projects/5/trigger/pipeline.json"), Err(Malformed::PathFormat));
-        assert_eq!(action("GET", "/api/v4/projects/5/releases/"), Err(Malformed::TrailingSlash));
-        assert_eq!(action("PUT", "/api/v4/projects/5/packages/generic/n/1/f/authorize"), Err(Malformed::InternalRoute));
-        assert_eq!(action("GET", "/api/v4/projects/5/packages/generic/n/1/..%2F..%2Fx"), Err(Malformed::DotSegment));
-    }
-
-    #[test]
-    fn the_table_is_sound() {
-        let unique: BTreeSet<_> = ROWS.iter().map(|row| (row.method, row.path)).collect();
-        assert_eq!(unique.len(), ROWS.len());
-        for row in ROWS {
-            assert!(
-                row.path.split('/').all(|segment| !segment.is_empty() && !segment.contains(['(', ')'])),
-                "{}",
-                row.path
-            );
-            // Every row is reached: a path made from it is read as the row's action.
-            let example: alloc::vec::Vec<alloc::string::String> = row
-                .path
-                .split('/')
-                .map(|s| match (s.strip_prefix(':'), s.strip_prefix('*')) {
-                    (Some(name), _) if is_number(name) => "7".into(),
-                    (Some(name), _) => {
-                        name.split_once('.').map_or("v1".into(), |(_, suffix)| std::format!("v1.{suffix}"))
-                    }
-                    (None, Some(_)) => "w".into(),
-                    (None, None) => s.into(),
-                })
-                .collect();
-            let path = std::format!("/api/v4/projects/5/{}", example.join("/"));
-            assert_eq!(action(row.method, &path), Ok(row.action), "{path}");
-        }
-    }
-}
+mod tests;

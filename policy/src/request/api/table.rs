@@ -1,10 +1,13 @@
-//! The endpoints below `/api/v4/projects/:id/` that take a CI job token, as data.
+//! The endpoints of the API that take a CI job token, as data: lists of rows below bases.
 //!
 //! Source: GitLab's documentation of CI job tokens and of their fine-grained permissions (18.0 and 18.3), and for the
-//! trigger its source. `:name` is one segment, in which a slash stands encoded; `*name` is one segment or more.
-//! The first row that fits counts. What no row names is refused as `api.unlisted`.
+//! trigger and the runner's routes its source. The first row that fits counts. What no row names is refused as
+//! `api.unlisted`.
 
 use super::super::access::Action::{self, *};
+use super::super::credential::Carrier;
+use super::packages;
+use Body::{Inspect, Stream, Upload};
 
 /// How the body of a request is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +16,35 @@ pub(crate) enum Body {
     Inspect,
     /// It is content, and streams where the head says whose it is; else it may be a form with a credential, and is read.
     Upload,
-    /// It is content. The forge takes credentials from Basic alone here, so it streams.
+    /// It is content. The forge takes no credential from it here, so it streams.
     Stream,
+}
+
+/// From where the token of a request is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carriers {
+    /// From HTTP Basic, Bearer, `JOB-TOKEN`, parameters, and a JWT of the forge's own.
+    Usual,
+    /// There, or from `PRIVATE-TOKEN`: a runner calls it.
+    Runner,
+    /// There, or from `X-NuGet-ApiKey`.
+    NugetKey,
+    /// There, or from `Authorization` without a scheme.
+    Raw,
+}
+
+impl Carriers {
+    /// Whether a token is read from there.
+    pub(crate) fn admit(self, carrier: Carrier) -> bool {
+        match carrier {
+            Carrier::Basic | Carrier::Bearer | Carrier::Token | Carrier::JobToken | Carrier::Query | Carrier::Jwt => {
+                true
+            }
+            Carrier::PrivateToken => self == Self::Runner,
+            Carrier::NugetKey => self == Self::NugetKey,
+            Carrier::Raw => self == Self::Raw,
+        }
+    }
 }
 
 /// One endpoint.
@@ -22,7 +52,7 @@ pub(crate) enum Body {
 pub(crate) struct Row {
     /// The method; `GET` stands for `HEAD` too.
     pub method: &'static str,
-    /// What follows `/api/v4/projects/:id/`.
+    /// What follows the base. With a slash at its end it is asked with one or without.
     pub path: &'static str,
     /// What it asks.
     pub action: Action,
@@ -30,281 +60,133 @@ pub(crate) struct Row {
     pub body: Body,
 }
 
-const fn row(method: &'static str, path: &'static str, action: Action, body: Body) -> Row {
+pub(super) const fn row(method: &'static str, path: &'static str, action: Action, body: Body) -> Row {
     Row { method, path, action, body }
 }
 
-pub(crate) const ROWS: &[Row] = &[
-    row("GET", "deployments", ReadDeployments, Body::Inspect),
-    row("GET", "deployments/:deployment_id", ReadDeployments, Body::Inspect),
-    row("GET", "deployments/:deployment_id/merge_requests", ReadDeployments, Body::Inspect),
-    row("POST", "deployments", CreateDeployments, Body::Inspect),
-    row("PUT", "deployments/:deployment_id", WriteDeployments, Body::Inspect),
-    row("DELETE", "deployments/:deployment_id", DeleteDeployments, Body::Inspect),
-    row("POST", "deployments/:deployment_id/approval", WriteDeployments, Body::Inspect),
-    row("GET", "environments", ReadEnvironments, Body::Inspect),
-    row("GET", "environments/:environment_id", ReadEnvironments, Body::Inspect),
-    row("POST", "environments", WriteEnvironments, Body::Inspect),
-    row("PUT", "environments/:environment_id", WriteEnvironments, Body::Inspect),
-    row("DELETE", "environments/:environment_id", WriteEnvironments, Body::Inspect),
-    row("DELETE", "environments/review_apps", WriteEnvironments, Body::Inspect),
-    row("POST", "environments/:environment_id/stop", WriteEnvironments, Body::Inspect),
-    row("POST", "environments/stop_stale", WriteEnvironments, Body::Inspect),
-    row("GET", "jobs/:job_id/artifacts", ReadArtifacts, Body::Inspect),
-    row("GET", "jobs/:job_id/artifacts/*artifact_path", ReadArtifacts, Body::Inspect),
-    row("GET", "jobs/artifacts/:ref_name/download", ReadArtifacts, Body::Inspect),
-    row("GET", "jobs/artifacts/:ref_name/raw/*artifact_path", ReadArtifacts, Body::Inspect),
-    row("GET", "jobs", ReadJobs, Body::Inspect),
-    row("GET", "pipelines/:pipeline_id/jobs", ReadJobs, Body::Inspect),
-    row("GET", "merge_requests", ReadMergeRequests, Body::Inspect),
-    row("GET", "merge_requests/:merge_request_iid", ReadMergeRequests, Body::Inspect),
-    row("GET", "merge_requests/:noteable_id/notes", ReadMergeRequests, Body::Inspect),
-    row("GET", "merge_requests/:noteable_id/notes/:note_id", ReadMergeRequests, Body::Inspect),
-    row("GET", "packages/:package_id/pipelines", ReadPipelines, Body::Inspect),
-    row("PUT", "pipelines/:pipeline_id/metadata", WritePipelines, Body::Inspect),
-    row("GET", "pipelines", ReadPipelines, Body::Inspect),
-    row("GET", "pipelines/:pipeline_id", ReadPipelines, Body::Inspect),
-    row("GET", "pipelines/:pipeline_id/bridges", ReadPipelines, Body::Inspect),
-    row("GET", "releases", ReadReleases, Body::Inspect),
-    row("GET", "releases/:tag_name", ReadReleases, Body::Inspect),
-    row("GET", "releases/permalink/latest", ReadReleases, Body::Inspect),
-    row("GET", "releases/permalink/latest/*suffix_path", ReadReleases, Body::Inspect),
-    row("GET", "releases/:tag_name/downloads/*direct_asset_path", ReadReleases, Body::Inspect),
-    row("GET", "releases/:tag_name/assets/links", ReadReleases, Body::Inspect),
-    row("GET", "releases/:tag_name/assets/links/:link_id", ReadReleases, Body::Inspect),
-    row("GET", "repository/changelog", ReadReleases, Body::Inspect),
-    row("POST", "releases", WriteReleases, Body::Inspect),
-    row("PUT", "releases/:tag_name", WriteReleases, Body::Inspect),
-    row("DELETE", "releases/:tag_name", WriteReleases, Body::Inspect),
-    row("POST", "releases/:tag_name/evidence", WriteReleases, Body::Inspect),
-    row("POST", "releases/:tag_name/assets/links", WriteReleases, Body::Inspect),
-    row("PUT", "releases/:tag_name/assets/links/:link_id", WriteReleases, Body::Inspect),
-    row("DELETE", "releases/:tag_name/assets/links/:link_id", WriteReleases, Body::Inspect),
-    row("POST", "catalog/publish", WriteReleases, Body::Inspect),
-    row("GET", "repository/branches", ReadRepository, Body::Inspect),
-    row("GET", "repository/tags", ReadRepository, Body::Inspect),
-    row("GET", "repository/commits/:sha", ReadRepository, Body::Inspect),
-    row("GET", "repository/commits/:sha/merge_requests", ReadRepository, Body::Inspect),
-    row("GET", "repository/files/:file_path/raw", ReadRepository, Body::Inspect),
-    row("GET", "secure_files", ReadSecureFiles, Body::Inspect),
-    row("GET", "secure_files/:secure_file_id", ReadSecureFiles, Body::Inspect),
-    row("GET", "secure_files/:secure_file_id/download", ReadSecureFiles, Body::Inspect),
-    row("POST", "secure_files", WriteSecureFiles, Body::Inspect),
-    row("DELETE", "secure_files/:secure_file_id", WriteSecureFiles, Body::Inspect),
-    row("GET", "terraform/state/:name", ReadTerraformState, Body::Stream),
-    row("GET", "terraform/state/:name/versions/:serial", ReadTerraformState, Body::Stream),
-    row("POST", "terraform/state/:name", WriteTerraformState, Body::Stream),
-    row("DELETE", "terraform/state/:name", WriteTerraformState, Body::Stream),
-    row("POST", "terraform/state/:name/lock", WriteTerraformState, Body::Stream),
-    row("DELETE", "terraform/state/:name/lock", WriteTerraformState, Body::Stream),
-    row("DELETE", "terraform/state/:name/versions/:serial", WriteTerraformState, Body::Stream),
-    row("GET", "issues", ReadIssues, Body::Inspect),
-    row("GET", "issues/:issue_iid", ReadIssues, Body::Inspect),
-    row("GET", "packages", ReadPackages, Body::Inspect),
-    row("GET", "packages/:package_id", ReadPackages, Body::Inspect),
-    row("GET", "packages/:package_id/package_files", ReadPackages, Body::Inspect),
-    row("GET", "packages/:package_id/package_files/:package_file_id/download", ReadPackages, Body::Inspect),
-    row("DELETE", "packages/:package_id", DeletePackages, Body::Inspect),
-    row("DELETE", "packages/:package_id/package_files/:package_file_id", DeletePackages, Body::Inspect),
-    row("GET", "packages/composer/archives/*package_name", ReadComposer, Body::Stream),
-    row("POST", "packages/composer", PublishComposer, Body::Stream),
-    row(
-        "GET",
-        "packages/conan/v1/conans/:package_name/:package_version/:package_username/:package_channel",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v1/conans/:package_name/:package_version/:package_username/:package_channel/digest",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v1/conans/:package_name/:package_version/:package_username/:package_channel/download_urls",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v1/conans/:package_name/:package_version/:package_username/:package_channel/search",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v1/conans/:package_name/:package_version/:package_username/:package_channel/packages/:conan_package_reference",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v1/conans/:package_name/:package_version/:package_username/:package_channel/packages/:conan_package_reference/digest",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v1/conans/:package_name/:package_version/:package_username/:package_channel/packages/:conan_package_reference/download_urls",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "POST",
-        "packages/conan/v1/conans/:package_name/:package_version/:package_username/:package_channel/upload_urls",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "POST",
-        "packages/conan/v1/conans/:package_name/:package_version/:package_username/:package_channel/packages/:conan_package_reference/upload_urls",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "DELETE",
-        "packages/conan/v1/conans/:package_name/:package_version/:package_username/:package_channel",
-        PublishConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v1/files/:package_name/:package_version/:package_username/:package_channel/:recipe_revision/export/:file_name",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "PUT",
-        "packages/conan/v1/files/:package_name/:package_version/:package_username/:package_channel/:recipe_revision/export/:file_name",
-        PublishConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v1/files/:package_name/:package_version/:package_username/:package_channel/:recipe_revision/package/:conan_package_reference/:package_revision/:file_name",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "PUT",
-        "packages/conan/v1/files/:package_name/:package_version/:package_username/:package_channel/:recipe_revision/package/:conan_package_reference/:package_revision/:file_name",
-        PublishConan,
-        Body::Stream,
-    ),
-    row("GET", "packages/conan/v1/ping", ReadConan, Body::Stream),
-    row("GET", "packages/conan/v1/conans/search", ReadConan, Body::Stream),
-    row(
-        "GET",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/latest",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/revisions",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/search",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/revisions/:recipe_revision/files",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/revisions/:recipe_revision/files/:file_name",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/revisions/:recipe_revision/search",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/revisions/:recipe_revision/packages/:conan_package_reference/latest",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/revisions/:recipe_revision/packages/:conan_package_reference/revisions",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/revisions/:recipe_revision/packages/:conan_package_reference/revisions/:package_revision/files",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "GET",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/revisions/:recipe_revision/packages/:conan_package_reference/revisions/:package_revision/files/:file_name",
-        ReadConan,
-        Body::Stream,
-    ),
-    row(
-        "PUT",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/revisions/:recipe_revision/files/:file_name",
-        PublishConan,
-        Body::Stream,
-    ),
-    row(
-        "PUT",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/revisions/:recipe_revision/packages/:conan_package_reference/revisions/:package_revision/files/:file_name",
-        PublishConan,
-        Body::Stream,
-    ),
-    row(
-        "DELETE",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/revisions/:recipe_revision",
-        PublishConan,
-        Body::Stream,
-    ),
-    row(
-        "DELETE",
-        "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/revisions/:recipe_revision/packages/:conan_package_reference/revisions/:package_revision",
-        PublishConan,
-        Body::Stream,
-    ),
-    row("GET", "packages/conan/v2/conans/search", ReadConan, Body::Stream),
-    row("GET", "packages/generic/:package_name/:package_version/*file_name", ReadGeneric, Body::Inspect),
-    row("PUT", "packages/generic/:package_name/:package_version/*file_name", PublishGeneric, Body::Upload),
-    row("GET", "packages/go/*module_name/@v/list", ReadGo, Body::Stream),
-    row("GET", "packages/go/*module_name/@v/:module_version.info", ReadGo, Body::Stream),
-    row("GET", "packages/go/*module_name/@v/:module_version.mod", ReadGo, Body::Stream),
-    row("GET", "packages/go/*module_name/@v/:module_version.zip", ReadGo, Body::Stream),
-    row("GET", "packages/maven/*path/:file_name", ReadMaven, Body::Inspect),
-    row("PUT", "packages/maven/*path/:file_name", PublishMaven, Body::Upload),
-    row("GET", "packages/npm/-/package/*package_name/dist-tags", ReadNpm, Body::Inspect),
-    row("PUT", "packages/npm/-/package/*package_name/dist-tags/:tag", PublishNpm, Body::Upload),
-    row("DELETE", "packages/npm/-/package/*package_name/dist-tags/:tag", PublishNpm, Body::Upload),
-    row("POST", "packages/npm/-/npm/v1/security/advisories/bulk", ReadNpm, Body::Inspect),
-    row("POST", "packages/npm/-/npm/v1/security/audits/quick", ReadNpm, Body::Inspect),
-    row("GET", "packages/npm/*package_name", ReadNpm, Body::Inspect),
-    row("GET", "packages/npm/*package_name/-/*file_name", ReadNpm, Body::Inspect),
-    row("PUT", "packages/npm/:package_name", PublishNpm, Body::Upload),
-    row("GET", "packages/pypi/simple", ReadPypi, Body::Stream),
-    row("GET", "packages/pypi/simple/*package_name", ReadPypi, Body::Stream),
-    row("GET", "packages/pypi/files/:sha256/*file_identifier", ReadPypi, Body::Stream),
-    row("POST", "packages/pypi", PublishPypi, Body::Stream),
-    row("GET", "registry/repositories", ReadRegistryApi, Body::Inspect),
-    row("GET", "registry/repositories/:repository_id/tags", ReadRegistryApi, Body::Inspect),
-    row("GET", "registry/repositories/:repository_id/tags/:tag_name", ReadRegistryApi, Body::Inspect),
-    row("DELETE", "registry/repositories/:repository_id", DeleteRegistryApi, Body::Inspect),
-    row("DELETE", "registry/repositories/:repository_id/tags", DeleteRegistryApi, Body::Inspect),
-    row("DELETE", "registry/repositories/:repository_id/tags/:tag_name", DeleteRegistryApi, Body::Inspect),
-    row("POST", "trigger/pipeline", TriggerPipeline, Body::Inspect),
-    row("POST", "ref/:ref/trigger/pipeline", TriggerPipeline, Body::Inspect),
+/// Rows below one base.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table {
+    /// What follows `/api/v4/`.
+    pub base: &'static str,
+    /// From where the token is read.
+    pub carriers: Carriers,
+    /// The rows.
+    pub rows: &'static [Row],
+}
+
+impl Table {
+    /// The segments of a row's pattern.
+    pub(super) fn pattern(self, row: Row) -> impl Iterator<Item = &'static str> + Clone {
+        self.base.split('/').chain(row.path.split('/')).filter(|segment| !segment.is_empty())
+    }
+}
+
+pub(super) const fn table(base: &'static str, carriers: Carriers, rows: &'static [Row]) -> Table {
+    Table { base, carriers, rows }
+}
+
+/// Every row with its table, in the order in which they are tried.
+pub(crate) fn rows() -> impl Iterator<Item = (Table, Row)> {
+    let tables = TABLES.iter().chain(packages::TABLES);
+    tables.flat_map(|table| table.rows.iter().map(|row| (*table, *row)))
+}
+
+const TABLES: &[Table] = &[
+    table("", Carriers::Usual, OWN_JOB),
+    table("jobs", Carriers::Runner, RUNNER),
+    table("projects/:project", Carriers::Usual, PROJECT),
+];
+
+const OWN_JOB: &[Row] =
+    &[row("GET", "job", ReadOwnJob, Inspect), row("GET", "job/allowed_agents", ReadOwnJob, Inspect)];
+
+const RUNNER: &[Row] = &[
+    row("PUT", ":own_job_id", UpdateJob, Inspect),
+    row("PATCH", ":own_job_id/trace", TraceJob, Upload),
+    row("POST", ":own_job_id/artifacts", UploadArtifact, Upload),
+    row("POST", ":own_job_id/artifacts/authorize", UploadArtifact, Upload),
+    row("GET", ":any_job_id/artifacts", DownloadOwnArtifact, Upload),
+];
+
+const PROJECT: &[Row] = &[
+    row("GET", "deployments", ReadDeployments, Inspect),
+    row("GET", "deployments/:deployment_id", ReadDeployments, Inspect),
+    row("GET", "deployments/:deployment_id/merge_requests", ReadDeployments, Inspect),
+    row("POST", "deployments", CreateDeployments, Inspect),
+    row("PUT", "deployments/:deployment_id", WriteDeployments, Inspect),
+    row("DELETE", "deployments/:deployment_id", DeleteDeployments, Inspect),
+    row("POST", "deployments/:deployment_id/approval", WriteDeployments, Inspect),
+    row("GET", "environments", ReadEnvironments, Inspect),
+    row("GET", "environments/:environment_id", ReadEnvironments, Inspect),
+    row("POST", "environments", WriteEnvironments, Inspect),
+    row("PUT", "environments/:environment_id", WriteEnvironments, Inspect),
+    row("DELETE", "environments/:environment_id", WriteEnvironments, Inspect),
+    row("DELETE", "environments/review_apps", WriteEnvironments, Inspect),
+    row("POST", "environments/:environment_id/stop", WriteEnvironments, Inspect),
+    row("POST", "environments/stop_stale", WriteEnvironments, Inspect),
+    row("GET", "jobs/:job_id/artifacts", ReadArtifacts, Inspect),
+    row("GET", "jobs/:job_id/artifacts/*artifact_path", ReadArtifacts, Inspect),
+    row("GET", "jobs/artifacts/:ref_name/download", ReadArtifacts, Inspect),
+    row("GET", "jobs/artifacts/:ref_name/raw/*artifact_path", ReadArtifacts, Inspect),
+    row("GET", "jobs", ReadJobs, Inspect),
+    row("GET", "pipelines/:pipeline_id/jobs", ReadJobs, Inspect),
+    row("GET", "merge_requests", ReadMergeRequests, Inspect),
+    row("GET", "merge_requests/:merge_request_iid", ReadMergeRequests, Inspect),
+    row("GET", "merge_requests/:noteable_id/notes", ReadMergeRequests, Inspect),
+    row("GET", "merge_requests/:noteable_id/notes/:note_id", ReadMergeRequests, Inspect),
+    row("GET", "packages/:package_id/pipelines", ReadPipelines, Inspect),
+    row("PUT", "pipelines/:pipeline_id/metadata", WritePipelines, Inspect),
+    row("GET", "pipelines", ReadPipelines, Inspect),
+    row("GET", "pipelines/:pipeline_id", ReadPipelines, Inspect),
+    row("GET", "pipelines/:pipeline_id/bridges", ReadPipelines, Inspect),
+    row("GET", "releases", ReadReleases, Inspect),
+    row("GET", "releases/:tag_name", ReadReleases, Inspect),
+    row("GET", "releases/permalink/latest", ReadReleases, Inspect),
+    row("GET", "releases/permalink/latest/*suffix_path", ReadReleases, Inspect),
+    row("GET", "releases/:tag_name/downloads/*direct_asset_path", ReadReleases, Inspect),
+    row("GET", "releases/:tag_name/assets/links", ReadReleases, Inspect),
+    row("GET", "releases/:tag_name/assets/links/:link_id", ReadReleases, Inspect),
+    row("GET", "repository/changelog", ReadReleases, Inspect),
+    row("POST", "releases", WriteReleases, Inspect),
+    row("PUT", "releases/:tag_name", WriteReleases, Inspect),
+    row("DELETE", "releases/:tag_name", WriteReleases, Inspect),
+    row("POST", "releases/:tag_name/evidence", WriteReleases, Inspect),
+    row("POST", "releases/:tag_name/assets/links", WriteReleases, Inspect),
+    row("PUT", "releases/:tag_name/assets/links/:link_id", WriteReleases, Inspect),
+    row("DELETE", "releases/:tag_name/assets/links/:link_id", WriteReleases, Inspect),
+    row("POST", "catalog/publish", WriteReleases, Inspect),
+    row("GET", "repository/branches", ReadRepository, Inspect),
+    row("GET", "repository/tags", ReadRepository, Inspect),
+    row("GET", "repository/commits/:sha", ReadRepository, Inspect),
+    row("GET", "repository/commits/:sha/merge_requests", ReadRepository, Inspect),
+    row("GET", "repository/files/:file_path/raw", ReadRepository, Inspect),
+    row("GET", "secure_files", ReadSecureFiles, Inspect),
+    row("GET", "secure_files/:secure_file_id", ReadSecureFiles, Inspect),
+    row("GET", "secure_files/:secure_file_id/download", ReadSecureFiles, Inspect),
+    row("POST", "secure_files", WriteSecureFiles, Inspect),
+    row("DELETE", "secure_files/:secure_file_id", WriteSecureFiles, Inspect),
+    row("GET", "terraform/state/:name", ReadTerraformState, Stream),
+    row("GET", "terraform/state/:name/versions/:serial", ReadTerraformState, Stream),
+    row("POST", "terraform/state/:name", WriteTerraformState, Stream),
+    row("DELETE", "terraform/state/:name", WriteTerraformState, Stream),
+    row("POST", "terraform/state/:name/lock", WriteTerraformState, Stream),
+    row("DELETE", "terraform/state/:name/lock", WriteTerraformState, Stream),
+    row("DELETE", "terraform/state/:name/versions/:serial", WriteTerraformState, Stream),
+    row("GET", "issues", ReadIssues, Inspect),
+    row("GET", "issues/:issue_iid", ReadIssues, Inspect),
+    row("GET", "packages", ReadPackages, Inspect),
+    row("GET", "packages/:package_id", ReadPackages, Inspect),
+    row("GET", "packages/:package_id/package_files", ReadPackages, Inspect),
+    row("GET", "packages/:package_id/package_files/:package_file_id/download", ReadPackages, Inspect),
+    row("DELETE", "packages/:package_id", DeletePackages, Inspect),
+    row("DELETE", "packages/:package_id/package_files/:package_file_id", DeletePackages, Inspect),
+    row("GET", "registry/repositories", ReadRegistryApi, Inspect),
+    row("GET", "registry/repositories/:repository_id/tags", ReadRegistryApi, Inspect),
+    row("GET", "registry/repositories/:repository_id/tags/:tag_name", ReadRegistryApi, Inspect),
+    row("DELETE", "registry/repositories/:repository_id", DeleteRegistryApi, Inspect),
+    row("DELETE", "registry/repositories/:repository_id/tags", DeleteRegistryApi, Inspect),
+    row("DELETE", "registry/repositories/:repository_id/tags/:tag_name", DeleteRegistryApi, Inspect),
+    row("POST", "trigger/pipeline", TriggerPipeline, Inspect),
+    row("POST", "ref/:ref/trigger/pipeline", TriggerPipeline, Inspect),
 ];

@@ -1,0 +1,4 @@
+//! The REST API's endpoints.
+#![no_main]
+
+jobscope_fuzz::target!(Api);

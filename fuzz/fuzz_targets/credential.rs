@@ -1,0 +1,4 @@
+//! Every field and parameter that may carry a credential.
+#![no_main]
+
+jobscope_fuzz::target!(Credential);

@@ -1,0 +1,4 @@
+//! Git over HTTP.
+#![no_main]
+
+jobscope_fuzz::target!(Git);

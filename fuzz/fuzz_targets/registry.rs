@@ -1,0 +1,4 @@
+//! The container registry.
+#![no_main]
+
+jobscope_fuzz::target!(Registry);

@@ -1,0 +1,4 @@
+//! The routes that runners call.
+#![no_main]
+
+jobscope_fuzz::target!(Runner);

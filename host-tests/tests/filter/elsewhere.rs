@@ -1,0 +1,118 @@
+//! `forge.kind: generic`: a credential that may be anybody's, and a service that says whose it is.
+
+use std::time::Duration;
+
+use host_tests::host::{Answer, Callout, Host, Outcome, Request, RequestHead};
+use serde_json::{Value, json};
+
+use crate::forge::{basic, host_of, nobody};
+
+const JOB: &str = "0123456789abcdef0123456789abcdef01234567";
+const DANA: &str = "fedcba9876543210fedcba9876543210fedcba98";
+const ENDED: &str = "00000000000000000000000000000000deadbeef";
+
+fn host() -> Host {
+    host_of(
+        r#"{"forge": {"kind": "generic", "hosts": ["gitea.example.com"]},
+            "lookup": {"cluster": "token-lookup", "authority": "facts.example.com", "credential_env": "LOOKUP_TOKEN"}}"#,
+    )
+}
+
+/// The platform team's service: a job of o/r, a person's token, and nothing else.
+fn service(call: &Callout) -> Answer {
+    assert_eq!(call.path(), "/jobscope/v1/lookup");
+    let asked: Value = serde_json::from_slice(&call.body).unwrap();
+    let answer = match (asked["token"].as_str(), asked["target"]["path"].as_str()) {
+        (Some(JOB), _) => json!({"version": 1, "token": "running", "job": {"id": 7, "user": null,
+            "origin": {"id": 1, "path": "o/r"}}}),
+        (Some(ENDED), _) => json!({"version": 1, "token": "ended"}),
+        (Some(_), _) => json!({"version": 1, "token": "foreign"}),
+        (None, Some("o/r")) => json!({"version": 1, "role": "none", "external": false, "admission": "own",
+            "target": {"id": 1, "path": "o/r", "visibility": "private", "push_by_job_token": false}}),
+        (None, _) => json!({"version": 1, "target": null}),
+    };
+    Answer::json(200, answer.to_string())
+}
+
+fn get(path: &str, authorization: &str) -> RequestHead {
+    RequestHead::new("GET", "gitea.example.com", path).header("authorization", authorization)
+}
+
+fn status(outcome: &Outcome) -> u32 {
+    outcome.reply().unwrap_or_else(|| panic!("{outcome:?}")).status
+}
+
+const CLONE: &str = "/o/r/info/refs?service=git-upload-pack";
+
+#[test]
+fn a_job_is_judged_whatever_holds_its_token() {
+    let mut host = host();
+    for authorization in [format!("token {JOB}"), format!("bearer {JOB}"), basic(JOB)] {
+        let own = host.exchange(0, get(CLONE, &authorization), service);
+        assert!(matches!(own, Outcome::Forwarded { .. }), "{own:?}");
+        let other = get("/o/other.git/info/refs?service=git-upload-pack", &authorization);
+        assert_eq!(status(&host.exchange(0, other, service)), 404);
+        assert_eq!(status(&host.exchange(0, get("/o//r", &authorization), service)), 400);
+        assert_eq!(status(&host.exchange(0, get("/api/v1/user", &authorization), service)), 403);
+        assert_eq!(status(&host.exchange(0, get("/v2/token", &authorization), service)), 401);
+        assert_eq!(status(&host.exchange(0, get("/user/settings", &authorization), service)), 403);
+    }
+    assert_eq!(status(&host.exchange(0, get(CLONE, &format!("token {ENDED}")), service)), 401);
+    assert_eq!(host.hazards(), Vec::<String>::new());
+}
+
+#[test]
+fn a_person_passes_untouched_whatever_is_asked_in_whatever_form() {
+    let mut host = host();
+    let batch = RequestHead::new("POST", "gitea.example.com", "/o/r.git/info/lfs/objects/batch")
+        .header("authorization", format!("Bearer {DANA}"))
+        .header("content-type", "application/vnd.git-lfs+json");
+    let requests: [Request; 6] = [
+        get(CLONE, &format!("token {DANA}")).into(),
+        get("/api/v1/user", &format!("token {DANA}")).into(),
+        get("/o//r/../x", &format!("Bearer  {DANA}")).into(),
+        get("/user/settings", &format!("Bearer {DANA}")).header("cookie", "session=dana").into(),
+        batch.clone().body(r#"{"operation": "download"}"#),
+        batch.body("no JSON"),
+    ];
+    for request in requests {
+        let (before, sent) = (request.head.headers.clone(), request.body.concat());
+        let stream = host.send(0, request, service);
+        let Outcome::Forwarded { headers, body, .. } = host.outcome(stream) else { panic!("{before:?}") };
+        assert_eq!((headers, body), (before, sent));
+        assert!(host.properties(stream).is_empty(), "it is nobody's decision");
+        host.close(stream);
+    }
+    assert_eq!(host.hazards(), Vec::<String>::new());
+}
+
+#[test]
+fn a_person_is_asked_for_once_in_a_while() {
+    let mut host = host();
+    let request = || get(CLONE, &format!("token {DANA}"));
+    let passes = |outcome: Outcome| matches!(outcome, Outcome::Forwarded { .. });
+    assert!(passes(host.exchange(0, request(), service)));
+    assert!(passes(host.exchange(0, request(), nobody)));
+    assert!(passes(host.exchange(1, request(), nobody)), "every worker knows");
+    host.advance(Duration::from_secs(61));
+    assert_eq!(status(&host.exchange(0, request(), |_| Answer::json(503, ""))), 503, "asked again");
+}
+
+#[test]
+fn nobody_knows_whose_it_is_while_the_service_is_away() {
+    let mut host = host();
+    for path in [CLONE, "/o//r", "/user/settings"] {
+        let outcome = host.exchange(0, get(path, &format!("token {DANA}")), |_| Answer::json(503, ""));
+        assert_eq!(status(&outcome), 503, "{path}");
+    }
+    // What cannot be a token needs nobody.
+    for request in [
+        RequestHead::new("GET", "gitea.example.com", CLONE),
+        get(CLONE, "Basic ZGFuYTpjb3JyZWN0IGhvcnNl"),
+        get("/", "Negotiate YIIabc=="),
+    ] {
+        assert!(matches!(host.exchange(0, request, nobody), Outcome::Forwarded { .. }));
+    }
+    let two = get(CLONE, &format!("token {DANA}")).header("authorization", format!("token {JOB}"));
+    assert_eq!(status(&host.exchange(0, two, nobody)), 400, "which of them counts is not to be told");
+}

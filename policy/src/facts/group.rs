@@ -1,0 +1,53 @@
+//! A group, or another namespace, of the forge.
+
+use alloc::string::String;
+use core::fmt;
+
+use super::path::{PATH_LIMIT, segment_is_sound};
+
+/// The number the forge knows a group by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub u64);
+
+/// A group's full path, `group/subgroup`, ASCII case folded. A user's namespace is spelled alike.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupPath(String);
+
+impl GroupPath {
+    /// Parses a full path: one to twenty segments of a project's path. At most 255 bytes.
+    #[must_use]
+    pub fn parse(path: &str) -> Option<Self> {
+        let segments = path.split('/').count();
+        let sound = path.len() <= PATH_LIMIT && (1..=20).contains(&segments) && path.split('/').all(segment_is_sound);
+        sound.then(|| Self(path.to_ascii_lowercase()))
+    }
+
+    /// The path as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for GroupPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_folded_and_checked() {
+        assert_eq!(GroupPath::parse("Apps").unwrap().as_str(), "apps");
+        assert_eq!(GroupPath::parse("Apps/Team").unwrap().as_str(), "apps/team");
+        assert!(GroupPath::parse(&["g"; 20].join("/")).is_some());
+        let deep = ["g"; 21].join("/");
+        let long = "g".repeat(256);
+        for bad in ["", "/g", "g/", "g//s", "g/..", "-g", "g.git", "g s", "@g", &deep, &long] {
+            assert_eq!(GroupPath::parse(bad), None, "{bad}");
+        }
+    }
+}

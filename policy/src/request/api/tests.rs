@@ -1,0 +1,269 @@
+use std::collections::BTreeSet;
+use std::string::String;
+use std::vec::Vec;
+use std::{format, fs};
+
+use super::*;
+use crate::facts::{GroupId, GroupPath, JobId, ProjectId, ProjectPath};
+
+fn asked(method: &str, path: &str) -> Result<(Action, TargetRef), Malformed> {
+    read(method.as_bytes(), &format!("/api/v4/{path}")).map(|route| (route.access.action, route.access.target))
+}
+
+fn action(method: &str, path: &str) -> Result<Action, Malformed> {
+    asked(method, path).map(|(action, _)| action)
+}
+
+fn group(path: &str) -> TargetRef {
+    TargetRef::Group(GroupPath::parse(path).unwrap())
+}
+
+fn namespace(path: &str) -> TargetRef {
+    TargetRef::Namespace(GroupPath::parse(path).unwrap())
+}
+
+fn project(path: &str) -> TargetRef {
+    TargetRef::Path(ProjectPath::parse(path).unwrap())
+}
+
+/// A path that a pattern covers.
+fn example(pattern: &str) -> String {
+    let segment = |part: &str| match part {
+        ":project" | ":group" => "7".into(),
+        ":recipe_user" | ":package_username" => "g+p".into(),
+        _ => match (part.strip_prefix(':'), part.strip_prefix('*')) {
+            (Some(name), _) if name == "id" || name.ends_with("_id") || name.ends_with("_iid") => "7".into(),
+            (Some(name), _) => name.split_once('.').map_or("v1".into(), |(_, suffix)| format!("v1.{suffix}")),
+            (None, Some(_)) => "w".into(),
+            (None, None) => String::from(part),
+        },
+    };
+    pattern.trim_matches('/').split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+#[test]
+fn an_endpoint_is_its_method_and_its_whole_path() {
+    for (method, path, action) in [
+        ("GET", "projects/5/releases", Action::ReadReleases),
+        ("HEAD", "projects/5/releases/v1%2F0", Action::ReadReleases),
+        ("PUT", "projects/5/packages/generic/n/1.0/d/e/f.txt", Action::PublishGeneric),
+        ("GET", "projects/5/packages/npm/@scope%2fpkg", Action::ReadNpm),
+        ("GET", "projects/5/packages/npm/@scope/pkg/-/pkg-1.0.tgz", Action::ReadNpm),
+        ("GET", "projects/5/packages/go/example.com/m/@v/v1.0.0.zip", Action::ReadGo),
+        ("POST", "projects/5/ref/main/trigger/pipeline", Action::TriggerPipeline),
+        ("GET", "projects/5/releases/v1/x/y", Action::Unlisted),
+        ("DELETE", "projects/5", Action::Unlisted),
+        ("GET", "users", Action::Unlisted),
+        ("GET", "Projects/5/releases", Action::Unlisted),
+        ("GET", "projects/5/jobs/0x7/artifacts", Action::Unlisted),
+        ("POST", "jobs/request", Action::Unlisted),
+        // A group's endpoints are not a project's, and composer's `group` is nobody else's.
+        ("PUT", "groups/g/-/packages/generic/n/1/f", Action::Unlisted),
+        ("GET", "groups/g/packages/npm/x", Action::Unlisted),
+        ("GET", "groups/g/-/packages/composer/packages.json", Action::Unlisted),
+        ("GET", "group/g/-/packages/npm/x", Action::Unlisted),
+    ] {
+        assert_eq!(self::action(method, path), Ok(action), "{method} {path}");
+    }
+    for (method, path, malformed) in [
+        ("PATCH", "projects/5/releases", Malformed::MethodUnknown),
+        ("PATCH", "projects/05/releases", Malformed::ProjectId),
+        ("GET", "projects/05/nothing", Malformed::ProjectId),
+        ("PUT", "groups/5/-/packages/pypi/simple", Malformed::MethodUnknown),
+        ("PUT", "packages/maven/g/a/1/a.jar", Malformed::MethodUnknown),
+        ("POST", "projects/5/trigger/pipeline.json", Malformed::PathFormat),
+        ("GET", "projects/5/releases/", Malformed::TrailingSlash),
+        ("GET", "projects/5/nothing/", Malformed::TrailingSlash),
+        ("GET", "", Malformed::TrailingSlash),
+        ("PUT", "projects/5/packages/generic/n/1/f/authorize", Malformed::InternalRoute),
+        ("PUT", "projects/5/packages/nuget/authorize/", Malformed::InternalRoute),
+        ("POST", "internal/allowed", Malformed::InternalRoute),
+        ("GET", "projects/5/packages/generic/n/1/..%2F..%2Fx", Malformed::DotSegment),
+        ("GET", "packages/npm/@g%2f..%2fx", Malformed::DotSegment),
+        ("GET", "groups/g%2F..%2Fs/-/packages/pypi/simple", Malformed::ProjectId),
+    ] {
+        assert_eq!(self::action(method, path), Err(malformed), "{method} {path}");
+    }
+}
+
+#[test]
+fn a_slash_at_the_end_is_for_those_whose_clients_write_it() {
+    for (method, path) in [
+        ("PUT", "projects/5/packages/nuget"),
+        ("PUT", "projects/5/packages/nuget/symbolpackage"),
+        ("GET", "projects/5/packages/pypi/simple/requests"),
+        ("GET", "groups/5/-/packages/pypi/simple/requests"),
+    ] {
+        assert_eq!(asked(method, path), asked(method, &format!("{path}/")), "{path}");
+        assert!(asked(method, path).is_ok(), "{path}");
+    }
+    for (method, path) in [
+        ("POST", "projects/5/packages/pypi/"),
+        ("GET", "projects/5/packages/npm/pkg/"),
+        ("GET", "projects/5/packages/nuget/index.json/"),
+        ("GET", "groups/5/-/packages/npm/pkg/"),
+    ] {
+        assert_eq!(action(method, path), Err(Malformed::TrailingSlash), "{path}");
+    }
+}
+
+#[test]
+fn a_runner_names_a_job() {
+    let job = JobId(7);
+    for (method, path, action, target) in [
+        ("PUT", "jobs/7", Action::UpdateJob, TargetRef::Job(job)),
+        ("PATCH", "jobs/7/trace", Action::TraceJob, TargetRef::Job(job)),
+        ("POST", "jobs/7/artifacts/authorize", Action::UploadArtifact, TargetRef::Job(job)),
+        ("GET", "jobs/7/artifacts", Action::DownloadOwnArtifact, TargetRef::ProjectOfJob(job)),
+        ("GET", "job", Action::ReadOwnJob, TargetRef::Own),
+        ("HEAD", "job/allowed_agents", Action::ReadOwnJob, TargetRef::Own),
+    ] {
+        assert_eq!(asked(method, path), Ok((action, target)), "{path}");
+    }
+    for (method, path, malformed) in [
+        ("PUT", "jobs/07", Malformed::ProjectId),
+        ("PUT", "jobs/0", Malformed::ProjectId),
+        ("PUT", "jobs/x", Malformed::Unclassifiable),
+        ("PUT", "jobs/0x7", Malformed::Unclassifiable),
+        ("DELETE", "jobs/7", Malformed::MethodUnknown),
+        ("GET", "jobs/7/other", Malformed::Unclassifiable),
+    ] {
+        assert_eq!(action(method, path), Err(malformed), "{path}");
+    }
+}
+
+#[test]
+fn a_groups_packages_are_the_groups() {
+    for path in [
+        "groups/G%2Fs/-/packages/npm/@other%2fpkg",
+        "groups/g%2fs/-/packages/npm/-/package/pkg/dist-tags",
+        "groups/g%2Fs/-/packages/maven/org/a/1/a.pom",
+        "groups/g%2Fs/-/packages/pypi/simple",
+        "groups/g%2Fs/-/packages/pypi/files/abc/a-1.whl",
+        "groups/g%2Fs/-/packages/nuget/index.json",
+        "groups/g%2Fs/-/packages/nuget/metadata/a/1.0.json",
+        "groups/g%2Fs/-/packages/debian/dists/sid/Release",
+        "group/g%2Fs/-/packages/composer/packages.json",
+        "group/g%2Fs/-/packages/composer/p2/vendor/name.json",
+        "group/g%2Fs/-/packages/composer/vendor/name$abc.json",
+    ] {
+        let (action, target) = asked("GET", path).unwrap();
+        assert!(action != Action::Unlisted, "{path}");
+        assert_eq!(target, group("g/s"), "{path}");
+    }
+    assert_eq!(asked("GET", "groups/7/-/packages/npm/a").unwrap().1, TargetRef::GroupId(GroupId(7)));
+    assert_eq!(asked("GET", "groups/g/-/packages/npm/a").unwrap().1, group("g"));
+}
+
+#[test]
+fn the_whole_instances_packages_are_a_namespaces_or_nobodys() {
+    for (path, target) in [
+        ("packages/npm/@g%2fpkg", namespace("g")),
+        ("packages/npm/@g%2Fpkg", namespace("g")),
+        ("packages/npm/@G/pkg", namespace("g")),
+        ("packages/npm/-/package/@g%2fpkg/dist-tags", namespace("g")),
+        ("packages/npm/pkg", TargetRef::None),
+        ("packages/maven/org/a/1/a.pom", TargetRef::None),
+        ("packages/conan/v1/conans/search", TargetRef::None),
+        ("packages/conan/v2/conans/search", TargetRef::None),
+        ("packages/terraform/modules/v1/g/mod/aws/versions", namespace("g")),
+        ("packages/terraform/modules/v1/g%2Fs/mod/aws", namespace("g/s")),
+        ("packages/terraform/modules/v1/g/mod/aws/1.0.0/file", namespace("g")),
+        ("packages/terraform/modules/v1/7/mod/aws/1.0.0/download", TargetRef::GroupId(GroupId(7))),
+    ] {
+        let (action, found) = asked("GET", path).unwrap();
+        assert!(action != Action::Unlisted, "{path}");
+        assert_eq!(found, target, "{path}");
+    }
+    assert_eq!(asked("POST", "packages/npm/-/npm/v1/security/audits/quick").unwrap().1, TargetRef::None);
+}
+
+#[test]
+fn a_conan_recipe_names_its_project() {
+    for path in [
+        "packages/conan/v1/conans/n/1.0/g+S+p/stable",
+        "packages/conan/v1/conans/n/1.0/g%2Bs%2bp/stable/search",
+        "packages/conan/v1/files/n/1.0/g+s+p/stable/0/export/conanfile.py",
+        "packages/conan/v2/conans/n/1.0/g+s+p/stable/revisions/abc/files/conanfile.py",
+    ] {
+        assert_eq!(asked("GET", path), Ok((Action::ReadConan, project("g/s/p"))), "{path}");
+    }
+    assert_eq!(
+        asked("PUT", "packages/conan/v1/files/n/1.0/g+p/stable/0/package/1/0/conaninfo.txt"),
+        Ok((Action::PublishConan, project("g/p")))
+    );
+    // Below a project it is that project's, whatever the recipe says.
+    let below = "projects/5/packages/conan/v1/conans/n/1.0/other+p/stable";
+    assert_eq!(asked("GET", below), Ok((Action::ReadConan, TargetRef::Id(ProjectId(5)))));
+    assert_eq!(action("GET", "projects/5/packages/conan/v1/conans/n/1.0/_/_"), Ok(Action::ReadConan));
+    for (user, malformed) in [
+        ("_", Malformed::ProjectShort),
+        ("5", Malformed::ProjectShort),
+        ("g%2Fp", Malformed::ProjectPath),
+        ("g++p", Malformed::ProjectPath),
+        ("g+..", Malformed::ProjectPath),
+    ] {
+        let path = format!("packages/conan/v1/conans/n/1.0/{user}/stable");
+        assert_eq!(action("GET", &path), Err(malformed), "{user}");
+    }
+}
+
+#[test]
+fn a_conan_login_asks_for_nothing_but_below_a_project() {
+    for version in ["v1", "v2"] {
+        for route in ["ping", "users/authenticate", "users/check_credentials"] {
+            let all = format!("packages/conan/{version}/{route}");
+            assert_eq!(asked("GET", &all), Ok((Action::LoginConan, TargetRef::None)), "{all}");
+            let one = format!("projects/5/packages/conan/{version}/{route}");
+            assert_eq!(asked("GET", &one), Ok((Action::ReadConan, TargetRef::Id(ProjectId(5)))), "{one}");
+        }
+    }
+}
+
+#[test]
+fn every_row_is_reached_and_none_stands_twice() {
+    let mut seen = BTreeSet::new();
+    for (table, row) in table::rows() {
+        let parts: Vec<&str> = table.pattern(row).collect();
+        let path = example(&parts.join("/"));
+        assert!(seen.insert((row.method, parts.clone())), "{parts:?}");
+        let segments: Vec<&str> = path.split('/').collect();
+        let (by_table, by_row, _) = find(row.method.as_bytes(), &segments).unwrap();
+        assert_eq!((by_table.base, by_row), (table.base, row), "{path}");
+        let (_, target) = asked(row.method, &path).unwrap();
+        assert_eq!(target.is_single(), pattern::span(table.pattern(row)) == Span::One, "{path}");
+    }
+    assert_eq!(endpoints().count(), seen.len());
+}
+
+/// What no job token needs, though GitLab's list has it.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("/authorize", "the forge's own proxy asks these, never a client"),
+    ("/transition", "a scanner of the forge's own reports there, on an internal route"),
+];
+
+#[test]
+fn every_documented_endpoint_is_listed() {
+    let list = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../cases/documented-endpoints.txt")).unwrap();
+    let mut used = BTreeSet::new();
+    let mut endpoints = 0;
+    for line in list.lines().filter(|line| !line.starts_with('#')) {
+        let (method, pattern) = line.split_once(' ').unwrap();
+        // What stands in parentheses may be left out.
+        let whole = pattern.replace(['(', ')'], "");
+        let (before, rest) = pattern.split_once('(').unwrap_or((pattern, ""));
+        let bare = format!("{before}{}", rest.rsplit_once(')').map_or("", |(_, behind)| behind));
+        for pattern in [whole, bare] {
+            let read = action(method, &example(&pattern));
+            match EXCEPTIONS.iter().find(|(end, _)| pattern.ends_with(end)) {
+                Some((end, _)) => {
+                    used.insert(*end);
+                    assert_eq!(read, Err(Malformed::InternalRoute), "{line}");
+                }
+                None => assert!(!matches!(read, Ok(Action::Unlisted) | Err(_)), "{line}: {read:?}"),
+            }
+        }
+        endpoints += 1;
+    }
+    assert!(endpoints > 150 && used.len() == EXCEPTIONS.len());
+}

@@ -1,0 +1,83 @@
+//! Requests with a job token to a forge that is not GitLab, read as Gitea, Forgejo and giftless read them.
+//!
+//! Git, LFS and the registry are judged. Below `/api/` every forge has endpoints of its own, and none of them is in the
+//! table.
+
+use alloc::boxed::Box;
+
+use super::access::{Access, Action, Protocol, TargetRef};
+use super::body::Want;
+use super::credential::Carrier;
+use super::head::{Body, Head};
+use super::malformed::Malformed;
+use super::{
+    Front, Pending, Reading, Site, git, in_lfs, job, jobs, lfs, only, params, path, refuse_form, registry,
+    with_job_on_api,
+};
+use crate::Config;
+use crate::config::Kind;
+use crate::facts::Secret;
+
+/// Where these forges read a job token, whatever is asked.
+const CARRIERS: [Carrier; 3] = [Carrier::Basic, Carrier::Bearer, Carrier::Token];
+
+/// A request whose head has one token.
+pub(super) fn with_job(
+    config: &Config,
+    head: &Head<'_>,
+    carriers: &[Carrier],
+    token: Secret,
+) -> Result<Reading, Malformed> {
+    let Front { method, target, site, .. } = Front::of(config, head)?;
+    if target.path.starts_with("/v2/") || target.path == "/v2" {
+        only(carriers, &CARRIERS)?;
+        refuse_form(head)?;
+        // Whoever holds what this endpoint gives is no longer told from the user behind it: Gitea ignores the scope.
+        if target.path == "/v2/token" {
+            let access = Access::new(Action::RegistryToken, TargetRef::None);
+            return Ok(job(token, Protocol::RegistryToken, access));
+        }
+        return Ok(jobs(token, Protocol::Registry, registry::read(method, target.path, target.query)?));
+    }
+    if site == Site::Registry {
+        return Err(Malformed::Unclassifiable);
+    }
+    if target.path.starts_with("/api/") {
+        return with_job_on_api(config, head, target, carriers, token);
+    }
+    if target.query.is_some_and(params::is_go_get) {
+        return Ok(job(token, Protocol::Web, Access::new(Action::GoGet, TargetRef::None)));
+    }
+    let repository = git::repository(target.path)?.or_else(|| git::without_suffix(target.path));
+    let in_repository = repository.and_then(|one| Some((one.path, one.rest.strip_prefix("info/lfs/")?)));
+    let in_lfs_of = in_repository.or_else(|| if repository.is_none() { lfs::below_project(target.path) } else { None });
+    if repository.is_none() && in_lfs_of.is_none() {
+        return Err(Malformed::WebRoute);
+    }
+    path::segments(target.path)?;
+    only(carriers, &CARRIERS)?;
+    match (in_lfs_of, repository) {
+        (Some((project, endpoint)), _) => {
+            in_lfs(head, token, lfs::read_elsewhere(head, method, project, endpoint, target.query)?)
+        }
+        (None, Some(repository)) => {
+            let access = git::read(Kind::Generic, head, method, repository, target.query)?;
+            Ok(job(token, Protocol::Git, access))
+        }
+        (None, None) => Err(Malformed::WebRoute),
+    }
+}
+
+/// Gitea's API takes a token from a form as well, before any in the head, unless it is told not to. So the form is read
+/// first, whoever the head names and in whatever way the path is spelled.
+pub(super) fn with_form(head: &Head<'_>, reading: Reading) -> Reading {
+    let is_form = head.all("content-type").any(|media| {
+        let form = b"application/x-www-form-urlencoded";
+        media.windows(form.len()).any(|window| window.eq_ignore_ascii_case(form))
+    });
+    let is_api = || params::generous(head.path().unwrap_or_default()).to_ascii_lowercase().contains("/api/");
+    if head.body() == Body::Follows && is_form && is_api() {
+        return Reading::Body(Pending::new(Protocol::Api, Want::Form(Box::new(reading))));
+    }
+    reading
+}

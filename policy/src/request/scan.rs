@@ -1,0 +1,156 @@
+//! An upload beside a token in the head: its parts are looked through as they stream by.
+//!
+//! The forge reads the fields of a form as parameters, a credential or another method among them, and prefers some of
+//! them to the head. An upload can be of any size, so nothing of it is kept.
+
+use super::access::Protocol;
+use super::malformed::Malformed;
+use super::multipart::{Kind, Part, Reader, Visit};
+use super::{Refused, params};
+use crate::facts::Secret;
+
+/// Looks through the body of a job's upload. Each piece is to be fed before it goes on, and the end be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    protocol: Protocol,
+    reader: Reader,
+    watch: Watch,
+}
+
+impl Scan {
+    /// Of a body with this boundary. `same` is the token of the head where the body may say it again.
+    pub(super) fn new(protocol: Protocol, boundary: &[u8], same: Option<Secret>) -> Self {
+        Self { protocol, reader: Reader::new(boundary), watch: Watch { same, said: None } }
+    }
+
+    /// Looks at the next piece.
+    ///
+    /// # Errors
+    /// The piece must not go on, and neither must anything behind it.
+    pub fn feed(&mut self, piece: &[u8]) -> Result<(), Refused> {
+        self.reader.feed(piece, &mut self.watch).map_err(|malformed| self.refuse(malformed))
+    }
+
+    /// The body is over.
+    ///
+    /// # Errors
+    /// It ended before its last delimiter.
+    pub fn finish(&self) -> Result<(), Refused> {
+        self.reader.finish().map_err(|malformed| self.refuse(malformed))
+    }
+
+    /// A refusal of this upload.
+    #[must_use]
+    pub fn refuse(&self, malformed: Malformed) -> Refused {
+        Refused { protocol: self.protocol, malformed }
+    }
+}
+
+/// What the parts may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Watch {
+    same: Option<Secret>,
+    /// How much of the token the part that is being read has said; `None` where it is another part.
+    said: Option<usize>,
+}
+
+impl Visit for Watch {
+    fn part(&mut self, part: &Part<'_>) -> Result<(), Malformed> {
+        self.said = None;
+        if params::is_spelling_of(part.name, "_method") {
+            return Err(Malformed::Override);
+        }
+        if params::is_credential(part.name) {
+            let may_say = self.same.is_some() && part.name == "token" && part.kind == Kind::Field;
+            self.said = may_say.then_some(0);
+            return if may_say { Ok(()) } else { Err(Malformed::Multiple) };
+        }
+        Ok(())
+    }
+
+    fn content(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        let (Some(said), Some(token)) = (self.said, &self.same) else { return Ok(()) };
+        let expected = token.expose().get(said..).unwrap_or_default();
+        if !expected.starts_with(bytes) {
+            return Err(Malformed::Multiple);
+        }
+        self.said = Some(said.saturating_add(bytes.len()));
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Malformed> {
+        let (Some(said), Some(token)) = (self.said, &self.same) else { return Ok(()) };
+        // Empty is absent.
+        if said == 0 || said == token.expose().len() { Ok(()) } else { Err(Malformed::Multiple) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+    use std::string::String;
+    use std::vec::Vec;
+
+    const TOKEN: &[u8] = b"glcbt-64_abc";
+
+    fn upload(parts: &[(&str, &str)]) -> String {
+        let parts: Vec<String> = parts
+            .iter()
+            .map(|(name, value)| format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"))
+            .collect();
+        format!("{}--b--\r\n", parts.concat())
+    }
+
+    /// How many bytes go on when the upload comes in pieces of this size, and how it ends.
+    fn scanned(body: &str, same: Option<Secret>, size: usize) -> (usize, Result<(), Malformed>) {
+        let mut scan = Scan::new(Protocol::Runner, b"b", same);
+        let mut passed = 0;
+        for piece in body.as_bytes().chunks(size) {
+            if let Err(refused) = scan.feed(piece) {
+                return (passed, Err(refused.malformed));
+            }
+            passed += piece.len();
+        }
+        (passed, scan.finish().map_err(|refused| refused.malformed))
+    }
+
+    #[test]
+    fn a_second_credential_does_not_go_on_however_the_upload_comes() {
+        for name in ["token", "job_token", "[job_token]", "JOB-TOKEN", "private_token", "access_token[]", "password"] {
+            let body = upload(&[("file", "content"), (name, "glcbt-other"), ("z", "")]);
+            let secret = body.find("glcbt-other").unwrap();
+            for size in 1..=body.len() {
+                let (passed, end) = scanned(&body, None, size);
+                assert_eq!(end, Err(Malformed::Multiple), "{name} in pieces of {size}");
+                assert!(passed <= secret, "{passed} bytes of {name} went on in pieces of {size}");
+            }
+        }
+        for name in ["_method", "_METHOD", "[_method]"] {
+            assert_eq!(scanned(&upload(&[(name, "PUT")]), None, 7).1, Err(Malformed::Override), "{name}");
+        }
+        assert_eq!(scanned(&upload(&[("file", "content"), ("tokens", "x")]), None, 7).1, Ok(()));
+    }
+
+    #[test]
+    fn a_runner_may_say_its_token_again_and_no_other() {
+        let same = || Some(Secret::new(TOKEN));
+        let says = |token: &str| upload(&[("file", "content"), ("token", token), ("expire_in", "")]);
+        for size in 1..40 {
+            assert_eq!(scanned(&says("glcbt-64_abc"), same(), size).1, Ok(()), "in pieces of {size}");
+            for other in ["glcbt-64_abd", "glcbt-64_ab", "glcbt-64_abcd", "x"] {
+                assert_eq!(scanned(&says(other), same(), size).1, Err(Malformed::Multiple), "{other} by {size}");
+            }
+        }
+        assert_eq!(scanned(&says(""), same(), 5).1, Ok(()));
+        assert_eq!(scanned(&upload(&[("job_token", "glcbt-64_abc")]), same(), 5).1, Err(Malformed::Multiple));
+    }
+
+    #[test]
+    fn an_upload_that_breaks_off_is_refused() {
+        let body = upload(&[("file", "content")]);
+        for end in 0..body.len() - 4 {
+            assert_eq!(scanned(&body[..end], None, 11).1, Err(Malformed::MultipartSyntax), "after {end} bytes");
+        }
+    }
+}
