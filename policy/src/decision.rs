@@ -5,13 +5,16 @@
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::coded::coded;
 use crate::config::{Config, Mode};
-use crate::facts::{Found, Job, Standing, Token};
+use crate::facts::{
+    Admission, Affiliation, Found, Job, JobPush, Level, Outbound, Role, Standing, Target, Token, Visibility,
+};
 use crate::reply::{self, Reply};
-use crate::request::{Access, JobRequest, Malformed, Protocol, Refused, TargetRef};
-use crate::rules::{self, Answer, Question, RULES, Reach, Reason, Ruling, Verdict};
+use crate::request::{Access, Action, JobRequest, Malformed, Protocol, Refused, TargetRef};
+use crate::rules::{self, Question, RULES, Reach, Reason, Ruling, Verdict, Walk};
 
 /// What is known when a decision is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,6 +131,67 @@ pub struct Decision {
     pub record: Record,
     /// Why.
     pub cause: Cause,
+    /// The rules that were tried, where it came to that, and what each said.
+    pub walk: Option<Walk>,
+    /// What the rules saw of the target, where there is one.
+    pub seen: Option<Seen>,
+}
+
+/// The facts that the rules looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// The role of the job's user in the target.
+    pub role: Option<Role>,
+    /// Whether the user is external.
+    pub affiliation: Affiliation,
+    /// Whether the target admits the origin.
+    pub admission: Admission,
+    /// Whether the origin lets its jobs out to the target.
+    pub outbound: Outbound,
+    /// Who may see the target.
+    pub visibility: Option<Visibility>,
+    /// How far the part of the target is open that was asked for.
+    pub level: Level,
+    /// Whose jobs may push code to it.
+    pub job_push: JobPush,
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left = "left to the forge";
+        let role = self.role.map_or(left, Role::name);
+        let external = match self.affiliation {
+            Affiliation::Internal => "no",
+            Affiliation::External => "yes",
+            Affiliation::LeftToForge => left,
+        };
+        let visibility = self.visibility.map_or(left, Visibility::name);
+        let (level, push) = (self.level.name(), self.job_push.name());
+        let outbound = match self.outbound {
+            Outbound::Open => "open",
+            Outbound::Unlisted => "unlisted",
+        };
+        write!(
+            f,
+            "role={role} external={external} visibility={visibility} part={level} push={push} outbound={outbound} "
+        )?;
+        match self.admission {
+            Admission::Own => f.write_str("inbound=own"),
+            Admission::Open => f.write_str("inbound=open"),
+            Admission::Unlisted => f.write_str("inbound=unlisted"),
+            Admission::LeftToForge => write!(f, "inbound={left}"),
+            Admission::Listed(entry) => write!(f, "inbound={entry}"),
+        }
+    }
+}
+
+impl Seen {
+    fn of(standing: &Standing, action: Action) -> Self {
+        let Standing { role, affiliation, admission, outbound, ref target } = *standing;
+        let level = target.features.level(rules::need(action).feature);
+        let Target { visibility, job_push, .. } = *target;
+        Self { role, affiliation, admission, outbound, visibility, level, job_push }
+    }
 }
 
 impl Decision {
@@ -135,6 +199,16 @@ impl Decision {
     #[must_use]
     pub fn denies(&self) -> bool {
         self.record.verdict != ALLOW
+    }
+
+    /// The facts and the way of the rules, in one line for logs: `role=guest ...; login: more is asked than a login; ...`.
+    /// Empty where no rule was asked.
+    #[must_use]
+    pub fn why(&self) -> String {
+        let Some(walk) = self.walk else { return String::new() };
+        let facts = self.seen.iter().map(ToString::to_string);
+        let tried = walk.tried().map(|(rule, answer)| alloc::format!("{}: {}", rule.id, answer.why(rule)));
+        facts.chain(tried).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -269,18 +343,20 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         rule: rule_name(speaks, one.written),
     };
     let cause = Cause::Rule(reason);
+    let walk = Some(speaks.walk);
+    let seen = one.standing.map(|standing| Seen::of(standing, one.access.action));
     if one.is_allowed() {
         if one.observed.is_some() {
             record.verdict = OBSERVED;
         }
         let path = request.scopes.as_ref().and_then(|scopes| scopes.narrowed(is_allowed));
-        return Decision { outcome: Outcome::Forward(Grant { path }), record, cause };
+        return Decision { outcome: Outcome::Forward(Grant { path }), record, cause, walk, seen };
     }
     // A team enforces project by project: where none of the targets is enforced yet, the request goes on.
     let is_observed = |one: &Judged<'_>| one.standing.is_some_and(|to| config.observe.targets.hold(&to.target.path));
     if each().filter(|(at, one)| !one.is_allowed() && !is_hoped(*at)).all(|(_, one)| is_observed(one)) {
         record.verdict = OBSERVED;
-        return Decision { outcome: Outcome::Forward(Grant { path: None }), record, cause };
+        return Decision { outcome: Outcome::Forward(Grant { path: None }), record, cause, walk, seen };
     }
     let subject = match (one.standing, looks_at_target(one.access)) {
         (Some(standing), _) if rules::may_know(job.user.as_ref(), standing) => {
@@ -297,44 +373,12 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         reason,
         written: one.written,
     };
-    denial(config, record, cause, reply::rule(&denied, &subject))
+    Decision { walk, seen, ..denial(config, record, cause, reply::rule(&denied, &subject)) }
 }
 
 fn rule_name(ruling: Ruling, written: Option<&str>) -> Cow<'static, str> {
     let id = RULES.get(ruling.rule).map_or("-", |rule| rule.id);
     written.map_or(Cow::Borrowed(id), |written| Cow::Owned(alloc::format!("{id}:{written}")))
-}
-
-/// What one rule did with one thing asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tried {
-    /// The rule's id.
-    pub rule: &'static str,
-    /// What it did.
-    pub answer: Answer,
-    /// Why it did not apply, where it did not.
-    pub why: &'static str,
-}
-
-/// The rules that were asked of each access of a request, in order, once everything is known that they look at. Made
-/// when somebody wants to read it: a decision on the warm path does not pay for it.
-#[must_use]
-pub fn walks(config: &Config, request: &JobRequest, facts: &Facts) -> Vec<Vec<Tried>> {
-    let Some(Token::Running(job)) = &facts.token else { return Vec::new() };
-    let walk = |access| {
-        let question = question(config, job, access, facts);
-        rules::walk(&question)
-            .map(|(rule, answer)| {
-                let why = match answer {
-                    Answer::Aside => rule.aside,
-                    Answer::Left => Reason::LeftToForge.text(),
-                    Answer::Verdict(Verdict::Allow(reason) | Verdict::Deny(reason)) => reason.text(),
-                };
-                Tried { rule: rule.id, answer, why }
-            })
-            .collect()
-    };
-    request.accesses.iter().map(walk).collect()
 }
 
 fn target_name(access: &Access, job: &Job, standing: Option<&Standing>) -> String {
@@ -369,12 +413,7 @@ fn user_name(job: &Job) -> String {
 #[must_use]
 pub fn refused(config: &Config, refused: Refused) -> Decision {
     let record = bare_record("-", refused.malformed.code());
-    denial(
-        config,
-        record,
-        Cause::Malformed(refused.malformed),
-        reply::malformed(refused.protocol, refused.malformed),
-    )
+    denial(config, record, Cause::Malformed(refused.malformed), reply::malformed(refused.protocol, refused.malformed))
 }
 
 /// The decision when a fact cannot be had, or the host or we failed.
@@ -386,7 +425,16 @@ pub fn failed(config: &Config, protocol: Protocol, failure: Failure) -> Decision
 
 fn bare_record(action: &'static str, reason: &'static str) -> Record {
     let none = || String::from("-");
-    Record { job: none(), user: none(), origin: none(), target: none(), action, verdict: ALLOW, reason, rule: "-".into() }
+    Record {
+        job: none(),
+        user: none(),
+        origin: none(),
+        target: none(),
+        action,
+        verdict: ALLOW,
+        reason,
+        rule: "-".into(),
+    }
 }
 
 fn denial(config: &Config, mut record: Record, cause: Cause, reply: Reply) -> Decision {
@@ -395,7 +443,7 @@ fn denial(config: &Config, mut record: Record, cause: Cause, reply: Reply) -> De
         Mode::Observe => (Outcome::Forward(Grant { path: None }), OBSERVED),
     };
     record.verdict = verdict;
-    Decision { outcome, record, cause }
+    Decision { outcome, record, cause, walk: None, seen: None }
 }
 
 #[cfg(test)]

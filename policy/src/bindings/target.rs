@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use super::row::{Reader, Writer, place};
 use super::{Moment, Row};
 use crate::facts::{
-    Admission, Affiliation, Entry, Features, Found, Grants, Hash, JobPush, Level, Link, Outbound, Permissions, ProjectId,
-    ProjectPath, Role, Standing, Target, Visibility,
+    Admission, Affiliation, Entry, Features, Found, Grants, Hash, JobPush, Level, Link, Outbound, Permissions,
+    ProjectId, ProjectPath, Role, Standing, Target, Visibility,
 };
 
 /// Admissions without an entry, by their place; the entry of a project and of a group follow.

@@ -14,8 +14,8 @@ use super::{Call, Progress, Value as Fact};
 use crate::Config;
 use crate::decision::Failure;
 use crate::facts::{
-    Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, Invalid, Job, JobId, JobPush, Level, Link,
-    Origin, Outbound, ProjectId, ProjectPath, Role, Secret, Standing, Target, Token, Visibility,
+    Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, Invalid, Job, JobId, JobPush, Level,
+    Link, Origin, Outbound, ProjectId, ProjectPath, Role, Secret, Standing, Target, Token, Visibility,
 };
 use crate::request::TargetRef;
 

@@ -11,8 +11,8 @@ use super::answer::{Answer, Fields};
 use super::{Call, Fact, Progress, Value as Landed};
 use crate::decision::Failure;
 use crate::facts::{
-    Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, Invalid, Job, JobId, JobPush, Level, Link,
-    Origin, Outbound, Permission, Permissions, ProjectId, Role, Secret, Standing, Target, Token, Visibility,
+    Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, Invalid, Job, JobId, JobPush, Level,
+    Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, Secret, Standing, Target, Token, Visibility,
 };
 use crate::request::TargetRef;
 

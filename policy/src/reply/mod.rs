@@ -13,11 +13,11 @@ use alloc::vec::Vec;
 
 use serde_json::json;
 
+use crate::config::Answers;
 use crate::decision::Failure;
 use crate::facts::{Origin, Target};
-use crate::request::{Malformed, Protocol};
-use crate::config::Answers;
 use crate::request::Action;
+use crate::request::{Malformed, Protocol};
 use crate::rules::Reason;
 use words::{explanation, forge_words, lines, sentence, token_words};
 
@@ -195,10 +195,7 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
 fn status(protocol: Protocol, weight: Weight) -> u16 {
     match (weight, protocol) {
         // Docker, Podman and crane show the message of a 401 from the token endpoint, and drop that of a 403.
-        (
-            Weight::Forbidden | Weight::Withheld | Weight::NotFound | Weight::Unauthorized,
-            Protocol::RegistryToken,
-        )
+        (Weight::Forbidden | Weight::Withheld | Weight::NotFound | Weight::Unauthorized, Protocol::RegistryToken)
         | (Weight::Unauthorized, _) => 401,
         // A registry that hides a name answers like one that denies it.
         (Weight::NotFound | Weight::Withheld, Protocol::Registry) | (Weight::Forbidden, _) => 403,

@@ -29,9 +29,10 @@ pub(super) fn forge_words(denied: &Denied<'_>, origin: &Origin, target: &Target)
                 target.id.0
             ),
         ),
-        Protocol::Git if is_unseen => {
-            (Weight::Forbidden, format!("Insufficient permissions to pull from the repository of project #{}.", target.id.0))
-        }
+        Protocol::Git if is_unseen => (
+            Weight::Forbidden,
+            format!("Insufficient permissions to pull from the repository of project #{}.", target.id.0),
+        ),
         Protocol::Git => (Weight::Forbidden, "You are not allowed to download code from this project.".into()),
         // Who may not download is told that there is nothing; who may, and may not upload, is told so.
         Protocol::Lfs if action == Action::DownloadLfs => (Weight::Withheld, "Not found.".into()),
@@ -45,16 +46,16 @@ pub(super) fn forge_words(denied: &Denied<'_>, origin: &Origin, target: &Target)
 }
 
 fn api_words(denied: &Denied<'_>, origin: &Origin, target: &Target, is_unseen: bool) -> String {
-    let said = match denied.reason {
-        Reason::OwnOnly => "This project's CI/CD job token cannot be used to authenticate with the container registry of \
-                            a different project."
+    let said = match () {
+        () if denied.reason == Reason::OwnOnly => "This project's CI/CD job token cannot be used to authenticate with \
+                                                   the container registry of a different project."
             .to_string(),
-        _ if is_unseen => format!(
+        () if is_unseen => format!(
             "Authentication by CI/CD job token not allowed from {} to {}.",
             origin.path.name(),
             target.path.name()
         ),
-        Reason::EntryTooNarrow => {
+        () if denied.reason == Reason::EntryTooNarrow => {
             let names: Vec<&str> = permissions(denied.action).iter().map(|permission| permission.name()).collect();
             let noun = if names.len() > 1 { "permissions are" } else { "permission is" };
             format!(
@@ -63,8 +64,8 @@ fn api_words(denied: &Denied<'_>, origin: &Origin, target: &Target, is_unseen: b
                 names.join(" and ")
             )
         }
-        Reason::NoPermission => "This action is unauthorized for CI/CD job tokens.".into(),
-        _ => return "403 Forbidden".into(),
+        () if denied.reason == Reason::NoPermission => "This action is unauthorized for CI/CD job tokens.".into(),
+        () => return "403 Forbidden".into(),
     };
     format!("403 Forbidden - {said}")
 }
@@ -151,10 +152,14 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Target)
              a maintainer of {to} can give it the default permissions under {settings}"
         ),
         Reason::ConfiguredDeny => written(&format!("denies this to jobs of {from} in {to}")),
-        Reason::ConfiguredLimit => written(&format!("sets a ceiling in {to} for jobs of {from}, and this lies above it")),
+        Reason::ConfiguredLimit => {
+            written(&format!("sets a ceiling in {to} for jobs of {from}, and this lies above it"))
+        }
         Reason::ConfiguredReach => written(&format!("keeps jobs of {from} to other targets than {to}")),
         Reason::PushOff => {
-            format!("the project {to} does not let its jobs push code; a maintainer of {to} can allow it under {settings}")
+            format!(
+                "the project {to} does not let its jobs push code; a maintainer of {to} can allow it under {settings}"
+            )
         }
         Reason::PushElsewhere => format!(
             "the project {to} does not let jobs of other projects push code, and this is a job of {from}; \
