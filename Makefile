@@ -12,7 +12,7 @@ ROWS ?= cases/hostile-requests.yaml
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-demo --
 
-.PHONY: help run demo test hostile check setup build native validate clean docs
+.PHONY: help run demo test hostile bench check setup build native validate clean docs
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: setup build native ## run every test: the core, the filter in the test hos
 
 hostile: build native ## read the hostile requests of ROWS=FILE with the core and the filter
 	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-hostile -- $(ROWS) --exceptions cases/hostile-exceptions.yaml
+
+bench: ## measure how access rules load, and what they cost a decision
+	@cargo bench --locked --quiet -p jobscope-policy
 
 check: setup ## check format and lints, native and wasm
 	cargo fmt --all --check

@@ -99,7 +99,7 @@ pub const RULE_KEYS: &[RuleKey] = &[
         path: "targets",
         kind: RuleValue::Projects,
         uses: [Must, May, May, Must],
-        doc: "The projects asked for. All of them where it is left out.",
+        doc: "The projects asked for. All of them where it is left out. In `outbound` an empty list leaves only the own project.",
     },
     RuleKey {
         path: "origins",

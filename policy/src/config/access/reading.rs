@@ -76,7 +76,10 @@ impl Reading {
         let object = self.object(kind, path.into(), "", value, "a rule")?;
         let id = self.field(&object, "id", Self::id);
         let mode = self.field(&object, "mode", Self::mode);
-        let targets = self.field(&object, "targets", Self::projects);
+        let targets = match kind {
+            RuleKind::Allow | RuleKind::Deny | RuleKind::Limit => self.field(&object, "targets", Self::projects),
+            RuleKind::Outbound => self.field(&object, "targets", Self::projects_or_none),
+        };
         let origins = self.field(&object, "origins", Self::projects);
         let actions = self.field(&object, "actions", Self::actions);
         let when = self.field(&object, "when", |reading, key, path, value| reading.when(kind, key, path, value));
@@ -139,6 +142,11 @@ impl Reading {
 
     fn projects(&mut self, key: &RuleKey, path: &str, value: &RawValue) -> Option<Set> {
         self.list(key, path, value, |reading, name| reading.names.admit(name)).map(Set::of)
+    }
+
+    fn projects_or_none(&mut self, key: &RuleKey, path: &str, value: &RawValue) -> Option<Set> {
+        let is_none = json::items(value).is_some_and(|items| items.is_empty());
+        if is_none { Some(Set::of(Vec::new())) } else { self.projects(key, path, value) }
     }
 
     fn actions(&mut self, key: &RuleKey, path: &str, value: &RawValue) -> Option<Actions> {
