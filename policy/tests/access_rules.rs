@@ -1,6 +1,6 @@
 //! Access rules of the configuration: what they say is what a slow scan over all of them says, what they do to a
 //! decision only narrows it, and what is only observed denies nothing.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use policy::Config;
 use policy::config::{Mode, RuleKind};
