@@ -14,7 +14,7 @@ SECONDS ?= 5
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-demo --
 
-.PHONY: help run demo test hostile fuzz check setup build native validate clean docs
+.PHONY: help run demo test hostile fuzz bench check setup build native validate clean docs
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ hostile: build native ## read the hostile requests of ROWS=FILE with the core an
 
 fuzz: setup ## run the fuzz targets, or TARGET=NAME alone, each for SECONDS=5, or for a fixed number of RUNS=
 	@scripts/fuzz $(TARGET) $(if $(RUNS),$(RUNS) runs,$(SECONDS))
+
+bench: ## measure how access rules load, and what they cost a decision
+	@cargo bench --locked --quiet -p jobscope-policy
 
 check: setup ## check format and lints, native and wasm
 	cargo fmt --all --check

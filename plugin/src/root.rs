@@ -18,8 +18,11 @@ use crate::stream::Stream;
 /// How exactly deadlines are kept: to a tenth of `lookup.timeout`, within these bounds.
 const TICKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
 
-/// The largest configuration and the largest answer that are read.
-const LIMIT: usize = 32 << 20;
+/// The largest configuration that is read: two million names in access rules, and room for longer ones.
+const CONFIGURATION_LIMIT: usize = 64 << 20;
+
+/// The largest answer that is read.
+const ANSWER_LIMIT: usize = 32 << 20;
 
 /// One plugin configuration on one worker.
 pub(crate) struct Root {
@@ -32,7 +35,7 @@ impl Root {
     }
 
     fn setup() -> Result<Setup, String> {
-        let document = host::buffer(Buffer::PluginConfiguration, LIMIT)
+        let document = host::buffer(Buffer::PluginConfiguration, CONFIGURATION_LIMIT)
             .map_err(|error| format!("the configuration cannot be read: {error:?}"))?;
         let config = Config::parse(&document::json(document)).map_err(|errors| errors.to_string())?;
         let name = &config.lookup.credential_env;
@@ -58,7 +61,7 @@ impl Context for Root {
         let field = |name: &str| fields.iter().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| *value);
         let status = field(":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
         let body = if body_size > 0 {
-            host::buffer(Buffer::CallResponseBody, body_size.min(LIMIT)).unwrap_or_default()
+            host::buffer(Buffer::CallResponseBody, body_size.min(ANSWER_LIMIT)).unwrap_or_default()
         } else {
             Vec::new()
         };

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use policy::config::{KEYS, Presence};
+use policy::config::{KEYS, Presence, RULE_KEYS, Use};
 use policy::decision::Failure;
 use policy::request::{Action, Carriers, Malformed, Span, endpoints};
 use policy::rules::{self, Need, Needed, Open, RULES, Reach, Reason};
@@ -46,6 +46,18 @@ fn configuration() {
         vec![format!("`{}`", key.path), key.kind.expects(), default, key.doc.into()]
     });
     compare("configuration.md", "keys", &rows("key | value | default | meaning", keys));
+}
+
+#[test]
+fn keys_of_an_access_rule() {
+    let keys = RULE_KEYS.iter().map(|key| {
+        let kinds = |wanted| match key.kinds(wanted) {
+            none if none.is_empty() => "-".into(),
+            kinds => kinds,
+        };
+        vec![format!("`{}`", key.path), key.kind.expects().into(), kinds(Use::Must), kinds(Use::May), key.doc.into()]
+    });
+    compare("configuration.md", "rule keys", &rows("key | value | required in | optional in | meaning", keys));
 }
 
 #[test]

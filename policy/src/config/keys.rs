@@ -24,6 +24,8 @@ pub enum ValueKind {
     Projects,
     /// A list of rules by their ids.
     Rules,
+    /// A list of access rules.
+    AccessRules,
     /// A path below which the forge is installed.
     UrlRoot,
     /// A text that is not empty.
@@ -48,6 +50,7 @@ impl ValueKind {
             Self::Hosts(_) => "a list of one or more host names without port".into(),
             Self::Projects => "a list of projects such as `apps/web`, `apps/**` or `**`".into(),
             Self::Rules => "a list of rules by their ids, see rules.md".into(),
+            Self::AccessRules => "a list of rules, see Access rules".into(),
             Self::UrlRoot => "an empty text or a path such as `/gitlab`".into(),
             Self::Text => "a text that is not empty".into(),
             Self::Authority => "a host name, with or without port".into(),
@@ -106,6 +109,30 @@ pub const KEYS: &[Key] = &[
         kind: ValueKind::Rules,
         presence: Presence::Default("[]"),
         doc: "Rules whose denials are only recorded. The rules behind them still deny.",
+    },
+    Key {
+        path: "access.allow",
+        kind: ValueKind::AccessRules,
+        presence: Presence::Default("[]"),
+        doc: "Who is let in where, beside those whom the forge's allowlists let in.",
+    },
+    Key {
+        path: "access.deny",
+        kind: ValueKind::AccessRules,
+        presence: Presence::Default("[]"),
+        doc: "What is denied, whatever else would allow it.",
+    },
+    Key {
+        path: "access.limit",
+        kind: ValueKind::AccessRules,
+        presence: Presence::Default("[]"),
+        doc: "Ceilings: the most that may be asked. What lies above one is denied, whatever else would allow it.",
+    },
+    Key {
+        path: "access.outbound",
+        kind: ValueKind::AccessRules,
+        presence: Presence::Default("[]"),
+        doc: "To which targets jobs may go, beside their own project.",
     },
     Key {
         path: "rules.permissions",

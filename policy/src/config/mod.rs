@@ -4,7 +4,9 @@
 //! collects all errors, each with its path in the document; a document with one error configures nothing.
 
 mod access;
+mod json;
 mod keys;
+mod nearest;
 mod projects;
 mod reader;
 
@@ -12,7 +14,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-pub use access::AccessRules;
+pub use access::{AccessRules, RULE_KEYS, RuleKey, RuleKind, RuleValue, Use};
 pub use keys::{KEYS, Key, Presence, ValueKind};
 pub use projects::Projects;
 pub use reader::{ConfigError, ConfigErrors};
@@ -185,7 +187,7 @@ impl Config {
             Some(Self {
                 mode: mode?,
                 observe: Observe { targets: observed_targets?, rules: observed_rules? },
-                access: access?,
+                access,
                 entries: entries?,
                 forge: Forge {
                     kind: kind?,

@@ -1,56 +1,62 @@
 //! A set of projects, as a configuration names them: `apps/web`, `apps/**` for all below a group, `**` for all.
+//!
+//! A name stands for a key: a project's path, a group's path and a slash, or nothing for all. A project is in what its
+//! path begins with, up to a slash, and in itself.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::iter::once;
 
 use crate::facts::ProjectPath;
 
 /// A set of projects. Asking it costs a search for each segment of a path, however many it names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Projects {
-    all: bool,
-    /// Full paths, sorted.
-    exact: Vec<Box<str>>,
-    /// Full paths of groups, sorted.
-    groups: Vec<Box<str>>,
+    /// Sorted.
+    keys: Vec<Box<str>>,
 }
 
 impl Projects {
     /// The set of some names; `None` when one of them is no name of projects.
     pub fn of<'a>(names: impl Iterator<Item = &'a str>) -> Option<Self> {
-        let mut set = Self::default();
-        for name in names {
-            match name.strip_suffix("/**") {
-                _ if name == "**" => set.all = true,
-                // A group's path is that of a project in it, without the project.
-                Some(group) => set.groups.push(group_path(group)?),
-                None => set.exact.push(ProjectPath::parse(name)?.as_str().into()),
-            }
-        }
-        set.exact.sort_unstable();
-        set.groups.sort_unstable();
-        Some(set)
+        let keys: Option<Vec<Box<str>>> = names.map(|name| Some(sound(spelled(name)?)?.into())).collect();
+        let mut keys = keys?;
+        keys.sort_unstable();
+        Some(Self { keys })
     }
 
     /// Whether a project is in the set.
     #[must_use]
     pub fn hold(&self, path: &ProjectPath) -> bool {
-        let has = |sorted: &[Box<str>], name: &str| sorted.binary_search_by(|known| (**known).cmp(name)).is_ok();
-        self.all || has(&self.exact, path.as_str()) || path.groups().any(|group| has(&self.groups, group))
-    }
-
-    /// Whether a project is named by its own path.
-    #[must_use]
-    pub fn name(&self, path: &ProjectPath) -> bool {
-        self.exact.binary_search_by(|known| (**known).cmp(path.as_str())).is_ok()
+        keys_of(path).any(|key| self.keys.binary_search_by(|known| (**known).cmp(key)).is_ok())
     }
 }
 
-fn group_path(group: &str) -> Option<Box<str>> {
-    let project = ProjectPath::parse(&[group, "p"].join("/"))?;
-    let group = project.as_str().rsplit_once('/')?.0;
-    Some(group.to_string().into_boxed_str())
+/// The key that a name is spelled for, before anybody checked and folded it.
+pub(super) fn spelled(name: &str) -> Option<&str> {
+    match name.strip_suffix("**") {
+        Some(head) => (head.is_empty() || head.ends_with('/')).then_some(head),
+        None => (!name.is_empty() && !name.ends_with('/')).then_some(name),
+    }
+}
+
+/// A key as it is kept, ASCII case folded; `None` when no project can be in it.
+pub(super) fn sound(key: &str) -> Option<Cow<'_, str>> {
+    let is_sound = match key.strip_suffix('/') {
+        None => key.is_empty() || ProjectPath::is_sound(key),
+        // A group's path is that of a project in it, without the project.
+        Some(_) => ProjectPath::is_sound(&[key, "p"].concat()),
+    };
+    let folded = |key: &str| key.bytes().all(|b| !b.is_ascii_uppercase());
+    is_sound.then(|| if folded(key) { Cow::Borrowed(key) } else { Cow::Owned(key.to_ascii_lowercase()) })
+}
+
+/// Every key that a project is in.
+pub(super) fn keys_of(path: &ProjectPath) -> impl Iterator<Item = &str> {
+    let path = path.as_str();
+    let groups = path.match_indices('/').filter_map(move |(at, _)| path.get(..=at));
+    once("").chain(groups).chain(once(path))
 }
 
 #[cfg(test)]
@@ -80,7 +86,20 @@ mod tests {
 
     #[test]
     fn what_names_no_projects_is_refused() {
-        for bad in ["web", "apps/*", "/apps/web", "apps/web/", "*", "", "/**", "apps//**", "**/web", "apps/**/web"] {
+        for bad in [
+            "web",
+            "apps/*",
+            "/apps/web",
+            "apps/web/",
+            "*",
+            "",
+            "/**",
+            "apps//**",
+            "**/web",
+            "apps/**/web",
+            "apps**",
+            "apps/",
+        ] {
             assert_eq!(Projects::of(core::iter::once(bad)), None, "{bad}");
         }
     }

@@ -1,6 +1,6 @@
 //! Walks a configuration document and collects every error, each with its path.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -8,7 +8,9 @@ use core::fmt;
 use core::time::Duration;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
+use super::json::Members;
 use super::keys::{KEYS, Key, Presence, ValueKind};
 use super::projects::Projects;
 use crate::request::host::Host;
@@ -24,18 +26,24 @@ pub enum ConfigError {
         found: String,
     },
     /// A key that the table does not have.
-    #[error("{path}: unknown key{}", .meant.map_or_else(String::new, |meant| format!(", did you mean `{meant}`")))]
+    #[error("{path}: unknown key{}", .meant.as_ref().map_or_else(String::new, |meant| format!(", did you mean `{meant}`")))]
     Unknown {
         /// Where it stands.
         path: String,
         /// The nearest key that the table has.
-        meant: Option<&'static str>,
+        meant: Option<Cow<'static, str>>,
+    },
+    /// A key that stands twice in an object: whoever reads on would have to choose.
+    #[error("{path}: stands twice")]
+    Twice {
+        /// Where it stands.
+        path: String,
     },
     /// A key that has no default and is not written.
     #[error("{path}: missing, expected {expected}")]
     Missing {
         /// Where it should stand.
-        path: &'static str,
+        path: Cow<'static, str>,
         /// What should stand there.
         expected: String,
     },
@@ -43,7 +51,7 @@ pub enum ConfigError {
     #[error("{path}: expected {expected}, found `{found}`")]
     Value {
         /// Where it stands.
-        path: &'static str,
+        path: Cow<'static, str>,
         /// What should stand there.
         expected: String,
         /// What stands there, escaped and cut.
@@ -65,25 +73,64 @@ impl fmt::Display for ConfigErrors {
 
 impl core::error::Error for ConfigErrors {}
 
-/// Reads the text of a document.
-pub(super) fn document(text: &[u8]) -> Result<Value, ConfigErrors> {
-    let refuse = |found: String| ConfigErrors(alloc::vec![ConfigError::Document { found }]);
-    match serde_json::from_slice(text) {
-        Ok(value @ Value::Object(_)) => Ok(value),
-        Ok(other) => Err(refuse(format!("`{}`", shown(&other)))),
-        Err(error) => Err(refuse(format!("text that is not JSON: {error}"))),
-    }
+/// A document of which the top level is read.
+pub(super) struct Document<'a> {
+    /// Everything but the access rules.
+    plain: Value,
+    /// The access rules, which are many.
+    access: Option<&'a RawValue>,
+    /// Keys that stand twice.
+    errors: Vec<ConfigError>,
 }
+
+/// Reads the text of a document.
+pub(super) fn document(text: &[u8]) -> Result<Document<'_>, ConfigErrors> {
+    let refuse = |found: String| ConfigErrors(alloc::vec![ConfigError::Document { found }]);
+    let no_json = |error: &dyn fmt::Display| refuse(format!("text that is not JSON: {error}"));
+    let text = core::str::from_utf8(text).map_err(|error| no_json(&error))?;
+    let Ok(Members(members)) = serde_json::from_str(text) else {
+        return Err(match serde_json::from_str::<Value>(text) {
+            Ok(other) => refuse(format!("`{}`", shown(&other))),
+            Err(error) => no_json(&error),
+        });
+    };
+    let mut plain = serde_json::Map::new();
+    let mut document = Document { plain: Value::Null, access: None, errors: Vec::new() };
+    for (name, value) in members {
+        if plain.contains_key(&name) || (name == ACCESS && document.access.is_some()) {
+            document.errors.push(ConfigError::Twice { path: cut(&name) });
+        } else if name == ACCESS {
+            document.access = Some(value);
+        } else {
+            plain.insert(name, serde_json::from_str(value.get()).map_err(|error| no_json(&error))?);
+        }
+    }
+    document.plain = Value::Object(plain);
+    Ok(document)
+}
+
+/// The section of the access rules.
+const ACCESS: &str = "access";
 
 /// Takes values out of a document by their path.
 pub(super) struct Reader<'a> {
-    document: &'a Value,
+    document: &'a Document<'a>,
     errors: Vec<ConfigError>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(document: &'a Value) -> Self {
-        Self { document, errors: Vec::new() }
+    pub(super) fn new(document: &'a Document<'a>) -> Self {
+        Self { document, errors: document.errors.clone() }
+    }
+
+    /// The access rules, as far as they are read here: not at all.
+    pub(super) fn access(&self) -> Option<&'a RawValue> {
+        self.document.access
+    }
+
+    /// Errors that somebody else found.
+    pub(super) fn report(&mut self, errors: Vec<ConfigError>) {
+        self.errors.extend(errors);
     }
 
     /// The result, once everything has been taken.
@@ -95,13 +142,15 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn refuse(&mut self, path: &'static str, expected: &str, found: &str) {
-        self.errors.push(ConfigError::Value { path, expected: expected.into(), found: cut(found) });
+        self.errors.push(ConfigError::Value { path: path.into(), expected: expected.into(), found: cut(found) });
     }
 
     pub(super) fn refuse_unknown_keys(&mut self) {
         let mut unknown = Vec::new();
-        walk(self.document, &mut String::new(), &mut unknown);
-        self.errors.extend(unknown.into_iter().map(|path| ConfigError::Unknown { meant: nearest(&path), path }));
+        walk(&self.document.plain, &mut String::new(), &mut unknown);
+        self.errors.extend(
+            unknown.into_iter().map(|path| ConfigError::Unknown { meant: nearest(&path).map(Cow::Borrowed), path }),
+        );
     }
 
     pub(super) fn choice<T: Copy>(&mut self, path: &'static str, among: &[(&str, T)]) -> Option<T> {
@@ -176,18 +225,18 @@ impl<'a> Reader<'a> {
             self.errors.push(ConfigError::Unknown { path: path.to_owned(), meant: None });
             return None;
         };
-        let written = path.split('.').try_fold(self.document, |at, name| at.get(name));
+        let written = path.split('.').try_fold(&self.document.plain, |at, name| at.get(name));
         let parse = |value: &Value| parse(key.kind, value);
         let error = match (written, key.presence) {
             (Some(value), _) => match parse(value) {
                 Some(parsed) => return Some(parsed),
-                None => ConfigError::Value { path: key.path, expected: key.kind.expects(), found: shown(value) },
+                None => ConfigError::Value { path: key.path.into(), expected: key.kind.expects(), found: shown(value) },
             },
             (None, Presence::Default(text)) => match serde_json::from_str(text).ok().as_ref().and_then(&parse) {
                 Some(parsed) => return Some(parsed),
-                None => ConfigError::Value { path: key.path, expected: key.kind.expects(), found: cut(text) },
+                None => ConfigError::Value { path: key.path.into(), expected: key.kind.expects(), found: cut(text) },
             },
-            (None, Presence::Required) => ConfigError::Missing { path: key.path, expected: key.kind.expects() },
+            (None, Presence::Required) => ConfigError::Missing { path: key.path.into(), expected: key.kind.expects() },
         };
         self.errors.push(error);
         None
@@ -267,7 +316,7 @@ fn shown(value: &Value) -> String {
 }
 
 /// Printable ASCII, at most 60 characters: an error must not carry a document into a log.
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     let mut shown: String = text.chars().flat_map(char::escape_default).filter(|c| *c != '\\').take(60).collect();
     if text.len() > 60 {
         shown.push_str("...");

@@ -15,9 +15,13 @@ impl ProjectPath {
     /// or `.atom`, is a dot segment, or in a dot. At most 255 bytes.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
+        Self::is_sound(path).then(|| Self(path.to_ascii_lowercase()))
+    }
+
+    /// Whether a text is a full path.
+    pub(crate) fn is_sound(path: &str) -> bool {
         let segments = path.split('/').count();
-        let sound = path.len() <= PATH_LIMIT && (2..=21).contains(&segments) && path.split('/').all(segment_is_sound);
-        sound.then(|| Self(path.to_ascii_lowercase()))
+        path.len() <= PATH_LIMIT && (2..=21).contains(&segments) && path.split('/').all(segment_is_sound)
     }
 
     /// The path as text.
