@@ -189,7 +189,7 @@ fn observing_forwards_every_denial_and_says_so() {
 
 #[test]
 fn a_rule_or_a_target_can_be_observed_alone() {
-    use crate::request::Action::{ReadCode, ReadReleases};
+    use crate::request::Action::{ReadCode, ReadPipelines};
     let with = |observe: &str| {
         let document = std::format!(
             r#"{{"observe": {observe}, "forge": {{"hosts": ["h"]}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
@@ -204,7 +204,7 @@ fn a_rule_or_a_target_can_be_observed_alone() {
     let inbound = with(r#"{"rules": ["inbound"]}"#);
     assert_eq!(says(&inbound, ReadCode, Role::Owner, Admission::Unlisted), ("observe-deny", "allowlist.missing", true));
     // What stands behind the observed rule is enforced.
-    assert_eq!(says(&inbound, ReadReleases, Role::Guest, Admission::Unlisted), ("deny", "role.too-low", false));
+    assert_eq!(says(&inbound, ReadPipelines, Role::Guest, Admission::Unlisted), ("deny", "role.too-low", false));
     assert_eq!(says(&inbound, ReadCode, Role::Owner, PROJECT), ("allow", "allowlist.project", true));
     let target = with(r#"{"targets": ["a/**"]}"#);
     assert_eq!(says(&target, ReadCode, Role::Owner, Admission::Unlisted), ("observe-deny", "allowlist.missing", true));

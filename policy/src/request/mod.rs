@@ -99,7 +99,9 @@ pub enum Claim {
 }
 
 impl JobRequest {
-    fn new(token: Secret, protocol: Protocol, accesses: Vec<Access>) -> Self {
+    /// A request that says of itself that it is a job's, and asks for these accesses and nothing besides.
+    #[must_use]
+    pub fn new(token: Secret, protocol: Protocol, accesses: Vec<Access>) -> Self {
         Self {
             token,
             claim: Claim::Marked,

@@ -71,13 +71,14 @@ pub fn need(action: Action) -> Need {
     let read = |feature, role, permission| need(feature, role, Open::ToAnybody, Reach::Admitted, permission);
     let write = |feature, role, permission| need(feature, role, Open::ToMembers, Reach::Admitted, permission);
     match action {
-        A::ReadCode | A::DownloadLfs | A::ReadDesign => need(
+        A::ReadCode | A::DownloadLfs => need(
             Feature::Repository,
             Role::Planner,
             Open::ToAnybody,
             Reach::Sources,
             Needed::IfStrict(P::ReadRepositories),
         ),
+        A::ReadDesign => read(Feature::Repository, Role::Planner, Needed::IfStrict(P::ReadRepositories)),
         A::ReadWiki => read(Feature::Wiki, Role::Planner, Needed::IfStrict(P::ReadRepositories)),
         A::WriteCode | A::UploadLfs | A::LockLfs => need(
             Feature::Repository,
@@ -98,16 +99,16 @@ pub fn need(action: Action) -> Need {
         }
         A::ReadRegistryApi => need(Feature::Images, Role::Reporter, Open::ToMembers, Reach::Own, Needed::NoneThere),
         A::DeleteRegistryApi => need(Feature::Images, Role::Developer, Open::ToMembers, Reach::Own, Needed::NoneThere),
-        A::ReadRepository => read(Feature::Repository, Role::Reporter, Needed::All(&[P::ReadRepositories])),
+        A::ReadRepository => read(Feature::Repository, Role::Planner, Needed::All(&[P::ReadRepositories])),
         A::ReadJobs | A::ReadArtifacts | A::DownloadOwnArtifact => {
             read(Feature::Builds, Role::Reporter, Needed::All(&[P::ReadJobs]))
         }
         A::ReadPipelines => read(Feature::Builds, Role::Reporter, Needed::All(&[P::ReadPipelines])),
         A::WritePipelines => write(Feature::Builds, Role::Developer, Needed::All(&[P::AdminPipelines])),
         A::TriggerPipeline => write(Feature::Builds, Role::Developer, Needed::IfStrict(P::AdminPipelines)),
-        A::ReadMergeRequests => read(Feature::MergeRequests, Role::Reporter, Needed::All(&[P::ReadMergeRequests])),
-        A::ReadIssues => read(Feature::Issues, Role::Reporter, Needed::All(&[P::ReadWorkItems])),
-        A::ReadReleases => read(Feature::Releases, Role::Reporter, Needed::All(&[P::ReadReleases])),
+        A::ReadMergeRequests => read(Feature::MergeRequests, Role::Planner, Needed::All(&[P::ReadMergeRequests])),
+        A::ReadIssues => read(Feature::Issues, Role::Guest, Needed::All(&[P::ReadWorkItems])),
+        A::ReadReleases => read(Feature::Releases, Role::Guest, Needed::All(&[P::ReadReleases])),
         A::WriteReleases => write(Feature::Releases, Role::Developer, Needed::All(&[P::AdminReleases])),
         A::ReadDeployments => read(Feature::Environments, Role::Reporter, Needed::All(&[P::ReadDeployments])),
         A::CreateDeployments => {

@@ -128,17 +128,34 @@ fn every_reason_is_given_somewhere_and_the_last_row_never() {
 #[test]
 fn a_narrower_role_or_entry_never_allows_more() {
     let job = job(Some("dana"));
+    let next = |role| Role::ALL.into_iter().map(|(role, _, _)| role).find(|other| *other > role);
     for standing in every_standing() {
         for action in all_actions() {
             let wider = |other: Standing| !allows(&job, action, &standing) || allows(&job, action, &other);
-            assert!(wider(Standing { role: Some(Role::Owner), ..standing.clone() }), "{action:?} {standing:?}");
+            if let Some(role) = standing.role.and_then(next) {
+                assert!(wider(Standing { role: Some(role), ..standing.clone() }), "{action:?} {standing:?}");
+            }
             assert!(wider(Standing { outbound: Outbound::Open, ..standing.clone() }), "{action:?} {standing:?}");
             if matches!(standing.admission, Admission::Listed(_)) {
                 assert!(wider(Standing { admission: LISTED, ..standing.clone() }), "{action:?} {standing:?}");
             }
-            if standing.admission == Admission::Unlisted {
-                assert!(wider(Standing { admission: LISTED, ..standing.clone() }), "{action:?} {standing:?}");
-            }
+        }
+    }
+}
+
+/// As the forge has it, an entry of single permissions withholds even what everybody may read without any entry. Only
+/// that comes back when the entry goes.
+#[test]
+fn removing_an_entry_never_allows_more_than_everybody_may_read() {
+    let job = job(Some("dana"));
+    for standing in every_standing() {
+        let Admission::Listed(entry) = standing.admission else { continue };
+        let removed = Standing { admission: Admission::Unlisted, ..standing.clone() };
+        for action in all_actions() {
+            let without = verdict(&job, action, Some(&removed));
+            let is_same = allows(&job, action, &standing);
+            let is_anybodys = entry.grants != Grants::Default && without == Verdict::Allow(Reason::Anonymous);
+            assert!(is_same || is_anybodys || matches!(without, Verdict::Deny(_)), "{action:?} {standing:?}");
         }
     }
 }
@@ -146,10 +163,15 @@ fn a_narrower_role_or_entry_never_allows_more() {
 #[test]
 fn own_rights_never_depend_on_lists() {
     let job = job(Some("dana"));
+    let rule = Some(Named { id: "r", mode: Mode::Enforce });
     for standing in every_standing().into_iter().filter(|standing| standing.admission == Admission::Own) {
         let kept = Standing { outbound: Outbound::Unlisted, ..standing.clone() };
         for action in all_actions() {
-            assert_eq!(verdict(&job, action, Some(&standing)), verdict(&job, action, Some(&kept)), "{action:?}");
+            let own = verdict(&job, action, Some(&standing));
+            assert_eq!(own, verdict(&job, action, Some(&kept)), "{action:?}");
+            let access = Access::new(action, TargetRef::Own);
+            let written = Written { kept: rule, admitted: rule, ..Written::default() };
+            assert_eq!(own, ask(&job, &access, Some(&standing), written), "{action:?}");
         }
     }
 }
@@ -167,9 +189,11 @@ fn a_denial_of_the_configuration_beats_every_allow_and_its_allow_beats_no_denial
                 Written { denied: rule, ..Written::default() },
                 Written { limited: rule, ..Written::default() },
                 Written { denied: rule, admitted: rule, ..Written::default() },
+                Written { kept: rule, ..Written::default() },
             ] {
                 let denied = matches!(ask(&job, &access, Some(&standing), written), Verdict::Deny(_));
-                assert!(denied || !reaches_project, "{action:?} {standing:?}");
+                let is_bound = reaches_project && (written.kept.is_none() || standing.admission != Admission::Own);
+                assert!(denied || !is_bound, "{action:?} {standing:?}");
             }
             let admitted = ask(&job, &access, Some(&standing), Written { admitted: rule, ..Written::default() });
             if matches!(plain, Verdict::Allow(_)) || standing.admission != Admission::Unlisted {
@@ -277,6 +301,60 @@ fn what_is_left_to_the_forge_is_said_and_denies_nothing() {
     target.admission = Admission::Unlisted;
     assert_eq!(verdict(&job, Action::ReadReleases, Some(&target)), Verdict::Deny(Reason::NotListed));
     assert_eq!(verdict(&job, Action::WriteCode, Some(&target)), Verdict::Deny(Reason::PushElsewhere));
+}
+
+/// A verdict names what let in or kept out, and the rule of the configuration behind it.
+#[test]
+fn a_verdict_names_its_reason() {
+    let job = job(Some("dana"));
+    let access = Access::new(Action::ReadReleases, TargetRef::Own);
+    let rule = |id| Some(Named { id, mode: Mode::Enforce });
+    let written =
+        Written { denied: rule("denied"), limited: rule("limited"), kept: rule("kept"), admitted: rule("admitted") };
+    let admitted = Written { admitted: rule("admitted"), ..Written::default() };
+    for (admission, said, expected, behind) in [
+        (Admission::Own, Written::default(), Verdict::Allow(Reason::OwnProject), None),
+        (LISTED, admitted, Verdict::Allow(Reason::Listed), None),
+        (Admission::Open, Written::default(), Verdict::Allow(Reason::NotLimited), None),
+        (Admission::LeftToForge, Written::default(), Verdict::Allow(Reason::LeftToForge), None),
+        (Admission::Unlisted, admitted, Verdict::Allow(Reason::Configured), Some("admitted")),
+        (LISTED, written, Verdict::Deny(Reason::ConfiguredDeny), Some("denied")),
+        (LISTED, Written { denied: None, ..written }, Verdict::Deny(Reason::ConfiguredLimit), Some("limited")),
+        (
+            LISTED,
+            Written { denied: None, limited: None, ..written },
+            Verdict::Deny(Reason::ConfiguredReach),
+            Some("kept"),
+        ),
+    ] {
+        let standing = standing(Role::Owner, admission, Visibility::Private);
+        let verdict = ask(&job, &access, Some(&standing), said);
+        assert_eq!((verdict, said.behind(verdict).map(|rule| rule.id)), (expected, behind), "{admission:?}");
+    }
+    for (role, expected) in [(Role::None, Reason::NotMember), (Role::Minimal, Reason::RoleTooLow)] {
+        let standing = standing(role, LISTED, Visibility::Private);
+        assert_eq!(ask(&job, &access, Some(&standing), Written::default()), Verdict::Deny(expected));
+    }
+}
+
+/// An allowlist of the configuration leaves nothing of its question to the forge.
+#[test]
+fn who_is_let_in_by_the_configuration_is_not_left_to_the_forge() {
+    let job = job(Some("dana"));
+    let access = Access::new(Action::ReadReleases, TargetRef::Own);
+    let standing = standing(Role::Owner, Admission::LeftToForge, Visibility::Private);
+    for (admitted, left) in [(None, true), (Some(Named { id: "r", mode: Mode::Enforce }), false)] {
+        let question = Question {
+            job: &job,
+            access: &access,
+            need: need(access.action),
+            standing: Some(&standing),
+            written: Written { admitted, ..Written::default() },
+            entries: Entries::AsTheForge,
+        };
+        let is_left = judge(&question, &[]).walk.tried().any(|(_, answer)| answer == Answer::Left);
+        assert_eq!(is_left, left);
+    }
 }
 
 #[test]

@@ -1,0 +1,502 @@
+//! A second decider, slow and obvious, written from the description of how a forge treats job tokens and not from the
+//! rules. It looks at every combination of the facts that rules look at, and must agree with the rules on all of them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
+
+use policy::config::Mode;
+use policy::facts::{
+    Admission, Affiliation, Context, Entry, Feature, Features, Grants, Job, JobId, JobPush, Level, Link, Origin,
+    Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Standing, Target, User, UserId, Visibility,
+};
+use policy::request::{Access, Action, TargetRef};
+use policy::rules::{Entries, Named, Question, Verdict, Written, judge, need};
+
+/// What one action needs, in a table of this test's own.
+struct Row {
+    feature: Feature,
+    /// The least role, where neither visibility nor the origin's own project opens it.
+    role: Role,
+    /// Whether the fixed list of anonymous reads has it.
+    anonymous: bool,
+    /// What a fine-grained entry must grant.
+    permissions: &'static [Permission],
+    /// Whether the forge itself looks at those permissions.
+    asked: bool,
+}
+
+const fn api(feature: Feature, role: Role, anonymous: bool, permissions: &'static [Permission]) -> Row {
+    Row { feature, role, anonymous, permissions, asked: true }
+}
+
+const fn passed(feature: Feature, role: Role, anonymous: bool, permissions: &'static [Permission]) -> Row {
+    Row { feature, role, anonymous, permissions, asked: false }
+}
+
+/// `None` for what no job may do, and for what asks nothing of a project.
+fn row_of(action: Action) -> Option<Row> {
+    use Action as A;
+    use Permission as P;
+    use policy::facts::Role::{Developer, Guest, Maintainer, Planner, Reporter};
+    Some(match action {
+        A::ReadCode | A::DownloadLfs | A::ReadDesign => {
+            passed(Feature::Repository, Planner, true, &[P::ReadRepositories])
+        }
+        A::ReadWiki => passed(Feature::Wiki, Planner, true, &[P::ReadRepositories]),
+        A::WriteCode | A::UploadLfs | A::LockLfs => api(Feature::Repository, Developer, false, &[P::AdminRepositories]),
+        A::PullImage => passed(Feature::Images, Reporter, true, &[P::ReadContainers]),
+        A::PushImage | A::DeleteImage => passed(Feature::Images, Guest, false, &[]),
+        A::TriggerPipeline => passed(Feature::Builds, Developer, false, &[P::AdminPipelines]),
+        A::ReadJobs | A::ReadArtifacts | A::DownloadOwnArtifact => api(Feature::Builds, Reporter, true, &[P::ReadJobs]),
+        A::ReadPipelines => api(Feature::Builds, Reporter, true, &[P::ReadPipelines]),
+        A::WritePipelines => api(Feature::Builds, Developer, false, &[P::AdminPipelines]),
+        A::ReadRepository => api(Feature::Repository, Planner, true, &[P::ReadRepositories]),
+        A::ReadMergeRequests => api(Feature::MergeRequests, Planner, true, &[P::ReadMergeRequests]),
+        A::ReadIssues => api(Feature::Issues, Guest, true, &[P::ReadWorkItems]),
+        A::ReadReleases => api(Feature::Releases, Guest, true, &[P::ReadReleases]),
+        A::WriteReleases => api(Feature::Releases, Developer, false, &[P::AdminReleases]),
+        A::ReadDeployments => api(Feature::Environments, Reporter, true, &[P::ReadDeployments]),
+        A::CreateDeployments => {
+            api(Feature::Environments, Developer, false, &[P::AdminDeployments, P::AdminEnvironments])
+        }
+        A::WriteDeployments => api(Feature::Environments, Developer, false, &[P::AdminDeployments]),
+        A::DeleteDeployments => api(Feature::Environments, Maintainer, false, &[P::AdminDeployments]),
+        A::ReadEnvironments => api(Feature::Environments, Reporter, true, &[P::ReadEnvironments]),
+        A::WriteEnvironments => api(Feature::Environments, Developer, false, &[P::AdminEnvironments]),
+        A::ReadSecureFiles => api(Feature::Builds, Developer, false, &[P::ReadSecureFiles]),
+        A::WriteSecureFiles => api(Feature::Builds, Maintainer, false, &[P::AdminSecureFiles]),
+        A::ReadTerraformState => api(Feature::Builds, Developer, false, &[P::ReadTerraformState]),
+        A::WriteTerraformState => api(Feature::Builds, Maintainer, false, &[P::AdminTerraformState]),
+        A::ReadPackages
+        | A::ReadComposer
+        | A::ReadConan
+        | A::ReadDebian
+        | A::ReadGeneric
+        | A::ReadGo
+        | A::ReadHelm
+        | A::ReadMaven
+        | A::ReadModel
+        | A::ReadNpm
+        | A::ReadNuget
+        | A::ReadPypi
+        | A::ReadRpm
+        | A::ReadGem
+        | A::ReadTerraform => api(Feature::Packages, Reporter, true, &[P::ReadPackages]),
+        A::PublishComposer
+        | A::PublishConan
+        | A::PublishDebian
+        | A::PublishGeneric
+        | A::PublishHelm
+        | A::PublishMaven
+        | A::PublishModel
+        | A::PublishNpm
+        | A::PublishNuget
+        | A::PublishPypi
+        | A::PublishRpm
+        | A::PublishGem
+        | A::PublishTerraform => api(Feature::Packages, Developer, false, &[P::AdminPackages]),
+        A::DeletePackages => api(Feature::Packages, Maintainer, false, &[P::AdminPackages]),
+        A::ReadRegistryApi => api(Feature::Images, Reporter, false, &[]),
+        // A single tag is a Developer's to delete, all else a Maintainer's, which the forge itself tells apart.
+        A::DeleteRegistryApi => api(Feature::Images, Developer, false, &[]),
+        A::WriteWiki
+        | A::WriteDesign
+        | A::Snippet
+        | A::GoGet
+        | A::RegistryLogin
+        | A::RegistryToken
+        | A::LoginConan
+        | A::Catalog
+        | A::DependencyProxy
+        | A::ReadOwnJob
+        | A::UpdateJob
+        | A::TraceJob
+        | A::UploadArtifact
+        | A::Unlisted => return None,
+    })
+}
+
+/// Endpoints of these actions name features that open them on public projects.
+fn opened_by(action: Action) -> &'static [Feature] {
+    match action {
+        Action::ReadRepository => &[Feature::Repository],
+        Action::ReadMergeRequests => &[Feature::Repository, Feature::MergeRequests],
+        Action::ReadIssues => &[Feature::Issues],
+        Action::ReadNpm => &[Feature::Packages],
+        _ => &[],
+    }
+}
+
+/// What the rules of the configuration say of one thing asked.
+#[derive(Clone, Copy)]
+struct Says {
+    denied: bool,
+    limited: bool,
+    kept: bool,
+    admitted: bool,
+}
+
+/// Every one of the sixteen combinations.
+fn says() -> impl Iterator<Item = Says> {
+    (0..16_u8).map(|bits| Says {
+        denied: bits & 1 != 0,
+        limited: bits & 2 != 0,
+        kept: bits & 4 != 0,
+        admitted: bits & 8 != 0,
+    })
+}
+
+const SILENT: Says = Says { denied: false, limited: false, kept: false, admitted: false };
+
+/// The facts of one combination.
+struct World<'a> {
+    has_user: bool,
+    standing: &'a Standing,
+    entries: Entries,
+    says: Says,
+    opened_by: &'static [Feature],
+}
+
+/// The second decider: may the job do this?
+fn may(action: Action, row: &Row, world: &World<'_>) -> bool {
+    let own = world.standing.admission == Admission::Own;
+    let public = world.standing.target.visibility == Some(Visibility::Public);
+    let internal = world.standing.target.visibility == Some(Visibility::Internal);
+    let level = world.standing.target.features.level(row.feature);
+
+    // A denial and a ceiling stand above everything, also in the own project.
+    if world.says.denied || world.says.limited {
+        return false;
+    }
+    // An origin that is kept to other targets still reaches itself.
+    if world.says.kept && !own {
+        return false;
+    }
+
+    // What is switched off is off for everybody.
+    if level == Level::Disabled {
+        return false;
+    }
+
+    // Code is pushed to the own project where its setting says so. To another it is pushed only with the second
+    // setting, and where that limits access and has an entry for the origin: none is known where the target is open,
+    // where the configuration alone lets the origin in, or where the forge keeps its lists to itself.
+    let pushes = matches!(action, Action::WriteCode | Action::UploadLfs | Action::LockLfs);
+    if pushes {
+        let set = world.standing.target.job_push;
+        if own && set == JobPush::Off {
+            return false;
+        }
+        if !own && set != JobPush::Admitted {
+            return false;
+        }
+        if !own && !matches!(world.standing.admission, Admission::Listed(_)) {
+            return false;
+        }
+    }
+
+    // Images are pushed and deleted in the own project only; the registry's API serves the own project only.
+    let own_only = [Action::PushImage, Action::DeleteImage, Action::ReadRegistryApi, Action::DeleteRegistryApi];
+    if own_only.contains(&action) && !own {
+        return false;
+    }
+
+    // A job without a user reads its own project's sources and nothing else.
+    if !world.has_user {
+        return own && matches!(action, Action::ReadCode | Action::DownloadLfs);
+    }
+
+    // The own project's images ask for no role.
+    if own && matches!(action, Action::PullImage | Action::PushImage | Action::DeleteImage) {
+        return true;
+    }
+
+    // Outbound: a limit of the origin does not keep it from what is not private. What nobody knows counts as private.
+    let outbound = own || public || internal || world.standing.outbound == Outbound::Open;
+
+    // Inbound: the own project, a target without a limit, an entry of the forge or of the configuration. What the forge
+    // checks itself it may let in.
+    let inbound = own || world.says.admitted || world.standing.admission != Admission::Unlisted;
+
+    if !outbound {
+        return false;
+    }
+
+    // Who is no member sees a public project, and an internal one when known not to be external: the forge would let an
+    // external user in there, which is suspected to be a defect.
+    let visible = public || (internal && world.standing.affiliation == Affiliation::Internal);
+    let as_anybody = row.anonymous && visible && level == Level::Enabled;
+
+    // Whose origin is not let in gets the fixed list of anonymous reads; nothing derived from a role.
+    if !inbound {
+        return as_anybody;
+    }
+
+    // An entry that grants single permissions, the nearest one. An allow of the configuration makes it no wider.
+    if let Admission::Listed(Entry { grants: Grants::Only(granted), .. }) = world.standing.admission
+        && (row.asked || world.entries == Entries::Strict)
+    {
+        let mut enough = !row.permissions.is_empty();
+        for permission in row.permissions {
+            if !granted.grant(*permission) {
+                enough = false;
+            }
+        }
+        let mut opened = public && !world.opened_by.is_empty();
+        for feature in world.opened_by {
+            if world.standing.target.features.level(*feature) != Level::Enabled {
+                opened = false;
+            }
+        }
+        if !enough && !opened {
+            return false;
+        }
+    }
+
+    if as_anybody {
+        return true;
+    }
+    // A role that the forge checks denies nothing here. Administrators count by their role like everybody.
+    let Some(role) = world.standing.role else { return true };
+    if world.standing.affiliation == Affiliation::External && role < Role::Reporter {
+        return false;
+    }
+    role >= row.role
+}
+
+/// Which facts are varied how far.
+struct Facts {
+    roles: Vec<Option<Role>>,
+    /// Levels of the features that the action does not use itself.
+    others: Vec<Level>,
+    links: Vec<Link>,
+    grants: fn(&[Permission]) -> Vec<Grants>,
+    says: Vec<Says>,
+}
+
+fn every_role() -> Vec<Option<Role>> {
+    std::iter::once(None).chain(Role::ALL.into_iter().map(|(role, _, _)| Some(role))).collect()
+}
+
+const LEVELS: [Level; 3] = [Level::Disabled, Level::Members, Level::Enabled];
+const AFFILIATIONS: [Affiliation; 3] = [Affiliation::Internal, Affiliation::External, Affiliation::LeftToForge];
+
+fn only(permissions: &[Permission]) -> Grants {
+    Grants::Only(Permissions::of(permissions))
+}
+
+/// What an entry may grant, as seen from the permissions that an action needs: all, none, those, the ones that include
+/// them, the ones that they include, every other, and of several each alone.
+fn every_grant(needed: &[Permission]) -> Vec<Grants> {
+    let renamed = |from: &str, to: &str| -> Vec<Permission> {
+        needed.iter().filter_map(|one| Permission::named(&one.name().replace(from, to))).collect()
+    };
+    let wider = renamed("read_", "admin_");
+    let narrower: Vec<Permission> =
+        renamed("admin_", "read_").into_iter().filter(|one| !needed.contains(one)).collect();
+    let others: Vec<Permission> = Permission::ALL
+        .into_iter()
+        .map(|(one, _)| one)
+        .filter(|one| !needed.contains(one) && !wider.contains(one))
+        .collect();
+    let mut grants = vec![Grants::Default, only(&[]), only(needed), only(&wider), only(&narrower), only(&others)];
+    grants.extend(needed.iter().map(|one| only(&[*one])));
+    let mut each: Vec<Grants> = Vec::new();
+    for one in grants {
+        if !each.contains(&one) {
+            each.push(one);
+        }
+    }
+    each
+}
+
+fn some_grants(needed: &[Permission]) -> Vec<Grants> {
+    vec![Grants::Default, only(&[]), only(needed)]
+}
+
+fn admissions(facts: &Facts, needed: &[Permission]) -> Vec<Admission> {
+    let mut all = vec![Admission::Own, Admission::Open, Admission::Unlisted, Admission::LeftToForge];
+    for link in &facts.links {
+        all.extend((facts.grants)(needed).into_iter().map(|grants| Admission::Listed(Entry { link: *link, grants })));
+    }
+    all
+}
+
+fn targets(action: Action, row: &Row, facts: &Facts) -> Vec<Target> {
+    let pushes: &[JobPush] = match action {
+        Action::WriteCode | Action::UploadLfs | Action::LockLfs => &[JobPush::Off, JobPush::Own, JobPush::Admitted],
+        // Who may push code matters to nothing else: `pushing_decides_nothing_else` holds that.
+        _ => &[JobPush::Off],
+    };
+    let visibilities = [None, Some(Visibility::Private), Some(Visibility::Internal), Some(Visibility::Public)];
+    let mut all = Vec::new();
+    for visibility in visibilities {
+        for level in LEVELS {
+            for others in &facts.others {
+                for job_push in pushes {
+                    let levels = Feature::ALL.map(|(one, _)| if one == row.feature { level } else { *others });
+                    all.push(Target {
+                        id: ProjectId(2),
+                        path: ProjectPath::parse("libs/common").unwrap(),
+                        visibility,
+                        features: Features(levels),
+                        job_push: *job_push,
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+fn standings(action: Action, row: &Row, facts: &Facts) -> Vec<Standing> {
+    let admissions = admissions(facts, row.permissions);
+    let mut all = Vec::new();
+    for target in targets(action, row, facts) {
+        for role in &facts.roles {
+            for affiliation in AFFILIATIONS {
+                for admission in &admissions {
+                    for outbound in [Outbound::Open, Outbound::Unlisted] {
+                        let (role, admission, target) = (*role, *admission, target.clone());
+                        all.push(Standing { role, affiliation, admission, outbound, target });
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+fn job(has_user: bool) -> Job {
+    Job {
+        id: JobId(7),
+        user: has_user.then(|| User { id: UserId(3), name: "ann".into() }),
+        origin: Origin { id: ProjectId(1), path: ProjectPath::parse("apps/web").unwrap() },
+        context: Context::default(),
+    }
+}
+
+fn written(says: Says) -> Written<'static> {
+    let named = |is_said: bool| is_said.then_some(Named { id: "r", mode: Mode::Enforce });
+    Written {
+        denied: named(says.denied),
+        limited: named(says.limited),
+        kept: named(says.kept),
+        admitted: named(says.admitted),
+    }
+}
+
+fn rules_allow(job: &Job, access: &Access, standing: Option<&Standing>, says: Says, entries: Entries) -> bool {
+    let question = Question { job, access, need: need(access.action), standing, written: written(says), entries };
+    matches!(judge(&question, &[]).verdict, Verdict::Allow(_))
+}
+
+/// Compares the two on all combinations of some facts, and counts them.
+fn compare(facts: &Facts) -> u64 {
+    let jobs = [job(true), job(false)];
+    let mut compared = 0_u64;
+    for (action, _, _) in Action::ALL {
+        let Some(row) = row_of(*action) else { continue };
+        let mut accesses = vec![Access::new(*action, TargetRef::Id(ProjectId(2)))];
+        if !opened_by(*action).is_empty() {
+            accesses.push(Access { open: opened_by(*action), ..accesses[0].clone() });
+        }
+        for standing in standings(*action, &row, facts) {
+            for access in &accesses {
+                for job in &jobs {
+                    let has_user = job.user.is_some();
+                    for says in &facts.says {
+                        for entries in [Entries::AsTheForge, Entries::Strict] {
+                            let world =
+                                World { has_user, standing: &standing, entries, says: *says, opened_by: access.open };
+                            let expected = may(*action, &row, &world);
+                            let decided = rules_allow(job, access, Some(&standing), *says, entries);
+                            assert_eq!(
+                                decided,
+                                expected,
+                                "{action:?} has_user={has_user} {standing:?} {entries:?} open={:?} {:?}",
+                                access.open,
+                                written(*says)
+                            );
+                            compared += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    compared
+}
+
+#[test]
+fn it_agrees_on_every_combination_of_facts() {
+    let facts = Facts {
+        roles: every_role(),
+        others: LEVELS.to_vec(),
+        links: vec![Link::Project, Link::Group],
+        grants: every_grant,
+        says: vec![SILENT],
+    };
+    println!("{} combinations of facts compared", compare(&facts));
+}
+
+/// The rules of the configuration deny before any fact of the forge is looked at, or let in where an entry would. So
+/// they are tried on one role of each kind and one entry of each kind.
+#[test]
+fn it_agrees_on_every_rule_of_the_configuration() {
+    let facts = Facts {
+        roles: vec![None, Some(Role::None), Some(Role::Guest), Some(Role::Maintainer)],
+        others: vec![Level::Enabled],
+        links: vec![Link::Project],
+        grants: some_grants,
+        says: says().collect(),
+    };
+    println!("{} combinations with rules of the configuration compared", compare(&facts));
+}
+
+#[test]
+fn pushing_decides_nothing_else() {
+    let facts = Facts {
+        roles: every_role(),
+        others: vec![Level::Enabled],
+        links: vec![Link::Project],
+        grants: some_grants,
+        says: vec![SILENT],
+    };
+    let job = job(true);
+    for (action, _, _) in Action::ALL {
+        let pushes = matches!(action, Action::WriteCode | Action::UploadLfs | Action::LockLfs);
+        let Some(row) = row_of(*action).filter(|_| !pushes) else { continue };
+        let access = Access::new(*action, TargetRef::Id(ProjectId(2)));
+        for mut standing in standings(*action, &row, &facts) {
+            let decided = JobPush::ALL.map(|(job_push, _)| {
+                standing.target.job_push = job_push;
+                rules_allow(&job, &access, Some(&standing), SILENT, Entries::AsTheForge)
+            });
+            assert!(decided.iter().all(|one| *one == decided[0]), "{action:?} {standing:?}");
+        }
+    }
+}
+
+/// What asks nothing of a project, and what is never a job's.
+#[test]
+fn it_agrees_on_what_has_no_target() {
+    for has_user in [true, false] {
+        let job = job(has_user);
+        let refs = [TargetRef::None, TargetRef::Own, TargetRef::Job(JobId(7)), TargetRef::Job(JobId(8))];
+        for (action, _, _) in Action::ALL {
+            for target in refs.clone() {
+                let expected = match action {
+                    Action::RegistryLogin | Action::LoginConan => true,
+                    // Another job's number is another job.
+                    Action::ReadOwnJob | Action::UpdateJob | Action::TraceJob | Action::UploadArtifact => {
+                        target == TargetRef::Own || target == TargetRef::Job(JobId(7))
+                    }
+                    // What no project answers to, and what is never a job's.
+                    _ => false,
+                };
+                let access = Access::new(*action, target);
+                let decided = rules_allow(&job, &access, None, SILENT, Entries::AsTheForge);
+                assert_eq!(decided, expected, "{access:?} has_user={has_user}");
+            }
+        }
+    }
+}
