@@ -16,6 +16,30 @@ impl AccessRules {
         Some(Self::default())
     }
 
+    /// Whether a rule looks at whether a job's ref is protected.
+    #[must_use]
+    pub fn needs_protected(&self) -> bool {
+        false
+    }
+
+    /// Whether a rule looks at a job's environment.
+    #[must_use]
+    pub fn needs_environment(&self) -> bool {
+        false
+    }
+
+    /// Whether a rule looks at whether a job works on a merge request from a fork.
+    #[must_use]
+    pub fn needs_fork(&self) -> bool {
+        false
+    }
+
+    /// Whether a rule names a project by its own path.
+    #[must_use]
+    pub fn name(&self, _path: &ProjectPath) -> bool {
+        false
+    }
+
     /// What the rules say of one thing that a job asks of a target, `None` where no project is asked.
     #[must_use]
     pub fn say(&self, _job: &Job, _target: Option<&ProjectPath>, _action: Action) -> Written<'_> {

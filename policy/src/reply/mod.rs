@@ -13,11 +13,11 @@ use alloc::vec::Vec;
 
 use serde_json::json;
 
-use crate::decision::Failure;
-use crate::facts::{Origin, Target};
-use crate::request::{Malformed, Protocol};
 use crate::config::Answers;
+use crate::decision::Failure;
+use crate::facts::{Origin, ProjectId, ProjectPath};
 use crate::request::Action;
+use crate::request::{Malformed, Protocol};
 use crate::rules::Reason;
 use words::{explanation, forge_words, lines, sentence, token_words};
 
@@ -39,8 +39,10 @@ pub enum Subject<'a> {
     Known {
         /// The job's project.
         origin: &'a Origin,
-        /// The project asked for.
-        target: &'a Target,
+        /// The path of the project asked for.
+        target: &'a ProjectPath,
+        /// Its number, where it is known.
+        id: Option<ProjectId>,
     },
     /// A target that is not there, or not for this user to know of.
     Hidden,
@@ -88,8 +90,8 @@ pub struct Denied<'a> {
 pub fn rule(denied: &Denied<'_>, subject: &Subject<'_>) -> Reply {
     let Denied { protocol, reason, .. } = *denied;
     match subject {
-        Subject::Known { origin, target } => {
-            let (weight, forge) = forge_words(denied, origin, target);
+        Subject::Known { origin, target, id } => {
+            let (weight, forge) = forge_words(denied, origin, target, *id);
             let words = Words { forge, why: explanation(denied, origin, target), code: reason.code() };
             answer(protocol, weight, &words)
         }
@@ -195,10 +197,7 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
 fn status(protocol: Protocol, weight: Weight) -> u16 {
     match (weight, protocol) {
         // Docker, Podman and crane show the message of a 401 from the token endpoint, and drop that of a 403.
-        (
-            Weight::Forbidden | Weight::Withheld | Weight::NotFound | Weight::Unauthorized,
-            Protocol::RegistryToken,
-        )
+        (Weight::Forbidden | Weight::Withheld | Weight::NotFound | Weight::Unauthorized, Protocol::RegistryToken)
         | (Weight::Unauthorized, _) => 401,
         // A registry that hides a name answers like one that denies it.
         (Weight::NotFound | Weight::Withheld, Protocol::Registry) | (Weight::Forbidden, _) => 403,

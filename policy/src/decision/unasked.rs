@@ -1,0 +1,63 @@
+//! What a target is to a job where nobody is asked: what the job, the request and the configuration tell by themselves.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::Config;
+use crate::facts::{Admission, Features, Found, Job, JobPush, Outbound, ProjectId, ProjectPath, Standing, Target};
+use crate::request::TargetRef;
+
+/// What a target is to a job, where no fact about targets is looked up; `None` where one is. An image's name does not
+/// tell which part of it is the project's, so there may be several answers, of which one is right: what any of them
+/// denies is denied.
+#[must_use]
+pub fn facts_without_lookup(config: &Config, job: &Job, target: &TargetRef) -> Option<Vec<Found>> {
+    let own = || standing(config, job, Some(job.origin.id), Some(&job.origin.path));
+    let elsewhere = |id, path| standing(config, job, id, path);
+    let found = match target {
+        TargetRef::None => vec![Some(Found::Nothing)],
+        TargetRef::Own | TargetRef::Job(_) => vec![own()],
+        TargetRef::ProjectOfJob(one) if *one == job.id => vec![own()],
+        TargetRef::ProjectOfJob(_) => vec![elsewhere(None, None)],
+        TargetRef::Id(id) if *id == job.origin.id => vec![own()],
+        TargetRef::Id(id) => vec![elsewhere(Some(*id), None)],
+        TargetRef::Path(path) if *path == job.origin.path => vec![own()],
+        TargetRef::Path(path) => vec![elsewhere(None, Some(path))],
+        TargetRef::Image(candidates) if candidates.contains(&job.origin.path) => vec![own()],
+        TargetRef::Image(candidates) => {
+            likely(config, candidates).into_iter().map(|path| elsewhere(None, Some(path))).collect()
+        }
+    };
+    found.into_iter().collect()
+}
+
+/// Where an image's project may be. No project lies in another, so one that the configuration knows is the one.
+fn likely<'a>(config: &Config, candidates: &'a [ProjectPath]) -> Vec<&'a ProjectPath> {
+    let is_known = |path: &&ProjectPath| config.access.name(path) || config.facts.name(path);
+    let known: Vec<&ProjectPath> = candidates.iter().filter(is_known).collect();
+    if known.is_empty() { candidates.iter().collect() } else { known }
+}
+
+fn standing(config: &Config, job: &Job, id: Option<ProjectId>, path: Option<&ProjectPath>) -> Option<Found> {
+    let facts = &config.facts;
+    if facts.outbound.is_lookup() {
+        return None;
+    }
+    let visibility = facts.visibility.visibility(path)?;
+    let admission = facts.allowlists.admission(path)?;
+    Some(Found::Standing(Standing {
+        role: facts.membership.role(job.user.as_ref(), path)?,
+        affiliation: facts.external.affiliation(job.user.as_ref())?,
+        admission: if id == Some(job.origin.id) { Admission::Own } else { admission },
+        outbound: Outbound::Open,
+        target: Target {
+            id,
+            path: path.cloned(),
+            visibility,
+            // Which parts are on, the forge knows, and checks behind us.
+            features: Features::OPEN,
+            // Nobody has said that jobs push here; where the project's settings are left to the forge, it says so.
+            job_push: if visibility.is_none() { JobPush::Own } else { JobPush::Off },
+        },
+    }))
+}
