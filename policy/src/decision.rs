@@ -184,12 +184,17 @@ impl Facts {
         missing
     }
 
-    /// With what is known of the missing targets without asking anybody.
+    /// With what the configuration says of targets, and what is known of the missing ones without asking anybody.
     fn completed(&self, config: &Config, job: &Job, request: &JobRequest) -> Cow<'_, Self> {
         let mut facts = Cow::Borrowed(self);
         for target in self.missing(request) {
             if let Some(found) = facts_without_lookup(config, job, &target) {
                 facts.to_mut().targets.extend(found.into_iter().map(|found| (target.clone(), found)));
+            }
+        }
+        if config.facts.are_configured() && !facts.targets.is_empty() {
+            for (_, found) in &mut facts.to_mut().targets {
+                unasked::fill(config, job, found);
             }
         }
         facts

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use policy::Config;
-use policy::decision::{Failure, facts_without_lookup};
+use policy::decision::{Decision, Facts, Failure, Step, facts_without_lookup};
 use policy::facts::{
     Admission, Affiliation, Context, Entry, Found, Grants, Invalid, Job, JobId, JobPush, Link, Origin, Outbound,
-    Permission, Permissions, ProjectId, ProjectPath, Role, Secret, Standing, Token, User, UserId, Visibility,
+    Permission, Permissions, ProjectId, ProjectPath, Secret, Standing, Token, User, UserId, Visibility,
 };
 use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value};
-use policy::request::TargetRef;
+use policy::request::{Body, Head, Reading, TargetRef};
 use serde_json::json;
 
 /// A configuration with these facts, such as `"membership": "forge"`.
@@ -321,13 +321,77 @@ fn a_fact_that_is_not_looked_up_is_what_the_configuration_says() {
     let facts = r#""allowlists": "configuration", "membership": "configuration", "external": "configuration",
         "members": [{"user": "dana", "targets": ["libs/**"], "role": "owner"}], "external_users": ["dana"]"#;
     let (standing, asked) = found(&config("gitlab", facts), &world, &common());
-    assert_eq!((standing.role, standing.affiliation), (Some(Role::Owner), Affiliation::External));
-    assert_eq!((standing.admission, standing.target.visibility), (Admission::Unlisted, Some(Visibility::Private)));
+    assert_eq!((standing.role, standing.affiliation), (None, Affiliation::LeftToForge));
+    assert_eq!((standing.admission, standing.target.visibility), (Admission::LeftToForge, Some(Visibility::Private)));
     assert_eq!(asked, [OF_COMMON]);
+    // The decision takes it from the configuration of today: what is remembered is the same for all of them.
+    let decided = |facts: &str| decide_clone(&config("gitlab", facts), vec![(common(), Found::Standing(standing.clone()))]);
+    assert_eq!(decided(facts), "allowlist.missing");
+    assert_eq!(decided(&facts.replace(r#""allowlists": "configuration""#, r#""allowlists": "forge""#)), "forge.decides");
+    let stranger = facts.replace(r#""allowlists": "configuration""#, r#""allowlists": "forge""#).replace(r#"["libs/**"]"#, r#"["lib/**"]"#);
+    assert_eq!(decided(&stranger), "role.none");
     let facts = r#""allowlists": "forge", "membership": "forge", "visibility": "forge""#;
     let (standing, _) = found(&config("gitlab", facts), &world, &common());
     assert_eq!((standing.role, standing.target.visibility), (None, None));
     assert_eq!((standing.admission, standing.affiliation), (Admission::LeftToForge, Affiliation::Internal));
+}
+
+/// The reason of the decision on a clone of `libs/common`.
+fn decide_clone(config: &Config, targets: Vec<(TargetRef, Found)>) -> &'static str {
+    decide(config, "/gl/libs/common.git/info/refs?service=git-upload-pack", "h", targets).expect("decided").cause.code()
+}
+
+/// The decision on a GET by the job, or the targets that are missing for it.
+fn decide(config: &Config, path: &str, host: &str, targets: Vec<(TargetRef, Found)>) -> Result<Decision, Vec<TargetRef>> {
+    let basic = "Basic Z2l0bGFiLWNpLXRva2VuOmdsY2J0LTY0X2RhbmFCdWlsZHNXZWIwMDAwMDE=";
+    let lines: [(&[u8], &[u8]); 4] = [
+        (b":method", b"GET"),
+        (b":path", path.as_bytes()),
+        (b":authority", host.as_bytes()),
+        (b"authorization", basic.as_bytes()),
+    ];
+    let Reading::Job(request) = policy::request::read(config, &Head::new(&lines, Body::None)) else { panic!("{path}") };
+    let facts = Facts { token: Some(Token::Running(job())), targets };
+    match policy::decide(config, &request, &facts) {
+        Step::Decided(decision) => Ok(decision),
+        Step::NeedsTargets(_, missing) => Err(missing),
+        Step::NeedsToken => panic!("{path}"),
+    }
+}
+
+#[test]
+fn without_lookups_a_request_is_decided_at_once() {
+    let config = self::config("gitlab", ALONE);
+    let code = |config: &Config, path: &str| decide(config, path, "h", Vec::new()).map(|decision| decision.cause.code());
+    let clone = "/gl/libs/common.git/info/refs?service=git-upload-pack";
+    assert_eq!(code(&config, clone), Ok("forge.decides"));
+    assert_eq!(code(&self::config("gitlab", ""), clone), Err(vec![common()]));
+    // A number other than the own is some project of which no rule can say anything.
+    let other = decide(&config, "/gl/api/v4/projects/102/releases", "h", Vec::new()).unwrap();
+    assert_eq!((other.cause.code(), other.record.target.as_str()), ("allowlist.missing", "#102"));
+    assert_eq!(code(&config, "/gl/api/v4/projects/101/releases"), Ok("forge.decides"));
+}
+
+#[test]
+fn an_image_may_be_any_of_its_candidates_and_the_strictest_counts() {
+    let facts = |targets: &str| {
+        format!(
+            r#""membership": "configuration", "external": "forge", "visibility": "forge", "allowlists": "forge",
+                "members": [{{"user": "dana", "targets": [{targets}], "role": "reporter"}}]"#
+        )
+    };
+    let pull = |targets: &str| {
+        let config = format!(
+            r#"{{"forge": {{"hosts": ["h"], "registry_hosts": ["r"]}}, "lookup": {{"cluster": "c", "authority": "h"}}, "facts": {{{}}}}}"#,
+            facts(targets)
+        );
+        let config = Config::parse(config.as_bytes()).unwrap();
+        let decision = decide(&config, "/jwt/auth?service=container_registry&scope=repository:libs/common/a:pull", "h", Vec::new());
+        decision.map(|decision| decision.cause.code())
+    };
+    assert_eq!(pull(r#""libs/**""#), Ok("forge.decides"));
+    assert_eq!(pull(r#""libs/common/**""#), Ok("role.none"), "`libs/common` may be the project");
+    assert_eq!(pull(r#""libs/common""#), Ok("forge.decides"), "no project lies in one that is named");
 }
 
 #[test]

@@ -44,6 +44,16 @@ impl<T> Source<T> {
     pub fn is_lookup(&self) -> bool {
         matches!(self, Self::Lookup)
     }
+
+    /// Whether the fact is left to the forge.
+    #[must_use]
+    pub fn is_forge(&self) -> bool {
+        matches!(self, Self::Forge)
+    }
+
+    fn is_configured(&self) -> bool {
+        matches!(self, Self::Configuration(_))
+    }
 }
 
 impl Sources {
@@ -76,6 +86,15 @@ impl Sources {
         ]
         .into_iter()
         .filter_map(|(key, is_lookup)| is_lookup.then_some(key))
+    }
+
+    /// Whether the configuration says any of the facts.
+    #[must_use]
+    pub fn are_configured(&self) -> bool {
+        self.membership.is_configured()
+            || self.external.is_configured()
+            || self.visibility.is_configured()
+            || self.allowlists.is_configured()
     }
 
     /// Whether the configuration names a project by its own path.

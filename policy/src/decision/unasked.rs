@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::Config;
-use crate::facts::{Admission, Features, Found, Job, JobPush, Outbound, ProjectId, ProjectPath, Standing, Target};
+use crate::facts::{Admission, Affiliation, Features, Found, Job, JobPush, Outbound, ProjectId, ProjectPath, Standing, Target};
 use crate::request::TargetRef;
 
 /// What a target is to a job, where no fact about targets is looked up; `None` where one is. An image's name does not
@@ -38,26 +38,40 @@ fn likely<'a>(config: &Config, candidates: &'a [ProjectPath]) -> Vec<&'a Project
     if known.is_empty() { candidates.iter().collect() } else { known }
 }
 
+/// Puts what the configuration says in the place of what was not looked up. It is not remembered with what was: a new
+/// configuration counts at once.
+pub(super) fn fill(config: &Config, job: &Job, found: &mut Found) {
+    let Found::Standing(standing) = found else { return };
+    let (facts, user, path) = (&config.facts, job.user.as_ref(), standing.target.path.as_ref());
+    let said = (facts.membership.role(user, path), facts.external.affiliation(user), facts.visibility.visibility(path));
+    let admission = facts.allowlists.admission(path).filter(|_| standing.admission != Admission::Own);
+    standing.role = said.0.unwrap_or(standing.role);
+    standing.affiliation = said.1.unwrap_or(standing.affiliation);
+    standing.target.visibility = said.2.unwrap_or(standing.target.visibility);
+    standing.admission = admission.unwrap_or(standing.admission);
+}
+
 fn standing(config: &Config, job: &Job, id: Option<ProjectId>, path: Option<&ProjectPath>) -> Option<Found> {
     let facts = &config.facts;
-    if facts.outbound.is_lookup() {
+    if facts.looked_up().next().is_some() {
         return None;
     }
-    let visibility = facts.visibility.visibility(path)?;
-    let admission = facts.allowlists.admission(path)?;
-    Some(Found::Standing(Standing {
-        role: facts.membership.role(job.user.as_ref(), path)?,
-        affiliation: facts.external.affiliation(job.user.as_ref())?,
-        admission: if id == Some(job.origin.id) { Admission::Own } else { admission },
+    let is_own = id == Some(job.origin.id);
+    let mut found = Found::Standing(Standing {
+        role: None,
+        affiliation: Affiliation::LeftToForge,
+        admission: if is_own { Admission::Own } else { Admission::LeftToForge },
         outbound: Outbound::Open,
         target: Target {
             id,
             path: path.cloned(),
-            visibility,
+            visibility: None,
             // Which parts are on, the forge knows, and checks behind us.
             features: Features::OPEN,
             // Nobody has said that jobs push here; where the project's settings are left to the forge, it says so.
-            job_push: if visibility.is_none() { JobPush::Own } else { JobPush::Off },
+            job_push: if facts.visibility.is_forge() { JobPush::Own } else { JobPush::Off },
         },
-    }))
+    });
+    fill(config, job, &mut found);
+    Some(found)
 }

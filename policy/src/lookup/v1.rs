@@ -159,24 +159,23 @@ fn found(fields: &Fields<'_>, job: &Job, sources: &Sources) -> Result<Found, Fai
         }
     }
     // What is not looked up is not read, and need not be there.
-    let path = target.project_path("path")?;
-    let user = job.user.as_ref();
-    let role = match sources.membership.role(user, Some(&path)) {
-        Some(role) => role,
-        None => Some(Role::named(fields.text("role")?).ok_or(Failure::LookupAnswer)?),
+    let role = if sources.membership.is_lookup() {
+        Some(Role::named(fields.text("role")?).ok_or(Failure::LookupAnswer)?)
+    } else {
+        None
     };
-    let affiliation = match sources.external.affiliation(user) {
-        Some(affiliation) => affiliation,
-        None if fields.flag("external")? => Affiliation::External,
-        None => Affiliation::Internal,
+    let affiliation = match () {
+        () if !sources.external.is_lookup() => Affiliation::LeftToForge,
+        () if fields.flag("external")? => Affiliation::External,
+        () => Affiliation::Internal,
     };
-    let visibility = match sources.visibility.visibility(Some(&path)) {
-        Some(visibility) => visibility,
-        None => Some(Visibility::named(target.text("visibility")?).ok_or(Failure::LookupAnswer)?),
+    let visibility = if sources.visibility.is_lookup() {
+        Some(Visibility::named(target.text("visibility")?).ok_or(Failure::LookupAnswer)?)
+    } else {
+        None
     };
-    let admission = match sources.allowlists.admission(Some(&path)) {
-        Some(admission) => admission,
-        None => match fields.text("admission")? {
+    let admission = if sources.allowlists.is_lookup() {
+        match fields.text("admission")? {
             // A service that calls another project the job's own is wrong, and not believed.
             "own" if id == job.origin.id => Admission::Own,
             "project" => Admission::Listed(Entry { link: Link::Project, grants: grants(fields)? }),
@@ -184,7 +183,9 @@ fn found(fields: &Fields<'_>, job: &Job, sources: &Sources) -> Result<Found, Fai
             "open" => Admission::Open,
             "unlisted" => Admission::Unlisted,
             _ => return Err(Failure::LookupAnswer),
-        },
+        }
+    } else {
+        Admission::LeftToForge
     };
     let outbound = match fields.0.get("outbound").map(Value::as_str) {
         None | Some(Some("open")) => Outbound::Open,
@@ -205,6 +206,6 @@ fn found(fields: &Fields<'_>, job: &Job, sources: &Sources) -> Result<Found, Fai
         affiliation,
         admission: if id == job.origin.id { Admission::Own } else { admission },
         outbound,
-        target: Target { id: Some(id), path: Some(path), visibility, features, job_push },
+        target: Target { id: Some(id), path: Some(target.project_path("path")?), visibility, features, job_push },
     }))
 }

@@ -284,27 +284,26 @@ impl TargetFlight {
             }
         }
         let mut target = self.draft.target.clone().ok_or(Failure::Doubt)?;
-        let path = target.path.as_ref();
-        if let Some(visibility) = self.sources.visibility.visibility(path) {
-            target.visibility = visibility;
-        }
         // What nobody answered is not taken for a "no": without a user there is nobody to ask about.
-        let user = self.job.user.as_ref();
-        let role = match (self.sources.membership.role(user, path), self.draft.role) {
-            (Some(role), _) => role,
-            (None, Some(role)) => Some(role),
-            (None, None) if user.is_none() => Some(Role::None),
-            (None, None) => return Err(Failure::Doubt),
+        let has_user = self.job.user.is_some();
+        let role = match self.draft.role {
+            _ if !self.sources.membership.is_lookup() => None,
+            Some(role) if has_user => Some(role),
+            None if !has_user => Some(Role::None),
+            Some(_) | None => return Err(Failure::Doubt),
         };
-        let affiliation = match (self.sources.external.affiliation(user), self.draft.is_external) {
-            (Some(affiliation), _) => affiliation,
-            (None, Some(true)) => Affiliation::External,
-            (None, Some(false)) => Affiliation::Internal,
-            (None, None) if user.is_none() => Affiliation::Internal,
-            (None, None) => return Err(Failure::Doubt),
+        let affiliation = match self.draft.is_external {
+            _ if !self.sources.external.is_lookup() => Affiliation::LeftToForge,
+            Some(true) if has_user => Affiliation::External,
+            Some(false) if has_user => Affiliation::Internal,
+            None if !has_user => Affiliation::Internal,
+            Some(_) | None => return Err(Failure::Doubt),
         };
         match (self.inbound(&target)?, self.outbound(&target)?) {
             (Step::Known(admission), Step::Known(outbound)) => {
+                if !self.sources.visibility.is_lookup() {
+                    target.visibility = None;
+                }
                 let standing = Standing { role, affiliation, admission, outbound, target };
                 Ok(Progress::Landed(Ok(Fact::Target(Found::Standing(standing)))))
             }
@@ -321,8 +320,8 @@ impl TargetFlight {
         if target.id == Some(self.job.origin.id) {
             return Ok(Step::Known(Admission::Own));
         }
-        if let Some(admission) = self.sources.allowlists.admission(target.path.as_ref()) {
-            return Ok(Step::Known(admission));
+        if !self.sources.allowlists.is_lookup() {
+            return Ok(Step::Known(Admission::LeftToForge));
         }
         if draft.is_withheld {
             return Err(Failure::LookupRights);
