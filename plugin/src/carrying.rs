@@ -22,12 +22,16 @@ impl Shared {
             ("jobscope_action", record.action),
             ("jobscope_verdict", record.verdict),
             ("jobscope_reason", record.reason),
-            ("jobscope_rule", record.rule),
+            ("jobscope_rule", &*record.rule),
             ("jobscope_decision", &id),
         ];
         for (name, value) in says {
             // A decision that cannot be logged is carried out all the same: it is the narrower of the two.
             let _ = host::set_property(name, value);
+        }
+        if decision.denies() {
+            // For who runs the proxy or owns the target: what the client may not see stands here.
+            let _ = host::set_property("jobscope_why", &decision.why());
         }
         match &decision.outcome {
             Outcome::Forward(grant) => {

@@ -95,7 +95,7 @@ impl Store {
             });
         }
         let rejection = find::<Rejection>(&self.rejections, key)?.filter(|rejection| rejection.serves(now));
-        Ok(rejection.map_or(Remembered::Nothing, |rejection| Remembered::Fresh(rejection.token)))
+        Ok(rejection.map_or(Remembered::Nothing, |rejection| Remembered::Fresh(Token::Invalid(rejection.invalid))))
     }
 
     /// What is remembered of a target, and whether it is to be looked up again.
@@ -113,7 +113,7 @@ impl Store {
         match said {
             Token::Running(job) => self.bind(key, job, asked),
             Token::Ended(job) => self.end(key, asked).map(|()| Token::Ended(job)),
-            Token::Unknown | Token::UserRefused => {
+            Token::Invalid(invalid) => {
                 // A token that had a running job and no longer has one is an ended one.
                 if let Some(binding) = find::<Binding>(&self.bindings, &key)? {
                     let (State::Running(job) | State::Ended(Some(job))) = binding.state else {
@@ -121,7 +121,7 @@ impl Store {
                     };
                     return self.end(key, asked).map(|()| Token::Ended(Some(job)));
                 }
-                put(&self.rejections, || Rejection { key, token: said.clone(), confirmed: asked })?;
+                put(&self.rejections, || Rejection { key, invalid, confirmed: asked })?;
                 Ok(said)
             }
         }

@@ -7,13 +7,16 @@ mod unasked;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::coded::coded;
 use crate::config::{Config, Mode};
-use crate::facts::{Found, Job, Standing, Token};
+use crate::facts::{
+    Admission, Affiliation, Found, Job, JobPush, Level, Outbound, Role, Standing, Target, Token, Visibility,
+};
 use crate::reply::{self, Reply};
-use crate::request::{Access, JobRequest, Malformed, Protocol, Refused, TargetRef};
-use crate::rules::{self, Answer, Question, RULES, Reach, Reason, Ruling, Verdict};
+use crate::request::{Access, Action, JobRequest, Malformed, Protocol, Refused, TargetRef};
+use crate::rules::{self, Question, RULES, Reach, Reason, Ruling, Verdict, Walk};
 
 pub use unasked::facts_without_lookup;
 
@@ -132,6 +135,67 @@ pub struct Decision {
     pub record: Record,
     /// Why.
     pub cause: Cause,
+    /// The rules that were tried, where it came to that, and what each said.
+    pub walk: Option<Walk>,
+    /// What the rules saw of the target, where there is one.
+    pub seen: Option<Seen>,
+}
+
+/// The facts that the rules looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// The role of the job's user in the target.
+    pub role: Option<Role>,
+    /// Whether the user is external.
+    pub affiliation: Affiliation,
+    /// Whether the target admits the origin.
+    pub admission: Admission,
+    /// Whether the origin lets its jobs out to the target.
+    pub outbound: Outbound,
+    /// Who may see the target.
+    pub visibility: Option<Visibility>,
+    /// How far the part of the target is open that was asked for.
+    pub level: Level,
+    /// Whose jobs may push code to it.
+    pub job_push: JobPush,
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left = "left to the forge";
+        let role = self.role.map_or(left, Role::name);
+        let external = match self.affiliation {
+            Affiliation::Internal => "no",
+            Affiliation::External => "yes",
+            Affiliation::LeftToForge => left,
+        };
+        let visibility = self.visibility.map_or(left, Visibility::name);
+        let (level, push) = (self.level.name(), self.job_push.name());
+        let outbound = match self.outbound {
+            Outbound::Open => "open",
+            Outbound::Unlisted => "unlisted",
+        };
+        write!(
+            f,
+            "role={role} external={external} visibility={visibility} part={level} push={push} outbound={outbound} "
+        )?;
+        match self.admission {
+            Admission::Own => f.write_str("inbound=own"),
+            Admission::Open => f.write_str("inbound=open"),
+            Admission::Unlisted => f.write_str("inbound=unlisted"),
+            Admission::LeftToForge => write!(f, "inbound={left}"),
+            Admission::Listed(entry) => write!(f, "inbound={entry}"),
+        }
+    }
+}
+
+impl Seen {
+    fn of(standing: &Standing, action: Action) -> Self {
+        let Standing { role, affiliation, admission, outbound, ref target } = *standing;
+        let level = target.features.level(rules::need(action).feature);
+        let Target { visibility, job_push, .. } = *target;
+        Self { role, affiliation, admission, outbound, visibility, level, job_push }
+    }
 }
 
 impl Decision {
@@ -139,6 +203,16 @@ impl Decision {
     #[must_use]
     pub fn denies(&self) -> bool {
         self.record.verdict != ALLOW
+    }
+
+    /// The facts and the way of the rules, in one line for logs: `role=guest ...; login: more is asked than a login; ...`.
+    /// Empty where no rule was asked.
+    #[must_use]
+    pub fn why(&self) -> String {
+        let Some(walk) = self.walk else { return String::new() };
+        let facts = self.seen.iter().map(ToString::to_string);
+        let tried = walk.tried().map(|(rule, answer)| alloc::format!("{}: {}", rule.id, answer.why(rule)));
+        facts.chain(tried).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -311,12 +385,14 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         rule: rule_name(speaks, one.written),
     };
     let cause = Cause::Rule(reason);
+    let walk = Some(speaks.walk);
+    let seen = one.question.standing.map(|standing| Seen::of(standing, one.question.access.action));
     if one.is_allowed() {
         if one.observed.is_some() {
             record.verdict = OBSERVED;
         }
         let path = request.scopes.as_ref().and_then(|scopes| scopes.narrowed(is_allowed));
-        return Decision { outcome: Outcome::Forward(Grant { path }), record, cause };
+        return Decision { outcome: Outcome::Forward(Grant { path }), record, cause, walk, seen };
     }
     // A team enforces project by project: where none of the targets is enforced yet, the request goes on.
     let is_observed = |one: &Judged<'_>| {
@@ -325,7 +401,7 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
     };
     if each().filter(|(at, one)| !one.is_allowed() && !is_hoped(*at)).all(|(_, one)| is_observed(one)) {
         record.verdict = OBSERVED;
-        return Decision { outcome: Outcome::Forward(Grant { path: None }), record, cause };
+        return Decision { outcome: Outcome::Forward(Grant { path: None }), record, cause, walk, seen };
     }
     let known = one.question.standing.filter(|standing| rules::may_know(job.user.as_ref(), standing)).map(|known| &known.target);
     let subject = match (known.map(|target| (&target.path, target.id)), looks_at_target(one.question.access)) {
@@ -341,45 +417,12 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         reason,
         written: one.written,
     };
-    denial(config, record, cause, reply::rule(&denied, &subject))
+    Decision { walk, seen, ..denial(config, record, cause, reply::rule(&denied, &subject)) }
 }
 
 fn rule_name(ruling: Ruling, written: Option<&str>) -> Cow<'static, str> {
     let id = RULES.get(ruling.rule).map_or("-", |rule| rule.id);
     written.map_or(Cow::Borrowed(id), |written| Cow::Owned(alloc::format!("{id}:{written}")))
-}
-
-/// What one rule did with one thing asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tried {
-    /// The rule's id.
-    pub rule: &'static str,
-    /// What it did.
-    pub answer: Answer,
-    /// Why it did not apply, where it did not.
-    pub why: &'static str,
-}
-
-/// The rules that were asked of each access of a request, in order, once everything is known that they look at. Made
-/// when somebody wants to read it: a decision on the warm path does not pay for it.
-#[must_use]
-pub fn walks(config: &Config, request: &JobRequest, facts: &Facts) -> Vec<Vec<Tried>> {
-    let Some(Token::Running(job)) = &facts.token else { return Vec::new() };
-    let facts = &*facts.completed(config, job, request);
-    let walk = |access| {
-        let question = judge(config, job, access, facts).question;
-        rules::walk(&question)
-            .map(|(rule, answer)| {
-                let why = match answer {
-                    Answer::Aside => rule.aside,
-                    Answer::Left => Reason::LeftToForge.text(),
-                    Answer::Verdict(Verdict::Allow(reason) | Verdict::Deny(reason)) => reason.text(),
-                };
-                Tried { rule: rule.id, answer, why }
-            })
-            .collect()
-    };
-    request.accesses.iter().map(walk).collect()
 }
 
 fn target_name(access: &Access, job: &Job, standing: Option<&Standing>) -> String {
@@ -444,7 +487,7 @@ fn denial(config: &Config, mut record: Record, cause: Cause, reply: Reply) -> De
         Mode::Observe => (Outcome::Forward(Grant { path: None }), OBSERVED),
     };
     record.verdict = verdict;
-    Decision { outcome, record, cause }
+    Decision { outcome, record, cause, walk: None, seen: None }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::Path;
 use policy::config::{KEYS, Presence};
 use policy::decision::Failure;
 use policy::request::{Action, Malformed};
-use policy::rules::{self, Open, RULES, Reach, Reason};
+use policy::rules::{self, Needed, Open, RULES, Reach, Reason};
 
 /// Puts `table` between the marks of `name`, or fails when something else stands there.
 fn compare(file: &str, name: &str, table: &str) {
@@ -63,14 +63,19 @@ fn actions_and_what_they_need() {
         let need = rules::need(*action);
         let role = match need.reach {
             Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole => "-".into(),
-            Reach::Admitted | Reach::Own | Reach::AdmittedOrOwn | Reach::OwnIfSet | Reach::Sources => {
+            Reach::Admitted | Reach::Own | Reach::AdmittedOrOwn | Reach::WhereSet | Reach::Sources => {
                 need.role.name().into()
             }
         };
         let anonymous = if need.open == Open::ToAnybody { "yes" } else { "no" };
-        vec![format!("`{name}`"), (*doc).into(), reach(need.reach).into(), role, anonymous.into()]
+        let permission = match need.permission {
+            Needed::All(all) => all.iter().map(|one| format!("`{}`", one.name())).collect::<Vec<_>>().join(", "),
+            Needed::IfStrict(one) => format!("strict: `{}`", one.name()),
+            Needed::NoneThere => "-".into(),
+        };
+        vec![format!("`{name}`"), (*doc).into(), reach(need.reach).into(), role, anonymous.into(), permission]
     });
-    compare("rules.md", "actions", &rows("action | meaning | where | least role | anonymous read", table));
+    compare("rules.md", "actions", &rows("action | meaning | where | least role | anonymous read | permission", table));
 }
 
 fn reach(reach: Reach) -> &'static str {
@@ -79,7 +84,7 @@ fn reach(reach: Reach) -> &'static str {
         Reach::Own => "the own project",
         Reach::OwnWhateverRole => "the own project, whatever the role",
         Reach::AdmittedOrOwn => "projects that admit the origin; the own project whatever the role",
-        Reach::OwnIfSet => "the own project, if it lets its jobs push",
+        Reach::WhereSet => "the own project, if it lets its jobs push; others, if they let other jobs push",
         Reach::Sources => "projects that admit the origin; without a user the own project",
         Reach::Never => "nowhere",
         Reach::Itself => "the job itself",

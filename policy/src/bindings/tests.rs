@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::facts::{
-    Admission, Affiliation, Features, Found, Hash, Job, JobId, JobPush, Origin, ProjectId, ProjectPath, Role, Standing,
-    Target, Token, User, UserId, Visibility,
+    Admission, Affiliation, Context, Entry, Features, Found, Grants, Hash, Invalid, Job, JobId, JobPush, Link, Origin,
+    Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Standing, Target, User, UserId, Visibility,
 };
 
 fn key(number: u64) -> Hash {
@@ -17,7 +17,7 @@ fn running(number: u64, confirmed: u64) -> Binding {
     let origin = Origin { id: ProjectId(101), path: ProjectPath::parse("apps/web").unwrap() };
     Binding {
         key: key(number),
-        state: State::Running(Job { id: JobId(number), user, origin }),
+        state: State::Running(Job { id: JobId(number), user, origin, context: Context::default() }),
         since: Moment(confirmed),
         confirmed: Moment(confirmed),
     }
@@ -85,9 +85,24 @@ fn the_longest_that_lookups_give_fits() {
     if let State::Running(job) = &mut long.state {
         job.origin.path = ProjectPath::parse(&path).unwrap();
         job.user = Some(User { id: UserId(1), name: "x".repeat(128) });
+        job.context = Context {
+            git_ref: Some("r".repeat(128)),
+            protected: Some(false),
+            environment: Some("e".repeat(64)),
+            source: Some("s".repeat(32)),
+            fork: Some(true),
+        };
     }
     let bucket = put(&[], long.clone()).unwrap();
-    assert_eq!(find::<Binding>(&bucket, &key(1)), Some(long));
+    assert_eq!(find::<Binding>(&bucket, &key(1)), Some(long.clone()));
+    // One byte more is not kept, and a rule that looks at it takes it for unknown.
+    if let State::Running(job) = &mut long.state {
+        job.context.git_ref = Some("r".repeat(129));
+    }
+    let kept = find::<Binding>(&put(&[], long).unwrap(), &key(1)).unwrap();
+    assert!(
+        matches!(kept.state, State::Running(job) if job.context.git_ref.is_none() && job.context.fork == Some(true))
+    );
 }
 
 #[test]
@@ -95,13 +110,33 @@ fn a_target_keeps_all_that_the_rules_look_at() {
     let target = Target {
         id: ProjectId(102),
         path: ProjectPath::parse("libs/common").unwrap(),
-        visibility: Visibility::Internal,
+        visibility: Some(Visibility::Internal),
         features: Features::OPEN,
-        job_push: JobPush::On,
+        job_push: JobPush::Admitted,
     };
-    let standing =
-        Standing { role: Role::Planner, affiliation: Affiliation::External, admission: Admission::Group, target };
-    for found in [Found::Nothing, Found::Standing(standing)] {
+    let some = Permissions::of(&[Permission::ReadJobs, Permission::AdminPackages]);
+    let entries = [Link::Project, Link::Group].into_iter().flat_map(|link| {
+        [Grants::Default, Grants::Only(some), Grants::Only(Permissions::default())]
+            .map(|grants| Admission::Listed(Entry { link, grants }))
+    });
+    let plain = [Admission::Own, Admission::Open, Admission::Unlisted, Admission::LeftToForge];
+    let known = entries.chain(plain).map(|admission| {
+        Found::Standing(Standing {
+            role: Some(Role::Planner),
+            affiliation: Affiliation::External,
+            admission,
+            outbound: Outbound::Unlisted,
+            target: target.clone(),
+        })
+    });
+    let left = Found::Standing(Standing {
+        role: None,
+        affiliation: Affiliation::LeftToForge,
+        admission: Admission::LeftToForge,
+        outbound: Outbound::Open,
+        target: Target { visibility: None, ..target.clone() },
+    });
+    for found in known.chain([Found::Nothing, left]) {
         let row = TargetRow { key: key(1), found, confirmed: Moment(5) };
         assert_eq!(find::<TargetRow>(&put(&[], row.clone()).unwrap(), &key(1)), Some(row));
     }
@@ -116,7 +151,7 @@ fn the_newer_of_two_answers_stands_whichever_came_last() {
 
 #[test]
 fn a_no_is_believed_for_seconds() {
-    let no = Rejection { key: key(1), token: Token::Unknown, confirmed: Moment(10_000) };
+    let no = Rejection { key: key(1), invalid: Invalid::Unknown, confirmed: Moment(10_000) };
     assert!(no.serves(Moment(14_999)) && !no.serves(Moment(15_000)));
 }
 

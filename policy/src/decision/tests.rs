@@ -3,10 +3,14 @@ use std::vec::Vec;
 
 use super::*;
 use crate::facts::{
-    Admission, Affiliation, Features, JobId, JobPush, Origin, ProjectId, ProjectPath, Role, Secret, Target, User,
-    UserId, Visibility,
+    Admission, Affiliation, Context, Entry, Features, Grants, Invalid, JobId, JobPush, Link, Origin, Outbound,
+    ProjectId, ProjectPath, Role, Secret, Target, User, UserId, Visibility,
 };
 use crate::request::Progress;
+use crate::rules::Answer;
+
+const PROJECT: Admission = Admission::Listed(Entry { link: Link::Project, grants: Grants::Default });
+const GROUP: Admission = Admission::Listed(Entry { link: Link::Group, grants: Grants::Default });
 
 fn config(mode: &str) -> Config {
     let document = std::format!(
@@ -17,7 +21,8 @@ fn config(mode: &str) -> Config {
 
 fn job() -> Job {
     let user = Some(User { id: UserId(11), name: "dana".into() });
-    Job { id: JobId(1001), user, origin: Origin { id: ProjectId(101), path: ProjectPath::parse("apps/web").unwrap() } }
+    let origin = Origin { id: ProjectId(101), path: ProjectPath::parse("apps/web").unwrap() };
+    Job { id: JobId(1001), user, origin, context: Context::default() }
 }
 
 fn path(path: &str) -> TargetRef {
@@ -28,11 +33,12 @@ fn standing(name: &str, role: Role, admission: Admission) -> Found {
     let target = Target {
         id: ProjectId(2),
         path: ProjectPath::parse(name).unwrap(),
-        visibility: Visibility::Private,
+        visibility: Some(Visibility::Private),
         features: Features::OPEN,
         job_push: JobPush::Off,
     };
-    Found::Standing(Standing { role, affiliation: Affiliation::Internal, admission, target })
+    let affiliation = Affiliation::Internal;
+    Found::Standing(Standing { role: Some(role), affiliation, admission, outbound: Outbound::Open, target })
 }
 
 fn request(protocol: Protocol, accesses: Vec<Access>) -> JobRequest {
@@ -77,20 +83,24 @@ fn all_that_is_asked_must_be_allowed() {
     use crate::request::Action::ReadCode;
     let config = config("enforce");
     let request = request(Protocol::Git, vec![Access::new(ReadCode, path("a/b")), Access::new(ReadCode, path("a/c"))]);
-    let listed = standing("a/b", Role::Reporter, Admission::Project);
-    for other in [
-        standing("a/c", Role::Reporter, Admission::Unlisted),
-        standing("a/c", Role::None, Admission::Project),
-        Found::Nothing,
-    ] {
+    let listed = standing("a/b", Role::Reporter, PROJECT);
+    for other in
+        [standing("a/c", Role::Reporter, Admission::Unlisted), standing("a/c", Role::None, PROJECT), Found::Nothing]
+    {
         let decision = decided(decide(&config, &request, &known(&[("a/b", listed.clone()), ("a/c", other)])));
         assert_eq!((decision.record.verdict, decision.record.target.as_str()), ("deny", "a/c"));
         assert!(matches!(decision.outcome, Outcome::Reply(_)));
     }
-    let both = known(&[("a/b", listed), ("a/c", standing("a/c", Role::Reporter, Admission::Group))]);
+    let both = known(&[("a/b", listed), ("a/c", standing("a/c", Role::Reporter, GROUP))]);
     let decision = decided(decide(&config, &request, &both));
-    assert_eq!((decision.record.verdict, decision.record.rule), ("allow", "role"));
-    assert_eq!(decision.walk().last().map(|rule| rule.id), Some("role"));
+    assert_eq!((decision.record.verdict, &*decision.record.rule), ("allow", "role"));
+    let walk: Vec<_> = decision.walk.unwrap().tried().collect();
+    assert!(walk.iter().rev().skip(1).all(|(rule, answer)| *answer == Answer::Aside && !answer.why(rule).is_empty()));
+    let last = walk.last().map(|(rule, answer)| (rule.id, matches!(answer, Answer::Verdict(Verdict::Allow(_)))));
+    assert_eq!(last, Some(("role", true)));
+    assert!(decision.why().starts_with(
+        "role=reporter external=no visibility=private part=enabled push=off outbound=open inbound=group; login: more"
+    ));
 }
 
 #[test]
@@ -100,7 +110,7 @@ fn a_hidden_target_is_answered_like_none_in_every_protocol_and_for_every_action(
         for (action, name, _) in crate::request::Action::ALL {
             let request = request(protocol, vec![Access::new(*action, path("a/b"))]);
             let nothing = decided(decide(&config, &request, &known(&[("a/b", Found::Nothing)])));
-            for admission in [Admission::Project, Admission::Group, Admission::Open, Admission::Unlisted] {
+            for admission in [PROJECT, GROUP, Admission::Open, Admission::Unlisted] {
                 let hidden =
                     decided(decide(&config, &request, &known(&[("a/b", standing("a/b", Role::None, admission))])));
                 if hidden.record.verdict == "deny" {
@@ -112,15 +122,24 @@ fn a_hidden_target_is_answered_like_none_in_every_protocol_and_for_every_action(
 }
 
 #[test]
-fn a_token_that_is_no_running_jobs_gets_401_and_a_runner_403() {
-    for protocol in Protocol::ALL {
-        for token in [Token::Unknown, Token::Ended(None), Token::UserRefused] {
-            let request = request(protocol, vec![Access::new(crate::request::Action::ReadCode, path("a/b"))]);
-            let decision =
-                decided(decide(&config("enforce"), &request, &Facts { token: Some(token), targets: vec![] }));
-            assert_eq!(reply(decision).status, if protocol == Protocol::Runner { 403 } else { 401 });
+fn a_token_that_is_no_running_jobs_is_answered_as_the_protocol_does() {
+    let status = |protocol, token| {
+        let request = request(protocol, vec![Access::new(crate::request::Action::ReadCode, path("a/b"))]);
+        let facts = Facts { token: Some(token), targets: vec![] };
+        reply(decided(decide(&config("enforce"), &request, &facts))).status
+    };
+    let all = Invalid::ALL.iter().map(|(invalid, _)| Token::Invalid(*invalid)).chain([Token::Ended(None)]);
+    for token in all {
+        for protocol in [Protocol::Git, Protocol::Lfs, Protocol::Registry, Protocol::RegistryToken, Protocol::Web] {
+            assert_eq!(status(protocol, token.clone()), 401, "{protocol:?} {token:?}");
         }
+        assert_eq!(status(Protocol::Runner, token.clone()), 403, "a runner stops at 403 and at nothing else");
     }
+    let invalid = |protocol, invalid| status(protocol, Token::Invalid(invalid));
+    assert_eq!(invalid(Protocol::Api, Invalid::Unknown), 401);
+    assert_eq!(invalid(Protocol::Api, Invalid::UserBlocked), 403, "the API knows the user and says so");
+    assert_eq!(invalid(Protocol::Trigger, Invalid::Unknown), 404);
+    assert_eq!(invalid(Protocol::Trigger, Invalid::Erased), 401);
 }
 
 #[test]
@@ -138,6 +157,31 @@ fn observing_forwards_every_denial_and_says_so() {
             assert_eq!(matches!(decision.outcome, Outcome::Forward(_)), mode == "observe");
         }
     }
+}
+
+#[test]
+fn a_rule_or_a_target_can_be_observed_alone() {
+    use crate::request::Action::{ReadCode, ReadReleases};
+    let with = |observe: &str| {
+        let document = std::format!(
+            r#"{{"observe": {observe}, "forge": {{"hosts": ["h"]}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
+        );
+        Config::parse(document.as_bytes()).unwrap()
+    };
+    let says = |config: &Config, action, role, admission| {
+        let request = request(Protocol::Api, vec![Access::new(action, path("a/b"))]);
+        let decision = decided(decide(config, &request, &known(&[("a/b", standing("a/b", role, admission))])));
+        (decision.record.verdict, decision.record.reason, matches!(decision.outcome, Outcome::Forward(_)))
+    };
+    let inbound = with(r#"{"rules": ["inbound"]}"#);
+    assert_eq!(says(&inbound, ReadCode, Role::Owner, Admission::Unlisted), ("observe-deny", "allowlist.missing", true));
+    // What stands behind the observed rule is enforced.
+    assert_eq!(says(&inbound, ReadReleases, Role::Guest, Admission::Unlisted), ("deny", "role.too-low", false));
+    assert_eq!(says(&inbound, ReadCode, Role::Owner, PROJECT), ("allow", "allowlist.project", true));
+    let target = with(r#"{"targets": ["a/**"]}"#);
+    assert_eq!(says(&target, ReadCode, Role::Owner, Admission::Unlisted), ("observe-deny", "allowlist.missing", true));
+    let other = with(r#"{"targets": ["a/c"]}"#);
+    assert_eq!(says(&other, ReadCode, Role::Owner, Admission::Unlisted), ("deny", "allowlist.missing", false));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A line of an allowlist: who is let in by it, and to what.
 
+use core::fmt;
+
 /// A permission that a fine-grained entry grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Permission {
@@ -95,7 +97,11 @@ impl Permission {
     }
 
     fn bit(self) -> u32 {
-        Self::ALL.iter().position(|(known, _)| *known == self).and_then(|at| 1_u32.checked_shl(u32::try_from(at).ok()?)).unwrap_or(0)
+        Self::ALL
+            .iter()
+            .position(|(known, _)| *known == self)
+            .and_then(|at| 1_u32.checked_shl(u32::try_from(at).ok()?))
+            .unwrap_or(0)
     }
 }
 
@@ -157,6 +163,22 @@ pub struct Entry {
     pub link: Link,
     /// What it grants.
     pub grants: Grants,
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.link {
+            Link::Project => "project",
+            Link::Group => "group",
+        })?;
+        let Grants::Only(granted) = self.grants else { return Ok(()) };
+        let named = Permission::ALL.iter().filter(|(permission, _)| granted.0 & permission.bit() != 0);
+        f.write_str("(")?;
+        for (at, (_, name)) in named.enumerate() {
+            write!(f, "{}{name}", if at > 0 { " " } else { "" })?;
+        }
+        f.write_str(")")
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,12 @@ impl Visibility {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, n)| *n == name).map(|(v, _)| *v)
     }
+
+    /// Its name in the forge's API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
+    }
 }
 
 /// How far a feature of a project is open.
@@ -53,6 +59,12 @@ impl Level {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, n)| *n == name).map(|(level, _)| *level)
+    }
+
+    /// Its name in the forge's API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
     }
 }
 
@@ -123,6 +135,12 @@ pub enum JobPush {
 impl JobPush {
     /// All of them, with their names in lookups.
     pub const ALL: [(Self, &'static str); 3] = [(Self::Off, "off"), (Self::Own, "own"), (Self::Admitted, "admitted")];
+
+    /// Its name in lookups.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
+    }
 
     /// What two settings of a project say together: whether its own jobs push, and whether admitted ones do as well.
     #[must_use]

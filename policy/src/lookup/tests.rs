@@ -4,7 +4,13 @@ use std::vec::Vec;
 use std::{format, vec};
 
 use super::*;
-use crate::facts::{Admission, Affiliation, JobId, Origin, ProjectId, ProjectPath, Role, Standing, User, UserId};
+use crate::facts::{
+    Admission, Affiliation, Context, Entry, Grants, Invalid, JobId, Link, Origin, ProjectId, ProjectPath, Role,
+    Standing, User, UserId,
+};
+
+const PROJECT: Admission = Admission::Listed(Entry { link: Link::Project, grants: Grants::Default });
+const GROUP: Admission = Admission::Listed(Entry { link: Link::Group, grants: Grants::Default });
 
 fn config(kind: &str) -> Config {
     let document = format!(
@@ -18,6 +24,7 @@ fn job(user: Option<u64>) -> Job {
         id: JobId(1001),
         user: user.map(|id| User { id: UserId(id), name: "dana".into() }),
         origin: Origin { id: ProjectId(101), path: ProjectPath::parse("apps/team/web").unwrap() },
+        context: Context::default(),
     }
 }
 
@@ -102,8 +109,8 @@ fn a_token_is_read_from_gitlabs_job() {
     let Ok(Value::Token(Token::Running(job))) = say(200, body) else { panic!() };
     assert_eq!((job.id, job.origin.path.as_str(), job.user.unwrap().name.as_str()), (JobId(7), "apps/web", "dana"));
     assert_eq!(say(200, &body.replace("running", "success")), Ok(Value::Token(Token::Ended(None))));
-    assert_eq!(say(200, &body.replace("active", "blocked")), Ok(Value::Token(Token::UserRefused)));
-    assert_eq!(say(401, r#"{"message": "401 Unauthorized"}"#), Ok(Value::Token(Token::Unknown)));
+    assert_eq!(say(200, &body.replace("active", "blocked")), Ok(Value::Token(Token::Invalid(Invalid::UserBlocked))));
+    assert_eq!(say(401, r#"{"message": "401 Unauthorized"}"#), Ok(Value::Token(Token::Invalid(Invalid::Unknown))));
     for (status, body, failure) in [
         (200, "<html>", Failure::LookupAnswer),
         (200, "{}", Failure::LookupAnswer),
@@ -124,7 +131,7 @@ fn a_target_is_read_from_its_parts() {
     let listed = standing(ask(&world(r#"[{"id": 9}, {"id": 101}]"#, "[]"), Some(11), target("libs/common")));
     assert_eq!(
         (listed.admission, listed.role, listed.affiliation),
-        (Admission::Project, Role::Reporter, Affiliation::Internal)
+        (PROJECT, Some(Role::Reporter), Affiliation::Internal)
     );
     assert_eq!(listed.target.features.level(crate::facts::Feature::Wiki), crate::facts::Level::Disabled);
     let group = standing(ask(
@@ -132,7 +139,7 @@ fn a_target_is_read_from_its_parts() {
         Some(11),
         target("libs/common"),
     ));
-    assert_eq!(group.admission, Admission::Group);
+    assert_eq!(group.admission, GROUP);
     let neighbour = standing(ask(
         &world("[]", r#"[{"id": 1, "web_url": "https://h/gl/groups/app"}]"#),
         Some(11),
@@ -140,7 +147,7 @@ fn a_target_is_read_from_its_parts() {
     ));
     assert_eq!(neighbour.admission, Admission::Unlisted);
     let nobody = standing(ask(&world("[]", "[]"), None, target("libs/common")));
-    assert_eq!(nobody.role, Role::None);
+    assert_eq!(nobody.role, Some(Role::None));
     assert_eq!(ask(&world("[]", "[]"), Some(11), target("libs/other")), Ok(Value::Target(Found::Nothing)));
 }
 
@@ -173,7 +180,7 @@ fn a_long_allowlist_is_read_to_its_last_page() {
     let mut world = world(r#"[{"id": 9}]more"#, "[]");
     let second = "/gl/api/v4/projects/libs%2Fcommon/job_token_scope/allowlist?per_page=100&page=2";
     world.insert(second.into(), (200, r#"[{"id": 101}]"#.into()));
-    assert_eq!(standing(ask(&world, Some(11), target("libs/common"))).admission, Admission::Project);
+    assert_eq!(standing(ask(&world, Some(11), target("libs/common"))).admission, PROJECT);
     for page in 2..=11 {
         let path = format!("/gl/api/v4/projects/libs%2Fcommon/job_token_scope/allowlist?per_page=100&page={page}");
         world.insert(path, (200, "[]more".into()));
@@ -226,7 +233,7 @@ fn a_service_of_ones_own_answers_in_one_call() {
     assert_eq!(say(token(), 404, r#"{"message": "no"}"#), Err(Failure::LookupAnswer));
     let at = || Fact::Target(job(Some(11)), target("libs/common"));
     let body = r#"{"version": 1, "role": "reporter", "external": false, "admission": "project", "target": {"id": 102, "path": "libs/common", "visibility": "private", "push_by_job_token": false, "features": {"wiki": "disabled"}}}"#;
-    assert_eq!(standing(say(at(), 200, body)).admission, Admission::Project);
+    assert_eq!(standing(say(at(), 200, body)).admission, PROJECT);
     assert_eq!(say(at(), 200, r#"{"version": 1, "target": null}"#), Ok(Value::Target(Found::Nothing)));
     assert_eq!(say(at(), 200, &body.replace("\"project\"", "\"own\"")), Err(Failure::LookupAnswer));
 }

@@ -9,11 +9,15 @@ fn known() -> (Origin, Target) {
         Target {
             id: ProjectId(103),
             path,
-            visibility: Visibility::Private,
+            visibility: Some(Visibility::Private),
             features: Features::OPEN,
             job_push: JobPush::Off,
         },
     )
+}
+
+fn denied(protocol: Protocol, reason: Reason) -> Denied<'static> {
+    Denied { protocol, answers: Answers::Gitlab17, action: Action::ReadReleases, reason, written: None }
 }
 
 fn every_reply() -> Vec<Reply> {
@@ -21,9 +25,15 @@ fn every_reply() -> Vec<Reply> {
     let mut all = Vec::new();
     for protocol in Protocol::ALL {
         for (reason, _, _) in Reason::ALL {
-            all.push(rule(protocol, *reason, &Subject::Known { origin: &origin, target: &target }));
-            all.push(rule(protocol, *reason, &Subject::Hidden));
-            all.push(rule(protocol, *reason, &Subject::None));
+            for (action, _, _) in Action::ALL {
+                for answers in [Answers::Gitlab17, Answers::BeforeGitlab17] {
+                    let denied =
+                        Denied { answers, action: *action, written: Some("rule-1"), ..denied(protocol, *reason) };
+                    all.push(rule(&denied, &Subject::Known { origin: &origin, target: &target }));
+                }
+            }
+            all.push(rule(&denied(protocol, *reason), &Subject::Hidden));
+            all.push(rule(&denied(protocol, *reason), &Subject::None));
             all.push(token(protocol, *reason));
         }
         all.extend(Malformed::ALL.iter().map(|(one, _, _, _)| malformed(protocol, *one)));
@@ -44,9 +54,12 @@ fn every_answer_is_printable_and_is_not_kept() {
 #[test]
 fn what_is_hidden_looks_like_what_is_not_there_whatever_the_reason() {
     for protocol in Protocol::ALL {
-        let none = rule(protocol, Reason::TargetUnknown, &Subject::Hidden);
+        let none = rule(&denied(protocol, Reason::TargetUnknown), &Subject::Hidden);
         for (reason, _, _) in Reason::ALL {
-            assert_eq!(rule(protocol, *reason, &Subject::Hidden), none, "{reason:?}");
+            for (action, _, _) in Action::ALL {
+                let hidden = Denied { action: *action, written: Some("rule-1"), ..denied(protocol, *reason) };
+                assert_eq!(rule(&hidden, &Subject::Hidden), none, "{reason:?}");
+            }
         }
     }
 }
@@ -54,7 +67,10 @@ fn what_is_hidden_looks_like_what_is_not_there_whatever_the_reason() {
 #[test]
 fn git_shows_why_and_who_can_change_it() {
     let (origin, target) = known();
-    let reply = rule(Protocol::Git, Reason::NotListed, &Subject::Known { origin: &origin, target: &target });
+    let reply = rule(
+        &Denied { action: Action::ReadCode, ..denied(Protocol::Git, Reason::NotListed) },
+        &Subject::Known { origin: &origin, target: &target },
+    );
     assert_eq!(reply.status, 403);
     assert_eq!(
         reply.body,
@@ -67,10 +83,13 @@ fn git_shows_why_and_who_can_change_it() {
 #[test]
 fn the_api_answers_in_the_forges_words() {
     let (origin, target) = known();
-    let reply = rule(Protocol::Api, Reason::NotListed, &Subject::Known { origin: &origin, target: &target });
+    let reply = rule(&denied(Protocol::Api, Reason::NotListed), &Subject::Known { origin: &origin, target: &target });
     let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
     assert_eq!(body["message"], "403 Forbidden - Authentication by CI/CD job token not allowed from web to secrets.");
-    assert_eq!(rule(Protocol::Api, Reason::NotMember, &Subject::Hidden).body, r#"{"message":"404 Project Not Found"}"#);
+    assert_eq!(
+        rule(&denied(Protocol::Api, Reason::NotMember), &Subject::Hidden).body,
+        r#"{"message":"404 Project Not Found"}"#
+    );
     assert_eq!(token(Protocol::Api, Reason::TokenEnded).status, 401);
     assert_eq!(token(Protocol::Runner, Reason::TokenEnded).status, 403);
 }
@@ -81,4 +100,65 @@ fn a_failure_says_when_to_come_back() {
         let reply = failure(protocol, Failure::LookupTimeout);
         assert_eq!((reply.status, reply.headers.contains(&("retry-after", "2"))), (503, true));
     }
+}
+
+#[test]
+fn an_entry_that_is_too_narrow_names_what_it_lacks() {
+    let (origin, target) = known();
+    let subject = Subject::Known { origin: &origin, target: &target };
+    let says = |action, reason| {
+        let body = rule(&Denied { action, ..denied(Protocol::Api, reason) }, &subject).body;
+        serde_json::from_str::<serde_json::Value>(&body).unwrap()["message"].as_str().unwrap().to_string()
+    };
+    assert_eq!(
+        says(Action::CreateDeployments, Reason::EntryTooNarrow),
+        "403 Forbidden - Insufficient permissions to access this resource in project secrets. The following token \
+         permissions are required: admin_deployments and admin_environments."
+    );
+    assert_eq!(
+        says(Action::ReadReleases, Reason::EntryTooNarrow),
+        "403 Forbidden - Insufficient permissions to access this resource in project secrets. The following token \
+         permission is required: read_releases."
+    );
+    assert_eq!(
+        says(Action::ReadRegistryApi, Reason::NoPermission),
+        "403 Forbidden - This action is unauthorized for CI/CD job tokens."
+    );
+}
+
+#[test]
+fn before_gitlab_17_git_and_the_api_say_not_found() {
+    let (origin, target) = known();
+    let subject = Subject::Known { origin: &origin, target: &target };
+    for protocol in [Protocol::Git, Protocol::Api] {
+        let old = Denied {
+            answers: Answers::BeforeGitlab17,
+            action: Action::ReadCode,
+            ..denied(protocol, Reason::NotListed)
+        };
+        let reply = rule(&old, &subject);
+        assert_eq!(reply.status, 404);
+        assert!(reply.body.contains("allowlist of infra/secrets"), "who may know is told why: {}", reply.body);
+    }
+}
+
+#[test]
+fn lfs_says_what_the_forge_says_and_then_why() {
+    let (origin, target) = known();
+    let subject = Subject::Known { origin: &origin, target: &target };
+    let says = |action| rule(&Denied { action, ..denied(Protocol::Lfs, Reason::NotListed) }, &subject);
+    let download = says(Action::DownloadLfs);
+    assert_eq!(download.status, 404);
+    assert!(
+        download.body.starts_with(r#"{"message":"Not found. The job token allowlist of infra/secrets"#),
+        "{}",
+        download.body
+    );
+    let upload = says(Action::UploadLfs);
+    assert_eq!(upload.status, 403);
+    assert!(
+        upload.body.starts_with(r#"{"message":"Access forbidden. Check your access level. The job"#),
+        "{}",
+        upload.body
+    );
 }

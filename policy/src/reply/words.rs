@@ -48,16 +48,16 @@ pub(super) fn forge_words(
 }
 
 fn api_words(denied: &Denied<'_>, origin: &Origin, target: &ProjectPath, is_unseen: bool) -> String {
-    let said = match denied.reason {
-        Reason::OwnOnly => {
-            "This project's CI/CD job token cannot be used to authenticate with the container registry of \
-                            a different project."
-                .to_string()
-        }
-        _ if is_unseen => {
-            format!("Authentication by CI/CD job token not allowed from {} to {}.", origin.path.name(), target.name())
-        }
-        Reason::EntryTooNarrow => {
+    let said = match () {
+        () if denied.reason == Reason::OwnOnly => "This project's CI/CD job token cannot be used to authenticate with \
+                                                   the container registry of a different project."
+            .to_string(),
+        () if is_unseen => format!(
+            "Authentication by CI/CD job token not allowed from {} to {}.",
+            origin.path.name(),
+            target.name()
+        ),
+        () if denied.reason == Reason::EntryTooNarrow => {
             let names: Vec<&str> = permissions(denied.action).iter().map(|permission| permission.name()).collect();
             let noun = if names.len() > 1 { "permissions are" } else { "permission is" };
             format!(
@@ -66,8 +66,8 @@ fn api_words(denied: &Denied<'_>, origin: &Origin, target: &ProjectPath, is_unse
                 names.join(" and ")
             )
         }
-        Reason::NoPermission => "This action is unauthorized for CI/CD job tokens.".into(),
-        _ => return "403 Forbidden".into(),
+        () if denied.reason == Reason::NoPermission => "This action is unauthorized for CI/CD job tokens.".into(),
+        () => return "403 Forbidden".into(),
     };
     format!("403 Forbidden - {said}")
 }

@@ -7,10 +7,10 @@ mod reason;
 pub use need::{Need, Needed, Open, Reach, need};
 pub use reason::Reason;
 
+use crate::config::Mode;
 use crate::facts::{
     Admission, Affiliation, Feature, Grants, Job, JobPush, Level, Link, Outbound, Role, Standing, User, Visibility,
 };
-use crate::config::Mode;
 use crate::request::{Access, TargetRef};
 
 /// What a rule looks at.
@@ -236,35 +236,55 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
-/// A verdict and the row that gave it.
+/// A verdict, the row that gave it, and the way there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ruling {
     /// The answer.
     pub verdict: Verdict,
     /// The row's place in [`RULES`]; every row before it was tried and did not decide.
     pub rule: usize,
+    /// What each row said.
+    pub walk: Walk,
+}
+
+/// What each row that was tried said of a question, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Walk([Option<Answer>; RULES.len()]);
+
+impl Walk {
+    /// The rows that were tried, and what each said.
+    pub fn tried(&self) -> impl Iterator<Item = (&'static Rule, Answer)> {
+        RULES.iter().zip(self.0).filter_map(|(rule, answer)| Some((rule, answer?)))
+    }
+}
+
+impl Answer {
+    /// Why a row said this, in a sentence.
+    #[must_use]
+    pub fn why(self, rule: &Rule) -> &'static str {
+        match self {
+            Self::Aside => rule.aside,
+            Self::Left => Reason::LeftToForge.text(),
+            Self::Verdict(Verdict::Allow(reason) | Verdict::Deny(reason)) => reason.text(),
+        }
+    }
 }
 
 /// The first row that answers, of those that are not `skipped`.
 #[must_use]
 pub fn judge(question: &Question<'_>, skipped: &[usize]) -> Ruling {
-    let answered = RULES.iter().enumerate().filter(|(rule, _)| !skipped.contains(rule)).find_map(|(rule, row)| {
-        match (row.judge)(question) {
-            Answer::Verdict(verdict) => Some(Ruling { verdict, rule }),
-            Aside | Left => None,
+    let mut walk = Walk([None; RULES.len()]);
+    for (rule, (row, tried)) in RULES.iter().zip(&mut walk.0).enumerate() {
+        if skipped.contains(&rule) {
+            continue;
         }
-    });
-    answered.unwrap_or(Ruling { verdict: Verdict::Deny(Reason::NothingMatched), rule: RULES.len() })
-}
-
-/// What every row up to the one that answered did with a question, in their order.
-pub fn walk<'a>(question: &'a Question<'a>) -> impl Iterator<Item = (&'static Rule, Answer)> + 'a {
-    let mut is_over = false;
-    RULES.iter().map_while(move |row| {
-        let answer = if is_over { return None } else { (row.judge)(question) };
-        is_over = matches!(answer, Answer::Verdict(_));
-        Some((row, answer))
-    })
+        let answer = (row.judge)(question);
+        *tried = Some(answer);
+        if let Answer::Verdict(verdict) = answer {
+            return Ruling { verdict, rule, walk };
+        }
+    }
+    Ruling { verdict: Verdict::Deny(Reason::NothingMatched), rule: RULES.len(), walk }
 }
 
 /// Whether the job's user could see the target without any job: only then may an answer tell that it is there.
@@ -292,10 +312,10 @@ fn own_job(q: &Question<'_>) -> Answer {
             false
         }
     };
-    match q.need.reach {
-        Reach::Itself if is_own => allow(Reason::OwnJob),
-        Reach::Itself => deny(Reason::ForeignJob),
-        _ => Aside,
+    match () {
+        () if q.need.reach != Reach::Itself => Aside,
+        () if is_own => allow(Reason::OwnJob),
+        () => deny(Reason::ForeignJob),
     }
 }
 
@@ -346,10 +366,10 @@ fn push_code(q: &Question<'_>) -> Answer {
 }
 
 fn own_project_only(q: &Question<'_>) -> Answer {
-    match q.need.reach {
-        Reach::OwnWhateverRole if !is_own(q) => deny(Reason::ImageElsewhere),
-        Reach::Own if !is_own(q) => deny(Reason::OwnOnly),
-        _ => Aside,
+    let elsewhere = [(Reach::OwnWhateverRole, Reason::ImageElsewhere), (Reach::Own, Reason::OwnOnly)];
+    match elsewhere.into_iter().find(|(reach, _)| *reach == q.need.reach) {
+        Some((_, reason)) if !is_own(q) => deny(reason),
+        Some(_) | None => Aside,
     }
 }
 

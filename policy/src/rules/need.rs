@@ -110,11 +110,9 @@ pub fn need(action: Action) -> Need {
         A::ReadReleases => read(Feature::Releases, Role::Reporter, Needed::All(&[P::ReadReleases])),
         A::WriteReleases => write(Feature::Releases, Role::Developer, Needed::All(&[P::AdminReleases])),
         A::ReadDeployments => read(Feature::Environments, Role::Reporter, Needed::All(&[P::ReadDeployments])),
-        A::CreateDeployments => write(
-            Feature::Environments,
-            Role::Developer,
-            Needed::All(&[P::AdminDeployments, P::AdminEnvironments]),
-        ),
+        A::CreateDeployments => {
+            write(Feature::Environments, Role::Developer, Needed::All(&[P::AdminDeployments, P::AdminEnvironments]))
+        }
         A::WriteDeployments => write(Feature::Environments, Role::Developer, Needed::All(&[P::AdminDeployments])),
         A::DeleteDeployments => write(Feature::Environments, Role::Maintainer, Needed::All(&[P::AdminDeployments])),
         A::ReadEnvironments => read(Feature::Environments, Role::Reporter, Needed::All(&[P::ReadEnvironments])),

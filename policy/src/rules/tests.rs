@@ -2,13 +2,19 @@ use std::collections::BTreeSet;
 use std::vec::Vec;
 
 use super::*;
-use crate::facts::{Features, JobId, Origin, ProjectId, ProjectPath, Target, UserId};
+use crate::facts::{
+    Context, Entry, Features, JobId, Origin, Permission, Permissions, ProjectId, ProjectPath, Target, UserId,
+};
+use crate::request::Action;
+
+const LISTED: Admission = Admission::Listed(Entry { link: Link::Project, grants: Grants::Default });
 
 fn job(user: Option<&str>) -> Job {
     Job {
         id: JobId(1),
         user: user.map(|name| User { id: UserId(1), name: name.into() }),
         origin: Origin { id: ProjectId(1), path: ProjectPath::parse("apps/web").unwrap() },
+        context: Context::default(),
     }
 }
 
@@ -16,31 +22,56 @@ fn standing(role: Role, admission: Admission, visibility: Visibility) -> Standin
     let target = Target {
         id: ProjectId(2),
         path: ProjectPath::parse("libs/common").unwrap(),
-        visibility,
+        visibility: Some(visibility),
         features: Features::OPEN,
         job_push: JobPush::Off,
     };
-    Standing { role, affiliation: Affiliation::Internal, admission, target }
+    let affiliation = Affiliation::Internal;
+    Standing { role: Some(role), affiliation, admission, outbound: Outbound::Open, target }
+}
+
+fn ask(job: &Job, access: &Access, standing: Option<&Standing>, written: Written<'_>) -> Verdict {
+    let entries = Entries::AsTheForge;
+    judge(&Question { job, access, need: need(access.action), standing, written, entries }, &[]).verdict
 }
 
 fn verdict(job: &Job, action: Action, standing: Option<&Standing>) -> Verdict {
-    let access = Access::new(action, TargetRef::Own);
-    judge(&Question { job, access: &access, need: need(action), standing }).verdict
+    ask(job, &Access::new(action, TargetRef::Own), standing, Written::default())
 }
 
+fn allows(job: &Job, action: Action, standing: &Standing) -> bool {
+    matches!(verdict(job, action, Some(standing)), Verdict::Allow(_))
+}
+
+fn only(permissions: &[Permission]) -> Admission {
+    Admission::Listed(Entry { link: Link::Group, grants: Grants::Only(Permissions::of(permissions)) })
+}
+
+/// Every combination of what the rules look at, with a few entries that grant single permissions.
 fn every_standing() -> Vec<Standing> {
+    let admissions = [
+        Admission::Own,
+        LISTED,
+        only(&[Permission::ReadJobs]),
+        only(&[Permission::AdminPackages]),
+        Admission::Open,
+        Admission::Unlisted,
+    ];
     let mut all = Vec::new();
     for (role, _, _) in Role::ALL {
-        for admission in [Admission::Own, Admission::Project, Admission::Group, Admission::Open, Admission::Unlisted] {
+        for admission in admissions {
             for (visibility, _) in Visibility::ALL {
                 for affiliation in [Affiliation::Internal, Affiliation::External] {
-                    for job_push in [JobPush::On, JobPush::Off] {
-                        for level in [Level::Disabled, Level::Members, Level::Enabled] {
-                            let mut one = standing(role, admission, visibility);
-                            one.affiliation = affiliation;
-                            one.target.job_push = job_push;
-                            one.target.features = Features([level; 9]);
-                            all.push(one);
+                    for outbound in [Outbound::Open, Outbound::Unlisted] {
+                        for (job_push, _) in JobPush::ALL {
+                            for level in [Level::Disabled, Level::Members, Level::Enabled] {
+                                let mut one = standing(role, admission, visibility);
+                                one.affiliation = affiliation;
+                                one.outbound = outbound;
+                                one.target.job_push = job_push;
+                                one.target.features = Features([level; 9]);
+                                all.push(one);
+                            }
                         }
                     }
                 }
@@ -50,50 +81,22 @@ fn every_standing() -> Vec<Standing> {
     all
 }
 
-/// The rules once more, slowly and in other words: what section 2 of the rules says in prose.
-fn slowly(job: &Job, action: Action, standing: &Standing) -> bool {
-    let need = need(action);
-    let own = standing.admission == Admission::Own;
-    let level = standing.target.features.level(need.feature);
-    let external = standing.affiliation == Affiliation::External;
-    let seen_by_all = match standing.target.visibility {
-        Visibility::Public => true,
-        Visibility::Internal => job.user.is_some() && !external,
-        Visibility::Private => false,
-    };
-    let anonymous = seen_by_all && need.open == Open::ToAnybody && level == Level::Enabled;
-    let by_role = standing.role >= need.role && !(external && standing.role < Role::Reporter);
-    match need.reach {
-        Reach::Nothing | Reach::Itself => true,
-        Reach::Never => false,
-        _ if level == Level::Disabled => false,
-        Reach::Sources if job.user.is_none() => own,
-        _ if job.user.is_none() => false,
-        Reach::OwnIfSet => own && standing.target.job_push == JobPush::On && by_role,
-        Reach::Own => own && by_role,
-        Reach::OwnWhateverRole => own,
-        Reach::AdmittedOrOwn if own => true,
-        Reach::AdmittedOrOwn | Reach::Sources | Reach::Admitted => {
-            (standing.admission != Admission::Unlisted && by_role) || anonymous
-        }
-    }
+fn all_actions() -> impl Iterator<Item = Action> {
+    Action::ALL.iter().map(|(action, _, _)| *action)
 }
 
 #[test]
-fn a_slow_decider_agrees_on_every_combination() {
+fn every_reason_is_given_somewhere_and_the_last_row_never() {
+    let dana = job(Some("dana"));
     let mut seen = BTreeSet::new();
-    for job in [job(Some("dana")), job(None)] {
+    for job in [dana.clone(), job(None)] {
         for standing in every_standing() {
-            for (action, name, _) in Action::ALL {
-                let fast = verdict(&job, *action, Some(&standing));
-                let allowed = matches!(fast, Verdict::Allow(_));
-                assert_eq!(allowed, slowly(&job, *action, &standing), "{name} {job:?} {standing:?} {fast:?}");
-                let (Verdict::Allow(reason) | Verdict::Deny(reason)) = fast;
+            for action in all_actions() {
+                let (Verdict::Allow(reason) | Verdict::Deny(reason)) = verdict(&job, action, Some(&standing));
                 seen.insert(reason);
             }
         }
     }
-    // Every reason that rules give is given somewhere.
     for reason in [
         Reason::OwnProject,
         Reason::Listed,
@@ -101,6 +104,8 @@ fn a_slow_decider_agrees_on_every_combination() {
         Reason::NotLimited,
         Reason::Anonymous,
         Reason::NotListed,
+        Reason::Outbound,
+        Reason::EntryTooNarrow,
         Reason::PushOff,
         Reason::PushElsewhere,
         Reason::ImageElsewhere,
@@ -120,19 +125,157 @@ fn a_slow_decider_agrees_on_every_combination() {
 }
 
 #[test]
-fn a_higher_role_never_loses_and_an_admission_never_costs() {
+fn a_narrower_role_or_entry_never_allows_more() {
     let job = job(Some("dana"));
-    let allowed = |action, standing: &Standing| matches!(verdict(&job, action, Some(standing)), Verdict::Allow(_));
     for standing in every_standing() {
-        for (action, name, _) in Action::ALL {
-            let owner = Standing { role: Role::Owner, ..standing.clone() };
-            assert!(!allowed(*action, &standing) || allowed(*action, &owner), "{name} {standing:?}");
+        for action in all_actions() {
+            let wider = |other: Standing| !allows(&job, action, &standing) || allows(&job, action, &other);
+            assert!(wider(Standing { role: Some(Role::Owner), ..standing.clone() }), "{action:?} {standing:?}");
+            assert!(wider(Standing { outbound: Outbound::Open, ..standing.clone() }), "{action:?} {standing:?}");
+            if matches!(standing.admission, Admission::Listed(_)) {
+                assert!(wider(Standing { admission: LISTED, ..standing.clone() }), "{action:?} {standing:?}");
+            }
             if standing.admission == Admission::Unlisted {
-                let listed = Standing { admission: Admission::Project, ..standing.clone() };
-                assert!(!allowed(*action, &standing) || allowed(*action, &listed), "{name} {standing:?}");
+                assert!(wider(Standing { admission: LISTED, ..standing.clone() }), "{action:?} {standing:?}");
             }
         }
     }
+}
+
+#[test]
+fn own_rights_never_depend_on_lists() {
+    let job = job(Some("dana"));
+    for standing in every_standing().into_iter().filter(|standing| standing.admission == Admission::Own) {
+        let kept = Standing { outbound: Outbound::Unlisted, ..standing.clone() };
+        for action in all_actions() {
+            assert_eq!(verdict(&job, action, Some(&standing)), verdict(&job, action, Some(&kept)), "{action:?}");
+        }
+    }
+}
+
+#[test]
+fn a_denial_of_the_configuration_beats_every_allow_and_its_allow_beats_no_denial() {
+    let job = job(Some("dana"));
+    let rule = Some(Named { id: "r", mode: Mode::Enforce });
+    for standing in every_standing() {
+        for action in all_actions() {
+            let access = Access::new(action, TargetRef::Own);
+            let plain = ask(&job, &access, Some(&standing), Written::default());
+            let reaches_project = !matches!(need(action).reach, Reach::Never | Reach::Itself | Reach::Nothing);
+            for written in [
+                Written { denied: rule, ..Written::default() },
+                Written { limited: rule, ..Written::default() },
+                Written { denied: rule, admitted: rule, ..Written::default() },
+            ] {
+                let denied = matches!(ask(&job, &access, Some(&standing), written), Verdict::Deny(_));
+                assert!(denied || !reaches_project, "{action:?} {standing:?}");
+            }
+            let admitted = ask(&job, &access, Some(&standing), Written { admitted: rule, ..Written::default() });
+            if matches!(plain, Verdict::Allow(_)) || standing.admission != Admission::Unlisted {
+                assert_eq!(
+                    matches!(plain, Verdict::Allow(_)),
+                    matches!(admitted, Verdict::Allow(_)),
+                    "an entry more lets in and does nothing else: {action:?} {standing:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn code_is_pushed_elsewhere_by_grant_of_both_sides_only() {
+    let job = job(Some("dana"));
+    let mut target = standing(Role::Developer, LISTED, Visibility::Private);
+    let pushes = |standing: &Standing| verdict(&job, Action::WriteCode, Some(standing));
+    for (push, expected) in [
+        (JobPush::Off, Verdict::Deny(Reason::PushElsewhere)),
+        (JobPush::Own, Verdict::Deny(Reason::PushElsewhere)),
+        (JobPush::Admitted, Verdict::Allow(Reason::Listed)),
+    ] {
+        target.target.job_push = push;
+        assert_eq!(pushes(&target), expected);
+    }
+    for (admission, expected) in [
+        (Admission::Open, Verdict::Deny(Reason::PushElsewhere)),
+        (Admission::Unlisted, Verdict::Deny(Reason::NotListed)),
+        (only(&[Permission::ReadRepositories]), Verdict::Deny(Reason::EntryTooNarrow)),
+        (only(&[Permission::AdminRepositories]), Verdict::Allow(Reason::GroupListed)),
+        (Admission::LeftToForge, Verdict::Deny(Reason::PushElsewhere)),
+    ] {
+        target.admission = admission;
+        assert_eq!(pushes(&target), expected, "{admission:?}");
+    }
+}
+
+#[test]
+fn single_permissions_limit_the_api_and_the_rest_where_that_is_wanted() {
+    let job = job(Some("dana"));
+    let target = standing(Role::Owner, only(&[Permission::ReadJobs]), Visibility::Private);
+    let judged = |action, entries| {
+        let access = Access::new(action, TargetRef::Own);
+        let need = need(action);
+        let question = Question {
+            job: &job,
+            access: &access,
+            need,
+            standing: Some(&target),
+            written: Written::default(),
+            entries,
+        };
+        judge(&question, &[]).verdict
+    };
+    let forge = |action| judged(action, Entries::AsTheForge);
+    assert_eq!(forge(Action::ReadArtifacts), Verdict::Allow(Reason::GroupListed));
+    assert_eq!(forge(Action::ReadReleases), Verdict::Deny(Reason::EntryTooNarrow));
+    for action in [Action::ReadCode, Action::DownloadLfs, Action::PullImage, Action::TriggerPipeline] {
+        assert_eq!(forge(action), Verdict::Allow(Reason::GroupListed), "{action:?}");
+        assert_eq!(judged(action, Entries::Strict), Verdict::Deny(Reason::EntryTooNarrow), "{action:?}");
+    }
+}
+
+#[test]
+fn an_open_endpoint_of_a_public_project_asks_no_permission() {
+    let job = job(Some("dana"));
+    let mut target = standing(Role::None, only(&[]), Visibility::Public);
+    let open: &[Feature] = &[Feature::Repository, Feature::MergeRequests];
+    let access = Access { open, ..Access::new(Action::ReadMergeRequests, TargetRef::Own) };
+    let judged = |target: &Standing| ask(&job, &access, Some(target), Written::default());
+    assert_eq!(judged(&target), Verdict::Allow(Reason::Anonymous));
+    target.target.visibility = Some(Visibility::Internal);
+    assert_eq!(judged(&target), Verdict::Deny(Reason::EntryTooNarrow));
+    target.target.visibility = Some(Visibility::Public);
+    target.target.features = Features([Level::Members; 9]);
+    assert_eq!(judged(&target), Verdict::Deny(Reason::EntryTooNarrow));
+}
+
+#[test]
+fn what_is_left_to_the_forge_is_said_and_denies_nothing() {
+    let job = job(Some("dana"));
+    let mut target = standing(Role::None, Admission::LeftToForge, Visibility::Private);
+    target.role = None;
+    target.affiliation = Affiliation::LeftToForge;
+    target.target.visibility = None;
+    assert_eq!(verdict(&job, Action::ReadReleases, Some(&target)), Verdict::Allow(Reason::LeftToForge));
+    let access = Access::new(Action::ReadReleases, TargetRef::Own);
+    let question = Question {
+        job: &job,
+        access: &access,
+        need: need(access.action),
+        standing: Some(&target),
+        written: Written::default(),
+        entries: Entries::AsTheForge,
+    };
+    let left: Vec<&str> = judge(&question, &[])
+        .walk
+        .tried()
+        .filter(|(_, answer)| *answer == Answer::Left)
+        .map(|(rule, _)| rule.id)
+        .collect();
+    assert_eq!(left, ["inbound", "external", "role"]);
+    // A list in the configuration is still a list.
+    target.admission = Admission::Unlisted;
+    assert_eq!(verdict(&job, Action::ReadReleases, Some(&target)), Verdict::Deny(Reason::NotListed));
+    assert_eq!(verdict(&job, Action::WriteCode, Some(&target)), Verdict::Deny(Reason::PushElsewhere));
 }
 
 #[test]
@@ -146,7 +289,7 @@ fn a_token_serves_its_own_job_only() {
     let job = job(Some("dana"));
     let ask = |number| {
         let access = Access::new(Action::UpdateJob, TargetRef::Job(JobId(number)));
-        judge(&Question { job: &job, access: &access, need: need(Action::UpdateJob), standing: None }).verdict
+        super::tests::ask(&job, &access, None, Written::default())
     };
     assert_eq!(ask(1), Verdict::Allow(Reason::OwnJob));
     assert_eq!(ask(2), Verdict::Deny(Reason::ForeignJob));
@@ -164,6 +307,11 @@ fn only_who_could_see_the_target_may_know_of_it() {
     assert!(may_know(Some(&dana), &internal));
     internal.affiliation = Affiliation::External;
     assert!(!may_know(Some(&dana), &internal));
+    internal.affiliation = Affiliation::LeftToForge;
+    assert!(!may_know(Some(&dana), &internal));
+    internal.target.visibility = None;
+    internal.role = None;
+    assert!(!may_know(Some(&dana), &internal), "what is not known is not told");
 }
 
 #[test]
