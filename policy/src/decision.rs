@@ -335,12 +335,7 @@ fn standings<'a>(access: &'a Access, facts: &'a Facts) -> impl Iterator<Item = O
     })
 }
 
-fn question<'a>(
-    config: &'a Config,
-    job: &'a Job,
-    access: &'a Access,
-    standing: Option<&'a Standing>,
-) -> Question<'a> {
+fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, standing: Option<&'a Standing>) -> Question<'a> {
     let written = config.access.say(job, standing.and_then(|standing| standing.target.path.as_ref()), access.action);
     Question { job, access, need: rules::need(access.action), standing, written, entries: config.entries }
 }
@@ -403,7 +398,11 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         record.verdict = OBSERVED;
         return Decision { outcome: Outcome::Forward(Grant { path: None }), record, cause, walk, seen };
     }
-    let known = one.question.standing.filter(|standing| rules::may_know(job.user.as_ref(), standing)).map(|known| &known.target);
+    let known = one
+        .question
+        .standing
+        .filter(|standing| rules::may_know(job.user.as_ref(), standing))
+        .map(|known| &known.target);
     let subject = match (known.map(|target| (&target.path, target.id)), looks_at_target(one.question.access)) {
         (Some((Some(target), id)), _) => reply::Subject::Known { origin: &job.origin, target, id },
         // What does not depend on a target hides nothing.

@@ -325,10 +325,16 @@ fn a_fact_that_is_not_looked_up_is_what_the_configuration_says() {
     assert_eq!((standing.admission, standing.target.visibility), (Admission::LeftToForge, Some(Visibility::Private)));
     assert_eq!(asked, [OF_COMMON]);
     // The decision takes it from the configuration of today: what is remembered is the same for all of them.
-    let decided = |facts: &str| decide_clone(&config("gitlab", facts), vec![(common(), Found::Standing(standing.clone()))]);
+    let decided =
+        |facts: &str| decide_clone(&config("gitlab", facts), vec![(common(), Found::Standing(standing.clone()))]);
     assert_eq!(decided(facts), "allowlist.missing");
-    assert_eq!(decided(&facts.replace(r#""allowlists": "configuration""#, r#""allowlists": "forge""#)), "forge.decides");
-    let stranger = facts.replace(r#""allowlists": "configuration""#, r#""allowlists": "forge""#).replace(r#"["libs/**"]"#, r#"["lib/**"]"#);
+    assert_eq!(
+        decided(&facts.replace(r#""allowlists": "configuration""#, r#""allowlists": "forge""#)),
+        "forge.decides"
+    );
+    let stranger = facts
+        .replace(r#""allowlists": "configuration""#, r#""allowlists": "forge""#)
+        .replace(r#"["libs/**"]"#, r#"["lib/**"]"#);
     assert_eq!(decided(&stranger), "role.none");
     let facts = r#""allowlists": "forge", "membership": "forge", "visibility": "forge""#;
     let (standing, _) = found(&config("gitlab", facts), &world, &common());
@@ -342,7 +348,12 @@ fn decide_clone(config: &Config, targets: Vec<(TargetRef, Found)>) -> &'static s
 }
 
 /// The decision on a GET by the job, or the targets that are missing for it.
-fn decide(config: &Config, path: &str, host: &str, targets: Vec<(TargetRef, Found)>) -> Result<Decision, Vec<TargetRef>> {
+fn decide(
+    config: &Config,
+    path: &str,
+    host: &str,
+    targets: Vec<(TargetRef, Found)>,
+) -> Result<Decision, Vec<TargetRef>> {
     let basic = "Basic Z2l0bGFiLWNpLXRva2VuOmdsY2J0LTY0X2RhbmFCdWlsZHNXZWIwMDAwMDE=";
     let lines: [(&[u8], &[u8]); 4] = [
         (b":method", b"GET"),
@@ -362,7 +373,8 @@ fn decide(config: &Config, path: &str, host: &str, targets: Vec<(TargetRef, Foun
 #[test]
 fn without_lookups_a_request_is_decided_at_once() {
     let config = self::config("gitlab", ALONE);
-    let code = |config: &Config, path: &str| decide(config, path, "h", Vec::new()).map(|decision| decision.cause.code());
+    let code =
+        |config: &Config, path: &str| decide(config, path, "h", Vec::new()).map(|decision| decision.cause.code());
     let clone = "/gl/libs/common.git/info/refs?service=git-upload-pack";
     assert_eq!(code(&config, clone), Ok("forge.decides"));
     assert_eq!(code(&self::config("gitlab", ""), clone), Err(vec![common()]));
@@ -386,7 +398,12 @@ fn an_image_may_be_any_of_its_candidates_and_the_strictest_counts() {
             facts(targets)
         );
         let config = Config::parse(config.as_bytes()).unwrap();
-        let decision = decide(&config, "/jwt/auth?service=container_registry&scope=repository:libs/common/a:pull", "h", Vec::new());
+        let decision = decide(
+            &config,
+            "/jwt/auth?service=container_registry&scope=repository:libs/common/a:pull",
+            "h",
+            Vec::new(),
+        );
         decision.map(|decision| decision.cause.code())
     };
     assert_eq!(pull(r#""libs/**""#), Ok("forge.decides"));

@@ -4,7 +4,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::Config;
-use crate::facts::{Admission, Affiliation, Features, Found, Job, JobPush, Outbound, ProjectId, ProjectPath, Standing, Target};
+use crate::facts::{
+    Admission, Affiliation, Features, Found, Job, JobPush, Outbound, ProjectId, ProjectPath, Standing, Target,
+};
 use crate::request::TargetRef;
 
 /// What a target is to a job, where no fact about targets is looked up; `None` where one is. An image's name does not

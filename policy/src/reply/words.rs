@@ -52,11 +52,9 @@ fn api_words(denied: &Denied<'_>, origin: &Origin, target: &ProjectPath, is_unse
         () if denied.reason == Reason::OwnOnly => "This project's CI/CD job token cannot be used to authenticate with \
                                                    the container registry of a different project."
             .to_string(),
-        () if is_unseen => format!(
-            "Authentication by CI/CD job token not allowed from {} to {}.",
-            origin.path.name(),
-            target.name()
-        ),
+        () if is_unseen => {
+            format!("Authentication by CI/CD job token not allowed from {} to {}.", origin.path.name(), target.name())
+        }
         () if denied.reason == Reason::EntryTooNarrow => {
             let names: Vec<&str> = permissions(denied.action).iter().map(|permission| permission.name()).collect();
             let noun = if names.len() > 1 { "permissions are" } else { "permission is" };

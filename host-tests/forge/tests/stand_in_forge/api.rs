@@ -89,7 +89,9 @@ fn the_graphql_api_tells_what_entries_grant() {
         let body = json!({ "operationName": operation, "query": "", "variables": variables }).to_string();
         forge.call("POST", "api/graphql", headers, &body)
     };
-    let entries = |path: &str| ask(&[SERVICE], "jobscopeEntries", json!({ "path": path, "projects": null, "groups": null })).json();
+    let entries = |path: &str| {
+        ask(&[SERVICE], "jobscopeEntries", json!({ "path": path, "projects": null, "groups": null })).json()
+    };
     let list = |path: &str, list: &str| entries(path)["data"]["project"]["ciJobTokenScopeAllowlist"][list].clone();
     let listed = list("libs/common", "projectsAllowlist");
     let node = json!({ "direction": "inbound", "defaultPermissions": true, "jobTokenPolicies": [],
@@ -102,7 +104,10 @@ fn the_graphql_api_tells_what_entries_grant() {
     let node = list("libs/common", "projectsAllowlist")["nodes"][0].clone();
     assert_eq!((&node["defaultPermissions"], &node["jobTokenPolicies"]), (&json!(false), &json!(["READ_JOBS"])));
     let node = list("libs/common", "groupsAllowlist")["nodes"][0].clone();
-    assert_eq!((&node["target"], &node["jobTokenPolicies"]), (&json!({ "fullPath": "apps" }), &json!(["ADMIN_PACKAGES"])));
+    assert_eq!(
+        (&node["target"], &node["jobTokenPolicies"]),
+        (&json!({ "fullPath": "apps" }), &json!(["ADMIN_PACKAGES"]))
+    );
     assert_eq!(entries("libs/none"), json!({ "data": { "project": null } }));
     let outbound = ask(&[SERVICE], "jobscopeOutbound", json!({ "path": "apps/web", "after": null })).json();
     assert_eq!(outbound["data"]["project"]["ciJobTokenScope"]["projects"]["nodes"], json!([]));
@@ -115,7 +120,8 @@ fn the_graphql_api_tells_what_entries_grant() {
 #[test]
 fn a_jobs_environment_and_its_ref_are_told() {
     let forge = Forge::start();
-    let new = r#"{"project": "apps/web", "user": "dana", "token": "glcbt-env", "status": "running", "environment": "live"}"#;
+    let new =
+        r#"{"project": "apps/web", "user": "dana", "token": "glcbt-env", "status": "running", "environment": "live"}"#;
     assert_eq!(forge.call("POST", "-/stand-in/jobs", &[], new).status, 201);
     let agents = forge.get("api/v4/job/allowed_agents", &[("JOB-TOKEN", "glcbt-env")]).json();
     assert_eq!((&agents["environment"]["slug"], &agents["project"]["groups"]), (&json!("live"), &json!([{ "id": 1 }])));

@@ -235,3 +235,115 @@ fn read_circumstance(job: &mut Job, asked: Asked, said: Said) -> Result<(), Fail
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::string::ToString;
+
+    use serde_json::json;
+
+    use super::*;
+
+    const ALONE: &[u8] =
+        br#"{"forge": {"hosts": ["h"]}, "lookup": {"cluster": "c", "authority": "h", "credential_env": "E"}}"#;
+
+    /// The job's context with these answers, and the calls behind the first in their order.
+    fn fly(
+        git_ref: &str,
+        is_tag: bool,
+        source: &str,
+        world: &[(&str, u16, Value)],
+    ) -> (Result<Context, Failure>, Vec<String>) {
+        let config = Config::parse(ALONE).unwrap();
+        let (mut flight, _) = TokenFlight::start(&config, Some(&Secret::new(b"service")), &Secret::new(b"glcbt-1"));
+        flight.wanted = vec![Asked::Protected, Asked::Environment, Asked::Fork];
+        let job = json!({"id": 7, "status": "running", "user": null, "ref": git_ref, "tag": is_tag,
+            "pipeline": {"project_id": 101, "source": source}, "web_url": "https://h/apps/web/-/jobs/7"});
+        let world: BTreeMap<&str, (u16, Value)> =
+            world.iter().map(|(path, status, body)| (*path, (*status, body.clone()))).collect();
+        let say = |status: u16, body: &Value| (status, body.to_string());
+        let mut progress = {
+            let (status, body) = say(200, &job);
+            flight.answer(0, &Answer { status: Some(status), next_page: None, location: None, body: body.as_bytes() })
+        };
+        let mut asked = Vec::new();
+        loop {
+            let calls = match progress {
+                Progress::Landed(Ok(Fact::Token(Token::Running(job)))) => return (Ok(job.context), asked),
+                Progress::Landed(Err(failure)) => return (Err(failure), asked),
+                Progress::Landed(other) => panic!("{other:?}"),
+                Progress::Going(calls) => calls,
+            };
+            progress = Progress::Going(Vec::new());
+            assert!(!calls.is_empty());
+            for (number, call) in calls {
+                let path = call.path.strip_prefix("/api/v4").unwrap();
+                let is_jobs = path.starts_with("/job/");
+                let carried = if is_jobs { (JOB, b"glcbt-1".to_vec()) } else { (SERVICE_ACCOUNT, b"service".to_vec()) };
+                assert!(call.headers.contains(&carried), "{path}");
+                asked.push(path.to_string());
+                // A flight that has landed is over.
+                if matches!(progress, Progress::Landed(_)) {
+                    continue;
+                }
+                let (status, body) = world.get(path).cloned().unwrap_or((404, json!({"message": "404 Not Found"})));
+                let (status, body) = say(status, &body);
+                progress = flight.answer(
+                    number,
+                    &Answer { status: Some(status), next_page: None, location: None, body: body.as_bytes() },
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_rules_look_at_is_asked_and_nothing_else() {
+        let agents =
+            |environment: Value| ("/job/allowed_agents", 200, json!({"job": {"id": 7}, "environment": environment}));
+        let live = || agents(json!({"slug": "live", "tier": "production"}));
+        let branch =
+            ("/projects/101/repository/branches/feat%2Fa%23b", 200, json!({"name": "feat/a#b", "protected": true}));
+        let (context, asked) = fly("feat/a#b", false, "push", &[live(), branch]);
+        let expected = Context {
+            git_ref: Some("feat/a#b".into()),
+            protected: Some(true),
+            environment: Some("live".into()),
+            source: Some("push".into()),
+            fork: Some(false),
+        };
+        assert_eq!((context, asked.len()), (Ok(expected), 2));
+
+        let tag = ("/projects/101/repository/tags/v1", 200, json!({"name": "v1", "protected": false}));
+        let (context, _) = fly("v1", true, "push", &[agents(Value::Null), tag]);
+        let context = context.unwrap();
+        assert_eq!((context.protected, context.environment.as_deref()), (Some(false), Some("")));
+        // A branch that is gone is protected by nobody.
+        assert_eq!(fly("gone", false, "push", &[live()]).0.unwrap().protected, Some(false));
+
+        let of = |project: u64| ("/projects/101/merge_requests/5", 200, json!({"source_project_id": project}));
+        for (project, fork) in [(101, false), (102, true)] {
+            let (context, asked) =
+                fly("refs/merge-requests/5/head", false, "merge_request_event", &[live(), of(project)]);
+            let context = context.unwrap();
+            assert_eq!((context.protected, context.fork, asked.len()), (Some(false), Some(fork), 2));
+        }
+    }
+
+    #[test]
+    fn a_circumstance_that_cannot_be_read_is_a_failure() {
+        let branch = |status, body| ("/projects/101/repository/branches/main", status, body);
+        let agents = |status, body| ("/job/allowed_agents", status, body);
+        let live = || agents(200, json!({"job": {"id": 7}}));
+        let main = || branch(200, json!({"protected": true}));
+        for (world, failure) in [
+            ([live(), branch(403, json!({"message": "no"}))], Failure::LookupRights),
+            ([live(), branch(200, json!({}))], Failure::LookupAnswer),
+            ([agents(401, json!({"message": "no"})), main()], Failure::LookupRights),
+            ([agents(200, json!({"job": {"id": 8}})), main()], Failure::LookupAnswer),
+            ([agents(200, json!({"job": {"id": 7}, "environment": {}})), main()], Failure::LookupAnswer),
+        ] {
+            assert_eq!(fly("main", false, "push", &world).0, Err(failure), "{world:?}");
+        }
+    }
+}
