@@ -1,5 +1,12 @@
 //! Which calls find a fact, what their answers mean, and what is known without any call.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may fail loudly"
+)]
 
 use std::collections::BTreeMap;
 
@@ -204,7 +211,7 @@ fn the_nearest_entry_counts_alone() {
 #[test]
 fn entries_are_read_to_their_last_page() {
     let filler = project(9, json!(true), json!([]));
-    let first = lists(list(&[filler.clone()], Some("p2")), list(&[group("apps", true, &[])], None));
+    let first = lists(list(std::slice::from_ref(&filler), Some("p2")), list(&[group("apps", true, &[])], None));
     let mut world = listed(&[101], &["apps"], first);
     let second = lists(list(&[project(101, json!(false), json!(["READ_JOBS"]))], None), list(&[], None));
     // The variables stand in the order of their names.
