@@ -1,9 +1,10 @@
 //! The tables of statuses and reasons in SECURITY.md are those of the code.
 
+use policy::config::Answers;
 use policy::decision::Failure;
-use policy::facts::{Features, JobPush, Origin, ProjectId, ProjectPath, Target, Visibility};
-use policy::reply::{self, Subject};
-use policy::request::Protocol;
+use policy::facts::{Origin, ProjectId, ProjectPath};
+use policy::reply::{self, Denied, Subject};
+use policy::request::{Action, Protocol};
 use policy::rules::Reason;
 
 const PAGE: &str = include_str!("../../SECURITY.md");
@@ -24,13 +25,7 @@ fn path(path: &str) -> ProjectPath {
 #[test]
 fn the_statuses_of_each_protocol() {
     let origin = Origin { id: ProjectId(101), path: path("apps/web") };
-    let target = Target {
-        id: ProjectId(102),
-        path: path("libs/common"),
-        visibility: Visibility::Public,
-        features: Features::OPEN,
-        job_push: JobPush::Off,
-    };
+    let target = path("libs/common");
     let mut protocols = 0;
     for row in rows("protocol") {
         let protocol = match row[0] {
@@ -46,12 +41,19 @@ fn the_statuses_of_each_protocol() {
         };
         let failure = reply::failure(protocol, Failure::LookupTimeout);
         assert!(PAGE.contains("always with `Retry-After: 2`") && failure.headers.contains(&("retry-after", "2")));
-        let known = Subject::Known { origin: &origin, target: &target };
+        let known = Subject::Known { origin: &origin, target: &target, id: Some(ProjectId(102)) };
+        let denied = |reason| Denied {
+            protocol,
+            answers: Answers::Gitlab17,
+            action: Action::ReadReleases,
+            reason,
+            written: None,
+        };
         let statuses = [
             reply::token(protocol, Reason::TokenEnded).status,
-            reply::rule(protocol, Reason::NotListed, &known).status,
-            reply::rule(protocol, Reason::NeverForJobs, &Subject::None).status,
-            reply::rule(protocol, Reason::NotListed, &Subject::Hidden).status,
+            reply::rule(&denied(Reason::NotListed), &known).status,
+            reply::rule(&denied(Reason::NeverForJobs), &Subject::None).status,
+            reply::rule(&denied(Reason::NotListed), &Subject::Hidden).status,
             failure.status,
         ];
         let written: Vec<u16> = row[1..].iter().map(|cell| cell.parse().expect("a status")).collect();

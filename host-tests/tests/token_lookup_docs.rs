@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use policy::Config;
 use policy::decision::Failure;
 use policy::facts::{
-    Admission, Affiliation, Feature, Found, Job, JobId, JobPush, Level, Origin, ProjectId, ProjectPath, Role, Secret,
-    Standing, Token, User, UserId, Visibility,
+    Admission, Affiliation, Context, Entry, Feature, Found, Grants, Invalid, Job, JobId, JobPush, Level, Link, Origin,
+    Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Secret, Standing, Token, User, UserId, Visibility,
 };
 use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value as Landed};
 use policy::request::TargetRef;
@@ -53,7 +53,7 @@ fn config(kind: &str) -> Config {
 }
 
 fn start(kind: &str, fact: Fact) -> (Flight, Progress) {
-    Flight::start(&config(kind), &Secret::new(b"service"), fact)
+    Flight::start(&config(kind), Some(&Secret::new(b"service")), fact)
 }
 
 fn path(path: &str) -> ProjectPath {
@@ -65,11 +65,22 @@ fn origin() -> Origin {
 }
 
 fn job() -> Job {
-    Job { id: JobId(1001), user: Some(User { id: UserId(11), name: "dana".into() }), origin: origin() }
+    Job {
+        id: JobId(1001),
+        user: Some(User { id: UserId(11), name: "dana".into() }),
+        origin: origin(),
+        context: Context::default(),
+    }
 }
 
 fn job_without_user() -> Job {
-    Job { id: JobId(1005), user: None, origin: origin() }
+    Job { id: JobId(1005), user: None, origin: origin(), context: Context::default() }
+}
+
+/// The nearest entry, and what it grants.
+fn listed(link: Link, permissions: &[Permission]) -> Admission {
+    let grants = if permissions.is_empty() { Grants::Default } else { Grants::Only(Permissions::of(permissions)) };
+    Admission::Listed(Entry { link, grants })
 }
 
 /// The fact that the question of this name asks for.
@@ -152,29 +163,42 @@ fn the_answers_are_read_as_the_page_says() {
                 assert_eq!(token(), Ok(Landed::Token(Token::Running(job_without_user()))));
             }
             "token-ended" => assert_eq!(token(), Ok(Landed::Token(Token::Ended(None)))),
-            "token-unknown" => assert_eq!(token(), Ok(Landed::Token(Token::Unknown))),
-            "token-user-refused" => assert_eq!(token(), Ok(Landed::Token(Token::UserRefused))),
-            "token-foreign" => assert_eq!(token(), Ok(Landed::Token(Token::Foreign))),
+            "token-running-in-circumstances" => {
+                let context = Context {
+                    git_ref: Some("main".into()),
+                    protected: Some(true),
+                    environment: Some("production".into()),
+                    source: Some("schedule".into()),
+                    fork: Some(false),
+                };
+                assert_eq!(token(), Ok(Landed::Token(Token::Running(Job { context, ..job() }))));
+            }
             "target-found" => {
                 let found = found("ask-target-path");
-                assert_eq!((found.role, found.affiliation), (Role::Reporter, Affiliation::Internal));
-                assert_eq!(found.admission, Admission::Project);
-                assert_eq!((found.target.id, found.target.path.as_str()), (ProjectId(102), "libs/common"));
-                assert_eq!(found.target.visibility, Visibility::Private);
+                assert_eq!((found.role, found.affiliation), (Some(Role::Reporter), Affiliation::Internal));
+                assert_eq!((found.admission, found.outbound), (listed(Link::Project, &[]), Outbound::Open));
+                assert_eq!((found.target.id, found.target.path), (Some(ProjectId(102)), Some(path("libs/common"))));
+                assert_eq!(found.target.visibility, Some(Visibility::Private));
                 assert_eq!(found.target.job_push, JobPush::Off);
                 assert!(Feature::ALL.iter().all(|(one, _)| found.target.features.level(*one) == Level::Enabled));
             }
+            "target-fine-grained" => {
+                let found = found("ask-target-path");
+                let granted = [Permission::ReadJobs, Permission::AdminPackages];
+                assert_eq!((found.admission, found.outbound), (listed(Link::Group, &granted), Outbound::Unlisted));
+                assert_eq!(found.target.job_push, JobPush::Admitted);
+            }
             "target-unlisted" => {
                 let found = found("ask-target-path");
-                assert_eq!((found.admission, found.role), (Admission::Unlisted, Role::Developer));
+                assert_eq!((found.admission, found.role), (Admission::Unlisted, Some(Role::Developer)));
                 assert_eq!(found.target.features.level(Feature::Wiki), Level::Disabled);
                 assert_eq!(found.target.features.level(Feature::Packages), Level::Members);
                 assert_eq!(found.target.features.level(Feature::Issues), Level::Enabled);
             }
             "target-own" => {
                 let found = found("ask-target-without-user");
-                assert_eq!((found.admission, found.role), (Admission::Own, Role::None));
-                assert_eq!(found.target.job_push, JobPush::On);
+                assert_eq!((found.admission, found.role), (Admission::Own, Some(Role::None)));
+                assert_eq!(found.target.job_push, JobPush::Own);
             }
             "target-nothing" => {
                 assert_eq!(say(target(), Some(200), body.as_bytes()), Ok(Landed::Target(Found::Nothing)));
@@ -182,6 +206,9 @@ fn the_answers_are_read_as_the_page_says() {
             "bad-without-version" | "bad-word" => assert_eq!(token(), Err(Failure::LookupAnswer), "{name}"),
             "bad-without-target" | "bad-own-elsewhere" => {
                 assert_eq!(say(target(), Some(200), body.as_bytes()), Err(Failure::LookupAnswer), "{name}");
+            }
+            _ if let Some(invalid) = name.strip_prefix("token-").and_then(Invalid::named) => {
+                assert_eq!(token(), Ok(Landed::Token(Token::Invalid(invalid))));
             }
             _ => assert!(name.starts_with("ask-") || name.starts_with("gitlab-"), "nobody reads `{name}`"),
         }
@@ -202,7 +229,10 @@ fn every_required_member_is_required_and_no_more() {
         }
     };
     required("token-running", "ask-token", &[]);
+    let circumstances = ["job.ref", "job.protected", "job.environment", "job.source", "job.fork"];
+    required("token-running-in-circumstances", "ask-token", &circumstances);
     required("target-found", "ask-target-path", &[]);
+    required("target-fine-grained", "ask-target-path", &["permissions", "outbound"]);
     let features = ["target.features", "target.features.wiki", "target.features.package_registry"];
     required("target-unlisted", "ask-target-path", &features);
 
@@ -282,6 +312,8 @@ fn gitlab(request: &str) -> &'static str {
         "/api/v4/projects/:project/job_token_scope/groups_allowlist" => "gitlab-groups-allowlist",
         "/api/v4/projects/:project/members/all/:user" => "gitlab-member",
         "/api/v4/users/:user" => "gitlab-user",
+        "/api/v4/application/settings" => "gitlab-settings",
+        "/api/graphql" => "gitlab-entries",
         other => panic!("`{other}` has no example"),
     }
 }
@@ -313,7 +345,7 @@ fn gitlab_is_asked_what_the_table_says() {
 
     let (mut flight, progress) = start("gitlab", fact("ask-target-path"));
     let second = calls(progress);
-    let mut outcome = None;
+    let mut third = Vec::new();
     for (number, call) in &second {
         let general = general(call);
         assert_eq!((call.method, header(call, "accept")), ("GET", &b"application/json"[..]));
@@ -321,12 +353,18 @@ fn gitlab_is_asked_what_the_table_says() {
         let body = blocks[gitlab(&general)].to_string();
         asked.insert(general);
         match flight.answer(*number, &answer(Some(200), body.as_bytes())) {
-            Progress::Landed(result) => outcome = Some(result),
-            Progress::Going(more) => assert!(more.is_empty(), "a third round trip: {more:?}"),
+            Progress::Landed(result) => panic!("landed without the entry: {result:?}"),
+            Progress::Going(more) => third.extend(more),
         }
     }
-    let found = standing(outcome.expect("two round trips are enough"));
-    assert_eq!((found.role, found.admission), (Role::Reporter, Admission::Project));
+    let [(number, call)] = third.as_slice() else { panic!("{third:?}") };
+    assert_eq!((call.method, call.path.as_str()), ("POST", "/api/graphql"));
+    assert!(PAGE.contains("\n| `/api/graphql` | the same |"));
+    assert_eq!(header(call, "private-token"), b"service");
+    let body = blocks["gitlab-entries"].to_string();
+    let found = standing(landed(flight.answer(*number, &answer(Some(200), body.as_bytes()))));
+    let granted = [Permission::ReadJobs, Permission::AdminPackages];
+    assert_eq!((found.role, found.admission), (Some(Role::Reporter), listed(Link::Project, &granted)));
     assert_eq!(found.target.features.level(Feature::Wiki), Level::Disabled);
 
     let written: BTreeSet<String> = table.keys().map(|request| (*request).to_string()).collect();
@@ -341,24 +379,24 @@ fn header<'a>(call: &'a Call, name: &str) -> &'a [u8] {
     call.headers.iter().find(|(known, _)| *known == name).map_or(b"", |(_, value)| value)
 }
 
-/// Flies a target's flight on GitLab, with one answer of the examples exchanged.
-fn gitlab_target(request: &str, status: u16) -> Outcome {
+/// Flies a target's flight on GitLab, with some answers of the examples exchanged.
+fn gitlab_target(exchanged: &[(&str, u16, &str)]) -> Outcome {
     let blocks = blocks();
     let (mut flight, progress) = start("gitlab", fact("ask-target-path"));
     // The project last, so that what the others say is not passed over.
     let mut outstanding = calls(progress);
-    outstanding.sort_by_key(|(_, call)| general(call) == "/api/v4/projects/:project");
-    for (number, call) in outstanding {
+    outstanding.sort_by_key(|(_, call)| general(call) != "/api/v4/projects/:project");
+    while let Some((number, call)) = outstanding.pop() {
         let general = general(&call);
-        let body = if general.starts_with(request) && gitlab(&general) == gitlab(request) {
-            answer(Some(status), br#"{"message": "no"}"#)
-        } else {
-            answer(Some(200), &[])
-        };
-        let example = blocks[gitlab(&general)].to_string();
-        let body = if body.body.is_empty() { answer(Some(200), example.as_bytes()) } else { body };
-        if let Progress::Landed(result) = flight.answer(number, &body) {
-            return result;
+        let request = general.split('?').next().unwrap_or_default();
+        let example = blocks[gitlab(request)].to_string();
+        let (status, body) = exchanged
+            .iter()
+            .find(|(known, _, _)| *known == request)
+            .map_or((200, example.as_str()), |(_, status, body)| (*status, *body));
+        match flight.answer(number, &answer(Some(status), body.as_bytes())) {
+            Progress::Landed(result) => return result,
+            Progress::Going(more) => outstanding.extend(more),
         }
     }
     panic!("every answer is in, and nothing landed")
@@ -371,12 +409,19 @@ fn gitlabs_answers_are_taken_as_the_table_says() {
         landed(flight.answer(0, &answer(Some(status), body.as_bytes())))
     };
     let no = r#"{"message": "no"}"#;
-    assert_eq!(token(401, no), Ok(Landed::Token(Token::Unknown)));
-    assert_eq!(token(403, no), Ok(Landed::Token(Token::UserRefused)));
-    assert_eq!(token(404, no), Ok(Landed::Token(Token::Unknown)));
+    assert_eq!(token(401, no), Ok(Landed::Token(Token::Invalid(Invalid::Unknown))));
+    assert_eq!(token(403, no), Ok(Landed::Token(Token::Invalid(Invalid::UserRefused))));
+    assert_eq!(token(404, no), Ok(Landed::Token(Token::Invalid(Invalid::Unknown))));
     assert_eq!(token(401, "no"), Err(Failure::LookupAnswer));
     let example = blocks()["gitlab-job"].to_string();
-    assert_eq!(token(200, &example.replace("\"active\"", "\"blocked\"")), Ok(Landed::Token(Token::UserRefused)));
+    assert_eq!(
+        token(200, &example.replace("\"active\"", "\"blocked\"")),
+        Ok(Landed::Token(Token::Invalid(Invalid::UserBlocked)))
+    );
+    assert_eq!(
+        token(200, &example.replace("\"running\"", "\"pending\"")),
+        Ok(Landed::Token(Token::Invalid(Invalid::NotStarted)))
+    );
     assert_eq!(token(200, &example.replace("\"running\"", "\"success\"")), Ok(Landed::Token(Token::Ended(None))));
 
     let rights = Err(Failure::LookupRights);
@@ -391,15 +436,15 @@ fn gitlabs_answers_are_taken_as_the_table_says() {
             ],
             "`/members/all/:user`" => &["/api/v4/projects/:project/members/all/:user"],
             "`/users/:user`" => &["/api/v4/users/:user"],
-            "`/projects/:project/jobs/:job`" => continue,
+            "`/projects/:project/jobs/:job`" | "`/application/settings`" => continue,
             other => panic!("`{other}` is not checked"),
         };
         for request in requests {
             for (status, cell) in [(401, row[2]), (403, row[3]), (404, row[4])] {
-                let outcome = gitlab_target(request, status);
+                let outcome = gitlab_target(&[(request, status, no)]);
                 match cell {
                     "no such project" => assert_eq!(outcome, Ok(Landed::Target(Found::Nothing))),
-                    "not a member" => assert_eq!(standing(outcome).role, Role::None),
+                    "not a member" => assert_eq!(standing(outcome).role, Some(Role::None)),
                     _ => {
                         assert!(cell.starts_with("`lookup.rights`"), "{cell}");
                         assert_eq!(outcome, rights, "{request} {status}");
@@ -410,6 +455,14 @@ fn gitlabs_answers_are_taken_as_the_table_says() {
         }
     }
     assert_eq!(checked, 18);
+
+    let off = ("/api/v4/projects/:project/job_token_scope", 200, r#"{"inbound_enabled": false}"#);
+    let settings = |status, body| gitlab_target(&[off, ("/api/v4/application/settings", status, body)]);
+    let limited = listed(Link::Project, &[Permission::ReadJobs, Permission::AdminPackages]);
+    assert_eq!(standing(gitlab_target(&[off])).admission, Admission::Open);
+    assert_eq!(standing(settings(200, r#"{"id": 1}"#)).admission, Admission::Open);
+    assert_eq!(standing(settings(403, no)).admission, limited);
+    assert_eq!((settings(401, no), settings(404, no)), (rights.clone(), rights.clone()));
 
     for (status, expected) in [(401, &rights), (403, &rights), (404, &Ok(Landed::Target(Found::Nothing)))] {
         let (mut flight, progress) = start("gitlab", fact("ask-target-of-job"));
@@ -464,6 +517,11 @@ fn the_words_are_those_that_the_code_knows() {
     let standing = &schemas["Standing"]["properties"];
     assert_eq!(words(&standing["role"]["enum"]), Role::ALL.map(|(_, _, name)| name));
     assert_eq!(words(&standing["target"]["properties"]["visibility"]["enum"]), Visibility::ALL.map(|(_, name)| name));
+    assert_eq!(words(&schemas["Permission"]["enum"]), Permission::ALL.map(|(_, name)| name));
+    let pushes = &standing["target"]["properties"]["push_by_job_token"]["oneOf"][1]["enum"];
+    assert_eq!(words(pushes), JobPush::ALL.map(|(_, name)| name));
+    let tokens = words(&schemas["TokenAnswer"]["properties"]["token"]["enum"]);
+    assert_eq!(tokens[2..], Invalid::ALL.map(|(_, name)| name));
     assert_eq!(words(&schemas["Level"]["enum"]), Level::ALL.map(|(_, name)| name));
     let features = standing["target"]["properties"]["features"]["properties"].as_object().expect("features");
     let written: BTreeSet<String> = features.keys().map(|name| format!("{name}_access_level")).collect();
@@ -473,7 +531,9 @@ fn the_words_are_those_that_the_code_knows() {
         .into_iter()
         .chain(words(&standing["target"]["properties"]["visibility"]["enum"]))
         .chain(words(&standing["admission"]["enum"]))
-        .chain(words(&schemas["TokenAnswer"]["properties"]["token"]["enum"]))
+        .chain(words(&standing["outbound"]["enum"]))
+        .chain(words(pushes))
+        .chain(tokens)
         .chain(words(&schemas["Level"]["enum"]))
         .chain(features.keys().cloned())
         .collect();

@@ -42,7 +42,14 @@ pub(crate) struct Landing {
 
 impl Flights {
     /// Looks a fact up unless that is under way, and lets `waiter` wait for it.
-    pub(crate) fn ask(&mut self, config: &Config, credential: &Secret, fact: Fact, waiter: Option<u32>, now: Moment) {
+    pub(crate) fn ask(
+        &mut self,
+        config: &Config,
+        credential: Option<&Secret>,
+        fact: Fact,
+        waiter: Option<u32>,
+        now: Moment,
+    ) {
         let key = fact.key();
         let under_way = self.under_way.entry(key).or_insert_with(|| {
             let (flight, progress) = Flight::start(config, credential, fact);

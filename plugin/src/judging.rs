@@ -46,7 +46,7 @@ impl Shared {
         self.parked.borrow_mut().insert(stream, parked);
         let mut flights = self.flights.borrow_mut();
         for fact in missing {
-            flights.ask(&setup.config, &setup.credential, fact, Some(stream), now);
+            flights.ask(&setup.config, setup.credential.as_ref(), fact, Some(stream), now);
         }
         Now::Waits
     }
@@ -61,7 +61,7 @@ impl Shared {
         least: Freshness,
         now: Moment,
     ) -> Result<(Facts, Freshness), HostError> {
-        let refresh = |fact| self.flights.borrow_mut().ask(&setup.config, &setup.credential, fact, None, now);
+        let refresh = |fact| self.flights.borrow_mut().ask(&setup.config, setup.credential.as_ref(), fact, None, now);
         let mut oldest = Freshness::Fresh;
         if facts.token.is_none() {
             match setup.store.token(&request.token.hash(), now)? {

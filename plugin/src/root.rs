@@ -38,19 +38,22 @@ impl Root {
         let document = host::buffer(Buffer::PluginConfiguration, CONFIGURATION_LIMIT)
             .map_err(|error| format!("the configuration cannot be read: {error:?}"))?;
         let config = Config::parse(&document::json(document)).map_err(|errors| errors.to_string())?;
-        let name = &config.lookup.credential_env;
-        let credential = std::env::var(name)
-            .ok()
-            .filter(|value| !value.is_empty() && value.bytes().all(|b| (0x21..0x7f).contains(&b)));
-        let credential = credential.ok_or_else(|| {
-            format!(
-                "1 error in the configuration\nlookup.credential_env: expected an environment variable of the VM that holds a token, found `{name}` \
-                 unset, empty or not printable (Envoy passes on what `vm_config.environment_variables` names)"
-            )
-        })?;
+        let credential = config.lookup.credential_env.as_deref().map(credential).transpose()?;
         let store = Store::open(&config).map_err(|error| format!("shared data cannot be opened: {error:?}"))?;
-        Ok(Setup { credential: Secret::new(credential.as_bytes()), store, config })
+        Ok(Setup { credential, store, config })
     }
+}
+
+/// The service account's token in the environment variable of this name.
+fn credential(name: &str) -> Result<Secret, String> {
+    let value = std::env::var(name).ok();
+    let value = value.filter(|value| !value.is_empty() && value.bytes().all(|b| (0x21..0x7f).contains(&b)));
+    value.map(|value| Secret::new(value.as_bytes())).ok_or_else(|| {
+        format!(
+            "1 error in the configuration\nlookup.credential_env: expected an environment variable of the VM that holds a token, found `{name}` \
+             unset, empty or not printable (Envoy passes on what `vm_config.environment_variables` names)"
+        )
+    })
 }
 
 impl Context for Root {

@@ -21,7 +21,8 @@ use crate::store::Store;
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) config: Config,
-    pub(crate) credential: Secret,
+    /// The service account's token, where a fact needs it.
+    pub(crate) credential: Option<Secret>,
     pub(crate) store: Store,
 }
 

@@ -51,8 +51,15 @@ impl Store {
     pub(crate) fn open(config: &Config) -> Result<Self, HostError> {
         let rows = config.bindings.capacity;
         let (kind, root) = (format!("{:?}", config.forge.kind), &config.forge.relative_url_root);
-        let whose =
-            Hash::of(&[kind.as_bytes(), config.lookup.authority.as_bytes(), root.as_bytes(), &rows.to_be_bytes()]);
+        // A fact that was not looked up is not in the rows.
+        let looked_up = config.facts.looked_up().collect::<Vec<_>>().join(" ");
+        let whose = Hash::of(&[
+            kind.as_bytes(),
+            config.lookup.authority.as_bytes(),
+            root.as_bytes(),
+            &rows.to_be_bytes(),
+            looked_up.as_bytes(),
+        ]);
         let mark: String = whose.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         let table = |name: &str, rows| Named { name: format!("jobscope.{mark}.{name}"), table: Table::for_rows(rows) };
         let store = Self {

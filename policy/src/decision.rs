@@ -2,6 +2,8 @@
 //!
 //! A job's request goes on only with a [`Grant`], and only this room makes one.
 
+mod unasked;
+
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -16,12 +18,14 @@ use crate::reply::{self, Reply};
 use crate::request::{Access, Action, Claim, JobRequest, Malformed, Protocol, Refused, TargetRef};
 use crate::rules::{self, Question, RULES, Reach, Reason, Ruling, Verdict, Walk};
 
+pub use unasked::facts_without_lookup;
+
 /// What is known when a decision is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Who the token is.
     pub token: Option<Token>,
-    /// What is known of targets.
+    /// What is known of targets. Of a target that stands here more than once any may be true: the strictest counts.
     pub targets: Vec<(TargetRef, Found)>,
 }
 
@@ -238,12 +242,8 @@ pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
             return Step::Decided(refuse_token(config, request, Reason::TokenEnded, job.as_ref()));
         }
     };
-    let mut missing: Vec<TargetRef> = Vec::new();
-    for access in request.accesses.iter().filter(|access| looks_at_target(access)) {
-        if facts.found(&access.target).is_none() && !missing.contains(&access.target) {
-            missing.push(access.target.clone());
-        }
-    }
+    let facts = &*facts.completed(config, job, request);
+    let missing = facts.missing(request);
     if !missing.is_empty() {
         return Step::NeedsTargets(job.clone(), missing);
     }
@@ -252,19 +252,45 @@ pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
 }
 
 impl Facts {
-    fn found(&self, target: &TargetRef) -> Option<&Found> {
+    /// What may be true of a target; nothing while it is not known.
+    fn found<'a>(&'a self, target: &'a TargetRef) -> impl Iterator<Item = &'a Found> {
         // An image that is in no project's path: nobody needs to be asked.
-        if matches!(target, TargetRef::Image(candidates) if candidates.is_empty()) {
-            return Some(&Found::Nothing);
+        let is_nowhere = matches!(target, TargetRef::Image(candidates) if candidates.is_empty());
+        let known = self.targets.iter().filter(move |(known, _)| known == target).map(|(_, found)| found);
+        is_nowhere.then_some(&Found::Nothing).into_iter().chain(known)
+    }
+
+    /// The targets that the rules look at and of which nothing is known, each once.
+    fn missing(&self, request: &JobRequest) -> Vec<TargetRef> {
+        let mut missing: Vec<TargetRef> = Vec::new();
+        for access in request.accesses.iter().filter(|access| looks_at_target(access)) {
+            if self.found(&access.target).next().is_none() && !missing.contains(&access.target) {
+                missing.push(access.target.clone());
+            }
         }
-        self.targets.iter().find(|(known, _)| known == target).map(|(_, found)| found)
+        missing
+    }
+
+    /// With what the configuration says of targets, and what is known of the missing ones without asking anybody.
+    fn completed(&self, config: &Config, job: &Job, request: &JobRequest) -> Cow<'_, Self> {
+        let mut facts = Cow::Borrowed(self);
+        for target in self.missing(request) {
+            if let Some(found) = facts_without_lookup(config, job, &target) {
+                facts.to_mut().targets.extend(found.into_iter().map(|found| (target.clone(), found)));
+            }
+        }
+        if config.facts.are_configured() && !facts.targets.is_empty() {
+            for (_, found) in &mut facts.to_mut().targets {
+                unasked::fill(config, job, found);
+            }
+        }
+        facts
     }
 }
 
 /// One thing asked, judged.
 struct Judged<'a> {
-    access: &'a Access,
-    standing: Option<&'a Standing>,
+    question: Question<'a>,
     /// What is carried out.
     ruling: Ruling,
     /// The denial of a rule that is only observed: what would have been, were it enforced.
@@ -284,8 +310,15 @@ impl Judged<'_> {
     }
 }
 
+/// Judges an access by the strictest of what may be true of its target.
 fn judge<'a>(config: &'a Config, job: &'a Job, access: &'a Access, facts: &'a Facts) -> Judged<'a> {
-    let question = question(config, job, access, facts);
+    let strictness = |one: &Judged<'_>| (!one.is_allowed(), one.observed.is_some());
+    let each = standings(access, facts).map(|standing| judge_one(config, question(config, job, access, standing)));
+    each.reduce(|one, other| if strictness(&other) > strictness(&one) { other } else { one })
+        .unwrap_or_else(|| judge_one(config, question(config, job, access, None)))
+}
+
+fn judge_one<'a>(config: &'a Config, question: Question<'a>) -> Judged<'a> {
     let mut ruling = rules::judge(&question, &[]);
     let mut observed = None;
     // A rule that is observed denies nothing, but the rules behind it still do.
@@ -304,15 +337,19 @@ fn judge<'a>(config: &'a Config, job: &'a Job, access: &'a Access, facts: &'a Fa
     }
     let speaks = observed.unwrap_or(ruling);
     let written = question.written.behind(speaks.verdict).map(|rule| rule.id);
-    Judged { access, standing: question.standing, ruling, observed, written }
+    Judged { question, ruling, observed, written }
 }
 
-fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, facts: &'a Facts) -> Question<'a> {
-    let standing = match facts.found(&access.target) {
-        Some(Found::Standing(standing)) if looks_at_target(access) => Some(standing),
-        _ => None,
-    };
-    let written = config.access.say(job, standing.map(|standing| &standing.target.path), access.action);
+/// What may stand where an access points to; `None` for nothing there.
+fn standings<'a>(access: &'a Access, facts: &'a Facts) -> impl Iterator<Item = Option<&'a Standing>> {
+    facts.found(&access.target).filter(|_| looks_at_target(access)).map(|found| match found {
+        Found::Standing(standing) => Some(standing),
+        Found::Nothing => None,
+    })
+}
+
+fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, standing: Option<&'a Standing>) -> Question<'a> {
+    let written = config.access.say(job, standing.and_then(|standing| standing.target.path.as_ref()), access.action);
     Question { job, access, need: rules::need(access.action), standing, written, entries: config.entries }
 }
 
@@ -336,7 +373,7 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
     let each = || judged.iter().enumerate();
     // The weightiest thing that is denied speaks for the whole; else what would have been; else the weightiest that is
     // allowed.
-    let weight = |(_, one): &(usize, &Judged<'_>)| one.access.action;
+    let weight = |(_, one): &(usize, &Judged<'_>)| one.question.access.action;
     let denied = each().filter(|(at, one)| !one.is_allowed() && !is_hoped(*at)).max_by_key(weight);
     let observed = || each().filter(|(at, one)| one.observed.is_some() && !is_hoped(*at)).max_by_key(weight);
     let allowed = || each().filter(|(_, one)| one.is_allowed()).max_by_key(weight);
@@ -349,15 +386,15 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         job: job.id.0.to_string(),
         user: user_name(job),
         origin: job.origin.path.to_string(),
-        target: target_name(one.access, job, one.standing),
-        action: one.access.action.name(),
+        target: target_name(one.question.access, job, one.question.standing),
+        action: one.question.access.action.name(),
         verdict: ALLOW,
         reason: reason.code(),
         rule: rule_name(speaks, one.written),
     };
     let cause = Cause::Rule(reason);
     let walk = Some(speaks.walk);
-    let seen = one.standing.map(|standing| Seen::of(standing, one.access.action));
+    let seen = one.question.standing.map(|standing| Seen::of(standing, one.question.access.action));
     if one.is_allowed() {
         if one.observed.is_some() {
             record.verdict = OBSERVED;
@@ -365,27 +402,36 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         let path = request.scopes.as_ref().and_then(|scopes| scopes.narrowed(is_allowed));
         return Decision { outcome: Outcome::Forward(Grant { path, without: Vec::new() }), record, cause, walk, seen };
     }
-    if one.access.action == Action::Unlisted && config.forge.unlisted_endpoints == UnlistedEndpoints::Strip {
+    if one.question.access.action == Action::Unlisted && config.forge.unlisted_endpoints == UnlistedEndpoints::Strip {
         return Decision { walk, ..strip(config, request, record) };
     }
     // A team enforces project by project: where none of the targets is enforced yet, the request goes on.
-    let is_observed = |one: &Judged<'_>| one.standing.is_some_and(|to| config.observe.targets.hold(&to.target.path));
+    let is_observed = |one: &Judged<'_>| {
+        let path = one.question.standing.and_then(|to| to.target.path.as_ref());
+        path.is_some_and(|path| config.observe.targets.hold(path))
+    };
     if each().filter(|(at, one)| !one.is_allowed() && !is_hoped(*at)).all(|(_, one)| is_observed(one)) {
         record.verdict = OBSERVED;
-        return Decision { outcome: Outcome::Forward(Grant::default()), record, cause, walk, seen };
+        // What a client merely hopes for of a target that is enforced stays out.
+        let goes_on = |at: usize| judged.get(at).is_some_and(|one| one.is_allowed() || is_observed(one));
+        let path = request.scopes.as_ref().and_then(|scopes| scopes.narrowed(goes_on));
+        return Decision { outcome: Outcome::Forward(Grant { path, without: Vec::new() }), record, cause, walk, seen };
     }
-    let subject = match (one.standing, looks_at_target(one.access)) {
-        (Some(standing), _) if rules::may_know(job.user.as_ref(), standing) => {
-            reply::Subject::Known { origin: &job.origin, target: &standing.target }
-        }
+    let known = one
+        .question
+        .standing
+        .filter(|standing| rules::may_know(job.user.as_ref(), standing))
+        .map(|known| &known.target);
+    let subject = match (known.map(|target| (&target.path, target.id)), looks_at_target(one.question.access)) {
+        (Some((Some(target), id)), _) => reply::Subject::Known { origin: &job.origin, target, id },
         // What does not depend on a target hides nothing.
         (None, false) => reply::Subject::None,
-        (Some(_) | None, _) => reply::Subject::Hidden,
+        (Some((None, _)) | None, _) => reply::Subject::Hidden,
     };
     let denied = reply::Denied {
         protocol: request.protocol,
         answers: config.forge.answers,
-        action: one.access.action,
+        action: one.question.access.action,
         reason,
         written: one.written,
     };
@@ -422,8 +468,8 @@ fn strip(config: &Config, request: &JobRequest, record: Record) -> Decision {
 }
 
 fn target_name(access: &Access, job: &Job, standing: Option<&Standing>) -> String {
-    match (standing, &access.target) {
-        (Some(standing), _) => standing.target.path.to_string(),
+    match (standing.and_then(|standing| standing.target.path.as_ref()), &access.target) {
+        (Some(path), _) => path.to_string(),
         (None, TargetRef::Own) => job.origin.path.to_string(),
         (None, TargetRef::Path(path)) => path.to_string(),
         (None, TargetRef::Id(id)) => alloc::format!("#{}", id.0),

@@ -9,7 +9,7 @@ use policy::facts::{
     Admission, Affiliation, Context, Features, Found, Job, JobId, JobPush, Origin, Outbound, ProjectId, ProjectPath,
     Role, Secret, Standing, Target, Token, User, UserId, Visibility,
 };
-use policy::request::{Access, Action, JobRequest, Progress, Protocol, TargetRef};
+use policy::request::{Access, Action, JobRequest, Protocol, TargetRef};
 use policy::rules::Named;
 use proptest::collection::vec;
 use proptest::option;
@@ -167,8 +167,8 @@ fn ask(from: &str, to: &str, action: Action) -> Case {
         context: Context::default(),
     };
     let target = Target {
-        id: ProjectId(2),
-        path: path(to),
+        id: Some(ProjectId(2)),
+        path: Some(path(to)),
         visibility: Some(Visibility::Private),
         features: Features::OPEN,
         job_push: JobPush::Off,
@@ -184,14 +184,9 @@ fn ask(from: &str, to: &str, action: Action) -> Case {
 }
 
 fn decided(config: &Config, case: &Case) -> Decision {
-    let target = TargetRef::Path(case.standing.target.path.clone());
-    let request = JobRequest {
-        token: Secret::new(b"glcbt-1"),
-        protocol: Protocol::Api,
-        accesses: vec![Access::new(case.action, target.clone())],
-        scopes: None,
-        progress: Progress::Going,
-    };
+    let target = TargetRef::Path(case.standing.target.path.clone().unwrap());
+    let request =
+        JobRequest::new(Secret::new(b"glcbt-1"), Protocol::Api, vec![Access::new(case.action, target.clone())]);
     let facts = Facts {
         token: Some(Token::Running(case.job.clone())),
         targets: vec![(target, Found::Standing(case.standing.clone()))],
@@ -212,7 +207,7 @@ fn speaks(row: &Row, case: &Case) -> bool {
             None => case.action.name() == *pattern,
         })
     });
-    let here = holds(row.targets.as_ref(), &case.standing.target.path);
+    let here = holds(row.targets.as_ref(), case.standing.target.path.as_ref().unwrap());
     let doubt = row.kind != RuleKind::Allow;
     let says = match row.kind {
         RuleKind::Allow | RuleKind::Deny => here && covered,
@@ -253,7 +248,7 @@ proptest! {
     fn the_index_says_what_a_slow_scan_says(rows in rows(), case in case()) {
         let rows = named(rows);
         let config = config(&rows);
-        let written = config.access.say(&case.job, Some(&case.standing.target.path), case.action);
+        let written = config.access.say(&case.job, case.standing.target.path.as_ref(), case.action);
         for (kind, said) in RuleKind::ALL.map(|(kind, _)| kind).into_iter().zip([
             written.admitted, written.denied, written.limited, written.kept,
         ]) {

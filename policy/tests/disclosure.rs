@@ -67,8 +67,8 @@ fn hidden_standings(has_user: bool) -> Vec<Standing> {
                         for admission in admissions {
                             for outbound in [Outbound::Open, Outbound::Unlisted] {
                                 let target = Target {
-                                    id: ProjectId(2),
-                                    path: path("a/b"),
+                                    id: Some(ProjectId(2)),
+                                    path: Some(path("a/b")),
                                     visibility,
                                     features: Features([level; 9]),
                                     job_push,
@@ -161,8 +161,8 @@ fn scopes(config: &Config, scopes: &[&str]) -> JobRequest {
 fn a_hidden_target_among_several_scopes_is_answered_like_none() {
     let seen = |admission, role| {
         let target = Target {
-            id: ProjectId(4),
-            path: path("s/t"),
+            id: Some(ProjectId(4)),
+            path: Some(path("s/t")),
             visibility: Some(Visibility::Private),
             features: Features::OPEN,
             job_push: JobPush::Off,
@@ -243,8 +243,8 @@ fn who_may_know_is_told_more() {
                 admission: Admission::Unlisted,
                 outbound: Outbound::Open,
                 target: Target {
-                    id: ProjectId(2),
-                    path: path("a/b"),
+                    id: Some(ProjectId(2)),
+                    path: Some(path("a/b")),
                     visibility: Some(Visibility::Private),
                     features: Features::OPEN,
                     job_push: JobPush::Off,

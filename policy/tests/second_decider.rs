@@ -334,7 +334,7 @@ fn targets(action: Action, row: &Row, facts: &Facts) -> Vec<Target> {
                 for job_push in pushes {
                     let levels = Feature::ALL.map(|(one, _)| if one == row.feature { level } else { *others });
                     all.push(Target {
-                        id: ProjectId(2),
+                        id: Some(ProjectId(2)),
                         path: ProjectPath::parse("libs/common").unwrap(),
                         visibility,
                         features: Features(levels),

@@ -1,6 +1,7 @@
 //! The REST API below `/api/v4`: which route is which.
 
 mod artifacts;
+mod graphql;
 mod lookup;
 mod packages;
 mod pipelines;
@@ -22,6 +23,7 @@ use crate::world::{Project, Role};
 use crate::{reply, runner};
 
 pub use artifacts::of_any as any_artifacts;
+pub use graphql::serve as graphql;
 
 /// Answers a call of the API; `rest` are the decoded segments below `/api/v4`.
 pub async fn serve(forge: &Arc<Forge>, received: &mut Received, rest: Vec<String>) -> Response {
@@ -35,6 +37,7 @@ async fn dispatch(forge: &Arc<Forge>, received: &mut Received, rest: &[&str]) ->
     let method = if method == Method::HEAD { Method::GET } else { method };
     match (&method, rest) {
         (&Method::GET, ["job"]) => lookup::own_job(forge, received).await,
+        (&Method::GET, ["job", "allowed_agents"]) => lookup::allowed_agents(forge, received).await,
         (&Method::GET, ["application", "settings"]) => lookup::settings(forge, received).await,
         (&Method::GET, ["users", id]) => lookup::user(forge, received, id).await,
         (&Method::GET, ["user"]) => match known(forge, received)? {

@@ -14,6 +14,8 @@ pub struct Job {
     pub reference: String,
     pub name: String,
     pub stage: String,
+    /// The slug of the environment it deploys to.
+    pub environment: Option<String>,
     pub status: JobStatus,
     /// Jobs the world only knows by their artifacts have none.
     pub token: Option<String>,
@@ -96,6 +98,7 @@ fn first(job: &FirstJob) -> Job {
         reference: job.reference.clone(),
         name: job.name.clone(),
         stage: job.stage.clone(),
+        environment: job.environment.clone(),
         status: job.status,
         token: Some(job.token.clone()),
         created: now,
@@ -113,6 +116,7 @@ fn finished(project: &Arc<Project>, artifacts: &Artifacts) -> Job {
         reference: artifacts.reference.clone(),
         name: artifacts.name.clone(),
         stage: "build".to_owned(),
+        environment: None,
         status: JobStatus::Success,
         token: None,
         created: now,

@@ -29,6 +29,9 @@ pub async fn serve(State(forge): State<Arc<Forge>>, request: Request) -> Respons
     let mut received = Received::new(parts, target, body, Some(sequence));
     match segments.as_slice() {
         ["jwt", "auth"] => registry::token(&forge, &received),
+        ["api", "graphql"] if received.parts.method == Method::POST => {
+            api::graphql(&forge, &mut received).await.unwrap_or_else(|refusal| refusal)
+        }
         ["api", "v4", rest @ ..] => match rest.iter().map(|segment| decode(segment)).collect() {
             Some(rest) => api::serve(&forge, &mut received, rest).await,
             None => reply::message(StatusCode::BAD_REQUEST, "400 Bad Request"),

@@ -1,5 +1,6 @@
 //! What only tests ask: what was received, and changes no client could make.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use axum::http::{Method, StatusCode};
@@ -31,6 +32,7 @@ struct NewJob {
     reference: String,
     #[serde(default = "main")]
     name: String,
+    environment: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +43,9 @@ struct NewAllowlist {
     projects: Vec<String>,
     #[serde(default)]
     groups: Vec<String>,
+    /// What single entries grant, by the path of a project or group of the lists above.
+    #[serde(default)]
+    permissions: BTreeMap<String, Vec<String>>,
     inbound_limit: Option<bool>,
 }
 
@@ -161,7 +166,19 @@ fn allowlist(world: &World, wanted: &NewAllowlist) -> Result<Allowlist, Response
         .groups
         .iter()
         .map(|path| world.group_at(path).map(|group| group.id).ok_or_else(|| unknown("group", path)));
-    Ok(Allowlist { projects: projects.collect::<Result<_, _>>()?, groups: groups.collect::<Result<_, _>>()? })
+    let mut allowlist = Allowlist {
+        projects: projects.collect::<Result<_, _>>()?,
+        groups: groups.collect::<Result<_, _>>()?,
+        ..Allowlist::default()
+    };
+    for (path, permissions) in &wanted.permissions {
+        match (world.group_at(path), world.project_at(path)) {
+            (Some(group), _) => allowlist.of_groups.insert(group.id, permissions.clone()),
+            (None, Some(project)) => allowlist.of_projects.insert(project.id, permissions.clone()),
+            (None, None) => return Err(unknown("project or group", path)),
+        };
+    }
+    Ok(allowlist)
 }
 
 fn add(forge: &Forge, wanted: NewJob) -> Result<u64, Response> {
@@ -180,6 +197,7 @@ fn add(forge: &Forge, wanted: NewJob) -> Result<u64, Response> {
         reference: wanted.reference,
         name: wanted.name,
         stage: "test".to_owned(),
+        environment: wanted.environment,
         status: JobStatus::Created,
         token: Some(wanted.token),
         created: SystemTime::now(),

@@ -60,6 +60,12 @@ pub struct Project {
     pub inbound_limit: bool,
     pub allowlist: Allowlist,
     pub push_by_job_token: bool,
+    /// Whether jobs of other projects push too, where their entry grants it.
+    pub cross_project_push: bool,
+    /// The projects its own jobs are let out to; nothing when that is not limited.
+    pub outbound: Option<Vec<u64>>,
+    /// Branches and tags that are protected.
+    pub protected: Vec<String>,
     pub features: BTreeMap<Feature, FeatureLevel>,
     pub repository: Repository,
     /// `name/version/file` to content.
@@ -84,6 +90,9 @@ impl Project {
 pub struct Allowlist {
     pub projects: Vec<u64>,
     pub groups: Vec<u64>,
+    /// What single entries grant, by the id of the project or group; the others grant everything.
+    pub of_projects: BTreeMap<u64, Vec<String>>,
+    pub of_groups: BTreeMap<u64, Vec<String>>,
 }
 
 /// What the main branch of a repository holds.
@@ -118,6 +127,8 @@ pub struct FirstJob {
     pub reference: String,
     pub name: String,
     pub stage: String,
+    /// The slug of the environment it deploys to.
+    pub environment: Option<String>,
     pub status: JobStatus,
     pub token: String,
 }

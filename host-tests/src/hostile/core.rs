@@ -135,7 +135,7 @@ fn token(config: &Config, forge: &Forge, token: &Secret) -> Result<Token, String
 }
 
 fn look_up(config: &Config, forge: &Forge, fact: Fact) -> Result<Value, String> {
-    let (mut flight, mut progress) = Flight::start(config, &Secret::new(b"glpat-service"), fact);
+    let (mut flight, mut progress) = Flight::start(config, Some(&Secret::new(b"glpat-service")), fact);
     let mut calls = Vec::new();
     loop {
         match progress {

@@ -142,6 +142,9 @@ impl Forge {
         if path.starts_with("users/") {
             return Some(json!({"id": 11, "external": false}));
         }
+        if path == "application/settings" {
+            return Some(json!({"id": 1, "enforce_ci_inbound_job_token_scope_enabled": false}));
+        }
         let (reference, rest) =
             path.strip_prefix("projects/").map(|path| path.split_once('/').unwrap_or((path, "")))?;
         let project = self.project(&reference.replace("%2F", "/"))?;

@@ -8,6 +8,14 @@ pub const DANA: &str = "glcbt-64_dana";
 /// A job of apps/web, started by nora, who is a member of apps/web alone.
 pub const NORA: &str = "glcbt-64_nora";
 
+const ENTRIES: &str = r#"{"data": {"project": {"ciJobTokenScopeAllowlist": {
+    "projectsAllowlist": {
+        "nodes": [{"direction": "inbound", "defaultPermissions": true, "jobTokenPolicies": [], "target": {"id": "gid://gitlab/Project/101"}}],
+        "pageInfo": {"hasNextPage": false, "endCursor": "MQ"}
+    },
+    "groupsAllowlist": {"nodes": [], "pageInfo": {"hasNextPage": false, "endCursor": null}}
+}}}}"#;
+
 pub fn configuration(more: &str) -> String {
     format!(
         r#"{{"forge": {{"hosts": ["gitlab.example.com"], "registry_hosts": ["registry.example.com"]}},
@@ -85,6 +93,10 @@ pub fn gitlab(call: &Callout) -> Answer {
     assert_eq!(call.header("private-token").as_deref(), Some("glpat-service"), "{path}");
     if let Some(user) = path.strip_prefix("/api/v4/users/") {
         return Answer::json(200, format!(r#"{{"id": {user}, "external": false}}"#));
+    }
+    // Asked where a list names apps/web: its entry grants everything.
+    if path == "/api/graphql" {
+        return Answer::json(200, ENTRIES);
     }
     let Some(rest) = path.strip_prefix("/api/v4/projects/") else { return not_found() };
     let (reference, rest) = rest.split_once('/').unwrap_or((rest, ""));

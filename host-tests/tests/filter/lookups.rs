@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use host_tests::host::{Answer, Host, Outcome};
+use host_tests::host::{Answer, Host, Options, Outcome};
 
 use crate::forge::{DANA, NORA, clone, configuration, gitlab, host, nobody, options};
 
@@ -18,7 +18,7 @@ fn answer_one(host: &mut Host) -> String {
 }
 
 #[test]
-fn a_cold_decision_takes_two_round_trips() {
+fn a_cold_decision_takes_two_round_trips_and_one_for_an_entry() {
     let mut host = host();
     let stream = host.open(0, clone("libs/common", DANA));
     assert_eq!(host.callouts().iter().map(|call| call.path()).collect::<Vec<_>>(), ["/api/v4/job"]);
@@ -36,8 +36,32 @@ fn a_cold_decision_takes_two_round_trips() {
             "/api/v4/users/11",
         ]
     );
-    host.settle(gitlab);
+    for _ in second {
+        answer_one(&mut host);
+    }
+    assert_eq!(host.callouts().iter().map(|call| call.path()).collect::<Vec<_>>(), ["/api/graphql"]);
+    answer_one(&mut host);
     assert!(is_forwarded(&host.outcome(stream)));
+}
+
+#[test]
+fn without_a_service_account_the_job_is_all_that_is_looked_up() {
+    let configuration = r#"{"forge": {"hosts": ["gitlab.example.com"]},
+        "lookup": {"cluster": "token-lookup", "authority": "gitlab.example.com"},
+        "facts": {"membership": "configuration", "external": "forge", "visibility": "forge", "allowlists": "forge",
+            "members": [{"user": "dana", "targets": ["libs/**"], "role": "reporter"}]}}"#;
+    let filter = host_tests::host::Filter::under_test().unwrap();
+    let alone = Options { environment: Vec::new(), ..options(configuration) };
+    let mut host = Host::start(&filter, alone).unwrap();
+    let mut asked = Vec::new();
+    let outcome = host.exchange(0, clone("libs/common", DANA), |call| {
+        asked.push(call.path());
+        assert_eq!(call.header("private-token"), None);
+        gitlab(call)
+    });
+    assert!(is_forwarded(&outcome), "{outcome:?}");
+    assert_eq!(asked, ["/api/v4/job"]);
+    assert!(!is_forwarded(&host.exchange(0, clone("infra/secrets", DANA), nobody)));
 }
 
 #[test]

@@ -54,8 +54,9 @@ impl Row for TargetRow {
                 for level in target.features.0 {
                     writer.byte(place(LEVELS.into_iter(), &level)?);
                 }
-                writer.number(target.id.0);
-                writer.text(target.path.as_str())?;
+                // A project without a name was not looked up, and what was not looked up is not remembered.
+                writer.number(target.id?.0);
+                writer.text(target.path.as_ref()?.as_str())?;
             }
         }
         writer.finish()
@@ -78,8 +79,8 @@ impl Row for TargetRow {
                 for level in &mut levels {
                     *level = *LEVELS.get(usize::from(reader.byte()?))?;
                 }
-                let id = ProjectId(reader.number()?);
-                let path = ProjectPath::parse(reader.text()?)?;
+                let id = Some(ProjectId(reader.number()?));
+                let path = Some(ProjectPath::parse(reader.text()?)?);
                 let target = Target { id, path, visibility, features: Features(levels), job_push };
                 Found::Standing(Standing { role, affiliation, admission, outbound, target })
             }

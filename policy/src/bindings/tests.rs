@@ -108,8 +108,8 @@ fn the_longest_that_lookups_give_fits() {
 #[test]
 fn a_target_keeps_all_that_the_rules_look_at() {
     let target = Target {
-        id: ProjectId(102),
-        path: ProjectPath::parse("libs/common").unwrap(),
+        id: Some(ProjectId(102)),
+        path: ProjectPath::parse("libs/common"),
         visibility: Some(Visibility::Internal),
         features: Features::OPEN,
         job_push: JobPush::Admitted,

@@ -32,8 +32,14 @@ pub enum ValueKind {
     Text,
     /// A host name, with or without port.
     Authority,
-    /// The name of an environment variable.
+    /// The name of an environment variable, or nothing.
     Variable,
+    /// A list of users' roles.
+    Members,
+    /// A list of users' names.
+    Users,
+    /// A list of projects' visibilities.
+    Visibilities,
     /// A time between these, both included.
     Time(Duration, Duration),
     /// A whole number between these, both included.
@@ -55,6 +61,13 @@ impl ValueKind {
             Self::Text => "a text that is not empty".into(),
             Self::Authority => "a host name, with or without port".into(),
             Self::Variable => "the name of an environment variable".into(),
+            Self::Members => {
+                "a list of `{user, targets, role}`, such as `{user: dana, targets: [libs/**], role: reporter}`".into()
+            }
+            Self::Users => "a list of users' names".into(),
+            Self::Visibilities => {
+                "a list of `{targets, visibility}`, such as `{targets: [libs/**], visibility: internal}`".into()
+            }
             Self::Time(least, most) => {
                 format!("a time from {} to {}, written as `500ms`, `2s`, `5m` or `24h`", written(least), written(most))
             }
@@ -73,6 +86,9 @@ fn written(time: Duration) -> String {
     });
     whole.unwrap_or_else(|| "0s".into())
 }
+
+/// Where facts may come from.
+const SOURCES: &[&str] = &["lookup", "configuration", "forge"];
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -197,8 +213,56 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "lookup.credential_env",
         kind: ValueKind::Variable,
-        presence: Presence::Required,
-        doc: "Which environment variable of the VM holds the service account's token. Envoy passes it on where `vm_config.environment_variables` names it.",
+        presence: Presence::Default(r#""""#),
+        doc: "Which environment variable of the VM holds the service account's token. Envoy passes it on where `vm_config.environment_variables` names it. Required unless no fact needs it, see below.",
+    },
+    Key {
+        path: "facts.membership",
+        kind: ValueKind::Choice(SOURCES),
+        presence: Presence::Default(r#""lookup""#),
+        doc: "Where the role of a job's user in a target comes from: `lookup`, `configuration` (`facts.members`), or `forge`, which leaves it to the forge to check.",
+    },
+    Key {
+        path: "facts.members",
+        kind: ValueKind::Members,
+        presence: Presence::Default("[]"),
+        doc: "The roles of users. Of several for one user and target the highest counts; who has none is no member.",
+    },
+    Key {
+        path: "facts.external",
+        kind: ValueKind::Choice(SOURCES),
+        presence: Presence::Default(r#""lookup""#),
+        doc: "Where it comes from whether a user is external: `lookup`, `configuration` (`facts.external_users`), or `forge`.",
+    },
+    Key {
+        path: "facts.external_users",
+        kind: ValueKind::Users,
+        presence: Presence::Default("[]"),
+        doc: "The users who are external.",
+    },
+    Key {
+        path: "facts.visibility",
+        kind: ValueKind::Choice(SOURCES),
+        presence: Presence::Default(r#""lookup""#),
+        doc: "Where it comes from who may see a target: `lookup`, `configuration` (`facts.visibilities`), or `forge`.",
+    },
+    Key {
+        path: "facts.visibilities",
+        kind: ValueKind::Visibilities,
+        presence: Presence::Default("[]"),
+        doc: "Who may see targets: `private`, `internal` or `public`. Of several for one target the narrowest counts; a target that is not named is private.",
+    },
+    Key {
+        path: "facts.allowlists",
+        kind: ValueKind::Choice(SOURCES),
+        presence: Presence::Default(r#""lookup""#),
+        doc: "Where it comes from whether a target admits an origin: `lookup`, `configuration` (its access rules alone), or `forge`.",
+    },
+    Key {
+        path: "facts.outbound",
+        kind: ValueKind::Choice(&["lookup", "forge"]),
+        presence: Presence::Default(r#""forge""#),
+        doc: "Whether the outbound list of the origin is looked up, or left to the forge, where it still has one.",
     },
     Key {
         path: "bindings.capacity",

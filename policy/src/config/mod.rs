@@ -9,8 +9,11 @@ mod keys;
 mod nearest;
 mod projects;
 mod reader;
+mod sources;
 
+use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -18,6 +21,7 @@ pub use access::{AccessRules, RULE_KEYS, RuleKey, RuleKind, RuleValue, Use};
 pub use keys::{KEYS, Key, Presence, ValueKind};
 pub use projects::Projects;
 pub use reader::{ConfigError, ConfigErrors};
+pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
 use crate::request::host::Host;
 use crate::rules::Entries;
@@ -38,6 +42,8 @@ pub struct Config {
     pub forge: Forge,
     /// Where facts are looked up.
     pub lookup: Lookup,
+    /// Which facts are.
+    pub facts: Arc<Sources>,
     /// How long facts are believed.
     pub bindings: Bindings,
 }
@@ -116,8 +122,8 @@ pub struct Lookup {
     pub authority: String,
     /// How long a request may wait for facts, all lookups together.
     pub timeout: Duration,
-    /// Which environment variable holds the service account's token.
-    pub credential_env: String,
+    /// Which environment variable holds the service account's token; `None` where no lookup needs it.
+    pub credential_env: Option<String>,
 }
 
 /// How long facts are believed, and how many.
@@ -165,6 +171,7 @@ impl Config {
         let authority = reader.authority("lookup.authority");
         let timeout = reader.duration("lookup.timeout");
         let credential_env = reader.environment_variable("lookup.credential_env");
+        let facts = Sources::read(&mut reader);
         let capacity = reader.count("bindings.capacity");
         let revalidate_after = reader.duration("bindings.revalidate_after");
         let max_stale = reader.duration("bindings.max_stale");
@@ -182,6 +189,14 @@ impl Config {
             && stale < fresh
         {
             reader.refuse("bindings.max_stale", "a time no shorter than `bindings.revalidate_after`", "a shorter one");
+        }
+        if let (Some(kind), Some(facts), Some(None)) = (kind, &facts, &credential_env)
+            && let Some(need) = needs_service_account(kind, &access, facts)
+        {
+            reader.miss(
+                "lookup.credential_env",
+                format!("the name of an environment variable with the service account's token, which {need} needs"),
+            );
         }
         let read = (|| {
             Some(Self {
@@ -203,6 +218,7 @@ impl Config {
                     timeout: timeout?,
                     credential_env: credential_env?,
                 },
+                facts: Arc::new(facts?),
                 bindings: Bindings {
                     capacity: capacity?,
                     revalidate_after: revalidate_after?,
@@ -215,9 +231,23 @@ impl Config {
     }
 }
 
+/// What the service account's token is needed for: `GET /job` of GitLab does without, and so do facts that nobody looks
+/// up.
+fn needs_service_account(kind: Kind, access: &AccessRules, facts: &Sources) -> Option<String> {
+    let protected = access.needs_protected().then_some("a rule that looks at `protected`");
+    let fork = access.needs_fork().then_some("a rule that looks at `fork`");
+    match kind {
+        Kind::Generic => Some("`forge.kind: generic`".into()),
+        Kind::Gitlab => {
+            facts.looked_up().next().map(|key| format!("`{key}`")).or_else(|| protected.or(fork).map(String::from))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::{Affiliation, ProjectPath, Role, User, UserId, Visibility};
     use std::string::ToString;
 
     const SMALLEST: &str = r#"{
@@ -249,8 +279,8 @@ mod tests {
             "lookup.cluster: missing, expected a text that is not empty",
             "lookup.authority: missing, expected a host name, with or without port",
             "lookup.timeout: expected a time from 10ms to 1m, written as `500ms`, `2s`, `5m` or `24h`, found `\"2\"`",
-            "lookup.credential_env: missing, expected the name of an environment variable",
             "bindings.capacity: expected a whole number from 64 to 1048576, found `1.5`",
+            "lookup.credential_env: missing, expected the name of an environment variable with the service account's token, which `facts.membership` needs",
         ];
         assert_eq!(errors.to_string(), expected.join("\n"));
     }
@@ -265,6 +295,71 @@ mod tests {
     fn a_document_that_is_no_object_is_refused() {
         for bad in ["", "[]", "null", "{", "\"x\"", "{} {}"] {
             assert!(Config::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    const ALONE: &str = r#"{
+        "forge": {"hosts": ["gitlab.example.com"]},
+        "lookup": {"cluster": "token-lookup", "authority": "gitlab.example.com"},
+        "facts": {"membership": "configuration", "external": "configuration", "visibility": "forge", "allowlists": "configuration",
+            "members": [{"user": "Dana", "targets": ["libs/**"], "role": "reporter"}, {"user": "dana", "targets": ["libs/common"], "role": "owner"}],
+            "external_users": ["erin"]}
+    }"#;
+
+    #[test]
+    fn a_service_account_is_needed_exactly_where_a_fact_needs_it() {
+        assert_eq!(Config::parse(ALONE.as_bytes()).unwrap().lookup.credential_env, None);
+        let need = |from: &str, to: &str| Config::parse(ALONE.replace(from, to).as_bytes()).unwrap_err().to_string();
+        for (from, to, what) in [
+            (r#""allowlists": "configuration""#, r#""allowlists": "lookup""#, "`facts.allowlists`"),
+            (r#""visibility": "forge""#, r#""visibility": "lookup""#, "`facts.visibility`"),
+            (r#""visibility": "forge""#, r#""visibility": "forge", "outbound": "lookup""#, "`facts.outbound`"),
+            (r#""hosts""#, r#""kind": "generic", "hosts""#, "`forge.kind: generic`"),
+        ] {
+            let error = need(from, to);
+            assert!(error.contains(&format!("lookup.credential_env: missing, expected the name of an environment variable with the service account's token, which {what} needs")), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_the_configuration_says_of_a_fact_is_read_only_where_it_is_asked() {
+        let facts = Config::parse(ALONE.as_bytes()).unwrap().facts;
+        let user = |name: &str| User { id: UserId(1), name: name.to_string() };
+        let path = |path: &str| ProjectPath::parse(path).unwrap();
+        let role = |name: &str, target: &str| facts.membership.role(Some(&user(name)), Some(&path(target)));
+        assert_eq!(role("dana", "libs/x"), Some(Some(Role::Reporter)));
+        assert_eq!(role("DANA", "libs/common"), Some(Some(Role::Owner)));
+        assert_eq!(role("dana", "apps/web"), Some(Some(Role::None)));
+        assert_eq!(role("erin", "libs/x"), Some(Some(Role::None)));
+        assert_eq!(facts.membership.role(Some(&user("dana")), None), Some(Some(Role::None)));
+        assert_eq!(facts.external.affiliation(Some(&user("Erin"))), Some(Affiliation::External));
+        assert_eq!(facts.external.affiliation(Some(&user("dana"))), Some(Affiliation::Internal));
+        assert_eq!(facts.visibility.visibility(Some(&path("libs/x"))), Some(None));
+        let seen = ALONE.replace(
+            r#""visibility": "forge""#,
+            r#""visibility": "configuration", "visibilities": [{"targets": ["**"], "visibility": "public"}, {"targets": ["apps/**"], "visibility": "internal"}]"#,
+        );
+        let seen = Config::parse(seen.as_bytes()).unwrap().facts;
+        assert_eq!(seen.visibility.visibility(Some(&path("libs/x"))), Some(Some(Visibility::Public)));
+        assert_eq!(seen.visibility.visibility(Some(&path("apps/x"))), Some(Some(Visibility::Internal)));
+        assert_eq!(seen.visibility.visibility(None), Some(Some(Visibility::Private)));
+        for (from, to, expected) in [
+            (r#""role": "owner""#, r#""role": "none""#, "facts.members: expected a list of `{user, targets, role}`"),
+            (r#""role": "owner""#, r#""role": "owner", "until": 1"#, "facts.members: expected a list"),
+            (r#""erin""#, r#""e rin""#, "facts.external_users: expected a list of users' names"),
+            (
+                r#""external": "configuration""#,
+                r#""external": "forge""#,
+                "facts.external_users: expected no such key unless `facts.external` is `configuration`",
+            ),
+            (
+                r#""membership": "configuration""#,
+                r#""membership": "config""#,
+                "facts.membership: expected one of `lookup`, `configuration`, `forge`",
+            ),
+        ] {
+            let error = Config::parse(ALONE.replace(from, to).as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
         }
     }
 

@@ -29,7 +29,17 @@ impl Projects {
     /// Whether a project is in the set.
     #[must_use]
     pub fn hold(&self, path: &ProjectPath) -> bool {
-        keys_of(path).any(|key| self.keys.binary_search_by(|known| (**known).cmp(key)).is_ok())
+        keys_of(path).any(|key| self.has(key))
+    }
+
+    /// Whether a project is named by its own path.
+    #[must_use]
+    pub fn name(&self, path: &ProjectPath) -> bool {
+        self.has(path.as_str())
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.keys.binary_search_by(|known| (**known).cmp(key)).is_ok()
     }
 }
 
@@ -82,6 +92,7 @@ mod tests {
         }
         assert!(set(&["**"]).hold(&path("a/b")));
         assert!(!set(&[]).hold(&path("a/b")));
+        assert!(some.name(&path("Apps/Web")) && !some.name(&path("libs/common")), "by its own path");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use super::json::Members;
 use super::keys::{KEYS, Key, Presence, ValueKind};
 use super::projects::Projects;
+use super::sources::Source;
 use crate::request::host::Host;
 use crate::rules::RULES;
 
@@ -192,16 +193,48 @@ impl<'a> Reader<'a> {
         self.take(path, |_, value| value.as_array()?.iter().map(place).collect())
     }
 
+    /// A fact's source: one of three words, and under `list` what the configuration says of it. A list that nobody
+    /// would read is refused.
+    pub(super) fn source<T>(
+        &mut self,
+        path: &'static str,
+        list: Option<&'static str>,
+        parse: &dyn Fn(&Value) -> Option<T>,
+    ) -> Option<Source<T>> {
+        let word = self.take(path, |kind, value| {
+            let ValueKind::Choice(words) = kind else { return None };
+            words.iter().find(|word| Some(**word) == value.as_str())
+        })?;
+        let says = *word == "configuration";
+        match list {
+            Some(list) if !says && self.written(list).is_some() => {
+                self.refuse(list, &format!("no such key unless `{path}` is `configuration`"), "a list");
+                None
+            }
+            Some(list) if says => self.take(list, |_, value| parse(value)).map(Source::Configuration),
+            _ if says => parse(&Value::Null).map(Source::Configuration),
+            _ if *word == "lookup" => Some(Source::Lookup),
+            _ => Some(Source::Forge),
+        }
+    }
+
+    /// Notes that a key is missing which only some configurations need.
+    pub(super) fn miss(&mut self, path: &'static str, expected: String) {
+        self.errors.push(ConfigError::Missing { path: path.into(), expected });
+    }
+
     pub(super) fn url_root(&mut self, path: &'static str) -> Option<String> {
         self.take(path, |_, value| {
             value.as_str().filter(|root| root.is_empty() || is_url_root(root)).map(ToOwned::to_owned)
         })
     }
 
-    pub(super) fn environment_variable(&mut self, path: &'static str) -> Option<String> {
+    /// The name of a variable; in it `None` where the text is empty.
+    pub(super) fn environment_variable(&mut self, path: &'static str) -> Option<Option<String>> {
         self.take(path, |_, value| {
-            let sound = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            value.as_str().filter(sound).map(ToOwned::to_owned)
+            let sound = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            let name = value.as_str().filter(sound)?;
+            Some((!name.is_empty()).then(|| name.to_owned()))
         })
     }
 
@@ -219,13 +252,18 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// What is written under a key.
+    fn written(&self, path: &str) -> Option<&'a Value> {
+        path.split('.').try_fold(&self.document.plain, |at, name| at.get(name))
+    }
+
     /// Takes what is written under a key, or its default. `parse` gets the key's kind, which bounds it.
     fn take<T>(&mut self, path: &'static str, parse: impl Fn(ValueKind, &Value) -> Option<T>) -> Option<T> {
         let Some(key) = key(path) else {
             self.errors.push(ConfigError::Unknown { path: path.to_owned(), meant: None });
             return None;
         };
-        let written = path.split('.').try_fold(&self.document.plain, |at, name| at.get(name));
+        let written = self.written(path);
         let parse = |value: &Value| parse(key.kind, value);
         let error = match (written, key.presence) {
             (Some(value), _) => match parse(value) {

@@ -31,8 +31,8 @@ fn path(path: &str) -> TargetRef {
 
 fn standing(name: &str, role: Role, admission: Admission) -> Found {
     let target = Target {
-        id: ProjectId(2),
-        path: ProjectPath::parse(name).unwrap(),
+        id: Some(ProjectId(2)),
+        path: ProjectPath::parse(name),
         visibility: Some(Visibility::Private),
         features: Features::OPEN,
         job_push: JobPush::Off,

@@ -156,10 +156,11 @@ impl JobPush {
 /// The project asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The forge's number for the project.
-    pub id: ProjectId,
-    /// Its full path today, which may differ from the path asked for when the project moved.
-    pub path: ProjectPath,
+    /// The forge's number for the project; `None` where nobody was asked for it.
+    pub id: Option<ProjectId>,
+    /// Its full path today, which may differ from the path asked for when the project moved; `None` where nobody was
+    /// asked for it. What is said of paths is then not said of this project.
+    pub path: Option<ProjectPath>,
     /// Who may see it; `None` where the forge checks it itself.
     pub visibility: Option<Visibility>,
     /// How far each feature is open.

@@ -92,24 +92,30 @@ enum Kinds {
     GitlabToken(gitlab::TokenFlight),
     GitlabTarget(gitlab::TargetFlight),
     V1(v1::Flight),
+    /// Nothing was asked.
+    Grounded,
 }
 
 impl Flight {
-    /// Starts to look a fact up. `credential` is the service account's token.
+    /// Starts to look a fact up. `credential` is the service account's token; a configuration that is sound has one
+    /// where a call carries it.
     #[must_use]
-    pub fn start(config: &Config, credential: &Secret, fact: Fact) -> (Self, Progress) {
-        match (config.forge.kind, fact) {
-            (Kind::Gitlab, Fact::Token(token)) => {
-                let (flight, calls) = gitlab::TokenFlight::start(config, &token);
+    pub fn start(config: &Config, credential: Option<&Secret>, fact: Fact) -> (Self, Progress) {
+        match (config.forge.kind, fact, credential) {
+            (Kind::Gitlab, Fact::Token(token), _) => {
+                let (flight, calls) = gitlab::TokenFlight::start(config, credential, &token);
                 (Self(Kinds::GitlabToken(flight)), calls)
             }
-            (Kind::Gitlab, Fact::Target(job, target)) => {
+            (Kind::Gitlab, Fact::Target(job, target), Some(credential)) => {
                 let (flight, calls) = gitlab::TargetFlight::start(config, credential, job, target);
                 (Self(Kinds::GitlabTarget(flight)), calls)
             }
-            (Kind::Generic, fact) => {
-                let (flight, calls) = v1::Flight::start(credential, fact);
+            (Kind::Generic, fact, Some(credential)) => {
+                let (flight, calls) = v1::Flight::start(config, credential, fact);
                 (Self(Kinds::V1(flight)), calls)
+            }
+            (Kind::Gitlab, Fact::Target(..), None) | (Kind::Generic, _, None) => {
+                (Self(Kinds::Grounded), Progress::Landed(Err(Failure::LookupRights)))
             }
         }
     }
@@ -118,9 +124,10 @@ impl Flight {
     #[must_use]
     pub fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress {
         match &mut self.0 {
-            Kinds::GitlabToken(flight) => flight.answer(answer),
+            Kinds::GitlabToken(flight) => flight.answer(call, answer),
             Kinds::GitlabTarget(flight) => flight.answer(call, answer),
             Kinds::V1(flight) => flight.answer(answer),
+            Kinds::Grounded => Progress::Landed(Err(Failure::Doubt)),
         }
     }
 }

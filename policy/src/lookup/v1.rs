@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -9,6 +10,8 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Fields};
 use super::{Call, Fact, Progress, Value as Landed};
+use crate::Config;
+use crate::config::Sources;
 use crate::decision::Failure;
 use crate::facts::{
     Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, Invalid, Job, JobId, JobPush, Level,
@@ -22,6 +25,7 @@ const PATH: &str = "/jobscope/v1/lookup";
 #[derive(Debug)]
 pub(super) struct Flight {
     about: About,
+    sources: Arc<Sources>,
 }
 
 #[derive(Debug)]
@@ -31,7 +35,7 @@ enum About {
 }
 
 impl Flight {
-    pub(super) fn start(credential: &Secret, fact: Fact) -> (Self, Progress) {
+    pub(super) fn start(config: &Config, credential: &Secret, fact: Fact) -> (Self, Progress) {
         let (about, question) = match fact {
             Fact::Token(token) => {
                 let token = core::str::from_utf8(token.expose()).unwrap_or_default();
@@ -55,7 +59,7 @@ impl Flight {
             ("authorization", [b"Bearer ", credential.expose()].concat()),
         ];
         let call = Call { method: "POST", path: PATH.into(), headers, body: question.to_string().into_bytes() };
-        (Self { about }, Progress::Going(vec![(0, call)]))
+        (Self { about, sources: Arc::clone(&config.facts) }, Progress::Going(vec![(0, call)]))
     }
 
     pub(super) fn answer(&mut self, answer: &Answer<'_>) -> Progress {
@@ -77,7 +81,7 @@ impl Flight {
         }
         match &self.about {
             About::Token => token(&fields).map(Landed::Token),
-            About::Target(job) => found(&fields, job).map(Landed::Target),
+            About::Target(job) => found(&fields, job, &self.sources).map(Landed::Target),
         }
     }
 }
@@ -143,7 +147,7 @@ fn grants(fields: &Fields<'_>) -> Result<Grants, Failure> {
     Ok(Grants::Only(Permissions::of(&permissions)))
 }
 
-fn found(fields: &Fields<'_>, job: &Job) -> Result<Found, Failure> {
+fn found(fields: &Fields<'_>, job: &Job, sources: &Sources) -> Result<Found, Failure> {
     let Some(target) = fields.nullable("target")? else { return Ok(Found::Nothing) };
     let id = ProjectId(target.number("id")?);
     let mut features = Features::OPEN;
@@ -156,14 +160,34 @@ fn found(fields: &Fields<'_>, job: &Job) -> Result<Found, Failure> {
                 Level::named(levels.text(name)?).ok_or(Failure::LookupAnswer)?;
         }
     }
-    let admission = match fields.text("admission")? {
-        // A service that calls another project the job's own is wrong, and not believed.
-        "own" if id == job.origin.id => Admission::Own,
-        "project" => Admission::Listed(Entry { link: Link::Project, grants: grants(fields)? }),
-        "group" => Admission::Listed(Entry { link: Link::Group, grants: grants(fields)? }),
-        "open" => Admission::Open,
-        "unlisted" => Admission::Unlisted,
-        _ => return Err(Failure::LookupAnswer),
+    // What is not looked up is not read, and need not be there.
+    let role = if sources.membership.is_lookup() {
+        Some(Role::named(fields.text("role")?).ok_or(Failure::LookupAnswer)?)
+    } else {
+        None
+    };
+    let affiliation = match () {
+        () if !sources.external.is_lookup() => Affiliation::LeftToForge,
+        () if fields.flag("external")? => Affiliation::External,
+        () => Affiliation::Internal,
+    };
+    let visibility = if sources.visibility.is_lookup() {
+        Some(Visibility::named(target.text("visibility")?).ok_or(Failure::LookupAnswer)?)
+    } else {
+        None
+    };
+    let admission = if sources.allowlists.is_lookup() {
+        match fields.text("admission")? {
+            // A service that calls another project the job's own is wrong, and not believed.
+            "own" if id == job.origin.id => Admission::Own,
+            "project" => Admission::Listed(Entry { link: Link::Project, grants: grants(fields)? }),
+            "group" => Admission::Listed(Entry { link: Link::Group, grants: grants(fields)? }),
+            "open" => Admission::Open,
+            "unlisted" => Admission::Unlisted,
+            _ => return Err(Failure::LookupAnswer),
+        }
+    } else {
+        Admission::LeftToForge
     };
     let outbound = match fields.0.get("outbound").map(Value::as_str) {
         None | Some(Some("open")) => Outbound::Open,
@@ -180,16 +204,10 @@ fn found(fields: &Fields<'_>, job: &Job) -> Result<Found, Failure> {
         _ => return Err(Failure::LookupAnswer),
     };
     Ok(Found::Standing(Standing {
-        role: Some(Role::named(fields.text("role")?).ok_or(Failure::LookupAnswer)?),
-        affiliation: if fields.flag("external")? { Affiliation::External } else { Affiliation::Internal },
+        role,
+        affiliation,
         admission: if id == job.origin.id { Admission::Own } else { admission },
         outbound,
-        target: Target {
-            id,
-            path: target.project_path("path")?,
-            visibility: Some(Visibility::named(target.text("visibility")?).ok_or(Failure::LookupAnswer)?),
-            features,
-            job_push,
-        },
+        target: Target { id: Some(id), path: Some(target.project_path("path")?), visibility, features, job_push },
     }))
 }

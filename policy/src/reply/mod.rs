@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::config::Answers;
 use crate::decision::Failure;
-use crate::facts::{Origin, Target};
+use crate::facts::{Origin, ProjectId, ProjectPath};
 use crate::request::Action;
 use crate::request::{Malformed, Protocol};
 use crate::rules::Reason;
@@ -39,8 +39,10 @@ pub enum Subject<'a> {
     Known {
         /// The job's project.
         origin: &'a Origin,
-        /// The project asked for.
-        target: &'a Target,
+        /// The path of the project asked for.
+        target: &'a ProjectPath,
+        /// Its number, where it is known.
+        id: Option<ProjectId>,
     },
     /// A target that is not there, or not for this user to know of.
     Hidden,
@@ -88,8 +90,8 @@ pub struct Denied<'a> {
 pub fn rule(denied: &Denied<'_>, subject: &Subject<'_>) -> Reply {
     let Denied { protocol, reason, .. } = *denied;
     match subject {
-        Subject::Known { origin, target } => {
-            let (weight, forge) = forge_words(denied, origin, target);
+        Subject::Known { origin, target, id } => {
+            let (weight, forge) = forge_words(denied, origin, target, *id);
             let words = Words { forge, why: explanation(denied, origin, target), code: reason.code() };
             answer(protocol, weight, &words)
         }

@@ -1,19 +1,9 @@
 use super::*;
-use crate::facts::{Features, JobPush, ProjectId, ProjectPath, Visibility};
+use crate::facts::{ProjectId, ProjectPath};
 
-fn known() -> (Origin, Target) {
+fn known() -> (Origin, ProjectPath) {
     let origin = Origin { id: ProjectId(101), path: ProjectPath::parse("apps/web").unwrap() };
-    let path = ProjectPath::parse("infra/secrets").unwrap();
-    (
-        origin,
-        Target {
-            id: ProjectId(103),
-            path,
-            visibility: Some(Visibility::Private),
-            features: Features::OPEN,
-            job_push: JobPush::Off,
-        },
-    )
+    (origin, ProjectPath::parse("infra/secrets").unwrap())
 }
 
 fn denied(protocol: Protocol, reason: Reason) -> Denied<'static> {
@@ -29,7 +19,10 @@ fn every_reply() -> Vec<Reply> {
                 for answers in [Answers::Gitlab17, Answers::BeforeGitlab17] {
                     let denied =
                         Denied { answers, action: *action, written: Some("rule-1"), ..denied(protocol, *reason) };
-                    all.push(rule(&denied, &Subject::Known { origin: &origin, target: &target }));
+                    all.push(rule(
+                        &denied,
+                        &Subject::Known { origin: &origin, target: &target, id: Some(ProjectId(103)) },
+                    ));
                 }
             }
             all.push(rule(&denied(protocol, *reason), &Subject::Hidden));
@@ -69,7 +62,7 @@ fn git_shows_why_and_who_can_change_it() {
     let (origin, target) = known();
     let reply = rule(
         &Denied { action: Action::ReadCode, ..denied(Protocol::Git, Reason::NotListed) },
-        &Subject::Known { origin: &origin, target: &target },
+        &Subject::Known { origin: &origin, target: &target, id: Some(ProjectId(103)) },
     );
     assert_eq!(reply.status, 403);
     assert_eq!(
@@ -83,7 +76,10 @@ fn git_shows_why_and_who_can_change_it() {
 #[test]
 fn the_api_answers_in_the_forges_words() {
     let (origin, target) = known();
-    let reply = rule(&denied(Protocol::Api, Reason::NotListed), &Subject::Known { origin: &origin, target: &target });
+    let reply = rule(
+        &denied(Protocol::Api, Reason::NotListed),
+        &Subject::Known { origin: &origin, target: &target, id: Some(ProjectId(103)) },
+    );
     let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
     assert_eq!(body["message"], "403 Forbidden - Authentication by CI/CD job token not allowed from web to secrets.");
     assert_eq!(
@@ -105,7 +101,7 @@ fn a_failure_says_when_to_come_back() {
 #[test]
 fn an_entry_that_is_too_narrow_names_what_it_lacks() {
     let (origin, target) = known();
-    let subject = Subject::Known { origin: &origin, target: &target };
+    let subject = Subject::Known { origin: &origin, target: &target, id: Some(ProjectId(103)) };
     let says = |action, reason| {
         let body = rule(&Denied { action, ..denied(Protocol::Api, reason) }, &subject).body;
         serde_json::from_str::<serde_json::Value>(&body).unwrap()["message"].as_str().unwrap().to_string()
@@ -129,7 +125,7 @@ fn an_entry_that_is_too_narrow_names_what_it_lacks() {
 #[test]
 fn before_gitlab_17_git_and_the_api_say_not_found() {
     let (origin, target) = known();
-    let subject = Subject::Known { origin: &origin, target: &target };
+    let subject = Subject::Known { origin: &origin, target: &target, id: Some(ProjectId(103)) };
     for protocol in [Protocol::Git, Protocol::Api] {
         let old = Denied {
             answers: Answers::BeforeGitlab17,
@@ -145,7 +141,7 @@ fn before_gitlab_17_git_and_the_api_say_not_found() {
 #[test]
 fn lfs_says_what_the_forge_says_and_then_why() {
     let (origin, target) = known();
-    let subject = Subject::Known { origin: &origin, target: &target };
+    let subject = Subject::Known { origin: &origin, target: &target, id: Some(ProjectId(103)) };
     let says = |action| rule(&Denied { action, ..denied(Protocol::Lfs, Reason::NotListed) }, &subject);
     let download = says(Action::DownloadLfs);
     assert_eq!(download.status, 404);
@@ -161,4 +157,17 @@ fn lfs_says_what_the_forge_says_and_then_why() {
         "{}",
         upload.body
     );
+}
+
+#[test]
+fn a_project_whose_number_nobody_knows_is_called_by_its_name() {
+    let (origin, target) = known();
+    for (reason, said) in [
+        (Reason::NotListed, "Authentication by CI/CD job token not allowed from web to secrets."),
+        (Reason::NotMember, "Insufficient permissions to pull from the repository of secrets."),
+    ] {
+        let subject = Subject::Known { origin: &origin, target: &target, id: None };
+        let denied = Denied { action: Action::ReadCode, ..denied(Protocol::Git, reason) };
+        assert!(rule(&denied, &subject).body.starts_with(said), "{reason:?}");
+    }
 }

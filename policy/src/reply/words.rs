@@ -6,33 +6,35 @@ use alloc::vec::Vec;
 
 use super::{Denied, GIT_NOT_FOUND, Weight};
 use crate::config::Answers;
-use crate::facts::{Origin, Permission, Target};
+use crate::facts::{Origin, Permission, ProjectId, ProjectPath};
 use crate::request::{Action, Protocol};
 use crate::rules::{Needed, Reason, need};
 
 /// What the forge itself would say of a target that the client may know of, and how it weighs there. Source: GitLab 18,
 /// and where it was other words before, GitLab 16.
-pub(super) fn forge_words(denied: &Denied<'_>, origin: &Origin, target: &Target) -> (Weight, String) {
+pub(super) fn forge_words(
+    denied: &Denied<'_>,
+    origin: &Origin,
+    target: &ProjectPath,
+    id: Option<ProjectId>,
+) -> (Weight, String) {
     let Denied { protocol, answers, action, reason, .. } = *denied;
     let is_scope = matches!(reason, Reason::NotListed | Reason::Outbound | Reason::ConfiguredReach);
     // The forge does not let such a job see the project at all.
     let is_unseen = is_scope || reason == Reason::NotMember;
     let is_old = answers == Answers::BeforeGitlab17;
+    // GitLab 17 itself named the path, before it named the number.
+    let named = || id.map_or_else(|| target.name().to_string(), |id| format!("project #{}", id.0));
     match protocol {
         Protocol::Git if writes(action) => (Weight::Forbidden, write_words(action).into()),
         Protocol::Git if is_unseen && is_old => (Weight::Withheld, GIT_NOT_FOUND.into()),
         Protocol::Git if is_scope => (
             Weight::Forbidden,
-            format!(
-                "Authentication by CI/CD job token not allowed from {} to project #{}.",
-                origin.path.name(),
-                target.id.0
-            ),
+            format!("Authentication by CI/CD job token not allowed from {} to {}.", origin.path.name(), named()),
         ),
-        Protocol::Git if is_unseen => (
-            Weight::Forbidden,
-            format!("Insufficient permissions to pull from the repository of project #{}.", target.id.0),
-        ),
+        Protocol::Git if is_unseen => {
+            (Weight::Forbidden, format!("Insufficient permissions to pull from the repository of {}.", named()))
+        }
         Protocol::Git => (Weight::Forbidden, "You are not allowed to download code from this project.".into()),
         // Who may not download is told that there is nothing; who may, and may not upload, is told so.
         Protocol::Lfs if action == Action::DownloadLfs => (Weight::Withheld, "Not found.".into()),
@@ -45,22 +47,20 @@ pub(super) fn forge_words(denied: &Denied<'_>, origin: &Origin, target: &Target)
     }
 }
 
-fn api_words(denied: &Denied<'_>, origin: &Origin, target: &Target, is_unseen: bool) -> String {
+fn api_words(denied: &Denied<'_>, origin: &Origin, target: &ProjectPath, is_unseen: bool) -> String {
     let said = match () {
         () if denied.reason == Reason::OwnOnly => "This project's CI/CD job token cannot be used to authenticate with \
                                                    the container registry of a different project."
             .to_string(),
-        () if is_unseen => format!(
-            "Authentication by CI/CD job token not allowed from {} to {}.",
-            origin.path.name(),
-            target.path.name()
-        ),
+        () if is_unseen => {
+            format!("Authentication by CI/CD job token not allowed from {} to {}.", origin.path.name(), target.name())
+        }
         () if denied.reason == Reason::EntryTooNarrow => {
             let names: Vec<&str> = permissions(denied.action).iter().map(|permission| permission.name()).collect();
             let noun = if names.len() > 1 { "permissions are" } else { "permission is" };
             format!(
                 "Insufficient permissions to access this resource in project {}. The following token {noun} required: {}.",
-                target.path.name(),
+                target.name(),
                 names.join(" and ")
             )
         }
@@ -123,8 +123,8 @@ pub(super) fn token_words(protocol: Protocol, reason: Reason) -> (Weight, &'stat
 }
 
 /// What was refused, and who can change it. One line for each sentence.
-pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Target) -> String {
-    let (from, to) = (&origin.path, &target.path);
+pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &ProjectPath) -> String {
+    let (from, to) = (&origin.path, target);
     let settings = "Settings > CI/CD > Job token permissions";
     let written = |what: &str| {
         let rule = denied.written.map_or_else(String::new, |rule| format!(" {rule}"));

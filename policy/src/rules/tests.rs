@@ -21,8 +21,8 @@ fn job(user: Option<&str>) -> Job {
 
 fn standing(role: Role, admission: Admission, visibility: Visibility) -> Standing {
     let target = Target {
-        id: ProjectId(2),
-        path: ProjectPath::parse("libs/common").unwrap(),
+        id: Some(ProjectId(2)),
+        path: ProjectPath::parse("libs/common"),
         visibility: Some(visibility),
         features: Features::OPEN,
         job_push: JobPush::Off,

@@ -19,10 +19,10 @@ use crate::world::{Project, Role, last_segment};
 /// The longest page GitLab gives.
 const LONGEST_PAGE: usize = 100;
 
-type Answer = Result<Response, Response>;
+pub(super) type Answer = Result<Response, Response>;
 
 /// Answers now, later, wrongly or never.
-async fn faulty(forge: &Forge, answer: impl Future<Output = Answer>) -> Answer {
+pub(super) async fn faulty(forge: &Forge, answer: impl Future<Output = Answer>) -> Answer {
     let fault = *forge.fault();
     match fault.lookup {
         Misbehaviour::None => answer.await,
@@ -50,6 +50,17 @@ pub async fn own_job(forge: &Forge, received: &Received) -> Answer {
     .await
 }
 
+/// `GET /job/allowed_agents`: no agents, but what else GitLab says there of the job whose token asks.
+pub async fn allowed_agents(forge: &Forge, received: &Received) -> Answer {
+    faulty(forge, async {
+        match known(forge, received)? {
+            Caller::Job(job) => Ok(reply::json(StatusCode::OK, &shapes::allowed_agents(forge, &job))),
+            Caller::Person(_) | Caller::Anonymous => Err(reply::unauthorized()),
+        }
+    })
+    .await
+}
+
 /// `GET /projects/:id`. A job's token does not count here, as in GitLab.
 pub async fn project(forge: &Forge, received: &Received, id: &str) -> Answer {
     faulty(forge, async {
@@ -68,7 +79,7 @@ pub async fn project(forge: &Forge, received: &Received, id: &str) -> Answer {
 pub async fn scope(forge: &Forge, received: &Received, id: &str) -> Answer {
     faulty(forge, async {
         let project = maintained(forge, received, id)?;
-        let scope = json!({ "inbound_enabled": project.inbound_limit, "outbound_enabled": false });
+        let scope = json!({ "inbound_enabled": project.inbound_limit, "outbound_enabled": project.outbound.is_some() });
         Ok(reply::json(StatusCode::OK, &scope))
     })
     .await

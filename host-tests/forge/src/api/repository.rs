@@ -18,6 +18,8 @@ pub async fn serve(forge: &Forge, received: &Received, id: &str, rest: &[&str]) 
     match rest {
         ["branches"] => list(forge, &project, "refs/heads/").await,
         ["tags"] => list(forge, &project, "refs/tags/").await,
+        ["branches", name] => one(forge, &project, "refs/heads/", name).await,
+        ["tags", name] => one(forge, &project, "refs/tags/", name).await,
         ["files", file, "raw"] => {
             // GitLab asks for a credential here, on public projects too.
             if matches!(caller, Caller::Anonymous) {
@@ -28,6 +30,20 @@ pub async fn serve(forge: &Forge, received: &Received, id: &str, rest: &[&str]) 
         }
         _ => Err(reply::not_found()),
     }
+}
+
+/// A single branch or tag.
+async fn one(forge: &Forge, project: &Project, below: &str, name: &str) -> Result<Response, Response> {
+    let folder = repositories::folder(&forge.settings.state, project);
+    let asked = ["for-each-ref", "--format=%(refname)", &format!("{below}{}", inside(&[name])?)];
+    let listed = git::ask(&folder, &asked).await.map_err(|error| reply::broken(&error))?;
+    let listed = String::from_utf8_lossy(&listed.unwrap_or_default()).into_owned();
+    // A pattern also finds what lies below it.
+    if !listed.lines().any(|found| found.strip_prefix(below) == Some(name)) {
+        return Err(reply::not_found());
+    }
+    let is_protected = project.protected.iter().any(|known| known == name);
+    Ok(reply::json(StatusCode::OK, &json!({ "name": name, "protected": is_protected })))
 }
 
 async fn list(forge: &Forge, project: &Project, below: &str) -> Result<Response, Response> {

@@ -56,7 +56,8 @@ pub fn project(forge: &Forge, project: &Project, settings: bool) -> Value {
             shape[field] = json!(project.feature(feature).word());
         }
         shape["ci_push_repository_for_job_token_allowed"] = json!(project.push_by_job_token);
-        shape["ci_job_token_scope_enabled"] = json!(false);
+        shape["ci_cross_project_push_for_job_token_allowed"] = json!(project.cross_project_push);
+        shape["ci_job_token_scope_enabled"] = json!(project.outbound.is_some());
     }
     shape
 }
@@ -140,6 +141,26 @@ pub fn job(forge: &Forge, job: &Job) -> Value {
         "runner": null,
         "runner_manager": null,
         "tag_list": [],
+    })
+}
+
+/// What GitLab tells a job of itself on behalf of its agents for Kubernetes.
+pub fn allowed_agents(forge: &Forge, job: &Job) -> Value {
+    let world = forge.world();
+    let mut groups = Vec::new();
+    let mut next = world.project(job.project).map(|project| project.group);
+    while let Some(group) = next.and_then(|id| world.group(id)) {
+        groups.push(json!({ "id": group.id }));
+        next = group.parent;
+    }
+    let person = job.user.and_then(|id| forge.user(id));
+    json!({
+        "allowed_agents": [],
+        "job": { "id": job.id },
+        "pipeline": { "id": job.pipeline() },
+        "project": { "id": job.project, "groups": groups },
+        "user": person.map(|person| json!({ "id": person.id, "username": person.username })),
+        "environment": job.environment.as_ref().map(|slug| json!({ "slug": slug, "tier": "other" })),
     })
 }
 

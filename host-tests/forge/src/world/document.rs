@@ -65,6 +65,11 @@ pub(super) struct ProjectEntry {
     #[serde(default)]
     pub(super) push_by_job_token: bool,
     #[serde(default)]
+    pub(super) cross_project_push: bool,
+    pub(super) outbound: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) protected: Vec<String>,
+    #[serde(default)]
     pub(super) features: BTreeMap<Feature, FeatureLevel>,
     pub(super) repository: Option<RepositoryEntry>,
     #[serde(default)]
@@ -80,6 +85,9 @@ pub(super) struct AllowlistEntry {
     pub(super) projects: Vec<String>,
     #[serde(default)]
     pub(super) groups: Vec<String>,
+    /// By the path of a project or group of the lists above.
+    #[serde(default)]
+    pub(super) permissions: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -126,6 +134,7 @@ pub(super) struct JobEntry {
     pub(super) reference: String,
     pub(super) name: String,
     pub(super) stage: Option<String>,
+    pub(super) environment: Option<String>,
     pub(super) status: JobStatus,
     pub(super) token: String,
 }

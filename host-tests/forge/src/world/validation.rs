@@ -131,7 +131,7 @@ fn project(at: usize, entry: ProjectEntry, names: &mut Names) -> Option<Project>
     let group = names.group(&format!("{place}.path"), group);
     let members = names.members(&place, entry.members);
     let written = entry.allowlist.unwrap_or_default();
-    let allowlist = Allowlist {
+    let mut allowlist = Allowlist {
         projects: written
             .projects
             .iter()
@@ -142,7 +142,22 @@ fn project(at: usize, entry: ProjectEntry, names: &mut Names) -> Option<Project>
             .iter()
             .filter_map(|path| names.group(&format!("{place}.allowlist.groups"), path))
             .collect(),
+        ..Allowlist::default()
     };
+    for (path, permissions) in written.permissions {
+        if let Some(id) = names.groups.get(&path).filter(|_| written.groups.contains(&path)) {
+            allowlist.of_groups.insert(*id, permissions);
+        } else if let Some(id) = names.projects.get(&path).filter(|_| written.projects.contains(&path)) {
+            allowlist.of_projects.insert(*id, permissions);
+        } else {
+            let place = format!("{place}.allowlist.permissions");
+            names.mistakes.push(format!("{place}: expected a path of the allowlist, found `{path}`"));
+        }
+    }
+    let outbound = entry.outbound.map(|paths| {
+        let place = format!("{place}.outbound");
+        paths.iter().filter_map(|path| names.project(&place, path)).collect()
+    });
     let repository = entry.repository.map(|written| repository(&place, &entry.path, written, names));
     for file in entry.packages.generic.keys() {
         if file.split('/').count() < 3 || !stays_below(file) {
@@ -167,6 +182,9 @@ fn project(at: usize, entry: ProjectEntry, names: &mut Names) -> Option<Project>
         inbound_limit: entry.inbound_limit.unwrap_or(true),
         allowlist,
         push_by_job_token: entry.push_by_job_token,
+        cross_project_push: entry.cross_project_push,
+        outbound,
+        protected: entry.protected,
         features: entry.features,
         repository: repository.unwrap_or_default(),
         generic_packages: entry.packages.generic,
@@ -210,6 +228,7 @@ fn job(at: usize, entry: JobEntry, names: &mut Names) -> Option<FirstJob> {
         reference: entry.reference,
         name: entry.name,
         stage: entry.stage.unwrap_or_else(|| "test".to_owned()),
+        environment: entry.environment,
         status: entry.status,
         token: entry.token,
     })
@@ -282,6 +301,13 @@ mod tests {
             "projects[0].path: expected the path of a group of the world, found `a`\n\
              projects[0].members: expected a username of the world, found `zed`\n\
              projects[0].allowlist.projects: expected the path of a project of the world, found `c/d`"
+        );
+        let elsewhere = "groups: [{id: 1, path: a}]\n\
+             projects:\n  - {id: 1, path: a/b, visibility: private, outbound: [a/c], allowlist: {permissions: {a: [read_jobs]}}}\n";
+        assert_eq!(
+            refused(elsewhere),
+            "projects[0].allowlist.permissions: expected a path of the allowlist, found `a`\n\
+             projects[0].outbound: expected the path of a project of the world, found `a/c`"
         );
     }
 

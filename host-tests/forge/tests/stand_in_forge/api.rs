@@ -83,6 +83,56 @@ fn the_service_account_sees_what_decides() {
 }
 
 #[test]
+fn the_graphql_api_tells_what_entries_grant() {
+    let forge = Forge::start();
+    let ask = |headers: &[(&str, &str)], operation: &str, variables: serde_json::Value| {
+        let body = json!({ "operationName": operation, "query": "", "variables": variables }).to_string();
+        forge.call("POST", "api/graphql", headers, &body)
+    };
+    let entries = |path: &str| {
+        ask(&[SERVICE], "jobscopeEntries", json!({ "path": path, "projects": null, "groups": null })).json()
+    };
+    let list = |path: &str, list: &str| entries(path)["data"]["project"]["ciJobTokenScopeAllowlist"][list].clone();
+    let listed = list("libs/common", "projectsAllowlist");
+    let node = json!({ "direction": "inbound", "defaultPermissions": true, "jobTokenPolicies": [],
+        "target": { "id": "gid://gitlab/Project/101" } });
+    assert_eq!(listed["nodes"], json!([node]));
+    assert_eq!(listed["pageInfo"], json!({ "hasNextPage": false, "endCursor": "1" }));
+    let narrow = r#"{"project": "libs/common", "projects": ["apps/web"], "groups": ["apps"],
+        "permissions": {"apps/web": ["read_jobs"], "apps": ["admin_packages"]}}"#;
+    assert_eq!(forge.call("POST", "-/stand-in/world/allowlist", &[], narrow).status, 200);
+    let node = list("libs/common", "projectsAllowlist")["nodes"][0].clone();
+    assert_eq!((&node["defaultPermissions"], &node["jobTokenPolicies"]), (&json!(false), &json!(["READ_JOBS"])));
+    let node = list("libs/common", "groupsAllowlist")["nodes"][0].clone();
+    assert_eq!(
+        (&node["target"], &node["jobTokenPolicies"]),
+        (&json!({ "fullPath": "apps" }), &json!(["ADMIN_PACKAGES"]))
+    );
+    assert_eq!(entries("libs/none"), json!({ "data": { "project": null } }));
+    let outbound = ask(&[SERVICE], "jobscopeOutbound", json!({ "path": "apps/web", "after": null })).json();
+    assert_eq!(outbound["data"]["project"]["ciJobTokenScope"]["projects"]["nodes"], json!([]));
+    assert!(ask(&[SERVICE], "other", json!({ "path": "apps/web" })).json()["errors"].is_array());
+    for nobody in [&[][..], &[("JOB-TOKEN", JOB)], &[("PRIVATE-TOKEN", "glpat-unknown")]] {
+        assert_eq!(ask(nobody, "jobscopeEntries", json!({ "path": "libs/common" })).status, 401);
+    }
+}
+
+#[test]
+fn a_jobs_environment_and_its_ref_are_told() {
+    let forge = Forge::start();
+    let new =
+        r#"{"project": "apps/web", "user": "dana", "token": "glcbt-env", "status": "running", "environment": "live"}"#;
+    assert_eq!(forge.call("POST", "-/stand-in/jobs", &[], new).status, 201);
+    let agents = forge.get("api/v4/job/allowed_agents", &[("JOB-TOKEN", "glcbt-env")]).json();
+    assert_eq!((&agents["environment"]["slug"], &agents["project"]["groups"]), (&json!("live"), &json!([{ "id": 1 }])));
+    assert!(forge.get("api/v4/job/allowed_agents", &[("JOB-TOKEN", JOB)]).json()["environment"].is_null());
+    assert_eq!(forge.get("api/v4/job/allowed_agents", &[SERVICE]).status, 401);
+    let branch = |name: &str| forge.get(&format!("api/v4/projects/101/repository/branches/{name}"), &[SERVICE]);
+    assert_eq!(branch("main").json(), json!({ "name": "main", "protected": false }));
+    assert_eq!(branch("mai").status, 404);
+}
+
+#[test]
 fn a_job_token_is_nobody_where_gitlab_takes_none() {
     let forge = Forge::start();
     assert_eq!(forge.get("api/v4/projects/101", &[("JOB-TOKEN", JOB)]).status, 404);

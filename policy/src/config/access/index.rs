@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::names::Number;
 use super::rule::{Asked, Rule, RuleKind};
+use super::when::When;
 use crate::config::Mode;
 use crate::rules::Named;
 
@@ -49,6 +50,11 @@ impl Index {
         let speaks = |place: &usize| self.rules.get(*place).is_some_and(|rule| self.kind.speaks(rule, asked));
         let rule = self.rules.get(self.candidates(asked).filter(speaks).min()?)?;
         Some(Named { id: &rule.id, mode: rule.mode })
+    }
+
+    /// The conditions of all rules that have some.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &When> {
+        self.rules.iter().filter_map(|rule| rule.when.as_deref())
     }
 
     /// The places of all rules that name the target or the origin.

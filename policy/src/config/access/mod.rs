@@ -21,6 +21,7 @@ use self::index::Index;
 use self::names::Names;
 use self::reading::Reading;
 use self::rule::Asked;
+use self::when::When;
 use super::reader::Reader;
 use crate::facts::{Job, ProjectPath};
 use crate::request::Action;
@@ -55,6 +56,34 @@ impl AccessRules {
             kept: self.outbound.first(&asked),
             admitted: self.allow.first(&asked),
         }
+    }
+
+    /// Whether a rule looks at whether a job's ref is protected.
+    #[must_use]
+    pub fn needs_protected(&self) -> bool {
+        self.conditions().any(|when| when.protected.is_some())
+    }
+
+    /// Whether a rule looks at a job's environment.
+    #[must_use]
+    pub fn needs_environment(&self) -> bool {
+        self.conditions().any(|when| when.environment.is_some())
+    }
+
+    /// Whether a rule looks at whether a job works on a merge request from a fork.
+    #[must_use]
+    pub fn needs_fork(&self) -> bool {
+        self.conditions().any(|when| when.fork.is_some())
+    }
+
+    /// Whether a rule names a project by its own path.
+    #[must_use]
+    pub fn name(&self, path: &ProjectPath) -> bool {
+        self.names.has(path)
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = &When> {
+        [&self.allow, &self.deny, &self.limit, &self.outbound].into_iter().flat_map(Index::conditions)
     }
 
     fn asked<'a>(&self, job: &'a Job, target: &ProjectPath, action: Action) -> Asked<'a> {

@@ -64,6 +64,11 @@ impl Names {
         projects::keys_of(path).filter_map(|key| self.number(key)).collect()
     }
 
+    /// Whether a project's own path is among the names.
+    pub(super) fn has(&self, path: &ProjectPath) -> bool {
+        self.number(path.as_str()).is_some()
+    }
+
     /// Gives back what was kept for more.
     pub(super) fn settle(&mut self) {
         self.text.shrink_to_fit();
