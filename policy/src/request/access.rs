@@ -97,6 +97,7 @@ actions! {
     DeletePackages "packages.delete" "Delete packages."
     ReadComposer "packages.composer.read" "Download Composer packages."
     PublishComposer "packages.composer.publish" "Publish Composer packages."
+    FindConan "packages.conan.find" "Ask whether Conan is served, and search its packages."
     ReadConan "packages.conan.read" "Download Conan packages."
     PublishConan "packages.conan.publish" "Publish or delete Conan packages."
     ReadGeneric "packages.generic.read" "Download generic packages."

@@ -129,6 +129,7 @@ pub fn need(action: Action) -> Need {
         | A::ReadMaven
         | A::ReadNpm
         | A::ReadPypi => read(Feature::Packages, Role::Reporter, Needed::All(&[P::ReadPackages])),
+        A::FindConan => read(Feature::Packages, Role::Reporter, Needed::NoneThere),
         A::PublishComposer | A::PublishConan | A::PublishGeneric | A::PublishMaven | A::PublishNpm | A::PublishPypi => {
             write(Feature::Packages, Role::Developer, Needed::All(&[P::AdminPackages]))
         }

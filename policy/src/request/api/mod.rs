@@ -3,13 +3,13 @@
 mod table;
 
 pub(crate) use table::Body;
-use table::{ROWS, Row};
+use table::{OPEN, ROWS, Row};
 
 use super::access::{Access, Action, TargetRef};
 use super::malformed::Malformed;
 use super::path;
 use super::runner;
-use crate::facts::{ProjectId, ProjectPath};
+use crate::facts::{Feature, ProjectId, ProjectPath};
 
 /// What the API's path says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,9 @@ pub(crate) fn read(method: &[u8], path: &str) -> Result<Route, Malformed> {
             let target = project(id)?;
             rest.iter().try_for_each(|segment| check_value(segment))?;
             match ROWS.iter().find(|row| fits(row, method, rest)) {
-                Some(row) => client(Access::new(row.action, target), row.body),
+                Some(row) => {
+                    client(Access { open: open(row.method, rest), ..Access::new(row.action, target) }, row.body)
+                }
                 None if ROWS.iter().any(|row| matches(row.path, rest)) => Err(Malformed::MethodUnknown),
                 None if has_format(rest) => Err(Malformed::PathFormat),
                 None => client(Access::new(Action::Unlisted, target), Body::Stream),
@@ -103,6 +105,12 @@ fn has_format(segments: &[&str]) -> bool {
 fn fits(row: &Row, method: &[u8], segments: &[&str]) -> bool {
     let same_method = row.method.as_bytes() == method || (row.method == "GET" && method == b"HEAD");
     same_method && matches(row.path, segments)
+}
+
+/// The parts of a project that open a read to every job where they are open to everybody.
+fn open(method: &str, segments: &[&str]) -> &'static [Feature] {
+    let known = OPEN.iter().find(|(path, _)| method == "GET" && matches(path, segments));
+    known.map_or(&[], |(_, features)| *features)
 }
 
 /// Whether a name of the table stands for a number.
@@ -174,6 +182,25 @@ mod tests {
         assert_eq!(action("GET", "/api/v4/projects/5/releases/"), Err(Malformed::TrailingSlash));
         assert_eq!(action("PUT", "/api/v4/projects/5/packages/generic/n/1/f/authorize"), Err(Malformed::InternalRoute));
         assert_eq!(action("GET", "/api/v4/projects/5/packages/generic/n/1/..%2F..%2Fx"), Err(Malformed::DotSegment));
+    }
+
+    #[test]
+    fn some_reads_are_opened_by_open_parts() {
+        let open = |method: &str, path: &str| {
+            let path = std::format!("/api/v4/projects/5/{path}");
+            read(method.as_bytes(), &path).unwrap().access.open
+        };
+        assert_eq!(open("GET", "repository/commits/main"), [Feature::Repository]);
+        assert_eq!(open("HEAD", "merge_requests"), [Feature::Repository, Feature::MergeRequests]);
+        assert_eq!(open("GET", "packages/npm/@s%2Fp/-/@s/p-1.0.tgz"), [Feature::Packages]);
+        for (method, path) in
+            [("GET", "packages/npm/p"), ("GET", "merge_requests/1"), ("GET", "releases"), ("PUT", "packages/npm/p")]
+        {
+            assert_eq!(open(method, path), [], "{method} {path}");
+        }
+        for (path, _) in OPEN {
+            assert!(ROWS.iter().any(|row| row.method == "GET" && row.path == *path), "{path}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! The first row that fits counts. What no row names is refused as `api.unlisted`.
 
 use super::super::access::Action::{self, *};
+use crate::facts::Feature;
 
 /// How the body of a request is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,8 +193,8 @@ pub(crate) const ROWS: &[Row] = &[
         PublishConan,
         Body::Stream,
     ),
-    row("GET", "packages/conan/v1/ping", ReadConan, Body::Stream),
-    row("GET", "packages/conan/v1/conans/search", ReadConan, Body::Stream),
+    row("GET", "packages/conan/v1/ping", FindConan, Body::Stream),
+    row("GET", "packages/conan/v1/conans/search", FindConan, Body::Stream),
     row(
         "GET",
         "packages/conan/v2/conans/:package_name/:package_version/:package_username/:package_channel/latest",
@@ -278,7 +279,7 @@ pub(crate) const ROWS: &[Row] = &[
         PublishConan,
         Body::Stream,
     ),
-    row("GET", "packages/conan/v2/conans/search", ReadConan, Body::Stream),
+    row("GET", "packages/conan/v2/conans/search", FindConan, Body::Stream),
     row("GET", "packages/generic/:package_name/:package_version/*file_name", ReadGeneric, Body::Inspect),
     row("PUT", "packages/generic/:package_name/:package_version/*file_name", PublishGeneric, Body::Upload),
     row("GET", "packages/go/*module_name/@v/list", ReadGo, Body::Stream),
@@ -307,4 +308,12 @@ pub(crate) const ROWS: &[Row] = &[
     row("DELETE", "registry/repositories/:repository_id/tags/:tag_name", DeleteRegistryApi, Body::Inspect),
     row("POST", "trigger/pipeline", TriggerPipeline, Body::Inspect),
     row("POST", "ref/:ref/trigger/pipeline", TriggerPipeline, Body::Inspect),
+];
+
+/// Reads of a public project that ask no permission of an entry where these parts of it are open to everybody.
+pub(crate) const OPEN: &[(&str, &[Feature])] = &[
+    ("repository/commits/:sha", &[Feature::Repository]),
+    ("merge_requests", &[Feature::Repository, Feature::MergeRequests]),
+    ("issues", &[Feature::Issues]),
+    ("packages/npm/*package_name/-/*file_name", &[Feature::Packages]),
 ];
