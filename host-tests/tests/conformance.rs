@@ -17,13 +17,6 @@ fn every_row_is_decided_as_expected() {
     assert_eq!(run.counts().1, 0, "\n{}", run.text(Verbosity::Terse));
 }
 
-#[test]
-fn an_exception_belongs_to_rows() {
-    let document = Document::load(&case("gitlab-cases.yaml")).unwrap();
-    let exceptions = Exceptions::load(&case("conformance-exceptions.yaml")).unwrap();
-    assert_eq!(exceptions.of_no_row(&document.rows), Vec::<&str>::new());
-}
-
 /// A runner that passes whatever it is given would pass these too.
 #[test]
 fn what_is_decided_otherwise_or_not_understood_fails() {

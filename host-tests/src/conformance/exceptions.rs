@@ -82,13 +82,6 @@ impl Exceptions {
     pub(super) fn differing<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = &'a Differs> {
         self.differs.iter().filter(|differs| is_of(row, &differs.when))
     }
-
-    /// Kinds to which no row belongs, by their reasons.
-    pub fn of_no_row<'a>(&'a self, rows: &[Row]) -> Vec<&'a str> {
-        let all = self.left.iter().map(|left| (&left.when, &left.why));
-        let all = all.chain(self.differs.iter().map(|differs| (&differs.when, &differs.why)));
-        all.filter(|(when, _)| !rows.iter().any(|row| is_of(row, when))).map(|(_, why)| why.as_str()).collect()
-    }
 }
 
 impl Differs {
@@ -144,7 +137,6 @@ mod tests {
         ] {
             let exceptions = Exceptions::parse(&format!("left: [{{when: {when}, why: w}}]")).unwrap();
             assert_eq!(exceptions.left(&rows[0]).is_some(), is, "{when}");
-            assert_eq!(exceptions.of_no_row(&rows).is_empty(), is, "{when}");
         }
         assert!(Exceptions::parse("left: [{when: {family: X}, why: ''}]").is_err());
         assert!(Exceptions::parse("left: [{when: {}, why: w}]").is_err());

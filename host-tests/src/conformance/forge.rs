@@ -72,20 +72,21 @@ pub(super) enum Source {
 impl Source {
     pub(super) const ALL: [Self; 2] = [Self::Forge, Self::Service];
 
-    /// Whether all that a world is made of can be learned there.
+    /// Whether all that a world is made of can be learned there. The forge's API signs nobody in for a job behind which
+    /// nobody stands, so it tells nothing of one.
     pub(super) fn tells(self, given: &Given) -> bool {
         let is_plain = match &given.entry {
             Entry::None | Entry::Project(Granted::Default) | Entry::Group(Granted::Default) => true,
             Entry::Project(_) | Entry::Group(_) => false,
         };
-        self == Source::Service || given.is_own || (is_plain && !given.enforced && !given.origin_limits)
+        let is_told = given.is_own || (is_plain && !given.enforced && !given.origin_limits);
+        self == Source::Service || (is_told && given.user.is_some())
     }
 
-    /// Whether it says why a token is no running job's, and answers for a job behind which nobody stands. The forge's
-    /// own API says 401 to all of them, and 403 for a user whom it refuses.
+    /// Whether it says why a token is no running job's. The forge's own API says 401 to all of them, and 403 for a user
+    /// whom it refuses.
     pub(super) fn tells_why(self, given: &Given) -> bool {
-        let is_plain = given.user.is_some() && !matches!(given.token, Token::Dead(_) | Token::Refused(_));
-        self == Source::Service || is_plain
+        self == Source::Service || !matches!(given.token, Token::Dead(_) | Token::Refused(_))
     }
 
     /// The configuration of a filter that asks it.
@@ -118,10 +119,6 @@ fn own_job(given: &Given) -> Result<Value, (u16, &'static str)> {
         Token::Refused(_) => return Err((403, "403 Forbidden - Your account has been blocked.")),
         Token::Dead(_) | Token::TooLong | Token::None => return Err((401, "401 Unauthorized")),
         Token::Live | Token::OfAnotherJob => {}
-    }
-    // A job behind which nobody stands signs nobody in.
-    if given.user.is_none() {
-        return Err((401, "401 Unauthorized"));
     }
     let address = format!("https://{HOST}/{}/-/jobs/{JOB}", ORIGIN.path);
     Ok(json!({"id": JOB, "status": "running", "user": {"id": USER, "username": "dana", "state": "active"},

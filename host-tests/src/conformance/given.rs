@@ -159,7 +159,7 @@ impl Given {
         let is_base_ability = notes.switch("job_token")? == Some(false);
         let (roles, external, token) = people(&notes)?;
         let (limits, enforced, origin_limits) = limits(&notes)?;
-        let mut asked = request(&notes)?;
+        let asked = request(&notes)?;
         // Where several projects are asked for, it is their visibility that tells them apart.
         let (roles, listed) = match &asked.scopes {
             Some(_) => (vec!["none"], listed(&notes)?.or(Some(false))),
@@ -186,7 +186,7 @@ impl Given {
             push: notes.switch("push_setting")?.unwrap_or(false),
             cross_push: notes.switch("cross_project_push_setting")?.unwrap_or(false),
             user: None,
-            token: token_of_row(&notes, &mut asked, token)?,
+            token: token_of_row(&notes, &asked, token)?,
             asked,
         };
         for idle in IDLE {
@@ -389,7 +389,7 @@ fn request(notes: &Notes<'_>) -> Result<Asked> {
 }
 
 /// The state of the token from everything that a row says of it, the job and the job's project.
-fn token_of_row(notes: &Notes<'_>, asked: &mut Asked, refused: Option<&'static str>) -> Result<Token> {
+fn token_of_row(notes: &Notes<'_>, asked: &Asked, refused: Option<&'static str>) -> Result<Token> {
     let mut token = refused.map_or(Token::Live, Token::Refused);
     if let Some(status) = notes.text("job_status")? {
         token = match status {
@@ -419,10 +419,13 @@ fn token_of_row(notes: &Notes<'_>, asked: &mut Asked, refused: Option<&'static s
         token = tables::token(text, token).ok_or_else(|| notes.unknown("token", text))?;
     }
     // A carrier says it as well: the token that it carries, and that of a person beside it.
-    for (carrier, value) in &mut asked.carriers {
+    let stands_alone = asked.carriers.len() == 1;
+    for (carrier, value) in &asked.carriers {
         let text = value.split_once(":<").map_or(value.as_str(), |(_, token)| token).trim_end_matches('>');
         match text {
-            "valid PAT" | "invalid PAT" | "invalid" => {}
+            "valid PAT" | "invalid PAT" => {}
+            // Beside another token this one is nobody's, and the other one is the job's.
+            "invalid" if !stands_alone => {}
             text => token = tables::token(text, token).ok_or_else(|| notes.unknown(carrier, text))?,
         }
     }
