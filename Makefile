@@ -11,13 +11,14 @@ PORT ?= 8080
 ROWS ?= cases/hostile-requests.yaml
 TARGET ?= all
 SECONDS ?= 5
+CASES ?= cases/gitlab-cases.yaml
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-demo --
 
-.PHONY: help run demo test hostile fuzz bench check setup build native validate clean docs
+.PHONY: help run demo test hostile conformance fuzz bench check setup build native validate clean docs
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup build native ## start the demo at PORT=8080, and show each decision as it is made
 	@$(DEMO) run --port $(PORT)
@@ -31,6 +32,9 @@ test: setup build native ## run every test: the core, the filter in the test hos
 
 hostile: build native ## read the hostile requests of ROWS=FILE with the core and the filter
 	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-hostile -- $(ROWS) --exceptions cases/hostile-exceptions.yaml
+
+conformance: build native ## decide the cases of CASES=FILE with the core and the filter
+	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-conformance -- $(CASES) --exceptions cases/conformance-exceptions.yaml
 
 fuzz: setup ## run the fuzz targets, or TARGET=NAME alone, each for SECONDS=5, or for a fixed number of RUNS=
 	@scripts/fuzz $(TARGET) $(if $(RUNS),$(RUNS) runs,$(SECONDS))

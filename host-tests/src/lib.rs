@@ -1,6 +1,7 @@
 //! What the tests and the demo are made of: a proxy-wasm host, the stack around a real Envoy, the demo's story, the
-//! reader of hostile requests, and real readers beside it.
+//! readers of hostile requests and of what a forge decides, and real readers beside them.
 
+pub mod conformance;
 pub mod demo;
 pub mod host;
 pub mod hostile;

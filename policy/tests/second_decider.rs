@@ -80,6 +80,8 @@ fn row_of(action: Action) -> Option<Row> {
         | A::ReadRpm
         | A::ReadGem
         | A::ReadTerraform => api(Feature::Packages, Reporter, true, &[P::ReadPackages]),
+        // There is no permission for it.
+        A::FindConan => api(Feature::Packages, Reporter, true, &[]),
         A::PublishComposer
         | A::PublishConan
         | A::PublishDebian
@@ -335,7 +337,7 @@ fn targets(action: Action, row: &Row, facts: &Facts) -> Vec<Target> {
                     let levels = Feature::ALL.map(|(one, _)| if one == row.feature { level } else { *others });
                     all.push(Target {
                         id: Some(ProjectId(2)),
-                        path: ProjectPath::parse("libs/common").unwrap(),
+                        path: Some(ProjectPath::parse("libs/common").unwrap()),
                         visibility,
                         features: Features(levels),
                         job_push: *job_push,

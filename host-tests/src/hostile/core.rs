@@ -1,7 +1,7 @@
 //! A message, read by the core.
 
 use policy::Config;
-use policy::decision::{Cause, Facts, Outcome, Step, decide};
+use policy::decision::{Cause, Decision, Facts, Outcome, Step, decide};
 use policy::facts::{Found, Secret, Token};
 use policy::lookup::{Answer, Fact, Flight, Progress, Value};
 use policy::request::{
@@ -13,17 +13,12 @@ use super::forge::Forge;
 use super::message::Message;
 use super::seen::{End, Seen};
 
+/// Who answers lookups: takes the path and the body of a call, and gives a status and JSON.
+pub(crate) type Lookups<'a> = &'a dyn Fn(&str, &[u8]) -> (u16, String);
+
 /// Reads a message, and judges it in the world of `forge`.
 pub fn seen(config: &Config, forge: &Forge, message: &Message) -> Seen {
-    let fields = message.fields();
-    let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-    let body = if message.head.end_of_stream { Body::None } else { Body::Follows };
-    let reading = match read(config, &Head::new(&fields, body)) {
-        Reading::Body(pending) if message.body.len() > BODY_LIMIT => pending.refuse(Malformed::BodyTooLarge),
-        Reading::Body(pending) => pending.finish(&message.body),
-        other => other,
-    };
-    match reading {
+    match reading(config, message) {
         Reading::NotAJob => Seen::Passed,
         Reading::Refused(refused) => {
             Seen::Refused { status: refused.malformed.status(), code: refused.malformed.code().into() }
@@ -40,6 +35,18 @@ pub fn seen(config: &Config, forge: &Forge, message: &Message) -> Seen {
 fn looked(mut scan: Scan, body: &[u8]) -> Result<(), Refused> {
     scan.feed(body)?;
     scan.finish()
+}
+
+/// Reads a message with its whole body.
+pub(crate) fn reading(config: &Config, message: &Message) -> Reading {
+    let fields = message.fields();
+    let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+    let body = if message.head.end_of_stream { Body::None } else { Body::Follows };
+    match read(config, &Head::new(&fields, body)) {
+        Reading::Body(pending) if message.body.len() > BODY_LIMIT => pending.refuse(Malformed::BodyTooLarge),
+        Reading::Body(pending) => pending.finish(&message.body),
+        other => other,
+    }
 }
 
 fn judged(config: &Config, forge: &Forge, job: &JobRequest) -> Seen {
@@ -95,46 +102,52 @@ enum Ended {
 }
 
 fn end(config: &Config, forge: &Forge, job: &JobRequest) -> Result<Ended, String> {
+    let Some(decision) = decided(config, &|path, body| forge.answer(path, body), job)? else {
+        return Ok(Ended::Passed);
+    };
+    match (decision.outcome, decision.cause) {
+        (Outcome::Forward(_), _) => Ok(Ended::Judged(End::Forwarded)),
+        (Outcome::Reply(reply), Cause::Rule(reason)) => {
+            Ok(Ended::Judged(End::Denied { status: reply.status, code: reason.code().into() }))
+        }
+        (Outcome::Reply(reply), Cause::Malformed(malformed)) => {
+            Ok(Ended::Refused { status: reply.status, code: malformed.code().into() })
+        }
+        (Outcome::Reply(_), Cause::Failure(failure)) => Err(format!("no decision: {}", failure.code())),
+    }
+}
+
+/// The decision on a job's request, every fact looked up; `None` for a credential that is somebody else's.
+pub(crate) fn decided(config: &Config, lookups: Lookups<'_>, job: &JobRequest) -> Result<Option<Decision>, String> {
     let mut facts = Facts::default();
     // The token, then the targets, then the decision.
     for _ in 0..3 {
         match decide(config, job, &facts) {
             Step::NeedsToken => {
-                facts.token = Some(token(config, forge, &job.token)?);
+                facts.token = Some(token(config, lookups, &job.token)?);
             }
             Step::NeedsTargets(whose, targets) => {
                 for target in targets {
-                    let found = look_up(config, forge, Fact::Target(whose.clone(), target.clone()))?;
+                    let found = look_up(config, lookups, Fact::Target(whose.clone(), target.clone()))?;
                     let Value::Target(found) = found else { return Err("a target was looked up as a token".into()) };
                     facts.targets.push((target, Found::clone(&found)));
                 }
             }
-            Step::NotAJob => return Ok(Ended::Passed),
-            Step::Decided(decision) => {
-                return match (decision.outcome, decision.cause) {
-                    (Outcome::Forward(_), _) => Ok(Ended::Judged(End::Forwarded)),
-                    (Outcome::Reply(reply), Cause::Rule(reason)) => {
-                        Ok(Ended::Judged(End::Denied { status: reply.status, code: reason.code().into() }))
-                    }
-                    (Outcome::Reply(reply), Cause::Malformed(malformed)) => {
-                        Ok(Ended::Refused { status: reply.status, code: malformed.code().into() })
-                    }
-                    (Outcome::Reply(_), Cause::Failure(failure)) => Err(format!("no decision: {}", failure.code())),
-                };
-            }
+            Step::NotAJob => return Ok(None),
+            Step::Decided(decision) => return Ok(Some(decision)),
         }
     }
     Err("facts are missing after every lookup".into())
 }
 
-fn token(config: &Config, forge: &Forge, token: &Secret) -> Result<Token, String> {
-    match look_up(config, forge, Fact::Token(token.clone()))? {
+fn token(config: &Config, lookups: Lookups<'_>, token: &Secret) -> Result<Token, String> {
+    match look_up(config, lookups, Fact::Token(token.clone()))? {
         Value::Token(token) => Ok(token),
         Value::Target(_) => Err("a token was looked up as a target".into()),
     }
 }
 
-fn look_up(config: &Config, forge: &Forge, fact: Fact) -> Result<Value, String> {
+fn look_up(config: &Config, lookups: Lookups<'_>, fact: Fact) -> Result<Value, String> {
     let (mut flight, mut progress) = Flight::start(config, Some(&Secret::new(b"glpat-service")), fact);
     let mut calls = Vec::new();
     loop {
@@ -145,7 +158,7 @@ fn look_up(config: &Config, forge: &Forge, fact: Fact) -> Result<Value, String> 
             Progress::Going(more) => calls.extend(more),
         }
         let Some((number, call)) = calls.pop() else { return Err("a lookup waits for nothing".into()) };
-        let (status, body) = forge.answer(&call.path, &call.body);
+        let (status, body) = lookups(&call.path, &call.body);
         progress = flight
             .answer(number, &Answer { status: Some(status), next_page: None, location: None, body: body.as_bytes() });
     }

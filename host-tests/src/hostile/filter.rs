@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
+use super::core::Lookups;
 use super::expected::Asked;
 use super::forge::Forge;
 use super::message::Message;
 use super::seen::{End, Seen};
-use crate::host::{Answer, Filter, Host, Options, Outcome};
+use crate::host::{Answer, Filter, Host, Options, Outcome, StreamId};
 
 /// Longer than a filter may keep a request waiting.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -18,32 +19,15 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// # Errors
 /// The filter does not start.
 pub fn seen(filter: &Filter, forge: &Forge, message: &Message) -> Result<Seen> {
-    let options = Options {
-        configuration: forge.configuration.clone().into_bytes(),
-        environment: vec![("LOOKUP_TOKEN".into(), "glpat-service".into())],
-        ..Options::default()
+    let sent = sent(filter, &forge.configuration, &|path, body| forge.answer(path, body), message)?;
+    let (host, stream) = match sent {
+        Ok(sent) => sent,
+        Err(why) => return Ok(Seen::Broken(why)),
     };
-    let mut host = Host::start(filter, options.cluster("lookup"))
-        .map_err(|error| anyhow!("the filter does not start: {:?}", error.logs()))?;
-    let stream = host.send(0, message.request(), |call| {
-        let (status, body) = forge.answer(&call.path(), &call.body);
-        Answer::json(status, body)
-    });
-    if host.outcome(stream) == Outcome::Paused {
-        host.advance(PATIENCE);
-        return Ok(Seen::Broken(format!(
-            "it waits, and nobody is asked; after {PATIENCE:?}: {:?}",
-            host.outcome(stream)
-        )));
-    }
     let properties = host.properties(stream);
     let property =
         |name: &str| properties.get(name).map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default();
     let asked = || Asked::from([(notation(&property("jobscope_target")), property("jobscope_action"))]);
-    let hazards = host.hazards();
-    if !hazards.is_empty() {
-        return Ok(Seen::Broken(hazards.join("; ")));
-    }
     Ok(match host.outcome(stream) {
         Outcome::Forwarded { headers, .. } if properties.is_empty() => {
             if headers == message.fields() {
@@ -64,6 +48,36 @@ pub fn seen(filter: &Filter, forge: &Forge, message: &Message) -> Result<Seen> {
         }
         other => Seen::Broken(format!("{other:?}")),
     })
+}
+
+/// Sends a message through a filter of its own, whose lookups are answered. The inner error says how it broke.
+///
+/// # Errors
+/// The filter does not start.
+pub(crate) fn sent(
+    filter: &Filter,
+    configuration: &str,
+    lookups: Lookups<'_>,
+    message: &Message,
+) -> Result<Result<(Host, StreamId), String>> {
+    let options = Options {
+        configuration: configuration.as_bytes().to_vec(),
+        environment: vec![("LOOKUP_TOKEN".into(), "glpat-service".into())],
+        ..Options::default()
+    };
+    let mut host = Host::start(filter, options.cluster("lookup"))
+        .map_err(|error| anyhow!("the filter does not start: {:?}", error.logs()))?;
+    let stream = host.send(0, message.request(), |call| {
+        let (status, body) = lookups(&call.path(), &call.body);
+        Answer::json(status, body)
+    });
+    if host.outcome(stream) == Outcome::Paused {
+        host.advance(PATIENCE);
+        let then = host.outcome(stream);
+        return Ok(Err(format!("it waits, and nobody is asked; after {PATIENCE:?}: {then:?}")));
+    }
+    let hazards = host.hazards();
+    Ok(if hazards.is_empty() { Ok((host, stream)) } else { Err(hazards.join("; ")) })
 }
 
 /// The target of a log line in the notation of the rows.

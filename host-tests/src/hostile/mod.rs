@@ -6,13 +6,13 @@
 
 mod body;
 mod compare;
-mod core;
+pub(crate) mod core;
 mod document;
 mod exceptions;
 mod expected;
-mod filter;
+pub(crate) mod filter;
 mod forge;
-mod message;
+pub(crate) mod message;
 mod report;
 mod run;
 mod seen;

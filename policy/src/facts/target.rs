@@ -104,6 +104,14 @@ impl Feature {
         (Self::MergeRequests, "merge_requests_access_level"),
         (Self::Issues, "issues_access_level"),
     ];
+
+    /// Whether it works on the project's code, so that it is off where the code is.
+    fn works_on_code(self) -> bool {
+        match self {
+            Self::Builds | Self::Images | Self::Environments | Self::MergeRequests => true,
+            Self::Repository | Self::Wiki | Self::Packages | Self::Releases | Self::Issues => false,
+        }
+    }
 }
 
 /// The level of every feature, in the order of [`Feature::ALL`].
@@ -114,9 +122,16 @@ impl Features {
     /// Everything open to whoever sees the project.
     pub const OPEN: Self = Self([Level::Enabled; 9]);
 
-    /// The level of one feature.
+    /// The level of one feature: its own, unless it works on code and there is none.
     #[must_use]
     pub fn level(&self, feature: Feature) -> Level {
+        if feature.works_on_code() && self.own(Feature::Repository) == Level::Disabled {
+            return Level::Disabled;
+        }
+        self.own(feature)
+    }
+
+    fn own(&self, feature: Feature) -> Level {
         Feature::ALL.iter().zip(self.0).find(|((f, _), _)| *f == feature).map_or(Level::Disabled, |(_, level)| level)
     }
 }
@@ -167,4 +182,27 @@ pub struct Target {
     pub features: Features,
     /// Whose jobs may push code to it.
     pub job_push: JobPush,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_works_on_code_is_off_where_the_code_is() {
+        let with_code = |code: Level| {
+            let mut features = Features::OPEN;
+            features.0[0] = code;
+            features
+        };
+        for code in [Level::Enabled, Level::Members] {
+            assert_eq!(with_code(code).level(Feature::Images), Level::Enabled);
+        }
+        let off = Feature::ALL
+            .map(|(feature, _)| feature)
+            .into_iter()
+            .filter(|feature| with_code(Level::Disabled).level(*feature) == Level::Disabled);
+        use Feature::{Builds, Environments, Images, MergeRequests, Repository};
+        assert!(off.eq([Repository, Builds, Images, Environments, MergeRequests]));
+    }
 }

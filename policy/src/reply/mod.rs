@@ -19,7 +19,7 @@ use crate::facts::{Origin, ProjectId, ProjectPath};
 use crate::request::Action;
 use crate::request::{Malformed, Protocol};
 use crate::rules::Reason;
-use words::{explanation, forge_words, lines, sentence, token_words};
+use words::{explanation, forge_words, lines, never_words, sentence, token_words};
 
 /// An answer that the filter gives itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,8 @@ pub fn rule(denied: &Denied<'_>, subject: &Subject<'_>) -> Reply {
             answer(protocol, Weight::NotFound, &Words { forge: String::new(), why: String::new(), code: "" })
         }
         Subject::None => {
-            let words = Words { forge: "403 Forbidden".into(), why: reason.text().into(), code: reason.code() };
+            let forge = never_words(protocol, denied.action).into();
+            let words = Words { forge, why: reason.text().into(), code: reason.code() };
             answer(protocol, Weight::Forbidden, &words)
         }
     }

@@ -139,6 +139,16 @@ fn before_gitlab_17_git_and_the_api_say_not_found() {
 }
 
 #[test]
+fn what_no_job_may_push_is_refused_in_the_words_of_a_push() {
+    let wiki = Denied { action: Action::WriteWiki, ..denied(Protocol::Git, Reason::NeverForJobs) };
+    let reply = rule(&wiki, &Subject::None);
+    assert_eq!(reply.status, 403);
+    assert!(reply.body.starts_with("You are not allowed to write to this project's wiki.\n"), "{}", reply.body);
+    let snippet = Denied { action: Action::Snippet, ..wiki };
+    assert!(rule(&snippet, &Subject::None).body.starts_with("403 Forbidden\n"));
+}
+
+#[test]
 fn lfs_says_what_the_forge_says_and_then_why() {
     let (origin, target) = known();
     let subject = Subject::Known { origin: &origin, target: &target, id: Some(ProjectId(103)) };

@@ -74,6 +74,11 @@ fn writes(action: Action) -> bool {
     matches!(action, Action::WriteCode | Action::WriteWiki | Action::WriteDesign)
 }
 
+/// What the forge itself would say of something that it lets no job do anywhere.
+pub(super) fn never_words(protocol: Protocol, action: Action) -> &'static str {
+    if protocol == Protocol::Git && writes(action) { write_words(action) } else { "403 Forbidden" }
+}
+
 fn write_words(action: Action) -> &'static str {
     if action == Action::WriteWiki {
         "You are not allowed to write to this project's wiki."

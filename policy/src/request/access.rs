@@ -99,6 +99,7 @@ actions! {
     ReadComposer "packages.composer.read" "Download Composer packages."
     PublishComposer "packages.composer.publish" "Publish Composer packages."
     LoginConan "packages.conan.login" "Check the login of Conan's instance-wide registry without asking for anything."
+    FindConan "packages.conan.find" "Ask whether Conan is served, and search its packages."
     ReadConan "packages.conan.read" "Download Conan packages."
     PublishConan "packages.conan.publish" "Publish or delete Conan packages."
     ReadDebian "packages.debian.read" "Download Debian packages and indices."

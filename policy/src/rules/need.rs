@@ -150,6 +150,7 @@ pub fn need(action: Action) -> Need {
         | A::PublishRpm
         | A::PublishGem
         | A::PublishTerraform => write(Feature::Packages, Role::Developer, Needed::All(&[P::AdminPackages])),
+        A::FindConan => read(Feature::Packages, Role::Reporter, Needed::NoneThere),
         A::DeletePackages => write(Feature::Packages, Role::Maintainer, Needed::All(&[P::AdminPackages])),
         A::ReadOwnJob | A::UpdateJob | A::TraceJob | A::UploadArtifact => {
             need(Feature::Builds, Role::None, Open::ToMembers, Reach::Itself, Needed::NoneThere)

@@ -95,7 +95,8 @@ pub(crate) fn read(method: &[u8], path: &str) -> Result<Route, Malformed> {
     let target = owner.map_or(Ok(TargetRef::None), Owner::read)?;
     segments.iter().try_for_each(|segment| check_value(segment))?;
     let caller = if table.carriers == Carriers::Runner { Caller::Runner } else { Caller::Client };
-    Ok(Route { access: Access::new(row.action, target), body: row.body, carriers: table.carriers, caller })
+    let access = Access { open: row.open, ..Access::new(row.action, target) };
+    Ok(Route { access, body: row.body, carriers: table.carriers, caller })
 }
 
 /// The first row that fits.

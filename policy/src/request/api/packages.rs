@@ -7,6 +7,7 @@ use super::super::access::Action::*;
 use super::table::Body::{Inspect, Stream, Upload};
 use super::table::Carriers::{NugetKey, Raw, Usual};
 use super::table::{Row, Table, row, table};
+use crate::facts::Feature;
 
 /// A Conan recipe, behind a base that ends in `conans` or `files`.
 macro_rules! recipe {
@@ -40,8 +41,8 @@ pub(super) const TABLES: &[Table] = &[
     table("groups/:group/-/packages/maven", Usual, MAVEN),
     table("packages/maven", Usual, MAVEN),
     table("projects/:project/packages/ml_models", Usual, MODELS),
-    table("projects/:project/packages/npm", Usual, NPM),
     table("projects/:project/packages/npm", Usual, NPM_FILES),
+    table("projects/:project/packages/npm", Usual, NPM),
     table("groups/:group/-/packages/npm", Usual, NPM),
     table("packages/npm", Usual, NPM),
     table("projects/:project/packages/nuget", Usual, NUGET),
@@ -73,17 +74,17 @@ const COMPOSER_INDEX: &[Row] = &[
 
 /// A login answers with a JWT that wraps the job token, which is judged again wherever it is used.
 const CONAN: &[Row] = &[
-    row("GET", "ping", ReadConan, Stream),
-    row("GET", "users/authenticate", ReadConan, Stream),
-    row("GET", "users/check_credentials", ReadConan, Stream),
-    row("GET", "conans/search", ReadConan, Stream),
+    row("GET", "ping", FindConan, Stream),
+    row("GET", "users/authenticate", FindConan, Stream),
+    row("GET", "users/check_credentials", FindConan, Stream),
+    row("GET", "conans/search", FindConan, Stream),
 ];
 
 const CONAN_OF_ALL: &[Row] = &[
     row("GET", "ping", LoginConan, Stream),
     row("GET", "users/authenticate", LoginConan, Stream),
     row("GET", "users/check_credentials", LoginConan, Stream),
-    row("GET", "conans/search", ReadConan, Stream),
+    row("GET", "conans/search", FindConan, Stream),
 ];
 
 const CONAN_1: &[Row] = &[
@@ -175,7 +176,10 @@ const NPM: &[Row] = &[
     row("GET", "*scoped_name", ReadNpm, Inspect),
 ];
 
-const NPM_FILES: &[Row] = &[row("PUT", ":package_name", PublishNpm, Upload)];
+const NPM_FILES: &[Row] = &[
+    row("PUT", ":package_name", PublishNpm, Upload),
+    row("GET", "*package_name/-/*file_name", ReadNpm, Inspect).open(&[Feature::Packages]),
+];
 
 const NUGET: &[Row] = &[
     row("GET", "index", ReadNuget, Stream),

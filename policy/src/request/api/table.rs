@@ -7,6 +7,7 @@
 use super::super::access::Action::{self, *};
 use super::super::credential::Carrier;
 use super::packages;
+use crate::facts::Feature;
 use Body::{Inspect, Stream, Upload};
 
 /// How the body of a request is treated.
@@ -58,10 +59,19 @@ pub(crate) struct Row {
     pub action: Action,
     /// How its body is treated.
     pub body: Body,
+    /// The parts of a public project that open it to every job where everybody may use them; often none.
+    pub open: &'static [Feature],
 }
 
 pub(super) const fn row(method: &'static str, path: &'static str, action: Action, body: Body) -> Row {
-    Row { method, path, action, body }
+    Row { method, path, action, body, open: &[] }
+}
+
+impl Row {
+    /// The same, open to every job where a public project opens these parts to everybody.
+    pub(super) const fn open(self, open: &'static [Feature]) -> Self {
+        Self { open, ..self }
+    }
 }
 
 /// Rows below one base.
@@ -131,7 +141,7 @@ const PROJECT: &[Row] = &[
     row("GET", "jobs/artifacts/:ref_name/raw/*artifact_path", ReadArtifacts, Inspect),
     row("GET", "jobs", ReadJobs, Inspect),
     row("GET", "pipelines/:pipeline_id/jobs", ReadJobs, Inspect),
-    row("GET", "merge_requests", ReadMergeRequests, Inspect),
+    row("GET", "merge_requests", ReadMergeRequests, Inspect).open(&[Feature::Repository, Feature::MergeRequests]),
     row("GET", "merge_requests/:merge_request_iid", ReadMergeRequests, Inspect),
     row("GET", "merge_requests/:noteable_id/notes", ReadMergeRequests, Inspect),
     row("GET", "merge_requests/:noteable_id/notes/:note_id", ReadMergeRequests, Inspect),
@@ -158,7 +168,7 @@ const PROJECT: &[Row] = &[
     row("POST", "catalog/publish", WriteReleases, Inspect),
     row("GET", "repository/branches", ReadRepository, Inspect),
     row("GET", "repository/tags", ReadRepository, Inspect),
-    row("GET", "repository/commits/:sha", ReadRepository, Inspect),
+    row("GET", "repository/commits/:sha", ReadRepository, Inspect).open(&[Feature::Repository]),
     row("GET", "repository/commits/:sha/merge_requests", ReadRepository, Inspect),
     row("GET", "repository/files/:file_path/raw", ReadRepository, Inspect),
     row("GET", "secure_files", ReadSecureFiles, Inspect),
@@ -173,7 +183,7 @@ const PROJECT: &[Row] = &[
     row("POST", "terraform/state/:name/lock", WriteTerraformState, Stream),
     row("DELETE", "terraform/state/:name/lock", WriteTerraformState, Stream),
     row("DELETE", "terraform/state/:name/versions/:serial", WriteTerraformState, Stream),
-    row("GET", "issues", ReadIssues, Inspect),
+    row("GET", "issues", ReadIssues, Inspect).open(&[Feature::Issues]),
     row("GET", "issues/:issue_iid", ReadIssues, Inspect),
     row("GET", "packages", ReadPackages, Inspect),
     row("GET", "packages/:package_id", ReadPackages, Inspect),

@@ -215,7 +215,7 @@ fn a_conan_login_asks_for_nothing_but_below_a_project() {
             let all = format!("packages/conan/{version}/{route}");
             assert_eq!(asked("GET", &all), Ok((Action::LoginConan, TargetRef::None)), "{all}");
             let one = format!("projects/5/packages/conan/{version}/{route}");
-            assert_eq!(asked("GET", &one), Ok((Action::ReadConan, TargetRef::Id(ProjectId(5)))), "{one}");
+            assert_eq!(asked("GET", &one), Ok((Action::FindConan, TargetRef::Id(ProjectId(5)))), "{one}");
         }
     }
 }

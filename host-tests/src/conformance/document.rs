@@ -1,0 +1,120 @@
+//! The file of rows, as it is written.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::tables::CARRIERS;
+
+/// A file of rows.
+#[derive(Debug)]
+pub struct Document {
+    /// The rows, in their order.
+    pub rows: Vec<Row>,
+}
+
+/// What is given, what is asked, and what the forge decides.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// Its name.
+    pub id: String,
+    /// The forge's versions that it is known for; none for all of today's.
+    pub era: Option<String>,
+    /// The world.
+    pub given: Map<String, Value>,
+    /// The request.
+    pub request: Map<String, Value>,
+    /// What the forge decides.
+    pub expect: Map<String, Value>,
+    /// What is worth knowing.
+    pub note: Option<String>,
+    #[serde(rename = "source")]
+    _source: String,
+    #[serde(rename = "basis")]
+    _basis: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    version: u64,
+    #[serde(rename = "count")]
+    _count: Option<u64>,
+    cases: Vec<Value>,
+}
+
+impl Document {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not of the shape; the message names the row.
+    pub fn load(path: &Path) -> Result<Document> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        Document::parse(&text).with_context(|| format!("in `{}`", path.display()))
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// It is not of the shape; the message names the row.
+    pub fn parse(text: &str) -> Result<Document> {
+        let written: Written = serde_saphyr::from_str(text).context("expected `version` and `cases`")?;
+        if written.version != 1 {
+            bail!("expected version 1, found `{}`", written.version);
+        }
+        let mut ids = BTreeSet::new();
+        let rows = written.cases.into_iter().enumerate().map(|(at, value)| {
+            let name = value.get("id").and_then(Value::as_str).unwrap_or("without id").to_owned();
+            let row: Row =
+                serde_json::from_value(value).with_context(|| format!("row `{name}` ({} from the top)", at + 1))?;
+            if !ids.insert(row.id.clone()) {
+                bail!("row `{name}` stands twice");
+            }
+            Ok(row)
+        });
+        Ok(Document { rows: rows.collect::<Result<_>>()? })
+    }
+}
+
+impl Row {
+    /// What stands at a place: `family`, `era`, `carriers` (how many carry a token), or `given.user.kind` and the like.
+    /// Colons in keys are left out.
+    pub(super) fn at(&self, place: &str) -> Option<Value> {
+        let (part, rest) = place.split_once('.').unwrap_or((place, ""));
+        let map = match part {
+            "family" => return self.id.rsplit_once('-').map(|(family, _)| family.into()),
+            "carriers" => return Some(CARRIERS.iter().filter(|key| self.given.contains_key(**key)).count().into()),
+            "era" => return self.era.clone().map(Value::from),
+            "given" => &self.given,
+            "request" => &self.request,
+            "expect" => &self.expect,
+            _ => return None,
+        };
+        rest.split('.').try_fold(Value::Object(map.clone()), |value, key| {
+            value.as_object()?.iter().find(|(known, _)| known.replace(':', "") == key).map(|(_, value)| value.clone())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: &str = "{id: A-B-1, source: s, basis: spec, given: {user: {kind: null}}, request: {}, expect: {}}";
+
+    #[test]
+    fn a_row_that_is_not_of_the_shape_is_named() {
+        let parse = |rows: &str| Document::parse(&format!("version: 1\ncases: [{rows}]"));
+        let row = parse(ROW).unwrap().rows.remove(0);
+        assert_eq!(row.at("family"), Some("A-B".into()));
+        assert_eq!(row.at("given.user.kind"), Some(Value::Null));
+        assert_eq!(row.at("given.user.role"), None);
+        for bad in [ROW.replace("expect", "expected"), format!("{ROW}, {ROW}")] {
+            assert!(format!("{:#}", parse(&bad).unwrap_err()).contains("row `A-B-1`"), "{bad}");
+        }
+    }
+}

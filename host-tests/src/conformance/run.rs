@@ -1,0 +1,136 @@
+//! Every row of a file, asked and compared.
+
+use std::num::NonZero;
+use std::thread;
+
+use anyhow::{Result, anyhow};
+
+use super::asking::questions;
+use super::document::{Document, Row};
+use super::exceptions::Exceptions;
+use super::expected::Expected;
+use super::forge::Source;
+use super::seen::{by_core, by_filter};
+use crate::host::Filter;
+
+/// What became of one row.
+#[derive(Debug)]
+pub struct Finding {
+    /// The row's name.
+    pub id: String,
+    /// What the row expects.
+    pub expected: String,
+    /// What was decided, where that is told.
+    pub decided: Option<String>,
+    /// What came of the comparison.
+    pub outcome: Outcome,
+}
+
+/// What came of a comparison.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Decided as expected.
+    Passed,
+    /// Decided otherwise, on purpose, for this reason.
+    Differs(String),
+    /// Decided otherwise, or not understood.
+    Failed(String),
+    /// Not asked, for this reason.
+    Skipped(String),
+}
+
+/// The findings of a file, in the order of its rows.
+#[derive(Debug)]
+pub struct Run {
+    /// One of each row.
+    pub findings: Vec<Finding>,
+}
+
+impl Run {
+    /// Asks every row.
+    ///
+    /// # Errors
+    /// The filter does not start.
+    pub fn of(document: &Document, exceptions: &Exceptions, filter: &Filter) -> Result<Run> {
+        let find = |row: &Row| finding(exceptions, filter, row);
+        // Each question has a host of its own, so rows are asked side by side.
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let share = document.rows.len().div_ceil(threads).max(1);
+        let shares: Vec<Result<Vec<Finding>>> = thread::scope(|scope| {
+            let readers: Vec<_> = document
+                .rows
+                .chunks(share)
+                .map(|rows| scope.spawn(|| rows.iter().map(find).collect::<Vec<_>>()))
+                .collect();
+            readers.into_iter().map(|reader| reader.join().map_err(|_| anyhow!("a reader panicked"))).collect()
+        });
+        let findings = shares.into_iter().collect::<Result<Vec<_>>>()?;
+        Ok(Run { findings: findings.into_iter().flatten().collect() })
+    }
+
+    /// How many rows passed, failed, and were skipped.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let mut counts = (0, 0, 0);
+        for finding in &self.findings {
+            match finding.outcome {
+                Outcome::Passed | Outcome::Differs(_) => counts.0 += 1,
+                Outcome::Failed(_) => counts.1 += 1,
+                Outcome::Skipped(_) => counts.2 += 1,
+            }
+        }
+        counts
+    }
+}
+
+fn finding(exceptions: &Exceptions, filter: &Filter, row: &Row) -> Finding {
+    let expected = serde_json::Value::Object(row.expect.clone()).to_string();
+    let (decided, outcome) = match exceptions.left(row) {
+        Some(left) => (None, Outcome::Skipped(left.why.clone())),
+        None => asked(exceptions, filter, row).unwrap_or_else(|error| (None, Outcome::Failed(format!("{error:#}")))),
+    };
+    Finding { id: row.id.clone(), expected, decided, outcome }
+}
+
+/// Asks what a row asks, of every source of facts that can tell its world, in the core and in the filter.
+fn asked(exceptions: &Exceptions, filter: &Filter, row: &Row) -> Result<(Option<String>, Outcome)> {
+    let expected = Expected::of(&row.expect)?;
+    let answers = if is_before_17(row) { "before-gitlab-17" } else { "gitlab-17" };
+    let mut differs = None;
+    for question in questions(row)? {
+        for source in Source::ALL.into_iter().filter(|source| source.tells(&question.given)) {
+            let core = by_core(&question, source, answers)?;
+            let filter = by_filter(filter, &question, source, answers)?;
+            if core != filter {
+                let decided = format!("{core}\n    filter:   {filter}");
+                return Ok((Some(decided), Outcome::Failed("core and filter disagree".into())));
+            }
+            let is_worded = question.is_worded && source.tells_why(&question.given);
+            if expected.agrees(&core, &question, is_worded)? {
+                continue;
+            }
+            let mut listed = None;
+            for difference in exceptions.differing(row) {
+                if difference.expected(row)?.agrees(&core, &question, is_worded)? {
+                    listed = Some(difference.why.clone());
+                    break;
+                }
+            }
+            let decided = Some(core.to_string());
+            match listed {
+                Some(why) => differs = Some((decided, Outcome::Differs(why))),
+                None => return Ok((decided, Outcome::Failed("decided otherwise".into()))),
+            }
+        }
+    }
+    Ok(differs.unwrap_or((None, Outcome::Passed)))
+}
+
+/// Whether the forge's versions that a row is known for all lie before 17.
+fn is_before_17(row: &Row) -> bool {
+    let era = row.era.as_deref().unwrap_or_default();
+    let majors = era.split(|c: char| !(c.is_ascii_digit() || c == '.')).filter_map(|version| {
+        let (major, _) = version.split_once('.')?;
+        major.parse::<u32>().ok()
+    });
+    majors.max().is_some_and(|major| major < 17)
+}
