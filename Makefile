@@ -15,7 +15,7 @@ CASES ?= cases/gitlab-cases.yaml
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-demo --
 
-.PHONY: help run demo test hostile conformance fuzz bench check setup build native validate clean docs
+.PHONY: help run demo test hostile conformance fuzz bench mutants check setup build native validate clean docs
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ native: # the stand-in forge and the demo
 
 docs: ## write the tables in docs/ anew from the code
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-policy --test docs -- --test-threads 1
+
+mutants: ## change the rules in one place at a time, and fail where no test notices (long; not in CI)
+	@scripts/mutants
 
 validate: setup build native ## let Envoy check envoy/envoy.yaml, with the filter
 	@$(DEMO) validate envoy/envoy.yaml

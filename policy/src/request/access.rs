@@ -101,7 +101,7 @@ actions! {
     LoginConan "packages.conan.login" "Check the login of Conan's instance-wide registry without asking for anything."
     FindConan "packages.conan.find" "Ask whether Conan is served, and search its packages."
     ReadConan "packages.conan.read" "Download Conan packages."
-    PublishConan "packages.conan.publish" "Publish or delete Conan packages."
+    PublishConan "packages.conan.publish" "Publish Conan packages."
     ReadDebian "packages.debian.read" "Download Debian packages and indices."
     PublishDebian "packages.debian.publish" "Publish Debian packages."
     ReadGeneric "packages.generic.read" "Download generic packages."

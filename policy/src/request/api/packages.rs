@@ -98,7 +98,7 @@ const CONAN_1: &[Row] = &[
     // These answer with addresses and change nothing.
     row("POST", "upload_urls", ReadConan, Stream),
     row("POST", "packages/:package_reference/upload_urls", ReadConan, Stream),
-    row("DELETE", "", PublishConan, Stream),
+    row("DELETE", "", DeletePackages, Stream),
 ];
 
 const CONAN_1_FILES: &[Row] = &[
@@ -112,14 +112,14 @@ const CONAN_2: &[Row] = &[
     row("GET", "latest", ReadConan, Stream),
     row("GET", "search", ReadConan, Stream),
     row("GET", "revisions", ReadConan, Stream),
-    row("DELETE", "revisions/:revision", PublishConan, Stream),
+    row("DELETE", "revisions/:revision", DeletePackages, Stream),
     row("GET", "revisions/:revision/search", ReadConan, Stream),
     row("GET", "revisions/:revision/files", ReadConan, Stream),
     row("GET", "revisions/:revision/files/:file_name", ReadConan, Stream),
     row("PUT", "revisions/:revision/files/:file_name", PublishConan, Stream),
     row("GET", "revisions/:revision/packages/:reference/latest", ReadConan, Stream),
     row("GET", "revisions/:revision/packages/:reference/revisions", ReadConan, Stream),
-    row("DELETE", "revisions/:revision/packages/:reference/revisions/:package_revision", PublishConan, Stream),
+    row("DELETE", "revisions/:revision/packages/:reference/revisions/:package_revision", DeletePackages, Stream),
     row("GET", "revisions/:revision/packages/:reference/revisions/:package_revision/files", ReadConan, Stream),
     row(
         "GET",
