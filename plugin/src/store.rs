@@ -50,7 +50,7 @@ impl Store {
     /// reads what was written for this one.
     pub(crate) fn open(config: &Config) -> Result<Self, HostError> {
         let rows = config.bindings.capacity;
-        let (kind, root) = (format!("{:?}", config.forge.kind), &config.forge.relative_url_root);
+        let (kind, root) = (format!("{:?}", config.lookup.api), &config.forge.relative_url_root);
         // A fact that was not looked up is not in the rows.
         let looked_up = config.facts.looked_up().collect::<Vec<_>>().join(" ");
         let whose = Hash::of(&[

@@ -75,12 +75,7 @@ impl Source {
     /// Whether all that a world is made of can be learned there. The forge's API signs nobody in for a job behind which
     /// nobody stands, so it tells nothing of one.
     pub(super) fn tells(self, given: &Given) -> bool {
-        let is_plain = match &given.entry {
-            Entry::None | Entry::Project(Granted::Default) | Entry::Group(Granted::Default) => true,
-            Entry::Project(_) | Entry::Group(_) => false,
-        };
-        let is_told = given.is_own || (is_plain && !given.enforced && !given.origin_limits);
-        self == Source::Service || (is_told && given.user.is_some())
+        self == Source::Service || given.user.is_some()
     }
 
     /// Whether it says why a token is no running job's. The forge's own API says 401 to all of them, and 403 for a user
@@ -91,12 +86,12 @@ impl Source {
 
     /// The configuration of a filter that asks it.
     pub(super) fn configuration(self, answers: &str) -> String {
-        let kind = match self {
-            Source::Forge => "gitlab",
-            Source::Service => "generic",
+        let api = match self {
+            Source::Forge => "auto",
+            Source::Service => "v1",
         };
-        json!({"forge": {"kind": kind, "answers": answers, "hosts": [HOST]},
-            "lookup": {"cluster": "lookup", "authority": HOST, "credential_env": "LOOKUP_TOKEN"}})
+        json!({"forge": {"answers": answers, "hosts": [HOST]}, "facts": {"outbound": "lookup"},
+            "lookup": {"api": api, "cluster": "lookup", "authority": HOST, "credential_env": "LOOKUP_TOKEN"}})
         .to_string()
     }
 }
@@ -104,6 +99,7 @@ impl Source {
 /// The answer to a lookup: status and JSON.
 pub(super) fn answer(given: &Given, path: &str, body: &[u8]) -> (u16, String) {
     let answer = match path.split_once("/api/v4/") {
+        None if path.ends_with("/api/graphql") => Ok(of_graphql(given, body)),
         Some((_, "job")) => own_job(given),
         Some((_, path)) => of_forge(given, path).ok_or((404, "404 Not Found")),
         None => Ok(of_service(given, body)),
@@ -140,7 +136,7 @@ fn of_forge(given: &Given, path: &str) -> Option<Value> {
         return Some(json!({"id": USER, "username": "dana", "state": "active", "external": user.external}));
     }
     if path == "application/settings" {
-        return Some(json!({"enforce_ci_inbound_job_token_scope_enabled": given.enforced}));
+        return Some(json!({"id": 1, "enforce_ci_inbound_job_token_scope_enabled": given.enforced}));
     }
     let path = path.strip_prefix("projects/")?;
     let (reference, rest) = path.split_once('/').unwrap_or((path, ""));
@@ -178,6 +174,32 @@ fn of_forge(given: &Given, path: &str) -> Option<Value> {
         rest if rest.starts_with("jobs/") => Some(json!({"id": JOB})),
         _ => None,
     }
+}
+
+/// What only the forge's GraphQL API tells: what entries grant, and whom an origin lets its jobs out to.
+fn of_graphql(given: &Given, body: &[u8]) -> Value {
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let page = |nodes: Value| json!({"nodes": nodes, "pageInfo": {"hasNextPage": false, "endCursor": null}});
+    let gid = |project: Project| format!("gid://gitlab/Project/{}", project.id);
+    if asked["operationName"] == "jobscopeOutbound" {
+        let listed = given.origin_lists_target.then(|| json!({"id": gid(target(given))}));
+        return json!({"data": {"project": {"ciJobTokenScope": {"projects": page(listed.into_iter().collect())}}}});
+    }
+    let entry = |granted: &Granted, named: Value| {
+        let policies: Vec<String> = match granted {
+            Granted::These(granted) => granted.iter().map(|name| name.to_ascii_uppercase()).collect(),
+            Granted::Default | Granted::WhatIsRequired => Vec::new(),
+        };
+        json!([{"direction": "INBOUND", "defaultPermissions": matches!(granted, Granted::Default),
+            "jobTokenPolicies": policies, "target": named}])
+    };
+    let (projects, groups) = match &given.entry {
+        Entry::None => (json!([]), json!([])),
+        Entry::Project(granted) => (entry(granted, json!({"id": gid(ORIGIN)})), json!([])),
+        Entry::Group(granted) => (json!([]), entry(granted, json!({"fullPath": "apps"}))),
+    };
+    json!({"data": {"project": {"ciJobTokenScopeAllowlist": {
+        "projectsAllowlist": page(projects), "groupsAllowlist": page(groups)}}}})
 }
 
 fn role(given: &Given) -> Option<&'static str> {

@@ -160,7 +160,7 @@ pub const KEYS: &[Key] = &[
         path: "forge.kind",
         kind: ValueKind::Choice(&["gitlab", "generic"]),
         presence: Presence::Default(r#""gitlab""#),
-        doc: "`gitlab` reads requests as GitLab does and asks its own API for facts; `generic` reads them as other forges do, see [Other forges](#other-forges), and asks a service of yours, see token-lookup.md.",
+        doc: "How requests are read: `gitlab` as GitLab does; `generic` as other forges do, see [Other forges](#other-forges).",
     },
     Key {
         path: "forge.answers",
@@ -191,6 +191,12 @@ pub const KEYS: &[Key] = &[
         kind: ValueKind::Choice(&["deny", "strip"]),
         presence: Presence::Default(r#""deny""#),
         doc: "What becomes of a job's request to an endpoint of the API that no job token is for: `deny` answers it; `strip` forwards it without the token, so that the forge sees an anonymous visitor.",
+    },
+    Key {
+        path: "lookup.api",
+        kind: ValueKind::Choice(&["auto", "v1"]),
+        presence: Presence::Default(r#""auto""#),
+        doc: "Which API answers lookups. `auto`: GitLab's own where `forge.kind` is `gitlab`, and a service of yours elsewhere. `v1`: a service of yours, for GitLab too. See token-lookup.md.",
     },
     Key {
         path: "lookup.cluster",

@@ -93,14 +93,32 @@ pub enum UnlistedEndpoints {
     Strip,
 }
 
-/// Which forge it is: how requests are read, and which API answers lookups.
+/// Which forge it is: how requests are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The forge is GitLab, and its own API answers.
+    /// GitLab.
     Gitlab,
-    /// Any other forge, read as Gitea, Forgejo and giftless read; a service of the platform team answers
-    /// `POST /jobscope/v1/lookup`.
+    /// Any other forge, read as Gitea, Forgejo and giftless read.
     Generic,
+}
+
+/// Which API answers lookups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// GitLab's own.
+    Gitlab,
+    /// A service of the platform team answers `POST /jobscope/v1/lookup`.
+    V1,
+}
+
+impl Api {
+    /// The one that answers where the configuration names none.
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Gitlab => Self::Gitlab,
+            Kind::Generic => Self::V1,
+        }
+    }
 }
 
 /// Which of the forge's versions denials are worded after.
@@ -116,6 +134,8 @@ pub enum Answers {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lookup {
+    /// Which API answers.
+    pub api: Api,
     /// Envoy's name for the token-lookup cluster.
     pub cluster: String,
     /// The `:authority` that the lookups carry.
@@ -167,6 +187,8 @@ impl Config {
             "forge.unlisted_endpoints",
             &[("deny", UnlistedEndpoints::Deny), ("strip", UnlistedEndpoints::Strip)],
         );
+        let named = reader.choice("lookup.api", &[("auto", None), ("v1", Some(Api::V1))]);
+        let api = kind.and_then(|kind| named.map(|named| named.unwrap_or(Api::of(kind))));
         let cluster = reader.text("lookup.cluster");
         let authority = reader.authority("lookup.authority");
         let timeout = reader.duration("lookup.timeout");
@@ -190,8 +212,8 @@ impl Config {
         {
             reader.refuse("bindings.max_stale", "a time no shorter than `bindings.revalidate_after`", "a shorter one");
         }
-        if let (Some(kind), Some(facts), Some(None)) = (kind, &facts, &credential_env)
-            && let Some(need) = needs_service_account(kind, &access, facts)
+        if let (Some(api), Some(facts), Some(None)) = (api, &facts, &credential_env)
+            && let Some(need) = needs_service_account(api, &access, facts)
         {
             reader.miss(
                 "lookup.credential_env",
@@ -213,6 +235,7 @@ impl Config {
                     unlisted_endpoints: unlisted_endpoints?,
                 },
                 lookup: Lookup {
+                    api: api?,
                     cluster: cluster?,
                     authority: authority?,
                     timeout: timeout?,
@@ -233,12 +256,12 @@ impl Config {
 
 /// What the service account's token is needed for: `GET /job` of GitLab does without, and so do facts that nobody looks
 /// up.
-fn needs_service_account(kind: Kind, access: &AccessRules, facts: &Sources) -> Option<String> {
+fn needs_service_account(api: Api, access: &AccessRules, facts: &Sources) -> Option<String> {
     let protected = access.needs_protected().then_some("a rule that looks at `protected`");
     let fork = access.needs_fork().then_some("a rule that looks at `fork`");
-    match kind {
-        Kind::Generic => Some("`forge.kind: generic`".into()),
-        Kind::Gitlab => {
+    match api {
+        Api::V1 => Some("a service of your own".into()),
+        Api::Gitlab => {
             facts.looked_up().next().map(|key| format!("`{key}`")).or_else(|| protected.or(fork).map(String::from))
         }
     }

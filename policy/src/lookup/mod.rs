@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 pub use answer::Answer;
 
 use crate::Config;
-use crate::config::Kind;
+use crate::config::Api;
 use crate::decision::Failure;
 use crate::facts::{Found, Hash, Job, Secret, Token};
 use crate::request::TargetRef;
@@ -101,20 +101,20 @@ impl Flight {
     /// where a call carries it.
     #[must_use]
     pub fn start(config: &Config, credential: Option<&Secret>, fact: Fact) -> (Self, Progress) {
-        match (config.forge.kind, fact, credential) {
-            (Kind::Gitlab, Fact::Token(token), _) => {
+        match (config.lookup.api, fact, credential) {
+            (Api::Gitlab, Fact::Token(token), _) => {
                 let (flight, calls) = gitlab::TokenFlight::start(config, credential, &token);
                 (Self(Kinds::GitlabToken(flight)), calls)
             }
-            (Kind::Gitlab, Fact::Target(job, target), Some(credential)) => {
+            (Api::Gitlab, Fact::Target(job, target), Some(credential)) => {
                 let (flight, calls) = gitlab::TargetFlight::start(config, credential, job, target);
                 (Self(Kinds::GitlabTarget(flight)), calls)
             }
-            (Kind::Generic, fact, Some(credential)) => {
+            (Api::V1, fact, Some(credential)) => {
                 let (flight, calls) = v1::Flight::start(config, credential, fact);
                 (Self(Kinds::V1(flight)), calls)
             }
-            (Kind::Gitlab, Fact::Target(..), None) | (Kind::Generic, _, None) => {
+            (Api::Gitlab, Fact::Target(..), None) | (Api::V1, _, None) => {
                 (Self(Kinds::Grounded), Progress::Landed(Err(Failure::LookupRights)))
             }
         }
