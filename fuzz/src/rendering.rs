@@ -334,7 +334,7 @@ fn check_api(message: &Message, access: &Access) {
             // Conan's own registry of all projects has the project in the user of the recipe.
             let user = project.as_str().replace('/', "+");
             let is_user = |part: &&str| percent_decoded(part.as_bytes()).eq_ignore_ascii_case(user.as_bytes());
-            let is_recipe = segments[..2] == ["packages", "conan"] && segments.iter().any(|part| is_user(part));
+            let is_recipe = segments[..2] == ["packages", "conan"] && segments.iter().any(is_user);
             assert!(is_recipe || is_encoded("projects", project.as_str(), &segments), "{project}");
         }
         TargetRef::Group(group) => {

@@ -335,8 +335,15 @@ impl Images {
             // No part of a name begins like this.
             let (name, rest) = path.split_once("/_").context("a file of no repository")?;
             changed.insert(name.to_owned());
-            let is_deleted = after.is_none() && !rest.starts_with("uploads/");
-            if is_deleted { &mut touched.deleted } else { &mut touched.written }.insert(name.to_owned());
+            // The registry keeps notes of its own on an upload, whatever is done with it.
+            let is_upload = rest.starts_with("uploads/");
+            let touched = match ask.method.as_str() {
+                "GET" | "HEAD" if is_upload => &mut touched.read,
+                "DELETE" if is_upload => &mut touched.deleted,
+                _ if after.is_none() && !is_upload => &mut touched.deleted,
+                _ => &mut touched.written,
+            };
+            touched.insert(name.to_owned());
         }
         for name in &changed {
             for part in ["_layers", "_manifests", "_uploads"] {
@@ -363,7 +370,8 @@ impl Images {
             return touched;
         }
         if let Some(location) = answer.header("location") {
-            touched.written.extend(located(location));
+            let is_read = matches!(ask.method.as_str(), "GET" | "HEAD");
+            if is_read { &mut touched.read } else { &mut touched.written }.extend(located(location));
         }
         let owner = answer.header("docker-content-digest").and_then(|digest| self.owners.get(digest));
         // What is not sent along, and yet is there afterwards, was read elsewhere: a mount.
@@ -424,11 +432,11 @@ fn seeds_of(number: usize) -> Vec<(Touched, Ask)> {
         (written(), Ask::new("POST", at("blobs/uploads/".into()))),
         (written(), octets(Ask::new("POST", at(format!("blobs/uploads/?digest={blob_digest}"))))),
         (written(), Ask::new("POST", at(format!("blobs/uploads/?mount={blob_digest}")))),
-        (written(), Ask::new("GET", upload.as_str())),
-        (written(), Ask::new("HEAD", upload.as_str())),
+        (read(), Ask::new("GET", upload.as_str())),
+        (read(), Ask::new("HEAD", upload.as_str())),
         (written(), octets(Ask::new("PATCH", upload.as_str()))),
         (written(), octets(Ask::new("PUT", format!("{upload}&digest={blob_digest}")))),
-        (written(), Ask::new("DELETE", upload)),
+        (deleted(), Ask::new("DELETE", upload)),
     ];
     for method in ["GET", "HEAD"] {
         for rest in ["manifests/v1".into(), format!("manifests/{manifest_digest}"), format!("blobs/{blob_digest}")] {

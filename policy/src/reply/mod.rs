@@ -200,6 +200,8 @@ fn status(protocol: Protocol, weight: Weight) -> u16 {
         // Docker, Podman and crane show the message of a 401 from the token endpoint, and drop that of a 403.
         (Weight::Forbidden | Weight::Withheld | Weight::NotFound | Weight::Unauthorized, Protocol::RegistryToken)
         | (Weight::Unauthorized, _) => 401,
+        // The trigger knows no 403: what may not be triggered is not found.
+        (Weight::Forbidden, Protocol::Trigger) => 404,
         // A registry that hides a name answers like one that denies it.
         (Weight::NotFound | Weight::Withheld, Protocol::Registry) | (Weight::Forbidden, _) => 403,
         (Weight::NotFound | Weight::Withheld, _) => 404,
