@@ -53,12 +53,17 @@ impl Store {
         let (kind, root) = (format!("{:?}", config.lookup.api), &config.forge.relative_url_root);
         // A fact that was not looked up is not in the rows.
         let looked_up = config.facts.looked_up().collect::<Vec<_>>().join(" ");
+        let needs = format!("{:?}", config.access.needs());
+        let layout = [Binding::SIZE, TargetRow::SIZE, Rejection::SIZE].map(|size| size.to_string()).join(" ");
         let whose = Hash::of(&[
             kind.as_bytes(),
             config.lookup.authority.as_bytes(),
             root.as_bytes(),
             &rows.to_be_bytes(),
             looked_up.as_bytes(),
+            needs.as_bytes(),
+            layout.as_bytes(),
+            bindings::LAYOUT.as_bytes(),
         ]);
         let mark: String = whose.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         let table = |name: &str, rows| Named { name: format!("jobscope.{mark}.{name}"), table: Table::for_rows(rows) };

@@ -332,6 +332,10 @@ fn judge_one<'a>(config: &'a Config, question: Question<'a>) -> Judged<'a> {
         skipped.push(ruling.rule);
         ruling = rules::judge(&question, &skipped);
     }
+    // Behind the role stands nothing but the last row, which is there for what nobody thought of.
+    if observed.is_some() && ruling.verdict == Verdict::Deny(Reason::NothingMatched) {
+        ruling.verdict = Verdict::Allow(Reason::LeftToForge);
+    }
     if matches!(ruling.verdict, Verdict::Deny(_)) {
         observed = None;
     }
@@ -368,14 +372,13 @@ fn looks_at_target(access: &Access) -> bool {
 
 /// All that is asked must be allowed, but for what a client merely hopes for.
 fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_>]) -> Decision {
-    let is_allowed = |at: usize| judged.get(at).is_some_and(Judged::is_allowed);
     let is_hoped = |at: usize| request.scopes.as_ref().is_some_and(|scopes| scopes.is_hoped(at));
     let each = || judged.iter().enumerate();
     // The weightiest thing that is denied speaks for the whole; else what would have been; else the weightiest that is
     // allowed.
     let weight = |(_, one): &(usize, &Judged<'_>)| one.question.access.action;
     let denied = each().filter(|(at, one)| !one.is_allowed() && !is_hoped(*at)).max_by_key(weight);
-    let observed = || each().filter(|(at, one)| one.observed.is_some() && !is_hoped(*at)).max_by_key(weight);
+    let observed = || each().filter(|(_, one)| one.observed.is_some()).max_by_key(weight);
     let allowed = || each().filter(|(_, one)| one.is_allowed()).max_by_key(weight);
     let Some((_, one)) = denied.or_else(observed).or_else(allowed) else {
         return failed(config, request.protocol, Failure::Doubt);
@@ -395,27 +398,24 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
     let cause = Cause::Rule(reason);
     let walk = Some(speaks.walk);
     let seen = one.question.standing.map(|standing| Seen::of(standing, one.question.access.action));
-    if one.is_allowed() {
-        if one.observed.is_some() {
-            record.verdict = OBSERVED;
-        }
-        let path = request.scopes.as_ref().and_then(|scopes| scopes.narrowed(is_allowed));
-        return Decision { outcome: Outcome::Forward(Grant { path, without: Vec::new() }), record, cause, walk, seen };
-    }
-    if one.question.access.action == Action::Unlisted && config.forge.unlisted_endpoints == UnlistedEndpoints::Strip {
-        return Decision { walk, ..strip(config, request, record) };
-    }
     // A team enforces project by project: where none of the targets is enforced yet, the request goes on.
     let is_observed = |one: &Judged<'_>| {
         let path = one.question.standing.and_then(|to| to.target.path.as_ref());
         path.is_some_and(|path| config.observe.targets.hold(path))
     };
-    if each().filter(|(at, one)| !one.is_allowed() && !is_hoped(*at)).all(|(_, one)| is_observed(one)) {
-        record.verdict = OBSERVED;
-        // What a client merely hopes for of a target that is enforced stays out.
+    let is_denied = |(at, one): &(usize, &Judged<'_>)| !one.is_allowed() && !is_hoped(*at);
+    if one.is_allowed() || each().filter(is_denied).all(|(_, one)| is_observed(one)) {
+        if one.observed.is_some() || !one.is_allowed() {
+            record.verdict = OBSERVED;
+        }
+        // What a client merely hopes for of a target that is enforced stays out; nothing is changed in what is observed.
         let goes_on = |at: usize| judged.get(at).is_some_and(|one| one.is_allowed() || is_observed(one));
-        let path = request.scopes.as_ref().and_then(|scopes| scopes.narrowed(goes_on));
+        let narrowed = || request.scopes.as_ref().and_then(|scopes| scopes.narrowed(goes_on));
+        let path = if config.mode == Mode::Observe { None } else { narrowed() };
         return Decision { outcome: Outcome::Forward(Grant { path, without: Vec::new() }), record, cause, walk, seen };
+    }
+    if one.question.access.action == Action::Unlisted && config.forge.unlisted_endpoints == UnlistedEndpoints::Strip {
+        return Decision { walk, ..strip(config, request, record) };
     }
     let known = one
         .question

@@ -385,6 +385,7 @@ fn written(says: Says) -> Written<'static> {
         limited: named(says.limited),
         kept: named(says.kept),
         admitted: named(says.admitted),
+        is_blind: false,
     }
 }
 

@@ -9,11 +9,6 @@ use crate::facts::{Context, Hash, Job, JobId, Origin, ProjectId, ProjectPath, Us
 const ENDED: u8 = 0;
 const RUNNING: u8 = 1;
 
-/// The longest texts of a job's circumstances that a row has room for, in bytes. A longer one counts as not known.
-const REF_LIMIT: usize = 128;
-const ENVIRONMENT_LIMIT: usize = 64;
-const SOURCE_LIMIT: usize = 32;
-
 /// Where a binding stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
@@ -37,7 +32,7 @@ pub struct Binding {
 }
 
 impl Row for Binding {
-    const SIZE: usize = 768;
+    const SIZE: usize = 832;
 
     fn key(&self) -> Hash {
         self.key
@@ -63,9 +58,9 @@ impl Row for Binding {
                 writer.text(&user.name)?;
             }
             let context = &job.context;
-            writer.known_text(context.git_ref.as_deref(), REF_LIMIT)?;
-            writer.known_text(context.environment.as_deref(), ENVIRONMENT_LIMIT)?;
-            writer.known_text(context.source.as_deref(), SOURCE_LIMIT)?;
+            writer.known_text(context.git_ref.as_deref(), Context::REF_LIMIT)?;
+            writer.known_text(context.environment.as_deref(), Context::ENVIRONMENT_LIMIT)?;
+            writer.known_text(context.source.as_deref(), Context::SOURCE_LIMIT)?;
             writer.flag(context.protected);
             writer.flag(context.fork);
         }

@@ -20,6 +20,9 @@ use core::time::Duration;
 
 use crate::config::Bindings;
 
+/// The layout of rows. It changes whenever a row is written in another order, also where its size stays.
+pub const LAYOUT: &str = "2";
+
 /// A moment, in milliseconds since the Unix epoch. The shell has the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub u64);

@@ -86,7 +86,7 @@ fn the_longest_that_lookups_give_fits() {
         job.origin.path = ProjectPath::parse(&path).unwrap();
         job.user = Some(User { id: UserId(1), name: "x".repeat(128) });
         job.context = Context {
-            git_ref: Some("r".repeat(128)),
+            git_ref: Some("r".repeat(255)),
             protected: Some(false),
             environment: Some("e".repeat(64)),
             source: Some("s".repeat(32)),
@@ -97,7 +97,7 @@ fn the_longest_that_lookups_give_fits() {
     assert_eq!(find::<Binding>(&bucket, &key(1)), Some(long.clone()));
     // One byte more is not kept, and a rule that looks at it takes it for unknown.
     if let State::Running(job) = &mut long.state {
-        job.context.git_ref = Some("r".repeat(129));
+        job.context.git_ref = Some("r".repeat(256));
     }
     let kept = find::<Binding>(&put(&[], long).unwrap(), &key(1)).unwrap();
     assert!(

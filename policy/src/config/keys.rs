@@ -55,7 +55,9 @@ impl ValueKind {
             Self::Hosts(0) => "a list of host names without port".into(),
             Self::Hosts(_) => "a list of one or more host names without port".into(),
             Self::Projects => "a list of projects such as `apps/web`, `apps/**` or `**`".into(),
-            Self::Rules => "a list of rules by their ids, see rules.md".into(),
+            Self::Rules => {
+                "a list of rules by their ids, see rules.md; not those without which nothing can be judged".into()
+            }
             Self::AccessRules => "a list of rules, see Access rules".into(),
             Self::UrlRoot => "an empty text or a path such as `/gitlab`".into(),
             Self::Text => "a text that is not empty".into(),
@@ -124,7 +126,7 @@ pub const KEYS: &[Key] = &[
         path: "observe.rules",
         kind: ValueKind::Rules,
         presence: Presence::Default("[]"),
-        doc: "Rules whose denials are only recorded. The rules behind them still deny.",
+        doc: "Rules whose denials are only recorded. The rules behind them still deny. Not `login`, `own-job`, `never-for-jobs`, `one-target`, `target-exists`, `left-to-forge` and `nothing-matched`.",
     },
     Key {
         path: "access.allow",

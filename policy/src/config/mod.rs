@@ -212,6 +212,12 @@ impl Config {
         {
             reader.refuse("bindings.max_stale", "a time no shorter than `bindings.revalidate_after`", "a shorter one");
         }
+        if let (Some(Entries::Strict), Some(facts)) = (entries, &facts)
+            && !facts.allowlists.is_lookup()
+        {
+            let expected = "`as-the-forge`, since no entry is known where `facts.allowlists` is not `lookup`";
+            reader.refuse("rules.permissions", expected, "strict");
+        }
         if let (Some(api), Some(facts), Some(None)) = (api, &facts, &credential_env)
             && let Some(need) = needs_service_account(api, &access, facts)
         {
@@ -257,8 +263,8 @@ impl Config {
 /// What the service account's token is needed for: `GET /job` of GitLab does without, and so do facts that nobody looks
 /// up.
 fn needs_service_account(api: Api, access: &AccessRules, facts: &Sources) -> Option<String> {
-    let protected = access.needs_protected().then_some("a rule that looks at `protected`");
-    let fork = access.needs_fork().then_some("a rule that looks at `fork`");
+    let protected = access.needs().protected.then_some("a rule that looks at `protected`");
+    let fork = access.needs().fork.then_some("a rule that looks at `fork`");
     match api {
         Api::V1 => Some("a service of your own".into()),
         Api::Gitlab => {
@@ -337,7 +343,8 @@ mod tests {
             (r#""allowlists": "configuration""#, r#""allowlists": "lookup""#, "`facts.allowlists`"),
             (r#""visibility": "forge""#, r#""visibility": "lookup""#, "`facts.visibility`"),
             (r#""visibility": "forge""#, r#""visibility": "forge", "outbound": "lookup""#, "`facts.outbound`"),
-            (r#""hosts""#, r#""kind": "generic", "hosts""#, "`forge.kind: generic`"),
+            (r#""hosts""#, r#""kind": "generic", "hosts""#, "a service of your own"),
+            (r#""cluster""#, r#""api": "v1", "cluster""#, "a service of your own"),
         ] {
             let error = need(from, to);
             assert!(error.contains(&format!("lookup.credential_env: missing, expected the name of an environment variable with the service account's token, which {what} needs")), "{error}");

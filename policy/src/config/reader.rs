@@ -187,9 +187,9 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Rules by their places.
+    /// Rules that can be observed, by their places.
     pub(super) fn rules(&mut self, path: &'static str) -> Option<Vec<usize>> {
-        let place = |name: &Value| RULES.iter().position(|rule| Some(rule.id) == name.as_str());
+        let place = |name: &Value| RULES.iter().position(|rule| Some(rule.id) == name.as_str() && rule.is_observable());
         self.take(path, |_, value| value.as_array()?.iter().map(place).collect())
     }
 

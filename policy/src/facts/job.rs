@@ -45,6 +45,28 @@ pub struct Context {
     pub fork: Option<bool>,
 }
 
+impl Context {
+    /// The longest texts that are remembered, in bytes.
+    pub const REF_LIMIT: usize = 255;
+    /// As above.
+    pub const ENVIRONMENT_LIMIT: usize = 64;
+    /// As above.
+    pub const SOURCE_LIMIT: usize = 32;
+
+    /// The same without texts that are too long to be remembered: what is forgotten by the next request counts as not
+    /// known for the first.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        let short = |text: Option<String>, most| text.filter(|text| text.len() <= most);
+        Self {
+            git_ref: short(self.git_ref, Self::REF_LIMIT),
+            environment: short(self.environment, Self::ENVIRONMENT_LIMIT),
+            source: short(self.source, Self::SOURCE_LIMIT),
+            ..self
+        }
+    }
+}
+
 /// A job that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {

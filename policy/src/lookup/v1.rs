@@ -133,7 +133,8 @@ fn context(job: &Fields<'_>) -> Result<Context, Failure> {
         environment: text("environment")?,
         source: text("source")?,
         fork: flag("fork")?,
-    })
+    }
+    .bounded())
 }
 
 /// What the entry for the origin grants: everything, or single permissions.

@@ -208,6 +208,7 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         | Reason::UserRefused
         | Reason::TargetUnknown
         | Reason::ManyTargets
+        | Reason::TargetUnnamed
         | Reason::ForeignJob
         | Reason::NeverForJobs
         | Reason::Stripped

@@ -9,7 +9,8 @@ use super::params;
 use crate::facts::Secret;
 
 /// Fields that say who somebody is, to whatever forge.
-const IDENTITY: [&str; 5] = ["authorization", "cookie", "deploy-token", "job-token", "private-token"];
+const IDENTITY: [&str; 7] =
+    ["authorization", "cookie", "deploy-token", "job-token", "private-token", "proxy-authorization", "x-nuget-apikey"];
 
 /// What to change in a request so that nobody is named in it any more.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -256,7 +256,9 @@ pub(super) fn beside_token(
         (b"application/json", api::Body::Upload) => is_bearer,
         (b"application/json", api::Body::Stream) => true,
         // Without a type, a form is in a POST alone (Rack).
-        (b"", api::Body::Upload | api::Body::Stream) => head.method() != Some(b"POST"),
+        (b"", api::Body::Upload | api::Body::Stream) => {
+            head.method() != Some(b"POST") && route.access.action != Action::Unlisted
+        }
         _ => false,
     };
     let job = |token, scan| {

@@ -13,7 +13,7 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 
-use super::head::Head;
+use super::head::{Head, Times};
 use super::malformed::Malformed;
 use super::params;
 use super::token;
@@ -192,6 +192,10 @@ fn candidates(value: &[u8]) -> Vec<Secret> {
             if !found.contains(&token) {
                 found.push(token);
             }
+            // Two are as many as a thousand.
+            if found.len() > 1 {
+                return found;
+            }
         }
     }
     found
@@ -215,14 +219,16 @@ pub(crate) fn candidate(value: &[u8]) -> Option<Secret> {
 
 fn foreign(head: &Head<'_>) -> Credential {
     let has = |name| head.all(name).any(|token| !token.trim_ascii().is_empty());
-    let authorization = head.all("authorization").next().unwrap_or_default().trim_ascii();
-    let (scheme, rest) = split_scheme(authorization);
+    // In another spelling the forge may pass over it, and look into the body.
+    let is_plain =
+        |name, is_sound: fn(&[u8]) -> bool| matches!(head.times(name), Times::Once(value) if is_sound(value));
+    let is_bearer = |value: &[u8]| spelled(value).is_ok_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let is_word = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_graphic);
+    let by_route = ["private-token", "authorization", "deploy-token", "x-nuget-apikey"];
     match () {
-        () if has("private-token") => Credential::Foreign(Foreign::Decisive),
-        () if scheme.eq_ignore_ascii_case(b"bearer") && !rest.is_empty() => Credential::Foreign(Foreign::Decisive),
-        () if has("authorization") || has("deploy-token") || has("x-nuget-apikey") => {
-            Credential::Foreign(Foreign::ByRoute)
-        }
+        () if is_plain("private-token", is_word) => Credential::Foreign(Foreign::Decisive),
+        () if is_plain("authorization", is_bearer) => Credential::Foreign(Foreign::Decisive),
+        () if by_route.into_iter().any(has) => Credential::Foreign(Foreign::ByRoute),
         () => Credential::None,
     }
 }
@@ -449,6 +455,9 @@ mod tests {
         assert_eq!(found(&[("authorization", &basic("dana:password"))]), Credential::Foreign(Foreign::ByRoute));
         assert_eq!(found(&[("authorization", "Bearer glpat-1")]), Credential::Foreign(Foreign::Decisive));
         assert_eq!(found(&[("private-token", "glpat-1")]), Credential::Foreign(Foreign::Decisive));
+        for odd in [("authorization", "Bearer\tx"), ("authorization", "Bearer  x"), ("private-token", "a b")] {
+            assert_eq!(found(&[odd]), Credential::Foreign(Foreign::ByRoute), "{odd:?}: the forge may look further");
+        }
         assert_eq!(found(&[("authorization", &basic("gitlab-ci-token-bot:x"))]), Credential::Foreign(Foreign::ByRoute));
         for (field, value) in [("authorization", "rubygems_key"), ("x-nuget-apikey", "key"), ("deploy-token", "gldt-1")]
         {

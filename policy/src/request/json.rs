@@ -1,5 +1,6 @@
 //! A JSON object, read strictly: UTF-8, no comments, no trailing bytes, no key twice at the top.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -25,9 +26,10 @@ impl<'de> Deserialize<'de> for Object {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
                 let mut members: Vec<(String, Value)> = Vec::new();
+                let mut known: BTreeSet<String> = BTreeSet::new();
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
                     // Some servers read keys without regard to case, so two that differ in case alone are two readings.
-                    if members.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+                    if !known.insert(name.to_ascii_lowercase()) {
                         return Err(A::Error::custom(TWICE));
                     }
                     members.push((name, value));

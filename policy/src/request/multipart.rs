@@ -216,7 +216,8 @@ fn part(head: &[u8]) -> Result<Part<'_>, Malformed> {
         let value = value.trim_matches(' ');
         let known = match name.to_ascii_lowercase().as_str() {
             "content-disposition" => disposition.replace(value).is_none(),
-            "content-type" => true,
+            // Rack looks for a disposition anywhere in the head.
+            "content-type" => !value.contains(':'),
             // What changes nothing.
             "content-transfer-encoding" => matches!(value.to_ascii_lowercase().as_str(), "7bit" | "8bit" | "binary"),
             _ => false,
@@ -257,12 +258,12 @@ fn next(text: &str) -> Option<&str> {
 }
 
 /// `key"value"` or `key` and a word, and what follows. A backslash or a percent sign in the value is an escape to some
-/// reader.
+/// reader, and a semicolon the end of the parameter to Rack, which takes the last `name=` that it finds.
 fn parameter<'a>(text: &'a str, key: &str) -> Option<(&'a str, Spelling, &'a str)> {
     let text = text.strip_prefix(key)?;
     if let Some(quoted) = text.strip_prefix('"') {
         let (value, after) = quoted.split_once('"')?;
-        return (!value.contains(['\\', '%'])).then_some((value, Spelling::Usual, after));
+        return (!value.contains(['\\', '%', ';'])).then_some((value, Spelling::Usual, after));
     }
     let is_word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     let end = text.bytes().position(|b| !is_word(b)).unwrap_or(text.len());
@@ -346,6 +347,12 @@ mod tests {
             format!("{head}; filename*=utf-8''a; name=\"token\"\r\n\r\nx\r\n--b--"),
             "--b\r\nContent-Disposition: form-data; name=\"\"; filename=\"token\"\r\n\r\nx\r\n--b--".into(),
             "--b\r\nContent-Disposition: form-data; name*=utf-8''token\r\n\r\nx\r\n--b--".into(),
+            "--b\r\nContent-Disposition: form-data; name=\"x; name=job_token\"\r\n\r\nx\r\n--b--".into(),
+            format!("{head}; filename=\"x; name=job_token\"\r\n\r\nx\r\n--b--"),
+            format!(
+                "--b\r\nContent-Type: a; Content-Disposition:x; name=job_token\r\n{}\r\n\r\nx\r\n--b--",
+                &head[5..]
+            ),
             "--b\r\nContent-Disposition: form-data; name=\"t\\oken\"\r\n\r\nx\r\n--b--".into(),
             "--b\r\nContent-Disposition: form-data; name=\"a\0\"\r\n\r\nx\r\n--b--".into(),
             "preamble\r\n--b\r\n\r\n--b--".into(),

@@ -241,11 +241,12 @@ pub(crate) fn generous(text: &[u8]) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// A name as the most generous server reads it: Rack makes `job_token` of `[job_token]`, of `job_token[0]` and of
-/// ` job_token`, PHP of `job.token`, others do not tell case.
+/// A name as the most generous server reads it: Rack makes `job_token` of `[job_token]`, of `]job_token`, of
+/// `job_token[0]` and of ` job_token`, PHP of `job.token`, others do not tell case.
 fn plain(name: &str) -> String {
-    let bare = name.trim().trim_matches('\0').trim_start_matches('[');
-    let bare = bare.split(['[', ']']).next().unwrap_or(bare);
+    let is_around = |c: char| c.is_whitespace() || matches!(c, '[' | ']' | '\0');
+    let bare = name.trim_start_matches(is_around);
+    let bare = bare.split(['[', ']']).next().unwrap_or(bare).trim_end_matches(is_around);
     bare.chars().map(|c| if matches!(c, '.' | ' ' | '-') { '_' } else { c.to_ascii_lowercase() }).collect()
 }
 
@@ -270,7 +271,18 @@ mod tests {
         let error = |text: &str| query(text).and_then(|pairs| credential(&pairs)).unwrap_err();
         assert_eq!(error("job_token=glcbt-a&job_token=glcbt-a"), Malformed::Multiple);
         assert_eq!(error("job_token=glcbt-a&private_token=glpat-b"), Malformed::Multiple);
-        for spelled in ["[job_token]", "job_token[]", "JOB_TOKEN", "job.token", "job-token", "+job_token"] {
+        for spelled in [
+            "[job_token]",
+            "]job_token",
+            "[]job_token",
+            "][job_token",
+            "job_token]",
+            "job_token[]",
+            "JOB_TOKEN",
+            "job.token",
+            "job-token",
+            "+job_token",
+        ] {
             assert_eq!(error(&std::format!("{spelled}=glcbt-a")), Malformed::QueryKey, "{spelled}");
         }
         assert_eq!(error("a=1;job_token=glcbt-a"), Malformed::QuerySemicolon);
@@ -279,9 +291,16 @@ mod tests {
 
     #[test]
     fn a_generous_look_finds_what_a_forge_might() {
-        for text in
-            ["x;job_token=y", "%6Aob_token=y", "[job_token]=y", "+job_token=y", "token=%67lcbt-x", "job_token[]=y"]
-        {
+        for text in [
+            "]job_token=y",
+            "[]%6aob_token=y",
+            "x;job_token=y",
+            "%6Aob_token=y",
+            "[job_token]=y",
+            "+job_token=y",
+            "token=%67lcbt-x",
+            "job_token[]=y",
+        ] {
             assert!(may_hold_job_token(text.as_bytes()), "{text}");
         }
         for text in ["", "job_token=", "token=glptt-x", "ref=main"] {

@@ -3,6 +3,7 @@
 //! A client asks for scopes; what the job may do of them is forwarded, and nothing else. A scope that merely hopes for
 //! a mount (pull, beside another that pushes) is dropped when it is refused; `*` is narrowed to what a job can hold.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -10,12 +11,16 @@ use super::access::{Access, Action, TargetRef};
 use super::malformed::Malformed;
 use super::params::{self, Pairs};
 use super::registry;
+use crate::facts::Hash;
 
 const ACTIONS: [(&str, Action); 3] =
     [("pull", Action::PullImage), ("push", Action::PushImage), ("delete", Action::DeleteImage)];
 
-/// More accesses than this are nobody's request: each may be looked up.
+/// More accesses than this are nobody's request.
 const ACCESSES_LIMIT: usize = 64;
+
+/// More targets than this are nobody's request, and each costs lookups. A push names its own and some mount sources.
+const TARGETS_LIMIT: usize = 16;
 
 /// A request for a registry token, whose scopes can be narrowed to those that were granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +129,9 @@ pub(crate) fn read(method: &[u8], raw_path: &str, query: Option<&str>) -> Result
     }
     let asked = pairs.iter().filter(|(name, _)| name == "scope").flat_map(|(_, value)| value.split(' '));
     let mut scopes = asked.filter(|text| !text.is_empty()).map(scope).collect::<Result<Vec<_>, _>>()?;
-    if scopes.iter().map(|scope| scope.actions.len()).sum::<usize>() > ACCESSES_LIMIT {
+    let targets: BTreeSet<Hash> = scopes.iter().map(|scope| scope.target.key()).collect();
+    let accesses = scopes.iter().map(|scope| scope.actions.len()).sum::<usize>();
+    if accesses > ACCESSES_LIMIT || targets.len() > TARGETS_LIMIT {
         return Err(Malformed::Scope);
     }
     let pushes = scopes.iter().any(|scope| scope.actions.contains(&Action::PushImage));
@@ -227,6 +234,12 @@ mod tests {
         };
         assert_eq!(actions(&scopes(ACCESSES_LIMIT)).len(), ACCESSES_LIMIT);
         assert_eq!(asked(&scopes(ACCESSES_LIMIT + 1)), Err(Malformed::Scope));
+        let images = |count: usize| {
+            let scopes: Vec<String> = (0..count).map(|at| std::format!("repository:g/p{at}:pull")).collect();
+            asked(&std::format!("service=container_registry&scope={}", scopes.join("+")))
+        };
+        assert!(images(TARGETS_LIMIT).is_ok());
+        assert_eq!(images(TARGETS_LIMIT + 1), Err(Malformed::Scope));
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct Written<'a> {
     pub kept: Option<Named<'a>>,
     /// It lets the origin in.
     pub admitted: Option<Named<'a>>,
+    /// Whether there are rules that deny, and the target has no path that is known: any of them could be about it.
+    pub is_blind: bool,
 }
 
 /// A rule of the configuration.
@@ -116,6 +118,18 @@ pub struct Rule {
     pub aside: &'static str,
     /// Its answer.
     judge: fn(&Question<'_>) -> Answer,
+}
+
+/// Without these the rows behind them have nothing to go by.
+const FUNDAMENTAL: [&str; 7] =
+    ["login", "own-job", "never-for-jobs", "one-target", "target-exists", "left-to-forge", "nothing-matched"];
+
+impl Rule {
+    /// Whether its denials can be only recorded.
+    #[must_use]
+    pub fn is_observable(&self) -> bool {
+        !FUNDAMENTAL.contains(&self.id)
+    }
 }
 
 /// The rows, in the order in which they are asked.
@@ -344,7 +358,11 @@ fn target_exists(q: &Question<'_>) -> Answer {
 }
 
 fn configured_deny(q: &Question<'_>) -> Answer {
-    if q.written.denied.is_some() { deny(Reason::ConfiguredDeny) } else { Aside }
+    match q.written.denied {
+        Some(_) => deny(Reason::ConfiguredDeny),
+        None if q.written.is_blind => deny(Reason::TargetUnnamed),
+        None => Aside,
+    }
 }
 
 fn configured_limit(q: &Question<'_>) -> Answer {

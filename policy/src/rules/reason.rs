@@ -25,6 +25,7 @@ coded! {
         UserRefused "user.refused" "the forge refuses the user of this job"
         TargetUnknown "target.unknown" "there is no such project"
         ManyTargets "target.many" "this asks for packages of more than one project; ask the project's own endpoint"
+        TargetUnnamed "target.unnamed" "rules of the configuration go by a project's path, and this request names a project by its number alone"
         ForeignJob "job.foreign" "the token belongs to another job"
         NeverForJobs "action.never" "no job token may do this"
         Stripped "unlisted.stripped" "the request goes on without its token, as an anonymous visitor's"

@@ -309,8 +309,13 @@ fn a_verdict_names_its_reason() {
     let job = job(Some("dana"));
     let access = Access::new(Action::ReadReleases, TargetRef::Own);
     let rule = |id| Some(Named { id, mode: Mode::Enforce });
-    let written =
-        Written { denied: rule("denied"), limited: rule("limited"), kept: rule("kept"), admitted: rule("admitted") };
+    let written = Written {
+        denied: rule("denied"),
+        limited: rule("limited"),
+        kept: rule("kept"),
+        admitted: rule("admitted"),
+        is_blind: false,
+    };
     let admitted = Written { admitted: rule("admitted"), ..Written::default() };
     for (admission, said, expected, behind) in [
         (Admission::Own, Written::default(), Verdict::Allow(Reason::OwnProject), None),
@@ -425,4 +430,14 @@ fn rules_and_reasons_have_names_of_their_own() {
     assert_eq!(ids.len(), RULES.len());
     let codes: BTreeSet<_> = Reason::ALL.iter().map(|(_, code, _)| code).collect();
     assert_eq!(codes.len(), Reason::ALL.len());
+}
+
+#[test]
+fn where_rules_go_by_paths_a_project_without_one_is_denied() {
+    let job = job(Some("dana"));
+    let standing = standing(Role::Owner, Admission::Open, Visibility::Public);
+    let access = Access::new(Action::ReadReleases, TargetRef::Id(ProjectId(2)));
+    let blind = Written { is_blind: true, ..Written::default() };
+    assert_eq!(ask(&job, &access, Some(&standing), blind), Verdict::Deny(Reason::TargetUnnamed));
+    assert_eq!(ask(&job, &access, Some(&standing), Written::default()), Verdict::Allow(Reason::NotLimited));
 }

@@ -52,6 +52,11 @@ impl Index {
         Some(Named { id: &rule.id, mode: rule.mode })
     }
 
+    /// Whether one of the rules is carried out.
+    pub(super) fn is_enforced(&self) -> bool {
+        self.rules.iter().any(|rule| rule.mode == Mode::Enforce)
+    }
+
     /// The conditions of all rules that have some.
     pub(super) fn conditions(&self) -> impl Iterator<Item = &When> {
         self.rules.iter().filter_map(|rule| rule.when.as_deref())

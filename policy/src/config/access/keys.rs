@@ -130,7 +130,7 @@ pub const RULE_KEYS: &[RuleKey] = &[
         path: "when.environment",
         kind: RuleValue::Texts,
         uses: [May; 4],
-        doc: "The environment that the job deploys to. A job that deploys to none is in none, also not in `*`.",
+        doc: "The environment that the job deploys to, from GitLab its slug (`review/1` is something like `review-1-abc123`). A job that deploys to none is in none, also not in `*`.",
     },
     RuleKey {
         path: "when.source",

@@ -21,7 +21,6 @@ use self::index::Index;
 use self::names::Names;
 use self::reading::Reading;
 use self::rule::Asked;
-use self::when::When;
 use super::reader::Reader;
 use crate::facts::{Job, ProjectPath};
 use crate::request::Action;
@@ -35,6 +34,20 @@ pub struct AccessRules {
     deny: Index,
     limit: Index,
     outbound: Index,
+    /// Whether any rule denies something.
+    denies: bool,
+    needs: Needs,
+}
+
+/// What rules look at that costs a lookup of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// Whether a job's ref is protected.
+    pub protected: bool,
+    /// A job's environment.
+    pub environment: bool,
+    /// Whether a job works on a merge request from a fork.
+    pub fork: bool,
 }
 
 impl AccessRules {
@@ -45,45 +58,33 @@ impl AccessRules {
         rules
     }
 
-    /// What the rules say of one thing that a job asks of a target. Where no project is asked they say nothing.
+    /// What the rules say of one thing that a job asks of a target. Where its path is not known, or no project is asked,
+    /// they say no more than that.
     #[must_use]
     pub fn say(&self, job: &Job, target: Option<&ProjectPath>, action: Action) -> Written<'_> {
-        let Some(target) = target else { return Written::default() };
+        let Some(target) = target else {
+            return Written { is_blind: self.denies, ..Written::default() };
+        };
         let asked = self.asked(job, target, action);
         Written {
             denied: self.deny.first(&asked),
             limited: self.limit.first(&asked),
             kept: self.outbound.first(&asked),
             admitted: self.allow.first(&asked),
+            is_blind: false,
         }
     }
 
-    /// Whether a rule looks at whether a job's ref is protected.
+    /// What the rules look at that costs a lookup of its own.
     #[must_use]
-    pub fn needs_protected(&self) -> bool {
-        self.conditions().any(|when| when.protected.is_some())
-    }
-
-    /// Whether a rule looks at a job's environment.
-    #[must_use]
-    pub fn needs_environment(&self) -> bool {
-        self.conditions().any(|when| when.environment.is_some())
-    }
-
-    /// Whether a rule looks at whether a job works on a merge request from a fork.
-    #[must_use]
-    pub fn needs_fork(&self) -> bool {
-        self.conditions().any(|when| when.fork.is_some())
+    pub fn needs(&self) -> Needs {
+        self.needs
     }
 
     /// Whether a rule names a project by its own path.
     #[must_use]
     pub fn name(&self, path: &ProjectPath) -> bool {
         self.names.has(path)
-    }
-
-    fn conditions(&self) -> impl Iterator<Item = &When> {
-        [&self.allow, &self.deny, &self.limit, &self.outbound].into_iter().flat_map(Index::conditions)
     }
 
     fn asked<'a>(&self, job: &'a Job, target: &ProjectPath, action: Action) -> Asked<'a> {

@@ -12,13 +12,13 @@ use serde_json::value::RawValue;
 use super::super::json;
 use super::super::nearest::near;
 use super::super::reader::{ConfigError, cut};
-use super::AccessRules;
 use super::actions::Actions;
 use super::index::Index;
 use super::keys::{RULE_KEYS, RuleKey, RuleValue, Use};
 use super::names::Names;
 use super::rule::{EVERY, Rule, RuleKind, Set};
 use super::when::{Text, When};
+use super::{AccessRules, Needs};
 use crate::config::Mode;
 
 /// What was read so far.
@@ -60,7 +60,14 @@ impl Reading {
         };
         let [allow, deny, limit, outbound] = RuleKind::ALL.map(&mut read);
         self.names.settle();
-        (AccessRules { names: self.names, allow, deny, limit, outbound }, self.errors)
+        let denies = [&deny, &limit, &outbound].into_iter().any(Index::is_enforced);
+        let conditions = || [&allow, &deny, &limit, &outbound].into_iter().flat_map(Index::conditions);
+        let needs = Needs {
+            protected: conditions().any(|when| when.protected.is_some()),
+            environment: conditions().any(|when| when.environment.is_some()),
+            fork: conditions().any(|when| when.fork.is_some()),
+        };
+        (AccessRules { names: self.names, allow, deny, limit, outbound, denies, needs }, self.errors)
     }
 
     fn rules(&mut self, kind: RuleKind, value: &RawValue) -> Vec<Rule> {

@@ -46,12 +46,9 @@ impl TokenFlight {
     pub(in crate::lookup) fn start(config: &Config, credential: Option<&Secret>, token: &Secret) -> (Self, Progress) {
         let root = config.forge.relative_url_root.clone();
         let call = get(&root, "/job", JOB, token);
-        let access = &config.access;
-        let wanted = [
-            (Asked::Protected, access.needs_protected()),
-            (Asked::Environment, access.needs_environment()),
-            (Asked::Fork, access.needs_fork()),
-        ];
+        let needs = config.access.needs();
+        let wanted =
+            [(Asked::Protected, needs.protected), (Asked::Environment, needs.environment), (Asked::Fork, needs.fork)];
         let flight = Self {
             root,
             token: token.clone(),
@@ -91,7 +88,8 @@ impl TokenFlight {
         if self.outstanding > 0 {
             return Ok(Progress::Going(Vec::new()));
         }
-        let job = self.job.take().ok_or(Failure::Doubt)?;
+        let mut job = self.job.take().ok_or(Failure::Doubt)?;
+        job.context = job.context.bounded();
         Ok(Progress::Landed(Ok(Fact::Token(Token::Running(job)))))
     }
 
