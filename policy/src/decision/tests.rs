@@ -297,3 +297,61 @@ fn nothing_is_stripped_but_unlisted_endpoints_and_nothing_while_only_observed() 
     let Outcome::Forward(grant) = observed.outcome else { panic!() };
     assert!(grant.without().is_empty() && grant.path().is_none());
 }
+
+/// A push to the own project that hopes for a mount from another.
+fn push_with_mount(config: &Config) -> JobRequest {
+    use crate::request::{Body, Head, Reading, read};
+    let path = "/jwt/auth?service=container_registry&scope=repository:apps/web:pull,push&scope=repository:a/b:pull";
+    // `gitlab-ci-token:glcbt-1`
+    let fields: [(&[u8], &[u8]); 4] = [
+        (b":method", b"GET"),
+        (b":authority", b"h"),
+        (b":path", path.as_bytes()),
+        (b"authorization", b"Basic Z2l0bGFiLWNpLXRva2VuOmdsY2J0LTE="),
+    ];
+    let Reading::Job(request) = read(config, &Head::new(&fields, Body::None)) else { panic!("{path}") };
+    request
+}
+
+#[test]
+fn what_is_observed_is_forwarded_as_it_came_and_no_more_than_that() {
+    let image = |name: &str| TargetRef::Image(vec![ProjectPath::parse(name).unwrap()]);
+    let facts = Facts {
+        token: Some(Token::Running(job())),
+        targets: vec![
+            (image("apps/web"), standing("apps/web", Role::Developer, Admission::Own)),
+            (image("a/b"), standing("a/b", Role::Owner, Admission::Unlisted)),
+        ],
+    };
+    let forwarded = |config: &Config| {
+        let decision = decided(decide(config, &push_with_mount(config), &facts));
+        let Outcome::Forward(grant) = decision.outcome else { panic!("{decision:?}") };
+        (decision.record.verdict, grant.path().is_some())
+    };
+    let observing = |observe: &str| {
+        let document = std::format!(
+            r#"{{"observe": {observe}, "forge": {{"hosts": ["h"]}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
+        );
+        Config::parse(document.as_bytes()).unwrap()
+    };
+    assert_eq!(forwarded(&config("enforce")), ("allow", true), "the source that is refused is dropped");
+    assert_eq!(forwarded(&config("observe")), ("allow", false));
+    assert_eq!(forwarded(&observing(r#"{"targets": ["a/b"]}"#)), ("allow", false));
+    assert_eq!(forwarded(&observing(r#"{"targets": ["a/c"]}"#)), ("allow", true));
+    assert_eq!(forwarded(&observing(r#"{"rules": ["inbound"]}"#)), ("observe-deny", false), "and it is told");
+}
+
+#[test]
+fn a_role_that_is_only_observed_denies_nothing() {
+    use crate::request::Action::ReadReleases;
+    let document = r#"{"observe": {"rules": ["role"]}, "forge": {"hosts": ["h"]}, "lookup": {"cluster": "c", "authority": "h", "credential_env": "E"}}"#;
+    let observing = Config::parse(document.as_bytes()).unwrap();
+    let request = request(Protocol::Api, vec![Access::new(ReadReleases, path("a/b"))]);
+    let decision = decided(decide(&observing, &request, &known(&[("a/b", standing("a/b", Role::None, PROJECT))])));
+    assert_eq!((decision.record.verdict, decision.record.reason), ("observe-deny", "role.none"));
+    assert!(matches!(decision.outcome, Outcome::Forward(_)));
+    for rule in ["target-exists", "never-for-jobs", "nothing-matched"] {
+        let document = document.replace("\"role\"", &std::format!("\"{rule}\""));
+        assert!(Config::parse(document.as_bytes()).is_err(), "{rule}");
+    }
+}
