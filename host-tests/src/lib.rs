@@ -6,4 +6,5 @@ pub mod demo;
 pub mod host;
 pub mod hostile;
 pub mod oracle;
+pub mod rows;
 pub mod stack;

@@ -16,7 +16,7 @@ mod run;
 mod seen;
 mod tables;
 
+pub use crate::rows::Verbosity;
 pub use document::{Document, Row};
 pub use exceptions::Exceptions;
-pub use report::Verbosity;
 pub use run::{Finding, Outcome, Run};

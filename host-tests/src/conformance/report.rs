@@ -6,15 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::run::{Finding, Outcome, Run};
-
-/// How much is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verbosity {
-    /// Rows that differ by mistake, how many rows each reason skips, and the counts.
-    Terse,
-    /// Every row that was skipped and every one that differs on purpose, too.
-    Verbose,
-}
+use crate::rows::Verbosity;
 
 impl Run {
     /// The report for people.

@@ -1,9 +1,6 @@
 //! Every row of a file, asked and compared.
 
-use std::num::NonZero;
-use std::thread;
-
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use super::asking::questions;
 use super::document::{Document, Row};
@@ -12,6 +9,7 @@ use super::expected::Expected;
 use super::forge::Source;
 use super::seen::{by_core, by_filter};
 use crate::host::Filter;
+use crate::rows::side_by_side;
 
 /// What became of one row.
 #[derive(Debug)]
@@ -52,20 +50,8 @@ impl Run {
     /// # Errors
     /// The filter does not start.
     pub fn of(document: &Document, exceptions: &Exceptions, filter: &Filter) -> Result<Run> {
-        let find = |row: &Row| finding(exceptions, filter, row);
-        // Each question has a host of its own, so rows are asked side by side.
-        let threads = thread::available_parallelism().map_or(1, NonZero::get);
-        let share = document.rows.len().div_ceil(threads).max(1);
-        let shares: Vec<Result<Vec<Finding>>> = thread::scope(|scope| {
-            let readers: Vec<_> = document
-                .rows
-                .chunks(share)
-                .map(|rows| scope.spawn(|| rows.iter().map(find).collect::<Vec<_>>()))
-                .collect();
-            readers.into_iter().map(|reader| reader.join().map_err(|_| anyhow!("a reader panicked"))).collect()
-        });
-        let findings = shares.into_iter().collect::<Result<Vec<_>>>()?;
-        Ok(Run { findings: findings.into_iter().flatten().collect() })
+        let find = |row: &Row| Ok(finding(exceptions, filter, row));
+        Ok(Run { findings: side_by_side(&document.rows, find)? })
     }
 
     /// How many rows passed, failed, and were skipped.

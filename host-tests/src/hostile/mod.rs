@@ -17,9 +17,9 @@ mod report;
 mod run;
 mod seen;
 
+pub use crate::rows::Verbosity;
 pub use document::Document;
 pub use exceptions::Exceptions;
 pub use expected::Expected;
-pub use report::Verbosity;
 pub use run::{Finding, Outcome, Run};
 pub use seen::{End, Seen};

@@ -8,15 +8,7 @@ use serde_json::{Value, json};
 use super::expected::Expected;
 use super::run::{Finding, Outcome, Run};
 use super::seen::{End, Seen};
-
-/// How much is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verbosity {
-    /// Rows that differ, rows that were skipped, and the counts.
-    Terse,
-    /// Exceptions that held, and which of our reasons stand for which of the file's, too.
-    Verbose,
-}
+use crate::rows::Verbosity;
 
 impl Run {
     /// The report for people.

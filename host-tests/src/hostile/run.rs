@@ -1,8 +1,5 @@
 //! Every row of a file, read twice and compared.
 
-use std::num::NonZero;
-use std::thread;
-
 use anyhow::{Context, Result, anyhow};
 use policy::Config;
 
@@ -15,6 +12,7 @@ use super::message::{Delivery, deliver};
 use super::seen::Seen;
 use super::{core, filter};
 use crate::host::Filter;
+use crate::rows::side_by_side;
 
 /// What became of one row.
 #[derive(Debug)]
@@ -59,19 +57,7 @@ impl Run {
     pub fn of(document: &Document, exceptions: &Exceptions, filter: &Filter) -> Result<Run> {
         let world = World::of(document);
         let find = |row: &Row| finding(&world, exceptions, filter, row).with_context(|| format!("row `{}`", row.id));
-        // Each row has a host of its own, so they are read side by side.
-        let threads = thread::available_parallelism().map_or(1, NonZero::get);
-        let share = document.rows.len().div_ceil(threads).max(1);
-        let shares: Vec<Result<Vec<Finding>>> = thread::scope(|scope| {
-            let readers: Vec<_> =
-                document.rows.chunks(share).map(|rows| scope.spawn(|| rows.iter().map(find).collect())).collect();
-            readers
-                .into_iter()
-                .map(|reader| reader.join().unwrap_or_else(|_| Err(anyhow!("a reader panicked"))))
-                .collect()
-        });
-        let findings = shares.into_iter().collect::<Result<Vec<_>>>()?;
-        Ok(Run { findings: findings.into_iter().flatten().collect() })
+        Ok(Run { findings: side_by_side(&document.rows, find)? })
     }
 
     /// How many rows passed, failed, and were skipped.

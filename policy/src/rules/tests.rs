@@ -3,10 +3,10 @@ use std::vec::Vec;
 
 use super::*;
 use crate::facts::{
-    Context, Entry, Features, GroupId, GroupPath, JobId, Origin, Permission, Permissions, ProjectId, ProjectPath,
-    Target, UserId,
+    Admission, Context, Entry, Feature, Features, Grants, GroupId, GroupPath, JobId, JobPush, Level, Link, Origin,
+    Outbound, Permission, Permissions, ProjectId, ProjectPath, Target, UserId,
 };
-use crate::request::Action;
+use crate::request::{Action, TargetRef};
 
 const LISTED: Admission = Admission::Listed(Entry { link: Link::Project, grants: Grants::Default });
 

@@ -1,0 +1,347 @@
+//! The rows, and how each judges.
+
+use super::Answer::{Aside, Left};
+use super::{Answer, Entries, Needed, Open, Question, Reach, Reason, Rule, Verdict};
+use crate::facts::{
+    Admission, Affiliation, Feature, Grants, JobPush, Level, Link, Outbound, Role, Standing, Visibility,
+};
+use crate::request::TargetRef;
+
+const fn allow(reason: Reason) -> Answer {
+    Answer::Verdict(Verdict::Allow(reason))
+}
+
+const fn deny(reason: Reason) -> Answer {
+    Answer::Verdict(Verdict::Deny(reason))
+}
+
+/// The rows, in the order in which they are asked.
+pub const RULES: &[Rule] = &[
+    Rule {
+        id: "login",
+        doc: "A login to the image registry or to Conan's asks for nothing, and a running job's token is valid.",
+        aside: "more is asked than a login",
+        judge: login,
+    },
+    Rule {
+        id: "own-job",
+        doc: "A job reads itself, and its runner reports on it; a token never serves another job's routes.",
+        aside: "this is not about a job itself",
+        judge: own_job,
+    },
+    Rule {
+        id: "never-for-jobs",
+        doc: "Some things are never a job's: writing wikis, snippets, the image catalog, a registry token for everything its user has, the dependency proxy, endpoints that take no job token.",
+        aside: "jobs may do this somewhere",
+        judge: never_for_jobs,
+    },
+    Rule {
+        id: "one-target",
+        doc: "A job asks one project at a time: what a group, a namespace or the whole instance would find is denied.",
+        aside: "one project is asked",
+        judge: one_target,
+    },
+    Rule {
+        id: "target-exists",
+        doc: "What is not there cannot be asked for.",
+        aside: "the target is there",
+        judge: target_exists,
+    },
+    Rule {
+        id: "configured-deny",
+        doc: "What the configuration denies is denied, whatever else would allow it, also in the own project.",
+        aside: "the configuration does not deny this",
+        judge: configured_deny,
+    },
+    Rule {
+        id: "configured-limit",
+        doc: "Where the configuration sets a ceiling, nothing above it is allowed, also in the own project.",
+        aside: "no ceiling of the configuration lies below this",
+        judge: configured_limit,
+    },
+    Rule {
+        id: "configured-outbound",
+        doc: "Where the configuration says to which targets an origin's jobs may go, they go to no other but their own project.",
+        aside: "the configuration does not keep the origin to other targets",
+        judge: configured_outbound,
+    },
+    Rule {
+        id: "feature-on",
+        doc: "A part of a project that is switched off serves nobody.",
+        aside: "this part of the target is on",
+        judge: feature_on,
+    },
+    Rule {
+        id: "push-code",
+        doc: "A job pushes code to its own project, where that lets its jobs push. It pushes elsewhere only where the target lets other jobs push too, limits access, and has an entry for the origin that grants it.",
+        aside: "no code is pushed, or the target lets the job push",
+        judge: push_code,
+    },
+    Rule {
+        id: "own-project-only",
+        doc: "Images are pushed and deleted, and the registry's API is used, in the job's own project only.",
+        aside: "the target is the own project, or this is done elsewhere too",
+        judge: own_project_only,
+    },
+    Rule {
+        id: "no-user",
+        doc: "A job without a user reads the sources of its own project and nothing else.",
+        aside: "a user stands behind the job",
+        judge: no_user,
+    },
+    Rule {
+        id: "own-registry",
+        doc: "A job pulls, pushes and deletes images in its own project whatever its user's role there.",
+        aside: "these are no images of the own project",
+        judge: own_registry,
+    },
+    Rule {
+        id: "outbound",
+        doc: "An origin that limits where its jobs go lets them reach those private targets that it names, and its own.",
+        aside: "the origin lets its jobs out to the target",
+        judge: outbound,
+    },
+    Rule {
+        id: "inbound",
+        doc: "A target that limits access admits its own jobs and those that its allowlist names. Others get the anonymous reads of a public or internal target, and nothing that a role gives.",
+        aside: "the target admits the origin",
+        judge: inbound,
+    },
+    Rule {
+        id: "entry",
+        doc: "An entry that grants single permissions lets pass what needs one of them. Of the entries for the origin the nearest counts alone: its own, else that of the nearest group.",
+        aside: "no entry limits this to single permissions, or it grants the one that this needs",
+        judge: entry,
+    },
+    Rule {
+        id: "external",
+        doc: "An external user needs at least Reporter, also on internal projects. Administrators count by membership alone.",
+        aside: "the user is not external, or has a role that suffices",
+        judge: external,
+    },
+    Rule {
+        id: "role",
+        doc: "The job's user needs the role that the action needs, unless it is an anonymous read that everybody has who may see the target.",
+        aside: "the role decides nothing",
+        judge: role,
+    },
+    Rule {
+        id: "left-to-forge",
+        doc: "What no rule denied, and what the configuration leaves to the forge to check, goes on to the forge.",
+        aside: "nothing is left to the forge",
+        judge: left_to_forge,
+    },
+    Rule {
+        id: "nothing-matched",
+        doc: "Nothing is allowed that no rule allows.",
+        aside: "a rule answered",
+        judge: nothing_matched,
+    },
+];
+
+fn login(q: &Question<'_>) -> Answer {
+    if q.need.reach == Reach::Nothing { allow(Reason::Login) } else { Aside }
+}
+
+fn own_job(q: &Question<'_>) -> Answer {
+    let is_own = match &q.access.target {
+        TargetRef::Own => true,
+        TargetRef::Job(job) => *job == q.job.id,
+        TargetRef::None
+        | TargetRef::ProjectOfJob(_)
+        | TargetRef::Path(_)
+        | TargetRef::Id(_)
+        | TargetRef::Image(_)
+        | TargetRef::Group(_)
+        | TargetRef::GroupId(_)
+        | TargetRef::Namespace(_) => false,
+    };
+    match () {
+        () if q.need.reach != Reach::Itself => Aside,
+        () if is_own => allow(Reason::OwnJob),
+        () => deny(Reason::ForeignJob),
+    }
+}
+
+fn never_for_jobs(q: &Question<'_>) -> Answer {
+    if q.need.reach == Reach::Never { deny(Reason::NeverForJobs) } else { Aside }
+}
+
+/// The forge would look inside by a package's name, with the user's rights and past every allowlist that we can see.
+fn one_target(q: &Question<'_>) -> Answer {
+    if q.access.target.is_single() { Aside } else { deny(Reason::ManyTargets) }
+}
+
+fn target_exists(q: &Question<'_>) -> Answer {
+    if q.standing.is_none() { deny(Reason::TargetUnknown) } else { Aside }
+}
+
+fn configured_deny(q: &Question<'_>) -> Answer {
+    match q.written.denied {
+        Some(_) => deny(Reason::ConfiguredDeny),
+        None if q.written.is_blind => deny(Reason::TargetUnnamed),
+        None => Aside,
+    }
+}
+
+fn configured_limit(q: &Question<'_>) -> Answer {
+    if q.written.limited.is_some() { deny(Reason::ConfiguredLimit) } else { Aside }
+}
+
+fn configured_outbound(q: &Question<'_>) -> Answer {
+    if q.written.kept.is_some() && !is_own(q) { deny(Reason::ConfiguredReach) } else { Aside }
+}
+
+fn feature_on(q: &Question<'_>) -> Answer {
+    if level(q) == Some(Level::Disabled) { deny(Reason::FeatureOff) } else { Aside }
+}
+
+fn level(q: &Question<'_>) -> Option<Level> {
+    q.standing.map(|standing| standing.target.features.level(q.need.feature))
+}
+
+fn is_own(q: &Question<'_>) -> bool {
+    q.standing.is_some_and(|standing| standing.admission == Admission::Own)
+}
+
+fn push_code(q: &Question<'_>) -> Answer {
+    let Some(standing) = q.standing.filter(|_| q.need.reach == Reach::WhereSet) else { return Aside };
+    match (standing.target.job_push, standing.admission) {
+        (JobPush::Own | JobPush::Admitted, Admission::Own) => Aside,
+        (JobPush::Off, Admission::Own) => deny(Reason::PushOff),
+        // What the entry grants is the matter of a later rule.
+        (JobPush::Admitted, Admission::Listed(_)) => Aside,
+        (JobPush::Admitted, Admission::Unlisted) => deny(Reason::NotListed),
+        (JobPush::Off | JobPush::Own, _) | (JobPush::Admitted, Admission::Open | Admission::LeftToForge) => {
+            deny(Reason::PushElsewhere)
+        }
+    }
+}
+
+fn own_project_only(q: &Question<'_>) -> Answer {
+    let elsewhere = [(Reach::OwnWhateverRole, Reason::ImageElsewhere), (Reach::Own, Reason::OwnOnly)];
+    match elsewhere.into_iter().find(|(reach, _)| *reach == q.need.reach) {
+        Some((_, reason)) if !is_own(q) => deny(reason),
+        Some(_) | None => Aside,
+    }
+}
+
+fn no_user(q: &Question<'_>) -> Answer {
+    match (&q.job.user, q.need.reach) {
+        (Some(_), _) => Aside,
+        (None, Reach::Sources) if is_own(q) => allow(Reason::OwnProject),
+        (None, _) => deny(Reason::NoUser),
+    }
+}
+
+fn own_registry(q: &Question<'_>) -> Answer {
+    let whatever_role = matches!(q.need.reach, Reach::OwnWhateverRole | Reach::AdmittedOrOwn);
+    if whatever_role && is_own(q) { allow(Reason::OwnProject) } else { Aside }
+}
+
+fn outbound(q: &Question<'_>) -> Answer {
+    let is_public = |visibility| matches!(visibility, Some(Visibility::Public | Visibility::Internal));
+    match q.standing {
+        Some(standing)
+            if standing.outbound == Outbound::Unlisted && !is_own(q) && !is_public(standing.target.visibility) =>
+        {
+            deny(Reason::Outbound)
+        }
+        _ => Aside,
+    }
+}
+
+/// Whether the origin is let in, by the forge's allowlist or by the configuration's.
+fn is_admitted(q: &Question<'_>, standing: &Standing) -> bool {
+    q.written.admitted.is_some()
+        || match standing.admission {
+            Admission::Own | Admission::Listed(_) | Admission::Open | Admission::LeftToForge => true,
+            Admission::Unlisted => false,
+        }
+}
+
+fn inbound(q: &Question<'_>) -> Answer {
+    let Some(standing) = q.standing else { return Aside };
+    match standing.admission {
+        _ if !is_admitted(q, standing) && is_open_read(q, standing) => allow(Reason::Anonymous),
+        _ if !is_admitted(q, standing) => deny(Reason::NotListed),
+        Admission::LeftToForge if q.written.admitted.is_none() => Left,
+        Admission::Own | Admission::Listed(_) | Admission::Open | Admission::Unlisted | Admission::LeftToForge => Aside,
+    }
+}
+
+fn entry(q: &Question<'_>) -> Answer {
+    let Some(Admission::Listed(entry)) = q.standing.map(|standing| standing.admission) else { return Aside };
+    let Grants::Only(granted) = entry.grants else { return Aside };
+    match q.need.permission {
+        _ if is_open_endpoint(q) => Aside,
+        Needed::All(needed) if needed.iter().all(|one| granted.grant(*one)) => Aside,
+        Needed::IfStrict(one) if q.entries == Entries::AsTheForge || granted.grant(one) => Aside,
+        Needed::All(_) | Needed::IfStrict(_) => deny(Reason::EntryTooNarrow),
+        Needed::NoneThere => deny(Reason::NoPermission),
+    }
+}
+
+/// Some endpoints of a public project are open to every job where the features that they use are open to everybody.
+fn is_open_endpoint(q: &Question<'_>) -> bool {
+    let open = |feature: &Feature| {
+        q.standing.is_some_and(|standing| standing.target.features.level(*feature) == Level::Enabled)
+    };
+    let is_public = q.standing.is_some_and(|standing| standing.target.visibility == Some(Visibility::Public));
+    is_public && !q.access.open.is_empty() && q.access.open.iter().all(open)
+}
+
+/// Whether whoever may see the target may do this: an anonymous read of a public target, or of an internal one by a
+/// user who is not external. A feature that is kept to members is open to nobody else, also on a public target. A target
+/// of which it is not known who may see it is open to nobody.
+fn is_open_read(q: &Question<'_>, standing: &Standing) -> bool {
+    let sees = match standing.target.visibility {
+        Some(Visibility::Public) => true,
+        Some(Visibility::Internal) => q.job.user.is_some() && standing.affiliation == Affiliation::Internal,
+        Some(Visibility::Private) | None => false,
+    };
+    sees && q.need.open == Open::ToAnybody && level(q) == Some(Level::Enabled)
+}
+
+fn external(q: &Question<'_>) -> Answer {
+    let Some(standing) = q.standing else { return Aside };
+    match (standing.affiliation, standing.role) {
+        (Affiliation::LeftToForge, _) | (Affiliation::External, None) => Left,
+        (Affiliation::Internal, _) => Aside,
+        (Affiliation::External, Some(role)) if role >= Role::Reporter || is_open_read(q, standing) => Aside,
+        (Affiliation::External, Some(Role::None)) => deny(Reason::NotMember),
+        (Affiliation::External, Some(_)) => deny(Reason::ExternalTooLow),
+    }
+}
+
+fn role(q: &Question<'_>) -> Answer {
+    let Some(standing) = q.standing else { return Aside };
+    match standing.role {
+        Some(role) if role >= q.need.role => allow(admitted(q, standing.admission)),
+        _ if is_open_read(q, standing) => allow(Reason::Anonymous),
+        Some(Role::None) => deny(Reason::NotMember),
+        Some(_) => deny(Reason::RoleTooLow),
+        None => Left,
+    }
+}
+
+fn admitted(q: &Question<'_>, admission: Admission) -> Reason {
+    match admission {
+        Admission::Own => Reason::OwnProject,
+        Admission::Listed(entry) if entry.link == Link::Project => Reason::Listed,
+        Admission::Listed(_) => Reason::GroupListed,
+        _ if q.written.admitted.is_some() => Reason::Configured,
+        Admission::Open => Reason::NotLimited,
+        Admission::Unlisted | Admission::LeftToForge => Reason::LeftToForge,
+    }
+}
+
+/// Only a fact that is left to the forge lets a question come so far: a role that is known was judged above.
+fn left_to_forge(q: &Question<'_>) -> Answer {
+    let is_left = q.standing.is_some_and(|standing| standing.role.is_none());
+    if is_left { allow(Reason::LeftToForge) } else { Aside }
+}
+
+fn nothing_matched(_: &Question<'_>) -> Answer {
+    deny(Reason::NothingMatched)
+}
