@@ -14,25 +14,25 @@ use crate::request::TargetRef;
 /// denies is denied.
 #[must_use]
 pub fn facts_without_lookup(config: &Config, job: &Job, target: &TargetRef) -> Option<Vec<Found>> {
-    let own = || standing(config, job, Some(job.origin.id), Some(&job.origin.path));
-    let elsewhere = |id, path| standing(config, job, id, path);
-    let found = match target {
-        TargetRef::None | TargetRef::Group(_) | TargetRef::GroupId(_) | TargetRef::Namespace(_) => {
-            vec![Some(Found::Nothing)]
-        }
-        TargetRef::Own | TargetRef::Job(_) => vec![own()],
-        TargetRef::ProjectOfJob(one) if *one == job.id => vec![own()],
-        TargetRef::ProjectOfJob(_) => vec![elsewhere(None, None)],
-        TargetRef::Id(id) if *id == job.origin.id => vec![own()],
-        TargetRef::Id(id) => vec![elsewhere(Some(*id), None)],
-        TargetRef::Path(path) if *path == job.origin.path => vec![own()],
-        TargetRef::Path(path) => vec![elsewhere(None, Some(path))],
-        TargetRef::Image(candidates) if candidates.contains(&job.origin.path) => vec![own()],
+    if config.facts.looked_up().next().is_some() {
+        return None;
+    }
+    let own = || vec![standing(config, job, Some(job.origin.id), Some(&job.origin.path))];
+    let elsewhere = |id, path| vec![standing(config, job, id, path)];
+    Some(match target {
+        TargetRef::None | TargetRef::Group(_) | TargetRef::GroupId(_) | TargetRef::Namespace(_) => vec![Found::Nothing],
+        TargetRef::Own | TargetRef::Job(_) => own(),
+        TargetRef::ProjectOfJob(one) if *one == job.id => own(),
+        TargetRef::ProjectOfJob(_) => elsewhere(None, None),
+        TargetRef::Id(id) if *id == job.origin.id => own(),
+        TargetRef::Id(id) => elsewhere(Some(*id), None),
+        TargetRef::Path(path) if *path == job.origin.path => own(),
+        TargetRef::Path(path) => elsewhere(None, Some(path)),
+        TargetRef::Image(candidates) if candidates.contains(&job.origin.path) => own(),
         TargetRef::Image(candidates) => {
-            likely(config, candidates).into_iter().map(|path| elsewhere(None, Some(path))).collect()
+            likely(config, candidates).into_iter().map(|path| standing(config, job, None, Some(path))).collect()
         }
-    };
-    found.into_iter().collect()
+    })
 }
 
 /// Where an image's project may be. No project lies in another, so one that the configuration knows is the one.
@@ -55,11 +55,8 @@ pub(super) fn fill(config: &Config, job: &Job, found: &mut Found) {
     standing.admission = admission.unwrap_or(standing.admission);
 }
 
-fn standing(config: &Config, job: &Job, id: Option<ProjectId>, path: Option<&ProjectPath>) -> Option<Found> {
+fn standing(config: &Config, job: &Job, id: Option<ProjectId>, path: Option<&ProjectPath>) -> Found {
     let facts = &config.facts;
-    if facts.looked_up().next().is_some() {
-        return None;
-    }
     let is_own = id == Some(job.origin.id);
     let mut found = Found::Standing(Standing {
         role: None,
@@ -77,5 +74,5 @@ fn standing(config: &Config, job: &Job, id: Option<ProjectId>, path: Option<&Pro
         },
     });
     fill(config, job, &mut found);
-    Some(found)
+    found
 }

@@ -46,11 +46,11 @@ pub struct Context {
 }
 
 impl Context {
-    /// The longest texts that are remembered, in bytes.
+    /// The longest ref that is remembered, in bytes.
     pub const REF_LIMIT: usize = 255;
-    /// As above.
+    /// The longest name of an environment that is remembered, in bytes.
     pub const ENVIRONMENT_LIMIT: usize = 64;
-    /// As above.
+    /// The longest name of a source that is remembered, in bytes.
     pub const SOURCE_LIMIT: usize = 32;
 
     /// The same without texts that are too long to be remembered: what is forgotten by the next request counts as not

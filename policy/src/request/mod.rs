@@ -124,7 +124,11 @@ impl Reading {
     /// What was read with a credential that may be anybody's.
     fn unmarked(self, token: Secret) -> Self {
         match self {
-            Self::Job(request) => Self::Job(JobRequest { claim: Claim::Unmarked(None), ..request }),
+            // A person's upload is not looked through; and a job's that would have to be is not stripped.
+            Self::Job(request) => {
+                let bare = request.bare.filter(|_| request.scan.is_none());
+                Self::Job(JobRequest { claim: Claim::Unmarked(None), bare, scan: None, ..request })
+            }
             Self::Body(pending) => Self::Body(pending.unmarked(token)),
             Self::Refused(Refused { protocol, malformed }) => Self::Job(JobRequest::unread(token, protocol, malformed)),
             Self::NotAJob => Self::NotAJob,

@@ -705,3 +705,19 @@ fn a_form_to_another_forges_api_may_hold_the_token() {
     let web = reading_with(GENERIC, "POST", "/user/login", &media, Body::Follows);
     assert_eq!(web, Reading::NotAJob, "a person's login is nobody's business");
 }
+
+#[test]
+fn an_upload_that_may_be_a_persons_is_not_looked_through_and_not_stripped() {
+    let upload = [field("content-type", "multipart/form-data; boundary=b")];
+    let both = std::format!("{GENERIC}, {STRIP}");
+    for keys in [GENERIC, &both] {
+        let mut fields = vec![field("authorization", &format!("token {UNMARKED}"))];
+        fields.extend(upload.iter().cloned());
+        let Reading::Job(job) =
+            reading_with(keys, "POST", "/api/v1/repos/o/r/releases/1/assets", &fields, Body::Follows)
+        else {
+            panic!("{keys}")
+        };
+        assert!(matches!(job.claim, Claim::Unmarked(None)) && job.scan.is_none() && job.bare.is_none(), "{keys}");
+    }
+}

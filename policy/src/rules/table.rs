@@ -67,7 +67,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "feature-on",
-        doc: "A part of a project that is switched off serves nobody.",
+        doc: "A part of a project that is switched off serves nobody, and where the repository is off, so are the parts that work on code: merge requests, builds, images and environments.",
         aside: "this part of the target is on",
         judge: feature_on,
     },
