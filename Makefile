@@ -12,10 +12,12 @@ ROWS ?= cases/hostile-requests.yaml
 TARGET ?= all
 SECONDS ?= 5
 CASES ?= cases/gitlab-cases.yaml
+JOBS ?= 20000
+JUNK ?= 50000
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-demo --
 
-.PHONY: help run demo test hostile conformance fuzz bench mutants check setup build native validate clean docs
+.PHONY: help run demo test hostile conformance soak fuzz bench mutants check setup build native validate clean docs
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +38,9 @@ hostile: build native ## read the hostile requests of ROWS=FILE with the core an
 conformance: build native ## decide the cases of CASES=FILE with the core and the filter
 	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-conformance -- $(CASES) --exceptions cases/conformance-exceptions.yaml
 
+soak: setup build native ## let JOBS=20000 live and die behind a real Envoy, with JUNK=50000 unknown tokens: does its memory grow?
+	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-soak -- --jobs $(JOBS) --junk $(JUNK)
+
 fuzz: setup ## run the fuzz targets, or TARGET=NAME alone, each for SECONDS=5, or for a fixed number of RUNS=
 	@scripts/fuzz $(TARGET) $(if $(RUNS),$(RUNS) runs,$(SECONDS))
 
@@ -54,8 +59,9 @@ build: ## build the filter
 native: # the stand-in forge and the demo
 	@cargo build --locked || { echo "The demo did not build: see above." >&2; exit 1; }
 
-docs: ## write the tables in docs/ anew from the code
+docs: build ## write the tables in docs/ anew from the code
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-policy --test docs -- --test-threads 1
+	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-host-tests --test filter operations
 
 mutants: ## change the rules in one place at a time, and fail where no test notices (long; not in CI)
 	@scripts/mutants

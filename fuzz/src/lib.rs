@@ -6,6 +6,7 @@
 mod claims;
 mod message;
 mod mutation;
+pub mod payload;
 mod rendering;
 
 pub use libfuzzer_sys;

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use host_tests::conformance::{Document, Exceptions, Outcome, Run, Verbosity};
+use host_tests::conformance::{Document, Exceptions, run};
 use host_tests::host::Filter;
+use host_tests::rows::{Outcome, Verbosity, load};
 
 fn case(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../cases").join(name)
@@ -11,9 +12,9 @@ fn case(name: &str) -> std::path::PathBuf {
 
 #[test]
 fn every_row_is_decided_as_expected() {
-    let document = Document::load(&case("gitlab-cases.yaml")).unwrap();
-    let exceptions = Exceptions::load(&case("conformance-exceptions.yaml")).unwrap();
-    let run = Run::of(&document, &exceptions, &Filter::under_test().unwrap()).unwrap();
+    let document = load(&case("gitlab-cases.yaml"), Document::parse).unwrap();
+    let exceptions = load(&case("conformance-exceptions.yaml"), Exceptions::parse).unwrap();
+    let run = run(&document, &exceptions, &Filter::under_test().unwrap()).unwrap();
     assert_eq!(run.counts().1, 0, "\n{}", run.text(Verbosity::Terse));
 }
 
@@ -23,7 +24,7 @@ fn what_is_decided_otherwise_or_not_understood_fails() {
     let row = |given: &str, request: &str, expect: &str| {
         let row = format!("{{id: X-1, source: s, basis: spec, given: {given}, request: {request}, expect: {expect}}}");
         let document = Document::parse(&format!("version: 1\ncases: [{row}]")).unwrap();
-        let mut run = Run::of(&document, &Exceptions::default(), &Filter::under_test().unwrap()).unwrap();
+        let mut run = run(&document, &Exceptions::default(), &Filter::under_test().unwrap()).unwrap();
         match run.findings.remove(0).outcome {
             Outcome::Failed(what) => what,
             other => format!("{other:?}"),

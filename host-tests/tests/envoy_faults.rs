@@ -1,7 +1,7 @@
 //! What goes wrong around a real Envoy: each request gets an answer, in time, and the next one is served.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host_tests::stack::decisions::Entry;
 use host_tests::stack::{Answer, LookupFault, Options, Registry, Stack, TokenLookup};
@@ -147,6 +147,30 @@ fn a_lookup_that_is_slow_or_nonsense_ends_in_time() {
 }
 
 #[test]
+fn from_the_forges_webhook_on_no_worker_serves_the_job() {
+    let path = "/-/jobscope/webhook";
+    // Any variable that Envoy hands on may hold the secret; here it is the one that there is.
+    let webhook = json!({"path": path, "secret_env": "JOBSCOPE_LOOKUP_TOKEN"});
+    let stack = Stack::start(&Options { filter: vec![("/webhook", webhook)], ..options() }).unwrap();
+    let first = format!("POST {path} HTTP/1.1");
+    let report = |secret: &str, body: &[u8]| {
+        let secret = format!("X-Gitlab-Token: {secret}");
+        send(&stack, &[first.as_bytes(), b"Content-Type: application/json", secret.as_bytes()], body).status
+    };
+    let over = br#"{"object_kind": "build", "build_id": 1001, "build_status": "failed", "project_id": 101}"#;
+    assert_served(&stack);
+    assert_eq!(report("glpat-guessed", over), Some(401));
+    assert_eq!(get(&stack, path, &[]).status, Some(405));
+    assert_served(&stack);
+    // The job still runs for the forge: the report alone ends it, on each worker.
+    assert_eq!(report("glpat-jobscope-lookup", over), Some(204));
+    for _ in 0..10 {
+        assert_eq!(get_package(&stack, WEB_JOB).status, Some(401));
+    }
+    assert_no_trap(&stack);
+}
+
+#[test]
 fn bytes_that_are_no_text_get_an_answer() {
     let stack = Stack::start(&options()).unwrap();
     let package = format!("GET {PACKAGE} HTTP/1.1");
@@ -285,4 +309,23 @@ fn many_requests_with_a_fresh_token_are_one_lookup_per_worker() {
     let requests = stack.forge().requests().unwrap();
     let asked = requests.iter().filter(|request| request["target"] == "/api/v4/job").count();
     assert!((1..=WORKERS).contains(&asked), "{asked} lookups: {requests:#?}");
+}
+
+#[test]
+fn unknown_tokens_of_one_address_are_told_to_come_back() {
+    let mut options = options();
+    options.filter.push(("/lookup/max_unknown_per_source", json!(1)));
+    let stack = Stack::start(&options).unwrap();
+    let begin = Instant::now();
+    let statuses: Vec<Option<u16>> = thread::scope(|scope| {
+        let stack = &stack;
+        let clients: Vec<_> = (0..20)
+            .map(|i| scope.spawn(move || get_package(stack, &format!("glcbt-64_neverGivenOut{i:05}"))))
+            .collect();
+        clients.into_iter().map(|client| client.join().unwrap().status).collect()
+    });
+    let most = usize::try_from(begin.elapsed().as_secs()).unwrap() + 2;
+    let asked = statuses.iter().filter(|status| **status == Some(401)).count();
+    assert!((1..=most).contains(&asked), "{asked} were looked up, of at most {most}: {statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status, Some(401 | 429))), "{statuses:?}");
 }

@@ -2,8 +2,9 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-use policy::decision::{Decision, Grant, Outcome};
-use policy::lifecycle::{self, Watch};
+use policy::decision::{Decision, Grant, Outcome, Record};
+use policy::lifecycle::Watch;
+use policy::reply::Reply;
 use policy::request::JobRequest;
 
 use crate::host::{self, HostError, Level};
@@ -12,23 +13,7 @@ use crate::shared::{Now, Shared};
 impl Shared {
     /// Carries a decision out on the effective context, which is this stream's.
     pub(crate) fn carry_out(&self, stream: u32, request: Option<&JobRequest>, decision: &Decision) -> Now {
-        let id = self.decision_id();
-        let record = &decision.record;
-        let says = [
-            ("jobscope_job", record.job.as_str()),
-            ("jobscope_user", &record.user),
-            ("jobscope_origin", &record.origin),
-            ("jobscope_target", &record.target),
-            ("jobscope_action", record.action),
-            ("jobscope_verdict", record.verdict),
-            ("jobscope_reason", record.reason),
-            ("jobscope_rule", &*record.rule),
-            ("jobscope_decision", &id),
-        ];
-        for (name, value) in says {
-            // A decision that cannot be logged is carried out all the same: it is the narrower of the two.
-            let _ = host::set_property(name, value);
-        }
+        let id = self.note(&decision.record);
         if decision.denies() {
             // For who runs the proxy or owns the target: what the client may not see stands here.
             let _ = host::set_property("jobscope_why", &decision.why());
@@ -38,23 +23,18 @@ impl Shared {
                 if let Err(error) = narrow(grant) {
                     // The request asks for more than was granted, so it cannot go on as it is.
                     host::log(Level::Error, &format!("jobscope: a narrowed request cannot be forwarded: {error:?}"));
-                    let headers = [("retry-after", "2"), ("cache-control", "no-store")];
-                    let _ = host::reply(503, &headers, "", "jobscope:host.failed");
+                    let _ = host::unavailable("host.failed");
                     return Now::Answered;
                 }
-                if let Some(request) = request {
-                    let watch = lifecycle::watch(request);
-                    if watch != Watch::Nothing {
-                        self.watched.borrow_mut().insert(stream, (watch, request.token.hash()));
-                    }
+                if let (Some(request), Some(setup)) = (request, self.setup())
+                    && let Some(watch) = Watch::of_job(&setup.config, request, decision)
+                {
+                    self.watch(stream, watch);
                 }
                 Now::Forward(grant.clone())
             }
             Outcome::Reply(reply) => {
-                let mut headers: Vec<(&str, &str)> = reply.headers.clone();
-                headers.push(("x-jobscope-decision", &id));
-                let details = format!("jobscope:{}", record.reason);
-                if let Err(error) = host::reply(reply.status, &headers, &reply.body, &details) {
+                if let Err(error) = send(reply, &id, decision.record.reason) {
                     host::log(Level::Error, &format!("jobscope: a request cannot be answered: {error:?}"));
                 }
                 Now::Answered
@@ -62,13 +42,52 @@ impl Shared {
         }
     }
 
+    /// Writes a record down for the access log of the effective context, and gives the number that it has there.
+    pub(crate) fn note(&self, record: &Record) -> String {
+        let id = self.decision_id();
+        write_down(record, &id, |_| true);
+        id
+    }
+
+    /// The same of what was decided on an answer: what the record does not know stays as the request's had it.
+    pub(crate) fn note_more(&self, record: &Record) -> String {
+        let id = self.decision_id();
+        write_down(record, &id, |value| value != "-");
+        id
+    }
+
     /// A number that no other decision is likely to have.
-    pub(crate) fn decision_id(&self) -> String {
+    fn decision_id(&self) -> String {
         let count = self.count.get().wrapping_add(1);
         self.count.set(count);
         let mut hasher = self.ids.build_hasher();
         hasher.write_u64(count);
         format!("{:016x}", hasher.finish())
+    }
+}
+
+/// Answers the effective context's request.
+pub(crate) fn send(reply: &Reply, id: &str, reason: &str) -> Result<(), HostError> {
+    let mut headers: Vec<(&str, &str)> = reply.headers.clone();
+    headers.push(("x-jobscope-decision", id));
+    host::reply(reply.status, &headers, &reply.body, &format!("jobscope:{reason}"))
+}
+
+fn write_down(record: &Record, id: &str, is_written: impl Fn(&str) -> bool) {
+    let says = [
+        ("jobscope_job", record.job.as_str()),
+        ("jobscope_user", &record.user),
+        ("jobscope_origin", &record.origin),
+        ("jobscope_target", &record.target),
+        ("jobscope_action", record.action),
+        ("jobscope_verdict", record.verdict),
+        ("jobscope_reason", record.reason),
+        ("jobscope_rule", &*record.rule),
+        ("jobscope_decision", id),
+    ];
+    for (name, value) in says.into_iter().filter(|(_, value)| is_written(value)) {
+        // A decision that cannot be logged is carried out all the same: it is the narrower of the two.
+        let _ = host::set_property(name, value);
     }
 }
 

@@ -1,24 +1,39 @@
 //! Lookups under way, one per fact and worker, and the requests that wait for them.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use policy::Config;
-use policy::bindings::Moment;
+use policy::bindings::{Confirmed, Moment};
 use policy::decision::Failure;
-use policy::facts::{Hash, Secret};
-use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value};
+use policy::facts::{Hash, Job, Known};
+use policy::lookup::{Answer, Call, Fact, Flight, PartKey, Progress, Value};
 
 use crate::host::{self, Level};
+use crate::shared::Setup;
+
+/// The most lookups of one worker at a time: as many requests as Envoy has under way to a cluster unless it is told
+/// otherwise. Who asks for one more is told to come back, and memory does not grow with what clients send.
+const MOST: usize = 1024;
+
+/// How long a fact whose lookup failed is at least not looked up in the background, and at most twice that: a lookup
+/// service that is away is not called by every request.
+const REST: Duration = Duration::from_secs(5);
 
 /// The lookups of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
     under_way: HashMap<Hash, UnderWay>,
-    /// Which flight, and which of its calls, a call of the host belongs to.
-    calls: HashMap<u32, (Hash, usize)>,
+    /// Calls that were sent, by the host's numbers.
+    sent: HashMap<u32, Departure>,
     /// Calls that are to be sent as soon as the root context is entered.
-    departing: Vec<(Hash, usize, Call)>,
+    departing: Vec<Departure>,
+    /// Calls that did not reach the service, and when they are sent again.
+    delayed: Vec<(Moment, Departure)>,
+    /// Facts whose lookup failed, and until when nobody looks them up in the background.
+    resting: HashMap<Hash, Moment>,
+    chance: RandomState,
 }
 
 #[derive(Debug)]
@@ -26,8 +41,17 @@ struct UnderWay {
     flight: Flight,
     waiting: Vec<u32>,
     asked: Moment,
-    /// An answer that came before anything was sent.
-    landed: Option<Result<Value, Failure>>,
+    /// A call that could not be sent.
+    failed: Option<Failure>,
+}
+
+/// A call, which flight it belongs to, and how often it was sent before.
+#[derive(Debug)]
+struct Departure {
+    key: Hash,
+    number: usize,
+    call: Call,
+    attempt: u32,
 }
 
 /// A flight that is over.
@@ -38,31 +62,55 @@ pub(crate) struct Landing {
     pub(crate) waiting: Vec<u32>,
     /// When it was asked: the fact is as old as that.
     pub(crate) asked: Moment,
+    /// What was learned of parts.
+    pub(crate) learned: Vec<(PartKey, Known)>,
+    /// How old what was found is, which may be composed of older parts.
+    pub(crate) confirmed: Confirmed,
+}
+
+/// What an answer brought.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Nothing that anybody waits for.
+    Nothing,
+    /// A job is known, while its circumstances are still asked for; who waits for it.
+    Job(Job, Vec<u32>),
+    /// A flight is over.
+    Landed(Box<Landing>),
 }
 
 impl Flights {
-    /// Looks a fact up unless that is under way, and lets `waiter` wait for it.
-    pub(crate) fn ask(
-        &mut self,
-        config: &Config,
-        credential: Option<&Secret>,
-        fact: Fact,
-        waiter: Option<u32>,
-        now: Moment,
-    ) {
+    /// Looks a fact up unless that is under way, and lets `waiter` wait for it. `Some` when nothing must be asked for it,
+    /// or nothing can be: then nobody waits.
+    pub(crate) fn ask(&mut self, setup: &Setup, fact: Fact, waiter: Option<u32>, now: Moment) -> Option<Landing> {
         let key = fact.key();
-        let under_way = self.under_way.entry(key).or_insert_with(|| {
-            let (flight, progress) = Flight::start(config, credential, fact);
-            let landed = match progress {
-                Progress::Landed(result) => Some(result),
-                Progress::Going(calls) => {
-                    self.departing.extend(calls.into_iter().map(|(number, call)| (key, number, call)));
-                    None
-                }
-            };
-            UnderWay { flight, waiting: Vec::new(), asked: now, landed }
-        });
-        under_way.waiting.extend(waiter);
+        if let Some(under_way) = self.under_way.get_mut(&key) {
+            under_way.waiting.extend(waiter);
+            return None;
+        }
+        if waiter.is_none() && self.resting.get(&key).is_some_and(|until| now < *until) {
+            return None;
+        }
+        if self.under_way.len() >= MOST {
+            // What is only refreshed waits for better times.
+            return waiter.map(|_| Landing::failed(key, Failure::LookupBusy, now));
+        }
+        let recall = |part: &PartKey| setup.store.part(part, now);
+        let (flight, progress) = Flight::start(&setup.config, setup.credential.as_ref(), fact, &recall);
+        match progress {
+            Progress::Landed(result) => Some(Landing::of(key, &flight, result, Vec::new(), now)),
+            Progress::Going(calls) => {
+                self.send_all(key, calls);
+                let under_way = UnderWay { flight, waiting: waiter.into_iter().collect(), asked: now, failed: None };
+                self.under_way.insert(key, under_way);
+                None
+            }
+        }
+    }
+
+    /// Whether this fact is being looked up.
+    pub(crate) fn holds(&self, key: &Hash) -> bool {
+        self.under_way.contains_key(key)
     }
 
     /// Whether calls are to be sent.
@@ -71,46 +119,69 @@ impl Flights {
     }
 
     /// Sends what is to be sent. On the root context alone: the answers are delivered to the context that sends.
-    pub(crate) fn depart(&mut self, config: &Config) {
-        for (key, number, call) in std::mem::take(&mut self.departing) {
-            let Some(under_way) = self.under_way.get_mut(&key) else { continue };
-            match send(config, &call, patience(config, under_way.asked)) {
+    pub(crate) fn depart(&mut self, config: &Config, now: Moment) {
+        let mut departing = std::mem::take(&mut self.departing);
+        departing.extend(self.delayed.extract_if(.., |(then, _)| *then <= now).map(|(_, departure)| departure));
+        for departure in departing {
+            let Some(under_way) = self.under_way.get(&departure.key) else { continue };
+            match send(config, &departure.call, patience(config, under_way.asked, now)) {
                 Some(id) => {
-                    self.calls.insert(id, (key, number));
+                    self.sent.insert(id, departure);
                 }
-                None => under_way.landed = Some(Err(Failure::LookupUnreachable)),
+                None => {
+                    let key = departure.key;
+                    if !self.delay(config, departure, now)
+                        && let Some(under_way) = self.under_way.get_mut(&key)
+                    {
+                        under_way.failed = Some(Failure::LookupUnreachable);
+                    }
+                }
             }
         }
     }
 
-    /// Takes the answer to a call. Calls that it leads to are sent at once: this is the root context.
-    pub(crate) fn answer(&mut self, config: &Config, call: u32, answer: &Answer<'_>) -> Option<Landing> {
-        let (key, number) = self.calls.remove(&call)?;
+    /// Takes the answer to a call; `is_lost` when it says no more than that the call did not reach the service. Calls
+    /// that it leads to are to be sent next.
+    pub(crate) fn answer(
+        &mut self,
+        config: &Config,
+        call: u32,
+        answer: &Answer<'_>,
+        is_lost: bool,
+        now: Moment,
+    ) -> News {
+        let Some(departure) = self.sent.remove(&call) else { return News::Nothing };
+        let (key, number) = (departure.key, departure.number);
+        if is_lost && self.delay(config, departure, now) {
+            return News::Nothing;
+        }
         // A flight that landed early leaves answers behind that nobody waits for.
-        let under_way = self.under_way.get_mut(&key)?;
+        let Some(under_way) = self.under_way.get_mut(&key) else { return News::Nothing };
+        let was_known = under_way.flight.job().is_some();
         match under_way.flight.answer(number, answer) {
-            Progress::Landed(result) => self.land(key, result),
+            Progress::Landed(result) => {
+                self.land(key, result, now).map_or(News::Nothing, |landing| News::Landed(Box::new(landing)))
+            }
             Progress::Going(calls) => {
-                self.departing.extend(calls.into_iter().map(|(number, call)| (key, number, call)));
-                self.depart(config);
-                None
+                let known = under_way.flight.job().filter(|_| !was_known).cloned();
+                let news = known.map_or(News::Nothing, |job| News::Job(job, under_way.waiting.clone()));
+                self.send_all(key, calls);
+                news
             }
         }
     }
 
-    /// Flights that are over without an answer having come: nothing had to be sent, or nothing could be, or their
-    /// answers were lost.
+    /// Flights that are over without an answer having come: nothing could be sent, or their answers were lost.
     pub(crate) fn overdue(&mut self, config: &Config, now: Moment) -> Vec<Landing> {
         let patience = config.lookup.timeout.saturating_mul(4);
-        let over: Vec<(Hash, Result<Value, Failure>)> = self
-            .under_way
-            .iter_mut()
-            .filter_map(|(key, under_way)| {
-                let lost = (now.since(under_way.asked) > patience).then_some(Err(Failure::LookupTimeout));
-                under_way.landed.take().or(lost).map(|result| (*key, result))
-            })
-            .collect();
-        over.into_iter().filter_map(|(key, result)| self.land(key, result)).collect()
+        let failed = |under_way: &UnderWay| {
+            // Where the clock was set back, nobody knows how long it has been.
+            let is_lost = now < under_way.asked || now.since(under_way.asked) > patience;
+            under_way.failed.or_else(|| is_lost.then_some(Failure::LookupTimeout))
+        };
+        let over: Vec<(Hash, Failure)> =
+            self.under_way.iter().filter_map(|(key, under_way)| Some((*key, failed(under_way)?))).collect();
+        over.into_iter().filter_map(|(key, failure)| self.land(key, Err(failure), now)).collect()
     }
 
     /// Nobody waits for a stream that left.
@@ -120,23 +191,82 @@ impl Flights {
         }
     }
 
-    fn land(&mut self, key: Hash, result: Result<Value, Failure>) -> Option<Landing> {
+    fn send_all(&mut self, key: Hash, calls: Vec<(usize, Call)>) {
+        self.departing.extend(calls.into_iter().map(|(number, call)| Departure { key, number, call, attempt: 0 }));
+    }
+
+    /// Has a call that did not reach the service sent again after a while, unless it was sent often enough or its
+    /// flight ends before.
+    fn delay(&mut self, config: &Config, mut departure: Departure, now: Moment) -> bool {
+        let Some(under_way) = self.under_way.get(&departure.key) else { return false };
+        let pause = config.lookup.timeout.checked_div(20).unwrap_or_default();
+        let then = now.after(self.jittered(pause, &departure.key, now));
+        let is_worth_it = departure.attempt < config.lookup.retries && then < under_way.asked.after(whole(config));
+        if is_worth_it {
+            departure.attempt = departure.attempt.saturating_add(1);
+            self.delayed.push((then, departure));
+        }
+        is_worth_it
+    }
+
+    fn land(&mut self, key: Hash, result: Result<Value, Failure>, now: Moment) -> Option<Landing> {
         let under_way = self.under_way.remove(&key)?;
-        self.calls.retain(|_, (of, _)| *of != key);
-        Some(Landing { key, result, waiting: under_way.waiting, asked: under_way.asked })
+        // What was still to be sent, or comes in late, belongs to no flight that may begin next.
+        self.sent.retain(|_, departure| departure.key != key);
+        self.departing.retain(|departure| departure.key != key);
+        self.delayed.retain(|(_, departure)| departure.key != key);
+        match &result {
+            Ok(_) => {
+                self.resting.remove(&key);
+            }
+            Err(_) => self.rest(key, now),
+        }
+        Some(Landing::of(key, &under_way.flight, result, under_way.waiting, under_way.asked))
+    }
+
+    /// Keeps a fact from being looked up in the background for a while.
+    fn rest(&mut self, key: Hash, now: Moment) {
+        if self.resting.len() >= MOST {
+            self.resting.retain(|_, until| now < *until);
+        }
+        if self.resting.len() < MOST {
+            let until = now.after(self.jittered(REST, &key, now));
+            self.resting.insert(key, until);
+        }
+    }
+
+    /// A time from `least` to twice that, so that workers and proxies do not all come back at once.
+    fn jittered(&self, least: Duration, key: &Hash, now: Moment) -> Duration {
+        let milliseconds = u64::try_from(least.as_millis()).unwrap_or(u64::MAX);
+        let chance = self.chance.hash_one((key, now.0));
+        least.saturating_add(Duration::from_millis(chance.checked_rem(milliseconds).unwrap_or_default()))
     }
 }
 
-/// How long a call of a flight may take. A little less than is left of `lookup.timeout`, so that who waits for the
+impl Landing {
+    fn of(key: Hash, flight: &Flight, result: Result<Value, Failure>, waiting: Vec<u32>, asked: Moment) -> Self {
+        Self { key, result, waiting, asked, learned: flight.learned(), confirmed: flight.confirmed(asked) }
+    }
+
+    fn failed(key: Hash, failure: Failure, asked: Moment) -> Self {
+        let (learned, confirmed) = (Vec::new(), Confirmed::at(asked));
+        Self { key, result: Err(failure), waiting: Vec::new(), asked, learned, confirmed }
+    }
+}
+
+/// How long the calls of a flight may take together. A little less than `lookup.timeout`, so that who waits for the
 /// flight is answered within it.
-fn patience(config: &Config, asked: Moment) -> Duration {
-    let whole = config.lookup.timeout.saturating_sub(config.lookup.timeout.checked_div(10).unwrap_or_default());
-    let gone = host::now().map_or(Duration::ZERO, |now| now.since(asked));
-    whole.saturating_sub(gone).max(Duration::from_millis(1))
+fn whole(config: &Config) -> Duration {
+    config.lookup.timeout.saturating_sub(config.lookup.timeout.checked_div(10).unwrap_or_default())
+}
+
+/// How long a call of a flight that began then may take.
+fn patience(config: &Config, asked: Moment, now: Moment) -> Duration {
+    whole(config).saturating_sub(now.since(asked)).max(Duration::from_millis(1))
 }
 
 /// Sends one call; `None` when the host would not.
-fn send(config: &Config, call: &Call, timeout: Duration) -> Option<u32> {
+pub(crate) fn send(config: &Config, call: &Call, timeout: Duration) -> Option<u32> {
     let mut headers = vec![
         (":method", call.method),
         (":path", call.path.as_str()),

@@ -35,6 +35,7 @@ pub(crate) enum Map {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Buffer {
     RequestBody,
+    ResponseBody,
     CallResponseBody,
     PluginConfiguration,
 }
@@ -53,6 +54,7 @@ unsafe extern "C" {
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_get_buffer_bytes(buffer: u32, start: usize, length: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_buffer_bytes(buffer: u32, start: usize, length: usize, data: *const u8, size: usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
     fn proxy_replace_header_map_value(
@@ -62,6 +64,7 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
@@ -132,6 +135,7 @@ const fn map_number(map: Map) -> u32 {
 const fn buffer_number(buffer: Buffer) -> u32 {
     match buffer {
         Buffer::RequestBody => 0,
+        Buffer::ResponseBody => 1,
         Buffer::CallResponseBody => 4,
         Buffer::PluginConfiguration => 7,
     }
@@ -228,12 +232,26 @@ fn buffer_from(buffer: Buffer, start: usize, length: usize) -> Result<Vec<u8>> {
     }
 }
 
+/// Puts `new` in the place of a buffer's `length` bytes, which are all that it has.
+pub(crate) fn replace_body(buffer: Buffer, length: usize, new: &[u8]) -> Result<()> {
+    // SAFETY: pointer and length of a living slice.
+    let status = unsafe { proxy_set_buffer_bytes(buffer_number(buffer), 0, length, new.as_ptr(), new.len()) };
+    check("set_buffer", status)
+}
+
 /// Removes a field from the request.
 pub(crate) fn remove_request_header(name: &str) -> Result<()> {
+    remove_header(Map::Request, name)
+}
+
+/// Removes a field from the response.
+pub(crate) fn remove_response_header(name: &str) -> Result<()> {
+    remove_header(Map::Response, name)
+}
+
+fn remove_header(map: Map, name: &str) -> Result<()> {
     // SAFETY: pointer and length of a living str.
-    check("remove_header", unsafe {
-        proxy_remove_header_map_value(map_number(Map::Request), name.as_ptr(), name.len())
-    })
+    check("remove_header", unsafe { proxy_remove_header_map_value(map_number(map), name.as_ptr(), name.len()) })
 }
 
 /// Sets a field of the request, in place of all of its name.
@@ -243,6 +261,20 @@ pub(crate) fn replace_request_header(name: &str, value: &[u8]) -> Result<()> {
         proxy_replace_header_map_value(map_number(Map::Request), name.as_ptr(), name.len(), value.as_ptr(), value.len())
     };
     check("replace_header", status)
+}
+
+/// An attribute of the effective context's stream, such as `source` `address`. Empty when it has none.
+pub(crate) fn property(path: [&str; 2]) -> Result<Vec<u8>> {
+    let path = path.join("\0");
+    let (mut data, mut size) = (std::ptr::null_mut(), 0);
+    // SAFETY: pointer and length of a living str; pointers to living variables, which on Ok hold memory that is ours.
+    unsafe {
+        match proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) {
+            OK => Ok(taken(data, size)),
+            NOT_FOUND => Ok(Vec::new()),
+            status => Err(HostError { call: "get_property", status }),
+        }
+    }
 }
 
 /// Sets a key of the stream's filter state, which access logs read.
@@ -311,6 +343,11 @@ pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: &str, details: 
         )
     };
     check("send_local_response", status)
+}
+
+/// Answers the effective context's request where nothing can be decided: it may come again.
+pub(crate) fn unavailable(reason: &str) -> Result<()> {
+    reply(503, &[("retry-after", "2"), ("cache-control", "no-store")], "", &format!("jobscope:{reason}"))
 }
 
 /// Has the host hold the current request's body back, without buffering it, until the request is resumed.

@@ -1,13 +1,16 @@
 //! Judging a request: what is remembered, what is missing, and the decision.
 
-use policy::bindings::{Freshness, Moment};
+use policy::bindings::{Freshness, Moment, Quota, Remembered};
 use policy::decision::{self, Decision, Facts, Failure, Step};
+use policy::facts::Token;
 use policy::lookup::{Fact, target_key};
 use policy::request::{JobRequest, Protocol};
 
 use crate::host::{self, HostError, Level};
 use crate::shared::{Now, Parked, Setup, Shared};
-use crate::store::Remembered;
+
+/// How often a decision may ask for facts: for the token, and for targets.
+const ROUNDS: usize = 3;
 
 impl Shared {
     /// Judges a job's request with what is remembered; what is missing is looked up, and the request waits for it.
@@ -34,21 +37,71 @@ impl Shared {
 
     /// Decides, or has the missing facts looked up.
     pub(crate) fn step(&self, setup: &Setup, stream: u32, mut parked: Parked, now: Moment) -> Now {
-        let missing = match policy::decide(&setup.config, &parked.request, &parked.facts) {
-            Step::Decided(decision) => return self.carry_out(stream, Some(&parked.request), &decision),
-            Step::NotAJob => return Now::NotAJob,
-            Step::NeedsToken => vec![Fact::Token(parked.request.token.clone())],
-            Step::NeedsTargets(job, targets) => {
-                targets.into_iter().map(|target| Fact::Target(job.clone(), target)).collect()
+        // A fact may be there at once, composed of what is remembered: the token first, then its targets.
+        for _ in 0..ROUNDS {
+            let missing = match policy::decide(&setup.config, &parked.request, &parked.facts) {
+                Step::Decided(decision) => return self.carry_out(stream, Some(&parked.request), &decision),
+                Step::NotAJob => return Now::NotAJob,
+                Step::NeedsToken => match self.admit(setup, &parked.request, now) {
+                    Ok(()) => vec![Fact::Token(parked.request.token.clone())],
+                    Err(failure) => return self.fail(setup, stream, &parked.request, failure),
+                },
+                Step::NeedsTargets(job, targets) => {
+                    targets.into_iter().map(|target| Fact::Target(job.clone(), target)).collect()
+                }
+            };
+            for fact in missing {
+                let key = fact.key();
+                match self.ask(setup, fact, Some(stream), now) {
+                    None => parked.missing.push(key),
+                    Some(Ok(value)) => parked.learn(key, &value),
+                    Some(Err(failure)) => {
+                        self.flights.borrow_mut().leave(stream);
+                        return self.fail(setup, stream, &parked.request, failure);
+                    }
+                }
             }
-        };
-        parked.missing = missing.iter().map(Fact::key).collect();
-        self.parked.borrow_mut().insert(stream, parked);
-        let mut flights = self.flights.borrow_mut();
-        for fact in missing {
-            flights.ask(&setup.config, setup.credential.as_ref(), fact, Some(stream), now);
+            if !parked.missing.is_empty() {
+                self.parked.borrow_mut().insert(stream, parked);
+                return Now::Waits;
+            }
         }
-        Now::Waits
+        self.fail(setup, stream, &parked.request, Failure::Doubt)
+    }
+
+    fn fail(&self, setup: &Setup, stream: u32, request: &JobRequest, failure: Failure) -> Now {
+        self.carry_out(stream, None, &decision::failed(&setup.config, request.protocol, failure))
+    }
+
+    /// Whether a token may be looked up: where nothing is known of it, this is one lookup more of its source's. The
+    /// stream is the effective context.
+    fn admit(&self, setup: &Setup, request: &JobRequest, now: Moment) -> Result<(), Failure> {
+        let token = request.token.hash();
+        if self.flights.borrow().holds(&token) {
+            return Ok(());
+        }
+        let counted = host::property(["source", "address"])
+            .map(|address| Quota::of(&setup.config.lookup, &address))
+            .and_then(|quotas| setup.store.count_unknown(&token, &quotas, now));
+        match counted {
+            Ok(None) => Ok(()),
+            Ok(Some(over)) => Err(over),
+            Err(error) => {
+                host::log(Level::Error, &format!("jobscope: a lookup cannot be counted: {error:?}"));
+                Err(Failure::Host)
+            }
+        }
+    }
+
+    /// Looks again at what is remembered, for a request that waited: its token may be known now, and so its targets; or its
+    /// job may have ended meanwhile.
+    pub(crate) fn recall_after_wait(&self, setup: &Setup, parked: &mut Parked, now: Moment) -> Result<(), HostError> {
+        if let Remembered::Fresh(ended @ Token::Ended(_)) = setup.store.credential(&parked.request, now)? {
+            parked.facts.token = Some(ended);
+        }
+        let known = std::mem::take(&mut parked.facts);
+        parked.facts = self.recall(setup, &parked.request, known, Freshness::Fresh, now)?.0;
+        Ok(())
     }
 
     /// Adds what is remembered to `facts`, and tells how old the oldest of it is. What has grown old is looked up again,
@@ -61,17 +114,17 @@ impl Shared {
         least: Freshness,
         now: Moment,
     ) -> Result<(Facts, Freshness), HostError> {
-        let refresh = |fact| self.flights.borrow_mut().ask(&setup.config, setup.credential.as_ref(), fact, None, now);
+        let refresh = |fact| drop(self.ask(setup, fact, None, now));
         let mut oldest = Freshness::Fresh;
         if facts.token.is_none() {
-            match setup.store.token(&request.token.hash(), now)? {
+            match setup.store.credential(request, now)? {
                 Remembered::Fresh(token) => facts.token = Some(token),
                 Remembered::Stale(token) => {
                     refresh(Fact::Token(request.token.clone()));
                     oldest = Freshness::Stale;
                     facts.token = (least == Freshness::Stale).then_some(token);
                 }
-                Remembered::Nothing => {}
+                Remembered::Announced | Remembered::Nothing => {}
             }
         }
         // As often as the rules ask for targets that are remembered: each round adds some, so it ends.
@@ -96,7 +149,7 @@ impl Shared {
 }
 
 /// The decision when the host refused a call.
-fn host_failed(setup: &Setup, protocol: Protocol, error: HostError) -> Decision {
+pub(crate) fn host_failed(setup: &Setup, protocol: Protocol, error: HostError) -> Decision {
     host::log(Level::Error, &format!("jobscope: the host refused a call: {error:?}"));
     decision::failed(&setup.config, protocol, Failure::Host)
 }

@@ -4,9 +4,12 @@
 //! A panic in here traps the VM and takes other people's requests with it, so nothing unwraps, and the SDK's calls that
 //! panic are not used: [`host`] has calls of its own.
 
+mod answers;
 mod carrying;
 mod document;
+mod errands;
 mod flights;
+mod following;
 mod host;
 mod judging;
 mod root;
@@ -14,6 +17,7 @@ mod shared;
 mod store;
 mod stream;
 mod waking;
+mod webhook;
 
 use proxy_wasm::traits::RootContext;
 use proxy_wasm::types::LogLevel;

@@ -21,8 +21,9 @@ const TICKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_m
 /// The largest configuration that is read: two million names in access rules, and room for longer ones.
 const CONFIGURATION_LIMIT: usize = 64 << 20;
 
-/// The largest answer that is read.
-const ANSWER_LIMIT: usize = 32 << 20;
+/// The largest answer that is read; the largest that a forge gives is a page of a hundred projects. Read JSON takes many
+/// times its size, and memory that the filter once had stays its own.
+const ANSWER_LIMIT: usize = 4 << 20;
 
 /// One plugin configuration on one worker.
 pub(crate) struct Root {
@@ -38,19 +39,22 @@ impl Root {
         let document = host::buffer(Buffer::PluginConfiguration, CONFIGURATION_LIMIT)
             .map_err(|error| format!("the configuration cannot be read: {error:?}"))?;
         let config = Config::parse(&document::json(document)).map_err(|errors| errors.to_string())?;
-        let credential = config.lookup.credential_env.as_deref().map(credential).transpose()?;
+        let secret = |key, name: Option<&str>| name.map(|name| secret(key, name)).transpose();
+        let credential = secret("lookup.credential_env", config.lookup.credential_env.as_deref())?;
+        let webhook = config.webhook.as_ref().map(|webhook| webhook.secret_env.as_str());
+        let webhook_secret = secret("webhook.secret_env", webhook)?;
         let store = Store::open(&config).map_err(|error| format!("shared data cannot be opened: {error:?}"))?;
-        Ok(Setup { credential, store, config })
+        Ok(Setup { credential, webhook_secret, store, config })
     }
 }
 
-/// The service account's token in the environment variable of this name.
-fn credential(name: &str) -> Result<Secret, String> {
+/// The secret in the environment variable of this name, which stands under this key.
+fn secret(key: &str, name: &str) -> Result<Secret, String> {
     let value = std::env::var(name).ok();
     let value = value.filter(|value| !value.is_empty() && value.bytes().all(|b| (0x21..0x7f).contains(&b)));
     value.map(|value| Secret::new(value.as_bytes())).ok_or_else(|| {
         format!(
-            "1 error in the configuration\nlookup.credential_env: expected an environment variable of the VM that holds a token, found `{name}` \
+            "1 error in the configuration\n{key}: expected an environment variable of the VM that holds a token, found `{name}` \
              unset, empty or not printable (Envoy passes on what `vm_config.environment_variables` names)"
         )
     })
@@ -63,15 +67,17 @@ impl Context for Root {
         let fields = headers.as_ref().and_then(|headers| headers.fields()).unwrap_or_default();
         let field = |name: &str| fields.iter().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| *value);
         let status = field(":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
-        let body = if body_size > 0 {
-            host::buffer(Buffer::CallResponseBody, body_size.min(ANSWER_LIMIT)).unwrap_or_default()
+        // Of a longer one no part is an answer.
+        let body = if (1..=ANSWER_LIMIT).contains(&body_size) {
+            host::buffer(Buffer::CallResponseBody, body_size).unwrap_or_default()
         } else {
             Vec::new()
         };
-        self.shared.answer(
-            call,
-            &Answer { status, next_page: field("x-next-page"), location: field("location"), body: &body },
-        );
+        // No answer came, or Envoy speaks for a service that it did not reach: what came from one has this field.
+        let is_lost =
+            status.is_none_or(|status| matches!(status, 502 | 503)) && field("x-envoy-upstream-service-time").is_none();
+        let answer = Answer { status, next_page: field("x-next-page"), location: field("location"), body: &body };
+        self.shared.answer(call, &answer, is_lost);
     }
 }
 

@@ -10,10 +10,12 @@ use policy::Config;
 use policy::bindings::Moment;
 use policy::decision::{Facts, Grant};
 use policy::facts::{Hash, Secret};
-use policy::lifecycle::{self, Sign, Watch};
+use policy::lifecycle::Watch;
 use policy::request::{JobRequest, Protocol};
 
+use crate::errands::Errands;
 use crate::flights::Flights;
+use crate::following::Following;
 use crate::host::{self, Level};
 use crate::store::Store;
 
@@ -23,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) config: Config,
     /// The service account's token, where a fact needs it.
     pub(crate) credential: Option<Secret>,
+    /// The webhook's secret, where there is a webhook.
+    pub(crate) webhook_secret: Option<Secret>,
     pub(crate) store: Store,
 }
 
@@ -42,13 +46,15 @@ pub(crate) struct Shared {
     pub(crate) root: u32,
     setup: RefCell<Option<Rc<Setup>>>,
     pub(crate) flights: RefCell<Flights>,
+    pub(crate) errands: RefCell<Errands>,
+    pub(crate) following: RefCell<Following>,
     pub(crate) parked: RefCell<HashMap<u32, Parked>>,
     /// Requests whose body is awaited, and until when.
     pub(crate) bodies: RefCell<HashMap<u32, (Protocol, Moment)>>,
     /// Requests that waited and were let go.
     pub(crate) released: RefCell<HashSet<u32>>,
-    /// Requests that went on and whose answers tell of a job's life.
-    pub(crate) watched: RefCell<HashMap<u32, (Watch, Hash)>>,
+    /// Requests whose answers tell something, once they go on.
+    pub(crate) watched: RefCell<HashMap<u32, Watch>>,
     pub(crate) ids: RandomState,
     pub(crate) count: Cell<u64>,
 }
@@ -72,6 +78,8 @@ impl Shared {
             root,
             setup: RefCell::new(None),
             flights: RefCell::default(),
+            errands: RefCell::default(),
+            following: RefCell::new(Following::new()),
             parked: RefCell::default(),
             bodies: RefCell::default(),
             released: RefCell::default(),
@@ -114,18 +122,21 @@ impl Shared {
         self.parked.borrow().contains_key(&stream)
     }
 
-    /// What the answer to this request may tell.
-    pub(crate) fn watched(&self, stream: u32) -> Option<(Watch, Hash)> {
-        self.watched.borrow_mut().remove(&stream)
+    /// Notes what to look for in the answer to a request that goes on. Its head is still here.
+    pub(crate) fn watch(&self, stream: u32, watch: Watch) {
+        if watch.reads_body()
+            && let Err(error) = host::remove_request_header("accept-encoding")
+        {
+            // Compressed, the answer tells nothing.
+            host::log(Level::Warn, &format!("jobscope: an answer may come compressed: {error:?}"));
+        }
+        self.watched.borrow_mut().insert(stream, watch);
     }
 
-    /// Reads the head of the forge's answer to a runner.
-    pub(crate) fn read_answer(&self, watch: Watch, token: Hash, status: u16, job_status: Option<&[u8]>) {
-        let Some(setup) = self.setup() else { return };
-        if lifecycle::sign(watch, status, job_status) == Sign::Ended
-            && let Err(error) = host::now().and_then(|now| setup.store.end(token, now))
-        {
-            host::log(Level::Critical, &format!("jobscope: the end of a job cannot be remembered: {error:?}"));
+    /// Notes what the body of a request says of what to look for.
+    pub(crate) fn read_request(&self, stream: u32, body: &[u8]) {
+        if let Some(watch) = self.watched.borrow_mut().get_mut(&stream) {
+            watch.read_request(body);
         }
     }
 

@@ -1,45 +1,34 @@
-//! Bindings and facts in shared data: three tables, each with a fixed number of keys, updated by compare-and-swap.
+//! Bindings and facts in shared data: tables with a fixed number of keys, updated by compare-and-swap.
+
+use std::time::Duration;
 
 use policy::Config;
-use policy::bindings::{self, Binding, Freshness, Moment, Rejection, Row, State, Table, TargetRow};
-use policy::config::Bindings;
-use policy::facts::{Found, Hash, Job, Token};
+use policy::bindings::{
+    self, Binding, Confirmed, Denial, Follower, Freshness, JobRow, Minted, Moment, PartRow, Place, ProjectRow, Quota,
+    Rejection, Remembered, Row, Table, TargetRow, Usage,
+};
+use policy::config::{Bindings, Lifetimes};
+use policy::decision::Failure;
+use policy::facts::{Found, Hash, Invalid, Job, JobId, Known, Part, ProjectId, Token};
+use policy::lifecycle::End;
+use policy::lookup::PartKey;
+use policy::request::{Claim, JobRequest};
 
 use crate::host::{self, HostError, Level, Written};
 
 /// A write that loses this many races is given up. Two workers on one bucket rarely race twice.
 const ATTEMPTS: usize = 16;
 
+/// How many buckets are aged at once: a few milliseconds' work.
+const AGED: u32 = 512;
+
 /// Where facts are remembered, for all workers.
 #[derive(Debug)]
 pub(crate) struct Store {
     config: Bindings,
-    bindings: Named,
-    targets: Named,
-    rejections: Named,
-}
-
-#[derive(Debug, Clone)]
-struct Named {
-    name: String,
-    table: Table,
-}
-
-impl Named {
-    fn key(&self, bucket: u32) -> String {
-        format!("{}.{bucket}", self.name)
-    }
-}
-
-/// What is remembered of a token.
-#[derive(Debug)]
-pub(crate) enum Remembered {
-    /// It serves.
-    Fresh(Token),
-    /// It serves, and is to be looked up again.
-    Stale(Token),
-    /// Nothing, or nothing that still serves.
-    Nothing,
+    lifetimes: Lifetimes,
+    /// Whose facts these are, and how they are laid out.
+    mark: String,
 }
 
 impl Store {
@@ -54,7 +43,8 @@ impl Store {
         // A fact that was not looked up is not in the rows.
         let looked_up = config.facts.looked_up().collect::<Vec<_>>().join(" ");
         let needs = format!("{:?}", config.access.needs());
-        let layout = [Binding::SIZE, TargetRow::SIZE, Rejection::SIZE].map(|size| size.to_string()).join(" ");
+        let tables = bindings::tables(rows);
+        let layout = tables.map(|table| table.row().to_string()).join(" ");
         let whose = Hash::of(&[
             kind.as_bytes(),
             config.lookup.authority.as_bytes(),
@@ -66,112 +56,262 @@ impl Store {
             bindings::LAYOUT.as_bytes(),
         ]);
         let mark: String = whose.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let table = |name: &str, rows| Named { name: format!("jobscope.{mark}.{name}"), table: Table::for_rows(rows) };
-        let store = Self {
-            config: config.bindings.clone(),
-            bindings: table("binding", rows),
-            targets: table("target", rows),
-            rejections: table("rejection", rows / 4),
-        };
-        for named in [&store.bindings, &store.targets, &store.rejections] {
-            for bucket in 0..named.table.buckets() {
-                let key = named.key(bucket);
-                if host::shared_data(&key)?.is_none() {
-                    host::set_shared_data(&key, &[], 0)?;
-                }
+        let store = Self { config: config.bindings.clone(), lifetimes: config.lifetimes.clone(), mark };
+        let buckets = tables.into_iter().flat_map(|table| (0..table.buckets()).map(move |bucket| (table, bucket)));
+        let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain([store.follower()]);
+        for key in keys {
+            if host::shared_data(&key)?.is_none() {
+                host::set_shared_data(&key, &[], 0)?;
             }
         }
         Ok(store)
     }
 
-    /// What is remembered of a token.
-    pub(crate) fn token(&self, key: &Hash, now: Moment) -> Result<Remembered, HostError> {
-        if let Some(binding) = find::<Binding>(&self.bindings, key)? {
-            return Ok(match binding.state {
-                State::Ended(job) => Remembered::Fresh(Token::Ended(job)),
-                State::Running(job) if now.since(binding.since) >= self.config.max_lifetime => {
-                    Remembered::Fresh(Token::Ended(Some(job)))
-                }
-                State::Running(job) => match bindings::freshness(&self.config, binding.confirmed, now) {
-                    Freshness::Fresh => Remembered::Fresh(Token::Running(job)),
-                    Freshness::Stale => Remembered::Stale(Token::Running(job)),
-                    Freshness::Gone => Remembered::Nothing,
-                },
-            });
+    fn name(&self, table: Table, bucket: u32) -> String {
+        format!("jobscope.{}.{}.{bucket}", self.mark, table.name())
+    }
+
+    /// The key of who follows the list of ended jobs.
+    fn follower(&self) -> String {
+        format!("jobscope.{}.follower", self.mark)
+    }
+
+    /// The key of shared data with the bucket of a row.
+    fn bucket<R: Row>(&self, key: &Hash) -> String {
+        let table = Table::of::<R>(self.config.capacity);
+        self.name(table, table.bucket(key))
+    }
+
+    fn find<R: Row>(&self, key: &Hash) -> Result<Option<R>, HostError> {
+        let bucket = host::shared_data(&self.bucket::<R>(key))?;
+        Ok(bucket.and_then(|(bytes, _)| bindings::find(&bytes, key)))
+    }
+
+    /// Puts a row, and tells what stands under its key now: nothing, where it found no room.
+    fn put<R: Row>(&self, now: Moment, row: impl Fn() -> R) -> Result<Option<R>, HostError> {
+        let key = row().key();
+        // Full of rows that are worth more, or too long to remember: it is looked up each time.
+        let bytes = Self::change(&self.bucket::<R>(&key), |bytes| bindings::put(bytes, row(), &self.config, now))?;
+        Ok(bytes.and_then(|bytes| bindings::find(&bytes, &key)))
+    }
+
+    /// Changes what stands under a key, and gives what stands there now; `None` where there is nothing to change.
+    fn change(key: &str, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Result<Option<Vec<u8>>, HostError> {
+        for _ in 0..ATTEMPTS {
+            let (bytes, cas) = host::shared_data(key)?.unwrap_or_default();
+            let Some(bytes) = change(&bytes) else { return Ok(None) };
+            if host::set_shared_data(key, &bytes, cas)? == Written::Done {
+                return Ok(Some(bytes));
+            }
         }
-        let rejection = find::<Rejection>(&self.rejections, key)?.filter(|rejection| rejection.serves(now));
+        host::log(Level::Error, "jobscope: a write to shared data lost every race");
+        Err(HostError { call: "set_shared_data", status: 8 })
+    }
+
+    /// What is remembered of a token.
+    fn token(&self, key: &Hash, now: Moment) -> Result<Remembered, HostError> {
+        if let Some(binding) = self.find::<Binding>(key)? {
+            return Ok(binding.tells(&self.config, now));
+        }
+        let rejection = self.find::<Rejection>(key)?.filter(|rejection| rejection.serves(now));
         Ok(rejection.map_or(Remembered::Nothing, |rejection| Remembered::Fresh(Token::Invalid(rejection.invalid))))
+    }
+
+    /// What is remembered of a request's credential: of the token, or of the one that it was made from.
+    pub(crate) fn credential(&self, request: &JobRequest, now: Moment) -> Result<Remembered, HostError> {
+        let key = request.token.hash();
+        if !matches!(request.claim, Claim::Minted(_)) {
+            return self.token(&key, now);
+        }
+        let Some(minted) = self.find::<Minted>(&key)? else { return Ok(Remembered::Nothing) };
+        let Some(parent) = minted.parent else { return Ok(Remembered::Fresh(Token::Invalid(Invalid::Foreign))) };
+        Ok(match self.token(&parent, now)? {
+            // Without the token itself nobody can be asked again, so the old serves for as long as it may.
+            Remembered::Fresh(token) | Remembered::Stale(token) => Remembered::Fresh(token),
+            Remembered::Announced | Remembered::Nothing => Remembered::Fresh(Token::Forgotten),
+        })
+    }
+
+    /// Remembers from whose token a credential was made.
+    pub(crate) fn learn_minted(&self, minted: &Minted, now: Moment) -> Result<(), HostError> {
+        self.put(now, || minted.clone()).map(drop)
     }
 
     /// What is remembered of a target, and whether it is to be looked up again.
     pub(crate) fn target(&self, key: &Hash, now: Moment) -> Result<Option<(Found, Freshness)>, HostError> {
-        let row = find::<TargetRow>(&self.targets, key)?;
+        let row = self.find::<TargetRow>(key)?;
         Ok(row.and_then(|row| {
-            let freshness = bindings::freshness(&self.config, row.confirmed, now);
+            let freshness = self.lifetimes.of_all(&row.confirmed, now);
             (freshness != Freshness::Gone).then_some((row.found, freshness))
         }))
     }
 
     /// Remembers what a lookup that was sent at `asked` said of a token, and tells what holds now: an end that was
-    /// seen meanwhile stays.
-    pub(crate) fn learn_token(&self, key: Hash, said: Token, asked: Moment) -> Result<Token, HostError> {
+    /// seen meanwhile stays, and a token that is known to be one job's is not another's.
+    pub(crate) fn learn_token(
+        &self,
+        key: Hash,
+        said: Token,
+        asked: Moment,
+    ) -> Result<Result<Token, Failure>, HostError> {
         match said {
             Token::Running(job) => self.bind(key, job, asked),
-            Token::Ended(job) => self.end(key, asked).map(|()| Token::Ended(job)),
-            Token::Invalid(invalid) => {
-                // A token that had a running job and no longer has one is an ended one.
-                if let Some(binding) = find::<Binding>(&self.bindings, &key)? {
-                    let (State::Running(job) | State::Ended(Some(job))) = binding.state else {
-                        return Ok(Token::Ended(None));
-                    };
-                    return self.end(key, asked).map(|()| Token::Ended(Some(job)));
-                }
-                put(&self.rejections, || Rejection { key, invalid, confirmed: asked })?;
-                Ok(said)
+            Token::Ended(job) => {
+                let end = End { token: key, job: job.as_ref().map(|job| job.id) };
+                self.end(end, asked).map(|()| Ok(Token::Ended(job)))
             }
+            // No lookup says this.
+            Token::Forgotten => Ok(Ok(said)),
+            Token::Invalid(invalid) => match self.find::<Binding>(&key)? {
+                None => {
+                    self.put(asked, || Rejection { key, invalid, confirmed: asked })?;
+                    Ok(Ok(said))
+                }
+                Some(binding) => match binding.denied(asked) {
+                    Denial::Ends(job) => {
+                        let end = End { token: key, job: job.as_ref().map(|job| job.id) };
+                        self.end(end, asked).map(|()| Ok(Token::Ended(job)))
+                    }
+                    Denial::Outdated(job) => Ok(Ok(Token::Running(job))),
+                    // The next request asks again.
+                    Denial::Early => Ok(Ok(said)),
+                },
+            },
         }
     }
 
-    fn bind(&self, key: Hash, job: Job, asked: Moment) -> Result<Token, HostError> {
-        let row = || Binding { key, state: State::Running(job.clone()), since: asked, confirmed: asked };
-        put(&self.bindings, row)?;
-        let holds = find::<Binding>(&self.bindings, &key)?;
-        // A binding that found no room serves this once.
-        Ok(match holds.map(|binding| binding.state) {
-            Some(State::Ended(job)) => Token::Ended(job),
-            Some(State::Running(_)) | None => Token::Running(job),
-        })
+    fn bind(&self, key: Hash, job: Job, asked: Moment) -> Result<Result<Token, Failure>, HostError> {
+        // A job is named before its token is bound, and anew whenever it is confirmed: an end that is told by its number
+        // finds the token, or is found by the lookup that was under way.
+        match self.name_job(job.id, key, asked)? {
+            Place::Found => {}
+            Place::Ended => return self.end_token(key, asked).map(|_| Ok(Token::Ended(Some(job)))),
+            Place::None => return Ok(Ok(Token::Running(job))),
+        }
+        let held = self.put(asked, || Binding::running(key, job.clone(), asked))?;
+        Ok(Binding::holds(held, job))
     }
 
-    /// From now on no worker serves this token.
-    pub(crate) fn end(&self, key: Hash, now: Moment) -> Result<(), HostError> {
-        put(&self.bindings, || Binding { key, state: State::Ended(None), since: now, confirmed: now })
+    fn name_job(&self, job: JobId, token: Hash, now: Moment) -> Result<Place, HostError> {
+        let row = self.put(now, || JobRow::named(job, token, now))?;
+        Ok(JobRow::place(row.as_ref(), &token))
+    }
+
+    /// The forge handed a job to a runner: its token is known to be that job's, and to be over after its timeout.
+    pub(crate) fn born(
+        &self,
+        key: Hash,
+        job: JobId,
+        origin: ProjectId,
+        timeout: Option<Duration>,
+        now: Moment,
+    ) -> Result<(), HostError> {
+        match self.name_job(job, key, now)? {
+            Place::Found => self.put(now, || Binding::born(key, job, origin, timeout, now)).map(drop),
+            Place::Ended => self.end_token(key, now).map(drop),
+            Place::None => Ok(()),
+        }
+    }
+
+    /// Counts a lookup of a token where nothing is remembered of it, not even something that no longer serves. What is
+    /// said when it would be one too many.
+    pub(crate) fn count_unknown(
+        &self,
+        token: &Hash,
+        quotas: &[Quota],
+        now: Moment,
+    ) -> Result<Option<Failure>, HostError> {
+        if self.find::<Binding>(token)?.is_some() {
+            return Ok(None);
+        }
+        for quota in quotas {
+            let bucket = self.bucket::<Usage>(&quota.key);
+            if Self::change(&bucket, |bytes| quota.take(bytes, &self.config, now))?.is_none() {
+                return Ok(Some(quota.over));
+            }
+        }
+        Ok(None)
+    }
+
+    /// From now on no worker serves this token, nor another that its job goes by.
+    pub(crate) fn end(&self, end: End, now: Moment) -> Result<(), HostError> {
+        let held = self.end_token(end.token, now);
+        let known = held.as_ref().ok().and_then(|held| held.clone()?.into_job());
+        let job = end.job.or_else(|| known.map(|job| job.id)).map_or(Ok(()), |job| self.end_job(job, now));
+        // Each of them, and then the first that failed.
+        held.and(job)
+    }
+
+    fn end_token(&self, key: Hash, now: Moment) -> Result<Option<Binding>, HostError> {
+        self.put(now, || Binding::ended(key, now))
+    }
+
+    /// From now on no worker serves this job, also where a lookup of its token is under way.
+    pub(crate) fn end_job(&self, job: JobId, now: Moment) -> Result<(), HostError> {
+        let row = self.put(now, || JobRow::ended(job, now))?;
+        let tokens = row.map(JobRow::into_tokens).unwrap_or_default();
+        let ends = tokens.into_iter().map(|token| self.end_token(token, now).map(drop));
+        // Each of them, and then the first that failed.
+        ends.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// Takes the task of following the list of ended jobs, or goes on with it, as `change` says. `None` while another
+    /// follows.
+    pub(crate) fn follow(
+        &self,
+        me: u64,
+        now: Moment,
+        change: impl FnOnce(Follower) -> Follower,
+    ) -> Result<Option<Follower>, HostError> {
+        let key = self.follower();
+        let (bytes, cas) = host::shared_data(&key)?.unwrap_or_default();
+        let Some(next) = Follower::next(Follower::read(&bytes), me, now).map(change) else { return Ok(None) };
+        let written = next.write().map(|bytes| host::set_shared_data(&key, &bytes, cas)).transpose()?;
+        Ok((written == Some(Written::Done)).then_some(next))
+    }
+
+    /// Has some of the bindings that were confirmed before then looked up before they serve again: those in a few buckets
+    /// from this one on. Gives the bucket to go on from.
+    pub(crate) fn age(&self, from: u32, before: Moment) -> Result<Option<u32>, HostError> {
+        let table = Table::of::<Binding>(self.config.capacity);
+        let (buckets, end) = (table.buckets(), from.saturating_add(AGED));
+        for bucket in from..end.min(buckets) {
+            Self::change(&self.name(table, bucket), |bytes| bindings::age(bytes, &self.config, before))?;
+        }
+        Ok((end < buckets).then_some(end))
     }
 
     /// Remembers a target.
-    pub(crate) fn learn_target(&self, key: Hash, found: &Found, asked: Moment) -> Result<(), HostError> {
-        put(&self.targets, || TargetRow { key, found: found.clone(), confirmed: asked })
+    pub(crate) fn learn_target(&self, key: Hash, found: &Found, confirmed: Confirmed) -> Result<(), HostError> {
+        self.put(confirmed.oldest(), || TargetRow { key, found: found.clone(), confirmed }).map(drop)
     }
-}
 
-fn find<R: Row>(named: &Named, key: &Hash) -> Result<Option<R>, HostError> {
-    let bucket = host::shared_data(&named.key(named.table.bucket(key)))?;
-    Ok(bucket.and_then(|(bytes, _)| bindings::find(&bytes, key)))
-}
-
-fn put<R: Row>(named: &Named, row: impl Fn() -> R) -> Result<(), HostError> {
-    let row_key = row().key();
-    let key = named.key(named.table.bucket(&row_key));
-    for _ in 0..ATTEMPTS {
-        let (bytes, cas) = host::shared_data(&key)?.unwrap_or_default();
-        let Some(bytes) = bindings::put(&bytes, row()) else {
-            // Full of rows that are worth more, or too long to remember: it is looked up each time.
-            return Ok(());
+    /// What is remembered of a part of a target and need not be looked up again, and when it was looked up. A part that
+    /// cannot be read is looked up.
+    pub(crate) fn part(&self, key: &PartKey, now: Moment) -> Option<(Known, Moment)> {
+        let of_project = |row: ProjectRow| (Known::Project(row.project), row.confirmed);
+        let row = match key.part {
+            Part::Project => self.find::<ProjectRow>(&key.hash).map(|row| row.map(of_project)),
+            Part::Member | Part::External | Part::Allowlist | Part::Enforcement | Part::Outbound => {
+                self.find::<PartRow>(&key.hash).map(|row| row.map(|row| (row.known, row.confirmed)))
+            }
         };
-        if host::set_shared_data(&key, &bytes, cas)? == Written::Done {
-            return Ok(());
+        let is_fresh = |confirmed| self.lifetimes.of_part(key.part.lifetime(), confirmed, now) == Freshness::Fresh;
+        row.ok()?.filter(|(_, confirmed)| is_fresh(*confirmed))
+    }
+
+    /// Remembers a part of a target.
+    pub(crate) fn learn_part(&self, key: PartKey, known: Known, confirmed: Moment) -> Result<(), HostError> {
+        let key = key.hash;
+        match known {
+            Known::Project(project) => {
+                self.put(confirmed, || ProjectRow { key, project: project.clone(), confirmed }).map(drop)
+            }
+            Known::Member(_)
+            | Known::External(_)
+            | Known::Allowlist { .. }
+            | Known::Enforcement(_)
+            | Known::Outbound(_) => self.put(confirmed, || PartRow { key, known: known.clone(), confirmed }).map(drop),
         }
     }
-    host::log(Level::Error, "jobscope: a write to shared data lost every race");
-    Err(HostError { call: "set_shared_data", status: 8 })
 }

@@ -4,10 +4,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::decision::{self, Grant};
+use policy::lifecycle::Watch;
 use policy::request::{self, BODY_LIMIT, Body, Head, Malformed, Pending, Protocol, Reading, Refused, Scan};
+use policy::webhook;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use crate::answers::Answer;
 use crate::host::{self, Buffer, HostError, Level, Map};
 use crate::shared::{Now, Setup, Shared};
 
@@ -23,6 +26,8 @@ enum Phase {
     New,
     /// Its body is awaited.
     Body(Pending),
+    /// It is a report to the webhook, whose body is awaited. Who sends it knows the secret, and may take its time.
+    Report,
     /// It waits for facts, until [`Shared`] lets it go or answers it.
     Waiting,
     /// It goes on.
@@ -40,17 +45,33 @@ pub(crate) struct Stream {
     scan: Option<Scan>,
     /// How much of what the host holds of the body was looked at.
     seen: usize,
+    /// The answer, while its body is read.
+    answer: Option<Answer>,
+    /// Whether an answer was refused: nothing of it goes on.
+    withheld: bool,
 }
 
 impl Stream {
     pub(crate) fn new(context: u32, shared: Rc<Shared>) -> Self {
-        Self { context, shared, phase: Phase::New, scan: None, seen: 0 }
+        Self { context, shared, phase: Phase::New, scan: None, seen: 0, answer: None, withheld: false }
     }
 
     fn read_head(&mut self, setup: &Setup, body: Body) -> Result<Action, HostError> {
         let headers = host::headers(Map::Request)?;
         let fields = headers.fields().ok_or(HostError { call: "get_header_map_pairs", status: 4 })?;
-        let reading = request::read(&setup.config, &Head::new(&fields, body));
+        let head = Head::new(&fields, body);
+        match webhook::read_head(&setup.config, setup.webhook_secret.as_ref(), &head) {
+            webhook::Reading::Elsewhere => {}
+            webhook::Reading::Answered(answer) => return Ok(self.answer_report(answer)),
+            webhook::Reading::Report => {
+                self.phase = Phase::Report;
+                return Ok(Action::Pause);
+            }
+        }
+        let reading = request::read(&setup.config, &head);
+        if let Some(watch) = Watch::of_head(&setup.config, &head, &reading) {
+            self.shared.watch(self.context, watch);
+        }
         for (name, _) in fields.iter().filter(|(name, _)| name.starts_with(OURS)) {
             if let Ok(name) = std::str::from_utf8(name) {
                 host::remove_request_header(name)?;
@@ -93,6 +114,13 @@ impl Stream {
             host::log(Level::Warn, &format!("jobscope: a body is buffered while its request waits: {error:?}"));
         }
         self.settle(&now)
+    }
+
+    /// Answers a request to the webhook's path.
+    fn answer_report(&mut self, answer: webhook::Answer) -> Action {
+        self.phase = Phase::Answered;
+        self.shared.answer_report(answer);
+        Action::Pause
     }
 
     /// A job's request goes on with a grant and not otherwise.
@@ -164,12 +192,19 @@ impl Stream {
         self.act(setup, Reading::Refused(refused), Held::Whole)
     }
 
+    /// Goes on reading an answer, or stops it for good.
+    fn hand_on(&mut self, answer: Option<Answer>, action: Action) -> Action {
+        self.withheld = answer.is_none() && action == Action::Pause;
+        self.answer = answer;
+        action
+    }
+
     /// Ends the wait for a body. `None` when there is none, or when it came too late and the request was answered.
     fn take_pending(&mut self) -> Option<Pending> {
         match std::mem::replace(&mut self.phase, Phase::Answered) {
             Phase::Body(pending) if self.shared.body_arrived(self.context) => Some(pending),
             Phase::Body(_) | Phase::New | Phase::Answered => None,
-            phase @ (Phase::Waiting | Phase::Passed) => {
+            phase @ (Phase::Report | Phase::Waiting | Phase::Passed) => {
                 self.phase = phase;
                 None
             }
@@ -197,8 +232,7 @@ impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         let Some(setup) = self.shared.setup() else {
             self.phase = Phase::Answered;
-            let headers = [("retry-after", "2"), ("cache-control", "no-store")];
-            let _ = host::reply(503, &headers, "", "jobscope:configuration.missing");
+            let _ = host::unavailable("configuration.missing");
             return Action::Pause;
         };
         let body = if end_of_stream { Body::None } else { Body::Follows };
@@ -209,6 +243,12 @@ impl HttpContext for Stream {
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if matches!(self.phase, Phase::Report) {
+            if self.shared.take_report(size, end_of_stream).is_some() {
+                self.phase = Phase::Answered;
+            }
+            return Action::Pause;
+        }
         let passes = self.passes();
         if (passes || self.shared.waits(self.context))
             && let Some(action) = self.look(size, end_of_stream)
@@ -227,7 +267,10 @@ impl HttpContext for Stream {
             pending.refuse(Malformed::BodyTooLarge)
         } else {
             match host::buffer(Buffer::RequestBody, size) {
-                Ok(body) => pending.finish(&body),
+                Ok(body) => {
+                    self.shared.read_request(self.context, &body);
+                    pending.finish(&body)
+                }
                 Err(error) => return self.fail(&setup, error),
             }
         };
@@ -236,6 +279,9 @@ impl HttpContext for Stream {
 
     /// Trailers end a body without the body callback being told, and some forges read fields from them.
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        if matches!(self.phase, Phase::Report) {
+            return self.answer_report(webhook::Answer::Unreadable);
+        }
         let passes = self.passes();
         if (passes || self.shared.waits(self.context))
             && let (Some(scan), Some(setup)) = (self.scan.take(), self.shared.setup())
@@ -249,16 +295,31 @@ impl HttpContext for Stream {
         self.act(&setup, pending.refuse(Malformed::Trailers), Held::Whole)
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if let Some((watch, token)) = self.shared.watched(self.context)
-            && let Ok(headers) = host::headers(Map::Response)
-        {
-            let fields = headers.fields().unwrap_or_default();
-            let field =
-                |name: &str| fields.iter().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| *value);
-            let status = field(":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
-            self.shared.read_answer(watch, token, status.unwrap_or(0), field("job-status"));
+    fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        let (answer, action) = self.shared.read_answer(self.context, end_of_stream);
+        self.hand_on(answer, action)
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        match self.answer.take() {
+            Some(answer) => {
+                let (answer, action) = answer.piece(&self.shared, size, end_of_stream);
+                self.hand_on(answer, action)
+            }
+            None if self.withheld => Action::Pause,
+            None => Action::Continue,
         }
-        Action::Continue
+    }
+
+    /// Trailers end a body without the body callback being told.
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        match self.answer.take() {
+            Some(answer) => {
+                let action = answer.finish(&self.shared, true);
+                self.hand_on(None, action)
+            }
+            None if self.withheld => Action::Pause,
+            None => Action::Continue,
+        }
     }
 }

@@ -4,64 +4,91 @@
 //! left is no longer among those who wait: to wake one that is gone is to touch freed memory of the host.
 
 use policy::bindings::{Freshness, Moment};
-use policy::decision::{self, Failure};
-use policy::facts::{Found, Hash, Token};
-use policy::lookup::{Answer, Value, target_key};
+use policy::decision::{self, Facts, Failure, Step};
+use policy::facts::{Hash, Job, Token};
+use policy::lookup::{Answer, Fact, Value, target_key};
 use policy::request::{Malformed, Protocol, Refused};
 
-use crate::flights::Landing;
+use crate::flights::{Landing, News};
 use crate::host::{self, Level};
+use crate::judging::host_failed;
 use crate::shared::{Now, Parked, Setup, Shared};
 
 impl Shared {
     /// Sends what is to be sent; on the root context.
     pub(crate) fn depart(&self) {
-        if let Some(setup) = self.setup() {
-            self.flights.borrow_mut().depart(&setup.config);
+        // Without the time nothing has a deadline; what is to be sent waits for it.
+        let (Some(setup), Ok(now)) = (self.setup(), host::now()) else { return };
+        self.flights.borrow_mut().depart(&setup.config, now);
+        self.errands.borrow_mut().depart(&setup.config, now);
+    }
+
+    /// Takes the answer to a call; on the root context. `is_lost` when the call did not reach the service.
+    pub(crate) fn answer(&self, call: u32, answer: &Answer<'_>, is_lost: bool) {
+        let Some(setup) = self.setup() else { return };
+        let is_errand = self.errands.borrow_mut().answer(call, answer.status);
+        if is_errand || self.following.borrow_mut().answer(&setup, call, answer) {
+            self.depart();
+            return;
+        }
+        // Without the time nothing is sent again or asked ahead, and nobody waits the longer for that.
+        let clock = host::now();
+        let (is_lost, now) = (is_lost && clock.is_ok(), clock.unwrap_or(Moment(0)));
+        let news = self.flights.borrow_mut().answer(&setup.config, call, answer, is_lost, now);
+        match news {
+            News::Landed(landing) => self.land(&setup, *landing),
+            News::Job(job, waiting) if clock.is_ok() => self.ask_ahead(&setup, &job, &waiting, now),
+            News::Job(..) | News::Nothing => {}
+        }
+        self.depart();
+    }
+
+    /// Has looked up what requests need of targets as soon as their job is known, beside what is still asked of it.
+    fn ask_ahead(&self, setup: &Setup, job: &Job, waiting: &[u32], now: Moment) {
+        let mut needed = Vec::new();
+        for parked in
+            waiting.iter().filter_map(|stream| self.parked.borrow().get(stream).map(|one| one.request.clone()))
+        {
+            let known = Facts { token: Some(Token::Running(job.clone())), targets: Vec::new() };
+            let Ok((facts, _)) = self.recall(setup, &parked, known, Freshness::Fresh, now) else { continue };
+            if let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, &parked, &facts) {
+                needed.extend(targets.into_iter().map(|target| Fact::Target(job.clone(), target)));
+            }
+        }
+        for fact in needed {
+            let _ = self.ask(setup, fact, None, now);
         }
     }
 
-    /// Takes the answer to a call; on the root context.
-    pub(crate) fn answer(&self, call: u32, answer: &Answer<'_>) {
-        let Some(setup) = self.setup() else { return };
-        let landing = self.flights.borrow_mut().answer(&setup.config, call, answer);
-        if let Some(landing) = landing {
-            self.land(&setup, landing);
-        }
+    /// Has a fact looked up, and lets `waiter` wait for it. `Some` when it is there at once, because all its parts are
+    /// remembered, or is not to be had.
+    pub(crate) fn ask(
+        &self,
+        setup: &Setup,
+        fact: Fact,
+        waiter: Option<u32>,
+        now: Moment,
+    ) -> Option<Result<Value, Failure>> {
+        let landing = self.flights.borrow_mut().ask(setup, fact, waiter, now)?;
+        Some(learn(setup, landing))
     }
 
     /// A fact is there, or is not to be had: remembers it, and wakes those who wait.
-    pub(crate) fn land(&self, setup: &Setup, landing: Landing) {
+    pub(crate) fn land(&self, setup: &Setup, mut landing: Landing) {
+        let (waiting, key, asked) = (std::mem::take(&mut landing.waiting), landing.key, landing.asked);
         let now = match host::now() {
             Ok(now) => now,
             Err(error) => {
                 host::log(Level::Error, &format!("jobscope: the proxy does not tell the time: {error:?}"));
-                self.wake_all(setup, &landing.waiting, landing.asked, |_| Err(Failure::Host));
+                self.wake_all(setup, &waiting, asked, |_| Err(Failure::Host));
                 return;
             }
         };
-        let result = match landing.result {
-            Ok(Value::Token(token)) => setup.store.learn_token(landing.key, token, landing.asked).map(Value::Token),
-            Ok(Value::Target(found)) => {
-                setup.store.learn_target(landing.key, &found, landing.asked).map(|()| Value::Target(found))
-            }
-            Err(failure) => {
-                host::log(Level::Warn, &format!("jobscope: a lookup failed: {}: {}", failure.code(), failure.text()));
-                self.wake_all(setup, &landing.waiting, now, |_| Err(failure));
-                return;
-            }
-        };
-        match result {
-            Err(error) => {
-                host::log(Level::Error, &format!("jobscope: a fact cannot be remembered: {error:?}"));
-                self.wake_all(setup, &landing.waiting, now, |_| Err(Failure::Host));
-            }
-            Ok(value) => self.wake_all(setup, &landing.waiting, now, |parked| {
-                parked.missing.retain(|missing| *missing != landing.key);
-                match &value {
-                    Value::Token(token) => parked.facts.token = Some(token.clone()),
-                    Value::Target(found) => learn_target(parked, landing.key, found),
-                }
+        match learn(setup, landing) {
+            Err(failure) => self.wake_all(setup, &waiting, now, |_| Err(failure)),
+            Ok(value) => self.wake_all(setup, &waiting, now, |parked| {
+                parked.missing.retain(|missing| *missing != key);
+                parked.learn(key, &value);
                 Ok(())
             }),
         }
@@ -88,15 +115,13 @@ impl Shared {
                 continue;
             }
             let outcome = match told {
-                Ok(()) => {
-                    // The token is known now: what is remembered of its targets need not be looked up.
-                    let known = std::mem::take(&mut parked.facts);
-                    match self.recall(setup, &parked.request, known.clone(), Freshness::Fresh, now) {
-                        Ok((facts, _)) => parked.facts = facts,
-                        Err(_) => parked.facts = known,
+                Ok(()) => match self.recall_after_wait(setup, &mut parked, now) {
+                    Ok(()) => self.step(setup, *stream, parked, now),
+                    Err(error) => {
+                        let failed = host_failed(setup, parked.request.protocol, error);
+                        self.carry_out(*stream, None, &failed)
                     }
-                    self.step(setup, *stream, parked, now)
-                }
+                },
                 Err(failure) => {
                     self.carry_out(*stream, None, &decision::failed(&setup.config, parked.request.protocol, failure))
                 }
@@ -121,6 +146,9 @@ impl Shared {
         let Some(setup) = self.setup() else { return };
         // Without the time there are no deadlines; every request that asks for it is refused meanwhile.
         let Ok(now) = host::now() else { return };
+        self.depart();
+        self.following.borrow_mut().tick(&setup, now);
+        self.errands.borrow_mut().tick(&setup.config, now);
         let overdue = self.flights.borrow_mut().overdue(&setup.config, now);
         for landing in overdue {
             self.land(&setup, landing);
@@ -155,12 +183,42 @@ impl Shared {
     }
 }
 
-/// Files a target's fact under the target, for every access that means it.
-fn learn_target(parked: &mut Parked, key: Hash, found: &Found) {
-    let Some(Token::Running(job)) = &parked.facts.token else { return };
-    let target =
-        parked.request.accesses.iter().map(|access| &access.target).find(|target| target_key(job, target) == key);
-    if let Some(target) = target.cloned() {
-        parked.facts.targets.push((target, found.clone()));
+/// Remembers what a flight brought, and tells what holds now.
+fn learn(setup: &Setup, landing: Landing) -> Result<Value, Failure> {
+    let Landing { key, result, asked, learned, confirmed, .. } = landing;
+    let value = result.inspect_err(|failure| {
+        host::log(Level::Warn, &format!("jobscope: a lookup failed: {}: {}", failure.code(), failure.text()));
+    })?;
+    let remembered = match value {
+        Value::Token(token) => setup.store.learn_token(key, token, asked).map(|learned| learned.map(Value::Token)),
+        Value::Target(found) => {
+            let parts = learned.into_iter().try_for_each(|(part, known)| setup.store.learn_part(part, known, asked));
+            let target = parts.and_then(|()| setup.store.learn_target(key, &found, confirmed));
+            target.map(|()| Ok(Value::Target(found)))
+        }
+    };
+    remembered.unwrap_or_else(|error| {
+        host::log(Level::Error, &format!("jobscope: a fact cannot be remembered: {error:?}"));
+        Err(Failure::Host)
+    })
+}
+
+impl Parked {
+    /// Takes a fact; a target's is filed under the target, for every access that means it.
+    pub(crate) fn learn(&mut self, key: Hash, value: &Value) {
+        let found = match value {
+            Value::Token(token) => {
+                self.facts.token = Some(token.clone());
+                return;
+            }
+            Value::Target(found) => found,
+        };
+        let Some(Token::Running(job)) = &self.facts.token else { return };
+        let targets = self.request.accesses.iter().map(|access| &access.target);
+        for target in targets.filter(|target| target_key(job, target) == key) {
+            if !self.facts.targets.iter().any(|(known, _)| known == target) {
+                self.facts.targets.push((target.clone(), found.clone()));
+            }
+        }
     }
 }

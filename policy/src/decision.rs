@@ -77,6 +77,10 @@ coded! {
         LookupUnreachable "lookup.unreachable" "the token lookup cannot be reached"
         LookupAnswer "lookup.answer" "the token lookup answered something else than facts"
         LookupRights "lookup.rights" "the service account may not read what the lookup needs"
+        LookupSourceLimit "lookup.source-limit" "too many unknown tokens come from this address; try again in a moment"
+        LookupLimit "lookup.limit" "too many unknown tokens are being looked up; try again in a moment"
+        LookupBusy "lookup.busy" "too many lookups are under way"
+        Answer "answer.unreadable" "the forge's answer may hand out a credential, and cannot be read"
         NotConfigured "configuration.missing" "the filter has no configuration"
         Host "host.failed" "the proxy refused a call"
         Doubt "internal.doubt" "the filter met a state that it does not know"
@@ -171,11 +175,14 @@ impl Decision {
 #[must_use]
 pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
     let job = match (&facts.token, request.claim) {
-        (None, _) => return Step::NeedsToken,
-        (Some(Token::Invalid(Invalid::Foreign)), Claim::Unmarked(_)) => return Step::NotAJob,
-        (Some(_), Claim::Unmarked(Some(malformed))) => {
+        // Nobody can be asked: it was not seen being made, so it is a person's, unless it may be a job's by what it says.
+        (None, Claim::Minted(_)) if !request.may_be_jobs(config) => return Step::NotAJob,
+        (Some(Token::Invalid(Invalid::Foreign)), Claim::Unmarked(_) | Claim::Minted(_)) => return Step::NotAJob,
+        (None, Claim::Marked | Claim::Unmarked(_)) => return Step::NeedsToken,
+        (_, Claim::Unmarked(Some(malformed)) | Claim::Minted(Some(malformed))) => {
             return Step::Decided(refused(config, Refused { protocol: request.protocol, malformed }));
         }
+        (None | Some(Token::Forgotten), _) => return Step::Decided(unrecorded(config, request)),
         (Some(Token::Running(job)), _) => job,
         (Some(Token::Invalid(invalid)), _) => {
             return Step::Decided(refuse_token(config, request, Reason::of_invalid(*invalid), None));
@@ -295,14 +302,29 @@ fn standings<'a>(access: &'a Access, facts: &'a Facts) -> impl Iterator<Item = O
 }
 
 fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, standing: Option<&'a Standing>) -> Question<'a> {
-    let written = config.access.say(job, standing.and_then(|standing| standing.target.path.as_ref()), access.action);
-    Question { job, access, need: rules::need(access.action), standing, written, entries: config.entries }
+    let need = rules::need(access.action);
+    let path = match need.reach {
+        // The rules of the configuration know projects and no groups.
+        Reach::AboveOrigin => Some(&job.origin.path),
+        Reach::Admitted
+        | Reach::Own
+        | Reach::OwnWhateverRole
+        | Reach::AdmittedOrOwn
+        | Reach::WhereSet
+        | Reach::Sources
+        | Reach::Never
+        | Reach::Itself
+        | Reach::Nothing => standing.and_then(|standing| standing.target.path.as_ref()),
+    };
+    let written = config.access.say(job, path, access.action);
+    let dependency_proxy = config.forge.dependency_proxy;
+    Question { job, access, need, standing, written, entries: config.entries, dependency_proxy }
 }
 
 /// Whether the rules look at the target of an access at all.
 fn looks_at_target(access: &Access) -> bool {
     match rules::need(access.action).reach {
-        Reach::Nothing | Reach::Itself | Reach::Never => false,
+        Reach::Nothing | Reach::Itself | Reach::Never | Reach::AboveOrigin => false,
         Reach::Admitted
         | Reach::Own
         | Reach::OwnWhateverRole
@@ -434,6 +456,18 @@ fn refuse_token(config: &Config, request: &JobRequest, reason: Reason, job: Opti
         record.target = target_name(access, job, None);
     }
     denial(config, record, Cause::Rule(reason), reply::token(request.protocol, reason))
+}
+
+/// A job's, or perhaps one, of which it is not remembered whose: the client is to get another one. How, a registry says
+/// in the challenge that it answers to a request without a credential.
+fn unrecorded(config: &Config, request: &JobRequest) -> Decision {
+    let decision = refuse_token(config, request, Reason::TokenUnrecorded, None);
+    // Nothing is changed while decisions are only observed.
+    if request.protocol != Protocol::Registry || config.mode == Mode::Observe {
+        return decision;
+    }
+    let grant = Grant { path: None, without: alloc::vec!["authorization".into()] };
+    Decision { outcome: Outcome::Forward(grant), ..decision }
 }
 
 fn user_name(job: &Job) -> String {

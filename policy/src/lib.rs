@@ -10,7 +10,8 @@
 //!
 //! The rooms, from the wire inwards: [`request`] knows bytes and no rules, [`facts`] are parsed once and valid for good,
 //! [`rules`] know facts and no HTTP, [`decision`] joins them, [`reply`] alone knows the words of the protocols,
-//! [`lookup`] knows the forge's API, [`lifecycle`] the runner's, [`bindings`] how long a fact may be believed.
+//! [`lookup`] knows the forge's API, [`lifecycle`] what its answers tell, [`webhook`] what it reports by itself, [`bindings`] how long a fact may be
+//! believed.
 #![no_std]
 #![cfg_attr(
     test,
@@ -36,6 +37,7 @@ pub mod lookup;
 pub mod reply;
 pub mod request;
 pub mod rules;
+pub mod webhook;
 
 pub use config::Config;
 pub use decision::{Decision, Facts, Step, decide};

@@ -4,8 +4,10 @@
 use std::fs;
 use std::path::Path;
 
+use policy::bindings;
 use policy::config::{KEYS, Presence, RULE_KEYS, Use};
 use policy::decision::Failure;
+use policy::lifecycle::Remark;
 use policy::request::{Action, Carriers, Malformed, Span, endpoints};
 use policy::rules::{self, Need, Needed, Open, RULES, Reach, Reason};
 
@@ -46,6 +48,27 @@ fn configuration() {
         vec![format!("`{}`", key.path), key.kind.expects(), default, key.doc.into()]
     });
     compare("configuration.md", "keys", &rows("key | value | default | meaning", keys));
+}
+
+#[test]
+fn memory_of_the_tables() {
+    let of = |capacity| bindings::tables(capacity);
+    let (some, default, many) = (of(4096), of(32_768), of(1 << 17));
+    let mib = |bytes: usize| format!("{}.{} MiB", bytes >> 20, (bytes >> 10) % 1024 * 10 / 1024);
+    let sum = |tables: &[bindings::Table]| mib(tables.iter().map(|table| table.most_bytes()).sum());
+    let tables = some.iter().zip(&default).zip(&many).map(|((some, default), many)| {
+        let sizes = [some, default, many].map(|table| mib(table.most_bytes()));
+        [format!("`{}`", some.name()), some.row().to_string()].into_iter().chain(sizes).collect()
+    });
+    let all = ["all".into(), String::new(), sum(&some), sum(&default), sum(&many)].to_vec();
+    compare(
+        "operations.md",
+        "memory",
+        &rows("table | bytes in a row | most, at a capacity of 4096 | at 32768 | at 131072", tables.chain([all])),
+    );
+    // The sentence beside it: four rows of room for each running job.
+    let [binding, ..] = default;
+    assert_eq!(binding.most_bytes(), 4 * 32_768 * binding.row());
 }
 
 #[test]
@@ -108,7 +131,7 @@ fn endpoints_of_the_api() {
 /// The least role that an action needs; `-` where the role does not matter.
 fn role(need: Need) -> String {
     match need.reach {
-        Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole => "-".into(),
+        Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole | Reach::AboveOrigin => "-".into(),
         Reach::Admitted | Reach::Own | Reach::AdmittedOrOwn | Reach::WhereSet | Reach::Sources => {
             need.role.name().into()
         }
@@ -123,6 +146,7 @@ fn reach(reach: Reach) -> &'static str {
         Reach::AdmittedOrOwn => "projects that admit the origin; the own project whatever the role",
         Reach::WhereSet => "the own project, if it lets its jobs push; others, if they let other jobs push",
         Reach::Sources => "projects that admit the origin; without a user the own project",
+        Reach::AboveOrigin => "groups above the origin, where `forge.dependency_proxy` is `on`",
         Reach::Never => "nowhere",
         Reach::Itself => "the job itself",
         Reach::Nothing => "no project is asked",
@@ -133,6 +157,12 @@ fn reach(reach: Reach) -> &'static str {
 fn reasons() {
     let table = Reason::ALL.iter().map(|(_, code, text)| vec![format!("`{code}`"), (*text).into()]);
     compare("rules.md", "reasons", &rows("reason | meaning", table));
+}
+
+#[test]
+fn remarks() {
+    let table = Remark::ALL.iter().map(|(_, code, text)| vec![format!("`{code}`"), (*text).into()]);
+    compare("rules.md", "remarks", &rows("reason | meaning", table));
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn world() -> World {
     say(&format!("{OF_COMMON}/members/all/11"), json!({"id": 11, "access_level": 20}));
     say(&format!("{API}/users/11"), json!({"id": 11, "external": false}));
     say(&format!("{API}/application/settings"), json!({"id": 1, "enforce_ci_inbound_job_token_scope_enabled": false}));
-    say("jobscopeEntries - -", entries(&[project(101, json!(true), json!([]))], &[]));
+    say("jobscopeAllowlist - -", entries(&[project(101, json!(true), json!([]))], &[]));
     world
 }
 
@@ -76,6 +76,7 @@ fn group(path: &str, default: bool, policies: &[&str]) -> serde_json::Value {
     json!({"defaultPermissions": default, "jobTokenPolicies": policies, "target": {"fullPath": path}})
 }
 
+/// A list whose end is what is shown, unless it goes on: then the end is somebody else.
 fn list(nodes: &[serde_json::Value], next: Option<&str>) -> serde_json::Value {
     let cursor = if nodes.is_empty() { None } else { Some(next.unwrap_or("end")) };
     json!({"nodes": nodes, "pageInfo": {"hasNextPage": next.is_some(), "endCursor": cursor}})
@@ -85,11 +86,27 @@ fn entries(projects: &[serde_json::Value], groups: &[serde_json::Value]) -> serd
     lists(list(projects, None), list(groups, None))
 }
 
-fn lists(projects: serde_json::Value, groups: serde_json::Value) -> serde_json::Value {
-    json!({"data": {"project": {"ciJobTokenScopeAllowlist": {"projectsAllowlist": projects, "groupsAllowlist": groups}}}})
+/// The end of a list, as it is asked for beside its beginning.
+fn end(list: &serde_json::Value, others: &[serde_json::Value]) -> serde_json::Value {
+    let goes_on = list["pageInfo"]["hasNextPage"] == true;
+    let nodes = if goes_on { json!(others) } else { list["nodes"].clone() };
+    json!({"nodes": nodes, "pageInfo": {"hasPreviousPage": goes_on}})
 }
 
-/// A world in which the lists of the REST API and of the GraphQL API say this.
+fn lists(projects: serde_json::Value, groups: serde_json::Value) -> serde_json::Value {
+    let ends = (end(&projects, &[project(8, json!(true), json!([]))]), end(&groups, &[]));
+    limiting(
+        json!(true),
+        json!({"projectsAllowlist": projects, "lastProjects": ends.0, "groupsAllowlist": groups, "lastGroups": ends.1}),
+    )
+}
+
+fn limiting(is_limited: serde_json::Value, lists: serde_json::Value) -> serde_json::Value {
+    json!({"data": {"project": {"id": "gid://gitlab/Project/102", "ciJobTokenScopeAllowlist": lists,
+        "ciCdSettings": {"inboundJobTokenScopeEnabled": is_limited}}}})
+}
+
+/// A world in which the lists of an older forge and of a newer one say this.
 fn listed(projects: &[u64], groups: &[&str], said: serde_json::Value) -> World {
     let mut world = world();
     let projects: Vec<_> = projects.iter().map(|id| json!({"id": id})).collect();
@@ -99,7 +116,7 @@ fn listed(projects: &[u64], groups: &[&str], said: serde_json::Value) -> World {
         let path = format!("{OF_COMMON}/job_token_scope/{list}?per_page=100&page=1");
         world.insert(path, (200, json!(entries).to_string()));
     }
-    world.insert("jobscopeEntries - -".into(), (200, said.to_string()));
+    world.insert("jobscopeAllowlist - -".into(), (200, said.to_string()));
     world
 }
 
@@ -118,7 +135,7 @@ fn key(call: &Call) -> String {
     let mut key = name.to_string();
     for (variable, value) in variables {
         assert!(query.contains(&format!("${variable}: ")), "{variable}");
-        if variable != "path" {
+        if variable != "path" && variable != "id" {
             key.push_str(&format!(" {}", value.as_str().unwrap_or("-")));
         }
     }
@@ -127,7 +144,7 @@ fn key(call: &Call) -> String {
 
 /// Flies with the answers of a world. What it does not know is not found. Gives the calls in their order.
 fn fly(config: &Config, fact: Fact, world: &World, last_first: bool) -> (Result<Value, Failure>, Vec<String>) {
-    let (mut flight, mut progress) = Flight::start(config, Some(&Secret::new(b"service")), fact);
+    let (mut flight, mut progress) = Flight::start(config, Some(&Secret::new(b"service")), fact, &|_| None);
     let mut outstanding: Vec<(usize, Call)> = Vec::new();
     let mut asked = Vec::new();
     loop {
@@ -215,14 +232,14 @@ fn entries_are_read_to_their_last_page() {
     let mut world = listed(&[101], &["apps"], first);
     let second = lists(list(&[project(101, json!(false), json!(["READ_JOBS"]))], None), list(&[], None));
     // The variables stand in the order of their names.
-    world.insert("jobscopeEntries end p2".into(), (200, second.to_string()));
+    world.insert("jobscopeAllowlist end p2".into(), (200, second.to_string()));
     let (standing, asked) = found(&config("gitlab", ""), &world, &common());
     let granted = Entry { link: Link::Project, grants: only(&[Permission::ReadJobs]) };
-    assert_eq!((standing.admission, asked.len()), (Admission::Listed(granted), 8));
+    assert_eq!((standing.admission, asked.len()), (Admission::Listed(granted), 6));
     // A list that never ends is no list.
     let endless = lists(list(&[filler], Some("p2")), list(&[], None));
-    world.insert("jobscopeEntries - -".into(), (200, endless.to_string()));
-    world.insert("jobscopeEntries - p2".into(), (200, endless.to_string()));
+    world.insert("jobscopeAllowlist - -".into(), (200, endless.to_string()));
+    world.insert("jobscopeAllowlist - p2".into(), (200, endless.to_string()));
     assert_eq!(admission(&world), Err(Failure::LookupAnswer));
 }
 
@@ -255,22 +272,25 @@ fn an_old_forge_has_no_entries_of_single_permissions_and_any_other_error_is_a_fa
         (entries(&[project(101, json!(false), json!("READ_JOBS"))], &[]), Failure::LookupAnswer),
         (json!({}), Failure::LookupAnswer),
         (json!([]), Failure::LookupAnswer),
-        // The other list names the origin, and this one does not.
-        (entries(&[], &[]), Failure::LookupAnswer),
-        (entries(&[], &[group("apps", true, &[])]), Failure::LookupAnswer),
+        // Another project's allowlist.
+        (
+            json!({"data": {"project": {"id": "gid://gitlab/Project/103", "ciCdSettings": null,
+            "ciJobTokenScopeAllowlist": lists(list(&[], None), list(&[], None))["data"]["project"]["ciJobTokenScopeAllowlist"]}}}),
+            Failure::LookupAnswer,
+        ),
     ] {
         assert_eq!(admission(&listed(&[101], &[], said.clone())), Err(failure), "{said}");
     }
     let mut silent = world();
-    silent.insert("jobscopeEntries - -".into(), (401, r#"{"errors": [{"message": "Invalid token"}]}"#.into()));
+    silent.insert("jobscopeAllowlist - -".into(), (401, r#"{"errors": [{"message": "Invalid token"}]}"#.into()));
     assert_eq!(admission(&silent), Err(Failure::LookupAnswer));
 }
 
 #[test]
 fn an_instance_enforces_above_the_projects_switch() {
+    let none = || entries(&[], &[])["data"]["project"]["ciJobTokenScopeAllowlist"].clone();
     let off = |settings: (u16, serde_json::Value)| {
-        let mut world = listed(&[], &[], entries(&[], &[]));
-        world.insert(format!("{OF_COMMON}/job_token_scope"), (200, r#"{"inbound_enabled": false}"#.into()));
+        let mut world = listed(&[], &[], limiting(json!(false), none()));
         world.insert(format!("{API}/application/settings"), (settings.0, settings.1.to_string()));
         admission(&world)
     };
@@ -288,11 +308,19 @@ fn an_instance_enforces_above_the_projects_switch() {
     ] {
         assert_eq!(off((status, settings.clone())), expected, "{status} {settings}");
     }
+    let mut without = limiting(json!(null), none());
+    assert_eq!(admission(&listed(&[], &[], without.clone())), Ok(Admission::Unlisted), "missing settings limit access");
+    without["data"]["project"]["ciCdSettings"] = json!(null);
+    assert_eq!(admission(&listed(&[], &[], without)), Ok(Admission::Unlisted), "missing settings limit access");
+    let older = json!({"errors": [{"message": "Field 'ciJobTokenScopeAllowlist' doesn't exist on type 'Project'"}]});
     for missing in [json!({}), json!({"inbound_enabled": null})] {
-        let mut world = listed(&[], &[], entries(&[], &[]));
+        let mut world = listed(&[], &[], older.clone());
         world.insert(format!("{OF_COMMON}/job_token_scope"), (200, missing.to_string()));
         assert_eq!(admission(&world), Ok(Admission::Unlisted), "missing settings limit access");
     }
+    let mut open = listed(&[], &[], older);
+    open.insert(format!("{OF_COMMON}/job_token_scope"), (200, r#"{"inbound_enabled": false}"#.into()));
+    assert_eq!(admission(&open), Ok(Admission::Open));
 }
 
 #[test]
@@ -305,18 +333,20 @@ fn what_is_not_wanted_is_not_asked() {
     }
     assert_eq!(
         count("", &world, &common()),
-        7,
-        "one for the project, three for its allowlist, two for the user, one for the entry"
+        5,
+        "one for the project, one for its allowlist, one for what the instance enforces, two for the user"
     );
-    assert_eq!(count("", &listed(&[], &[], json!({})), &common()), 6, "who is not listed has no entry");
     assert_eq!(count("", &own, &TargetRef::Own), 3, "a project admits its own jobs");
+    let by_path: World =
+        own.into_iter().map(|(path, said)| (path.replace("/101", "/apps%2Fteam%2Fweb"), said)).collect();
+    assert_eq!(count("", &by_path, &TargetRef::Path(path("apps/team/web"))), 3, "by its path too");
     for (facts, calls) in [
-        (r#""membership": "forge""#, 6),
-        (r#""external": "configuration""#, 6),
+        (r#""membership": "forge""#, 4),
+        (r#""external": "configuration""#, 4),
         (r#""allowlists": "configuration""#, 3),
         (r#""allowlists": "forge", "membership": "forge""#, 2),
         (r#""allowlists": "forge", "membership": "forge", "external": "forge""#, 1),
-        (r#""visibility": "configuration""#, 7),
+        (r#""visibility": "configuration""#, 5),
     ] {
         assert_eq!(count(facts, &world, &common()), calls, "{facts}");
     }
@@ -428,29 +458,35 @@ fn an_outbound_list_is_read_where_it_is_wanted_and_matters() {
         world.insert("jobscopeOutbound -".into(), (200, first.to_string()));
         found(&config("gitlab", facts), &world, &common())
     };
-    let names = |ids: &[u64], next: Option<&str>| {
-        let nodes: Vec<_> = ids.iter().map(|id| json!({"id": format!("gid://gitlab/Project/{id}")})).collect();
-        json!({"data": {"project": {"ciJobTokenScope": {"projects": list(&nodes, next)}}}})
+    let names = |ids: &[u64], next: Option<&str>, last: &[u64]| {
+        let node = |id: &u64| json!({"id": format!("gid://gitlab/Project/{id}")});
+        let (first, last): (Vec<_>, Vec<_>) = (ids.iter().map(node).collect(), last.iter().map(node).collect());
+        let first = list(&first, next);
+        json!({"data": {"project": {"ciJobTokenScope": {"last": end(&first, &last), "projects": first}}}})
     };
-    let (open, asked) = say(r#"{"inbound_enabled": true, "outbound_enabled": false}"#, names(&[], None));
-    assert_eq!((open.outbound, asked.len()), (Outbound::Open, 8));
+    let (open, asked) = say(r#"{"inbound_enabled": true, "outbound_enabled": false}"#, names(&[], None, &[]));
+    assert_eq!((open.outbound, asked.len()), (Outbound::Open, 7));
     assert_eq!(
-        say(r#"{"inbound_enabled": true}"#, names(&[], None)).0.outbound,
+        say(r#"{"inbound_enabled": true}"#, json!({"errors": [{"message": "Field 'ciJobTokenScope' doesn't exist"}]}))
+            .0
+            .outbound,
         Outbound::Open,
         "a forge that dropped it"
     );
     let limited = r#"{"inbound_enabled": true, "outbound_enabled": true}"#;
-    assert_eq!(say(limited, names(&[101, 1020], None)).0.outbound, Outbound::Unlisted);
-    assert_eq!(say(limited, names(&[101, 102], None)).0.outbound, Outbound::Open);
-    let (_, asked) = say(limited, names(&[102], Some("more")));
-    assert_eq!(asked.len(), 9, "found is found");
+    assert_eq!(say(limited, names(&[101, 1020], None, &[])).0.outbound, Outbound::Unlisted);
+    assert_eq!(say(limited, names(&[101, 102], None, &[])).0.outbound, Outbound::Open);
+    let (two_hundred, asked) = say(limited, names(&[7, 8], Some("more"), &[8, 102]));
+    assert_eq!((two_hundred.outbound, asked.len()), (Outbound::Open, 7), "the beginning and the end are all of it");
     let mut world = self::world();
     world.insert(scope.clone(), (200, limited.into()));
-    world.insert("jobscopeOutbound -".into(), (200, names(&[101], Some("p2")).to_string()));
-    world.insert("jobscopeOutbound p2".into(), (200, names(&[102], None).to_string()));
+    world.insert("jobscopeOutbound -".into(), (200, names(&[101], Some("p2"), &[9]).to_string()));
+    world.insert("jobscopeOutbound p2".into(), (200, names(&[102], None, &[]).to_string()));
     assert_eq!(found(&config("gitlab", facts), &world, &common()).0.outbound, Outbound::Open);
-    world.insert("jobscopeOutbound p2".into(), (200, names(&[7], Some("p2")).to_string()));
+    world.insert("jobscopeOutbound p2".into(), (200, names(&[7], Some("p2"), &[9]).to_string()));
     assert_eq!(ask(&config("gitlab", facts), &world, &common()).0, Err(Failure::LookupAnswer), "round and round");
+    world.insert("jobscopeOutbound -".into(), (200, r#"{"data": {"project": null}}"#.into()));
+    assert_eq!(ask(&config("gitlab", facts), &world, &common()).0, Err(Failure::LookupRights), "it may not be read");
     world.insert(scope, (403, r#"{"message": "403 Forbidden"}"#.into()));
     assert_eq!(ask(&config("gitlab", facts), &world, &common()).0, Err(Failure::LookupRights));
     // Whoever may see a public target gets there whatever the origin's list says.
@@ -575,7 +611,9 @@ fn a_service_leaves_out_what_is_not_looked_up() {
     let say = |facts: &str, body: serde_json::Value| {
         let world = World::from([("/jobscope/v1/lookup".into(), (200, body.to_string()))]);
         let (mut flight, _) =
-            Flight::start(&config("generic", facts), Some(&Secret::new(b"s")), Fact::Target(job(), common()));
+            Flight::start(&config("generic", facts), Some(&Secret::new(b"s")), Fact::Target(job(), common()), &|_| {
+                None
+            });
         let body = world["/jobscope/v1/lookup"].1.clone();
         match flight.answer(0, &Answer { status: Some(200), next_page: None, location: None, body: body.as_bytes() }) {
             Progress::Landed(Ok(Value::Target(Found::Standing(standing)))) => Ok(standing),
@@ -603,9 +641,9 @@ fn without_a_credential_nothing_that_carries_it_is_asked() {
         r#"{{"forge": {{"hosts": ["h"]}}, "lookup": {{"cluster": "c", "authority": "h"}}, "facts": {{{ALONE}}}}}"#
     );
     let alone = Config::parse(alone.as_bytes()).unwrap();
-    let (_, token) = Flight::start(&alone, None, Fact::Token(Secret::new(b"glcbt-1")));
+    let (_, token) = Flight::start(&alone, None, Fact::Token(Secret::new(b"glcbt-1")), &|_| None);
     let Progress::Going(calls) = token else { panic!() };
     assert_eq!(calls[0].1.headers, [("accept", b"application/json".to_vec()), ("job-token", b"glcbt-1".to_vec())]);
-    let (_, target) = Flight::start(&alone, None, Fact::Target(job(), common()));
+    let (_, target) = Flight::start(&alone, None, Fact::Target(job(), common()), &|_| None);
     assert_eq!(target, Progress::Landed(Err(Failure::LookupRights)));
 }

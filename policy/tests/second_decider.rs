@@ -4,10 +4,11 @@
 
 use std::io::Write;
 
-use policy::config::Mode;
+use policy::config::{DependencyProxy, Mode};
 use policy::facts::{
-    Admission, Affiliation, Context, Entry, Feature, Features, Grants, Job, JobId, JobPush, Level, Link, Origin,
-    Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Standing, Target, User, UserId, Visibility,
+    Admission, Affiliation, Context, Entry, Feature, Features, Grants, GroupId, GroupPath, Job, JobId, JobPush, Level,
+    Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Standing, Target, User, UserId,
+    Visibility,
 };
 use policy::request::{Access, Action, TargetRef};
 use policy::rules::{Entries, Named, Question, Verdict, Written, judge, need};
@@ -390,7 +391,8 @@ fn written(says: Says) -> Written<'static> {
 }
 
 fn rules_allow(job: &Job, access: &Access, standing: Option<&Standing>, says: Says, entries: Entries) -> bool {
-    let question = Question { job, access, need: need(access.action), standing, written: written(says), entries };
+    let (need, written, dependency_proxy) = (need(access.action), written(says), DependencyProxy::Off);
+    let question = Question { job, access, need, standing, written, entries, dependency_proxy };
     matches!(judge(&question, &[]).verdict, Verdict::Allow(_))
 }
 
@@ -480,6 +482,33 @@ fn pushing_decides_nothing_else() {
                 rules_allow(&job, &access, Some(&standing), SILENT, Entries::AsTheForge)
             });
             assert!(decided.iter().all(|one| Some(one) == decided.first()), "{action:?} {standing:?}");
+        }
+    }
+}
+
+/// A job with a user pulls through the groups whose names its project's path begins with, unless the configuration says
+/// no; a login names no group.
+#[test]
+fn it_agrees_on_the_dependency_proxy() {
+    let groups = ["apps", "app", "apps/web", "web", "libs", "libs/apps"];
+    let targets = groups.map(|group| TargetRef::Group(GroupPath::parse(group).unwrap()));
+    for target in targets.into_iter().chain([TargetRef::None, TargetRef::Own, TargetRef::GroupId(GroupId(7))]) {
+        let access = Access::new(Action::DependencyProxy, target);
+        for (has_user, says) in [true, false].into_iter().flat_map(|has_user| says().map(move |says| (has_user, says)))
+        {
+            let is_above =
+                matches!(&access.target, TargetRef::Group(group) if "apps/web".starts_with(&format!("{group}/")));
+            let named = is_above || access.target == TargetRef::None;
+            let job = job(has_user);
+            for dependency_proxy in [DependencyProxy::Off, DependencyProxy::On] {
+                let is_on = dependency_proxy == DependencyProxy::On;
+                let expected = is_on && has_user && named && !says.denied && !says.limited;
+                let (need, entries) = (need(access.action), Entries::AsTheForge);
+                let (access, written) = (&access, written(says));
+                let question = Question { job: &job, access, need, standing: None, written, entries, dependency_proxy };
+                let decided = matches!(judge(&question, &[]).verdict, Verdict::Allow(_));
+                assert_eq!(decided, expected, "{access:?} has_user={has_user} {dependency_proxy:?} {written:?}");
+            }
         }
     }
 }

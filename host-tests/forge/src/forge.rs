@@ -39,15 +39,19 @@ pub struct Forge {
     releases: Mutex<BTreeMap<u64, Vec<Value>>>,
     pipelines: Mutex<Vec<Value>>,
     traces: Mutex<BTreeMap<u64, Vec<u8>>>,
+    lfs_credentials: Mutex<BTreeMap<String, u64>>,
 }
 
-/// How the look-up routes misbehave.
+/// How the look-up routes misbehave, and the LFS batch.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     pub lookup: Misbehaviour,
     #[serde(default)]
     pub delay_ms: u64,
+    /// Whether the answer to an LFS batch is cut off in the middle of its JSON.
+    #[serde(default)]
+    pub cut_batch: bool,
 }
 
 impl Fault {
@@ -67,6 +71,16 @@ pub enum Misbehaviour {
     Nonsense,
     Unavailable,
     Hang,
+    /// The connection ends half-way.
+    Torn,
+    /// What is right, and 4 MiB of white space.
+    Long,
+    /// What is right, and 32 MiB of white space.
+    Enormous,
+    /// Somebody between answers 401, in words that are not GitLab's.
+    Intercepted,
+    /// Each job is said to be another.
+    Mistaken,
 }
 
 impl Forge {
@@ -84,6 +98,7 @@ impl Forge {
             releases: Mutex::default(),
             pipelines: Mutex::default(),
             traces: Mutex::default(),
+            lfs_credentials: Mutex::default(),
         }
     }
 
@@ -125,6 +140,11 @@ impl Forge {
     /// What runners wrote, by job.
     pub fn traces(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<u8>>> {
         locked(&self.traces)
+    }
+
+    /// Passwords that were handed out for LFS, and the users that they stand for.
+    pub fn lfs_credentials(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        locked(&self.lfs_credentials)
     }
 
     /// The project an API path means: an id, or a decoded full path.

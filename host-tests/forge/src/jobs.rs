@@ -1,9 +1,10 @@
 //! The jobs, and how they move from pending to their end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::world::{Artifacts, FirstJob, JobStatus, Project, World};
+use crate::world::{Artifacts, FirstJob, Image, JobStatus, Project, World};
 
 /// A job.
 #[derive(Clone)]
@@ -19,6 +20,10 @@ pub struct Job {
     pub status: JobStatus,
     /// Jobs the world only knows by their artifacts have none.
     pub token: Option<String>,
+    pub image: Image,
+    pub services: Vec<Image>,
+    /// Beside those that every job has.
+    pub variables: BTreeMap<String, String>,
     pub created: SystemTime,
     pub started: Option<SystemTime>,
     pub finished: Option<SystemTime>,
@@ -101,6 +106,9 @@ fn first(job: &FirstJob) -> Job {
         environment: job.environment.clone(),
         status: job.status,
         token: Some(job.token.clone()),
+        image: job.image.clone(),
+        services: job.services.clone(),
+        variables: BTreeMap::new(),
         created: now,
         started: (job.status.executing() || job.status.finished()).then_some(now),
         finished: job.status.finished().then_some(now),
@@ -119,6 +127,9 @@ fn finished(project: &Arc<Project>, artifacts: &Artifacts) -> Job {
         environment: None,
         status: JobStatus::Success,
         token: None,
+        image: Image::default(),
+        services: Vec::new(),
+        variables: BTreeMap::new(),
         created: now,
         started: Some(now),
         finished: Some(now),

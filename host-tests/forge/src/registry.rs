@@ -12,7 +12,6 @@ use crate::forge::Forge;
 use crate::params::Params;
 use crate::received::Received;
 use crate::reply;
-use crate::signer::LIFETIME;
 use crate::world::{Project, Role, World};
 
 /// How many components a repository may have below its project's path.
@@ -47,7 +46,7 @@ pub fn token(forge: &Forge, received: &Received) -> Response {
     });
     match forge.signer.sign(claims, now) {
         Ok(token) => {
-            let answer = json!({ "token": token, "expires_in": LIFETIME, "issued_at": iso(now) });
+            let answer = json!({ "token": token, "expires_in": forge.signer.lifetime(), "issued_at": iso(now) });
             reply::json(StatusCode::OK, &answer)
         }
         Err(error) => reply::broken(&error),

@@ -15,7 +15,7 @@ use crate::jobs::Job;
 use crate::params::Params;
 use crate::received::Received;
 use crate::reply;
-use crate::world::JobStatus;
+use crate::world::{Image, JobStatus};
 
 const JOB_STATUS: HeaderName = HeaderName::from_static("job-status");
 
@@ -76,6 +76,23 @@ fn payload(forge: &Forge, job: &Job) -> Value {
     let sha = forge.heads.get(&job.project).cloned().unwrap_or_default();
     let reference = &job.reference;
     let variable = |key: &str, value: &str, masked: bool| json!({ "key": key, "value": value, "public": !masked, "masked": masked, "file": false, "raw": true });
+    let own = job.variables.iter().map(|(key, value)| variable(key, value, false));
+    let variables: Vec<Value> = [
+        variable("CI", "true", false),
+        variable("CI_JOB_ID", &job.id.to_string(), false),
+        variable("CI_JOB_NAME", &job.name, false),
+        variable("CI_JOB_TOKEN", &token, true),
+        variable("CI_REGISTRY_USER", "gitlab-ci-token", false),
+        variable("CI_REGISTRY_PASSWORD", &token, true),
+        variable("CI_PROJECT_ID", &job.project.to_string(), false),
+        variable("CI_PROJECT_PATH", &path, false),
+        variable("CI_COMMIT_SHA", &sha, false),
+        variable("CI_COMMIT_REF_NAME", reference, false),
+        variable("CI_SERVER_URL", &forge.settings.base, false),
+    ]
+    .into_iter()
+    .chain(own)
+    .collect();
     json!({
         "id": job.id,
         "token": token,
@@ -100,19 +117,7 @@ fn payload(forge: &Forge, job: &Job) -> Value {
             "repo_object_format": "sha1",
         },
         "runner_info": { "timeout": 3600, "runner_session_url": null },
-        "variables": [
-            variable("CI", "true", false),
-            variable("CI_JOB_ID", &job.id.to_string(), false),
-            variable("CI_JOB_NAME", &job.name, false),
-            variable("CI_JOB_TOKEN", &token, true),
-            variable("CI_REGISTRY_USER", "gitlab-ci-token", false),
-            variable("CI_REGISTRY_PASSWORD", &token, true),
-            variable("CI_PROJECT_ID", &job.project.to_string(), false),
-            variable("CI_PROJECT_PATH", &path, false),
-            variable("CI_COMMIT_SHA", &sha, false),
-            variable("CI_COMMIT_REF_NAME", reference, false),
-            variable("CI_SERVER_URL", &forge.settings.base, false),
-        ],
+        "variables": variables,
         "steps": [{
             "name": "script",
             "script": ["echo built"],
@@ -121,14 +126,19 @@ fn payload(forge: &Forge, job: &Job) -> Value {
             "allow_failure": false,
         }],
         "hooks": [],
-        "image": { "name": "alpine:3", "entrypoint": null, "ports": [], "executor_opts": {}, "pull_policy": null },
-        "services": [],
+        "image": image(&job.image),
+        "services": job.services.iter().map(image).collect::<Vec<_>>(),
         "artifacts": [],
         "cache": [],
         "credentials": [],
         "dependencies": [],
         "features": { "trace_sections": true, "failure_reasons": ["unknown_failure", "script_failure"] },
     })
+}
+
+fn image(image: &Image) -> Value {
+    let Image { name, pull_policy } = image;
+    json!({ "name": name, "entrypoint": null, "ports": [], "executor_opts": {}, "pull_policy": pull_policy })
 }
 
 async fn trace(forge: &Forge, received: &mut Received, id: &str) -> Result<Response, Response> {

@@ -1,6 +1,7 @@
 //! The key that signs registry tokens, and the certificate a registry trusts it by.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -9,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 /// How long a registry token lasts, in seconds: GitLab's default.
-pub const LIFETIME: u64 = 300;
+const LIFETIME: i64 = 300;
 
 /// Signs registry tokens with one key, made at the first start and kept in the state directory.
 pub struct Signer {
@@ -17,6 +18,7 @@ pub struct Signer {
     /// Base64 of the certificate's DER, as the `x5c` header wants it.
     chain: String,
     certificate: PathBuf,
+    lifetime: AtomicI64,
 }
 
 impl Signer {
@@ -34,12 +36,23 @@ impl Signer {
             .with_context(|| format!("cannot read `{}`", certificate.display()))?;
         let chain = pem.lines().filter(|line| !line.starts_with("-----")).collect();
         let der = std::fs::read(&key).with_context(|| format!("cannot read `{}`", key.display()))?;
-        Ok(Self { key: EncodingKey::from_ec_der(&der), chain, certificate })
+        Ok(Self { key: EncodingKey::from_ec_der(&der), chain, certificate, lifetime: AtomicI64::new(LIFETIME) })
     }
 
     /// Where the certificate is, for a registry's `rootcertbundle`.
     pub fn certificate(&self) -> &Path {
         &self.certificate
+    }
+
+    /// How many seconds from now on a token is good that is signed now. A registry takes it for a minute more, for clocks
+    /// that differ, so tests that cannot wait make this a negative number.
+    pub fn lifetime(&self) -> i64 {
+        self.lifetime.load(Ordering::Relaxed)
+    }
+
+    /// Changes that.
+    pub fn set_lifetime(&self, seconds: i64) {
+        self.lifetime.store(seconds, Ordering::Relaxed);
     }
 
     /// A registry token with these claims and the usual times.
@@ -53,7 +66,7 @@ impl Signer {
         object.insert("iat".into(), json!(seconds));
         // A registry whose clock is a little behind must not refuse a new token.
         object.insert("nbf".into(), json!(seconds.saturating_sub(5)));
-        object.insert("exp".into(), json!(seconds.saturating_add(LIFETIME)));
+        object.insert("exp".into(), json!(seconds.saturating_add_signed(self.lifetime())));
         object.insert("jti".into(), json!(format!("{:032x}", now.as_nanos())));
         let mut header = Header::new(Algorithm::ES256);
         header.x5c = Some(vec![self.chain.clone()]);

@@ -13,12 +13,18 @@ use crate::forge::{Fault, Forge};
 use crate::jobs::Job;
 use crate::received::Received;
 use crate::reply;
-use crate::world::{Allowlist, JobStatus, Project, Role, Visibility, World};
+use crate::world::{Allowlist, Image, JobStatus, Project, Role, Visibility, World};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Status {
     status: JobStatus,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lifetime {
+    seconds: i64,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +39,12 @@ struct NewJob {
     #[serde(default = "main")]
     name: String,
     environment: Option<String>,
+    #[serde(default)]
+    image: Image,
+    #[serde(default)]
+    services: Vec<Image>,
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +75,13 @@ struct NewMember {
 struct NewVisibility {
     project: String,
     visibility: Visibility,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewPush {
+    project: String,
+    by_job_token: bool,
 }
 
 fn main() -> String {
@@ -99,6 +118,11 @@ pub async fn serve(forge: &Forge, received: &mut Received, rest: &[&str]) -> Res
             *forge.fault() = fault;
             Ok(done())
         }
+        (&Method::PUT, ["registry-tokens"]) => {
+            let Lifetime { seconds } = body(received).await?;
+            forge.signer.set_lifetime(seconds);
+            Ok(done())
+        }
         (&Method::POST, ["world", "allowlist"]) => {
             let wanted: NewAllowlist = body(received).await?;
             change(forge, &wanted.project, |world, project| {
@@ -122,6 +146,13 @@ pub async fn serve(forge: &Forge, received: &mut Received, rest: &[&str]) -> Res
             let wanted: NewVisibility = body(received).await?;
             change(forge, &wanted.project, |_, project| {
                 project.visibility = wanted.visibility;
+                Ok(())
+            })
+        }
+        (&Method::POST, ["world", "push"]) => {
+            let wanted: NewPush = body(received).await?;
+            change(forge, &wanted.project, |_, project| {
+                project.push_by_job_token = wanted.by_job_token;
                 Ok(())
             })
         }
@@ -200,6 +231,9 @@ fn add(forge: &Forge, wanted: NewJob) -> Result<u64, Response> {
         environment: wanted.environment,
         status: JobStatus::Created,
         token: Some(wanted.token),
+        image: wanted.image,
+        services: wanted.services,
+        variables: wanted.variables,
         created: SystemTime::now(),
         started: None,
         finished: None,

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 pub use kinds::{Feature, FeatureLevel, JobStatus, Role, Visibility};
 
@@ -119,6 +120,21 @@ pub struct Artifacts {
     pub files: BTreeMap<String, String>,
 }
 
+/// What a job runs in: an image, of its own or of a service.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    pub name: String,
+    /// As `.gitlab-ci.yml` says it; nothing where it does not.
+    pub pull_policy: Option<Vec<String>>,
+}
+
+impl Default for Image {
+    fn default() -> Self {
+        Self { name: "alpine:3".to_owned(), pull_policy: None }
+    }
+}
+
 /// A job as the world begins with it.
 pub struct FirstJob {
     pub id: u64,
@@ -131,6 +147,8 @@ pub struct FirstJob {
     pub environment: Option<String>,
     pub status: JobStatus,
     pub token: String,
+    pub image: Image,
+    pub services: Vec<Image>,
 }
 
 impl World {

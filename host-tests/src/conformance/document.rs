@@ -1,13 +1,11 @@
 //! The file of rows, as it is written.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::tables::CARRIERS;
+use crate::rows::parse_each;
 
 /// A file of rows.
 #[derive(Debug)]
@@ -48,15 +46,6 @@ struct Written {
 }
 
 impl Document {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// The file cannot be read, or is not of the shape; the message names the row.
-    pub fn load(path: &Path) -> Result<Document> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        Document::parse(&text).with_context(|| format!("in `{}`", path.display()))
-    }
-
     /// Reads the text of a file.
     ///
     /// # Errors
@@ -66,17 +55,7 @@ impl Document {
         if written.version != 1 {
             bail!("expected version 1, found `{}`", written.version);
         }
-        let mut ids = BTreeSet::new();
-        let rows = written.cases.into_iter().enumerate().map(|(at, value)| {
-            let name = value.get("id").and_then(Value::as_str).unwrap_or("without id").to_owned();
-            let row: Row =
-                serde_json::from_value(value).with_context(|| format!("row `{name}` ({} from the top)", at + 1))?;
-            if !ids.insert(row.id.clone()) {
-                bail!("row `{name}` stands twice");
-            }
-            Ok(row)
-        });
-        Ok(Document { rows: rows.collect::<Result<_>>()? })
+        Ok(Document { rows: parse_each(written.cases, |row| Ok(serde_json::from_value(row)?))? })
     }
 }
 

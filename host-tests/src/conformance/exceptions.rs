@@ -1,7 +1,6 @@
 //! Kinds of rows that are not ours to decide, and kinds in which we differ on purpose, each with its reason.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -49,15 +48,6 @@ struct Written {
 }
 
 impl Exceptions {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// The file cannot be read, or is not of the shape.
-    pub fn load(path: &Path) -> Result<Exceptions> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        Exceptions::parse(&text).with_context(|| format!("in `{}`", path.display()))
-    }
-
     /// Reads the text of a file.
     ///
     /// # Errors

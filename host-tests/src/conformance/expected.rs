@@ -1,7 +1,6 @@
 //! What a row expects, and whether it is what became of a request.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
@@ -172,25 +171,6 @@ fn filled(words: &str, question: &Question) -> Result<(String, bool)> {
         Some((text, _)) => (text.trim_end().to_owned(), false),
         None => (text, true),
     })
-}
-
-impl fmt::Display for Expected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.decision {
-            Decision::Allow => f.write_str("allowed")?,
-            Decision::Deny => f.write_str("denied")?,
-            Decision::Anonymous => f.write_str("goes on as nobody's")?,
-            Decision::Grant(granted) if granted.is_empty() => f.write_str("granted nothing")?,
-            Decision::Grant(granted) => {
-                write!(f, "granted {}", granted.iter().map(String::as_str).collect::<Vec<_>>().join(", "))?;
-            }
-            Decision::Foreign(text) => f.write_str(text)?,
-        }
-        if !self.statuses.is_empty() {
-            write!(f, " with {}", self.statuses.join(" or "))?;
-        }
-        self.message.as_ref().map_or(Ok(()), |message| write!(f, ": {message}"))
-    }
 }
 
 #[cfg(test)]

@@ -31,8 +31,6 @@ const BY_VISIBILITY: [(&str, Project); 3] = [
     ("internal", Project { id: 104, path: "libs/internal" }),
     ("public", Project { id: 105, path: "libs/public" }),
 ];
-/// A project that stands in every allowlist and decides nothing.
-const STRANGER: u64 = 9;
 const USER: u64 = 11;
 
 /// The project that a row asks for.
@@ -141,11 +139,6 @@ fn of_forge(given: &Given, path: &str) -> Option<Value> {
     let path = path.strip_prefix("projects/")?;
     let (reference, rest) = path.split_once('/').unwrap_or((path, ""));
     let (project, visibility) = found(given, &reference.replace("%2F", "/"))?;
-    let (by_project, by_group) = match &given.entry {
-        Entry::None => (false, false),
-        Entry::Project(_) => (true, false),
-        Entry::Group(_) => (false, true),
-    };
     match rest.split('?').next()? {
         "" => {
             let mut answer = json!({"id": project.id, "path_with_namespace": project.path, "visibility": visibility,
@@ -158,15 +151,6 @@ fn of_forge(given: &Given, path: &str) -> Option<Value> {
             Some(answer)
         }
         "job_token_scope" => Some(json!({"inbound_enabled": given.limits, "outbound_enabled": given.origin_limits})),
-        "job_token_scope/allowlist" => {
-            let listed = [project.id, STRANGER].into_iter().chain(by_project.then_some(ORIGIN.id));
-            Some(listed.map(|id| json!({"id": id})).collect())
-        }
-        "job_token_scope/groups_allowlist" => {
-            let groups = ["strangers"].into_iter().chain(by_group.then_some("apps"));
-            let group = |path: &str| json!({"id": 1, "name": path, "web_url": format!("https://{HOST}/groups/{path}")});
-            Some(groups.map(group).collect())
-        }
         rest if rest == format!("members/all/{USER}") => {
             let (_, level, _) = policy::facts::Role::ALL.iter().find(|(_, _, name)| Some(*name) == role(given))?;
             (*level > 0).then(|| json!({"id": USER, "access_level": level, "state": "active"}))
@@ -176,15 +160,21 @@ fn of_forge(given: &Given, path: &str) -> Option<Value> {
     }
 }
 
-/// What only the forge's GraphQL API tells: what entries grant, and whom an origin lets its jobs out to.
+/// What the forge's GraphQL API tells: whether a project limits access, what its entries grant, and whom an origin lets
+/// its jobs out to.
 fn of_graphql(given: &Given, body: &[u8]) -> Value {
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
-    let page = |nodes: Value| json!({"nodes": nodes, "pageInfo": {"hasNextPage": false, "endCursor": null}});
+    let page = |nodes: &Value| json!({"nodes": nodes, "pageInfo": {"hasNextPage": false, "endCursor": null}});
+    let last = |nodes: &Value| json!({"nodes": nodes, "pageInfo": {"hasPreviousPage": false}});
     let gid = |project: Project| format!("gid://gitlab/Project/{}", project.id);
     if asked["operationName"] == "jobscopeOutbound" {
         let listed = given.origin_lists_target.then(|| json!({"id": gid(target(given))}));
-        return json!({"data": {"project": {"ciJobTokenScope": {"projects": page(listed.into_iter().collect())}}}});
+        let listed: Value = listed.into_iter().collect();
+        let scope = json!({"projects": page(&listed), "last": last(&listed)});
+        return json!({"data": {"project": {"ciJobTokenScope": scope}}});
     }
+    let (path, id) = (asked["variables"]["path"].as_str(), asked["variables"]["id"].as_str());
+    let reference = path.or_else(|| id?.strip_prefix("gid://gitlab/Project/")).unwrap_or_default();
     let entry = |granted: &Granted, named: Value| {
         let policies: Vec<String> = match granted {
             Granted::These(granted) => granted.iter().map(|name| name.to_ascii_uppercase()).collect(),
@@ -198,8 +188,15 @@ fn of_graphql(given: &Given, body: &[u8]) -> Value {
         Entry::Project(granted) => (entry(granted, json!({"id": gid(ORIGIN)})), json!([])),
         Entry::Group(granted) => (json!([]), entry(granted, json!({"fullPath": "apps"}))),
     };
-    json!({"data": {"project": {"ciJobTokenScopeAllowlist": {
-        "projectsAllowlist": page(projects), "groupsAllowlist": page(groups)}}}})
+    let shown = found(given, reference).map(|(project, _)| {
+        json!({"id": gid(project), "ciCdSettings": {"inboundJobTokenScopeEnabled": given.limits},
+            "ciJobTokenScopeAllowlist": {"projectsAllowlist": page(&projects), "lastProjects": last(&projects),
+                "groupsAllowlist": page(&groups), "lastGroups": last(&groups)}})
+    });
+    match path {
+        Some(_) => json!({"data": {"project": shown}}),
+        None => json!({"data": {"projects": {"nodes": shown.into_iter().collect::<Value>()}}}),
+    }
 }
 
 fn role(given: &Given) -> Option<&'static str> {

@@ -2,7 +2,8 @@
 //!
 //! The rows come from a file of the shape of `cases/gitlab-cases.yaml`. A row becomes one world or several
 //! and one request or several, and the lookups see that world. What is not ours to decide, and where we differ on
-//! purpose, stands in `cases/conformance-exceptions.yaml`, by kind of row and with a reason. Nothing here knows a row by its id, and what a row says that nobody here understands makes it fail.
+//! purpose, stands in `cases/conformance-exceptions.yaml`, by kind of row and with a reason. Nothing here knows a row
+//! by its id, and what a row says that nobody here understands makes it fail.
 
 mod asking;
 mod document;
@@ -11,12 +12,10 @@ mod expected;
 mod forge;
 mod given;
 mod notes;
-mod report;
 mod run;
 mod seen;
 mod tables;
 
-pub use crate::rows::Verbosity;
 pub use document::{Document, Row};
 pub use exceptions::Exceptions;
-pub use run::{Finding, Outcome, Run};
+pub use run::run;

@@ -9,63 +9,15 @@ use super::expected::Expected;
 use super::forge::Source;
 use super::seen::{by_core, by_filter};
 use crate::host::Filter;
-use crate::rows::side_by_side;
+use crate::rows::{Finding, Outcome, Run, side_by_side};
 
-/// What became of one row.
-#[derive(Debug)]
-pub struct Finding {
-    /// The row's name.
-    pub id: String,
-    /// What the row expects.
-    pub expected: String,
-    /// What was decided, where that is told.
-    pub decided: Option<String>,
-    /// What came of the comparison.
-    pub outcome: Outcome,
-}
-
-/// What came of a comparison.
-#[derive(Debug)]
-pub enum Outcome {
-    /// Decided as expected.
-    Passed,
-    /// Decided otherwise, on purpose, for this reason.
-    Differs(String),
-    /// Decided otherwise, or not understood.
-    Failed(String),
-    /// Not asked, for this reason.
-    Skipped(String),
-}
-
-/// The findings of a file, in the order of its rows.
-#[derive(Debug)]
-pub struct Run {
-    /// One of each row.
-    pub findings: Vec<Finding>,
-}
-
-impl Run {
-    /// Asks every row.
-    ///
-    /// # Errors
-    /// The filter does not start.
-    pub fn of(document: &Document, exceptions: &Exceptions, filter: &Filter) -> Result<Run> {
-        let find = |row: &Row| Ok(finding(exceptions, filter, row));
-        Ok(Run { findings: side_by_side(&document.rows, find)? })
-    }
-
-    /// How many rows passed, failed, and were skipped.
-    pub fn counts(&self) -> (usize, usize, usize) {
-        let mut counts = (0, 0, 0);
-        for finding in &self.findings {
-            match finding.outcome {
-                Outcome::Passed | Outcome::Differs(_) => counts.0 += 1,
-                Outcome::Failed(_) => counts.1 += 1,
-                Outcome::Skipped(_) => counts.2 += 1,
-            }
-        }
-        counts
-    }
+/// Asks every row.
+///
+/// # Errors
+/// The filter does not start.
+pub fn run(document: &Document, exceptions: &Exceptions, filter: &Filter) -> Result<Run> {
+    let find = |row: &Row| Ok(finding(exceptions, filter, row));
+    Ok(Run { findings: side_by_side(&document.rows, find)?, remarks: String::new() })
 }
 
 fn finding(exceptions: &Exceptions, filter: &Filter, row: &Row) -> Finding {
@@ -74,7 +26,7 @@ fn finding(exceptions: &Exceptions, filter: &Filter, row: &Row) -> Finding {
         Some(left) => (None, Outcome::Skipped(left.why.clone())),
         None => asked(exceptions, filter, row).unwrap_or_else(|error| (None, Outcome::Failed(format!("{error:#}")))),
     };
-    Finding { id: row.id.clone(), expected, decided, outcome }
+    Finding { id: row.id.clone(), outcome, told: vec![("expected", Some(expected)), ("decided", decided)] }
 }
 
 /// Asks what a row asks, of every source of facts that can tell its world, in the core and in the filter.

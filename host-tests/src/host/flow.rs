@@ -157,29 +157,30 @@ impl Host {
         }
     }
 
-    /// A request's trailers arrive.
-    pub(super) fn trailers(&mut self, id: StreamId, trailers: HeaderMap) {
+    /// Trailers arrive on one side.
+    pub(super) fn trailers(&mut self, id: StreamId, side: Side, trailers: HeaderMap) {
         let count = trailers.len() as u32;
         let skip = self.with(id, |stream| {
-            if stream.finished || stream.aborted {
+            if stream.finished || (side == Side::Request && stream.aborted) {
                 return None;
             }
-            let way = &mut stream.request;
+            let skip = stream.failed;
+            let way = stream.way_mut(side);
             if way.iteration == Iteration::StopAll {
                 way.held_trailers = Some(trailers);
                 return None;
             }
             (way.complete, way.trailers) = (true, Some(trailers));
-            Some(stream.failed)
+            Some(skip)
         });
         let Some(skip) = skip else {
             return;
         };
-        let verdict = if skip {
-            Verdict::Missing
-        } else {
-            self.stream_callback(id, Side::Request, Export::RequestTrailers, &[count])
+        let export = match side {
+            Side::Request => Export::RequestTrailers,
+            Side::Response => Export::ResponseTrailers,
         };
+        let verdict = if skip { Verdict::Missing } else { self.stream_callback(id, side, export, &[count]) };
         if self.with(id, |stream| stream.finished) {
             return;
         }
@@ -192,11 +193,11 @@ impl Host {
             Verdict::Returned { result, stopped } => result == 0 && !stopped,
         };
         let (stopped, replying) =
-            self.with(id, |stream| (stream.request.iteration != Iteration::Continue, stream.prepared.is_some()));
+            self.with(id, |stream| (stream.way(side).iteration != Iteration::Continue, stream.prepared.is_some()));
         match (goes_on && !replying, stopped) {
-            (true, true) => self.resume(id, Side::Request),
-            (true, false) => self.emit_trailers(id, Side::Request),
-            (false, _) => self.with(id, |stream| stream.request.iteration = Iteration::StopSingle),
+            (true, true) => self.resume(id, side),
+            (true, false) => self.emit_trailers(id, side),
+            (false, _) => self.with(id, |stream| stream.way_mut(side).iteration = Iteration::StopSingle),
         }
         self.send_prepared(id);
     }
@@ -237,7 +238,7 @@ impl Host {
                 self.body(id, side, chunk, end);
             }
             if let Some(trailers) = self.with(id, |stream| stream.way_mut(side).held_trailers.take()) {
-                self.trailers(id, trailers);
+                self.trailers(id, side, trailers);
             }
             return;
         }
@@ -286,13 +287,16 @@ impl Host {
 
     /// Sends on the trailers that the filter has seen, if there are any.
     fn emit_trailers(&mut self, id: StreamId, side: Side) {
-        self.with(id, |stream| {
+        let ended = self.with(id, |stream| {
             let way = stream.way_mut(side);
-            if let Some(trailers) = way.trailers.take() {
-                way.out_trailers = trailers.pairs().to_vec();
-                way.out.ended = true;
-            }
+            let trailers = way.trailers.take()?;
+            way.out_trailers = trailers.pairs().to_vec();
+            way.out.ended = true;
+            Some(())
         });
+        if ended.is_some() && side == Side::Response {
+            self.finish(id);
+        }
     }
 
     fn emit_body(&mut self, id: StreamId, side: Side, chunk: Vec<u8>, end: bool) {

@@ -24,7 +24,7 @@
 //! does not refuse (to wake a stream that is gone, say) is listed in
 //! [`Host::hazards`], which a test does well to find empty.
 //!
-//! Not modelled: trailers of responses, gRPC, 1xx responses, TCP, `FAIL_OPEN`, idle and route
+//! Not modelled: reading the trailers of responses, gRPC, 1xx responses, TCP, `FAIL_OPEN`, idle and route
 //! timeouts, the route cache.
 
 mod calling;
@@ -94,6 +94,9 @@ impl Host {
     /// A client opens a stream. If the worker's VM has trapped, it fails at once.
     pub fn open(&mut self, worker: usize, head: RequestHead) -> StreamId {
         let id = self.new_stream(worker);
+        if let Some(address) = &head.source {
+            self.set_source_address(id, address);
+        }
         let headers = HeaderMap::new(&head.headers);
         if self.create_context(id) {
             self.headers(id, Side::Request, headers, head.end_of_stream);
@@ -157,7 +160,7 @@ impl Host {
 
     /// The request's trailers, which end it: no body callback sees an end.
     pub fn request_trailers(&mut self, stream: StreamId, trailers: &[Header]) {
-        self.trailers(stream, HeaderMap::new(trailers));
+        self.trailers(stream, Side::Request, HeaderMap::new(trailers));
         self.rest();
     }
 
@@ -178,6 +181,12 @@ impl Host {
     /// More of the upstream's body.
     pub fn upstream_body(&mut self, stream: StreamId, chunk: impl Into<Vec<u8>>, end_of_stream: bool) {
         self.body(stream, Side::Response, chunk.into(), end_of_stream);
+        self.rest();
+    }
+
+    /// The upstream's trailers, which end its answer: no body callback sees an end.
+    pub fn upstream_trailers(&mut self, stream: StreamId, trailers: &[Header]) {
+        self.trailers(stream, Side::Response, HeaderMap::new(trailers));
         self.rest();
     }
 

@@ -17,12 +17,14 @@ pub struct RequestHead {
     pub headers: Vec<Header>,
     /// Whether no body follows.
     pub end_of_stream: bool,
+    /// The client's address, as `ip:port`; none for the usual one.
+    pub source: Option<String>,
 }
 
 impl RequestHead {
     /// A head with the four pseudo-headers, and no body to follow.
     pub fn new(method: &str, authority: &str, path: &str) -> Self {
-        let head = RequestHead { headers: Vec::new(), end_of_stream: true };
+        let head = RequestHead { end_of_stream: true, ..RequestHead::default() };
         head.header(":method", method).header(":scheme", "https").header(":authority", authority).header(":path", path)
     }
 
@@ -44,6 +46,13 @@ impl RequestHead {
     /// first, and what Envoy stores once joined.
     pub fn as_stored(&self) -> Vec<Header> {
         HeaderMap::new(&self.headers).pairs().to_vec()
+    }
+
+    /// Says which address it comes from.
+    #[must_use]
+    pub fn sent_from(mut self, address: &str) -> Self {
+        self.source = Some(address.to_owned());
+        self
     }
 
     /// Says that a body follows.

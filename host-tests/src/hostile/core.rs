@@ -148,7 +148,7 @@ fn token(config: &Config, lookups: Lookups<'_>, token: &Secret) -> Result<Token,
 }
 
 fn look_up(config: &Config, lookups: Lookups<'_>, fact: Fact) -> Result<Value, String> {
-    let (mut flight, mut progress) = Flight::start(config, Some(&Secret::new(b"glpat-service")), fact);
+    let (mut flight, mut progress) = Flight::start(config, Some(&Secret::new(b"glpat-service")), fact, &|_| None);
     let mut calls = Vec::new();
     loop {
         match progress {

@@ -1,13 +1,11 @@
 //! The file of rows, as it is written.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::expected::{Expect, Expected};
+use crate::rows::parse_each;
 
 /// A file of rows.
 #[derive(Debug)]
@@ -84,15 +82,6 @@ struct WrittenRow {
 }
 
 impl Document {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// The file cannot be read, or is not of the shape; the message names the row.
-    pub fn load(path: &Path) -> Result<Document> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        Document::parse(&text).with_context(|| format!("in `{}`", path.display()))
-    }
-
     /// Reads the text of a file.
     ///
     /// # Errors
@@ -103,16 +92,7 @@ impl Document {
         if version != 1 {
             bail!("expected a schema of version 1, found `{version}`");
         }
-        let mut ids = BTreeSet::new();
-        let rows = written.rows.into_iter().enumerate().map(|(at, value)| {
-            let name = value.get("id").and_then(Value::as_str).unwrap_or("without id").to_owned();
-            let row = row(value).with_context(|| format!("row `{name}` ({} from the top)", at + 1))?;
-            if !ids.insert(row.id.clone()) {
-                bail!("row `{name}` stands twice");
-            }
-            Ok(row)
-        });
-        let rows = rows.collect::<Result<_>>()?;
+        let rows = parse_each(written.rows, row)?;
         Ok(Document { gitlab_host: defaults.gitlab_host, registry_host: defaults.registry_host, rows })
     }
 }

@@ -1,7 +1,6 @@
 //! What differs from the rows on purpose, each with its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -69,15 +68,6 @@ struct WrittenProxy {
 }
 
 impl Exceptions {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// The file cannot be read, or is not of the shape.
-    pub fn load(path: &Path) -> Result<Exceptions> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        Exceptions::parse(&text).with_context(|| format!("in `{}`", path.display()))
-    }
-
     /// Reads the text of a file.
     ///
     /// # Errors

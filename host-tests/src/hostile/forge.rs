@@ -112,6 +112,7 @@ impl Forge {
     pub fn answer(&self, path: &str, body: &[u8]) -> (u16, String) {
         let answer = match path.split_once("/api/v4/") {
             Some((_, path)) => self.gitlab(path),
+            None if path.ends_with("/api/graphql") => Some(self.graphql(body)),
             None => Some(self.generic(body)),
         };
         match answer {
@@ -150,11 +151,28 @@ impl Forge {
         let project = self.project(&reference.replace("%2F", "/"))?;
         match rest.split('?').next()? {
             "" => Some(project),
-            "job_token_scope" => Some(json!({"inbound_enabled": false, "outbound_enabled": false})),
-            "job_token_scope/allowlist" | "job_token_scope/groups_allowlist" => Some(json!([])),
             rest if rest.starts_with("members/all/") => Some(json!({"id": 11, "access_level": 50})),
             rest if rest.starts_with("jobs/") => Some(json!({"id": self.job})),
             _ => None,
+        }
+    }
+
+    /// No project limits access.
+    fn graphql(&self, body: &[u8]) -> Value {
+        let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+        let (path, id) = (asked["variables"]["path"].as_str(), asked["variables"]["id"].as_str());
+        let reference = path.or_else(|| id?.strip_prefix("gid://gitlab/Project/")).unwrap_or_default();
+        let list =
+            json!({"nodes": [], "pageInfo": {"hasNextPage": false, "hasPreviousPage": false, "endCursor": null}});
+        let shown = self.project(reference).map(|project| {
+            json!({"id": format!("gid://gitlab/Project/{}", project["id"]),
+                "ciCdSettings": {"inboundJobTokenScopeEnabled": false},
+                "ciJobTokenScopeAllowlist": {"projectsAllowlist": list, "lastProjects": list, "groupsAllowlist": list,
+                    "lastGroups": list}})
+        });
+        match path {
+            Some(_) => json!({"data": {"project": shown}}),
+            None => json!({"data": {"projects": {"nodes": shown.into_iter().collect::<Value>()}}}),
         }
     }
 

@@ -13,13 +13,9 @@ mod expected;
 pub(crate) mod filter;
 mod forge;
 pub(crate) mod message;
-mod report;
 mod run;
 mod seen;
 
-pub use crate::rows::Verbosity;
 pub use document::Document;
 pub use exceptions::Exceptions;
-pub use expected::Expected;
-pub use run::{Finding, Outcome, Run};
-pub use seen::{End, Seen};
+pub use run::run;

@@ -1,5 +1,7 @@
 //! Every row of a file, read twice and compared.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::{Context, Result, anyhow};
 use policy::Config;
 
@@ -9,88 +11,71 @@ use super::exceptions::Exceptions;
 use super::expected::Expected;
 use super::forge::World;
 use super::message::{Delivery, deliver};
-use super::seen::Seen;
+use super::seen::{End, Seen};
 use super::{core, filter};
 use crate::host::Filter;
-use crate::rows::side_by_side;
+use crate::rows::{Finding, Outcome, Run, side_by_side};
 
-/// What became of one row.
-#[derive(Debug)]
-pub struct Finding {
-    /// The row's name.
-    pub id: String,
-    /// Why the row is there.
-    pub why: String,
-    /// How it must be read, in our names.
-    pub expected: Expected,
-    /// How the core and the filter read it; none for a row that is not sent.
-    pub read: Option<(Seen, Seen)>,
-    /// What came of the comparison.
-    pub outcome: Outcome,
+/// Reads every row.
+///
+/// # Errors
+/// A row cannot be understood, or the filter does not start.
+pub fn run(document: &Document, exceptions: &Exceptions, filter: &Filter) -> Result<Run> {
+    let world = World::of(document);
+    let find = |row: &Row| {
+        let compared = compared(&world, exceptions, filter, row).with_context(|| format!("row `{}`", row.id))?;
+        let (expected, read, outcome) = compared;
+        let reasons = read.as_ref().and_then(|(core, _)| reasons(&expected, core));
+        let (core, filter) = read.map(|(core, filter)| (core.to_string(), filter.to_string())).unzip();
+        let (why, expected) = (row.why.clone(), expected.to_string());
+        let told = vec![("why", Some(why)), ("expected", Some(expected)), ("core", core), ("filter", filter)];
+        Ok((Finding { id: row.id.clone(), outcome, told }, reasons))
+    };
+    let (findings, reasons): (Vec<_>, Vec<_>) = side_by_side(&document.rows, find)?.into_iter().unzip();
+    Ok(Run { findings, remarks: remarks(reasons.into_iter().flatten()) })
 }
 
-/// What came of a comparison.
-#[derive(Debug)]
-pub enum Outcome {
-    /// Both read it as expected.
-    Passed,
-    /// Both read it as we think better, for this reason.
-    Better(String),
-    /// They do not, or an exception is wrong.
-    Failed(String),
-    /// It was not compared, for this reason.
-    Skipped(String),
-}
-
-/// The findings of a file, in the order of its rows.
-#[derive(Debug)]
-pub struct Run {
-    /// One of each row.
-    pub findings: Vec<Finding>,
-}
-
-impl Run {
-    /// Reads every row.
-    ///
-    /// # Errors
-    /// A row cannot be understood, or the filter does not start.
-    pub fn of(document: &Document, exceptions: &Exceptions, filter: &Filter) -> Result<Run> {
-        let world = World::of(document);
-        let find = |row: &Row| finding(&world, exceptions, filter, row).with_context(|| format!("row `{}`", row.id));
-        Ok(Run { findings: side_by_side(&document.rows, find)? })
-    }
-
-    /// How many rows passed, failed, and were skipped.
-    pub fn counts(&self) -> (usize, usize, usize) {
-        let mut counts = (0, 0, 0);
-        for finding in &self.findings {
-            match finding.outcome {
-                Outcome::Passed | Outcome::Better(_) => counts.0 += 1,
-                Outcome::Failed(_) => counts.1 += 1,
-                Outcome::Skipped(_) => counts.2 += 1,
-            }
-        }
-        counts
+/// The reason of the file why a row is refused, and ours.
+fn reasons(expected: &Expected, core: &Seen) -> Option<(String, String)> {
+    match (expected, core) {
+        (
+            Expected::Reject { reason, .. },
+            Seen::Refused { code, .. } | Seen::Judged { end: End::Denied { code, .. }, .. },
+        ) => Some((reason.clone(), code.clone())),
+        _ => None,
     }
 }
 
-fn finding(world: &World, exceptions: &Exceptions, filter: &Filter, row: &Row) -> Result<Finding> {
+/// Which of our reasons stand for a reason of the file.
+fn remarks(reasons: impl Iterator<Item = (String, String)>) -> String {
+    let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (theirs, ours) in reasons {
+        known.entry(theirs).or_default().insert(ours);
+    }
+    let mut text = String::from("reasons of the file, and ours:\n");
+    for (theirs, ours) in known {
+        text.push_str(&format!("    {theirs}: {}\n", ours.into_iter().collect::<Vec<_>>().join(", ")));
+    }
+    text
+}
+
+/// How a row must be read, in our names; how core and filter read it, unless it is not sent; and what came of the
+/// comparison.
+type Compared = (Expected, Option<(Seen, Seen)>, Outcome);
+
+fn compared(world: &World, exceptions: &Exceptions, filter: &Filter, row: &Row) -> Result<Compared> {
     let expected = exceptions.renamed(&row.expected);
     let better = exceptions.better(&row.id);
-    let finding = |expected: Expected, read, outcome| {
-        let (id, why) = (row.id.clone(), row.why.clone());
-        Ok(Finding { id, why, expected, read, outcome })
-    };
     let forge = world.forge(row);
     let message = match deliver(&row.request, forge.token)? {
         Delivery::Reaches(message) => message,
         Delivery::Stops(_) if better.is_some() => {
             let wrong = "listed as read better, but no filter ever sees it";
-            return finding(expected, None, Outcome::Failed(wrong.into()));
+            return Ok((expected, None, Outcome::Failed(wrong.into())));
         }
         Delivery::Stops(why) => {
             let why = exceptions.proxy(&row.id).unwrap_or(why);
-            return finding(expected, None, Outcome::Skipped(format!("decided by the proxy: {why}")));
+            return Ok((expected, None, Outcome::Skipped(format!("decided by the proxy: {why}"))));
         }
     };
     let config = Config::parse(forge.configuration.as_bytes()).map_err(|errors| anyhow!("{errors}"))?;
@@ -104,17 +89,16 @@ fn finding(world: &World, exceptions: &Exceptions, filter: &Filter, row: &Row) -
         _ if !same(&core, &filter, &forge) => failed("core and filter disagree"),
         Some(_) if is_read => failed("listed as read better, but it is read as expected"),
         None if is_read => Outcome::Passed,
-        Some(better) if both(&better.ours) => Outcome::Better(better.why.clone()),
+        Some(better) if both(&better.ours) => Outcome::Differs(better.why.clone()),
         Some(_) => failed("read neither as expected nor as listed"),
         None => failed(kind(&expected, &core)),
     };
     let expected = better.map_or(expected, |better| better.ours.clone());
-    finding(expected, Some((core, filter)), outcome)
+    Ok((expected, Some((core, filter)), outcome))
 }
 
 /// The gravity of a wrong reading, in words.
 fn kind(expected: &Expected, seen: &Seen) -> &'static str {
-    use super::seen::End;
     match (expected, seen) {
         (Expected::Reject { .. }, Seen::Passed | Seen::Judged { end: End::Forwarded, .. }) => "WALK-IN: it goes on",
         (Expected::Classify { .. }, Seen::Passed) => "WALK-IN: a job's request goes on unjudged",

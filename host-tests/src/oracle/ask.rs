@@ -9,6 +9,8 @@ use policy::request::{Body, Head, Reading, read};
 
 use crate::host::{self, RequestHead};
 
+const TOKEN: &str = "glcbt-64_danaBuildsWeb000001";
+
 /// A request of a job, as its client wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ask {
@@ -55,23 +57,23 @@ impl Ask {
         self.target.split_once('?').map_or((&self.target, None), |(path, query)| (path, Some(query)))
     }
 
-    /// How the core reads it, with a job's `token`.
+    /// How the core reads it.
     #[must_use]
-    pub fn reading(&self, config: &Config, host: &str, token: &str) -> Reading {
-        let fields = self.head(host, token).as_stored();
+    pub fn reading(&self, config: &Config, host: &str) -> Reading {
+        let fields = self.head(host).as_stored();
         let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(name, value)| (&name[..], &value[..])).collect();
         read(config, &Head::new(&fields, if self.body.is_empty() { Body::None } else { Body::Follows }))
     }
 
     /// As the compiled filter meets it in the test host.
     #[must_use]
-    pub fn request(&self, host: &str, token: &str) -> host::Request {
+    pub fn request(&self, host: &str) -> host::Request {
         let body = if self.body.is_empty() { Vec::new() } else { vec![self.body.clone()] };
-        host::Request { head: self.head(host, token), body }
+        host::Request { head: self.head(host), body }
     }
 
-    fn head(&self, host: &str, token: &str) -> RequestHead {
-        let credential = format!("Basic {}", STANDARD.encode(format!("gitlab-ci-token:{token}")));
+    fn head(&self, host: &str) -> RequestHead {
+        let credential = format!("Basic {}", STANDARD.encode(format!("gitlab-ci-token:{TOKEN}")));
         let mut head = RequestHead::new(&self.method, host, &self.target).header("authorization", credential);
         for (name, value) in &self.fields {
             head = head.header(name, value.as_str());

@@ -1,50 +1,48 @@
 //! The compiled filter in the test host, in a world where every project exists and admits every job.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
+use policy::Config;
 use policy::request::{Reading, TargetRef};
 use serde_json::json;
 
 use super::ask::Ask;
 use crate::host::{Answer, Filter, Host, Options};
 
-/// A running filter.
-pub struct Compiled {
-    host: Host,
+/// What the filter says of a request: target and action, or none when it refuses it.
+type Said = Option<(String, String)>;
+
+/// Sends requests to the filter under test, which must name what the core reads.
+///
+/// # Errors
+/// The filter is not built, does not start, or names something else.
+pub fn compare_compiled<'a>(configuration: &str, host: &str, asks: impl IntoIterator<Item = &'a Ask>) -> Result<()> {
+    let config = Config::parse(configuration.as_bytes()).map_err(|errors| anyhow!("{errors}"))?;
+    let options = Options {
+        configuration: configuration.into(),
+        environment: vec![("LOOKUP_TOKEN".into(), "glpat-service".into())],
+        ..Options::default()
+    };
+    let mut filter = Host::start(&Filter::under_test()?, options.cluster("lookup"))
+        .map_err(|error| anyhow!("the filter does not start: {:?}", error.logs()))?;
+    for ask in asks {
+        let (said, sayable) = (said(&mut filter, ask, host), sayable(&ask.reading(&config, host)));
+        ensure!(sayable.contains(&said), "{ask}: expected one of {sayable:?}, found {said:?}");
+    }
+    Ok(())
 }
 
-/// What a filter says of a request: target and action, or none when it refuses it.
-pub type Said = Option<(String, String)>;
-
-impl Compiled {
-    /// Starts the filter under test.
-    ///
-    /// # Errors
-    /// It is not built, or does not start.
-    pub fn start(configuration: &str) -> Result<Self> {
-        let options = Options {
-            configuration: configuration.into(),
-            environment: vec![("LOOKUP_TOKEN".into(), "glpat-service".into())],
-            ..Options::default()
-        };
-        let host = Host::start(&Filter::under_test()?, options.cluster("lookup"))
-            .map_err(|error| anyhow!("the filter does not start: {:?}", error.logs()))?;
-        Ok(Self { host })
-    }
-
-    /// What it logs of a request.
-    pub fn said(&mut self, ask: &Ask, host: &str, token: &str) -> Said {
-        let stream = self.host.send(0, ask.request(host, token), |call| lookup(&call.path()));
-        let properties = self.host.properties(stream);
-        self.host.close(stream);
-        let text = |name: &str| String::from_utf8_lossy(properties.get(name).map_or(&[], |value| value)).into_owned();
-        let is_judged = !["", "-"].contains(&text("jobscope_rule").as_str());
-        is_judged.then(|| (text("jobscope_target"), text("jobscope_action")))
-    }
+/// What the filter logs of a request.
+fn said(filter: &mut Host, ask: &Ask, host: &str) -> Said {
+    let stream = filter.send(0, ask.request(host), |call| lookup(&call.path()));
+    let properties = filter.properties(stream);
+    filter.close(stream);
+    let text = |name: &str| String::from_utf8_lossy(properties.get(name).map_or(&[], |value| value)).into_owned();
+    let is_judged = !["", "-"].contains(&text("jobscope_rule").as_str());
+    is_judged.then(|| (text("jobscope_target"), text("jobscope_action")))
 }
 
 /// What may be logged of a request that is read like this: one of its accesses, in a world where every project exists.
-#[must_use]
-pub fn sayable(reading: &Reading) -> Vec<Said> {
+fn sayable(reading: &Reading) -> Vec<Said> {
     let Reading::Job(job) = reading else { return vec![None] };
     let target = |target: &TargetRef| match target {
         TargetRef::Path(path) => path.to_string(),

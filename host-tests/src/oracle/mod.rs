@@ -20,7 +20,7 @@ use anyhow::Result;
 use tempfile::TempDir;
 
 pub use ask::Ask;
-pub use compiled::{Compiled, sayable};
+pub use compiled::compare_compiled;
 pub use mutation::{Words, family};
 pub use random::Random;
 

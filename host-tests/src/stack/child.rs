@@ -56,6 +56,14 @@ impl Child {
         self.process.stdout.take()
     }
 
+    /// How many bytes of memory it has now.
+    pub(super) fn resident_bytes(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB"));
+        let kilobytes: u64 = resident.context("no VmRSS in the process' status")?.trim().parse()?;
+        Ok(kilobytes << 10)
+    }
+
     /// An error with the program's last words when it has ended.
     pub(super) fn require_alive(&self) -> Result<()> {
         if signals::has_ended(&self.process) {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::child::{Child, Output};
-use super::{checkout, places, status_of, wait_until_ready};
+use super::{Delivery, checkout, places, status_of, wait_until_ready};
 
 /// The token of the world's user `jobscope`.
 const LOOKUP_TOKEN: (&str, &str) = ("JOBSCOPE_LOOKUP_TOKEN", "glpat-jobscope-lookup");
@@ -21,6 +21,9 @@ pub(super) struct Running<'a> {
     pub(super) registry_port: u16,
     pub(super) token_lookup_port: u16,
     pub(super) filter: &'a [(&'static str, Value)],
+    /// Another filter than the one that was built.
+    pub(super) wasm: Option<&'a Path>,
+    pub(super) delivery: Delivery,
 }
 
 pub(super) fn access_log(dir: &Path) -> PathBuf {
@@ -28,8 +31,13 @@ pub(super) fn access_log(dir: &Path) -> PathBuf {
 }
 
 pub(super) fn start(dir: &Path, running: &Running<'_>) -> Result<Child> {
-    let mut configuration = deployed(&checkout().join("envoy/envoy.yaml"))?;
-    adapt(&mut configuration, running, dir, &places::filter()?)?;
+    let mut configuration = adapted(dir, running)?;
+    if running.delivery == Delivery::Watched {
+        deliver(dir, &mut configuration)?;
+        configuration["node"] = json!({"id": "jobscope", "cluster": "jobscope"});
+        configuration["dynamic_resources"] =
+            json!({"lds_config": {"path_config_source": {"path": listeners_file(dir)}, "resource_api_version": "V3"}});
+    }
     let file = dir.join("envoy.json");
     fs::write(&file, serde_json::to_vec_pretty(&configuration)?)?;
 
@@ -47,6 +55,29 @@ pub(super) fn start(dir: &Path, running: &Running<'_>) -> Result<Child> {
     let ready = format!("http://127.0.0.1:{}/ready", running.admin_port);
     wait_until_ready(&child, || status_of(&ready) == Some(200))?;
     Ok(child)
+}
+
+/// The deployed configuration with this machine's names in it.
+pub(super) fn adapted(dir: &Path, running: &Running<'_>) -> Result<Value> {
+    let mut configuration = deployed(&checkout().join("envoy/envoy.yaml"))?;
+    let built = places::filter()?;
+    adapt(&mut configuration, running, dir, running.wasm.unwrap_or(&built))?;
+    Ok(configuration)
+}
+
+/// Moves the listeners of a configuration into the file that Envoy watches, in one step, as it wants it.
+pub(super) fn deliver(dir: &Path, configuration: &mut Value) -> Result<()> {
+    let mut listeners = at(configuration, "/static_resources/listeners")?.take();
+    for listener in listeners.as_array_mut().into_iter().flatten() {
+        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    }
+    let new = dir.join("listeners.new");
+    fs::write(&new, serde_json::to_vec_pretty(&json!({"resources": listeners}))?)?;
+    Ok(fs::rename(new, listeners_file(dir))?)
+}
+
+fn listeners_file(dir: &Path) -> PathBuf {
+    dir.join("listeners.json")
 }
 
 /// Lets Envoy check a configuration with the filter that was built, and returns what it said.
@@ -110,7 +141,8 @@ fn adapt(configuration: &mut Value, running: &Running<'_>, dir: &Path, wasm: &Pa
     *at(&mut settings, "/forge/registry_hosts")? = json!(["localhost"]);
     *at(&mut settings, "/lookup/authority")? = json!("127.0.0.1");
     for (pointer, value) in running.filter {
-        *at(&mut settings, pointer)? = value.clone();
+        let (parent, key) = pointer.rsplit_once('/').context("a pointer begins with `/`")?;
+        at(&mut settings, parent)?[key] = value.clone();
     }
     let value = at(configured, "/value")?;
     *value = if value.is_string() { json!(settings.to_string()) } else { settings };
@@ -174,7 +206,7 @@ fn named<'a>(list: &'a mut Value, name: &str) -> Result<&'a mut Value> {
 mod tests {
     use super::*;
 
-    fn adapted() -> Value {
+    fn adapted_here() -> Value {
         let mut configuration = deployed(&checkout().join("envoy/envoy.yaml")).unwrap();
         let running = Running {
             port: 1,
@@ -183,6 +215,8 @@ mod tests {
             registry_port: 4,
             token_lookup_port: 5,
             filter: &[("/lookup/timeout", json!("1s"))],
+            wasm: None,
+            delivery: Delivery::Fixed,
         };
         adapt(&mut configuration, &running, Path::new("/run"), Path::new("/the.wasm")).unwrap();
         configuration
@@ -190,7 +224,7 @@ mod tests {
 
     #[test]
     fn every_name_of_the_deployed_configuration_is_replaced() {
-        let mut configuration = adapted();
+        let mut configuration = adapted_here();
         let text = configuration.to_string();
         for name in ["example.com", ".internal", "/dev/stdout", "/etc/envoy"] {
             assert!(!text.contains(name), "`{name}` is left in {text}");

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::child::{Child, Output};
+use super::raw::{self, Answer};
 use super::{START, checkout, places};
 
 /// A running stand-in forge.
@@ -32,8 +33,18 @@ pub enum LookupFault {
     Nonsense,
     /// With 503.
     Unavailable,
-    /// Not at all.
+    /// Not before it behaves again.
     Hang,
+    /// With the head and half of the body, and then the connection ends.
+    Torn,
+    /// With what is right, and 4 MiB of white space.
+    Long,
+    /// With what is right, and 32 MiB of white space.
+    Enormous,
+    /// With 401, as somebody between who is not the forge.
+    Intercepted,
+    /// With another job than the token's.
+    Mistaken,
 }
 
 /// The line that the forge prints when it is ready.
@@ -119,8 +130,31 @@ impl Forge {
             LookupFault::Nonsense => json!({"lookup": "nonsense"}),
             LookupFault::Unavailable => json!({"lookup": "unavailable"}),
             LookupFault::Hang => json!({"lookup": "hang"}),
+            LookupFault::Torn => json!({"lookup": "torn"}),
+            LookupFault::Long => json!({"lookup": "long"}),
+            LookupFault::Enormous => json!({"lookup": "enormous"}),
+            LookupFault::Intercepted => json!({"lookup": "intercepted"}),
+            LookupFault::Mistaken => json!({"lookup": "mistaken"}),
         };
         self.control("PUT", "fault", Some(&body)).map(drop)
+    }
+
+    /// Cuts off what the forge answers to LFS batches.
+    ///
+    /// # Errors
+    ///
+    /// When the forge does not answer.
+    pub fn cut_batches(&self) -> Result<()> {
+        self.control("PUT", "fault", Some(&json!({"lookup": "none", "cut_batch": true}))).map(drop)
+    }
+
+    /// Lets the jobs of a project push to it.
+    ///
+    /// # Errors
+    ///
+    /// When the forge has no such project.
+    pub fn let_jobs_push(&self, project: &str) -> Result<()> {
+        self.control("POST", "world/push", Some(&json!({"project": project, "by_job_token": true}))).map(drop)
     }
 
     /// Starts a job: a token that nobody has seen.
@@ -133,7 +167,53 @@ impl Forge {
         self.control("POST", "jobs", Some(&body)).map(drop)
     }
 
+    /// Has registry tokens last for so many seconds from now on. A registry takes them for a minute more.
+    ///
+    /// # Errors
+    ///
+    /// When the forge does not answer.
+    pub fn registry_tokens_last(&self, seconds: i64) -> Result<()> {
+        self.control("PUT", "registry-tokens", Some(&json!({"seconds": seconds}))).map(drop)
+    }
+
+    /// Sends `request` to the forge itself, past Envoy, and reads one answer for as long as `patience` lasts.
+    ///
+    /// # Errors
+    ///
+    /// When it takes no connection.
+    pub fn raw(&self, request: &[u8], patience: Duration) -> Result<Answer> {
+        raw::exchange(self.port, request, patience)
+    }
+
+    /// Leaves a job for a runner to ask for, with what else is said of it (its image, its variables), and gives its id.
+    ///
+    /// # Errors
+    ///
+    /// When the forge refuses it.
+    pub fn leave_job(&self, project: &str, user: &str, token: &str, more: &Value) -> Result<u64> {
+        let mut body = more.clone();
+        body["project"] = json!(project);
+        body["user"] = json!(user);
+        body["token"] = json!(token);
+        body["status"] = json!("pending");
+        let answer = self.control("POST", "jobs", Some(&body))?;
+        answer["id"].as_u64().with_context(|| format!("expected the id of a job, found `{answer}`"))
+    }
+
+    /// What was written into a job's log.
+    ///
+    /// # Errors
+    ///
+    /// When the forge does not answer.
+    pub fn log_of(&self, job: u64) -> Result<String> {
+        self.text("GET", &format!("jobs/{job}/trace"), None)
+    }
+
     fn control(&self, method: &str, route: &str, body: Option<&Value>) -> Result<Value> {
+        Ok(serde_json::from_str(&self.text(method, route, body)?).unwrap_or(Value::Null))
+    }
+
+    fn text(&self, method: &str, route: &str, body: Option<&Value>) -> Result<String> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(10)))
@@ -150,6 +230,6 @@ impl Forge {
         if !answer.status().is_success() {
             bail!("{method} {url}: {} `{}`", answer.status(), text.escape_debug());
         }
-        Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+        Ok(text)
     }
 }

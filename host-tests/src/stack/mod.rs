@@ -6,6 +6,7 @@
 mod child;
 mod envoy;
 mod forge;
+mod ingress;
 mod places;
 mod ports;
 mod raw;
@@ -24,7 +25,8 @@ use serde_json::Value;
 
 pub use envoy::validate;
 pub use forge::{Forge, LookupFault};
-pub use places::checkout;
+pub use ingress::Ingress;
+pub use places::{checkout, filter};
 pub use raw::Answer;
 
 pub(crate) use child::Child;
@@ -35,7 +37,7 @@ pub(crate) use registry::start_open as start_open_registry;
 use run_dir::RunDir;
 
 /// How long a program may take until it answers.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 
 /// Which port Envoy listens on.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +64,8 @@ pub enum TokenLookup {
     Forge,
     /// To a port where nobody listens.
     Nobody,
+    /// To a service at this port.
+    At(u16),
 }
 
 /// Whether the container registry is there.
@@ -71,6 +75,15 @@ pub enum Registry {
     Started,
     /// It is not, which saves half a second; its requests get 503.
     LeftOut,
+}
+
+/// How Envoy gets its listener, and the filter with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// At the start, for good.
+    Fixed,
+    /// From a file that it watches: see [`Stack::deliver`].
+    Watched,
 }
 
 /// What a stack is to be like.
@@ -86,6 +99,8 @@ pub struct Options {
     pub registry: Registry,
     /// Changes to the filter's configuration: where (a JSON pointer such as `/lookup/timeout`) and the new value.
     pub filter: Vec<(&'static str, Value)>,
+    /// Whether the filter can be exchanged while Envoy runs.
+    pub delivery: Delivery,
 }
 
 impl Options {
@@ -98,6 +113,7 @@ impl Options {
             token_lookup: TokenLookup::Forge,
             registry: Registry::Started,
             filter: Vec::new(),
+            delivery: Delivery::Fixed,
         }
     }
 }
@@ -109,8 +125,16 @@ pub struct Stack {
     registry: Option<Child>,
     forge: Forge,
     dir: RunDir,
-    port: u16,
-    admin_port: u16,
+    ports: Ports,
+}
+
+/// Who listens where.
+#[derive(Clone, Copy)]
+struct Ports {
+    ingress: u16,
+    admin: u16,
+    registry: u16,
+    token_lookup: u16,
 }
 
 impl Stack {
@@ -137,20 +161,40 @@ impl Stack {
         let token_lookup = match options.token_lookup {
             TokenLookup::Forge => forge.port(),
             TokenLookup::Nobody => ports::pick()?,
+            TokenLookup::At(port) => port,
         };
-        let admin_port = ports::pick()?;
-        let envoy = envoy::start(
-            dir.path(),
-            &envoy::Running {
-                port,
-                admin_port,
-                forge_port: forge.port(),
-                registry_port,
-                token_lookup_port: token_lookup,
-                filter: &options.filter,
-            },
-        )?;
-        Ok(Self { envoy, registry, forge, dir, port, admin_port })
+        let ports = Ports { ingress: port, admin: ports::pick()?, registry: registry_port, token_lookup };
+        let envoy = envoy::start(dir.path(), &running(ports, forge.port(), &options.filter, None, options.delivery))?;
+        Ok(Self { envoy, registry, forge, dir, ports })
+    }
+
+    /// Gives the running Envoy another filter: with these changes to the deployed configuration, and from another file.
+    /// Returns when it was taken.
+    ///
+    /// # Errors
+    ///
+    /// When Envoy refuses it, and then keeps what it has; or was not started with [`Delivery::Watched`].
+    pub fn deliver(&self, filter: &[(&'static str, Value)], wasm: Option<&Path>) -> Result<()> {
+        let before = self.updates()?;
+        let running = running(self.ports, self.forge.port(), filter, wasm, Delivery::Watched);
+        envoy::deliver(self.dir.path(), &mut envoy::adapted(self.dir.path(), &running)?)?;
+        let taken = || self.updates().is_ok_and(|now| now != before);
+        wait_until_ready(&self.envoy, taken)?;
+        let (_, refused) = self.updates()?;
+        if refused > before.1 {
+            bail!("Envoy refuses the listener");
+        }
+        Ok(())
+    }
+
+    /// How many deliveries Envoy took, and how many it refused.
+    fn updates(&self) -> Result<(u64, u64)> {
+        let statistics = self.statistics("listener_manager.lds.update")?;
+        let count = |name: &str| {
+            let line = statistics.lines().find_map(|line| line.strip_prefix(&format!("listener_manager.lds.{name}: ")));
+            line.and_then(|count| count.parse().ok()).unwrap_or(0)
+        };
+        Ok((count("update_success"), count("update_rejected")))
     }
 
     /// An error with its last words when one of the programs has ended.
@@ -167,13 +211,13 @@ impl Stack {
     /// The forge's host and port at the ingress: `127.0.0.1:8080`.
     #[must_use]
     pub fn forge_host(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.ports.ingress)
     }
 
     /// The registry's host and port at the ingress: `localhost:8080`.
     #[must_use]
     pub fn registry_host(&self) -> String {
-        format!("localhost:{}", self.port)
+        format!("localhost:{}", self.ports.ingress)
     }
 
     /// The forge itself, to ask what it saw and to make it fail.
@@ -194,8 +238,16 @@ impl Stack {
     ///
     /// When Envoy does not answer.
     pub fn statistics(&self, name: &str) -> Result<String> {
-        let url = format!("http://127.0.0.1:{}/stats?filter={name}", self.admin_port);
-        Ok(ureq::get(url).call()?.body_mut().read_to_string()?)
+        statistics(self.ports.admin, name)
+    }
+
+    /// How many bytes of memory Envoy has now.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        self.envoy.resident_bytes()
     }
 
     /// The access log, read from its beginning.
@@ -218,8 +270,32 @@ impl Stack {
     ///
     /// When Envoy takes no connection.
     pub fn raw(&self, request: &[u8], patience: Duration) -> Result<Answer> {
-        raw::exchange(self.port, request, patience)
+        raw::exchange(self.ports.ingress, request, patience)
     }
+}
+
+fn running<'a>(
+    ports: Ports,
+    forge_port: u16,
+    filter: &'a [(&'static str, Value)],
+    wasm: Option<&'a Path>,
+    delivery: Delivery,
+) -> envoy::Running<'a> {
+    envoy::Running {
+        port: ports.ingress,
+        admin_port: ports.admin,
+        forge_port,
+        registry_port: ports.registry,
+        token_lookup_port: ports.token_lookup,
+        filter,
+        wasm,
+        delivery,
+    }
+}
+
+fn statistics(admin_port: u16, name: &str) -> Result<String> {
+    let url = format!("http://127.0.0.1:{admin_port}/stats?filter={name}");
+    Ok(ureq::get(url).call()?.body_mut().read_to_string()?)
 }
 
 /// Asks `ready` until it says yes, for as long as `child` lives.

@@ -33,8 +33,12 @@ pub(super) fn forge() -> Result<PathBuf> {
     present(dir.join("jobscope-forge"), "the stand-in forge", "cargo build -p jobscope-forge")
 }
 
-/// The filter.
-pub(super) fn filter() -> Result<PathBuf> {
+/// The filter that was built.
+///
+/// # Errors
+///
+/// When none was.
+pub fn filter() -> Result<PathBuf> {
     if let Some(path) = env::var_os("JOBSCOPE_WASM") {
         return present(path.into(), "the filter of JOBSCOPE_WASM", "make build");
     }

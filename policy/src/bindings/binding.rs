@@ -1,17 +1,35 @@
 //! A binding: which job, user and origin a token stands for, while the job runs.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::row::{Reader, Writer};
-use super::{Moment, Row};
-use crate::facts::{Context, Hash, Job, JobId, Origin, ProjectId, ProjectPath, User, UserId};
+use super::{Freshness, Moment, Row, freshness};
+use crate::config::Bindings;
+use crate::decision::Failure;
+use crate::facts::{Context, Hash, Job, JobId, Origin, ProjectId, ProjectPath, Token, User, UserId};
 
 const ENDED: u8 = 0;
 const RUNNING: u8 = 1;
+const BORN: u8 = 2;
+
+/// The shortest time that a forge gives a job.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How much longer than its job a token may live: GitLab's own tokens expire then. Ours is counted from the answer that
+/// handed the job out, a moment later, so it is never the earlier of the two.
+const GRACE: Duration = Duration::from_secs(5 * 60);
 
 /// Where a binding stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
+    /// The forge handed the job to a runner, and nobody has looked its user up yet. It serves no request.
+    Born {
+        /// The job.
+        job: JobId,
+        /// Its project.
+        origin: ProjectId,
+    },
     /// The job runs, as far as was confirmed.
     Running(Job),
     /// The job ended. Nothing brings it back. Which one it was is kept for the log, where it was known.
@@ -23,16 +41,141 @@ pub enum State {
 pub struct Binding {
     /// The token's hash.
     pub key: Hash,
-    /// Running or ended.
+    /// Born, running or ended.
     pub state: State,
     /// When the token was first seen.
     pub since: Moment,
     /// When the state was last confirmed.
     pub confirmed: Moment,
+    /// When the job is over at the latest by its own timeout, where that is known.
+    pub until: Option<Moment>,
+}
+
+/// What it means that a lookup does not know a token that is bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denial {
+    /// The job is over: a token that was once a running job's is never another's.
+    Ends(Option<Job>),
+    /// A later lookup knew it. Databases of the forge may lag, and answers overtake each other.
+    Outdated(Job),
+    /// It was only just handed out, and may not have reached every database of the forge.
+    Early,
+}
+
+/// What is remembered of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remembered {
+    /// It serves.
+    Fresh(Token),
+    /// It serves, and is to be looked up again.
+    Stale(Token),
+    /// It is a job's by the forge's own word, and nothing that is known of the job serves: it is looked up.
+    Announced,
+    /// Nothing.
+    Nothing,
+}
+
+impl Binding {
+    /// What the forge says by handing a job to a runner.
+    #[must_use]
+    pub fn born(key: Hash, job: JobId, origin: ProjectId, timeout: Option<Duration>, now: Moment) -> Self {
+        let until = timeout.map(|timeout| now.after(timeout.max(LEAST_TIMEOUT)).after(GRACE));
+        Self { key, state: State::Born { job, origin }, since: now, confirmed: now, until }
+    }
+
+    /// What a lookup that was sent at `asked` says of a running job.
+    #[must_use]
+    pub fn running(key: Hash, job: Job, asked: Moment) -> Self {
+        Self { key, state: State::Running(job), since: asked, confirmed: asked, until: None }
+    }
+
+    /// The end of a job.
+    #[must_use]
+    pub fn ended(key: Hash, now: Moment) -> Self {
+        Self { key, state: State::Ended(None), since: now, confirmed: now, until: None }
+    }
+
+    /// What it tells now.
+    #[must_use]
+    pub fn tells(self, config: &Bindings, now: Moment) -> Remembered {
+        let is_over = self.is_over(config, now);
+        match self.state {
+            State::Ended(job) => Remembered::Fresh(Token::Ended(job)),
+            State::Running(job) if is_over => Remembered::Fresh(Token::Ended(Some(job))),
+            State::Born { .. } if is_over => Remembered::Fresh(Token::Ended(None)),
+            State::Born { .. } => Remembered::Announced,
+            State::Running(job) => match freshness(config, self.confirmed, now) {
+                Freshness::Fresh => Remembered::Fresh(Token::Running(job)),
+                Freshness::Stale => Remembered::Stale(Token::Running(job)),
+                Freshness::Gone => Remembered::Announced,
+            },
+        }
+    }
+
+    /// What holds of a token when a lookup named its job and that was put over what was known.
+    ///
+    /// # Errors
+    /// [`Failure::LookupAnswer`] when the token is another job's, as was said before.
+    pub fn holds(known: Option<Self>, job: Job) -> Result<Token, Failure> {
+        match known {
+            Some(Self { state: State::Ended(ended), .. }) => Ok(Token::Ended(ended)),
+            Some(known) if !known.is_of(job.id, job.origin.id) => Err(Failure::LookupAnswer),
+            // A binding that found no room serves this once.
+            Some(_) | None => Ok(Token::Running(job)),
+        }
+    }
+
+    /// What it means that a lookup, asked at `asked`, no longer knows the token as a running job's.
+    #[must_use]
+    pub fn denied(self, asked: Moment) -> Denial {
+        match self.state {
+            State::Running(job) if self.confirmed > asked => Denial::Outdated(job),
+            State::Running(job) => Denial::Ends(Some(job)),
+            State::Ended(job) => Denial::Ends(job),
+            State::Born { .. } => Denial::Early,
+        }
+    }
+
+    /// Whose it is, where that is known in full.
+    #[must_use]
+    pub fn into_job(self) -> Option<Job> {
+        match self.state {
+            State::Running(job) => Some(job),
+            State::Ended(job) => job,
+            State::Born { .. } => None,
+        }
+    }
+
+    /// The same, no longer confirmed; `None` where it does not serve before then anyway.
+    pub(super) fn aged(self, config: &Bindings, before: Moment) -> Option<Self> {
+        let serves = matches!(self.state, State::Running(_))
+            && self.confirmed < before
+            && freshness(config, self.confirmed, before) != Freshness::Gone;
+        serves.then_some(Self { confirmed: before.before(config.max_stale), ..self })
+    }
+
+    /// Whether the job is over by its age, whatever the forge says.
+    fn is_over(&self, config: &Bindings, now: Moment) -> bool {
+        now.since(self.since) >= config.max_lifetime || self.until.is_some_and(|until| now >= until)
+    }
+
+    /// Whether it is this job's, as far as it names one.
+    fn is_of(&self, job: JobId, origin: ProjectId) -> bool {
+        match &self.state {
+            State::Born { job: known, origin: at } => (*known, *at) == (job, origin),
+            State::Running(known) => (known.id, known.origin.id) == (job, origin),
+            State::Ended(_) => true,
+        }
+    }
 }
 
 impl Row for Binding {
+    const TABLE: &'static str = "binding";
     const SIZE: usize = 832;
+
+    fn rows(capacity: u32) -> u32 {
+        capacity
+    }
 
     fn key(&self) -> Hash {
         self.key
@@ -42,7 +185,15 @@ impl Row for Binding {
         let mut writer = Writer::new(Self::SIZE, self.key);
         writer.number(self.since.0);
         writer.number(self.confirmed.0);
+        writer.byte(u8::from(self.until.is_some()));
+        writer.number(self.until.map_or(0, |until| until.0));
         let (state, job) = match &self.state {
+            State::Born { job, origin } => {
+                writer.byte(BORN);
+                writer.number(job.0);
+                writer.number(origin.0);
+                return writer.finish();
+            }
             State::Running(job) => (RUNNING, Some(job)),
             State::Ended(job) => (ENDED, job.as_ref()),
         };
@@ -71,31 +222,66 @@ impl Row for Binding {
         let mut reader = Reader(bytes);
         let key = reader.key()?;
         let (since, confirmed) = (Moment(reader.number()?), Moment(reader.number()?));
-        let (state, has_job) = (reader.byte()?, reader.byte()?);
-        let job = if has_job == 0 { None } else { Some(job(&mut reader)?) };
-        let state = match (state, job) {
-            (RUNNING, Some(job)) => State::Running(job),
-            (ENDED, job) => State::Ended(job),
-            _ => return None,
+        let (is_bounded, bound) = (reader.byte()? == 1, Moment(reader.number()?));
+        let until = is_bounded.then_some(bound);
+        let state = match reader.byte()? {
+            BORN => State::Born { job: JobId(reader.number()?), origin: ProjectId(reader.number()?) },
+            state => {
+                let has_job = reader.byte()?;
+                let job = if has_job == 0 { None } else { Some(job(&mut reader)?) };
+                match (state, job) {
+                    (RUNNING, Some(job)) => State::Running(job),
+                    (ENDED, job) => State::Ended(job),
+                    _ => return None,
+                }
+            }
         };
-        Some(Self { key, state, since, confirmed })
+        Some(Self { key, state, since, confirmed, until })
     }
 
-    /// Ended ones go first, then running ones that nobody has confirmed for longest.
-    fn rank(&self) -> (u8, u64) {
-        (u8::from(matches!(self.state, State::Running(_))), self.confirmed.0)
+    /// Those that are over, or that nobody has confirmed for so long that they no longer serve, go first; then those
+    /// that were born and not used; running ones last. Among equals the least recently used goes.
+    ///
+    /// A binding that is used is confirmed again each `revalidate_after`, so `confirmed` says when it was used, to that
+    /// exactness. A time of use of its own would have every request write to shared data.
+    fn rank(&self, config: &Bindings, now: Moment) -> (u8, u64) {
+        let is_gone = self.is_over(config, now) || freshness(config, self.confirmed, now) == Freshness::Gone;
+        let worth = match &self.state {
+            State::Ended(_) => 0,
+            State::Born { .. } | State::Running(_) if is_gone => 0,
+            State::Born { .. } => 1,
+            State::Running(_) => 2,
+        };
+        (worth, self.confirmed.0)
     }
 
-    /// An end is final: a lookup that was under way when the job ended does not bring it back. The age goes on.
+    /// An end is final: a lookup that was under way when the job ended does not bring it back. A token is one job's: what
+    /// names another is wrong, and changes nothing. The age goes on, and of two bounds the earlier holds.
     fn over(self, old: Self) -> Self {
-        let (key, since) = (self.key, old.since.min(self.since));
-        let confirmed = self.confirmed.max(old.confirmed);
-        let state = match (self.state, old.state) {
-            (_, State::Ended(job)) => State::Ended(job),
-            (State::Ended(None), State::Running(job)) => State::Ended(Some(job)),
-            (state, State::Running(_)) => state,
+        let is_same = match &self.state {
+            State::Born { job, origin } => old.is_of(*job, *origin),
+            State::Running(job) => old.is_of(job.id, job.origin.id),
+            State::Ended(_) => true,
         };
-        Self { key, state, since, confirmed }
+        if !is_same {
+            return old;
+        }
+        let (key, since) = (self.key, old.since.min(self.since));
+        let until = self.until.into_iter().chain(old.until).min();
+        let (state, confirmed) = match (self.state, old.state) {
+            (_, State::Ended(job)) => (State::Ended(job), self.confirmed.max(old.confirmed)),
+            (State::Ended(None), State::Running(job)) => (State::Ended(Some(job)), self.confirmed),
+            (State::Ended(job), State::Running(_) | State::Born { .. }) => (State::Ended(job), self.confirmed),
+            // The newer of two answers stands, whichever came last.
+            (State::Running(_), State::Running(job)) if old.confirmed > self.confirmed => {
+                (State::Running(job), old.confirmed)
+            }
+            (State::Running(job), State::Running(_)) => (State::Running(job), self.confirmed),
+            (State::Running(job), State::Born { .. }) => (State::Running(job), self.confirmed),
+            // To hand a job out says nothing of its user, so it confirms no lookup.
+            (State::Born { .. }, state) => (state, old.confirmed),
+        };
+        Self { key, state, since, confirmed, until }
     }
 }
 

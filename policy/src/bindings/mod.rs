@@ -6,22 +6,49 @@
 
 mod binding;
 mod bucket;
+mod follower;
+mod job;
+mod minted;
+mod part;
+mod quota;
 mod rejection;
 mod row;
 mod target;
 
-pub use binding::{Binding, State};
-pub use bucket::{BUCKET_ROWS, Table, find, put};
+pub use binding::{Binding, Denial, Remembered, State};
+pub use bucket::{BUCKET_ROWS, Table, age, find, put};
+pub use follower::Follower;
+pub use job::{JobRow, Place};
+pub use minted::Minted;
+pub use part::{PartRow, ProjectRow};
+pub use quota::{Quota, Usage};
 pub use rejection::Rejection;
 pub use row::Row;
 pub use target::TargetRow;
 
 use core::time::Duration;
 
-use crate::config::Bindings;
+use crate::config::{Bindings, Lifetimes};
+use crate::facts::Lifetime;
 
 /// The layout of rows. It changes whenever a row is written in another order, also where its size stays.
-pub const LAYOUT: &str = "2";
+pub const LAYOUT: &str = "7";
+
+/// Every table, where so many running jobs are to be remembered. What is not here has no place in shared data, and what
+/// is here bounds it.
+#[must_use]
+pub fn tables(capacity: u32) -> [Table; 8] {
+    [
+        Table::of::<Binding>(capacity),
+        Table::of::<TargetRow>(capacity),
+        Table::of::<ProjectRow>(capacity),
+        Table::of::<PartRow>(capacity),
+        Table::of::<Rejection>(capacity),
+        Table::of::<Minted>(capacity),
+        Table::of::<JobRow>(capacity),
+        Table::of::<Usage>(capacity),
+    ]
+}
 
 /// A moment, in milliseconds since the Unix epoch. The shell has the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +61,12 @@ impl Moment {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// A while before this moment.
+    #[must_use]
+    pub fn before(self, while_: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(while_.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// This moment and a while.
     #[must_use]
     pub fn after(self, while_: Duration) -> Self {
@@ -41,8 +74,45 @@ impl Moment {
     }
 }
 
-/// Whether a fact still serves.
+/// When the parts of what a target is to a job were looked up, the oldest of each lifetime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confirmed {
+    /// What is known of projects.
+    pub projects: Moment,
+    /// What is known of users and members.
+    pub members: Moment,
+    /// What is known of who is let in, and out.
+    pub allowlists: Moment,
+}
+
+impl Confirmed {
+    /// All of it at one moment.
+    #[must_use]
+    pub fn at(moment: Moment) -> Self {
+        Self { projects: moment, members: moment, allowlists: moment }
+    }
+
+    /// With a part that was looked up then.
+    #[must_use]
+    pub fn with(mut self, lifetime: Lifetime, moment: Moment) -> Self {
+        let of = match lifetime {
+            Lifetime::Projects => &mut self.projects,
+            Lifetime::Members => &mut self.members,
+            Lifetime::Allowlists => &mut self.allowlists,
+        };
+        *of = moment.min(*of);
+        self
+    }
+
+    /// The oldest of it.
+    #[must_use]
+    pub fn oldest(&self) -> Moment {
+        self.projects.min(self.members).min(self.allowlists)
+    }
+}
+
+/// Whether a fact still serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Freshness {
     /// It serves.
     Fresh,
@@ -52,13 +122,38 @@ pub enum Freshness {
     Gone,
 }
 
-/// Whether a fact that was confirmed then serves now.
+/// Whether a binding that was confirmed then serves now.
 #[must_use]
 pub fn freshness(config: &Bindings, confirmed: Moment, now: Moment) -> Freshness {
+    serves(config.revalidate_after, config.max_stale, confirmed, now)
+}
+
+impl Lifetimes {
+    /// Whether a part that was looked up then serves now.
+    #[must_use]
+    pub fn of_part(&self, lifetime: Lifetime, confirmed: Moment, now: Moment) -> Freshness {
+        let after = match lifetime {
+            Lifetime::Projects => self.projects,
+            Lifetime::Members => self.members,
+            Lifetime::Allowlists => self.allowlists,
+        };
+        serves(after, self.max_stale, confirmed, now)
+    }
+
+    /// Whether what is composed of parts serves now: as well as the part of it that serves worst.
+    #[must_use]
+    pub fn of_all(&self, confirmed: &Confirmed, now: Moment) -> Freshness {
+        self.of_part(Lifetime::Projects, confirmed.projects, now)
+            .max(self.of_part(Lifetime::Members, confirmed.members, now))
+            .max(self.of_part(Lifetime::Allowlists, confirmed.allowlists, now))
+    }
+}
+
+fn serves(fresh: Duration, stale: Duration, confirmed: Moment, now: Moment) -> Freshness {
     match now.since(confirmed) {
-        age if age < config.revalidate_after => Freshness::Fresh,
-        age if age < config.max_stale => Freshness::Stale,
-        _ => Freshness::Gone,
+        age if age >= stale => Freshness::Gone,
+        age if age >= fresh => Freshness::Stale,
+        _ => Freshness::Fresh,
     }
 }
 

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::row::{Reader, Writer, place};
 use super::{Moment, Row};
+use crate::config::Bindings;
 use crate::facts::{Hash, Invalid};
 
 /// How long a "no" is believed. Short: the forge may have been asked before the job was there to be found.
@@ -43,7 +44,12 @@ impl Rejection {
 }
 
 impl Row for Rejection {
+    const TABLE: &'static str = "rejection";
     const SIZE: usize = 48;
+
+    fn rows(capacity: u32) -> u32 {
+        capacity / 4
+    }
 
     fn key(&self) -> Hash {
         self.key
@@ -64,7 +70,7 @@ impl Row for Rejection {
         Some(Self { key, invalid, confirmed })
     }
 
-    fn rank(&self) -> (u8, u64) {
+    fn rank(&self, _: &Bindings, _: Moment) -> (u8, u64) {
         (0, self.confirmed.0)
     }
 }

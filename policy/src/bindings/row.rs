@@ -1,11 +1,19 @@
 //! Fixed-size rows, and the little writing and reading that their bytes need.
 
+use super::Moment;
+use crate::config::Bindings;
 use crate::facts::Hash;
 
 /// Something that is remembered in a fixed number of bytes, its key first.
 pub trait Row: Sized {
+    /// What the table of these rows is called.
+    const TABLE: &'static str;
+
     /// Bytes in a row, the 32 of the key among them.
     const SIZE: usize;
+
+    /// How many of them are to be remembered where so many running jobs are.
+    fn rows(capacity: u32) -> u32;
 
     /// Under which key it is found.
     fn key(&self) -> Hash;
@@ -16,8 +24,8 @@ pub trait Row: Sized {
     /// Reads a row; `None` for bytes that no version of ours wrote.
     fn read(bytes: &[u8]) -> Option<Self>;
 
-    /// How much it is worth to keep, least first.
-    fn rank(&self) -> (u8, u64);
+    /// How much it is worth to keep now, least first.
+    fn rank(&self, config: &Bindings, now: Moment) -> (u8, u64);
 
     /// What stands afterwards when this row comes and `old` stands under the same key.
     #[must_use]
@@ -37,6 +45,10 @@ impl Writer {
         let mut bytes = alloc::vec::Vec::with_capacity(size);
         bytes.extend(key.0);
         Self { bytes, size }
+    }
+
+    pub(super) fn key(&mut self, key: Hash) {
+        self.bytes.extend(key.0);
     }
 
     pub(super) fn byte(&mut self, byte: u8) {

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use super::row::{Reader, Writer, place};
-use super::{Moment, Row};
+use super::{Confirmed, Freshness, Moment, Row, freshness};
+use crate::config::Bindings;
 use crate::facts::{
     Admission, Affiliation, Entry, Features, Found, Grants, Hash, JobPush, Level, Link, Outbound, Permissions,
     ProjectId, ProjectPath, Role, Standing, Target, Visibility,
@@ -24,12 +25,17 @@ pub struct TargetRow {
     pub key: Hash,
     /// What was found.
     pub found: Found,
-    /// When it was looked up.
-    pub confirmed: Moment,
+    /// When its parts were looked up.
+    pub confirmed: Confirmed,
 }
 
 impl Row for TargetRow {
-    const SIZE: usize = 352;
+    const TABLE: &'static str = "target";
+    const SIZE: usize = 368;
+
+    fn rows(capacity: u32) -> u32 {
+        capacity
+    }
 
     fn key(&self) -> Hash {
         self.key
@@ -37,26 +43,20 @@ impl Row for TargetRow {
 
     fn write(&self) -> Option<Vec<u8>> {
         let mut writer = Writer::new(Self::SIZE, self.key);
-        writer.number(self.confirmed.0);
+        let Confirmed { projects, members, allowlists } = self.confirmed;
+        for moment in [projects, members, allowlists] {
+            writer.number(moment.0);
+        }
         match &self.found {
             Found::Nothing => writer.byte(0),
             Found::Standing(standing) => {
-                let target = &standing.target;
                 writer.byte(1);
                 let role = |role| place(Role::ALL.iter().map(|(role, _, _)| *role), role);
                 writer.byte(standing.role.as_ref().map_or(Some(LEFT), role)?);
                 writer.byte(place(AFFILIATIONS.into_iter(), &standing.affiliation)?);
                 write_admission(&mut writer, standing.admission)?;
                 writer.byte(u8::from(standing.outbound == Outbound::Unlisted));
-                let visibility = |one| place(Visibility::ALL.iter().map(|(visibility, _)| *visibility), one);
-                writer.byte(target.visibility.as_ref().map_or(Some(LEFT), visibility)?);
-                writer.byte(place(JobPush::ALL.iter().map(|(push, _)| *push), &target.job_push)?);
-                for level in target.features.0 {
-                    writer.byte(place(LEVELS.into_iter(), &level)?);
-                }
-                // A project without a name was not looked up, and what was not looked up is not remembered.
-                writer.number(target.id?.0);
-                writer.text(target.path.as_ref()?.as_str())?;
+                write_target(&mut writer, &standing.target)?;
             }
         }
         writer.finish()
@@ -65,7 +65,8 @@ impl Row for TargetRow {
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
         let key = reader.key()?;
-        let confirmed = Moment(reader.number()?);
+        let mut moment = || reader.number().map(Moment);
+        let confirmed = Confirmed { projects: moment()?, members: moment()?, allowlists: moment()? };
         let found = match reader.byte()? {
             0 => Found::Nothing,
             1 => {
@@ -73,15 +74,7 @@ impl Row for TargetRow {
                 let affiliation = *AFFILIATIONS.get(usize::from(reader.byte()?))?;
                 let admission = read_admission(&mut reader)?;
                 let outbound = if reader.byte()? == 0 { Outbound::Open } else { Outbound::Unlisted };
-                let visibility = known(reader.byte()?, |at| Visibility::ALL.get(at).map(|(one, _)| *one))?;
-                let job_push = JobPush::ALL.get(usize::from(reader.byte()?))?.0;
-                let mut levels = [Level::Disabled; 9];
-                for level in &mut levels {
-                    *level = *LEVELS.get(usize::from(reader.byte()?))?;
-                }
-                let id = Some(ProjectId(reader.number()?));
-                let path = Some(ProjectPath::parse(reader.text()?)?);
-                let target = Target { id, path, visibility, features: Features(levels), job_push };
+                let target = read_target(&mut reader)?;
                 Found::Standing(Standing { role, affiliation, admission, outbound, target })
             }
             _ => return None,
@@ -89,15 +82,45 @@ impl Row for TargetRow {
         Some(Self { key, found, confirmed })
     }
 
-    /// The oldest goes first.
-    fn rank(&self) -> (u8, u64) {
-        (0, self.confirmed.0)
+    /// What no longer serves goes first, and so does what is not there: a job can ask for any number of such targets, and
+    /// pushes nobody's real ones out. Among equals the oldest goes.
+    fn rank(&self, config: &Bindings, now: Moment) -> (u8, u64) {
+        let is_gone = freshness(config, self.confirmed.oldest(), now) == Freshness::Gone;
+        let worth = match self.found {
+            Found::Standing(_) if !is_gone => 1,
+            Found::Standing(_) | Found::Nothing => 0,
+        };
+        (worth, self.confirmed.oldest().0)
     }
 
     /// The newer of two answers stands, whichever came last.
     fn over(self, old: Self) -> Self {
-        if old.confirmed > self.confirmed { old } else { self }
+        if old.confirmed.oldest() > self.confirmed.oldest() { old } else { self }
     }
+}
+
+pub(super) fn write_target(writer: &mut Writer, target: &Target) -> Option<()> {
+    let visibility = |one| place(Visibility::ALL.iter().map(|(visibility, _)| *visibility), one);
+    writer.byte(target.visibility.as_ref().map_or(Some(LEFT), visibility)?);
+    writer.byte(place(JobPush::ALL.iter().map(|(push, _)| *push), &target.job_push)?);
+    for level in target.features.0 {
+        writer.byte(place(LEVELS.into_iter(), &level)?);
+    }
+    // A project without a name was not looked up, and what was not looked up is not remembered.
+    writer.number(target.id?.0);
+    writer.text(target.path.as_ref()?.as_str())
+}
+
+pub(super) fn read_target(reader: &mut Reader<'_>) -> Option<Target> {
+    let visibility = known(reader.byte()?, |at| Visibility::ALL.get(at).map(|(one, _)| *one))?;
+    let job_push = JobPush::ALL.get(usize::from(reader.byte()?))?.0;
+    let mut levels = [Level::Disabled; 9];
+    for level in &mut levels {
+        *level = *LEVELS.get(usize::from(reader.byte()?))?;
+    }
+    let id = Some(ProjectId(reader.number()?));
+    let path = Some(ProjectPath::parse(reader.text()?)?);
+    Some(Target { id, path, visibility, features: Features(levels), job_push })
 }
 
 fn write_admission(writer: &mut Writer, admission: Admission) -> Option<()> {
@@ -108,28 +131,30 @@ fn write_admission(writer: &mut Writer, admission: Admission) -> Option<()> {
         }
     };
     writer.byte(u8::try_from(mark).ok()?);
-    if let Some(entry) = entry {
-        writer.byte(place(LINKS.into_iter(), &entry.link)?);
-        let granted = match entry.grants {
-            Grants::Default => None,
-            Grants::Only(permissions) => Some(permissions.bits()),
-        };
-        writer.byte(u8::from(granted.is_some()));
-        writer.number(granted.unwrap_or_default().into());
-    }
-    Some(())
+    entry.map_or(Some(()), |entry| write_entry(writer, entry))
 }
 
 fn read_admission(reader: &mut Reader<'_>) -> Option<Admission> {
     let mark = usize::from(reader.byte()?);
-    if mark != ADMISSIONS.len() {
-        return ADMISSIONS.get(mark).copied();
-    }
+    if mark == ADMISSIONS.len() { read_entry(reader).map(Admission::Listed) } else { ADMISSIONS.get(mark).copied() }
+}
+
+pub(super) fn write_entry(writer: &mut Writer, entry: Entry) -> Option<()> {
+    writer.byte(place(LINKS.into_iter(), &entry.link)?);
+    let granted = match entry.grants {
+        Grants::Default => None,
+        Grants::Only(permissions) => Some(permissions.bits()),
+    };
+    writer.byte(u8::from(granted.is_some()));
+    writer.number(granted.unwrap_or_default().into());
+    Some(())
+}
+
+pub(super) fn read_entry(reader: &mut Reader<'_>) -> Option<Entry> {
     let link = *LINKS.get(usize::from(reader.byte()?))?;
     let (is_limited, bits) = (reader.byte()? == 1, reader.number()?);
     let permissions = Permissions::of_bits(u32::try_from(bits).ok()?)?;
-    let grants = if is_limited { Grants::Only(permissions) } else { Grants::Default };
-    Some(Admission::Listed(Entry { link, grants }))
+    Some(Entry { link, grants: if is_limited { Grants::Only(permissions) } else { Grants::Default } })
 }
 
 /// What a byte stands for, or that it is left to the forge.

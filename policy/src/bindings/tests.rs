@@ -4,9 +4,23 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::facts::{
-    Admission, Affiliation, Context, Entry, Features, Found, Grants, Hash, Invalid, Job, JobId, JobPush, Link, Origin,
-    Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Standing, Target, User, UserId, Visibility,
+    Admission, Affiliation, Context, Entry, Features, Found, Grants, Hash, Invalid, Job, JobId, JobPush, Known,
+    Lifetime, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Standing, Target, Token,
+    User, UserId, Visibility,
 };
+
+pub(super) fn config() -> crate::config::Bindings {
+    crate::Config::parse(
+        br#"{"forge": {"hosts": ["h"]}, "lookup": {"cluster": "c", "authority": "h", "credential_env": "E"}}"#,
+    )
+    .unwrap()
+    .bindings
+}
+
+/// Puts a row while everything in the bucket still serves.
+fn put<R: Row>(bucket: &[u8], row: R) -> Option<Vec<u8>> {
+    super::put(bucket, row, &config(), Moment(100))
+}
 
 fn key(number: u64) -> Hash {
     Hash::of(&[&number.to_be_bytes()])
@@ -20,7 +34,16 @@ fn running(number: u64, confirmed: u64) -> Binding {
         state: State::Running(Job { id: JobId(number), user, origin, context: Context::default() }),
         since: Moment(confirmed),
         confirmed: Moment(confirmed),
+        until: None,
     }
+}
+
+fn born(number: u64, at: u64) -> Binding {
+    Binding::born(key(number), JobId(number), ProjectId(101), Some(Duration::from_secs(3600)), Moment(at))
+}
+
+fn at(moment: u64) -> Confirmed {
+    Confirmed::at(Moment(moment))
 }
 
 fn ended(number: u64, confirmed: u64) -> Binding {
@@ -40,7 +63,7 @@ fn what_is_put_is_found() {
 
 #[test]
 fn an_end_is_final() {
-    let bucket = filled([running(1, 10), ended(1, 20), running(1, 30)].into_iter());
+    let bucket = filled([running(1, 10), ended(1, 20), running(1, 30), born(1, 40)].into_iter());
     let binding = find::<Binding>(&bucket, &key(1)).unwrap();
     assert!(
         matches!(binding.state, State::Ended(Some(job)) if job.id == JobId(1)),
@@ -59,6 +82,22 @@ fn the_age_of_a_binding_goes_on_when_it_is_confirmed() {
 }
 
 #[test]
+fn an_older_answer_about_a_job_that_lands_later_brings_back_nothing() {
+    let of = |name: &str, confirmed| {
+        let mut binding = running(1, confirmed);
+        if let State::Running(job) = &mut binding.state {
+            job.user = Some(User { id: UserId(11), name: name.into() });
+        }
+        binding
+    };
+    let (older, newer) = (of("dana", 20), of("dana-renamed", 50));
+    for landed in [[older.clone(), newer.clone()], [newer.clone(), older]] {
+        let binding = find::<Binding>(&filled(landed.into_iter()), &key(1)).unwrap();
+        assert_eq!((binding.state, binding.confirmed), (newer.state.clone(), Moment(50)));
+    }
+}
+
+#[test]
 fn a_full_bucket_gives_up_ended_ones_first() {
     let full = filled((0..16).map(|n| if n == 7 { ended(n, 99) } else { running(n, n) }));
     let bucket = put(&full, running(20, 50)).unwrap();
@@ -67,6 +106,142 @@ fn a_full_bucket_gives_up_ended_ones_first() {
     let bucket = put(&bucket, running(21, 50)).unwrap();
     assert_eq!(find::<Binding>(&bucket, &key(0)), None, "then the one confirmed longest ago");
     assert_eq!(put(&bucket, ended(22, 1)), None, "an end never pushes a running one out");
+}
+
+#[test]
+fn running_ones_go_last_whatever_their_age() {
+    let day = config().max_lifetime.as_millis() as u64;
+    let now = Moment(3 * day);
+    let over = Binding { since: Moment(day), ..running(3, now.0 - 20) };
+    let timed_out = Binding { until: Some(now), ..running(4, now.0 - 10) };
+    // In the order in which they go. What is over goes by its age, and so does what nobody has confirmed for long.
+    let order = [ended(1, 10), running(2, 20), over, timed_out, ended(5, now.0 + 1)];
+    let order = order.into_iter().chain([born(6, now.0 - 2), born(7, now.0 - 1)]);
+    let order: Vec<Binding> = order.chain([running(8, now.0 - 2000), running(9, now.0 - 1000)]).collect();
+    let mut bucket =
+        order.iter().rev().fold(Vec::new(), |bucket, row| super::put(&bucket, row.clone(), &config(), now).unwrap());
+    for number in 20..27 {
+        bucket = super::put(&bucket, running(number, now.0), &config(), now).unwrap();
+    }
+    for (at, goes) in order.iter().enumerate() {
+        bucket = super::put(&bucket, running(30 + at as u64, now.0), &config(), now).unwrap();
+        assert_eq!(find::<Binding>(&bucket, &goes.key), None, "{goes:?}");
+        let next = order.get(at + 1);
+        assert!(next.is_none_or(|next| find::<Binding>(&bucket, &next.key).is_some()), "{next:?}");
+    }
+    assert_eq!(super::put(&bucket, born(50, now.0), &config(), now), None, "nothing but a running job takes its place");
+}
+
+#[test]
+fn a_lookup_that_no_longer_knows_a_token_ends_it_unless_a_later_one_did() {
+    let State::Running(job) = running(1, 30).state else { panic!("a running one") };
+    assert_eq!(running(1, 30).denied(Moment(29)), Denial::Outdated(job.clone()));
+    assert_eq!(running(1, 30).denied(Moment(30)), Denial::Ends(Some(job)));
+    assert_eq!(ended(1, 30).denied(Moment(10)), Denial::Ends(None));
+}
+
+#[test]
+fn a_job_that_was_born_serves_nothing_before_a_lookup_named_it() {
+    let bucket = put(&[], born(1, 10)).unwrap();
+    let binding = find::<Binding>(&bucket, &key(1)).unwrap();
+    assert_eq!(binding.clone().denied(Moment(20)), Denial::Early, "not every database of the forge knows it yet");
+    assert_eq!(binding.tells(&config(), Moment(20)), Remembered::Announced);
+    let bucket = put(&bucket, running(1, 30)).unwrap();
+    let binding = find::<Binding>(&bucket, &key(1)).unwrap();
+    assert_eq!((binding.since, binding.until), (Moment(10), born(1, 10).until), "it is as old as its birth");
+    assert!(matches!(binding.clone().tells(&config(), Moment(40)), Remembered::Fresh(Token::Running(_))));
+    // Handed out again, it stays what it was.
+    assert_eq!(find::<Binding>(&put(&bucket, born(1, 50)).unwrap(), &key(1)), Some(binding));
+}
+
+#[test]
+fn a_binding_ends_with_the_jobs_own_timeout() {
+    let at = |seconds: u64| Moment(seconds * 1000);
+    let hour = Some(Duration::from_secs(3600));
+    let born = |timeout| Binding::born(key(1), JobId(1), ProjectId(101), timeout, at(0));
+    let fresh = |seconds: u64, timeout| {
+        let bucket = put(&put(&[], born(timeout)).unwrap(), Binding { since: at(0), ..running(1, seconds * 1000) });
+        find::<Binding>(&bucket.unwrap(), &key(1)).unwrap().tells(&config(), at(seconds))
+    };
+    assert!(matches!(fresh(3899, hour), Remembered::Fresh(Token::Running(_))));
+    assert!(matches!(fresh(3900, hour), Remembered::Fresh(Token::Ended(Some(_)))));
+    assert!(matches!(fresh(3900, None), Remembered::Fresh(Token::Running(_))), "none is known");
+    assert_eq!(born(hour).tells(&config(), at(3900)), Remembered::Fresh(Token::Ended(None)));
+    assert_eq!(born(Some(Duration::ZERO)).tells(&config(), at(359)), Remembered::Announced, "no job has less");
+    assert_eq!(born(Some(Duration::MAX)).tells(&config(), at(24 * 3600)), Remembered::Fresh(Token::Ended(None)));
+}
+
+#[test]
+fn an_aged_binding_is_looked_up_before_it_serves_again() {
+    let now = Moment(500_000);
+    let rows = [running(1, 490_000), ended(2, 490_000), born(3, 490_000), running(4, 500_000), running(5, 100_000)];
+    let bucket = filled(rows.iter().cloned());
+    let aged = age(&bucket, &config(), now).unwrap();
+    assert_eq!(aged.len(), bucket.len());
+    let find = |bucket: &[u8], number| find::<Binding>(bucket, &key(number)).unwrap();
+    assert_eq!(find(&aged, 1).tells(&config(), now), Remembered::Announced);
+    for (number, row) in [(2, &rows[1]), (3, &rows[2]), (4, &rows[3]), (5, &rows[4])] {
+        assert_eq!(&find(&aged, number), row, "it was confirmed later, or serves nothing");
+    }
+    let confirmed = put(&aged, running(1, 500_001)).unwrap();
+    assert!(matches!(find(&confirmed, 1).tells(&config(), Moment(500_001)), Remembered::Fresh(Token::Running(_))));
+    assert_eq!(age(&aged, &config(), now), None, "nothing is left to age");
+    assert_eq!(age(b"junk", &config(), now), None);
+}
+
+#[test]
+fn a_job_has_a_few_tokens_and_an_end() {
+    let named = |bucket: &[u8], token| put(bucket, JobRow::named(JobId(1), key(token), Moment(10))).unwrap();
+    let found = |bucket: &[u8]| find::<JobRow>(bucket, &JobRow::key_of(JobId(1)));
+    let bucket = (1..=9).chain([1]).fold(Vec::new(), |bucket, token| named(&bucket, token));
+    let row = found(&bucket);
+    assert!((1..=8).all(|token| JobRow::place(row.as_ref(), &key(token)) == Place::Found));
+    assert_eq!(JobRow::place(row.as_ref(), &key(9)), Place::None, "one too many is nobody's");
+    assert_eq!(JobRow::place(None, &key(1)), Place::None);
+    let bucket = named(&put(&bucket, JobRow::ended(JobId(1), Moment(20))).unwrap(), 1);
+    let row = found(&bucket).unwrap();
+    assert_eq!(JobRow::place(Some(&row), &key(1)), Place::Ended);
+    assert_eq!(row.into_tokens(), (1..=8).map(key).collect::<Vec<_>>());
+}
+
+#[test]
+fn jobs_that_are_over_are_the_first_to_be_forgotten_by_number() {
+    let row = |number: u64, at| JobRow::named(JobId(number), key(number), Moment(at));
+    let full = (0..15).fold(Vec::new(), |bucket, n| put(&bucket, row(n, n)).unwrap());
+    let full = put(&full, JobRow::ended(JobId(99), Moment(99))).unwrap();
+    let bucket = put(&full, row(20, 50)).unwrap();
+    assert_eq!(find::<JobRow>(&bucket, &JobRow::key_of(JobId(99))), None);
+    assert_eq!(put(&bucket, JobRow::ended(JobId(98), Moment(99))), None, "an end of nobody's takes no job's place");
+    let bucket = put(&bucket, row(21, 50)).unwrap();
+    assert_eq!(find::<JobRow>(&bucket, &JobRow::key_of(JobId(0))), None, "then the oldest");
+}
+
+#[test]
+fn of_two_bounds_the_earlier_holds() {
+    let bound = |until| Binding { until, ..running(1, 10) };
+    for (first, then) in [(Some(20), Some(30)), (Some(30), Some(20)), (None, Some(20)), (Some(20), None)] {
+        let bucket = filled([bound(first.map(Moment)), bound(then.map(Moment))].into_iter());
+        assert_eq!(find::<Binding>(&bucket, &key(1)).unwrap().until, Some(Moment(20)));
+    }
+}
+
+#[test]
+fn a_token_is_one_jobs_and_a_lookup_that_names_another_changes_nothing() {
+    let other = Binding { key: key(1), ..running(2, 50) };
+    let elsewhere = Binding { key: key(1), ..born(1, 50) };
+    let elsewhere = Binding { state: State::Born { job: JobId(1), origin: ProjectId(999) }, ..elsewhere };
+    for known in [running(1, 10), born(1, 10)] {
+        for wrong in [&other, &elsewhere] {
+            let bucket = filled([known.clone(), wrong.clone()].into_iter());
+            assert_eq!(find::<Binding>(&bucket, &key(1)), Some(known.clone()));
+        }
+        let State::Running(job) = other.state.clone() else { panic!() };
+        assert_eq!(Binding::holds(Some(known.clone()), job), Err(crate::decision::Failure::LookupAnswer));
+    }
+    let State::Running(job) = running(1, 1).state else { panic!() };
+    assert_eq!(Binding::holds(Some(born(1, 10)), job.clone()), Ok(Token::Running(job.clone())));
+    assert_eq!(Binding::holds(None, job.clone()), Ok(Token::Running(job.clone())), "it found no room");
+    assert_eq!(Binding::holds(Some(ended(1, 10)), job), Ok(Token::Ended(None)));
 }
 
 #[test]
@@ -93,6 +268,7 @@ fn the_longest_that_lookups_give_fits() {
             fork: Some(true),
         };
     }
+    long.until = Some(Moment(u64::MAX));
     let bucket = put(&[], long.clone()).unwrap();
     assert_eq!(find::<Binding>(&bucket, &key(1)), Some(long.clone()));
     // One byte more is not kept, and a rule that looks at it takes it for unknown.
@@ -137,16 +313,93 @@ fn a_target_keeps_all_that_the_rules_look_at() {
         target: Target { visibility: None, ..target.clone() },
     });
     for found in known.chain([Found::Nothing, left]) {
-        let row = TargetRow { key: key(1), found, confirmed: Moment(5) };
+        let row = TargetRow { key: key(1), found, confirmed: at(5) };
         assert_eq!(find::<TargetRow>(&put(&[], row.clone()).unwrap(), &key(1)), Some(row));
     }
 }
 
 #[test]
+fn a_part_keeps_what_is_known_of_it() {
+    let some = Permissions::of(&[Permission::ReadJobs]);
+    let entries = [Grants::Default, Grants::Only(some)].map(|grants| Some(Entry { link: Link::Group, grants }));
+    let listed = [None]
+        .into_iter()
+        .chain(entries)
+        .flat_map(|entry| [true, false].map(|is_limited| Known::Allowlist { is_limited, entry }));
+    let flags = [true, false]
+        .into_iter()
+        .flat_map(|flag| [Known::External(flag), Known::Enforcement(flag), Known::Outbound(flag)]);
+    let roles = Role::ALL.into_iter().map(|(role, _, _)| Known::Member(role));
+    for known in listed.chain(flags).chain(roles) {
+        let row = PartRow { key: key(1), known, confirmed: Moment(5) };
+        assert_eq!(find::<PartRow>(&put(&[], row.clone()).unwrap(), &key(1)), Some(row));
+    }
+    let path = std::format!("{}/{}", "g".repeat(127), "p".repeat(127));
+    let target = Target {
+        id: Some(ProjectId(u64::MAX)),
+        path: ProjectPath::parse(&path),
+        visibility: Some(Visibility::Private),
+        features: Features::OPEN,
+        job_push: JobPush::Own,
+    };
+    for project in [None, Some(target)] {
+        let row = ProjectRow { key: key(1), project, confirmed: Moment(5) };
+        assert_eq!(find::<ProjectRow>(&put(&[], row.clone()).unwrap(), &key(1)), Some(row));
+    }
+}
+
+#[test]
+fn what_is_composed_serves_as_well_as_the_worst_of_its_parts() {
+    let document = br#"{"forge": {"hosts": ["h"]}, "lookup": {"cluster": "c", "authority": "h", "credential_env": "E"},
+        "facts": {"projects_revalidate_after": "4m", "members_revalidate_after": "1m", "allowlists_revalidate_after": "1h"}}"#;
+    let lifetimes = crate::Config::parse(document).unwrap().lifetimes;
+    let composed = Confirmed { projects: Moment(0), members: Moment(180_000), allowlists: Moment(100_000) };
+    let serves = |seconds: u64| lifetimes.of_all(&composed, Moment(seconds * 1000));
+    assert_eq!(
+        [serves(239), serves(240), serves(299), serves(300)],
+        [Freshness::Fresh, Freshness::Stale, Freshness::Stale, Freshness::Gone]
+    );
+    // A part that would be fresh for longer than `bindings.max_stale` is gone with it.
+    assert_eq!(lifetimes.of_part(Lifetime::Allowlists, Moment(0), Moment(299_999)), Freshness::Fresh);
+    assert_eq!(lifetimes.of_part(Lifetime::Allowlists, Moment(0), Moment(300_000)), Freshness::Gone);
+    let older = Confirmed::at(Moment(50)).with(Lifetime::Members, Moment(20)).with(Lifetime::Projects, Moment(90));
+    assert_eq!(older, Confirmed { projects: Moment(50), members: Moment(20), allowlists: Moment(50) });
+}
+
+#[test]
 fn the_newer_of_two_answers_stands_whichever_came_last() {
-    let row = |confirmed| TargetRow { key: key(1), found: Found::Nothing, confirmed: Moment(confirmed) };
+    let row = |confirmed| TargetRow { key: key(1), found: Found::Nothing, confirmed: at(confirmed) };
     let bucket = put(&put(&[], row(20)).unwrap(), row(10)).unwrap();
     assert_eq!(find::<TargetRow>(&bucket, &key(1)), Some(row(20)));
+}
+
+#[test]
+fn targets_that_are_not_there_push_out_none_that_is() {
+    let target = Target {
+        id: Some(ProjectId(102)),
+        path: ProjectPath::parse("libs/common"),
+        visibility: Some(Visibility::Internal),
+        features: Features::OPEN,
+        job_push: JobPush::Admitted,
+    };
+    let found = Found::Standing(Standing {
+        role: Some(Role::Developer),
+        affiliation: Affiliation::Internal,
+        admission: Admission::Own,
+        outbound: Outbound::Open,
+        target,
+    });
+    let there = |number| TargetRow { key: key(number), found: found.clone(), confirmed: at(number) };
+    let nothing = |number| TargetRow { key: key(number), found: Found::Nothing, confirmed: at(number) };
+    let full = |real: u64| (0..real).fold(Vec::new(), |bucket, number| put(&bucket, there(number)).unwrap());
+    let bucket = (20..90).fold(full(15), |bucket, number| put(&bucket, nothing(number)).unwrap());
+    assert!((0..15).all(|number| find::<TargetRow>(&bucket, &key(number)).is_some()));
+    assert_eq!(put(&full(16), nothing(90)), None);
+    // But what no longer serves makes room for it.
+    let later = Moment(config().max_stale.as_millis() as u64 + 20);
+    assert!(
+        super::put(&full(16), TargetRow { confirmed: Confirmed::at(later), ..nothing(90) }, &config(), later).is_some()
+    );
 }
 
 #[test]
@@ -161,17 +414,48 @@ fn a_no_is_believed_for_seconds() {
 
 #[test]
 fn a_fact_grows_old_and_then_goes() {
-    let config = crate::Config::parse(
-        br#"{"forge": {"hosts": ["h"]}, "lookup": {"cluster": "c", "authority": "h", "credential_env": "E"}}"#,
-    )
-    .unwrap()
-    .bindings;
+    let config = config();
     let at = |seconds: u64| freshness(&config, Moment(1_000), Moment(1_000 + seconds * 1000));
     assert_eq!(
         [at(0), at(29), at(30), at(299), at(300)],
         [Freshness::Fresh, Freshness::Fresh, Freshness::Stale, Freshness::Stale, Freshness::Gone]
     );
     assert_eq!(freshness(&config, Moment(5_000), Moment(0)), Freshness::Fresh, "a clock that went back");
+}
+
+#[test]
+fn of_what_was_minted_the_shortest_lived_goes_first() {
+    let row = |number: u64, until| Minted { key: key(number), parent: Some(key(0)), until: Moment(until) };
+    assert_eq!(find::<Minted>(&put(&[], row(1, 5)).unwrap(), &key(1)), Some(row(1, 5)));
+    let mut bucket = Vec::new();
+    for number in 1..=16 {
+        bucket = put(&bucket, row(number, 100 + number)).unwrap();
+    }
+    bucket = put(&bucket, row(17, 300)).unwrap();
+    assert_eq!(bucket.len(), BUCKET_ROWS * Minted::SIZE);
+    assert!(find::<Minted>(&bucket, &key(1)).is_none() && find::<Minted>(&bucket, &key(2)).is_some());
+    assert!(put(&bucket, row(18, 1)).is_none(), "what is over pushes nothing out");
+}
+
+#[test]
+fn what_was_minted_for_somebody_else_pushes_out_nothing_of_a_job_and_changes_nothing_of_it() {
+    let row = |number: u64, parent| Minted { key: key(number), parent, until: Moment(1_000 + number) };
+    let jobs = |number| row(number, Some(key(0)));
+    let mut bucket = Vec::new();
+    for number in 1..=16 {
+        bucket = put(&bucket, jobs(number)).unwrap();
+    }
+    assert!(put(&bucket, row(17, None)).is_none());
+    let again = put(&bucket, Minted { until: Moment(9_000), ..row(1, None) }).unwrap();
+    assert_eq!(find::<Minted>(&again, &key(1)), Some(Minted { until: Moment(9_000), ..jobs(1) }));
+
+    let mut bucket = Vec::new();
+    for number in 1..=16 {
+        bucket = put(&bucket, row(number, None)).unwrap();
+    }
+    assert_eq!(find::<Minted>(&bucket, &key(1)), Some(row(1, None)));
+    let after = put(&bucket, Minted { until: Moment(500), ..jobs(17) }).unwrap();
+    assert!(find::<Minted>(&after, &key(1)).is_none() && find::<Minted>(&after, &key(17)).is_some());
 }
 
 proptest! {
@@ -183,15 +467,34 @@ proptest! {
         prop_assert!(found.is_none_or(|found| found.key == key(number)));
         let _ = find::<TargetRow>(&bytes, &key(number));
         let _ = find::<Rejection>(&bytes, &key(number));
+        let _ = find::<Minted>(&bytes, &key(number));
+        let _ = find::<JobRow>(&bytes, &key(number));
+        let _ = Follower::read(&bytes);
+        prop_assert!(age(&bytes, &config(), Moment(number)).is_none_or(|aged| aged.len() <= bytes.len()));
+        let _ = find::<PartRow>(&bytes, &key(number));
+        let _ = find::<ProjectRow>(&bytes, &key(number));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
     fn running_jobs_up_to_the_capacity_fit(seed in any::<u64>()) {
-        let table = Table::for_rows(4096);
-        let mut filled = std::vec![0_usize; table.buckets() as usize];
-        for number in 0..4096_u64 {
-            filled[table.bucket(&key(seed.wrapping_add(number))) as usize] += 1;
+        let (table, config, now) = (Table::of::<Binding>(4096), config(), Moment(100));
+        let mut buckets = std::vec![Vec::new(); table.buckets() as usize];
+        let keys: Vec<Hash> = (0..4096_u64).map(|number| key(seed.wrapping_add(number))).collect();
+        for key in &keys {
+            let bucket = &mut buckets[table.bucket(key) as usize];
+            // Another job has ended there just now, and takes nobody's room.
+            for row in [Binding { key: Hash::of(&[&key.0]), ..ended(1, 99) }, Binding { key: *key, ..running(1, 50) }] {
+                *bucket = super::put(bucket, row, &config, now).unwrap_or_else(|| std::mem::take(bucket));
+            }
         }
-        prop_assert!(filled.iter().filter(|rows| **rows > BUCKET_ROWS).count() <= 1);
+        let lost = keys.iter().filter(|key| {
+            let found = find::<Binding>(&buckets[table.bucket(key) as usize], key);
+            !matches!(found, Some(Binding { state: State::Running(_), .. }))
+        });
+        prop_assert!(lost.count() <= 1);
     }
 }

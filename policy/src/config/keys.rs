@@ -18,6 +18,8 @@ pub enum Presence {
 pub enum ValueKind {
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// A list of one or more of these words.
+    Choices(&'static [&'static str]),
     /// A list of host names, of at least this many.
     Hosts(usize),
     /// A list of projects.
@@ -28,6 +30,8 @@ pub enum ValueKind {
     AccessRules,
     /// A path below which the forge is installed.
     UrlRoot,
+    /// A path of our own on the forge's hosts, or nothing.
+    OwnPath,
     /// A text that is not empty.
     Text,
     /// A host name, with or without port.
@@ -52,6 +56,7 @@ impl ValueKind {
     pub fn expects(self) -> String {
         match self {
             Self::Choice(words) => format!("one of `{}`", words.join("`, `")),
+            Self::Choices(words) => format!("a list of one or more of `{}`", words.join("`, `")),
             Self::Hosts(0) => "a list of host names without port".into(),
             Self::Hosts(_) => "a list of one or more host names without port".into(),
             Self::Projects => "a list of projects such as `apps/web`, `apps/**` or `**`".into(),
@@ -60,6 +65,7 @@ impl ValueKind {
             }
             Self::AccessRules => "a list of rules, see Access rules".into(),
             Self::UrlRoot => "an empty text or a path such as `/gitlab`".into(),
+            Self::OwnPath => "an empty text or a path such as `/-/jobscope/webhook`, of two or more names, not below `/api`, `/v2` or `/jwt` and without `.git`".into(),
             Self::Text => "a text that is not empty".into(),
             Self::Authority => "a host name, with or without port".into(),
             Self::Variable => "the name of an environment variable".into(),
@@ -195,6 +201,18 @@ pub const KEYS: &[Key] = &[
         doc: "What becomes of a job's request to an endpoint of the API that no job token is for: `deny` answers it; `strip` forwards it without the token, so that the forge sees an anonymous visitor.",
     },
     Key {
+        path: "forge.lfs_credentials",
+        kind: ValueKind::Choice(&["own", "forge"]),
+        presence: Presence::Default(r#""own""#),
+        doc: "Which credential a job finds in GitLab's answer to an LFS batch. `own`: its own token, in place of the one that GitLab made for the job's user and that also uploads. `forge`: the forge's, which is remembered and judged like the job's token.",
+    },
+    Key {
+        path: "forge.dependency_proxy",
+        kind: ValueKind::Choice(&["off", "on"]),
+        presence: Presence::Default(r#""off""#),
+        doc: "Whether jobs use GitLab's dependency proxy. `off`: no job does, and people's requests to it are left alone. `on`: a job pulls through the groups above its own project while it runs. That has a cost for people, which is why it is off: see [Dependency proxy](#dependency-proxy).",
+    },
+    Key {
         path: "lookup.api",
         kind: ValueKind::Choice(&["auto", "v1"]),
         presence: Presence::Default(r#""auto""#),
@@ -219,10 +237,34 @@ pub const KEYS: &[Key] = &[
         doc: "How long a request waits for facts, all its lookups together. Then it gets 503 with Retry-After.",
     },
     Key {
+        path: "lookup.retries",
+        kind: ValueKind::Count(0, 3),
+        presence: Presence::Default("1"),
+        doc: "How often a lookup that did not reach the service is sent again, within `lookup.timeout`. What the service answered is never asked again.",
+    },
+    Key {
         path: "lookup.credential_env",
         kind: ValueKind::Variable,
         presence: Presence::Default(r#""""#),
         doc: "Which environment variable of the VM holds the service account's token. Envoy passes it on where `vm_config.environment_variables` names it. Required unless no fact needs it, see below.",
+    },
+    Key {
+        path: "lookup.max_unknown_per_second",
+        kind: ValueKind::Count(1, 100_000),
+        presence: Presence::Default("100"),
+        doc: "How many tokens of which nothing is remembered one Envoy looks up in a second. A client whose token would be one too many gets 503 with Retry-After. With `forge.kind: generic` also every person's credential counts, once in a minute of use.",
+    },
+    Key {
+        path: "lookup.max_unknown_per_source",
+        kind: ValueKind::Count(1, 100_000),
+        presence: Presence::Default("20"),
+        doc: "The same for one client address (for IPv6 a /64), with 429. Runners behind one NAT have one address together: set it to the new jobs that the largest site starts in a second, and more for an Envoy that was just started.",
+    },
+    Key {
+        path: "lookup.changes",
+        kind: ValueKind::Choice(&["off", "on"]),
+        presence: Presence::Default(r#""off""#),
+        doc: "Whether a service of yours is asked which jobs ended (`GET /jobscope/v1/changes`), by one worker of each Envoy. Not with GitLab's own API, which has no such list. See token-lookup.md.",
     },
     Key {
         path: "facts.membership",
@@ -273,6 +315,48 @@ pub const KEYS: &[Key] = &[
         doc: "Whether the outbound list of the origin is looked up, or left to the forge, where it still has one.",
     },
     Key {
+        path: "facts.projects_revalidate_after",
+        kind: ValueKind::Time(Duration::from_secs(1), DAY),
+        presence: Presence::Default(r#""30s""#),
+        doc: "The age at which a project's path, visibility, features and push settings are looked up again. The request that notices does not wait, as long as this is shorter than `bindings.max_stale`.",
+    },
+    Key {
+        path: "facts.members_revalidate_after",
+        kind: ValueKind::Time(Duration::from_secs(1), DAY),
+        presence: Presence::Default(r#""30s""#),
+        doc: "The same for a user's role in a target, and for whether a user is external.",
+    },
+    Key {
+        path: "facts.allowlists_revalidate_after",
+        kind: ValueKind::Time(Duration::from_secs(1), DAY),
+        presence: Presence::Default(r#""30s""#),
+        doc: "The same for allowlists, their entries, what the instance enforces, and outbound lists.",
+    },
+    Key {
+        path: "runner.pull_policy.mode",
+        kind: ValueKind::Choice(&["ignore", "observe", "enforce"]),
+        presence: Presence::Default(r#""ignore""#),
+        doc: "Whether the pull policies of a job's images are looked at when a runner gets the job: `ignore` does not; `observe` records those that are not allowed; `enforce` does what `otherwise` says. See [Pull policy](#pull-policy).",
+    },
+    Key {
+        path: "runner.pull_policy.allowed",
+        kind: ValueKind::Choices(&["always", "if-not-present", "never"]),
+        presence: Presence::Default(r#"["always"]"#),
+        doc: "The pull policies that an image may have. An image without any has the runner's own, which may be another.",
+    },
+    Key {
+        path: "runner.pull_policy.otherwise",
+        kind: ValueKind::Choice(&["rewrite", "refuse"]),
+        presence: Presence::Default(r#""rewrite""#),
+        doc: "What becomes of a job whose images have others: `rewrite` gives its runner the job with those that are allowed, or the first allowed one; `refuse` keeps the job from its runner and tells the forge that it failed.",
+    },
+    Key {
+        path: "runner.pull_policy.runners",
+        kind: ValueKind::Choice(&["shared", "all"]),
+        presence: Presence::Default(r#""shared""#),
+        doc: "To which runners this applies: `shared` is every runner whose token does not say that it is a project's own.",
+    },
+    Key {
         path: "bindings.capacity",
         kind: ValueKind::Count(64, 1 << 20),
         presence: Presence::Default("32768"),
@@ -282,7 +366,7 @@ pub const KEYS: &[Key] = &[
         path: "bindings.revalidate_after",
         kind: ValueKind::Time(Duration::from_secs(1), DAY),
         presence: Presence::Default(r#""30s""#),
-        doc: "The age at which a fact is looked up again. The request that notices does not wait.",
+        doc: "The age at which a binding is confirmed again. The request that notices does not wait. Facts about targets have ages of their own: `facts.projects_revalidate_after` and its neighbours.",
     },
     Key {
         path: "bindings.max_stale",
@@ -294,6 +378,19 @@ pub const KEYS: &[Key] = &[
         path: "bindings.max_lifetime",
         kind: ValueKind::Time(MINUTE, Duration::from_secs(720 * 3600)),
         presence: Presence::Default(r#""24h""#),
-        doc: "The age at which a binding ends, whatever the forge says.",
+        doc: "The age at which a binding ends, whatever the forge says. It is counted from when this Envoy first knew the \
+              token, and anew where the binding was pushed out by others, or Envoy was restarted.",
+    },
+    Key {
+        path: "webhook.path",
+        kind: ValueKind::OwnPath,
+        presence: Presence::Default(r#""""#),
+        doc: "The path on `forge.hosts` at which the forge's webhook tells of jobs that ended. What comes there is never forwarded. Empty: there is none. See [Webhook](#webhook).",
+    },
+    Key {
+        path: "webhook.secret_env",
+        kind: ValueKind::Variable,
+        presence: Presence::Default(r#""""#),
+        doc: "Which environment variable of the VM holds the webhook's secret, which GitLab sends as `X-Gitlab-Token`. Required with `webhook.path`.",
     },
 ];

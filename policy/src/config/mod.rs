@@ -8,6 +8,7 @@ mod json;
 mod keys;
 mod nearest;
 mod projects;
+mod pull_policy;
 mod reader;
 mod sources;
 
@@ -20,6 +21,7 @@ use core::time::Duration;
 pub use access::{AccessRules, RULE_KEYS, RuleKey, RuleKind, RuleValue, Use};
 pub use keys::{KEYS, Key, Presence, ValueKind};
 pub use projects::Projects;
+pub use pull_policy::{Check, PullPolicies, PullPolicy, Runners};
 pub use reader::{ConfigError, ConfigErrors};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
@@ -44,8 +46,14 @@ pub struct Config {
     pub lookup: Lookup,
     /// Which facts are.
     pub facts: Arc<Sources>,
-    /// How long facts are believed.
+    /// How long facts about targets are believed.
+    pub lifetimes: Lifetimes,
+    /// Which pull policies the images of a job may have.
+    pub pull_policies: PullPolicies,
+    /// How long bindings are believed.
     pub bindings: Bindings,
+    /// Where the forge tells of ended jobs.
+    pub webhook: Option<Webhook>,
 }
 
 /// Whether decisions are carried out.
@@ -82,6 +90,28 @@ pub struct Forge {
     pub relative_url_root: String,
     /// What becomes of a job's request to an endpoint that the table does not know.
     pub unlisted_endpoints: UnlistedEndpoints,
+    /// Whose credentials a job finds in the answer to an LFS batch.
+    pub lfs_credentials: LfsCredentials,
+    /// Whether jobs use the dependency proxy.
+    pub dependency_proxy: DependencyProxy,
+}
+
+/// Whether jobs use the dependency proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DependencyProxy {
+    /// None does.
+    Off,
+    /// They do. Whose each of its JWTs is, is remembered, since it does not say.
+    On,
+}
+
+/// Whose credentials a job finds in the answer to an LFS batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LfsCredentials {
+    /// Its own.
+    Own,
+    /// What the forge made for its user.
+    Forge,
 }
 
 /// What becomes of a job's request to an endpoint of the API that the table does not know.
@@ -142,22 +172,63 @@ pub struct Lookup {
     pub authority: String,
     /// How long a request may wait for facts, all lookups together.
     pub timeout: Duration,
+    /// How often a call that did not reach the service is sent again.
+    pub retries: u32,
     /// Which environment variable holds the service account's token; `None` where no lookup needs it.
     pub credential_env: Option<String>,
+    /// How many tokens of which nothing is remembered are looked up in a second.
+    pub max_unknown_per_second: u32,
+    /// How many of them from one address.
+    pub max_unknown_per_source: u32,
+    /// Whether the list of ended jobs is followed.
+    pub changes: Changes,
 }
 
-/// How long facts are believed, and how many.
+/// Whether the list of ended jobs is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changes {
+    /// It is not.
+    Off,
+    /// One worker of each proxy follows it.
+    Followed,
+}
+
+/// How long facts about targets are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lifetimes {
+    /// After this time facts about projects are looked up again, while they still serve.
+    pub projects: Duration,
+    /// The same for facts about users and members.
+    pub members: Duration,
+    /// The same for facts about who is let in, and out.
+    pub allowlists: Duration,
+    /// After this time without a confirmation none of them serves.
+    pub max_stale: Duration,
+}
+
+/// How long bindings are believed, and how many.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bindings {
     /// How many running jobs are remembered at the same time.
     pub capacity: u32,
-    /// After this time a fact is looked up again, while it still serves.
+    /// After this time a binding is confirmed again, while it still serves.
     pub revalidate_after: Duration,
-    /// After this time without a confirmation a fact no longer serves.
+    /// After this time without a confirmation a binding no longer serves.
     pub max_stale: Duration,
     /// After this time a binding ends, whatever the forge says.
     pub max_lifetime: Duration,
+}
+
+/// Where the forge tells of ended jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Webhook {
+    /// The path on the forge's hosts.
+    pub path: String,
+    /// Which environment variable holds the secret.
+    pub secret_env: String,
 }
 
 impl Config {
@@ -187,17 +258,36 @@ impl Config {
             "forge.unlisted_endpoints",
             &[("deny", UnlistedEndpoints::Deny), ("strip", UnlistedEndpoints::Strip)],
         );
+        let lfs_credentials =
+            reader.choice("forge.lfs_credentials", &[("own", LfsCredentials::Own), ("forge", LfsCredentials::Forge)]);
+        let dependency_proxy =
+            reader.choice("forge.dependency_proxy", &[("off", DependencyProxy::Off), ("on", DependencyProxy::On)]);
+        if (kind, dependency_proxy) == (Some(Kind::Generic), Some(DependencyProxy::On)) {
+            reader.refuse("forge.dependency_proxy", "`off`, since only GitLab has one", "on");
+        }
         let named = reader.choice("lookup.api", &[("auto", None), ("v1", Some(Api::V1))]);
         let api = kind.and_then(|kind| named.map(|named| named.unwrap_or(Api::of(kind))));
         let cluster = reader.text("lookup.cluster");
         let authority = reader.authority("lookup.authority");
         let timeout = reader.duration("lookup.timeout");
+        let retries = reader.count("lookup.retries");
         let credential_env = reader.environment_variable("lookup.credential_env");
+        let max_unknown_per_second = reader.count("lookup.max_unknown_per_second");
+        let max_unknown_per_source = reader.count("lookup.max_unknown_per_source");
+        let changes = reader.choice("lookup.changes", &[("off", Changes::Off), ("on", Changes::Followed)]);
+        if (api, changes) == (Some(Api::Gitlab), Some(Changes::Followed)) {
+            reader.refuse("lookup.changes", "`off`, since GitLab's own API has no list of ended jobs", "on");
+        }
         let facts = Sources::read(&mut reader);
+        let projects = reader.duration("facts.projects_revalidate_after");
+        let members = reader.duration("facts.members_revalidate_after");
+        let allowlists = reader.duration("facts.allowlists_revalidate_after");
+        let pull_policies = PullPolicies::read(&mut reader, mode, api);
         let capacity = reader.count("bindings.capacity");
         let revalidate_after = reader.duration("bindings.revalidate_after");
         let max_stale = reader.duration("bindings.max_stale");
         let max_lifetime = reader.duration("bindings.max_lifetime");
+        let webhook = read_webhook(&mut reader);
         if let (Some(here), Some(registry)) = (&hosts, &registry_hosts)
             && let Some(both) = registry.iter().find(|host| here.contains(host))
         {
@@ -239,24 +329,57 @@ impl Config {
                     registry_hosts: registry_hosts?,
                     relative_url_root: relative_url_root?,
                     unlisted_endpoints: unlisted_endpoints?,
+                    lfs_credentials: lfs_credentials?,
+                    dependency_proxy: dependency_proxy?,
                 },
                 lookup: Lookup {
                     api: api?,
                     cluster: cluster?,
                     authority: authority?,
                     timeout: timeout?,
+                    retries: retries?,
                     credential_env: credential_env?,
+                    max_unknown_per_second: max_unknown_per_second?,
+                    max_unknown_per_source: max_unknown_per_source?,
+                    changes: changes?,
                 },
                 facts: Arc::new(facts?),
+                lifetimes: Lifetimes {
+                    projects: projects?,
+                    members: members?,
+                    allowlists: allowlists?,
+                    max_stale: max_stale?,
+                },
+                pull_policies: pull_policies?,
                 bindings: Bindings {
                     capacity: capacity?,
                     revalidate_after: revalidate_after?,
                     max_stale: max_stale?,
                     max_lifetime: max_lifetime?,
                 },
+                webhook: webhook?,
             })
         })();
         reader.finish(read)
+    }
+}
+
+/// In it `None` where there is no webhook.
+fn read_webhook(reader: &mut reader::Reader<'_>) -> Option<Option<Webhook>> {
+    let path = reader.own_path("webhook.path");
+    let secret_env = reader.environment_variable("webhook.secret_env");
+    match (path?, secret_env?) {
+        (None, None) => Some(None),
+        (Some(path), Some(secret_env)) => Some(Some(Webhook { path, secret_env })),
+        (Some(_), None) => {
+            let expected = "the name of an environment variable with the webhook's secret".into();
+            reader.miss("webhook.secret_env", expected);
+            None
+        }
+        (None, Some(secret_env)) => {
+            reader.refuse("webhook.secret_env", "no such key without `webhook.path`", &secret_env);
+            None
+        }
     }
 }
 
@@ -391,6 +514,102 @@ mod tests {
             let error = Config::parse(ALONE.replace(from, to).as_bytes()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn pull_policies_are_left_alone_unless_it_is_said_what_becomes_of_them() {
+        let read = |before: &str, runner: &str| {
+            let document = SMALLEST.replacen('{', &format!(r#"{{{before}"runner": {{"pull_policy": {runner}}},"#), 1);
+            Config::parse(document.as_bytes()).map(|config| config.pull_policies)
+        };
+        let left = read("", "{}").unwrap();
+        assert_eq!(
+            (left.check, left.allowed.as_slice(), left.runners),
+            (Check::Ignore, &[PullPolicy::Always][..], Runners::Shared)
+        );
+        assert_eq!(read("", r#"{"mode": "enforce"}"#).unwrap().check, Check::Rewrite);
+        let refusing = r#"{"mode": "enforce", "otherwise": "refuse"}"#;
+        assert_eq!(read("", refusing).unwrap().check, Check::Refuse);
+        assert_eq!(read(r#""mode": "observe","#, refusing).unwrap().check, Check::Observe, "nothing is changed then");
+        for (bad, path) in [
+            (r#"{"allowed": []}"#, "runner.pull_policy.allowed: expected a list of one or more of `always`"),
+            (r#"{"allowed": "always"}"#, "runner.pull_policy.allowed: expected"),
+            (r#"{"allowed": ["Always"]}"#, "runner.pull_policy.allowed: expected"),
+            (r#"{"mod": "ignore"}"#, "runner.pull_policy.mod: unknown key, did you mean `runner.pull_policy.mode`"),
+            (r#""enforce""#, "runner.pull_policy: unknown key"),
+        ] {
+            let error = read("", bad).unwrap_err().to_string();
+            assert!(error.contains(path), "{error}");
+        }
+        let of_yours = SMALLEST
+            .replacen('{', &format!(r#"{{"runner": {{"pull_policy": {refusing}}},"#), 1)
+            .replace(r#""cluster""#, r#""api": "v1", "cluster""#);
+        let error = Config::parse(of_yours.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("runner.pull_policy.otherwise: expected `rewrite`, since only GitLab's own"), "{error}");
+    }
+
+    #[test]
+    fn changes_are_followed_where_there_is_a_service_that_tells_them() {
+        let with = |api: &str| {
+            let keys = format!(r#""api": "{api}", "changes": "on", "cluster""#);
+            Config::parse(SMALLEST.replace("\"cluster\"", &keys).as_bytes()).map(|config| config.lookup.changes)
+        };
+        assert_eq!(with("v1"), Ok(Changes::Followed));
+        let error = with("auto").unwrap_err().to_string();
+        assert!(
+            error.contains(
+                "lookup.changes: expected `off`, since GitLab's own API has no list of ended jobs, found `on`"
+            ),
+            "{error}"
+        );
+        assert_eq!(Config::parse(SMALLEST.as_bytes()).unwrap().lookup.changes, Changes::Off);
+    }
+
+    #[test]
+    fn a_webhook_has_a_path_of_its_own_and_a_secret() {
+        let with = |webhook: &str| {
+            let document = SMALLEST.replace("\"lookup\"", &format!("\"webhook\": {webhook}, \"lookup\""));
+            Config::parse(document.as_bytes()).map(|config| config.webhook)
+        };
+        let webhook = with(r#"{"path": "/jobscope/v1/webhook", "secret_env": "S"}"#).unwrap().unwrap();
+        assert_eq!((webhook.path.as_str(), webhook.secret_env.as_str()), ("/jobscope/v1/webhook", "S"));
+        assert_eq!(with("{}"), Ok(None));
+        for path in [
+            "/api/v4/x",
+            "/v2/x",
+            "/jwt/auth",
+            "/x",
+            "x/y",
+            "/x/y/",
+            "/x//y",
+            "/x/../y",
+            "/x/y.git/z",
+            "/x/%2f",
+            "/x/y?z",
+            "/",
+        ] {
+            let error = with(&format!(r#"{{"path": "{path}", "secret_env": "S"}}"#)).unwrap_err().to_string();
+            assert!(error.contains("webhook.path: expected an empty text or a path such as"), "{path}: {error}");
+        }
+        let error = with(r#"{"path": "/x/y"}"#).unwrap_err().to_string();
+        assert!(error.contains("webhook.secret_env: missing, expected the name of an environment variable"), "{error}");
+        let error = with(r#"{"secret_env": "S"}"#).unwrap_err().to_string();
+        assert!(error.contains("webhook.secret_env: expected no such key without `webhook.path`"), "{error}");
+    }
+
+    #[test]
+    fn only_gitlab_has_a_dependency_proxy() {
+        let with = |keys: &str| {
+            let document = SMALLEST.replace("\"hosts\"", &format!("{keys} \"hosts\""));
+            Config::parse(document.as_bytes()).map(|config| config.forge.dependency_proxy)
+        };
+        assert_eq!(with(""), Ok(DependencyProxy::Off));
+        assert_eq!(with(r#""dependency_proxy": "on","#), Ok(DependencyProxy::On));
+        let error = with(r#""kind": "generic", "dependency_proxy": "on","#).unwrap_err().to_string();
+        assert!(
+            error.contains("forge.dependency_proxy: expected `off`, since only GitLab has one, found `on`"),
+            "{error}"
+        );
     }
 
     #[test]

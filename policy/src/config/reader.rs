@@ -161,6 +161,15 @@ impl<'a> Reader<'a> {
         })
     }
 
+    pub(super) fn choices<T: Copy>(&mut self, path: &'static str, among: &[(&str, T)]) -> Option<Vec<T>> {
+        self.take(path, |_, value| {
+            let place = |name: &Value| among.iter().find(|(known, _)| Some(*known) == name.as_str());
+            let chosen: Option<Vec<T>> =
+                value.as_array()?.iter().map(|name| place(name).map(|(_, choice)| *choice)).collect();
+            chosen.filter(|chosen| !chosen.is_empty())
+        })
+    }
+
     pub(super) fn text(&mut self, path: &'static str) -> Option<String> {
         self.take(path, |_, value| value.as_str().filter(|text| !text.is_empty()).map(ToOwned::to_owned))
     }
@@ -226,6 +235,14 @@ impl<'a> Reader<'a> {
     pub(super) fn url_root(&mut self, path: &'static str) -> Option<String> {
         self.take(path, |_, value| {
             value.as_str().filter(|root| root.is_empty() || is_url_root(root)).map(ToOwned::to_owned)
+        })
+    }
+
+    /// A path of our own; in it `None` where the text is empty.
+    pub(super) fn own_path(&mut self, path: &'static str) -> Option<Option<String>> {
+        self.take(path, |_, value| {
+            let path = value.as_str().filter(|path| path.is_empty() || is_own_path(path))?;
+            Some((!path.is_empty()).then(|| path.to_owned()))
         })
     }
 
@@ -315,6 +332,13 @@ fn nearest(path: &str) -> Option<&'static str> {
         let section = |p: &str| p.rsplit_once('.').map_or("", |(section, _)| section).len();
         section(path) == section(known) && (known.starts_with(path) || path.starts_with(known))
     })
+}
+
+/// Whether a path can be ours: spelled in one way, and not where clients of the forge go with a job's token.
+fn is_own_path(path: &str) -> bool {
+    let mut names = path.split('/').skip(1);
+    let is_clients = names.next().is_some_and(|first| matches!(first, "api" | "v2" | "jwt"));
+    is_url_root(path) && path.len() <= 255 && names.next().is_some() && !is_clients && !path.contains(".git")
 }
 
 fn is_url_root(root: &str) -> bool {

@@ -6,7 +6,7 @@ use crate::facts::{
     Admission, Affiliation, Context, Entry, Features, Grants, GroupId, GroupPath, Invalid, JobId, JobPush, Link,
     Origin, Outbound, ProjectId, ProjectPath, Role, Secret, Target, User, UserId, Visibility,
 };
-use crate::request::{Action, Progress};
+use crate::request::Action;
 use crate::rules::Answer;
 
 const PROJECT: Admission = Admission::Listed(Entry { link: Link::Project, grants: Grants::Default });
@@ -42,16 +42,7 @@ fn standing(name: &str, role: Role, admission: Admission) -> Found {
 }
 
 fn request(protocol: Protocol, accesses: Vec<Access>) -> JobRequest {
-    JobRequest {
-        token: Secret::new(b"glcbt-1"),
-        claim: Claim::Marked,
-        protocol,
-        accesses,
-        scopes: None,
-        progress: Progress::Going,
-        scan: None,
-        bare: None,
-    }
+    JobRequest::new(Secret::new(b"glcbt-1"), protocol, accesses)
 }
 
 fn known(targets: &[(&str, Found)]) -> Facts {
@@ -354,4 +345,135 @@ fn a_role_that_is_only_observed_denies_nothing() {
         let document = document.replace("\"role\"", &std::format!("\"{rule}\""));
         assert!(Config::parse(document.as_bytes()).is_err(), "{rule}");
     }
+}
+
+/// A request with what is signed of a JWT.
+fn minted(claims: &str, protocol: Protocol, malformed: Option<Malformed>) -> JobRequest {
+    use base64::Engine;
+    let signed = std::format!("eyJh.{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims));
+    let access = Access::new(crate::request::Action::PullImage, path("a/b"));
+    let request = JobRequest::new(Secret::new(signed.as_bytes()), protocol, vec![access]);
+    JobRequest { claim: Claim::Minted(malformed), ..request }
+}
+
+const OF_A_JOB: &str = r#"{"sub":"dana","auth_type":"build"}"#;
+const OF_SOMEBODY: &str = r#"{"sub":"dana","auth_type":"personal"}"#;
+
+#[test]
+fn what_was_not_seen_being_made_is_a_persons_unless_it_says_otherwise() {
+    let unseen = |claims, malformed| {
+        decide(&config("enforce"), &minted(claims, Protocol::Registry, malformed), &Facts::default())
+    };
+    for claims in [OF_SOMEBODY, "{}", "[]", "", r#"{"auth_type":["build"]}"#, r#"{"deep":{"auth_type":"build"}}"#] {
+        for malformed in [None, Some(Malformed::EmptySegment)] {
+            assert_eq!(unseen(claims, malformed), Step::NotAJob, "{claims}");
+        }
+    }
+    let decision = decided(unseen(OF_A_JOB, None));
+    assert_eq!((decision.record.verdict, decision.record.reason), ("deny", "token.unrecorded"));
+    let Outcome::Forward(grant) = decision.outcome else { panic!("the registry says how to get another one") };
+    assert_eq!((grant.without(), grant.path()), (&["authorization".into()][..], None));
+    let unread = decided(unseen(OF_A_JOB, Some(Malformed::EmptySegment)));
+    assert_eq!((unread.record.reason, reply(unread).status), ("path.empty-segment", 400));
+    let foreign = Facts { token: Some(Token::Invalid(Invalid::Foreign)), targets: Vec::new() };
+    let somebodys = minted(OF_A_JOB, Protocol::Registry, None);
+    assert_eq!(decide(&config("enforce"), &somebodys, &foreign), Step::NotAJob);
+}
+
+#[test]
+fn a_jwt_that_names_a_user_and_nothing_else_may_be_a_jobs_where_jobs_use_the_dependency_proxy() {
+    let proxy = |on| {
+        let document = std::format!(
+            r#"{{"forge": {{"hosts": ["h"], "dependency_proxy": "{on}"}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
+        );
+        Config::parse(document.as_bytes()).unwrap()
+    };
+    let (off, on) = (proxy("off"), proxy("on"));
+    let unseen =
+        |config, claims, malformed| decide(config, &minted(claims, Protocol::Registry, malformed), &Facts::default());
+    for claims in [
+        r#"{"user_id":11,"jti":"x","iat":1,"nbf":1,"exp":2}"#,
+        r#"{"user_id":11}"#,
+        r#"{"user_id":null,"of_a_later_version":"x"}"#,
+        r#"{"user_id":11,"deploy_token":null}"#,
+        r#"{"user_id":11,"personal_access_token":""}"#,
+    ] {
+        assert_eq!(unseen(&off, claims, None), Step::NotAJob, "{claims}");
+        let challenged = decided(unseen(&on, claims, None));
+        assert_eq!(challenged.record.reason, "token.unrecorded", "{claims}");
+        assert!(matches!(challenged.outcome, Outcome::Forward(grant) if grant.without() == ["authorization"]));
+        let unread = decided(unseen(&on, claims, Some(Malformed::EncodedSlash)));
+        assert_eq!(reply(unread).status, 400, "{claims}");
+        let foreign = Facts { token: Some(Token::Invalid(Invalid::Foreign)), targets: Vec::new() };
+        let somebodys = minted(claims, Protocol::Registry, None);
+        assert_eq!(decide(&on, &somebodys, &foreign), Step::NotAJob, "it was seen being made: {claims}");
+    }
+    for claims in [
+        r#"{"user_id":11,"personal_access_token":"glpat-1"}"#,
+        r#"{"user_id":11,"group_access_token":"glpat-1"}"#,
+        r#"{"deploy_token":"gldt-1"}"#,
+        OF_SOMEBODY,
+    ] {
+        assert_eq!(unseen(&on, claims, None), Step::NotAJob, "{claims}");
+    }
+}
+
+#[test]
+fn the_rules_of_the_configuration_take_the_dependency_proxy_for_the_own_projects() {
+    let decision = |access: &str, group: &str| {
+        let document = std::format!(
+            r#"{{"access": {access}, "forge": {{"hosts": ["h"], "dependency_proxy": "on"}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
+        );
+        let config = Config::parse(document.as_bytes()).unwrap();
+        let target = TargetRef::Group(GroupPath::parse(group).unwrap());
+        let request = request(Protocol::Registry, vec![Access::new(Action::DependencyProxy, target)]);
+        decided(decide(&config, &request, &known(&[])))
+    };
+    let says = |access: &str, group| {
+        let decision = decision(access, group);
+        (decision.record.verdict, decision.record.reason, decision.record.rule.to_string())
+    };
+    let said = |verdict, reason, rule: &str| (verdict, reason, rule.to_string());
+    assert_eq!(says("{}", "apps"), said("allow", "dependency-proxy.above", "dependency-proxy"));
+    assert_eq!(says("{}", "libs"), said("deny", "dependency-proxy.elsewhere", "dependency-proxy"));
+    let deny = |targets: &str| {
+        std::format!(r#"{{"deny": [{{"id": "r", "targets": ["{targets}"], "actions": ["dependency-proxy.read"]}}]}}"#)
+    };
+    assert_eq!(says(&deny("apps/web"), "apps"), said("deny", "configuration.deny", "configured-deny:r"));
+    assert_eq!(says(&deny("libs/**"), "apps"), said("allow", "dependency-proxy.above", "dependency-proxy"));
+    let limit = r#"{"limit": [{"id": "r", "targets": ["**"], "actions": ["git.read"]}]}"#;
+    assert_eq!(says(limit, "apps"), said("deny", "configuration.limit", "configured-limit:r"));
+    let elsewhere = decision("{}", "libs");
+    assert_eq!(elsewhere.record.target, "group libs");
+    let reply = reply(elsewhere);
+    assert!(reply.status == 403 && reply.body.contains("groups above their own project"), "{reply:?}");
+}
+
+#[test]
+fn what_was_made_for_a_job_that_is_forgotten_is_never_a_persons() {
+    let forgotten = Facts { token: Some(Token::Forgotten), targets: Vec::new() };
+    let decision = |mode, protocol| decided(decide(&config(mode), &minted(OF_SOMEBODY, protocol, None), &forgotten));
+    let registry = decision("enforce", Protocol::Registry);
+    assert!(registry.denies());
+    assert!(matches!(registry.outcome, Outcome::Forward(grant) if grant.without() == ["authorization"]));
+    for protocol in [Protocol::Git, Protocol::Lfs, Protocol::Web] {
+        let refused = decision("enforce", protocol);
+        assert_eq!((refused.record.reason, reply(refused).status), ("token.unrecorded", 401), "{protocol:?}");
+    }
+    let observed = decision("observe", Protocol::Registry);
+    assert_eq!(observed.record.verdict, "observe-deny");
+    assert!(matches!(observed.outcome, Outcome::Forward(grant) if grant.without().is_empty()));
+}
+
+#[test]
+fn what_was_made_from_a_jobs_token_is_judged_like_it() {
+    let seen = |token, malformed| {
+        let facts = Facts { token: Some(token), ..known(&[("a/b", standing("a/b", Role::Owner, PROJECT))]) };
+        let request = minted(OF_SOMEBODY, Protocol::Registry, malformed);
+        decided(decide(&config("enforce"), &request, &facts)).record.reason
+    };
+    assert_eq!(seen(Token::Running(job()), None), "allowlist.project");
+    assert_eq!(seen(Token::Running(job()), Some(Malformed::EmptySegment)), "path.empty-segment");
+    assert_eq!(seen(Token::Ended(None), None), "token.ended");
+    assert_eq!(seen(Token::Invalid(Invalid::Unknown), None), "token.unknown");
 }

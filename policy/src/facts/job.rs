@@ -130,4 +130,6 @@ pub enum Token {
     Ended(Option<Job>),
     /// Its job runs (running or canceling).
     Running(Job),
+    /// It was made from the token of a job of which nothing is remembered any more.
+    Forgotten,
 }

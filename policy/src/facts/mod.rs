@@ -6,6 +6,7 @@
 mod entry;
 mod group;
 mod job;
+mod part;
 mod path;
 mod secret;
 mod standing;
@@ -14,6 +15,7 @@ mod target;
 pub use entry::{Entry, Grants, Link, Permission, Permissions};
 pub use group::{GroupId, GroupPath};
 pub use job::{Context, Invalid, Job, JobId, Origin, Token, User, UserId};
+pub use part::{Known, Lifetime, Part};
 pub use path::{PATH_LIMIT, ProjectPath};
 pub use secret::{Hash, Secret};
 pub use standing::{Admission, Affiliation, Found, Outbound, Role, Standing};

@@ -5,18 +5,23 @@
 //! a proxy's own error page is a failure, never a "no".
 
 mod answer;
+pub mod changes;
 mod gitlab;
+mod part;
 mod v1;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use answer::Answer;
+pub use part::{PartKey, Recall};
 
 use crate::Config;
+use crate::bindings::{Confirmed, Moment};
 use crate::config::Api;
 use crate::decision::Failure;
-use crate::facts::{Found, Hash, Job, Secret, Token};
+use crate::facts::{Found, Hash, Job, Known, Secret, Token};
 use crate::request::TargetRef;
 
 /// A fact that somebody needs.
@@ -90,7 +95,7 @@ pub struct Flight(Kinds);
 #[derive(Debug)]
 enum Kinds {
     GitlabToken(gitlab::TokenFlight),
-    GitlabTarget(gitlab::TargetFlight),
+    GitlabTarget(Box<gitlab::TargetFlight>),
     V1(v1::Flight),
     /// Nothing was asked.
     Grounded,
@@ -98,17 +103,17 @@ enum Kinds {
 
 impl Flight {
     /// Starts to look a fact up. `credential` is the service account's token; a configuration that is sound has one
-    /// where a call carries it.
+    /// where a call carries it. What `recall` knows of parts is not asked.
     #[must_use]
-    pub fn start(config: &Config, credential: Option<&Secret>, fact: Fact) -> (Self, Progress) {
+    pub fn start(config: &Config, credential: Option<&Secret>, fact: Fact, recall: Recall<'_>) -> (Self, Progress) {
         match (config.lookup.api, fact, credential) {
             (Api::Gitlab, Fact::Token(token), _) => {
                 let (flight, calls) = gitlab::TokenFlight::start(config, credential, &token);
                 (Self(Kinds::GitlabToken(flight)), calls)
             }
             (Api::Gitlab, Fact::Target(job, target), Some(credential)) => {
-                let (flight, calls) = gitlab::TargetFlight::start(config, credential, job, target);
-                (Self(Kinds::GitlabTarget(flight)), calls)
+                let (flight, calls) = gitlab::TargetFlight::start(config, credential, job, target, recall);
+                (Self(Kinds::GitlabTarget(Box::new(flight))), calls)
             }
             (Api::V1, fact, Some(credential)) => {
                 let (flight, calls) = v1::Flight::start(config, credential, fact);
@@ -128,6 +133,34 @@ impl Flight {
             Kinds::GitlabTarget(flight) => flight.answer(call, answer),
             Kinds::V1(flight) => flight.answer(answer),
             Kinds::Grounded => Progress::Landed(Err(Failure::Doubt)),
+        }
+    }
+
+    /// The job, once it is known while its circumstances are still asked for: what it needs of targets can be asked
+    /// beside them.
+    #[must_use]
+    pub fn job(&self) -> Option<&Job> {
+        match &self.0 {
+            Kinds::GitlabToken(flight) => flight.job(),
+            Kinds::GitlabTarget(_) | Kinds::V1(_) | Kinds::Grounded => None,
+        }
+    }
+
+    /// What a flight that landed learned of parts, to be remembered.
+    #[must_use]
+    pub fn learned(&self) -> Vec<(PartKey, Known)> {
+        match &self.0 {
+            Kinds::GitlabTarget(flight) => flight.learned(),
+            Kinds::GitlabToken(_) | Kinds::V1(_) | Kinds::Grounded => Vec::new(),
+        }
+    }
+
+    /// How old what it brought is, when it began then: what was remembered is older.
+    #[must_use]
+    pub fn confirmed(&self, began: Moment) -> Confirmed {
+        match &self.0 {
+            Kinds::GitlabTarget(flight) => flight.confirmed(began),
+            Kinds::GitlabToken(_) | Kinds::V1(_) | Kinds::Grounded => Confirmed::at(began),
         }
     }
 }

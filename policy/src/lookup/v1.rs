@@ -67,23 +67,29 @@ impl Flight {
     }
 
     fn read(&self, answer: &Answer<'_>) -> Result<Landed, Failure> {
-        match answer.status {
-            None | Some(502 | 503) => return Err(Failure::LookupUnreachable),
-            Some(504) => return Err(Failure::LookupTimeout),
-            Some(200) => {}
-            Some(401 | 403) => return Err(Failure::LookupRights),
-            Some(_) => return Err(Failure::LookupAnswer),
-        }
-        let body: Value = serde_json::from_slice(answer.body).map_err(|_| Failure::LookupAnswer)?;
+        let body = body(answer)?;
         let fields = Fields::of(&body)?;
-        if fields.number("version")? != 1 {
-            return Err(Failure::LookupAnswer);
-        }
         match &self.about {
             About::Token => token(&fields).map(Landed::Token),
             About::Target(job) => found(&fields, job, &self.sources).map(Landed::Target),
         }
     }
+}
+
+/// What the service said, once it is clear that it spoke.
+pub(super) fn body(answer: &Answer<'_>) -> Result<Value, Failure> {
+    match answer.status {
+        None | Some(502 | 503) => return Err(Failure::LookupUnreachable),
+        Some(504) => return Err(Failure::LookupTimeout),
+        Some(200) => {}
+        Some(401 | 403) => return Err(Failure::LookupRights),
+        Some(_) => return Err(Failure::LookupAnswer),
+    }
+    let body: Value = serde_json::from_slice(answer.body).map_err(|_| Failure::LookupAnswer)?;
+    if Fields::of(&body)?.number("version")? != 1 {
+        return Err(Failure::LookupAnswer);
+    }
+    Ok(body)
 }
 
 fn reference(job: &Job, target: &TargetRef) -> Value {

@@ -130,8 +130,23 @@ pub fn malformed(protocol: Protocol, malformed: Malformed) -> Reply {
 /// The answer when facts cannot be had, or something failed here.
 #[must_use]
 pub fn failure(protocol: Protocol, failure: Failure) -> Reply {
-    let words = Words { forge: "503 Service Unavailable".into(), why: failure.text().into(), code: failure.code() };
-    let mut reply = answer(protocol, Weight::Other(503), &words);
+    let status = match failure {
+        // The one failure that is the client's own.
+        Failure::LookupSourceLimit => 429,
+        Failure::LookupTimeout
+        | Failure::LookupUnreachable
+        | Failure::LookupAnswer
+        | Failure::Answer
+        | Failure::LookupRights
+        | Failure::LookupLimit
+        | Failure::LookupBusy
+        | Failure::NotConfigured
+        | Failure::Host
+        | Failure::Doubt => 503,
+    };
+    let words =
+        Words { forge: format!("{status} {}", status_word(status)), why: failure.text().into(), code: failure.code() };
+    let mut reply = answer(protocol, Weight::Other(status), &words);
     reply.headers.push(("retry-after", "2"));
     reply
 }
@@ -225,6 +240,7 @@ fn registry_body(weight: Weight, words: &Words) -> String {
         Weight::NotFound => ("DENIED", DENIED.to_string()),
         Weight::Unauthorized => ("UNAUTHORIZED", sentence(&words.why)),
         Weight::Withheld | Weight::Forbidden => ("DENIED", format!("{DENIED}: {}", words.why)),
+        Weight::Other(429) => ("TOOMANYREQUESTS", sentence(&words.why)),
         Weight::Other(_) => ("UNSUPPORTED", sentence(&words.why)),
     };
     let detail = if words.code.is_empty() { serde_json::Value::Null } else { json!({"reason": words.code}) };
@@ -242,6 +258,8 @@ fn status_word(status: u16) -> &'static str {
         414 => "URI Too Long",
         415 => "Unsupported Media Type",
         422 => "Unprocessable Entity",
+        429 => "Too Many Requests",
+        503 => "Service Unavailable",
         _ => "Bad Request",
     }
 }

@@ -197,6 +197,7 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         | Reason::Configured
         | Reason::Anonymous
         | Reason::LeftToForge
+        | Reason::GroupAbove
         | Reason::Login
         | Reason::TokenUnknown
         | Reason::TokenNotStarted
@@ -206,10 +207,12 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         | Reason::UserBlocked
         | Reason::UserDeactivated
         | Reason::UserRefused
+        | Reason::TokenUnrecorded
         | Reason::TargetUnknown
         | Reason::ManyTargets
         | Reason::TargetUnnamed
         | Reason::ForeignJob
+        | Reason::ProxyElsewhere
         | Reason::NeverForJobs
         | Reason::Stripped
         | Reason::TokenInBody

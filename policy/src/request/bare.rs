@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use memchr::memmem;
+
 use super::credential::may_hold_job_token;
 use super::head::Head;
 use super::params;
@@ -49,7 +51,7 @@ pub(crate) fn of(head: &Head<'_>, token: &Secret) -> Option<Bare> {
 /// Whether a token stands somewhere in these bytes.
 pub(crate) fn holds(bytes: &[u8], token: &Secret) -> bool {
     let token = token.expose();
-    !token.is_empty() && bytes.windows(token.len()).any(|window| window == token)
+    !token.is_empty() && memmem::find(bytes, token).is_some()
 }
 
 #[cfg(test)]

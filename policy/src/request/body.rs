@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use memchr::memmem;
+
 use super::access::{Access, Action, Protocol, TargetRef};
 use super::api::{self, Caller, Route};
 use super::credential::{Carrier, Foreign, candidate};
@@ -13,8 +15,8 @@ use super::params::{self, Found, Media, Pairs};
 use super::runner::{self, Progress};
 use super::scan::Scan;
 use super::{
-    Bare, Front, JobRequest, Reading, Refused, bare, hygiene, is_registry, job, lfs, path, protocol_of,
-    protocol_of_route, route,
+    Bare, Claim, Front, JobRequest, Mints, Reading, Refused, bare, hygiene, is_elsewhere, is_registry, job, lfs, path,
+    protocol_of, protocol_of_route, route,
 };
 use crate::Config;
 use crate::facts::Secret;
@@ -115,7 +117,9 @@ fn with_form(protocol: Protocol, reading: Reading, form: &[u8]) -> Reading {
     match (in_form.as_slice(), reading) {
         ([], Reading::Body(pending)) => pending.finish(form),
         ([], reading) => reading,
-        ([token], _) if is_alone => Reading::Job(JobRequest::unread(token.clone(), protocol, Malformed::Carrier)),
+        ([token], _) if is_alone => {
+            Reading::Job(JobRequest::unread(token.clone(), protocol, Claim::Unmarked(Some(Malformed::Carrier))))
+        }
         _ => refuse(Malformed::Multiple),
     }
 }
@@ -127,7 +131,9 @@ impl Want {
         }
         let (in_head, media, route) = match self {
             Want::LfsBatch(token, target) => {
-                return Ok(job(token, protocol, Access::new(lfs::operation(body)?, target)));
+                let accesses = alloc::vec![Access::new(lfs::operation(body)?, target)];
+                let request = JobRequest::new(token, protocol, accesses);
+                return Ok(Reading::Job(JobRequest { mints: Some(Mints::LfsCredentials), ..request }));
             }
             // A form within a form.
             Want::Form(_) => return Err(Malformed::FormSyntax),
@@ -144,14 +150,14 @@ impl Want {
             Want::Untyped(Some(_), route) => return route.and(Err(Malformed::BodyType)),
             Want::Parameters(token, media, route) => (token, media, route),
         };
+        let is_runner = is_runners(&route);
         let pairs = match (params::body(&media, body), &in_head) {
             (Ok(pairs), _) => pairs,
             // Nobody's token was seen, and what cannot be read here as parameters no forge reads as a job token
             // unless the text of one stands in it.
-            (Err(_), None) if !mentions_token(body) => return Ok(Reading::NotAJob),
+            (Err(_), None) if !may_hold_token(&media, body, is_runner) => return Ok(Reading::NotAJob),
             (Err(malformed), _) => return Err(malformed),
         };
-        let is_runner = is_runners(&route);
         let found = credential(&pairs, is_runner)?;
         let in_body = found.job.map(|(_, token)| token);
         let token = match (in_head, in_body) {
@@ -190,20 +196,25 @@ fn beside_nothing(token: Option<Secret>, route: Result<Route, Malformed>) -> Res
 /// Whether a body without a content type holds a job token, as a form or as JSON: the forge's own parts read it both
 /// ways.
 fn untyped_may_hold_token(body: &[u8], is_runner: bool) -> bool {
-    let holds = |pairs: Result<Pairs, Malformed>| {
-        pairs.map(|pairs| !matches!(credential(&pairs, is_runner), Ok(found) if found.job.is_none()))
-    };
-    holds(params::body(&Media::Form, body)).unwrap_or_else(|_| mentions_token(body))
-        || holds(params::body(&Media::Json, body))
-            .unwrap_or_else(|_| body.trim_ascii_start().starts_with(b"{") && mentions_token(body))
+    [Media::Form, Media::Json].iter().any(|media| match params::body(media, body) {
+        Ok(pairs) => !matches!(credential(&pairs, is_runner), Ok(found) if found.job.is_none()),
+        // What is not an object no forge reads as one.
+        Err(_) if *media == Media::Json && !body.trim_ascii_start().starts_with(b"{") => false,
+        Err(_) => may_hold_token(media, body, is_runner),
+    })
 }
 
-fn mentions_token(body: &[u8]) -> bool {
-    [&b"glcbt"[..], b"job_token", b"token"]
-        .iter()
-        .any(|mark| body.windows(mark.len()).any(|window| window.eq_ignore_ascii_case(mark)))
-        || body.contains(&b'%')
-        || body.contains(&b'\\')
+/// Whether some forge may read a job token in a body that cannot be read here.
+fn may_hold_token(media: &Media, body: &[u8], is_runner: bool) -> bool {
+    match media {
+        // Scripts of people write forms with blanks and stray percent signs. A runner's token may be any text.
+        Media::Form if !is_runner => params::form_may_hold_job_token(body),
+        Media::Form | Media::Json | Media::Multipart(_) => {
+            let small = body.to_ascii_lowercase();
+            let has = |text: &[u8]| memmem::find(&small, text).is_some();
+            has(b"glcbt") || has(b"token") || has(b"%") || has(b"\\")
+        }
+    }
 }
 
 /// A request whose head has no job token. Its body may have one, where the forge would read it.
@@ -301,7 +312,7 @@ enum ForBody {
 }
 
 fn route_for_body(config: &Config, head: &Head<'_>) -> ForBody {
-    if head.body() == Body::None || is_registry(config, head) {
+    if head.body() == Body::None || is_registry(config, head) || is_elsewhere(config, head) {
         return ForBody::Nothing;
     }
     let target = match path::target(head.path().unwrap_or_default(), &config.forge.relative_url_root) {
@@ -316,21 +327,33 @@ fn route_for_body(config: &Config, head: &Head<'_>) -> ForBody {
     if target.path.ends_with("/info/lfs/objects/batch") {
         return ForBody::Lfs;
     }
-    if !target.path.starts_with("/api/v4/") {
+    // No job token is for what the forge's own components tell each other, and that may be large.
+    if !target.path.starts_with("/api/v4/") || (api::is_internal(target.path) && is_large(head)) {
         return ForBody::Nothing;
     }
-    ForBody::Route(route_of_body(config, head))
+    route_of_body(config, head).unwrap_or_else(|malformed| ForBody::Route(Err(malformed)))
 }
 
 /// Whatever a token in the head must satisfy, one in the body must too.
-fn route_of_body(config: &Config, head: &Head<'_>) -> Result<Route, Malformed> {
+fn route_of_body(config: &Config, head: &Head<'_>) -> Result<ForBody, Malformed> {
     hygiene::check(head)?;
     let front = Front::of(config, head)?;
     let query = params::query(front.target.query.unwrap_or_default())?;
-    if params::credential_of_query(&query)?.foreign {
-        return Err(Malformed::Multiple);
+    let is_foreign = params::credential_of_query(&query)?.foreign;
+    let route = route(config, front.method, front.target.path)
+        .and_then(|route| runner::refuse_state(&route, &query).map(|()| route));
+    if !is_foreign {
+        return Ok(ForBody::Route(route));
     }
-    route(config, front.method, front.target.path)
+    // The query says whose it is, unless the forge reads parameters from the body: there an empty one would undo that.
+    let is_content = match route.as_ref().map(|route| (route.body, route.access.action)) {
+        Ok((_, Action::Unlisted)) => is_large(head),
+        Ok((api::Body::Stream, _)) => true,
+        // Without a type, a form is in a POST alone (Rack).
+        Ok((api::Body::Upload, _)) => head.media_type()?.is_empty() && front.method != b"POST",
+        Ok((api::Body::Inspect, _)) | Err(_) => false,
+    };
+    if is_content && params::names_person(&query) { Ok(ForBody::Nothing) } else { Err(Malformed::Multiple) }
 }
 
 /// What a content type says of a body.

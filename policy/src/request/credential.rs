@@ -45,6 +45,8 @@ pub(crate) enum Carrier {
     Raw,
     /// `X-NuGet-ApiKey`.
     NugetKey,
+    /// `Authorization`, and in place of the token one that the forge made from it.
+    Minted,
 }
 
 impl Carrier {
@@ -59,7 +61,8 @@ impl Carrier {
             | Self::PrivateToken
             | Self::Query
             | Self::Jwt
-            | Self::NugetKey => Malformed::Carrier,
+            | Self::NugetKey
+            | Self::Minted => Malformed::Carrier,
         }
     }
 }
@@ -201,6 +204,12 @@ pub(crate) fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
                 .any(|one| generous_basic(one).is_some_and(|login| is_jobs_user(&login) || holds_job_shape(&login)));
     }
     holds_job_shape(value)
+        && (is_credentials(name) || holds(value, |word| token::is_job_shaped(word) && token::is_mentioned(word)))
+}
+
+/// Whether a field may be somebody's credential, by its name.
+fn is_credentials(name: &[u8]) -> bool {
+    [&b"auth"[..], b"token", b"key"].iter().any(|part| name.windows(part.len()).any(|w| w.eq_ignore_ascii_case(part)))
 }
 
 /// Whether a login is that of a job, in whatever letters, with or without a password.
@@ -209,17 +218,21 @@ fn is_jobs_user(login: &[u8]) -> bool {
 }
 
 fn holds_job_shape(value: &[u8]) -> bool {
+    holds(value, token::is_job_shaped)
+}
+
+fn holds(value: &[u8], is_token: impl Fn(&[u8]) -> bool) -> bool {
     // Nearly every value ends here: it holds neither a token's mark nor the beginning of a JWT.
     if !token::may_hold(value) {
         return false;
     }
     let is_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=');
-    value.split(|b| !is_word(b)).any(|word| token::is_job_shaped(word) || token::wraps_job_token(word))
+    value.split(|b| !is_word(b)).any(|word| is_token(word) || token::wraps_job_token(word))
 }
 
 /// The login of a Basic credential as the most generous decoder reads it, which is Ruby's: bytes outside the alphabet
 /// are passed over, and so is padding that comes too early in its group of four.
-fn generous_basic(value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn generous_basic(value: &[u8]) -> Option<Vec<u8>> {
     let value = value.get(value.iter().position(|b| *b > b' ')?..)?;
     let (scheme, rest) = split_scheme(value);
     if !scheme.eq_ignore_ascii_case(b"basic") {
@@ -273,7 +286,7 @@ fn authorization(kind: Kind, value: &[u8]) -> Result<Option<(Carrier, Secret)>, 
 
 /// Scheme and credential of an `authorization` field in its plain spelling: one blank, one word, and base64 that is
 /// canonical and holds a colon where it is Basic.
-fn spelled(value: &[u8]) -> Result<(&str, &str), Malformed> {
+pub(super) fn spelled(value: &[u8]) -> Result<(&str, &str), Malformed> {
     let text = core::str::from_utf8(value).map_err(|_| Malformed::HeaderControl)?;
     let (scheme, credential) = text.split_once(' ').ok_or(Malformed::Authorization)?;
     let is_plain = !credential.is_empty() && credential.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b',');

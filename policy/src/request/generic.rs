@@ -11,8 +11,8 @@ use super::credential::Carrier;
 use super::head::{Body, Head};
 use super::malformed::Malformed;
 use super::{
-    Front, Pending, Reading, Site, git, in_lfs, job, jobs, lfs, only, params, path, refuse_form, registry,
-    with_job_on_api,
+    Front, Pending, Reading, Site, git, in_lfs, is_elsewhere, job, jobs, lfs, only, params, path, refuse_form,
+    registry, with_job_on_api,
 };
 use crate::Config;
 use crate::config::Kind;
@@ -70,13 +70,13 @@ pub(super) fn with_job(
 
 /// Gitea's API takes a token from a form as well, before any in the head, unless it is told not to. So the form is read
 /// first, whoever the head names and in whatever way the path is spelled.
-pub(super) fn with_form(head: &Head<'_>, reading: Reading) -> Reading {
+pub(super) fn with_form(config: &Config, head: &Head<'_>, reading: Reading) -> Reading {
     let is_form = head.all("content-type").any(|media| {
         let form = b"application/x-www-form-urlencoded";
         media.windows(form.len()).any(|window| window.eq_ignore_ascii_case(form))
     });
     let is_api = || params::generous(head.path().unwrap_or_default()).to_ascii_lowercase().contains("/api/");
-    if head.body() == Body::Follows && is_form && is_api() {
+    if head.body() == Body::Follows && is_form && is_api() && !is_elsewhere(config, head) {
         return Reading::Body(Pending::new(Protocol::Api, Want::Form(Box::new(reading))));
     }
     reading

@@ -1,49 +1,66 @@
-//! A JSON object, read strictly: UTF-8, no comments, no trailing bytes, no key twice at the top.
+//! A JSON object, read strictly: UTF-8, no comments, no trailing bytes, no key twice at the top and not too many there.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::marker::PhantomData;
 
 use serde_core::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::malformed::Malformed;
 
 const TWICE: &str = "key stands twice";
 
-struct Object(Vec<(String, Value)>);
+/// More members than this are nobody's request.
+const MEMBERS_LIMIT: usize = 1024;
 
-impl<'de> Deserialize<'de> for Object {
+struct Object<V>(Vec<(String, V)>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Object<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object;
+        struct Members<V>(PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Members<V> {
+            type Value = Object<V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut members: Vec<(String, Value)> = Vec::new();
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<V>, A::Error> {
+                let mut members: Vec<(String, V)> = Vec::new();
                 let mut known: BTreeSet<String> = BTreeSet::new();
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                while let Some((name, value)) = map.next_entry::<String, V>()? {
                     // Some servers read keys without regard to case, so two that differ in case alone are two readings.
                     if !known.insert(name.to_ascii_lowercase()) {
                         return Err(A::Error::custom(TWICE));
+                    }
+                    if members.len() >= MEMBERS_LIMIT {
+                        return Err(A::Error::custom("too many members"));
                     }
                     members.push((name, value));
                 }
                 Ok(Object(members))
             }
         }
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(Members(PhantomData))
     }
 }
 
 /// The members of a JSON object in their order.
 pub(crate) fn object(body: &[u8]) -> Result<Vec<(String, Value)>, Malformed> {
-    match serde_json::from_slice::<Object>(body) {
+    members(body)
+}
+
+/// The same, each value as it is written.
+pub(crate) fn written(body: &[u8]) -> Result<Vec<(String, &RawValue)>, Malformed> {
+    members(body)
+}
+
+fn members<'de, V: Deserialize<'de>>(body: &'de [u8]) -> Result<Vec<(String, V)>, Malformed> {
+    match serde_json::from_slice::<Object<V>>(body) {
         Ok(object) => Ok(object.0),
         Err(error) if alloc::string::ToString::to_string(&error).starts_with(TWICE) => Err(Malformed::JsonDuplicateKey),
         Err(_) => Err(Malformed::JsonSyntax),
@@ -59,6 +76,11 @@ mod tests {
         assert_eq!(object(br#"{"a": 1, "b": "x"}"#).unwrap().len(), 2);
         assert_eq!(object(br#"{"a": 1, "A": 2}"#), Err(Malformed::JsonDuplicateKey));
         assert_eq!(object(br#"{"a": 1, "\u0061": 2}"#), Err(Malformed::JsonDuplicateKey));
+        let of = |count: usize| {
+            let members: Vec<String> = (0..count).map(|n| std::format!("\"{n}\":0")).collect();
+            object(std::format!("{{{}}}", members.join(",")).as_bytes()).map(|members| members.len())
+        };
+        assert_eq!((of(MEMBERS_LIMIT), of(MEMBERS_LIMIT + 1)), (Ok(MEMBERS_LIMIT), Err(Malformed::JsonSyntax)));
         for bad in [&b""[..], b"[]", b"{} x", b"{/**/}", b"{\"a\":1,}", b"\xef\xbb\xbf{}", b"{\"a\":\"\xff\"}"] {
             assert_eq!(object(bad), Err(Malformed::JsonSyntax), "{bad:?}");
         }

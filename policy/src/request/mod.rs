@@ -14,9 +14,10 @@ mod git;
 mod head;
 pub mod host;
 mod hygiene;
-mod json;
+pub(crate) mod json;
 mod lfs;
 mod malformed;
+mod minted;
 mod multipart;
 mod params;
 mod path;
@@ -34,9 +35,11 @@ pub use bare::Bare;
 pub use body::Pending;
 pub use head::{BODY_LIMIT, Body, Head};
 pub use malformed::Malformed;
+pub(crate) use minted::signed;
 pub use registry_token::TokenRequest;
 pub use runner::Progress;
 pub use scan::Scan;
+pub(crate) use token::parse as job_token;
 
 use crate::Config;
 use crate::config::{Kind, UnlistedEndpoints};
@@ -70,7 +73,7 @@ pub struct Refused {
 /// A job's request, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRequest {
-    /// The job's token.
+    /// The job's token; where the claim says that it was made from one, what is signed of it.
     pub token: Secret,
     /// Whether it is known to be one.
     pub claim: Claim,
@@ -82,10 +85,21 @@ pub struct JobRequest {
     pub scopes: Option<TokenRequest>,
     /// What an update of the job's state says.
     pub progress: Progress,
+    /// Which credentials the forge may make for it, if any.
+    pub mints: Option<Mints>,
     /// The request without its token, where that may go on and can be had.
     pub bare: Option<Bare>,
     /// What must look at the body before it goes on.
     pub scan: Option<Scan>,
+}
+
+/// Credentials that the forge makes for who shows a job's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mints {
+    /// The registry's, or the dependency proxy's.
+    RegistryToken,
+    /// Those of an answer to an LFS batch.
+    LfsCredentials,
 }
 
 /// Whether a credential says of itself that it is a job's.
@@ -96,6 +110,9 @@ pub enum Claim {
     /// It does not. The lookup may call it somebody else's, and then the request is left to the forge, also where a
     /// job's would be refused for this.
     Unmarked(Option<Malformed>),
+    /// It is a JWT, and the forge may have made it from a job's token. Only what was remembered when it was made can tell.
+    /// If it was not, it is as with `Unmarked`.
+    Minted(Option<Malformed>),
 }
 
 impl JobRequest {
@@ -109,14 +126,21 @@ impl JobRequest {
             accesses,
             scopes: None,
             progress: Progress::Going,
+            mints: None,
             bare: None,
             scan: None,
         }
     }
 
     /// A request that cannot be read, with a credential of which nobody knows yet whether it is a job's.
-    fn unread(token: Secret, protocol: Protocol, malformed: Malformed) -> Self {
-        Self { claim: Claim::Unmarked(Some(malformed)), ..Self::new(token, protocol, Vec::new()) }
+    fn unread(token: Secret, protocol: Protocol, claim: Claim) -> Self {
+        Self { claim, ..Self::new(token, protocol, Vec::new()) }
+    }
+
+    /// Whether its credential may have been made from a job's token by what it says of itself.
+    #[must_use]
+    pub(crate) fn may_be_jobs(&self, config: &Config) -> bool {
+        minted::may_be_jobs(config, &self.token)
     }
 }
 
@@ -130,7 +154,22 @@ impl Reading {
                 Self::Job(JobRequest { claim: Claim::Unmarked(None), bare, scan: None, ..request })
             }
             Self::Body(pending) => Self::Body(pending.unmarked(token)),
-            Self::Refused(Refused { protocol, malformed }) => Self::Job(JobRequest::unread(token, protocol, malformed)),
+            Self::Refused(Refused { protocol, malformed }) => {
+                Self::Job(JobRequest::unread(token, protocol, Claim::Unmarked(Some(malformed))))
+            }
+            Self::NotAJob => Self::NotAJob,
+        }
+    }
+
+    /// What was read with a credential that may have been made from a job's token.
+    fn minted(self, token: Secret) -> Self {
+        let unread =
+            |token, protocol, malformed| Self::Job(JobRequest::unread(token, protocol, Claim::Minted(Some(malformed))));
+        match self {
+            Self::Job(request) => Self::Job(JobRequest { claim: Claim::Minted(None), ..request }),
+            // What says in its body what it asks takes the token itself.
+            Self::Body(pending) => unread(token, pending.protocol(), Malformed::Carrier),
+            Self::Refused(Refused { protocol, malformed }) => unread(token, protocol, malformed),
             Self::NotAJob => Self::NotAJob,
         }
     }
@@ -155,7 +194,10 @@ pub fn read(config: &Config, head: &Head<'_>) -> Reading {
     let reading = match credential::find(config.forge.kind, head) {
         Credential::Refused(malformed) => Err(malformed),
         Credential::None => body::without_job(config, head, None),
-        Credential::Foreign(foreign) => body::without_job(config, head, Some(foreign)),
+        Credential::Foreign(foreign) => match body::without_job(config, head, Some(foreign)) {
+            Ok(Reading::NotAJob) => with_minted(config, head),
+            read => read,
+        },
         Credential::Job(carrier, token) => with_token(config, head, &[carrier], token),
         Credential::Runner(token) => with_token(config, head, &[Carrier::JobToken, Carrier::PrivateToken], token),
         Credential::Unmarked(token, carrier) => {
@@ -165,8 +207,16 @@ pub fn read(config: &Config, head: &Head<'_>) -> Reading {
     };
     match (config.forge.kind, reading.unwrap_or_else(refused)) {
         (Kind::Gitlab, reading) | (Kind::Generic, reading @ Reading::Refused(_)) => reading,
-        (Kind::Generic, reading) => generic::with_form(head, reading),
+        (Kind::Generic, reading) => generic::with_form(config, head, reading),
     }
+}
+
+/// A request whose credential is no job's token. It may have been made from one.
+fn with_minted(config: &Config, head: &Head<'_>) -> Result<Reading, Malformed> {
+    let Some(jwt) = minted::find(config, head)? else { return Ok(Reading::NotAJob) };
+    let read = jwt.carrier.and_then(|carrier| with_token(config, head, &[carrier], jwt.signed.clone()));
+    let refused = |malformed| Reading::Refused(Refused { protocol: protocol_of(config, head), malformed });
+    Ok(read.unwrap_or_else(refused).minted(jwt.signed))
 }
 
 /// A request whose head has one token.
@@ -236,12 +286,12 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
         return Err(Malformed::InternalRoute);
     }
     if !is_registry && dependency_proxy::is_below(target.path) {
-        only(&[Carrier::Basic, Carrier::Bearer, Carrier::Jwt])?;
+        only(&[Carrier::Basic, Carrier::Bearer, Carrier::Jwt, Carrier::Minted])?;
         let access = dependency_proxy::read(method, target.path, target.query)?;
         return Ok(job(token, Protocol::Registry, access));
     }
     if target.path.starts_with("/v2/") || target.path == "/v2" {
-        only(&[Carrier::Basic])?;
+        only(&[Carrier::Basic, Carrier::Minted])?;
         refuse_form(head)?;
         let accesses = registry::read(method, target.path, target.query)?;
         return Ok(jobs(token, Protocol::Registry, accesses));
@@ -261,7 +311,8 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
         let scopes = registry_token::read(method, raw_path, target.query)?;
         let accesses = scopes.accesses();
         let protocol = Protocol::RegistryToken;
-        return Ok(Reading::Job(JobRequest { scopes: Some(scopes), ..JobRequest::new(token, protocol, accesses) }));
+        let request = JobRequest::new(token, protocol, accesses);
+        return Ok(Reading::Job(JobRequest { scopes: Some(scopes), mints: Some(Mints::RegistryToken), ..request }));
     }
     if target.path.starts_with("/api/") {
         // One part of the forge takes every path with that end for Git's (Workhorse), another goes by the beginning.
@@ -275,7 +326,7 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
     }
     if let Some(repository) = git::repository(target.path)? {
         path::segments(target.path)?;
-        only(&[Carrier::Basic])?;
+        only(&[Carrier::Basic, Carrier::Minted])?;
         if !lfs::is_lfs(repository.rest) {
             return Ok(job(token, Protocol::Git, git::read(Kind::Gitlab, head, method, repository, target.query)?));
         }
@@ -355,7 +406,7 @@ fn with_job_on_api(
         return Err(carrier.misplaced());
     }
     if let Some(query) = target.query {
-        params::query(query)?;
+        runner::refuse_state(&route, &params::query(query)?)?;
     }
     if head.body() == Body::None {
         // A final state is said in a body; an update without one ends nothing.
@@ -375,6 +426,31 @@ fn protocol_of_route(route: &Route) -> Protocol {
 fn is_registry(config: &Config, head: &Head<'_>) -> bool {
     let host = head.authority().and_then(Host::of_authority);
     host.is_some_and(|host| config.forge.registry_hosts.contains(&host))
+}
+
+/// Whether a request is for another host than the configuration's, such as a neighbour behind the same Envoy.
+fn is_elsewhere(config: &Config, head: &Head<'_>) -> bool {
+    let host = head.one(":authority").ok().flatten().and_then(Host::of_authority);
+    let lists = [&config.forge.hosts, &config.forge.registry_hosts];
+    host.is_some_and(|host| !lists.iter().any(|list| list.contains(&host)))
+}
+
+/// The path of a request to the forge, below its root and in its one spelling.
+pub(crate) fn path_on_forge<'a>(config: &Config, head: &Head<'a>) -> Option<&'a str> {
+    target_on_forge(config, head).map(|target| target.path)
+}
+
+/// Whether a request asks for a JWT of the dependency proxy, whosever it is.
+pub(crate) fn asks_for_proxy_token(config: &Config, head: &Head<'_>) -> bool {
+    let target = target_on_forge(config, head).filter(|target| target.path == "/jwt/auth");
+    head.method() == Some(b"GET")
+        && target.and_then(|target| target.query).is_some_and(registry_token::is_for_dependency_proxy)
+}
+
+fn target_on_forge<'a>(config: &Config, head: &Head<'a>) -> Option<path::Target<'a>> {
+    let authority = head.one(":authority").ok()?.and_then(Host::of_authority)?;
+    let target = path::target(head.path()?, &config.forge.relative_url_root).ok()?;
+    config.forge.hosts.contains(&authority).then_some(target)
 }
 
 /// In whose words a request is answered, by a look at its path that is never used to decide.

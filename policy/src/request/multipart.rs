@@ -6,8 +6,10 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use memchr::memmem;
+
 use super::malformed::Malformed;
-use super::params::Pairs;
+use super::params::{self, Pairs};
 
 /// The longest header of a part.
 const HEAD_LIMIT: usize = 4096;
@@ -161,7 +163,7 @@ impl Reader {
             Place::Delimiter if text.starts_with(b"-") => after(text, b"--", Place::End),
             Place::Delimiter => after(text, b"\r\n", Place::Head),
             Place::Head => {
-                let end = find(text, b"\r\n\r\n");
+                let end = memmem::find(text, b"\r\n\r\n");
                 // The end may have begun.
                 if end.unwrap_or(text.len().saturating_sub(3)) > HEAD_LIMIT {
                     return Err(Malformed::MultipartSyntax);
@@ -172,9 +174,8 @@ impl Reader {
             }
             Place::Content => {
                 // Some readers take a delimiter for one that does not begin a line (Rack 2), so there may be none.
-                let Some((content, rest)) = find(text, &self.delimiter).and_then(|at| text.split_at_checked(at)) else {
-                    return Ok(None);
-                };
+                let end = memmem::find(text, &self.delimiter);
+                let Some((content, rest)) = end.and_then(|at| text.split_at_checked(at)) else { return Ok(None) };
                 visit.content(content.strip_suffix(b"\r\n").ok_or(Malformed::MultipartSyntax)?)?;
                 visit.end()?;
                 after(rest, &self.delimiter, Place::Delimiter)
@@ -191,19 +192,6 @@ fn after<'a>(text: &'a [u8], expected: &[u8], place: Place) -> Result<Option<(Pl
         Some(rest) => Ok(Some((place, rest))),
         None if expected.starts_with(text) => Ok(None),
         None => Err(Malformed::MultipartSyntax),
-    }
-}
-
-fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    let (first, _) = what.split_first()?;
-    let mut from = 0_usize;
-    loop {
-        let tail = text.get(from..)?;
-        let at = from.checked_add(tail.iter().position(|byte| byte == first)?)?;
-        if text.get(at..)?.starts_with(what) {
-            return Some(at);
-        }
-        from = at.checked_add(1)?;
     }
 }
 
@@ -241,8 +229,8 @@ fn name(disposition: &str) -> Option<Part<'_>> {
     }
     let Some(file) = next(after) else { return after.is_empty().then(|| part(Kind::Field)) };
     // The name of the file again, for names that are not ASCII.
-    let rest = match parameter(file, "filename=") {
-        Some((_, _, rest)) => match next(rest) {
+    let rest = match after_file_name(file) {
+        Some(rest) => match next(rest) {
             None => return rest.is_empty().then(|| part(Kind::File)),
             Some(more) => more,
         },
@@ -252,18 +240,37 @@ fn name(disposition: &str) -> Option<Part<'_>> {
     again.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'%' | b'.' | b'-' | b'_')).then(|| part(Kind::File))
 }
 
+/// What follows the name of a file. Nobody reads it here, but some reader may take what stands in it for parameters: then
+/// there is an equals sign, in percent-encoding perhaps. A quote behind a backslash does not end it.
+fn after_file_name(text: &str) -> Option<&str> {
+    let Some(quoted) = text.strip_prefix("filename=\"") else {
+        return parameter(text, "filename=").map(|(_, _, after)| after);
+    };
+    let mut is_escaped = false;
+    let (value, after) = quoted.split_once(|c| {
+        let is_end = c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        is_end
+    })?;
+    let is_plain = !value.contains(ESCAPES) || !params::generous(value.as_bytes()).contains('=');
+    is_plain.then_some(after)
+}
+
 /// The parameter behind a semicolon.
 fn next(text: &str) -> Option<&str> {
     Some(text.strip_prefix(';')?.trim_start_matches(' '))
 }
 
-/// `key"value"` or `key` and a word, and what follows. A backslash or a percent sign in the value is an escape to some
-/// reader, and a semicolon the end of the parameter to Rack, which takes the last `name=` that it finds.
+/// A backslash or a percent sign in a value is an escape to some reader, and a semicolon the end of the parameter to Rack,
+/// which takes the last `name=` that it finds.
+const ESCAPES: [char; 3] = ['\\', '%', ';'];
+
+/// `key"value"` or `key` and a word, and what follows.
 fn parameter<'a>(text: &'a str, key: &str) -> Option<(&'a str, Spelling, &'a str)> {
     let text = text.strip_prefix(key)?;
     if let Some(quoted) = text.strip_prefix('"') {
         let (value, after) = quoted.split_once('"')?;
-        return (!value.contains(['\\', '%', ';'])).then_some((value, Spelling::Usual, after));
+        return (!value.contains(ESCAPES)).then_some((value, Spelling::Usual, after));
     }
     let is_word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     let end = text.bytes().position(|b| !is_word(b)).unwrap_or(text.len());
@@ -321,6 +328,47 @@ mod tests {
         let seen = notes(&[body.as_bytes()]).unwrap();
         assert_eq!(seen.0, [("Part { name: \"package\", spelling: Other, kind: File }".to_string(), b"x".to_vec())]);
         assert_eq!(fields(b"b", body.as_bytes()), Err(Malformed::MultipartSyntax));
+    }
+
+    #[test]
+    fn a_files_name_is_what_runners_write_and_no_parameter_to_any_reader() {
+        let read = |disposition: &str| {
+            let body =
+                format!("--b\r\nContent-Disposition: form-data; name=\"file\"; {disposition}\r\n\r\nx\r\n--b--\r\n");
+            notes(&[body.as_bytes()]).map(|notes| notes.0[0].0.clone())
+        };
+        for name in [
+            "a.zip",
+            "coverage 100%.zip",
+            "a;b.zip",
+            r#"say \"hi\".zip"#,
+            r"a\\b.zip",
+            "test: [x, y].zip",
+            "a=b.zip",
+            "",
+        ] {
+            for disposition in [format!("filename=\"{name}\""), format!("filename=\"{name}\"; filename*=utf-8''a%20b")]
+            {
+                let part = read(&disposition);
+                assert_eq!(
+                    part.as_deref(),
+                    Ok("Part { name: \"file\", spelling: Usual, kind: File }"),
+                    "{disposition}"
+                );
+            }
+        }
+        for name in [
+            "a; name=job_token",
+            "a%3B name%3djob_token",
+            r#"a\"; name=\"job_token"#,
+            r"a\; name=job_token",
+            "a%22; name=x",
+            r"a\",
+            r#"a" b"#,
+            r#"a\\"; name="token"#,
+        ] {
+            assert_eq!(read(&format!("filename=\"{name}\"")), Err(Malformed::MultipartSyntax), "{name}");
+        }
     }
 
     #[test]

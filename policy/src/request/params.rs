@@ -1,5 +1,6 @@
 //! Names and values of a query, a form or a JSON object, and the job token among them.
 
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -16,6 +17,9 @@ const PAIRS_LIMIT: usize = 64;
 /// Names under which a forge, or its token endpoint, reads a credential.
 const CREDENTIAL_NAMES: [&str; 7] =
     ["job_token", "token", "access_token", "bearer_token", "private_token", "password", "refresh_token"];
+
+/// How long a pair is at least that holds a job token: `job_token=x`.
+const SHORTEST: usize = 11;
 
 /// The user name that goes with a job token.
 const JOBS_USER: &str = "gitlab-ci-token";
@@ -98,7 +102,7 @@ fn word(text: &[u8], percent: Malformed, control: Malformed) -> Result<String, M
 
 /// The value of a name that may stand once.
 pub(crate) fn one<'a>(pairs: &'a Pairs, name: &str) -> Result<Option<&'a str>, Malformed> {
-    if pairs.iter().any(|(n, _)| n != name && plain(n) == name) {
+    if pairs.iter().any(|(n, _)| n != name && is_spelling_of(n, name)) {
         return Err(Malformed::QueryBracket);
     }
     let mut values = pairs.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
@@ -120,41 +124,69 @@ pub(crate) struct Found {
 /// The job token in a query. There, a job-shaped value under another name, or as a name, is a token in a log.
 pub(crate) fn credential_of_query(pairs: &Pairs) -> Result<Found, Malformed> {
     for (name, value) in pairs {
-        let meant = plain(name);
-        if meant == "sudo" {
+        if is_spelling_of(name, "sudo") {
             return Err(Malformed::Sudo);
         }
-        if !CREDENTIAL_NAMES.contains(&meant.as_str()) && (holds(name) || holds(value)) {
+        if !is_credential(name) && (mentions(name) || mentions(value)) {
             return Err(Malformed::Carrier);
         }
     }
     credential(pairs)
 }
 
+/// Whether a value that stands for a credential may be a job token.
 fn holds(text: &str) -> bool {
     text.contains("glcbt-") || token::wraps_job_token(text.as_bytes())
 }
 
-/// Whether a generous server takes one name for another.
+/// Whether a job token stands in some other text.
+fn mentions(text: &str) -> bool {
+    token::is_mentioned(text.as_bytes()) || token::wraps_job_token(text.as_bytes())
+}
+
+/// Whether a generous server takes one name for another: Rack makes `job_token` of `[job_token]`, of `]job_token`, of
+/// `job_token[0]` and of ` job_token`, PHP of `job.token`, others do not tell case.
 pub(crate) fn is_spelling_of(name: &str, meant: &str) -> bool {
-    plain(name) == meant
+    begins_as(name.trim_start_matches(is_around), meant)
+}
+
+/// The credential that a generous server takes a name for.
+fn credential_name(name: &str) -> Option<&'static str> {
+    let name = name.trim_start_matches(is_around);
+    CREDENTIAL_NAMES.into_iter().find(|known| begins_as(name, known))
+}
+
+/// Whether a name is another up to its first bracket.
+fn begins_as(name: &str, meant: &str) -> bool {
+    let plain = |c: char| if matches!(c, '.' | ' ' | '-') { '_' } else { c.to_ascii_lowercase() };
+    let mut rest = name.chars().take_while(|c| !matches!(c, '[' | ']'));
+    meant.chars().all(|expected| rest.next().is_some_and(|c| plain(c) == expected)) && rest.all(is_around)
+}
+
+fn is_around(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '[' | ']' | '\0')
 }
 
 /// Whether a generous server takes a name for a credential's.
 pub(crate) fn is_credential(name: &str) -> bool {
-    CREDENTIAL_NAMES.contains(&plain(name).as_str())
+    credential_name(name).is_some()
 }
 
 /// Whether a name stands in parameters, in whatever spelling.
 pub(crate) fn has(pairs: &Pairs, name: &str) -> bool {
-    pairs.iter().any(|(known, _)| plain(known) == name)
+    pairs.iter().any(|(known, _)| is_spelling_of(known, name))
+}
+
+/// Whether a person's credential stands in parameters, in its plain spelling.
+pub(crate) fn names_person(pairs: &Pairs) -> bool {
+    pairs.iter().any(|(name, value)| matches!(name.as_str(), "private_token" | "access_token") && !value.is_empty())
 }
 
 /// Whether a query asks the way of Go's tool, in whatever spelling.
 pub(crate) fn is_go_get(query: &str) -> bool {
     query
         .split(['&', ';'])
-        .any(|pair| plain(&generous(pair.split('=').next().unwrap_or_default().as_bytes())) == "go_get")
+        .any(|pair| is_spelling_of(&generous(pair.split('=').next().unwrap_or_default().as_bytes()), "go_get"))
 }
 
 /// Finds the job token among parameters. A name that the forge would read as a token's but that is spelled in another
@@ -162,18 +194,17 @@ pub(crate) fn is_go_get(query: &str) -> bool {
 pub(crate) fn credential(pairs: &Pairs) -> Result<Found, Malformed> {
     let mut found = Found { job: None, foreign: false };
     // A token of an old forge has no mark of its own: the user's name says whose it is.
-    let is_jobs_login = pairs.iter().any(|(name, value)| plain(name) == "username" && value == JOBS_USER);
+    let is_jobs_login = pairs.iter().any(|(name, value)| is_spelling_of(name, "username") && value == JOBS_USER);
     for (name, value) in pairs {
-        let meant = plain(name);
-        let Some(known) = CREDENTIAL_NAMES.iter().find(|known| **known == meant) else { continue };
+        let Some(known) = credential_name(name) else { continue };
         let wraps = token::wraps_job_token(value.as_bytes());
-        let is_login = *known == "password" && is_jobs_login;
-        let is_job = *known == "job_token" || is_login || wraps || token::is_job_shaped(value.as_bytes());
-        match (is_job, *known) {
+        let is_login = known == "password" && is_jobs_login;
+        let is_job = known == "job_token" || is_login || wraps || token::is_job_shaped(value.as_bytes());
+        match (is_job, known) {
             // Empty is absent.
-            _ if value.is_empty() && *name == meant => {}
+            _ if value.is_empty() && name == known => {}
             (false, _) => found.foreign |= !value.is_empty(),
-            (true, _) if *name != meant => return Err(Malformed::QueryKey),
+            (true, _) if name != known => return Err(Malformed::QueryKey),
             // The forge ignores a job token in this place: what it would decide then is not what we would.
             (true, "private_token") => return Err(Malformed::Carrier),
             (true, _) if found.job.is_some() => return Err(Malformed::Multiple),
@@ -187,16 +218,34 @@ pub(crate) fn credential(pairs: &Pairs) -> Result<Found, Malformed> {
 /// Whether a query may hold a job token, read as generously as any forge might. Used to decide that a request is a
 /// job's; what it says is then read strictly.
 pub(crate) fn may_hold_job_token(query: &[u8]) -> bool {
-    split(query).any(|pair| {
+    split(query).filter(|pair| pair.len() >= SHORTEST).any(|pair| {
         let (name, value) = parts(pair);
-        let (name, value) = (plain(&generous(name)), generous(value));
-        holds(&value) || holds(&name) || (name == "job_token" && !value.is_empty())
+        let (name, value) = (generous(name), generous(value));
+        let is_token = match credential_name(&name) {
+            Some("job_token") => !value.is_empty(),
+            Some(_) => holds(&value),
+            None => mentions(&value),
+        };
+        is_token || mentions(&name)
     })
+}
+
+/// The same of a form, which may be a job's login as well.
+pub(crate) fn form_may_hold_job_token(form: &[u8]) -> bool {
+    let mut long = split(form).filter(|pair| pair.len() > JOBS_USER.len());
+    may_hold_job_token(form)
+        || long.any(|pair| {
+            let (name, value) = parts(pair);
+            is_spelling_of(&generous(name), "username") && generous(value).trim().eq_ignore_ascii_case(JOBS_USER)
+        })
 }
 
 /// The values in a query that stand under the name of a credential, read generously.
 pub(crate) fn credentials(query: &[u8]) -> Vec<Vec<u8>> {
-    split(query).filter(|pair| names_credential(pair)).map(|pair| generous(parts(pair).1).into_bytes()).collect()
+    split(query)
+        .filter(|pair| names_credential(pair))
+        .map(|pair| generous(parts(pair).1).into_owned().into_bytes())
+        .collect()
 }
 
 /// A query without the pairs that stand under the name of a credential; the others as they came. `None` when nothing
@@ -207,7 +256,9 @@ pub(crate) fn without_credentials(query: &str) -> Option<String> {
 }
 
 fn names_credential(pair: &[u8]) -> bool {
-    is_credential(&generous(parts(pair).0))
+    let name = parts(pair).0;
+    // The shortest is `token`.
+    name.len() >= 5 && is_credential(&generous(name))
 }
 
 fn split(query: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -222,7 +273,10 @@ fn parts(pair: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Undoes percent-encoding where it is sound and leaves the rest.
-pub(crate) fn generous(text: &[u8]) -> String {
+pub(crate) fn generous(text: &[u8]) -> Cow<'_, str> {
+    if !text.iter().any(|b| matches!(b, b'%' | b'+')) {
+        return String::from_utf8_lossy(text);
+    }
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((byte, tail)) = rest.split_first() {
@@ -238,16 +292,7 @@ pub(crate) fn generous(text: &[u8]) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-/// A name as the most generous server reads it: Rack makes `job_token` of `[job_token]`, of `]job_token`, of
-/// `job_token[0]` and of ` job_token`, PHP of `job.token`, others do not tell case.
-fn plain(name: &str) -> String {
-    let is_around = |c: char| c.is_whitespace() || matches!(c, '[' | ']' | '\0');
-    let bare = name.trim_start_matches(is_around);
-    let bare = bare.split(['[', ']']).next().unwrap_or(bare).trim_end_matches(is_around);
-    bare.chars().map(|c| if matches!(c, '.' | ' ' | '-') { '_' } else { c.to_ascii_lowercase() }).collect()
+    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
 }
 
 #[cfg(test)]
@@ -264,6 +309,18 @@ mod tests {
         }
         let person = credential(&query("token=glptt-x").unwrap()).unwrap();
         assert!(person.job.is_none() && person.foreign);
+    }
+
+    #[test]
+    fn a_name_in_whatever_spelling_is_one_name() {
+        for name in ["job_token", " [Job.Token ][x]", "]JOB-TOKEN\0 ", "job token]x", "\u{a0}job_token[a][b]"] {
+            assert!(is_spelling_of(name, "job_token"), "{name}");
+        }
+        for name in
+            ["", "job_toke", "job_tokens", "job_token x", "x[job_token]", "job[token]", "_job_token", "job__token"]
+        {
+            assert!(!is_spelling_of(name, "job_token"), "{name}");
+        }
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::facts::Hash;
 const ACTIONS: [(&str, Action); 3] =
     [("pull", Action::PullImage), ("push", Action::PushImage), ("delete", Action::DeleteImage)];
 
+/// What the dependency proxy is called there.
+const DEPENDENCY_PROXY: &str = "dependency_proxy";
+
 /// More accesses than this are nobody's request.
 const ACCESSES_LIMIT: usize = 64;
 
@@ -79,15 +82,13 @@ impl TokenRequest {
         let mut changed = false;
         let mut scopes = Vec::new();
         for scope in &self.scopes {
-            let granted: Vec<&str> = scope
-                .actions
-                .iter()
-                .filter(|_| places.next().is_some_and(&is_granted))
-                .filter_map(|action| ACTIONS.iter().find(|(_, known)| known == action).map(|(name, _)| *name))
-                .collect();
+            let granted: Vec<&Action> =
+                scope.actions.iter().filter(|_| places.next().is_some_and(&is_granted)).collect();
             changed |= granted.len() < scope.actions.len() || scope.spelling == Spelling::Star;
-            if !granted.is_empty() {
-                scopes.push(alloc::format!("{}:{}", scope.resource, granted.join(",")));
+            let name = |action| ACTIONS.iter().find(|(_, known)| known == action).map(|(name, _)| *name);
+            let names: Vec<&str> = granted.into_iter().filter_map(name).collect();
+            if !names.is_empty() {
+                scopes.push(alloc::format!("{}:{}", scope.resource, names.join(",")));
             }
         }
         if !changed {
@@ -103,6 +104,11 @@ impl TokenRequest {
     }
 }
 
+/// Whether the query of a request to the token endpoint asks for the dependency proxy's.
+pub(crate) fn is_for_dependency_proxy(query: &str) -> bool {
+    params::query(query).is_ok_and(|pairs| params::one(&pairs, "service") == Ok(Some(DEPENDENCY_PROXY)))
+}
+
 /// Reads a request to the token endpoint. `raw_path` is the path as it came, without the query.
 pub(crate) fn read(method: &[u8], raw_path: &str, query: Option<&str>) -> Result<TokenRequest, Malformed> {
     if method != b"GET" {
@@ -111,7 +117,7 @@ pub(crate) fn read(method: &[u8], raw_path: &str, query: Option<&str>) -> Result
     let pairs = params::query(query.unwrap_or_default())?;
     match params::one(&pairs, "service")? {
         Some("container_registry") => {}
-        Some("dependency_proxy") => {
+        Some(DEPENDENCY_PROXY) => {
             // The forge ignores the scope and answers with a token for the whole user.
             let scope = Scope {
                 resource: String::new(),
@@ -216,6 +222,16 @@ mod tests {
         assert_eq!(actions("service=container_registry"), [Action::RegistryLogin]);
         assert_eq!(actions("service=dependency_proxy"), [Action::DependencyProxy]);
         assert_eq!(actions("service=container_registry&scope=registry:catalog:*"), [Action::Catalog]);
+    }
+
+    #[test]
+    fn what_is_asked_for_the_dependency_proxy_goes_on_as_it_came() {
+        let query = "scope=repository:g/dependency_proxy/containers/alpine:pull&service=dependency_proxy";
+        assert_eq!(asked(query).unwrap().narrowed(|_| true), None);
+        assert!(is_for_dependency_proxy(query));
+        for other in ["", "service=container_registry", "service=dependency_proxy&service=dependency_proxy"] {
+            assert!(!is_for_dependency_proxy(other), "{other}");
+        }
     }
 
     #[test]

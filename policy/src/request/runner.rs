@@ -1,5 +1,7 @@
 //! What a runner says of its job in a body.
 
+use super::access::Action;
+use super::api::Route;
 use super::malformed::Malformed;
 use super::params::{self, Found, Media, Pairs};
 use super::token;
@@ -14,6 +16,12 @@ pub(crate) fn credential(pairs: &Pairs) -> Result<Found, Malformed> {
         }
         (Some(_), _) | (None, _) => Ok(found),
     }
+}
+
+/// A state counts in the body, where runners say it. The forge would take one from the query as well, and end the job.
+pub(super) fn refuse_state(route: &Route, query: &Pairs) -> Result<(), Malformed> {
+    let is_said = route.access.action == Action::UpdateJob && params::has(query, "state");
+    if is_said { Err(Malformed::QueryNotEmpty) } else { Ok(()) }
 }
 
 /// Whether an update says that the job is over.

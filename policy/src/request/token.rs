@@ -21,8 +21,11 @@ pub(crate) const LIMIT: usize = 8192;
 
 const MARK: &[u8] = b"glcbt-";
 
+/// How much stands behind the mark at least: the forge puts 20 random letters there, or a JWT.
+const LEAST_RANDOM: usize = 16;
+
 /// A JWT begins with `{"`; one that does not is none that the forge has signed.
-const JWT: &[u8] = b"eyJ";
+pub(crate) const JWT: &[u8] = b"eyJ";
 
 /// Base64 of URLs, read generously: with or without padding, stray bits allowed.
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
@@ -49,6 +52,13 @@ pub(crate) fn may_hold(value: &[u8]) -> bool {
 pub(crate) fn is_job_shaped(value: &[u8]) -> bool {
     let at = value.windows(MARK.len()).position(|w| w == MARK);
     at.and_then(|at| value.get(..at)).is_some_and(|prefix| prefix.iter().all(|b| is_token_byte(*b)))
+}
+
+/// Whether a job token stands in a text that nobody reads for a credential. The mark alone is a word there, that somebody
+/// looks for or calls a branch by.
+pub(crate) fn is_mentioned(text: &[u8]) -> bool {
+    text.windows(MARK.len().saturating_add(LEAST_RANDOM))
+        .any(|window| window.strip_prefix(MARK).is_some_and(|random| random.iter().all(|b| is_token_byte(*b))))
 }
 
 /// Whether a value is a job token and nothing else.
@@ -83,7 +93,12 @@ fn payload(value: &[u8]) -> Option<Vec<u8>> {
     }
     let mut parts = value.split(|b| *b == b'.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    URL_SAFE.decode(payload).ok()
+    decoded(payload)
+}
+
+/// One part of a JWT.
+pub(crate) fn decoded(part: &[u8]) -> Option<Vec<u8>> {
+    URL_SAFE.decode(part).ok()
 }
 
 /// Every text in a claim. The depth is bounded by the parser.
@@ -96,18 +111,38 @@ fn collect(claim: Value, texts: &mut Vec<String>) {
     }
 }
 
-/// Parses a value that its carrier says is a job token.
+/// Parses a value that its carrier says is a job token. What the forge cannot have given out is refused here, so that
+/// nobody is asked about it.
 pub(crate) fn parse(value: &[u8]) -> Result<Secret, Malformed> {
     match value.len() {
         0 => Err(Malformed::Format),
         len if len > LIMIT => Err(Malformed::TooLong),
-        _ if value.iter().all(|b| is_token_byte(*b)) => Ok(Secret::new(value)),
         _ if value.iter().any(u8::is_ascii_control) => Err(Malformed::HeaderControl),
+        _ if value.iter().all(|b| is_token_byte(*b)) && may_be_given_out(value) => Ok(Secret::new(value)),
         _ => Err(Malformed::Format),
     }
 }
 
-fn is_token_byte(byte: u8) -> bool {
+/// Whether the forge may have made it, as far as that is certain: behind the mark stands something, and where it has
+/// dots it is a JWT. A token without the mark may be anything.
+fn may_be_given_out(token: &[u8]) -> bool {
+    let mark = token.windows(MARK.len()).position(|window| window == MARK);
+    let Some(random) = mark.and_then(|at| token.get(at.saturating_add(MARK.len())..)) else { return true };
+    if random.contains(&b'.') { is_jwt(random) } else { !random.is_empty() }
+}
+
+/// A header that is a JSON object, claims and a signature.
+fn is_jwt(value: &[u8]) -> bool {
+    let mut parts = value.split(|b| *b == b'.');
+    let (Some(header), Some(claims), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let header = URL_SAFE.decode(header).unwrap_or_default();
+    !signature.is_empty() && URL_SAFE.decode(claims).is_ok() && json::object(&header).is_ok()
+}
+
+pub(crate) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
@@ -117,7 +152,7 @@ mod tests {
 
     #[test]
     fn shapes() {
-        for job in ["glcbt-64_x", "acme-glcbt-x", "glcbt-aa.bb.cc"] {
+        for job in ["glcbt-64_x", "acme-glcbt-x", "glcbt-eyJ0eXAiOiJKV1QifQ.e30.c2ln"] {
             assert!(is_job_shaped(job.as_bytes()) && parse(job.as_bytes()).is_ok(), "{job}");
         }
         for other in ["glpat-x", "x glcbt-", "", "password"] {
@@ -125,6 +160,39 @@ mod tests {
         }
         assert_eq!(parse(&[b'a'; 8193]), Err(Malformed::TooLong));
         assert_eq!(parse(b"a,b"), Err(Malformed::Format));
+    }
+
+    #[test]
+    fn the_mark_alone_is_a_word_in_a_text() {
+        for text in ["glcbt-", "see glcbt-rotation", "\"glcbt-\" leaked in a log", "glcbt-64_0123456789a!"] {
+            assert!(!is_mentioned(text.as_bytes()), "{text}");
+        }
+        for text in
+            ["glcbt-64_0123456789abc", "glcbt-a glcbt-64_0123456789abc", "x=acme-glcbt-eyJhbGciOiJSUzI1NiJ9.e30"]
+        {
+            assert!(is_mentioned(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_forge_cannot_have_given_out_is_no_token() {
+        let header = "eyJ0eXAiOiJKV1QifQ";
+        for junk in [
+            "glcbt-".into(),
+            "acme-glcbt-".into(),
+            "glcbt-64_a.b".into(),
+            "glcbt-a.b.c".into(),
+            std::format!("glcbt-{header}.e30"),
+            std::format!("glcbt-{header}.e30."),
+            std::format!("glcbt-{header}.e30.c2ln.c2ln"),
+            std::format!("glcbt-{header}.!.c2ln").replace('!', "a"),
+            std::format!("glcbt-{}.e30.c2ln", URL_SAFE.encode("[]")),
+        ] {
+            assert_eq!(parse(junk.as_bytes()), Err(Malformed::Format), "{junk}");
+        }
+        for token in ["anything.of-an.older_forge", "64_x", "glcbt-1"] {
+            assert!(parse(token.as_bytes()).is_ok(), "{token}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub use need::{Need, Needed, Open, Reach, need};
 pub use reason::Reason;
 pub use table::RULES;
 
-use crate::config::Mode;
+use crate::config::{DependencyProxy, Mode};
 use crate::facts::{Affiliation, Job, Role, Standing, User, Visibility};
 use crate::request::Access;
 
@@ -28,6 +28,8 @@ pub struct Question<'a> {
     pub written: Written<'a>,
     /// Whether an entry that grants single permissions limits Git, LFS, images and triggers too.
     pub entries: Entries,
+    /// Whether jobs use the dependency proxy.
+    pub dependency_proxy: DependencyProxy,
 }
 
 /// What the rules of the configuration say of one thing asked. An enforced rule speaks before one that is observed.

@@ -43,6 +43,8 @@ pub enum Reach {
     WhereSet,
     /// Its sources: the one thing that a job without a user may read, in its own project.
     Sources,
+    /// In the groups above its own project, where the configuration lets jobs do it at all.
+    AboveOrigin,
     /// Nowhere.
     Never,
     /// The job itself.
@@ -155,15 +157,11 @@ pub fn need(action: Action) -> Need {
         A::ReadOwnJob | A::UpdateJob | A::TraceJob | A::UploadArtifact => {
             need(Feature::Builds, Role::None, Open::ToMembers, Reach::Itself, Needed::NoneThere)
         }
+        A::DependencyProxy => need(Feature::Images, Role::None, Open::ToMembers, Reach::AboveOrigin, Needed::NoneThere),
         A::RegistryLogin => need(Feature::Images, Role::None, Open::ToMembers, Reach::Nothing, Needed::NoneThere),
         A::LoginConan => need(Feature::Packages, Role::None, Open::ToMembers, Reach::Nothing, Needed::NoneThere),
-        A::WriteWiki
-        | A::WriteDesign
-        | A::Snippet
-        | A::GoGet
-        | A::Catalog
-        | A::RegistryToken
-        | A::DependencyProxy
-        | A::Unlisted => need(Feature::Repository, Role::Owner, Open::ToMembers, Reach::Never, Needed::NoneThere),
+        A::WriteWiki | A::WriteDesign | A::Snippet | A::GoGet | A::Catalog | A::RegistryToken | A::Unlisted => {
+            need(Feature::Repository, Role::Owner, Open::ToMembers, Reach::Never, Needed::NoneThere)
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Answer::{Aside, Left};
 use super::{Answer, Entries, Needed, Open, Question, Reach, Reason, Rule, Verdict};
+use crate::config::DependencyProxy;
 use crate::facts::{
     Admission, Affiliation, Feature, Grants, JobPush, Level, Link, Outbound, Role, Standing, Visibility,
 };
@@ -31,7 +32,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "never-for-jobs",
-        doc: "Some things are never a job's: writing wikis, snippets, the image catalog, a registry token for everything its user has, the dependency proxy, endpoints that take no job token.",
+        doc: "Some things are never a job's: writing wikis, snippets, the image catalog, a registry token for everything its user has, endpoints that take no job token. Nor is the dependency proxy, unless the configuration lets jobs use it.",
         aside: "jobs may do this somewhere",
         judge: never_for_jobs,
     },
@@ -58,6 +59,12 @@ pub const RULES: &[Rule] = &[
         doc: "Where the configuration sets a ceiling, nothing above it is allowed, also in the own project.",
         aside: "no ceiling of the configuration lies below this",
         judge: configured_limit,
+    },
+    Rule {
+        id: "dependency-proxy",
+        doc: "Where jobs use the dependency proxy, they log in to it, and pull through the groups above their own project. Whether the job's user may do that the forge checks. For the configuration's rules this is done in the own project.",
+        aside: "the dependency proxy is not asked",
+        judge: dependency_proxy,
     },
     Rule {
         id: "configured-outbound",
@@ -164,16 +171,22 @@ fn own_job(q: &Question<'_>) -> Answer {
 }
 
 fn never_for_jobs(q: &Question<'_>) -> Answer {
-    if q.need.reach == Reach::Never { deny(Reason::NeverForJobs) } else { Aside }
+    let is_off = q.need.reach == Reach::AboveOrigin && q.dependency_proxy == DependencyProxy::Off;
+    if q.need.reach == Reach::Never || is_off { deny(Reason::NeverForJobs) } else { Aside }
 }
 
 /// The forge would look inside by a package's name, with the user's rights and past every allowlist that we can see.
 fn one_target(q: &Question<'_>) -> Answer {
-    if q.access.target.is_single() { Aside } else { deny(Reason::ManyTargets) }
+    if q.access.target.is_single() || !asks_project(q) { Aside } else { deny(Reason::ManyTargets) }
 }
 
 fn target_exists(q: &Question<'_>) -> Answer {
-    if q.standing.is_none() { deny(Reason::TargetUnknown) } else { Aside }
+    if q.standing.is_none() && asks_project(q) { deny(Reason::TargetUnknown) } else { Aside }
+}
+
+/// A dependency proxy is a group's, and no project is asked.
+fn asks_project(q: &Question<'_>) -> bool {
+    q.need.reach != Reach::AboveOrigin
 }
 
 fn configured_deny(q: &Question<'_>) -> Answer {
@@ -186,6 +199,16 @@ fn configured_deny(q: &Question<'_>) -> Answer {
 
 fn configured_limit(q: &Question<'_>) -> Answer {
     if q.written.limited.is_some() { deny(Reason::ConfiguredLimit) } else { Aside }
+}
+
+fn dependency_proxy(q: &Question<'_>) -> Answer {
+    match (&q.job.user, &q.access.target) {
+        _ if asks_project(q) => Aside,
+        (None, _) => deny(Reason::NoUser),
+        (Some(_), TargetRef::None) => allow(Reason::Login),
+        (Some(_), TargetRef::Group(group)) if q.job.origin.path.is_below(group.as_str()) => allow(Reason::GroupAbove),
+        (Some(_), _) => deny(Reason::ProxyElsewhere),
+    }
 }
 
 fn configured_outbound(q: &Question<'_>) -> Answer {

@@ -31,9 +31,18 @@ fn standing(role: Role, admission: Admission, visibility: Visibility) -> Standin
     Standing { role: Some(role), affiliation, admission, outbound: Outbound::Open, target }
 }
 
+fn question<'a>(
+    job: &'a Job,
+    access: &'a Access,
+    standing: Option<&'a Standing>,
+    written: Written<'a>,
+) -> Question<'a> {
+    let (entries, dependency_proxy) = (Entries::AsTheForge, DependencyProxy::Off);
+    Question { job, access, need: need(access.action), standing, written, entries, dependency_proxy }
+}
+
 fn ask(job: &Job, access: &Access, standing: Option<&Standing>, written: Written<'_>) -> Verdict {
-    let entries = Entries::AsTheForge;
-    judge(&Question { job, access, need: need(access.action), standing, written, entries }, &[]).verdict
+    judge(&question(job, access, standing, written), &[]).verdict
 }
 
 fn verdict(job: &Job, action: Action, standing: Option<&Standing>) -> Verdict {
@@ -184,7 +193,8 @@ fn a_denial_of_the_configuration_beats_every_allow_and_its_allow_beats_no_denial
         for action in all_actions() {
             let access = Access::new(action, TargetRef::Own);
             let plain = ask(&job, &access, Some(&standing), Written::default());
-            let reaches_project = !matches!(need(action).reach, Reach::Never | Reach::Itself | Reach::Nothing);
+            let no_project = [Reach::Never, Reach::Itself, Reach::Nothing, Reach::AboveOrigin];
+            let reaches_project = !no_project.contains(&need(action).reach);
             for written in [
                 Written { denied: rule, ..Written::default() },
                 Written { limited: rule, ..Written::default() },
@@ -238,16 +248,8 @@ fn single_permissions_limit_the_api_and_the_rest_where_that_is_wanted() {
     let target = standing(Role::Owner, only(&[Permission::ReadJobs]), Visibility::Private);
     let judged = |action, entries| {
         let access = Access::new(action, TargetRef::Own);
-        let need = need(action);
-        let question = Question {
-            job: &job,
-            access: &access,
-            need,
-            standing: Some(&target),
-            written: Written::default(),
-            entries,
-        };
-        judge(&question, &[]).verdict
+        let question = question(&job, &access, Some(&target), Written::default());
+        judge(&Question { entries, ..question }, &[]).verdict
     };
     let forge = |action| judged(action, Entries::AsTheForge);
     assert_eq!(forge(Action::ReadArtifacts), Verdict::Allow(Reason::GroupListed));
@@ -282,14 +284,7 @@ fn what_is_left_to_the_forge_is_said_and_denies_nothing() {
     target.target.visibility = None;
     assert_eq!(verdict(&job, Action::ReadReleases, Some(&target)), Verdict::Allow(Reason::LeftToForge));
     let access = Access::new(Action::ReadReleases, TargetRef::Own);
-    let question = Question {
-        job: &job,
-        access: &access,
-        need: need(access.action),
-        standing: Some(&target),
-        written: Written::default(),
-        entries: Entries::AsTheForge,
-    };
+    let question = question(&job, &access, Some(&target), Written::default());
     let left: Vec<&str> = judge(&question, &[])
         .walk
         .tried()
@@ -349,14 +344,7 @@ fn who_is_let_in_by_the_configuration_is_not_left_to_the_forge() {
     let access = Access::new(Action::ReadReleases, TargetRef::Own);
     let standing = standing(Role::Owner, Admission::LeftToForge, Visibility::Private);
     for (admitted, left) in [(None, true), (Some(Named { id: "r", mode: Mode::Enforce }), false)] {
-        let question = Question {
-            job: &job,
-            access: &access,
-            need: need(access.action),
-            standing: Some(&standing),
-            written: Written { admitted, ..Written::default() },
-            entries: Entries::AsTheForge,
-        };
+        let question = question(&job, &access, Some(&standing), Written { admitted, ..Written::default() });
         let is_left = judge(&question, &[]).walk.tried().any(|(_, answer)| answer == Answer::Left);
         assert_eq!(is_left, left);
     }
@@ -381,7 +369,7 @@ fn more_than_one_project_is_denied_whatever_is_known() {
             let expected = match need(*action).reach {
                 Reach::Nothing => Verdict::Allow(Reason::Login),
                 Reach::Itself => Verdict::Deny(Reason::ForeignJob),
-                Reach::Never => Verdict::Deny(Reason::NeverForJobs),
+                Reach::Never | Reach::AboveOrigin => Verdict::Deny(Reason::NeverForJobs),
                 Reach::Admitted
                 | Reach::Own
                 | Reach::OwnWhateverRole
@@ -391,6 +379,40 @@ fn more_than_one_project_is_denied_whatever_is_known() {
             };
             assert_eq!(ask(&job, &access, Some(&standing), Written::default()), expected, "{name} {target:?}");
         }
+    }
+}
+
+#[test]
+fn the_dependency_proxy_is_for_the_groups_above_the_origin_where_it_is_on() {
+    let job = |user| Job {
+        origin: Origin { id: ProjectId(1), path: ProjectPath::parse("apps/team/web").unwrap() },
+        ..job(user)
+    };
+    let group = |path| TargetRef::Group(GroupPath::parse(path).unwrap());
+    let asked = |job: &Job, target, written, dependency_proxy| {
+        let access = Access::new(Action::DependencyProxy, target);
+        judge(&Question { dependency_proxy, ..question(job, &access, None, written) }, &[]).verdict
+    };
+    let on = |target| asked(&job(Some("dana")), target, Written::default(), DependencyProxy::On);
+    assert_eq!(on(TargetRef::None), Verdict::Allow(Reason::Login));
+    for above in ["apps", "APPS/Team"] {
+        assert_eq!(on(group(above)), Verdict::Allow(Reason::GroupAbove), "{above}");
+    }
+    for elsewhere in ["libs", "app", "apps/te", "apps/team/web", "apps/team/web/x", "team"] {
+        assert_eq!(on(group(elsewhere)), Verdict::Deny(Reason::ProxyElsewhere), "{elsewhere}");
+    }
+    assert_eq!(on(TargetRef::Own), Verdict::Deny(Reason::ProxyElsewhere), "a project has none");
+    let rule = Some(Named { id: "r", mode: Mode::Enforce });
+    for target in [TargetRef::None, group("apps")] {
+        let on = |job: &Job, written| asked(job, target.clone(), written, DependencyProxy::On);
+        assert_eq!(on(&job(None), Written::default()), Verdict::Deny(Reason::NoUser));
+        let dana = job(Some("dana"));
+        let denied = on(&dana, Written { denied: rule, ..Written::default() });
+        assert_eq!(denied, Verdict::Deny(Reason::ConfiguredDeny));
+        let limited = on(&dana, Written { limited: rule, ..Written::default() });
+        assert_eq!(limited, Verdict::Deny(Reason::ConfiguredLimit));
+        let off = asked(&dana, target.clone(), Written { admitted: rule, ..Written::default() }, DependencyProxy::Off);
+        assert_eq!(off, Verdict::Deny(Reason::NeverForJobs));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The two GraphQL queries of a gateway, by their operations' names: what allowlist entries grant, and outbound lists.
+//! The two GraphQL queries of a gateway, by their operations' names: what an allowlist says, and outbound lists.
 //! Their text is not read.
 
 use axum::http::StatusCode;
@@ -31,19 +31,31 @@ fn answer(forge: &Forge, received: &Received, asked: &Value) -> Answer {
         Caller::Anonymous | Caller::Job(_) => return Err(invalid()),
     };
     let variables = &asked["variables"];
-    let project = forge.world().project_at(variables["path"].as_str().unwrap_or_default()).cloned();
-    let Some(project) = project.filter(|project| caller.has(&forge.world(), project, Role::Maintainer)) else {
-        return Ok(reply::json(StatusCode::OK, &json!({ "data": { "project": null } })));
+    let number = variables["id"].as_str().and_then(|id| id.strip_prefix("gid://gitlab/Project/")?.parse().ok());
+    let project = match number {
+        Some(id) => forge.world().project(id).cloned(),
+        None => forge.world().project_at(variables["path"].as_str().unwrap_or_default()).cloned(),
     };
+    let project = project.filter(|project| caller.has(&forge.world(), project, Role::Maintainer));
     let found = match asked["operationName"].as_str() {
-        Some("jobscopeEntries") => json!({ "ciJobTokenScopeAllowlist": entries(forge, &project, variables) }),
-        Some("jobscopeOutbound") => {
-            let projects = project.outbound.iter().flatten().map(|id| json!({ "id": gid(*id) })).collect();
-            json!({ "ciJobTokenScope": { "projects": page(projects, &variables["after"]) } })
-        }
+        Some("jobscopeAllowlist") => project.map(|project| {
+            json!({
+                "id": gid(project.id),
+                "ciCdSettings": { "inboundJobTokenScopeEnabled": project.inbound_limit },
+                "ciJobTokenScopeAllowlist": entries(forge, &project, variables),
+            })
+        }),
+        Some("jobscopeOutbound") => project.map(|project| {
+            let projects: Vec<Value> = project.outbound.iter().flatten().map(|id| json!({ "id": gid(*id) })).collect();
+            json!({ "ciJobTokenScope": { "last": last(&projects), "projects": page(projects, &variables["after"]) } })
+        }),
         _ => return Err(errors(StatusCode::OK, "expected one of the two operations of a gateway")),
     };
-    Ok(reply::json(StatusCode::OK, &json!({ "data": { "project": found } })))
+    let data = match number {
+        Some(_) => json!({ "projects": { "nodes": found.into_iter().collect::<Vec<_>>() } }),
+        None => json!({ "project": found }),
+    };
+    Ok(reply::json(StatusCode::OK, &json!({ "data": data })))
 }
 
 fn entries(forge: &Forge, project: &Project, variables: &Value) -> Value {
@@ -63,10 +75,19 @@ fn entries(forge: &Forge, project: &Project, variables: &Value) -> Value {
         let group = world.group(*id)?;
         Some(entry(list.of_groups.get(id), json!({ "fullPath": group.path })))
     });
+    let (projects, groups): (Vec<Value>, Vec<Value>) = (projects.collect(), groups.collect());
     json!({
-        "projectsAllowlist": page(projects.collect(), &variables["projects"]),
-        "groupsAllowlist": page(groups.collect(), &variables["groups"]),
+        "lastProjects": last(&projects),
+        "lastGroups": last(&groups),
+        "projectsAllowlist": page(projects, &variables["projects"]),
+        "groupsAllowlist": page(groups, &variables["groups"]),
     })
+}
+
+/// The last page of a connection.
+fn last(nodes: &[Value]) -> Value {
+    let from = nodes.len().saturating_sub(LONGEST_PAGE);
+    json!({ "nodes": nodes[from..], "pageInfo": { "hasPreviousPage": from > 0 } })
 }
 
 /// One page of a connection; a cursor is the number of nodes up to it.

@@ -1,11 +1,16 @@
 //! What a gateway looks up: the job of a token, and with a service account projects,
 //! members and users. These routes, and no others, misbehave when a test asks for it.
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::http::{HeaderValue, StatusCode};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::{known, readable, shapes, visible};
@@ -34,15 +39,59 @@ pub(super) async fn faulty(forge: &Forge, answer: impl Future<Output = Answer>) 
         Misbehaviour::Unavailable => {
             Ok(reply::text(StatusCode::SERVICE_UNAVAILABLE, "The forge is down for maintenance."))
         }
-        Misbehaviour::Hang => std::future::pending().await,
+        // Until it behaves again.
+        Misbehaviour::Hang => {
+            while forge.fault().lookup == Misbehaviour::Hang {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            answer.await
+        }
+        Misbehaviour::Torn => Ok(torn(answer.await.unwrap_or_else(|refusal| refusal)).await),
+        Misbehaviour::Long => Ok(padded(answer.await.unwrap_or_else(|refusal| refusal), 4).await),
+        Misbehaviour::Enormous => Ok(padded(answer.await.unwrap_or_else(|refusal| refusal), 32).await),
+        Misbehaviour::Intercepted => {
+            Ok((StatusCode::UNAUTHORIZED, Html("<!DOCTYPE html><p>Sign in, please.</p>")).into_response())
+        }
+        Misbehaviour::Mistaken => answer.await,
     }
+}
+
+/// The head of an answer and half of its body; then the connection ends.
+async fn torn(answer: Response) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let half = body.slice(..body.len() / 2);
+    let end = async {
+        // What was written so far is on its way.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    };
+    let pieces = stream::once(async { Ok(half) }).chain(stream::once(end));
+    Response::from_parts(parts, Body::from_stream(pieces))
+}
+
+/// An answer, and so many MiB of white space behind it.
+async fn padded(answer: Response, mebibytes: usize) -> Response {
+    const MEBIBYTE: &[u8] = &[b' '; 1 << 20];
+    let (mut parts, body) = answer.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let pieces = std::iter::once(body).chain(std::iter::repeat_n(Bytes::from_static(MEBIBYTE), mebibytes));
+    Response::from_parts(parts, Body::from_stream(stream::iter(pieces.map(Ok::<_, Infallible>))))
 }
 
 /// `GET /job`: the job whose token asks.
 pub async fn own_job(forge: &Forge, received: &Received) -> Answer {
     faulty(forge, async {
         match known(forge, received)? {
-            Caller::Job(job) => Ok(reply::json(StatusCode::OK, &shapes::job(forge, &job))),
+            Caller::Job(job) => {
+                let mut shape = shapes::job(forge, &job);
+                if forge.fault().lookup == Misbehaviour::Mistaken {
+                    shape["id"] = json!(job.id.saturating_add(5000));
+                }
+                Ok(reply::json(StatusCode::OK, &shape))
+            }
             Caller::Person(_) => Err(reply::message(StatusCode::NOT_FOUND, "404 Job Not Found")),
             Caller::Anonymous => Err(reply::unauthorized()),
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Feature, FeatureLevel, JobStatus, Role, Visibility};
+use super::{Feature, FeatureLevel, Image, JobStatus, Role, Visibility};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -137,6 +137,10 @@ pub(super) struct JobEntry {
     pub(super) environment: Option<String>,
     pub(super) status: JobStatus,
     pub(super) token: String,
+    #[serde(default)]
+    pub(super) image: Image,
+    #[serde(default)]
+    pub(super) services: Vec<Image>,
 }
 
 #[derive(Deserialize, Default)]

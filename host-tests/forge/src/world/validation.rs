@@ -231,6 +231,8 @@ fn job(at: usize, entry: JobEntry, names: &mut Names) -> Option<FirstJob> {
         environment: entry.environment,
         status: entry.status,
         token: entry.token,
+        image: entry.image,
+        services: entry.services,
     })
 }
 

@@ -90,7 +90,7 @@ fn the_graphql_api_tells_what_entries_grant() {
         forge.call("POST", "api/graphql", headers, &body)
     };
     let entries = |path: &str| {
-        ask(&[SERVICE], "jobscopeEntries", json!({ "path": path, "projects": null, "groups": null })).json()
+        ask(&[SERVICE], "jobscopeAllowlist", json!({ "path": path, "projects": null, "groups": null })).json()
     };
     let list = |path: &str, list: &str| entries(path)["data"]["project"]["ciJobTokenScopeAllowlist"][list].clone();
     let listed = list("libs/common", "projectsAllowlist");
@@ -108,12 +108,20 @@ fn the_graphql_api_tells_what_entries_grant() {
         (&node["target"], &node["jobTokenPolicies"]),
         (&json!({ "fullPath": "apps" }), &json!(["ADMIN_PACKAGES"]))
     );
+    let common = entries("libs/common")["data"]["project"].clone();
+    assert_eq!(
+        (&common["id"], &common["ciCdSettings"]["inboundJobTokenScopeEnabled"]),
+        (&json!("gid://gitlab/Project/102"), &json!(true))
+    );
+    let by_number = ask(&[SERVICE], "jobscopeAllowlist", json!({ "id": "gid://gitlab/Project/102" })).json();
+    assert_eq!(by_number["data"]["projects"]["nodes"], json!([common]));
+    assert_eq!(common["ciJobTokenScopeAllowlist"]["lastGroups"]["pageInfo"], json!({ "hasPreviousPage": false }));
     assert_eq!(entries("libs/none"), json!({ "data": { "project": null } }));
     let outbound = ask(&[SERVICE], "jobscopeOutbound", json!({ "path": "apps/web", "after": null })).json();
     assert_eq!(outbound["data"]["project"]["ciJobTokenScope"]["projects"]["nodes"], json!([]));
     assert!(ask(&[SERVICE], "other", json!({ "path": "apps/web" })).json()["errors"].is_array());
     for nobody in [&[][..], &[("JOB-TOKEN", JOB)], &[("PRIVATE-TOKEN", "glpat-unknown")]] {
-        assert_eq!(ask(nobody, "jobscopeEntries", json!({ "path": "libs/common" })).status, 401);
+        assert_eq!(ask(nobody, "jobscopeAllowlist", json!({ "path": "libs/common" })).status, 401);
     }
 }
 

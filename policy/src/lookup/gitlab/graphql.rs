@@ -1,4 +1,7 @@
-//! What only GitLab's GraphQL API tells: what the entries of an allowlist grant, and the outbound list.
+//! What GitLab's GraphQL API tells in one answer: whether a project limits access, whom its allowlist lets in and to
+//! what; and where an origin lets its jobs out to.
+//!
+//! A list is asked for its first hundred and its last hundred at once: that is all of it, up to what GitLab allows.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -8,41 +11,41 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 use super::SERVICE_ACCOUNT;
+use super::draft::Reference;
 use crate::decision::Failure;
-use crate::facts::{Grants, Link, Origin, Permission, Permissions, ProjectId, ProjectPath, Secret};
+use crate::facts::{Entry, Grants, Link, Origin, Permission, Permissions, ProjectId, ProjectPath, Secret};
 use crate::lookup::Call;
 use crate::lookup::answer::Fields;
 
-/// The entries of a target's allowlist, both lists at once, each from its own cursor on.
-const ENTRIES: &str = "query jobscopeEntries($path: ID!, $projects: String, $groups: String) {
-  project(fullPath: $path) {
+/// What is asked of a target.
+const ALLOWLIST: &str = "
+    id
+    ciCdSettings { inboundJobTokenScopeEnabled }
     ciJobTokenScopeAllowlist {
       projectsAllowlist(first: 100, after: $projects) {
-        nodes {
-          direction defaultPermissions jobTokenPolicies
-          target { ... on CiJobTokenAccessibleProject { id } }
-        }
+        nodes { direction defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleProject { id } } }
         pageInfo { hasNextPage endCursor }
+      }
+      lastProjects: projectsAllowlist(last: 100) {
+        nodes { direction defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleProject { id } } }
+        pageInfo { hasPreviousPage }
       }
       groupsAllowlist(first: 100, after: $groups) {
-        nodes {
-          defaultPermissions jobTokenPolicies
-          target { ... on CiJobTokenAccessibleGroup { fullPath } }
-        }
+        nodes { defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleGroup { fullPath } } }
         pageInfo { hasNextPage endCursor }
       }
-    }
-  }
-}";
+      lastGroups: groupsAllowlist(last: 100) {
+        nodes { defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleGroup { fullPath } } }
+        pageInfo { hasPreviousPage }
+      }
+    }";
 
 /// The projects that an origin lets its jobs out to.
 const OUTBOUND: &str = "query jobscopeOutbound($path: ID!, $after: String) {
   project(fullPath: $path) {
     ciJobTokenScope {
-      projects(first: 100, after: $after) {
-        nodes { id }
-        pageInfo { hasNextPage endCursor }
-      }
+      projects(first: 100, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } }
+      last: projects(last: 100) { nodes { id } pageInfo { hasPreviousPage } }
     }
   }
 }";
@@ -75,74 +78,91 @@ pub(super) struct Cursors {
     groups: Option<String>,
 }
 
-/// The entries of an allowlist that name an origin, as far as they are read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Entries {
+/// What an allowlist says of an origin, as far as it is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Allowlist {
+    /// Whose it is, as GraphQL names projects.
+    pub(super) of: String,
+    /// Whether the project limits access by it.
+    pub(super) is_limited: bool,
     project: Option<Grants>,
     /// The nearest group's, and how long its path is: of two groups above a project the nearer has the longer one.
     group: Option<(usize, Grants)>,
 }
 
-/// What an answer about entries says.
+/// What an answer about an allowlist says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Page {
-    /// The forge has no entries of single permissions.
-    Unknown,
-    /// This is the last page.
-    Last,
+    /// The forge has no entries of single permissions, and tells its lists elsewhere.
+    Older,
+    /// The project is not there, or the service account may not read its settings.
+    Withheld,
+    /// All is read.
+    Whole,
     /// The lists go on.
     More(Cursors),
 }
 
-/// Asks for entries.
-pub(super) fn ask_entries(root: &str, credential: &Secret, target: &ProjectPath, from: &Cursors) -> Call {
-    let variables = json!({"path": target.as_str(), "projects": from.projects, "groups": from.groups});
-    call(root, credential, "jobscopeEntries", ENTRIES, &variables)
+/// Asks for the allowlist of a project, by its path or number.
+pub(super) fn ask_allowlist(root: &str, credential: &Secret, target: &Reference, from: &Cursors) -> Call {
+    let (variable, of, (name, value), end) = match target {
+        Reference::Path(path) => ("$path: ID!", "project(fullPath: $path) {", ("path", path.to_string()), "}"),
+        Reference::Id(id) => ("$id: ID!", "projects(ids: [$id], first: 1) { nodes {", ("id", gid(*id)), "} }"),
+    };
+    let query = format!(
+        "query jobscopeAllowlist({variable}, $projects: String, $groups: String) {{\n  {of}{ALLOWLIST}\n  {end}\n}}"
+    );
+    let variables = json!({name: value, "projects": from.projects, "groups": from.groups});
+    call(root, credential, "jobscopeAllowlist", &query, &variables)
 }
 
-impl Entries {
+impl Allowlist {
     /// Adds what an answer says.
     pub(super) fn read(&mut self, body: &Value, origin: &Origin, from: &Cursors) -> Result<Page, Failure> {
         let said = Fields::of(body)?;
         if is_older(&said) {
-            return Ok(Page::Unknown);
+            return Ok(Page::Older);
         }
-        let data = data(&said, "ciJobTokenScopeAllowlist")?;
-        let lists = Fields::of(data)?;
-        let (projects, groups) = (lists.object("projectsAllowlist")?, lists.object("groupsAllowlist")?);
+        let Some(project) = project(&said)? else { return Ok(Page::Withheld) };
+        let lists = project.0.get("ciJobTokenScopeAllowlist").filter(|lists| !lists.is_null());
+        let Some(lists) = lists.map(Fields::of).transpose()? else { return Ok(Page::Withheld) };
+        self.of = project.text("id")?.to_string();
+        // A project without settings limits access.
+        let settings = project.nullable("ciCdSettings")?;
+        let is_limited = settings.and_then(|settings| settings.0.get("inboundJobTokenScopeEnabled")?.as_bool());
+        self.is_limited = is_limited.unwrap_or(true);
+        let projects = List::of(&lists, "projectsAllowlist", "lastProjects")?;
+        let groups = List::of(&lists, "groupsAllowlist", "lastGroups")?;
         let own = gid(origin.id);
-        for entry in nodes(&projects)? {
+        for entry in projects.nodes() {
             // The list has both directions; where none is written it is inbound.
             let direction = entry.0.get("direction").and_then(Value::as_str).unwrap_or("inbound");
-            if direction.eq_ignore_ascii_case("inbound") && named(&entry, "id")? == own {
-                self.project = Some(grants(&entry)?);
+            if direction.eq_ignore_ascii_case("inbound") && named(entry, "id")? == own {
+                self.project = Some(grants(entry)?);
             }
         }
-        for entry in nodes(&groups)? {
-            let group = named(&entry, "fullPath")?;
+        for entry in groups.nodes() {
+            let group = named(entry, "fullPath")?;
             let is_nearer = self.group.is_none_or(|(length, _)| group.len() > length);
             if origin.path.is_below(group) && is_nearer {
-                self.group = Some((group.len(), grants(&entry)?));
+                self.group = Some((group.len(), grants(entry)?));
             }
         }
-        let (of_projects, of_groups) = (next(&projects)?, next(&groups)?);
+        let (of_projects, of_groups) = (projects.next()?, groups.next()?);
         if of_projects.is_none() && of_groups.is_none() {
-            return Ok(Page::Last);
+            return Ok(Page::Whole);
         }
         // A list that is over is asked from where it ended, and has nothing more.
         Ok(Page::More(Cursors {
-            projects: of_projects.or_else(|| end(&projects)).or_else(|| from.projects.clone()),
-            groups: of_groups.or_else(|| end(&groups)).or_else(|| from.groups.clone()),
+            projects: of_projects.or_else(|| projects.end()).or_else(|| from.projects.clone()),
+            groups: of_groups.or_else(|| groups.end()).or_else(|| from.groups.clone()),
         }))
     }
 
-    /// The nearest entry. One that the other list named and this one does not is a failure.
-    pub(super) fn nearest(self, listed: Link) -> Result<(Link, Grants), Failure> {
-        match (self.project, self.group, listed) {
-            (Some(grants), _, _) => Ok((Link::Project, grants)),
-            (None, Some((_, grants)), Link::Group) => Ok((Link::Group, grants)),
-            (None, Some(_), Link::Project) | (None, None, _) => Err(Failure::LookupAnswer),
-        }
+    /// The entry that counts for the origin: the one that names it, else that of the nearest group.
+    pub(super) fn entry(&self) -> Option<Entry> {
+        let of_project = self.project.map(|grants| Entry { link: Link::Project, grants });
+        of_project.or_else(|| self.group.map(|(_, grants)| Entry { link: Link::Group, grants }))
     }
 }
 
@@ -151,16 +171,65 @@ pub(super) fn ask_outbound(root: &str, credential: &Secret, origin: &ProjectPath
     call(root, credential, "jobscopeOutbound", OUTBOUND, &json!({"path": origin.as_str(), "after": after}))
 }
 
-/// Whether an answer names a target among those of an outbound list, and where the list goes on.
-pub(super) fn read_outbound(body: &Value, target: ProjectId) -> Result<(bool, Option<String>), Failure> {
+/// What an answer about an outbound list says.
+pub(super) struct OutboundPage {
+    /// The projects that it names, as GraphQL does.
+    pub(super) named: Vec<String>,
+    /// Where the list goes on.
+    pub(super) next: Option<String>,
+}
+
+/// What an answer about an outbound list says; `None` where the service account may not read it, or the forge no longer
+/// has it.
+pub(super) fn read_outbound(body: &Value) -> Result<Option<OutboundPage>, Failure> {
     let said = Fields::of(body)?;
-    let projects = Fields::of(data(&said, "ciJobTokenScope")?)?.object("projects")?;
-    let own = gid(target);
-    let mut is_named = false;
-    for project in nodes(&projects)? {
-        is_named |= project.text("id")? == own;
+    let project = match project(&said) {
+        Ok(Some(project)) => project,
+        Ok(None) => return Ok(None),
+        // Whether that matters is for the origin's own settings to say.
+        Err(_) if said.0.contains_key("errors") => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    let scope = project.0.get("ciJobTokenScope").filter(|scope| !scope.is_null());
+    let Some(scope) = scope.map(Fields::of).transpose()? else { return Ok(None) };
+    let projects = List::of(&scope, "projects", "last")?;
+    let named: Result<Vec<String>, Failure> = projects.nodes().map(|node| Ok(node.text("id")?.to_string())).collect();
+    Ok(Some(OutboundPage { named: named?, next: projects.next()? }))
+}
+
+/// A list as one answer shows it: from where it was asked on, and its end.
+struct List<'a> {
+    head: Vec<Fields<'a>>,
+    tail: Vec<Fields<'a>>,
+    head_info: Fields<'a>,
+    tail_info: Fields<'a>,
+}
+
+impl<'a> List<'a> {
+    fn of(lists: &Fields<'a>, head: &str, tail: &str) -> Result<Self, Failure> {
+        let (head, tail) = (lists.object(head)?, lists.object(tail)?);
+        Ok(Self {
+            head: nodes(&head)?,
+            tail: nodes(&tail)?,
+            head_info: head.object("pageInfo")?,
+            tail_info: tail.object("pageInfo")?,
+        })
     }
-    Ok((is_named, next(&projects)?))
+
+    fn nodes(&self) -> impl Iterator<Item = &Fields<'a>> {
+        self.head.iter().chain(&self.tail)
+    }
+
+    /// Where the list goes on; `None` where all of it is read, because the end begins in what is read.
+    fn next(&self) -> Result<Option<String>, Failure> {
+        let is_whole = !self.head_info.flag("hasNextPage")? || !self.tail_info.flag("hasPreviousPage")?;
+        let meets = self.tail.first().is_some_and(|first| self.head.iter().any(|node| node.0 == first.0));
+        if is_whole || meets { Ok(None) } else { self.head_info.text("endCursor").map(|cursor| Some(cursor.into())) }
+    }
+
+    fn end(&self) -> Option<String> {
+        self.head_info.text("endCursor").ok().map(String::from)
+    }
 }
 
 /// Whether the forge does not know what was asked for, because it is too old.
@@ -173,30 +242,22 @@ fn is_older(said: &Fields<'_>) -> bool {
     known.any(|is_newer| is_newer)
 }
 
-/// A member of the project in an answer without errors. The forge leaves out what the service account may not read.
-fn data<'a>(said: &Fields<'a>, member: &str) -> Result<&'a Value, Failure> {
+/// The project in an answer without errors; `None` where the forge shows none.
+fn project<'a>(said: &Fields<'a>) -> Result<Option<Fields<'a>>, Failure> {
     let data = said.0.get("data").ok_or(Failure::LookupAnswer)?;
-    let found = data.get("project").and_then(|project| project.get(member)).filter(|found| !found.is_null());
-    match (found, said.0.contains_key("errors")) {
-        (Some(found), false) => Ok(found),
-        (Some(_), true) => Err(Failure::LookupAnswer),
-        (None, _) => Err(Failure::LookupRights),
+    let found = match data.get("projects") {
+        Some(listed) => nodes(&Fields::of(listed)?)?.into_iter().next(),
+        None => data.get("project").filter(|project| !project.is_null()).map(Fields::of).transpose()?,
+    };
+    if found.is_some() && said.0.contains_key("errors") {
+        return Err(Failure::LookupAnswer);
     }
+    Ok(found)
 }
 
 fn nodes<'a>(list: &Fields<'a>) -> Result<Vec<Fields<'a>>, Failure> {
     let nodes = list.0.get("nodes").and_then(Value::as_array).ok_or(Failure::LookupAnswer)?;
     nodes.iter().map(Fields::of).collect()
-}
-
-/// Where a list goes on; `None` where it does not.
-fn next(list: &Fields<'_>) -> Result<Option<String>, Failure> {
-    let info = list.object("pageInfo")?;
-    if info.flag("hasNextPage")? { info.text("endCursor").map(|cursor| Some(cursor.into())) } else { Ok(None) }
-}
-
-fn end(list: &Fields<'_>) -> Option<String> {
-    list.object("pageInfo").ok()?.text("endCursor").ok().map(String::from)
 }
 
 /// Whom an entry names. One that is not shown could be the nearest.
@@ -221,6 +282,7 @@ fn grants(entry: &Fields<'_>) -> Result<Grants, Failure> {
     Ok(Grants::Only(Permissions::of(&known)))
 }
 
-fn gid(id: ProjectId) -> String {
+/// How GraphQL names a project.
+pub(super) fn gid(id: ProjectId) -> String {
     ["gid://gitlab/Project/", &id.0.to_string()].concat()
 }

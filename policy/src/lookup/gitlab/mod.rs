@@ -3,6 +3,7 @@
 //! Source: GitLab's REST documentation of jobs, projects, members, users, settings and the CI/CD job token scope, and its
 //! GraphQL reference of the same scope, which alone tells what an allowlist entry grants.
 
+mod draft;
 mod graphql;
 mod target;
 mod token;

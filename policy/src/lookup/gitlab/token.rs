@@ -18,9 +18,8 @@ use crate::lookup::{Call, Progress, Value as Fact};
 #[derive(Debug)]
 pub(in crate::lookup) struct TokenFlight {
     root: String,
-    token: Secret,
     credential: Option<Secret>,
-    /// What a rule of the configuration looks at beyond the first answer.
+    /// What a rule of the configuration looks at that the job's first answer must be known for.
     wanted: Vec<Asked>,
     /// What each call asked, by its number.
     asked: Vec<Asked>,
@@ -29,6 +28,8 @@ pub(in crate::lookup) struct TokenFlight {
     refs: &'static str,
     /// The job as far as it is known.
     job: Option<Job>,
+    /// The answer about its environment, where it came before the job.
+    environment: Option<Said>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,21 +46,31 @@ enum Asked {
 impl TokenFlight {
     pub(in crate::lookup) fn start(config: &Config, credential: Option<&Secret>, token: &Secret) -> (Self, Progress) {
         let root = config.forge.relative_url_root.clone();
-        let call = get(&root, "/job", JOB, token);
         let needs = config.access.needs();
-        let wanted =
-            [(Asked::Protected, needs.protected), (Asked::Environment, needs.environment), (Asked::Fork, needs.fork)];
+        let mut calls = vec![(0, get(&root, "/job", JOB, token))];
+        let mut asked = vec![Asked::Job];
+        // It takes the job's token alone, so nothing must be known for it.
+        if needs.environment {
+            calls.push((1, get(&root, "/job/allowed_agents", JOB, token)));
+            asked.push(Asked::Environment);
+        }
+        let wanted = [(Asked::Protected, needs.protected), (Asked::Fork, needs.fork)];
         let flight = Self {
             root,
-            token: token.clone(),
             credential: credential.cloned(),
             wanted: wanted.into_iter().filter_map(|(asked, is_wanted)| is_wanted.then_some(asked)).collect(),
-            asked: vec![Asked::Job],
-            outstanding: 1,
+            outstanding: asked.len(),
+            asked,
             refs: "branches",
             job: None,
+            environment: None,
         };
-        (flight, Progress::Going(vec![(0, call)]))
+        (flight, Progress::Going(calls))
+    }
+
+    /// The job, as soon as it is known.
+    pub(in crate::lookup) fn job(&self) -> Option<&Job> {
+        self.job.as_ref()
     }
 
     pub(in crate::lookup) fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress {
@@ -70,20 +81,25 @@ impl TokenFlight {
         let asked = *self.asked.get(call).ok_or(Failure::Doubt)?;
         self.outstanding = self.outstanding.checked_sub(1).ok_or(Failure::Doubt)?;
         let said = answer.said()?;
-        if asked == Asked::Job {
-            match self.read_job(said)? {
-                Token::Running(job) => {
+        match (asked, self.job.as_mut()) {
+            (Asked::Job, _) => match self.read_job(said)? {
+                Token::Running(mut job) => {
+                    if let Some(said) = self.environment.take() {
+                        read_circumstance(&mut job, Asked::Environment, said)?;
+                    }
                     let more = self.ask_more(&job)?;
                     self.job = Some(job);
                     if !more.is_empty() {
                         return Ok(Progress::Going(more));
                     }
                 }
-                token @ (Token::Invalid(_) | Token::Ended(_)) => return Ok(Progress::Landed(Ok(Fact::Token(token)))),
-            }
-        } else {
-            let job = self.job.as_mut().ok_or(Failure::Doubt)?;
-            read_circumstance(job, asked, said)?;
+                token @ (Token::Invalid(_) | Token::Ended(_) | Token::Forgotten) => {
+                    return Ok(Progress::Landed(Ok(Fact::Token(token))));
+                }
+            },
+            (asked, Some(job)) => read_circumstance(job, asked, said)?,
+            // What it says counts only together with the job: a token that is nobody's gets a refusal here too.
+            (_, None) => self.environment = Some(said),
         }
         if self.outstanding > 0 {
             return Ok(Progress::Going(Vec::new()));
@@ -118,8 +134,7 @@ impl TokenFlight {
                 Ok(Some(get(&self.root, &path, SERVICE_ACCOUNT, credential)))
             };
             let call = match asked {
-                Asked::Job => None,
-                Asked::Environment => Some(get(&self.root, "/job/allowed_agents", JOB, &self.token)),
+                Asked::Job | Asked::Environment => None,
                 Asked::Protected => {
                     of_origin(undecided(&job.context).map(|name| format!("repository/{}/{name}", self.refs)))?
                 }
@@ -243,55 +258,59 @@ mod tests {
 
     use super::*;
 
-    const ALONE: &[u8] =
-        br#"{"forge": {"hosts": ["h"]}, "lookup": {"cluster": "c", "authority": "h", "credential_env": "E"}}"#;
+    /// A configuration with a rule that looks at everything.
+    const CURIOUS: &[u8] =
+        br#"{"forge": {"hosts": ["h"]}, "lookup": {"cluster": "c", "authority": "h", "credential_env": "E"},
+            "access": {"deny": [{"id": "r", "when": {"protected": true, "environment": ["live"], "fork": true}}]}}"#;
 
-    /// The job's context with these answers, and the calls behind the first in their order.
+    /// The job's context with these answers in either order, and the calls besides the job's own.
     fn fly(
         git_ref: &str,
         is_tag: bool,
         source: &str,
         world: &[(&str, u16, Value)],
     ) -> (Result<Context, Failure>, Vec<String>) {
-        let config = Config::parse(ALONE).unwrap();
-        let (mut flight, _) = TokenFlight::start(&config, Some(&Secret::new(b"service")), &Secret::new(b"glcbt-1"));
-        flight.wanted = vec![Asked::Protected, Asked::Environment, Asked::Fork];
+        let (last, mut asked) = fly_in_order(git_ref, is_tag, source, world, true);
+        let (first, _) = fly_in_order(git_ref, is_tag, source, world, false);
+        assert_eq!(first, last, "the order of the answers changes nothing");
+        asked.retain(|path| path != "/job");
+        (first, asked)
+    }
+
+    fn fly_in_order(
+        git_ref: &str,
+        is_tag: bool,
+        source: &str,
+        world: &[(&str, u16, Value)],
+        last_first: bool,
+    ) -> (Result<Context, Failure>, Vec<String>) {
+        let config = Config::parse(CURIOUS).unwrap();
+        let credential = Secret::new(b"service");
+        let (mut flight, mut progress) = TokenFlight::start(&config, Some(&credential), &Secret::new(b"glcbt-1"));
         let job = json!({"id": 7, "status": "running", "user": null, "ref": git_ref, "tag": is_tag,
             "pipeline": {"project_id": 101, "source": source}, "web_url": "https://h/apps/web/-/jobs/7"});
-        let world: BTreeMap<&str, (u16, Value)> =
+        let mut world: BTreeMap<&str, (u16, Value)> =
             world.iter().map(|(path, status, body)| (*path, (*status, body.clone()))).collect();
-        let say = |status: u16, body: &Value| (status, body.to_string());
-        let mut progress = {
-            let (status, body) = say(200, &job);
-            flight.answer(0, &Answer { status: Some(status), next_page: None, location: None, body: body.as_bytes() })
-        };
-        let mut asked = Vec::new();
+        world.insert("/job", (200, job));
+        let (mut asked, mut outstanding) = (Vec::new(), Vec::new());
         loop {
-            let calls = match progress {
+            match progress {
                 Progress::Landed(Ok(Fact::Token(Token::Running(job)))) => return (Ok(job.context), asked),
                 Progress::Landed(Err(failure)) => return (Err(failure), asked),
                 Progress::Landed(other) => panic!("{other:?}"),
-                Progress::Going(calls) => calls,
-            };
-            progress = Progress::Going(Vec::new());
-            assert!(!calls.is_empty());
-            for (number, call) in calls {
-                let path = call.path.strip_prefix("/api/v4").unwrap();
-                let is_jobs = path.starts_with("/job/");
-                let carried = if is_jobs { (JOB, b"glcbt-1".to_vec()) } else { (SERVICE_ACCOUNT, b"service".to_vec()) };
-                assert!(call.headers.contains(&carried), "{path}");
-                asked.push(path.to_string());
-                // A flight that has landed is over.
-                if matches!(progress, Progress::Landed(_)) {
-                    continue;
-                }
-                let (status, body) = world.get(path).cloned().unwrap_or((404, json!({"message": "404 Not Found"})));
-                let (status, body) = say(status, &body);
-                progress = flight.answer(
-                    number,
-                    &Answer { status: Some(status), next_page: None, location: None, body: body.as_bytes() },
-                );
+                Progress::Going(calls) => outstanding.extend(calls),
             }
+            let at = if last_first { outstanding.len() - 1 } else { 0 };
+            let (number, call): (usize, Call) = outstanding.remove(at);
+            let path = call.path.strip_prefix("/api/v4").unwrap();
+            let is_jobs = path.starts_with("/job");
+            let carried = if is_jobs { (JOB, b"glcbt-1".to_vec()) } else { (SERVICE_ACCOUNT, b"service".to_vec()) };
+            assert!(call.headers.contains(&carried), "{path}");
+            asked.push(path.to_string());
+            let (status, body) = world.get(path).cloned().unwrap_or((404, json!({"message": "404 Not Found"})));
+            let body = body.to_string();
+            let answer = Answer { status: Some(status), next_page: None, location: None, body: body.as_bytes() };
+            progress = flight.answer(number, &answer);
         }
     }
 

@@ -79,6 +79,15 @@ pub fn endpoints() -> impl Iterator<Item = Endpoint> {
     })
 }
 
+/// Below which the forge's own components speak to each other.
+const INTERNAL: [&str; 2] = ["internal", "geo"];
+
+/// Whether the forge's own components speak to each other there, and nobody else to them.
+pub(crate) fn is_internal(path: &str) -> bool {
+    let below = path.strip_prefix("/api/v4/").unwrap_or_default();
+    below.split('/').next().is_some_and(|first| INTERNAL.contains(&first))
+}
+
 /// Reads a path that begins with `/api/v4/`.
 pub(crate) fn read(method: &[u8], path: &str) -> Result<Route, Malformed> {
     let below = path.strip_prefix("/api/v4").filter(|rest| rest.starts_with('/')).ok_or(Malformed::ApiVersion)?;
@@ -110,7 +119,7 @@ fn find<'a>(method: &[u8], segments: &'a [&'a str]) -> Option<(Table, Row, Optio
 /// A path that no row has with this method.
 fn unlisted(segments: &[&str]) -> Result<Route, Malformed> {
     let target = match segments {
-        ["internal" | "geo", ..] => return Err(Malformed::InternalRoute),
+        [first, ..] if INTERNAL.contains(first) => return Err(Malformed::InternalRoute),
         ["projects", id, ..] => pattern::project(id)?,
         _ => TargetRef::None,
     };

@@ -44,6 +44,8 @@ impl Carriers {
             Carrier::PrivateToken => self == Self::Runner,
             Carrier::NugetKey => self == Self::NugetKey,
             Carrier::Raw => self == Self::Raw,
+            // The API takes the token itself.
+            Carrier::Minted => false,
         }
     }
 }

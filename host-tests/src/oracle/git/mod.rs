@@ -3,6 +3,10 @@
 //! Each repository says which one it is wherever the server lets anything of it out: in its refs, its objects, the files
 //! of the dumb protocol, and, for the discovery of protocol v2, which names nothing, in the abilities that it announces.
 
+mod named;
+mod repository;
+mod words;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -13,162 +17,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use policy::request::{Action, JobRequest, Reading, TargetRef};
-use policy::rules::{Reach, need};
 use tempfile::TempDir;
 
 use super::ask::Ask;
 use super::directory;
-use super::mutation::Words;
 use crate::stack::signals;
+use repository::REPOSITORIES;
 
-/// What a repository belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The project's code.
-    Code,
-    /// Its wiki.
-    Wiki,
-    /// Its designs.
-    Design,
-    /// One of its snippets, or of nobody's.
-    Snippet,
-}
-
-/// Whether something is read or written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// Fetched.
-    Read,
-    /// Pushed.
-    Write,
-}
-
-/// A repository as a person would call it.
-#[derive(Clone, Copy, Debug)]
-struct Repository {
-    /// Where it lies.
-    dir: &'static str,
-    kind: Kind,
-    /// The project's path in small letters: the forge finds it in any. A snippet of nobody's has none.
-    project: Option<&'static str>,
-}
-
-const fn of(dir: &'static str, kind: Kind, project: &'static str) -> Repository {
-    Repository { dir, kind, project: Some(project) }
-}
-
-/// At most 31: the announced abilities tell no more apart.
-const REPOSITORIES: [Repository; 26] = [
-    of("g/p.git", Kind::Code, "g/p"),
-    of("g/p.wiki.git", Kind::Wiki, "g/p"),
-    of("g/p.design.git", Kind::Design, "g/p"),
-    of("g/pp.git", Kind::Code, "g/pp"),
-    of("g/pp.wiki.git", Kind::Wiki, "g/pp"),
-    of("g/p-p.git", Kind::Code, "g/p-p"),
-    of("g/p.p.git", Kind::Code, "g/p.p"),
-    of("g/p.x.design.git", Kind::Design, "g/p.x"),
-    of("g/wiki.git", Kind::Code, "g/wiki"),
-    of("g/wiki.wiki.git", Kind::Wiki, "g/wiki"),
-    of("G/P.git", Kind::Code, "g/p"),
-    of("H/Q.git", Kind::Code, "h/q"),
-    of("h/p.git", Kind::Code, "h/p"),
-    of("p/g.git", Kind::Code, "p/g"),
-    of("g/s/p.git", Kind::Code, "g/s/p"),
-    of("g/s/p.wiki.git", Kind::Wiki, "g/s/p"),
-    of("g/s/s/p.git", Kind::Code, "g/s/s/p"),
-    of("g/p/q.git", Kind::Code, "g/p/q"),
-    of("g/info.git", Kind::Code, "g/info"),
-    of("g/info/refs.git", Kind::Code, "g/info/refs"),
-    of("g/objects/info.git", Kind::Code, "g/objects/info"),
-    of("g/HEAD.git", Kind::Code, "g/head"),
-    of("g/git-upload-pack.git", Kind::Code, "g/git-upload-pack"),
-    of("g/p/snippets/1.git", Kind::Snippet, "g/p"),
-    of("h/p/snippets/1.git", Kind::Snippet, "h/p"),
-    Repository { dir: "snippets/7.git", kind: Kind::Snippet, project: None },
-];
-
-/// What a request of Git is changed with.
-pub const WORDS: Words = Words {
-    segments: &[
-        "g",
-        "h",
-        "p",
-        "s",
-        "G",
-        "H",
-        "g/s",
-        "p.git",
-        "q.git",
-        "Q.git",
-        "P.git",
-        "pp.git",
-        "p.p.git",
-        "p-p.git",
-        "p.wiki.git",
-        "p.design.git",
-        "wiki.git",
-        "info.git",
-        "HEAD.git",
-        "p/q.git",
-        "s/p.git",
-        "snippets",
-        "1.git",
-        "snippets/1.git",
-        "info",
-        "refs",
-        "info/refs",
-        "HEAD",
-        "objects",
-        "git-upload-pack",
-        "git-receive-pack",
-        "objects/info/packs",
-        ".git",
-        "-",
-    ],
-    swaps: &[
-        (".git", ""),
-        (".git", ".git.git"),
-        (".git", ".wiki.git"),
-        (".git", ".design.git"),
-        (".git", ".GIT"),
-        (".wiki", ""),
-        (".wiki", ".design"),
-        (".wiki", ".WIKI"),
-        (".design", ".wiki"),
-        ("p", "pp"),
-        ("pp", "p"),
-        ("g", "G"),
-        ("p", "P"),
-        ("upload", "receive"),
-        ("receive", "upload"),
-        ("/", ".git/"),
-        ("g/", "g/s/"),
-        ("g/", "h/"),
-    ],
-    pairs: &[
-        "service=git-upload-pack",
-        "service=git-receive-pack",
-        "service=git-upload-archive",
-        "service=",
-        "service",
-        "service[]=git-receive-pack",
-        "Service=git-receive-pack",
-        "service=git%2Dreceive-pack",
-        "ser%76ice=git-receive-pack",
-        "x=/h/p.git/info/refs",
-        "go-get=1",
-        "",
-    ],
-    methods: &["GET", "HEAD", "POST", "PUT", "get", "OPTIONS"],
-    media: &[
-        "application/x-git-upload-pack-request",
-        "application/x-git-receive-pack-request",
-        "application/x-git-upload-pack-request; charset=utf-8",
-        "Application/X-Git-Receive-Pack-Request",
-        "text/plain",
-    ],
-};
+pub use named::{Named, Seen};
+pub use repository::{Kind, Service};
+pub use words::WORDS;
 
 /// Object names that every repository has a file of its own for.
 const LOOSE: &str = "objects/ab/cccccccccccccccccccccccccccccccccccccc";
@@ -188,82 +46,6 @@ pub struct Forest {
     /// A commit of its own for each, without a parent: one that came after `base` would have the server say that it has
     /// seen enough.
     tips: Vec<String>,
-}
-
-/// What the server did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// It touched no repository.
-    Nothing,
-    /// It touched these (by their place in the list), to read or to write.
-    Touched(BTreeSet<usize>, Service),
-    /// It served something, and nothing tells from where.
-    Unknown(String),
-}
-
-/// What the filter says of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Named {
-    /// It refuses it.
-    Refused,
-    /// No job may ever do this, whatever it is called.
-    Forbidden,
-    /// No repository.
-    Nothing,
-    /// This one; no service means that either is denied alike.
-    Repository(Kind, Option<String>, Option<Service>),
-}
-
-impl Named {
-    /// What a reading says of Git's server.
-    #[must_use]
-    pub fn of(reading: &Reading) -> Self {
-        let Reading::Job(JobRequest { accesses, .. }) = reading else { return Self::Refused };
-        let [access] = &accesses[..] else { return Self::Nothing };
-        let (kind, service) = match access.action {
-            Action::ReadCode => (Kind::Code, Some(Service::Read)),
-            Action::WriteCode => (Kind::Code, Some(Service::Write)),
-            Action::ReadWiki => (Kind::Wiki, Some(Service::Read)),
-            Action::WriteWiki => (Kind::Wiki, Some(Service::Write)),
-            Action::ReadDesign => (Kind::Design, Some(Service::Read)),
-            Action::WriteDesign => (Kind::Design, Some(Service::Write)),
-            Action::Snippet => (Kind::Snippet, None),
-            other if need(other).reach == Reach::Never => return Self::Forbidden,
-            _ => return Self::Nothing,
-        };
-        match &access.target {
-            TargetRef::Path(path) => Self::Repository(kind, Some(path.to_string()), service),
-            TargetRef::None => Self::Repository(kind, None, service),
-            _ => Self::Nothing,
-        }
-    }
-
-    /// Whether the server touched what is named, and nothing else.
-    #[must_use]
-    pub fn agrees(&self, seen: &Seen) -> bool {
-        match (self, seen) {
-            (Self::Refused | Self::Forbidden, _) | (_, Seen::Nothing) => true,
-            (Self::Nothing, _) | (_, Seen::Unknown(_)) => false,
-            (Self::Repository(kind, project, service), Seen::Touched(repositories, seen)) => {
-                service.is_none_or(|service| service == *seen)
-                    && repositories.iter().all(|at| {
-                        let repository = REPOSITORIES[*at];
-                        repository.kind == *kind && repository.project == project.as_deref()
-                    })
-            }
-        }
-    }
-
-    /// The same with a neighbour's name, which cannot be right.
-    #[must_use]
-    pub fn mistaken(&self) -> Self {
-        match self {
-            Self::Repository(kind, project, service) => {
-                Self::Repository(*kind, Some(format!("{}x", project.as_deref().unwrap_or_default())), *service)
-            }
-            other => other.clone(),
-        }
-    }
 }
 
 impl Forest {
@@ -527,24 +309,6 @@ fn run(command: &mut Command, input: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn named(kind: Kind, project: &str, service: Service) -> Named {
-        Named::Repository(kind, Some(project.into()), Some(service))
-    }
-
-    #[test]
-    fn another_repository_kind_or_service_is_noticed() {
-        let touched = |at| Seen::Touched(BTreeSet::from([at]), Service::Read);
-        let right = named(Kind::Code, "g/p", Service::Read);
-        assert!(right.agrees(&touched(0)) && right.agrees(&touched(10)) && right.agrees(&Seen::Nothing));
-        assert!(!right.agrees(&touched(1)) && !right.agrees(&touched(3)) && !right.agrees(&touched(17)));
-        assert!(!right.agrees(&Seen::Touched(BTreeSet::from([0, 3]), Service::Read)));
-        assert!(!right.agrees(&Seen::Touched(BTreeSet::from([0]), Service::Write)));
-        assert!(!right.agrees(&Seen::Unknown(String::new())));
-        assert!(!named(Kind::Code, "g/p", Service::Write).agrees(&touched(0)));
-        assert!(!right.mistaken().agrees(&touched(0)));
-        assert!(!Named::Nothing.agrees(&touched(0)) && Named::Nothing.agrees(&Seen::Nothing));
-    }
 
     #[test]
     fn a_path_is_handed_over_as_a_web_server_does() {

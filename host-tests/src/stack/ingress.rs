@@ -1,0 +1,72 @@
+//! Envoy alone, before a forge of the caller's.
+
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::child::Child;
+use super::run_dir::RunDir;
+use super::{Answer, Delivery, Place, Ports, envoy, ports, raw, running, signals, statistics};
+
+/// A running Envoy with the filter, and nothing else.
+pub struct Ingress {
+    envoy: Child,
+    _dir: RunDir,
+    ports: Ports,
+}
+
+impl Ingress {
+    /// Starts Envoy before a forge at this port, which answers lookups too. Its access log is not kept.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is missing, or what Envoy said last.
+    pub fn start(forge_port: u16, filter: &[(&'static str, Value)]) -> Result<Self> {
+        signals::end_children_on_signal(signals::INTERRUPTED)?;
+        let dir = RunDir::new(&Place::Temporary)?;
+        symlink("/dev/null", envoy::access_log(dir.path()))?;
+        let ports = Ports {
+            ingress: ports::pick()?,
+            admin: ports::pick()?,
+            registry: ports::pick()?,
+            token_lookup: forge_port,
+        };
+        let envoy = envoy::start(dir.path(), &running(ports, forge_port, filter, None, Delivery::Fixed))?;
+        Ok(Self { envoy, _dir: dir, ports })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.ports.ingress
+    }
+
+    /// Sends `request` as it is, and reads one answer for as long as `patience` lasts.
+    ///
+    /// # Errors
+    ///
+    /// When it takes no connection.
+    pub fn raw(&self, request: &[u8], patience: Duration) -> Result<Answer> {
+        raw::exchange(self.ports.ingress, request, patience)
+    }
+
+    /// How many bytes of memory it has now.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        self.envoy.resident_bytes()
+    }
+
+    /// Its statistics whose names contain `name`, one per line.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub fn statistics(&self, name: &str) -> Result<String> {
+        statistics(self.ports.admin, name)
+    }
+}

@@ -1,0 +1,89 @@
+//! The filter is exchanged in a running Envoy while a request waits in it: its configuration, then its code.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::slice;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use host_tests::stack::{self, Answer, Delivery, LookupFault, Options, Registry, Stack};
+use serde_json::{Value, json};
+
+const WEB_JOB: &str = "glcbt-64_danaBuildsWeb000001";
+/// What a job of apps/web may read, and what it may not.
+const ADMITTED: &str = "libs%2Fcommon";
+const NOT_ADMITTED: &str = "infra%2Fsecrets";
+
+fn start() -> Stack {
+    let options = Options { registry: Registry::LeftOut, delivery: Delivery::Watched, ..Options::picked() };
+    Stack::start(&options).unwrap()
+}
+
+fn get(stack: &Stack, project: &str, token: &str) -> Answer {
+    let request = format!(
+        "GET /api/v4/projects/{project}/releases HTTP/1.1\r\nHost: {}\r\nJOB-TOKEN: {token}\r\nConnection: close\r\n\r\n",
+        stack.forge_host()
+    );
+    stack.raw(request.as_bytes(), Duration::from_secs(90)).unwrap()
+}
+
+fn lookups(stack: &Stack) -> usize {
+    let requests = stack.forge().requests().unwrap();
+    requests.iter().filter(|request| request["target"] == "/api/v4/job").count()
+}
+
+/// Has a job's first request wait for its lookup while `exchange` happens, and returns what it got.
+fn meanwhile(stack: &Stack, token: &str, exchange: impl FnOnce()) -> Answer {
+    stack.forge().add_job("apps/web", "dana", token).unwrap();
+    stack.forge().fault(LookupFault::Hang).unwrap();
+    stack.forge().forget_requests().unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| get(stack, ADMITTED, token));
+        let begin = Instant::now();
+        while lookups(stack) == 0 {
+            assert!(begin.elapsed() < Duration::from_secs(5), "nothing was looked up");
+            thread::sleep(Duration::from_millis(10));
+        }
+        exchange();
+        assert!(!waiting.is_finished(), "it waits all the while");
+        stack.forge().fault(LookupFault::None).unwrap();
+        waiting.join().unwrap()
+    })
+}
+
+/// The filter with a custom section more: the same code, but not the same file.
+fn another_build(stack: &Stack) -> PathBuf {
+    let path = stack.dir().join("another.wasm");
+    fs::copy(stack::filter().unwrap(), &path).unwrap();
+    // Section 0, five bytes long: a name of four.
+    fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"\x00\x05\x04copy").unwrap();
+    path
+}
+
+#[test]
+fn who_waits_is_answered_the_next_is_judged_anew_and_what_is_known_stays() {
+    let stack = start();
+    assert_eq!(get(&stack, NOT_ADMITTED, WEB_JOB).status, Some(403));
+    let patient: (&str, Value) = ("/lookup/timeout", json!("1m"));
+    let observing = [patient.clone(), ("/mode", json!("observe"))];
+
+    stack.deliver(slice::from_ref(&patient), None).unwrap();
+    let answer = meanwhile(&stack, "glcbt-64_waitsForAnotherConfig", || stack.deliver(&observing, None).unwrap());
+    assert_eq!(answer.status, Some(200), "{answer:?}");
+    stack.forge().forget_requests().unwrap();
+    assert_ne!(get(&stack, NOT_ADMITTED, WEB_JOB).status, Some(403), "the new configuration only observes");
+    assert_eq!(lookups(&stack), 0, "the job is still known");
+
+    let error = stack.deliver(&[("/mode", json!("nonsense"))], None).unwrap_err();
+    assert!(error.to_string().contains("refuses"), "{error:#}");
+    assert_ne!(get(&stack, NOT_ADMITTED, WEB_JOB).status, Some(403), "a bad one leaves the one before in force");
+
+    let build = another_build(&stack);
+    let answer =
+        meanwhile(&stack, "glcbt-64_waitsForAnotherBuild0", || stack.deliver(&[patient], Some(&build)).unwrap());
+    assert_eq!(answer.status, Some(200), "{answer:?}");
+    stack.forge().forget_requests().unwrap();
+    assert_eq!(get(&stack, NOT_ADMITTED, WEB_JOB).status, Some(403), "the new code enforces");
+    assert_eq!(lookups(&stack), 0, "what the old code remembered, the new one knows");
+}

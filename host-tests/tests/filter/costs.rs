@@ -1,0 +1,69 @@
+//! What the most costly bodies and fields cost: so much for each byte, however they are made.
+
+use host_tests::host::Request;
+
+use crate::forge::{DANA, api, configuration, get, gitlab, host_of, post};
+
+const MIB: usize = 1 << 20;
+
+/// The most instructions of the VM that a byte of a request may take. A billion of them are about a second.
+const EACH_BYTE: u64 = 350;
+
+/// How many instructions a byte of this request takes.
+fn each_byte(request: Request) -> u64 {
+    let stripping = configuration("").replacen(r#""hosts""#, r#""unlisted_endpoints": "strip", "hosts""#, 1);
+    let mut host = host_of(&stripping);
+    host.exchange(0, api("/job", DANA), gitlab);
+    let fields: usize = request.head.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let bytes = request.body.iter().map(Vec::len).sum::<usize>() + fields;
+    let before = host.instructions(0);
+    host.exchange(0, request, gitlab);
+    (host.instructions(0) - before) / bytes as u64
+}
+
+#[test]
+fn a_token_or_a_boundary_that_almost_stands_everywhere_costs_no_more_than_others() {
+    let token = format!("{}b", "a".repeat(8191));
+    let (json, boundary) = ("application/json", format!("{}x", "-".repeat(69)));
+    let multipart = format!("multipart/form-data; boundary={boundary}");
+    let dashes = |bytes| {
+        let part = "Content-Disposition: form-data; name=\"file\"; filename=\"f\"";
+        format!("--{boundary}\r\n{part}\r\n\r\n{}\r\n--{boundary}--\r\n", "-".repeat(bytes))
+    };
+    let star = || post("/api/v4/projects/1/star");
+    for (what, request) in [
+        (
+            "a body of one letter",
+            star()
+                .header("job-token", &token)
+                .header("content-type", json)
+                .body(format!(r#"{{"x": "{}"}}"#, "a".repeat(MIB - 20))),
+        ),
+        (
+            "a field of one letter",
+            get("/api/v4/users").header("job-token", &token).header("x-a", "a".repeat(40_000)).into(),
+        ),
+        ("a form of dashes", star().header("content-type", &multipart).body(dashes(MIB - 1024))),
+        (
+            "an upload of dashes",
+            post("/api/v4/jobs/1001/artifacts")
+                .header("job-token", DANA)
+                .header("content-type", &multipart)
+                .body(dashes(4 * MIB)),
+        ),
+        ("nobody's keys", star().header("content-type", json).body(keys())),
+        ("keys without a type", star().body(keys())),
+        (
+            "nobody's pairs",
+            star().header("content-type", "application/x-www-form-urlencoded").body("job_tokem=x&".repeat(MIB / 12)),
+        ),
+    ] {
+        let cost = each_byte(request);
+        assert!(cost <= EACH_BYTE, "{what}: {cost} instructions a byte");
+    }
+}
+
+fn keys() -> String {
+    let keys: Vec<String> = (0..90_000).map(|n| format!("\"{n:x}\":0")).collect();
+    format!("{{{}}}", keys.join(","))
+}

@@ -1,0 +1,133 @@
+//! Parts of facts about targets: shared between jobs and users, each for its own time.
+
+use std::time::Duration;
+
+use host_tests::host::{Answer, Callout, Host, Outcome, RequestHead};
+
+use crate::forge::{DANA, NORA, api, clone, gitlab, host, host_with, nobody, rounds};
+
+/// Another job of apps/web, started by dana.
+const DANA_TOO: &str = "glcbt-64_danaToo";
+/// A job of apps/other, started by dana.
+const ELSEWHERE: &str = "glcbt-64_elsewhere";
+
+fn forge(call: &Callout) -> Answer {
+    let job = |id: u64, project: u64, path: &str| {
+        Answer::json(
+            200,
+            format!(
+                r#"{{"id": {id}, "status": "running", "user": {{"id": 11, "username": "dana", "state": "active"}},
+                    "pipeline": {{"id": 1, "project_id": {project}}}, "web_url": "http://gitlab.example.com/{path}/-/jobs/{id}"}}"#
+            ),
+        )
+    };
+    match call.header("job-token").as_deref() {
+        Some(DANA_TOO) => job(1002, 101, "apps/web"),
+        Some(ELSEWHERE) => job(1003, 109, "apps/other"),
+        _ => gitlab(call),
+    }
+}
+
+/// What is asked after the token, and the status that the client gets.
+fn asked(host: &mut Host, worker: usize, request: RequestHead) -> (Vec<String>, u32) {
+    let stream = host.open(worker, request);
+    let asked = rounds(host, forge).into_iter().flatten().filter(|call| call != "/job").collect();
+    let status = match host.outcome(stream) {
+        Outcome::Forwarded { .. } => 200,
+        Outcome::Replied(reply) => reply.status,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(host.hazards(), Vec::<String>::new());
+    host.close(stream);
+    (asked, status)
+}
+
+#[test]
+fn a_job_asks_only_what_no_other_asked() {
+    let mut host = host();
+    assert_eq!(asked(&mut host, 0, clone("libs/common", DANA)).0.len(), 5);
+    // Another job of the same user in the same project: nothing but whose token it is.
+    assert_eq!(asked(&mut host, 1, clone("libs/common", DANA_TOO)), (vec![], 200));
+    // Another user in the same project: what is said of the user.
+    let (of_nora, status) = asked(&mut host, 1, clone("libs/common", NORA));
+    assert_eq!((of_nora, status), (vec!["/projects/libs%2Fcommon/members/all/12".into(), "/users/12".into()], 404));
+    // Another project: what the allowlist says of it.
+    let (of_other, status) = asked(&mut host, 0, clone("libs/common", ELSEWHERE));
+    assert_eq!((of_other, status), (vec!["jobscopeAllowlist libs/common".into()], 403));
+    // Another target: what is said of it.
+    let (of_target, _) = asked(&mut host, 0, clone("infra/secrets", DANA));
+    let of =
+        ["/projects/infra%2Fsecrets", "/projects/infra%2Fsecrets/members/all/11", "jobscopeAllowlist infra/secrets"];
+    assert_eq!(of_target, of);
+}
+
+#[test]
+fn what_is_composed_of_parts_needs_no_lookup_at_all() {
+    let mut host = host();
+    asked(&mut host, 0, clone("libs/common", DANA));
+    asked(&mut host, 0, clone("libs/common", NORA));
+    // A job of another project, whose targets' parts are all known but for its own allowlist entry.
+    asked(&mut host, 0, clone("infra/secrets", ELSEWHERE));
+    assert_eq!(asked(&mut host, 1, clone("libs/common", ELSEWHERE)).0, ["jobscopeAllowlist libs/common"]);
+    // Its second job finds everything; also where nothing at all has to be asked the request is answered at once.
+    let stream = host.open(0, clone("libs/common", ELSEWHERE));
+    assert!(matches!(host.outcome(stream), Outcome::Replied(_)), "{:?}", host.outcome(stream));
+}
+
+#[test]
+fn each_part_is_looked_up_again_after_its_own_time() {
+    let mut host = host_with(
+        r#", "bindings": {"revalidate_after": "4m"}, "facts": {"projects_revalidate_after": "2m",
+            "members_revalidate_after": "1m", "allowlists_revalidate_after": "30s"}"#,
+    );
+    asked(&mut host, 0, clone("libs/common", DANA));
+    let allowlists = ["/application/settings", "jobscopeAllowlist libs/common"];
+    let members = ["/projects/libs%2Fcommon/members/all/11", "/users/11"];
+    let mut passed = 0;
+    for (seconds, expected) in [
+        (29, vec![]),
+        (31, allowlists.to_vec()),
+        (59, vec![]),
+        (62, [&allowlists[..1], &members[..], &allowlists[1..]].concat()),
+    ] {
+        host.advance(Duration::from_secs(seconds - passed));
+        passed = seconds;
+        // It is served from what is remembered, and what has grown old is asked behind its back.
+        let stream = host.open(0, clone("libs/common", DANA));
+        assert!(matches!(host.outcome(stream), Outcome::Forwarded { .. }));
+        let asked: Vec<String> = rounds(&mut host, forge).concat();
+        assert_eq!(asked, expected, "after {seconds} s");
+        assert!(matches!(host.exchange(1, clone("libs/common", DANA), nobody), Outcome::Forwarded { .. }));
+    }
+}
+
+#[test]
+fn no_part_that_has_grown_old_denies() {
+    let mut host = host_with(r#", "facts": {"projects_revalidate_after": "4m", "members_revalidate_after": "4m"}"#);
+    assert_eq!(asked(&mut host, 0, clone("infra/secrets", DANA)).1, 403);
+    host.advance(Duration::from_secs(31));
+    let (again, status) = asked(&mut host, 0, clone("infra/secrets", DANA));
+    assert_eq!((again, status), (vec!["/application/settings".into(), "jobscopeAllowlist infra/secrets".into()], 403));
+}
+
+#[test]
+fn an_image_goes_on_from_what_is_known_of_its_paths() {
+    let mut host = host();
+    let pull = |token: &str| {
+        crate::forge::get("/jwt/auth?service=container_registry&scope=repository:libs/common/a/b:pull")
+            .header("authorization", crate::forge::basic(token))
+    };
+    assert_eq!(asked(&mut host, 0, pull(DANA)).0.len(), 11);
+    let (of_nora, _) = asked(&mut host, 0, pull(NORA));
+    assert_eq!(of_nora, ["/projects/libs%2Fcommon/members/all/12", "/users/12"], "two of three paths are nothing");
+    assert_eq!(asked(&mut host, 0, clone("libs/common", DANA)), (vec![], 200), "and the third serves Git as well");
+}
+
+#[test]
+fn numbers_and_paths_are_facts_of_their_own() {
+    let mut host = host();
+    asked(&mut host, 0, clone("libs/common", DANA));
+    let (by_number, status) = asked(&mut host, 0, api("/projects/102/releases", DANA));
+    let of = ["/projects/102", "/projects/102/members/all/11", "jobscopeAllowlist gid://gitlab/Project/102"];
+    assert_eq!((by_number, status), (of.map(String::from).to_vec(), 200));
+}

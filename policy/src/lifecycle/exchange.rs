@@ -1,0 +1,69 @@
+//! A job's token is exchanged for others: `/jwt/auth` answers with JWTs for the registry or the dependency proxy.
+//!
+//! The dependency proxy's do not say whose they are. So where jobs use it, people's are remembered as well.
+
+use core::time::Duration;
+
+use serde_json::Value;
+
+use super::{AnswerHead, Event};
+use crate::Config;
+use crate::config::DependencyProxy;
+use crate::facts::Hash;
+use crate::request::{self, Head};
+
+/// How long a JWT is good where its answer does not say.
+const USUAL: Duration = Duration::from_secs(300);
+
+/// Whether who is no job asks for a JWT that could be a job's.
+pub(super) fn is_asked_for(config: &Config, head: &Head<'_>) -> bool {
+    config.forge.dependency_proxy == DependencyProxy::On && request::asks_for_proxy_token(config, head)
+}
+
+/// Whether an answer hands JWTs out.
+pub(super) fn is_granted(answer: &AnswerHead<'_>) -> bool {
+    answer.status() == Some(200) && answer.is_json()
+}
+
+/// Reads what the client gets. What cannot be read tells nothing: its JWT is not known then, and gets no further than
+/// the next challenge.
+pub(super) fn read(parent: Option<Hash>, answer: &[u8]) -> impl Iterator<Item = Event> {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let lifetime = answer.get("expires_in").and_then(Value::as_u64).map_or(USUAL, Duration::from_secs);
+    let said = ["token", "access_token"]
+        .into_iter()
+        .filter_map(move |name| request::signed(answer.get(name)?.as_str()?.as_bytes()));
+    said.map(move |signed| Event::Minted { key: signed.hash(), parent, lifetime })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn parent() -> Option<Hash> {
+        Some(Hash::of(&[b"glcbt-1"]))
+    }
+
+    #[test]
+    fn each_token_of_an_answer_is_one() {
+        let minted = |signed: &[u8], seconds| Event::Minted {
+            key: Hash::of(&[signed]),
+            parent: parent(),
+            lifetime: Duration::from_secs(seconds),
+        };
+        let answer = br#"{"token": "eyJh.eyJw.sig", "access_token": "eyJh.eyJq.sig", "expires_in": 60}"#;
+        let events: Vec<Event> = read(parent(), answer).collect();
+        assert_eq!(events, [minted(b"eyJh.eyJw", 60), minted(b"eyJh.eyJq", 60)]);
+        let events: Vec<Event> = read(parent(), br#"{"token": "eyJh.eyJw.sig"}"#).collect();
+        assert_eq!(events, [minted(b"eyJh.eyJw", 300)]);
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_tells_nothing() {
+        for answer in [&b""[..], b"[]", br#"{"token": 1}"#, br#"{"token": "opaque"}"#, br#"{"token": "eyJh.eyJw.sig""#]
+        {
+            assert_eq!(read(parent(), answer).count(), 0, "{}", answer.escape_ascii());
+        }
+    }
+}

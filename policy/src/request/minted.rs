@@ -1,0 +1,305 @@
+//! Credentials that the forge makes from a job's token: the registry's, the dependency proxy's, and that of an answer to
+//! an LFS batch.
+//!
+//! All are JWTs, and most say nothing of a job. What tells is that one was seen being made, so each JWT that stands where
+//! one of these can stand is asked about.
+
+use alloc::vec::Vec;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use memchr::memmem;
+use serde_json::Value;
+
+use super::credential::{Carrier, generous_basic, spelled};
+use super::head::Head;
+use super::host::Host;
+use super::malformed::Malformed;
+use super::{json, path, token};
+use crate::Config;
+use crate::config::{DependencyProxy, Kind};
+use crate::facts::Secret;
+
+/// The JWT of a request.
+pub(super) struct Jwt {
+    /// What is signed of it.
+    pub signed: Secret,
+    /// Where it stood, if that can be read.
+    pub carrier: Result<Carrier, Malformed>,
+}
+
+/// The JWT of a request, where one of those credentials may stand.
+///
+/// # Errors
+/// There are several, and which of them the forge takes is not to be told. No client sends that, whosever they are.
+pub(super) fn find(config: &Config, head: &Head<'_>) -> Result<Option<Jwt>, Malformed> {
+    if !may_take(config, head) {
+        return Ok(None);
+    }
+    let mut found: Option<Secret> = None;
+    for value in head.all("authorization") {
+        let login = generous_basic(value).unwrap_or_default();
+        for jwt in jwts(value).chain(jwts(&login)) {
+            match &found {
+                Some(other) if *other != jwt => return Err(Malformed::Multiple),
+                Some(_) => {}
+                None => found = Some(jwt),
+            }
+        }
+    }
+    Ok(found.map(|signed| Jwt { signed, carrier: carrier(head) }))
+}
+
+/// Whether a request is for somebody who takes such credentials: the registry, and of the forge all but the API, which
+/// takes the token itself. Where it cannot be told for whom it is, a proxy may still find one of them.
+fn may_take(config: &Config, head: &Head<'_>) -> bool {
+    let host = head.one(":authority").ok().flatten().and_then(Host::of_authority);
+    let is_api = || {
+        let target = path::target(head.path().unwrap_or_default(), &config.forge.relative_url_root);
+        target.is_ok_and(|target| target.path.starts_with("/api/"))
+    };
+    let is_taken =
+        |host: &Host| config.forge.registry_hosts.contains(host) || (config.forge.hosts.contains(host) && !is_api());
+    config.forge.kind == Kind::Gitlab && host.as_ref().is_none_or(is_taken)
+}
+
+/// What is signed of the one credential in an `authorization` field, where that is a JWT: by its hash it is remembered.
+/// The signature can be written in more than one way, and for some algorithms be made anew by anybody.
+pub(crate) fn signed(authorization: &[u8]) -> Option<Secret> {
+    let login = generous_basic(authorization).unwrap_or_default();
+    let mut found = jwts(authorization).chain(jwts(&login));
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// The dependency proxy's JWT says whose it is by one of these, if it was made from such a credential.
+const PERSONS: [&str; 3] = ["personal_access_token", "group_access_token", "deploy_token"];
+
+/// Whether a JWT that nobody saw being made may have been made from a job's token: it says so, or it is the dependency
+/// proxy's and names its user and nothing else. Its signature is the forge's to check.
+pub(super) fn may_be_jobs(config: &Config, signed: &Secret) -> bool {
+    let payload = signed.expose().split(|b| *b == b'.').nth(1).and_then(token::decoded);
+    let claims = payload.and_then(|payload| json::object(&payload).ok()).unwrap_or_default();
+    let claim = |asked: &str| claims.iter().find(|(name, _)| name == asked).map(|(_, value)| value);
+    let text = |asked: &str| claim(asked).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let is_proxys = config.forge.dependency_proxy == DependencyProxy::On && claim("user_id").is_some();
+    text("auth_type") == Some("build") || is_proxys && !PERSONS.iter().any(|name| text(name).is_some())
+}
+
+/// What is signed of each JWT among these bytes, however it is set off from the rest.
+fn jwts(bytes: &[u8]) -> impl Iterator<Item = Secret> {
+    let is_within = |at: usize| bytes.get(..at).and_then(<[u8]>::last).is_some_and(|b| token::is_token_byte(*b));
+    let begins = memmem::find_iter(bytes, token::JWT).filter(move |at| !is_within(*at));
+    begins.filter_map(|at| signed_from(bytes.get(at..)?))
+}
+
+/// What is signed of a JWT that begins here, in the letters that its maker gave it: readers pass over padding and over stray
+/// bits, and would check the same signature.
+fn signed_from(jwt: &[u8]) -> Option<Secret> {
+    let (header, rest) = part(jwt)?;
+    let (claims, _) = part(rest)?;
+    Some(Secret::new(&[plain(header), plain(claims)].join(&b'.')))
+}
+
+/// One part of a JWT without its padding, and what stands behind its dot.
+fn part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|b| *b == b'.' || !token::is_token_byte(*b))?;
+    let (part, rest) = bytes.split_at_checked(end)?;
+    let padding = rest.iter().take_while(|b| **b == b'=').count();
+    Some((part, rest.get(padding..)?.strip_prefix(b".")?))
+}
+
+/// One part of a JWT in its plain letters; what is no Base64 stays as it is.
+fn plain(part: &[u8]) -> Vec<u8> {
+    token::decoded(part).map_or_else(|| part.to_vec(), |bytes| URL_SAFE_NO_PAD.encode(bytes).into_bytes())
+}
+
+/// Reads the field strictly: once, in its plain spelling, and the JWT is all of the token or of the password.
+fn carrier(head: &Head<'_>) -> Result<Carrier, Malformed> {
+    let value = head.one("authorization")?.unwrap_or_default();
+    let (scheme, credential) = spelled(value)?;
+    let is_jwt = |bytes: &[u8]| bytes.starts_with(token::JWT) && bytes.iter().all(|b| token::is_token_byte(*b));
+    let is_plain = if scheme.eq_ignore_ascii_case("basic") {
+        let login = generous_basic(value).unwrap_or_default();
+        login.splitn(2, |b| *b == b':').nth(1).is_some_and(is_jwt)
+    } else {
+        ["bearer", "token"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) && is_jwt(credential.as_bytes())
+    };
+    if is_plain { Ok(Carrier::Minted) } else { Err(Malformed::Authorization) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::head::Body;
+    use super::super::{Action, Claim, Mints, Reading, Scan, read};
+    use super::*;
+    use base64::engine::general_purpose::STANDARD;
+    use std::format;
+    use std::string::String;
+
+    fn config() -> Config {
+        Config::parse(
+            br#"{"forge": {"hosts": ["gitlab.example.com"], "registry_hosts": ["registry.example.com"], "relative_url_root": "/gitlab"},
+                 "lookup": {"cluster": "c", "authority": "gitlab.example.com", "credential_env": "E"}}"#,
+        )
+        .unwrap()
+    }
+
+    fn jwt() -> String {
+        format!("eyJh.{}.sig", URL_SAFE_NO_PAD.encode(r#"{"sub":"dana"}"#))
+    }
+
+    fn basic(login: &str) -> String {
+        format!("Basic {}", STANDARD.encode(login))
+    }
+
+    fn reading(host: &str, method: &str, path: &str, authorization: &[&str]) -> Reading {
+        let mut fields = std::vec![(":authority", host), (":method", method), (":path", path)];
+        fields.extend(authorization.iter().map(|value| ("authorization", *value)));
+        let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+        read(&config(), &Head::new(&fields, Body::None))
+    }
+
+    /// What was read of a request with one JWT.
+    fn claimed(reading: Reading) -> (Claim, Vec<Action>) {
+        let Reading::Job(job) = reading else { panic!("{reading:?}") };
+        let signed = jwt().rsplit_once('.').unwrap().0.as_bytes().to_vec();
+        assert_eq!(job.token, Secret::new(&signed), "by what is signed it is remembered");
+        assert_eq!((job.scan.map(|_: Scan| ()), job.mints.map(|_: Mints| ())), (None, None));
+        (job.claim, job.accesses.iter().map(|access| access.action).collect())
+    }
+
+    const FORGE: &str = "gitlab.example.com";
+    const REGISTRY: &str = "registry.example.com";
+
+    #[test]
+    fn a_jwt_is_read_where_the_forge_or_the_registry_takes_one() {
+        let (bearer, login) = (format!("Bearer {}", jwt()), basic(&format!("dana:{}", jwt())));
+        let oid = "a".repeat(64);
+        for (host, method, path, authorization, action) in [
+            (REGISTRY, "GET", "/v2/", &bearer, Action::RegistryLogin),
+            (REGISTRY, "GET", "/v2/g/p/manifests/x", &bearer, Action::PullImage),
+            (REGISTRY, "PATCH", "/v2/g/p/blobs/uploads/u", &bearer, Action::PushImage),
+            (REGISTRY, "DELETE", "/v2/g/p/manifests/x", &bearer, Action::DeleteImage),
+            (FORGE, "GET", "/gitlab/v2/g/dependency_proxy/containers/a/manifests/x", &bearer, Action::DependencyProxy),
+            (FORGE, "GET", &format!("/gitlab/g/p.git/gitlab-lfs/objects/{oid}"), &login, Action::DownloadLfs),
+            (FORGE, "PUT", &format!("/gitlab/g/p.git/gitlab-lfs/objects/{oid}/3"), &login, Action::UploadLfs),
+            (FORGE, "GET", "/gitlab/g/p.git/info/refs?service=git-receive-pack", &login, Action::WriteCode),
+        ] {
+            let read = claimed(reading(host, method, path, &[authorization]));
+            assert_eq!(read, (Claim::Minted(None), Vec::from([action])), "{path}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_asked_about_other_credentials_or_elsewhere() {
+        let bearer = format!("Bearer {}", jwt());
+        for (host, path, authorization) in [
+            (FORGE, "/gitlab/api/v4/projects/1", &*bearer),
+            ("elsewhere.example.com", "/v2/", &bearer),
+            (REGISTRY, "/v2/", "Bearer opaque"),
+            (REGISTRY, "/v2/", "Bearer eyJh.x"),
+            (REGISTRY, "/v2/", "Bearer glpat-eyJh.x.y"),
+            (FORGE, "/gitlab/g/p.git/info/refs?service=git-upload-pack", &basic("dana:secret")),
+        ] {
+            assert_eq!(reading(host, "GET", path, &[authorization]), Reading::NotAJob, "{path} {authorization}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_waits_for_who_it_is() {
+        let (jwt, batch) = (jwt(), "/gitlab/g/p.git/info/lfs/objects/batch");
+        let (bearer, login) = (format!("Bearer {jwt}"), basic(&format!("dana:{jwt}")));
+        let spelled = |value: &str| reading(REGISTRY, "GET", "/v2/", &[value]);
+        for value in [
+            format!("Bearer  {jwt}"),
+            format!("Bearer {jwt} x"),
+            format!("Token token=\"{jwt}\""),
+            jwt.clone(),
+            format!("Digest {jwt}"),
+            format!("Bearer {jwt}!"),
+            basic(&jwt),
+            basic(&format!("{jwt}:x")),
+            basic(&format!("dana:{jwt}:x")),
+            format!("{login} x"),
+        ] {
+            assert_eq!(claimed(spelled(&value)).0, Claim::Minted(Some(Malformed::Authorization)), "{value}");
+        }
+        let twice = reading(REGISTRY, "GET", "/v2/", &[&bearer, &bearer]);
+        assert_eq!(claimed(twice).0, Claim::Minted(Some(Malformed::DuplicateHeader)));
+        for (host, method, path, authorization, malformed) in [
+            (REGISTRY, "GET", "/v2/g//p/manifests/x", &bearer, Malformed::EmptySegment),
+            (FORGE, "GET", "/gitlab//v2/g/p/manifests/x", &bearer, Malformed::EmptySegment),
+            (FORGE, "GET", "/v2/g/p/manifests/x", &bearer, Malformed::Prefix),
+            (FORGE, "GET", "/gitlab/dashboard", &login, Malformed::WebRoute),
+            (FORGE, "GET", "/gitlab/jwt/auth?service=container_registry", &login, Malformed::Carrier),
+        ] {
+            let read = claimed(reading(host, method, path, &[authorization]));
+            assert_eq!(read.0, Claim::Minted(Some(malformed)), "{path}");
+        }
+        let fields = [
+            (":authority", FORGE),
+            (":method", "POST"),
+            (":path", batch),
+            ("content-type", "application/vnd.git-lfs+json"),
+            ("authorization", &*login),
+        ];
+        let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+        let batch = read(&config(), &Head::new(&fields, Body::Follows));
+        assert_eq!(claimed(batch).0, Claim::Minted(Some(Malformed::Carrier)), "it makes no others");
+    }
+
+    #[test]
+    fn a_host_that_cannot_be_read_may_be_anybodys() {
+        let bearer = format!("Bearer {}", jwt());
+        let unread = Claim::Minted(Some(Malformed::Host));
+        for host in ["", "registry.example.com:", "registry.example.com:000443", "registry.example.com:x", "a,b", "a:@"]
+        {
+            for path in ["/v2/g/p/manifests/x", "/gitlab/g/p.git/info/refs?service=git-receive-pack"] {
+                assert_eq!(claimed(reading(host, "GET", path, &[&bearer])).0, unread, "{host} {path}");
+            }
+        }
+        for (hosts, malformed) in [(&[][..], Malformed::Host), (&[REGISTRY, "a"], Malformed::DuplicateHeader)] {
+            let mut fields = std::vec![(":method", "GET"), (":path", "/v2/"), ("authorization", &*bearer)];
+            fields.extend(hosts.iter().map(|host| (":authority", *host)));
+            let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+            let read = read(&config(), &Head::new(&fields, Body::None));
+            assert_eq!(claimed(read).0, Claim::Minted(Some(malformed)), "{hosts:?}");
+        }
+    }
+
+    #[test]
+    fn no_other_letters_make_another_jwt() {
+        // Two bits of the last letter of each part say nothing.
+        let (header, claims) = ("eyJhbGciOiJFUzI1NiJ9eyI", "eyJzdWIiOiJkYW5hIiwieCI6MX0");
+        let known = Some(Secret::new(format!("{header}.{claims}").as_bytes()));
+        let stray = |part: &str| {
+            let (last, rest) = part.as_bytes().split_last().unwrap();
+            format!("{}{}", core::str::from_utf8(rest).unwrap(), char::from(last + 1))
+        };
+        for other in [
+            format!("{header}.{claims}.sig"),
+            format!("{header}=.{claims}.sig"),
+            format!("{header}==.{claims}===.sig=="),
+            format!("{}.{claims}.sig", stray(header)),
+            format!("{header}.{}.sig", stray(claims)),
+            format!("{}=.{}=.", stray(header), stray(claims)),
+            format!("token={header}=.{claims}.sig"),
+        ] {
+            assert_eq!(signed(format!("Bearer {other}").as_bytes()), known, "{other}");
+            assert_eq!(signed(basic(&format!("dana:{other}")).as_bytes()), known, "{other}");
+        }
+        for none in ["eyJh=x.eyJw.sig", "eyJh.eyJw", "eyJh.eyJw=", "eyJh=", "=.eyJh.eyJw", "eyJh.=eyJw.sig"] {
+            assert_eq!(signed(format!("Bearer {none}").as_bytes()), None, "{none}");
+        }
+        let undecodable = Some(Secret::new(b"eyJhx.eyJwx"));
+        assert_eq!(signed(b"Bearer eyJhx.eyJwx.sig"), undecodable, "it is told by its letters");
+        let two = format!("Bearer token={header}.{claims}.sig=eyJh.eyJw.sig");
+        assert_eq!(signed(two.as_bytes()), None);
+    }
+
+    #[test]
+    fn of_two_none_is_read() {
+        let two = reading(REGISTRY, "GET", "/v2/", &[&format!("Bearer {}", jwt()), "Bearer eyJh.eyJv.sig"]);
+        assert!(matches!(two, Reading::Refused(refused) if refused.malformed == Malformed::Multiple), "{two:?}");
+    }
+}

@@ -1,0 +1,386 @@
+//! A token in a body, and what a body is read as beside a token of the head.
+
+use super::*;
+
+const TRIGGER: &str = "/api/v4/projects/5/trigger/pipeline";
+const RELEASES: &str = "/api/v4/projects/5/releases";
+
+fn waits(method: &str, path: &str, head: &[(String, String)]) -> Pending {
+    pending(reading(method, path, head, Body::Follows))
+}
+
+fn streams(method: &str, path: &str, head: &[(String, String)]) -> Option<Scan> {
+    job(reading(method, path, head, Body::Follows)).scan
+}
+
+#[test]
+fn a_token_in_a_body_is_found() {
+    for (media, body) in [
+        ("application/x-www-form-urlencoded", format!("token={TOKEN}&ref=main")),
+        ("application/json", format!("{{\"token\":\"{TOKEN}\"}}")),
+        (
+            "multipart/form-data; boundary=b",
+            format!("--b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n{TOKEN}\r\n--b--\r\n"),
+        ),
+    ] {
+        let pending = waits("POST", TRIGGER, &[field("content-type", media)]);
+        assert_eq!(
+            asked(pending.finish(body.as_bytes())),
+            (Protocol::Trigger, Action::TriggerPipeline, TargetRef::Id(crate::facts::ProjectId(5)))
+        );
+    }
+}
+
+#[test]
+fn a_path_that_cannot_be_read_does_not_hide_a_token_in_a_body() {
+    let pending = waits("POST", "//api/v4/projects/5/trigger/pipeline", &[]);
+    assert_eq!(pending.clone().finish(b"token=glptt-person&ref=main"), Reading::NotAJob);
+    let refused = pending.finish(format!("token={TOKEN}").as_bytes());
+    assert_eq!(refused, Reading::Refused(Refused { protocol: Protocol::Api, malformed: Malformed::EmptySegment }));
+}
+
+#[test]
+fn whoever_else_is_named_the_trigger_reads_its_form() {
+    let form = || field("content-type", "application/x-www-form-urlencoded");
+    for other in
+        [field("private-token", "glpat-1"), field("authorization", "Bearer glpat-1"), field("deploy-token", "x")]
+    {
+        let pending = waits("POST", TRIGGER, &[form(), other]);
+        assert_eq!(asked(pending.finish(format!("token={TOKEN}").as_bytes())).1, Action::TriggerPipeline);
+    }
+    // Elsewhere a person's token decides, unless it is none.
+    let person = [form(), field("private-token", "glpat-1")];
+    assert_eq!(reading("POST", RELEASES, &person, Body::Follows), Reading::NotAJob);
+    for none in
+        [field("private-token", ""), field("authorization", "Bearer"), field("authorization", "Basic anVuazpqdW5r")]
+    {
+        assert!(matches!(reading("POST", RELEASES, &[form(), none], Body::Follows), Reading::Body(_)));
+    }
+}
+
+#[test]
+fn a_body_that_cannot_be_told_is_refused_where_a_token_could_stand_in_it() {
+    for media in [
+        "multipart/mixed; boundary=b",
+        "multipart/form-data; boundary=\"b\"",
+        "application/x-www-form-urlencoded,application/json",
+        "text/x-json",
+        "application/vnd.api+json",
+    ] {
+        assert!(
+            matches!(reading("POST", TRIGGER, &[field("content-type", media)], Body::Follows), Reading::Refused(_)),
+            "{media}"
+        );
+    }
+    let twice = [field("content-type", "text/plain"), field("content-type", "application/json")];
+    assert!(matches!(reading("POST", TRIGGER, &twice, Body::Follows), Reading::Refused(_)));
+    let packed = [field("content-type", "application/json"), field("content-encoding", "gzip")];
+    assert!(matches!(reading("POST", TRIGGER, &packed, Body::Follows), Reading::Refused(_)));
+    assert_eq!(
+        reading("POST", TRIGGER, &[field("content-type", "application/octet-stream")], Body::Follows),
+        Reading::NotAJob
+    );
+}
+
+#[test]
+fn a_path_that_looks_like_another_protocol_does_not_hide_a_token_in_a_body() {
+    for path in [
+        "/api/v4/projects/5/ref/x.git/trigger/pipeline",
+        "/api/v4/projects/5/ref/info/refs/trigger/pipeline",
+        "/api/v4/projects/5/trigger/pipeline.json",
+        "/ap%69/v4/projects/5/trigger/pipeline",
+        "/api/v4/projects/05/trigger/pipeline",
+    ] {
+        let pending = waits("POST", path, &[]);
+        assert!(!matches!(pending.finish(format!("token={TOKEN}").as_bytes()), Reading::NotAJob), "{path}");
+    }
+    let pending = waits("GET", RELEASES, &[]);
+    assert!(matches!(pending.finish(format!("job_token={TOKEN}").as_bytes()), Reading::Refused(_)));
+}
+
+#[test]
+fn a_persons_form_that_no_strict_reader_reads_passes_unless_a_job_token_may_stand_in_it() {
+    let form = || field("content-type", "application/x-www-form-urlencoded");
+    let many: String = (0..70).map(|n| format!("&variables[V{n}]=x")).collect();
+    let empty = "&".repeat(1 << 19);
+    for rest in ["&variables[MSG]=hello world", "&a=100%", "&a=b;c", &many, &empty, "&a=\u{1}", "&a=glcbt- rotation"] {
+        for head in [vec![form()], vec![]] {
+            let finish = |body: String| waits("POST", TRIGGER, &head).finish(body.as_bytes());
+            assert_eq!(finish(format!("token=glptt-x&ref=main{rest}")), Reading::NotAJob, "{rest:?}");
+            for token in [
+                format!("token={TOKEN}"),
+                "[job_token]=y".into(),
+                "%6aob_token=y".into(),
+                format!("a={TOKEN}0123456789abcdef"),
+            ] {
+                let read = finish(format!("{token}{rest}"));
+                assert!(matches!(read, Reading::Refused(_)), "{token}{rest:?}");
+            }
+        }
+        let login = |user: &str| {
+            let pending = waits("POST", "/jwt/auth", &[form()]);
+            pending.finish(format!("username={user}&password=legacy20chars0000000{rest}").as_bytes())
+        };
+        assert_eq!(login("dana"), Reading::NotAJob);
+        assert!(matches!(login("gitlab-ci-token"), Reading::Refused(_)), "{rest:?}");
+        // A runner's token may be any text.
+        let runner = waits("PUT", "/api/v4/jobs/7", &[form()]);
+        assert!(matches!(runner.finish(format!("token=legacy{rest}").as_bytes()), Reading::Refused(_)), "{rest:?}");
+    }
+}
+
+#[test]
+fn what_is_for_a_neighbour_or_for_the_forges_own_components_may_be_large() {
+    let json = |more: &[(String, String)]| [&[field("content-type", "application/json")], more].concat();
+    let length = |bytes: usize| field("content-length", &format!("{bytes}"));
+    let neighbour = json(&[field(":authority", "chat.example.com:8443")]);
+    assert_eq!(reading("POST", "/api/v4/posts", &neighbour, Body::Follows), Reading::NotAJob);
+    for unsound in ["", "gitlab.example.com,chat.example.com", "u@chat.example.com"] {
+        let head = json(&[field(":authority", unsound)]);
+        assert!(matches!(reading("POST", TRIGGER, &head, Body::Follows), Reading::Body(_)), "{unsound}");
+    }
+    let token = field("job-token", TOKEN);
+    assert_eq!(
+        refusal(reading(
+            "POST",
+            "/api/v4/posts",
+            &[&neighbour[..], core::slice::from_ref(&token)].concat(),
+            Body::Follows
+        )),
+        Malformed::UnknownHost
+    );
+    for path in ["/api/v4/internal/allowed", "/api/v4/geo/proxy_git_ssh/receive_pack"] {
+        let of = |bytes: usize| json(&[field("gitlab-shell-api-request", "x"), length(bytes)]);
+        assert_eq!(reading("POST", path, &of(BODY_LIMIT + 1), Body::Follows), Reading::NotAJob);
+        let small = waits("POST", path, &of(100));
+        assert_eq!(small.clone().finish(br#"{"changes":"x"}"#), Reading::NotAJob);
+        assert!(matches!(small.finish(format!(r#"{{"job_token":"{TOKEN}"}}"#).as_bytes()), Reading::Refused(_)));
+        assert!(matches!(
+            reading("POST", path, &json(&[token.clone(), length(BODY_LIMIT + 1)]), Body::Follows),
+            Reading::Refused(_)
+        ));
+    }
+}
+
+#[test]
+fn a_persons_token_in_the_query_decides_where_the_body_has_no_parameters() {
+    let package = "/api/v4/projects/5/packages/generic/n/1.0/f";
+    for name in ["private_token", "access_token"] {
+        assert_eq!(reading("PUT", &format!("{package}?{name}=glpat-1"), &[], Body::Follows), Reading::NotAJob);
+        assert!(matches!(
+            reading("PUT", &format!("{package}?{name}="), &[], Body::Follows),
+            Reading::NotAJob | Reading::Body(_)
+        ));
+        let large = [field("content-type", "application/json"), field("content-length", "2000000")];
+        for forge in [GITLAB, STRIP] {
+            let commits = format!("/api/v4/projects/5/repository/commits?{name}=glpat-1");
+            assert_eq!(reading_with(forge, "POST", &commits, &large, Body::Follows), Reading::NotAJob);
+        }
+        // The forge would take the body's empty one for the query's, and then a job token.
+        let form = [field("content-type", "application/x-www-form-urlencoded")];
+        let pending = waits("POST", &format!("{RELEASES}?{name}=glpat-1"), &form);
+        assert_eq!(pending.clone().finish(b"tag_name=v1"), Reading::NotAJob);
+        assert_eq!(refusal(pending.finish(format!("{name}=&job_token={TOKEN}").as_bytes())), Malformed::Multiple);
+    }
+    for (method, query) in [("PUT", "token=legacy"), ("POST", "private_token=glpat-1")] {
+        let read = reading(method, &format!("{package}?{query}"), &[], Body::Follows);
+        assert!(matches!(read, Reading::Body(_)), "{method} {query}");
+    }
+}
+
+#[test]
+fn an_audit_by_npm_is_no_form() {
+    let path = "/api/v4/projects/5/packages/npm/-/npm/v1/security/advisories/bulk";
+    let bearer = field("authorization", &format!("Bearer {TOKEN}"));
+    let packed = [field("content-type", "application/json"), field("content-encoding", "gzip")];
+    let audit = reading("POST", path, &[vec![bearer.clone()], packed.to_vec()].concat(), Body::Follows);
+    assert_eq!(asked(audit).1, Action::ReadNpm);
+    // A form may change the method, and another carrier gives way to a parameter.
+    let form = [bearer, field("content-type", "application/x-www-form-urlencoded")];
+    assert!(matches!(reading("POST", path, &form, Body::Follows), Reading::Body(_)));
+    let header = [vec![field("job-token", TOKEN)], packed.to_vec()].concat();
+    assert!(matches!(reading("POST", path, &header, Body::Follows), Reading::Refused(_)));
+}
+
+#[test]
+fn a_token_in_the_head_and_another_in_the_body_are_two() {
+    let head = [field("job-token", TOKEN), field("content-type", "application/x-www-form-urlencoded")];
+    let pending = waits("POST", TRIGGER, &head);
+    assert_eq!(
+        pending.finish(b"token=glcbt-other"),
+        Reading::Refused(Refused { protocol: Protocol::Trigger, malformed: Malformed::Multiple })
+    );
+}
+
+#[test]
+fn a_body_without_a_type_is_read_two_ways() {
+    for empty in [vec![], vec![field("content-type", "")]] {
+        let head = [vec![field("job-token", TOKEN)], empty.clone()].concat();
+        assert_eq!(asked(waits("POST", RELEASES, &head).finish(b"")).1, Action::WriteReleases);
+        for body in [&b"tag_name=v1"[..], br#"{"job_token":"glcbt-b"}"#, b" "] {
+            assert_eq!(refusal(waits("POST", RELEASES, &head).finish(body)), Malformed::BodyType);
+        }
+        for body in [&b"job_token=glcbt-b"[..], br#"{"job_token":"glcbt-b"}"#, br#"{"a":"&job_token=glcbt-b&"}"#] {
+            assert_eq!(refusal(waits("POST", RELEASES, &empty).finish(body)), Malformed::BodyType);
+        }
+        for body in [&b""[..], b"token=glptt-person", br#"{"tag_name":"v1"}"#, b"\xff", b"<xml>"] {
+            assert_eq!(waits("POST", RELEASES, &empty).finish(body), Reading::NotAJob);
+        }
+    }
+    // A package has none often, and is no form.
+    let package = "/api/v4/projects/5/packages/generic/n/1.0/f";
+    assert_eq!(streams("PUT", package, &[field("job-token", TOKEN)]), None);
+    assert_eq!(streams("PATCH", "/api/v4/jobs/7/trace", &[field("job-token", TOKEN)]), None);
+}
+
+#[test]
+fn an_upload_is_looked_through_where_it_may_hold_parameters() {
+    let typed = |media: &str| [basic(), field("content-type", media)];
+    let pypi = "/api/v4/projects/5/packages/pypi";
+    let package = "/api/v4/projects/5/packages/generic/n/1.0/f";
+    for (method, path) in [("POST", pypi), ("PUT", package), ("POST", "/api/v4/jobs/7/artifacts")] {
+        for media in ["multipart/form-data; boundary=b", "Multipart/Form-Data; boundary=\"b\""] {
+            let mut scan = streams(method, path, &typed(media)).unwrap();
+            assert_eq!(scan.feed(b"--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n"), Ok(()));
+            assert!(scan.finish().is_err());
+        }
+        for media in ["multipart/mixed; boundary=b", "multipart/related; boundary=b", "x/y,application/json"] {
+            assert_eq!(refusal(reading(method, path, &typed(media), Body::Follows)), Malformed::BodyType, "{media}");
+        }
+        for media in ["multipart/form-data", "multipart/form-data; boundary=a; boundary=b"] {
+            assert_eq!(refusal(reading(method, path, &typed(media), Body::Follows)), Malformed::MultipartSyntax);
+        }
+        assert_eq!(streams(method, path, &typed("application/octet-stream")), None);
+        let form = waits(method, path, &typed("application/x-www-form-urlencoded"));
+        assert_eq!(refusal(form.clone().finish(b"_method=DELETE")), Malformed::Override);
+        assert_eq!(refusal(form.finish(b"a=1&job_token=glcbt-b")), Malformed::Multiple);
+    }
+    let packed = [basic(), field("content-type", "multipart/form-data; boundary=b"), field("content-encoding", "gzip")];
+    assert_eq!(refusal(reading("POST", pypi, &packed, Body::Follows)), Malformed::BodyEncoding);
+}
+
+#[test]
+fn json_beside_a_token_is_read_where_the_forge_may_prefer_what_it_says() {
+    let json = || field("content-type", "application/json");
+    let tags = "/api/v4/projects/5/packages/npm/-/package/p/dist-tags/latest";
+    let bearer = field("authorization", &format!("Bearer {TOKEN}"));
+    assert_eq!(streams("PUT", tags, &[bearer.clone(), json()]), None);
+    let pending = waits("PUT", tags, &[field("job-token", TOKEN), json()]);
+    assert_eq!(refusal(pending.finish(br#"{"job_token":"glcbt-b"}"#)), Malformed::Multiple);
+    // A parameter of that name comes before a Bearer token.
+    let pending = waits("POST", RELEASES, &[bearer, json()]);
+    assert_eq!(refusal(pending.finish(br#"{"access_token":"glpat-b"}"#)), Malformed::Multiple);
+}
+
+#[test]
+fn one_type_one_charset_one_kind_of_value() {
+    let typed = |media: &str| [field("job-token", TOKEN), field("content-type", media)];
+    for media in ["application/json; charset=utf-8", "APPLICATION/JSON;charset=\"UTF-8\"", "application/json;"] {
+        let pending = waits("POST", RELEASES, &typed(media));
+        assert_eq!(asked(pending.clone().finish(br#"{"job_token":null,"x":[1]}"#)).1, Action::WriteReleases);
+        for (body, expected) in [
+            (&br#"{"job_token":["glcbt-b"]}"#[..], Malformed::JsonToken),
+            (br#"{"job_token[]":{"a":"glcbt-b"}}"#, Malformed::JsonToken),
+            (br#"{"token":["glcbt-b"]}"#, Malformed::JsonToken),
+            (br#"{"job_token":7}"#, Malformed::JsonToken),
+            (br#"["glcbt-b"]"#, Malformed::JsonSyntax),
+            (b"\xef\xbb\xbf{}", Malformed::JsonSyntax),
+            (b"\xff\xfe{\0}\0", Malformed::JsonSyntax),
+            (b"", Malformed::JsonSyntax),
+        ] {
+            assert_eq!(refusal(pending.clone().finish(body)), expected, "{}", String::from_utf8_lossy(body));
+        }
+    }
+    for media in [
+        "application/json; charset=utf-16",
+        "application/json; charset=utf-8; charset=utf-16",
+        "application/x-www-form-urlencoded; charset=utf-7",
+        "application/x-www-form-urlencoded; _charset_=x",
+        "multipart/form-data, application/json",
+    ] {
+        assert_eq!(refusal(reading("POST", RELEASES, &typed(media), Body::Follows)), Malformed::BodyType, "{media}");
+    }
+    for method in ["PUT", "DELETE"] {
+        let pending = waits(method, "/api/v4/projects/5/releases/v1", &typed("application/json"));
+        assert_eq!(refusal(pending.finish(br#"{"job_token":"glcbt-b"}"#)), Malformed::Multiple, "{method}");
+    }
+    for form in
+        ["%6aob_token=glcbt-b", "+job_token=glcbt-b", "job_token%00=glcbt-b", "a;job_token=b", "a=%zz", "\u{e9}=%ff"]
+    {
+        let pending = waits("POST", RELEASES, &typed("application/x-www-form-urlencoded"));
+        assert!(matches!(pending.finish(form.as_bytes()), Reading::Refused(_)), "{form}");
+    }
+}
+
+#[test]
+fn who_asks_for_a_registry_token_by_post_is_told_to_get_it() {
+    let form = |login: &str| {
+        let media = field("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+        let pending = waits("POST", "/jwt/auth", &[media]);
+        pending.finish(format!("client_id=containerd-client&grant_type=password&{login}&scope=repository%3Ag%2Fp%3Apull&service=container_registry").as_bytes())
+    };
+    for login in [
+        format!("username=gitlab-ci-token&password={TOKEN}"),
+        "password=legacy20chars0000000&username=gitlab-ci-token".into(),
+        format!("refresh_token={TOKEN}"),
+    ] {
+        assert_eq!(refusal(form(&login)), Malformed::TokenPost, "{login}");
+    }
+    assert_eq!(form("username=dana&password=x"), Reading::NotAJob);
+    assert_eq!(refusal(reading("POST", "/jwt/auth", &[basic()], Body::Follows)), Malformed::TokenPost);
+}
+
+#[test]
+fn a_runner_says_its_token_twice() {
+    let head = [field("job-token", TOKEN), field("content-type", "application/json")];
+    let pending = waits("PUT", "/api/v4/jobs/7", &head);
+    let job = job(pending.finish(format!("{{\"token\":\"{TOKEN}\",\"state\":\"success\"}}").as_bytes()));
+    assert_eq!((job.protocol, job.progress), (Protocol::Runner, Progress::Final));
+}
+
+#[test]
+fn an_old_forges_runner_says_a_token_without_a_mark() {
+    let json = || field("content-type", "application/json");
+    let pending = waits("PUT", "/api/v4/jobs/7", &[json()]);
+    let job = job(pending.finish(br#"{"token":"legacy20chars0000000","state":"failed"}"#));
+    assert_eq!((job.token, job.progress), (Secret::new(b"legacy20chars0000000"), Progress::Final));
+    let pending = waits("POST", TRIGGER, &[json()]);
+    assert_eq!(
+        pending.finish(br#"{"token":"legacy20chars0000000"}"#),
+        Reading::NotAJob,
+        "a trigger token looks the same"
+    );
+}
+
+#[test]
+fn a_persons_upload_streams_with_the_registrys_own_carrier() {
+    for (method, path, who) in [
+        ("PUT", "projects/5/packages/nuget/", field("x-nuget-apikey", "glpat-1")),
+        ("POST", "projects/5/packages/rubygems/api/v1/gems", field("authorization", "glpat-1")),
+        ("PUT", "projects/5/packages/terraform/modules/m/aws/1.0.0/file", field("deploy-token", "gldt-1")),
+    ] {
+        let path = format!("/api/v4/{path}");
+        assert_eq!(reading(method, &path, core::slice::from_ref(&who), Body::Follows), Reading::NotAJob, "{path}");
+        // Where the forge passes over it, a form may still hold a job token.
+        assert!(matches!(reading("POST", RELEASES, &[who], Body::Follows), Reading::Body(_)), "{path}");
+    }
+}
+
+#[test]
+fn a_body_that_may_hold_a_token_is_read_before_the_head_loses_its_own() {
+    let post = |media: &str, token: (String, String)| {
+        reading_with(STRIP, "POST", "/api/v4/users", &[token, field("content-type", media)], Body::Follows)
+    };
+    let bearer = || field("authorization", &format!("Bearer {TOKEN}"));
+    let finished = |body: &str| pending(post("application/json", bearer())).finish(body.as_bytes());
+    assert_eq!(job(finished(r#"{"name":"x"}"#)).bare, Some(Bare { headers: vec!["authorization".into()], path: None }));
+    assert_eq!(job(finished(&format!(r#"{{"deep":{{"x":"{TOKEN}"}}}}"#))).bare, None);
+    assert!(matches!(finished(r#"{"job_token":"glcbt-64_other"}"#), Reading::Refused(_)));
+    // What no forge reads parameters from streams.
+    assert!(job(post("application/octet-stream", field("job-token", TOKEN))).bare.is_some());
+    // A token that stands in the body alone.
+    let media = [field("content-type", "application/json")];
+    let pending = pending(reading_with(STRIP, "POST", "/api/v4/users", &media, Body::Follows));
+    let in_body = job(pending.finish(format!(r#"{{"job_token":"{TOKEN}"}}"#).as_bytes()));
+    assert_eq!(in_body.bare, None);
+}

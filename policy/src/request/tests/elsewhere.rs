@@ -1,0 +1,153 @@
+//! A forge that is not GitLab: its paths are its own, and its jobs' tokens have no mark.
+
+use super::*;
+
+const GENERIC: &str = r#""kind": "generic""#;
+const UNMARKED: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// A request to a forge that is not GitLab.
+fn elsewhere(method: &str, path: &str, more: &[(String, String)], body: Body) -> Reading {
+    let mut fields = vec![field("authorization", &format!("token {UNMARKED}"))];
+    fields.extend(more.iter().cloned());
+    reading_with(GENERIC, method, path, &fields, body)
+}
+
+#[test]
+fn another_forges_paths_are_read_as_it_reads_them() {
+    let code = |action, path| (Protocol::Git, action, project(path));
+    let upload = field("content-type", "application/x-git-upload-pack-request");
+    let archive = field("content-type", "application/x-git-upload-archive-request");
+    for (method, path, more, expected) in [
+        ("GET", "/o/r/info/refs?service=git-receive-pack", None, code(Action::WriteCode, "o/r")),
+        ("GET", "/o/r.git/info/refs?service=git-upload-pack", None, code(Action::ReadCode, "o/r")),
+        ("GET", "/o/r/info/refs?service=git-upload-archive", None, code(Action::ReadCode, "o/r")),
+        ("POST", "/o/r/git-upload-pack", Some(upload), code(Action::ReadCode, "o/r")),
+        ("POST", "/o/r/git-upload-archive", Some(archive), code(Action::ReadCode, "o/r")),
+        ("GET", "/o/r.wiki.git/info/refs?service=git-upload-pack", None, code(Action::ReadWiki, "o/r")),
+        // What GitLab has for itself is anybody's name here.
+        (
+            "GET",
+            "/explore/r.design/info/refs?service=git-upload-pack",
+            None,
+            code(Action::ReadCode, "explore/r.design"),
+        ),
+        ("GET", "/snippets/5.git/info/refs?service=git-upload-pack", None, code(Action::ReadCode, "snippets/5")),
+        ("GET", "/v2/token", None, (Protocol::RegistryToken, Action::RegistryToken, TargetRef::None)),
+        ("GET", "/api/v1/repos/o/r", None, (Protocol::Api, Action::Unlisted, TargetRef::None)),
+        ("GET", "/api/v4/projects/5/releases", None, (Protocol::Api, Action::Unlisted, TargetRef::None)),
+    ] {
+        let body = if method == "POST" { Body::Follows } else { Body::None };
+        let more: Vec<_> = more.into_iter().collect();
+        assert_eq!(asked(elsewhere(method, path, &more, body)), expected, "{method} {path}");
+    }
+    let digest = "a".repeat(64);
+    let mount = format!("/v2/o/r/blobs/uploads/?mount=sha256:{digest}&from=other/secret");
+    let mount = job(elsewhere("POST", &mount, &[], Body::None));
+    assert_eq!(mount.accesses.iter().map(|one| one.action).collect::<Vec<_>>(), [Action::PushImage, Action::PullImage]);
+    for path in ["/a/b/org/repo.git/info/lfs/objects/batch", "/a/b/org/repo/objects/batch"] {
+        let batch = elsewhere("POST", path, &[field("content-type", "application/vnd.git-lfs+json")], Body::Follows);
+        let read = pending(batch).finish(br#"{"operation":"download","objects":[]}"#);
+        assert_eq!(asked(read), (Protocol::Lfs, Action::DownloadLfs, project("a/b/org/repo")), "{path}");
+    }
+}
+
+#[test]
+fn another_forges_credential_is_a_jobs_until_somebody_says_otherwise() {
+    let claim = |reading| {
+        let job = job(reading);
+        assert_eq!(job.token, Secret::new(UNMARKED.as_bytes()));
+        job.claim
+    };
+    assert_eq!(
+        claim(elsewhere("GET", "/o/r/info/refs?service=git-upload-pack", &[], Body::None)),
+        Claim::Unmarked(None)
+    );
+    for (path, more, malformed) in [
+        ("/o//r/info/refs?service=git-upload-pack", vec![], Malformed::EmptySegment),
+        ("/o/r/settings", vec![], Malformed::WebRoute),
+        ("/o/r/HEAD", vec![], Malformed::WebRoute),
+        ("/o/r/info/lfs/locks", vec![], Malformed::WebRoute),
+        ("/o/r.GIT/info/refs?service=git-upload-pack", vec![], Malformed::ProjectPath),
+        ("/-/r/info/refs?service=git-upload-pack", vec![], Malformed::ReservedWord),
+        ("/info/info/refs/git-upload-pack", vec![], Malformed::MethodUnknown),
+        ("/o/r/info/refs?service=git-upload-pack", vec![field("sudo", "root")], Malformed::Sudo),
+        ("/v2/o/R/manifests/x", vec![], Malformed::RegistryName),
+    ] {
+        assert_eq!(claim(elsewhere("GET", path, &more, Body::None)), Claim::Unmarked(Some(malformed)), "{path}");
+    }
+    let media = [field("content-type", "application/vnd.git-lfs+json")];
+    let batch = pending(elsewhere("POST", "/o/r.git/info/lfs/objects/batch", &media, Body::Follows));
+    assert_eq!(claim(batch.refuse(Malformed::BodyTooLarge)), Claim::Unmarked(Some(Malformed::BodyTooLarge)));
+    assert_eq!(claim(batch.clone().finish(b"{}")), Claim::Unmarked(Some(Malformed::LfsOperation)));
+    assert_eq!(claim(batch.finish(br#"{"operation":"upload"}"#)), Claim::Unmarked(None));
+
+    // What has a mark needs nobody to say so.
+    let marked = reading_with(GENERIC, "GET", "/o//r", &[basic()], Body::None);
+    assert!(matches!(marked, Reading::Refused(_)), "{marked:?}");
+    let gitlab = [field("authorization", &format!("Bearer {UNMARKED}"))];
+    assert_eq!(reading("GET", "/o/r.git/info/refs?service=git-upload-pack", &gitlab, Body::None), Reading::NotAJob);
+}
+
+#[test]
+fn a_form_to_another_forges_api_may_hold_the_token() {
+    let form = |path: &str, authorization: Option<&str>, body: &str| {
+        let media = field("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+        let fields: Vec<_> =
+            authorization.map(|value| field("authorization", value)).into_iter().chain([media]).collect();
+        pending(reading_with(GENERIC, "POST", path, &fields, Body::Follows)).finish(body.as_bytes())
+    };
+    let token = format!("a=1&token={UNMARKED}");
+    for path in ["/api/v1/user/repos", "/api/v4/projects/5/trigger/pipeline", "//api/v1/user", "/%61pi/v1/user"] {
+        for body in [token.clone(), format!("x;token={UNMARKED}"), format!("%74oken={UNMARKED}&b=%zz")] {
+            let job = job(form(path, None, &body));
+            assert_eq!(
+                (job.token, job.claim),
+                (Secret::new(UNMARKED.as_bytes()), Claim::Unmarked(Some(Malformed::Carrier)))
+            );
+        }
+        assert_eq!(form(path, None, "name=x&token="), Reading::NotAJob, "{path}");
+        // Whoever the head names, the forge takes what stands in the form.
+        let two = form(path, Some("Bearer somebodys"), &token);
+        assert!(matches!(two, Reading::Refused(Refused { malformed: Malformed::Multiple, .. })), "{two:?}");
+    }
+    let head = job(form("/api/v1/user/repos", Some("Bearer somebodys"), "name=x"));
+    assert_eq!((head.token, head.claim), (Secret::new(b"somebodys"), Claim::Unmarked(None)));
+    let media = [field("content-type", "application/x-www-form-urlencoded")];
+    let neighbour = [&media[..], &[field(":authority", "chat.example.com")]].concat();
+    assert_eq!(reading_with(GENERIC, "POST", "/api/v4/posts", &neighbour, Body::Follows), Reading::NotAJob);
+    let web = reading_with(GENERIC, "POST", "/user/login", &media, Body::Follows);
+    assert_eq!(web, Reading::NotAJob, "a person's login is nobody's business");
+}
+
+#[test]
+fn an_upload_that_may_be_a_persons_is_not_looked_through_and_not_stripped() {
+    let upload = [field("content-type", "multipart/form-data; boundary=b")];
+    let both = format!("{GENERIC}, {STRIP}");
+    for keys in [GENERIC, &both] {
+        let mut fields = vec![field("authorization", &format!("token {UNMARKED}"))];
+        fields.extend(upload.iter().cloned());
+        let Reading::Job(job) =
+            reading_with(keys, "POST", "/api/v1/repos/o/r/releases/1/assets", &fields, Body::Follows)
+        else {
+            panic!("{keys}")
+        };
+        assert!(matches!(job.claim, Claim::Unmarked(None)) && job.scan.is_none() && job.bare.is_none(), "{keys}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_to_another_forge_make_it_panic(fields in proptest::collection::vec((proptest::sample::select(vec![":path", ":method", ":authority", "authorization", "cookie", "content-type"]), proptest::collection::vec(any::<u8>(), 0..60)), 0..8), body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_slice())).collect();
+        let config = config_with(&format!("{GENERIC}, {STRIP}"));
+        if let Reading::Body(pending) = read(&config, &Head::new(&fields, Body::Follows)) {
+            let _ = pending.finish(&body);
+        }
+    }
+
+    #[test]
+    fn no_path_of_another_forge_makes_it_panic(path in "/[a-zA-Z0-9%./?&=;:@_-]{0,80}", method in "(GET|POST|PUT|DELETE|PATCH|HEAD)") {
+        let reading = elsewhere(&method, &path, &[], Body::None);
+        prop_assert!(matches!(reading, Reading::Job(_)), "{reading:?}");
+    }
+}
