@@ -3,10 +3,10 @@
 use anyhow::{Result, anyhow, ensure};
 use policy::Config;
 use policy::request::{Reading, TargetRef};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ask::Ask;
-use crate::host::{Answer, Filter, Host, Options};
+use crate::host::{Answer, Callout, Filter, Host, Options};
 
 /// What the filter says of a request: target and action, or none when it refuses it.
 type Said = Option<(String, String)>;
@@ -33,7 +33,7 @@ pub fn compare_compiled<'a>(configuration: &str, host: &str, asks: impl IntoIter
 
 /// What the filter logs of a request.
 fn said(filter: &mut Host, ask: &Ask, host: &str) -> Said {
-    let stream = filter.send(0, ask.request(host), |call| lookup(&call.path()));
+    let stream = filter.send(0, ask.request(host), lookup);
     let properties = filter.properties(stream);
     filter.close(stream);
     let text = |name: &str| String::from_utf8_lossy(properties.get(name).map_or(&[], |value| value)).into_owned();
@@ -53,11 +53,16 @@ fn sayable(reading: &Reading) -> Vec<Said> {
 }
 
 /// The forge's answer to a lookup.
-fn lookup(path: &str) -> Answer {
-    let path = path.strip_prefix("/api/v4/").unwrap_or(path);
+fn lookup(call: &Callout) -> Answer {
+    let path = call.path();
+    if path == "/api/graphql" {
+        return allowlist(&call.body);
+    }
+    let path = path.strip_prefix("/api/v4/").unwrap_or(&path);
     let below = path.strip_prefix("projects/").unwrap_or_default();
     let (project, rest) = below.split_once('/').unwrap_or((below, ""));
-    let (number, project) = if project == "1" { (1, "g/p".into()) } else { (2, project.replace("%2F", "/")) };
+    let (number, project) =
+        if ["1", "g%2Fp"].contains(&project) { (1, "g/p".into()) } else { (2, project.replace("%2F", "/")) };
     let answer = match rest.split('?').next().unwrap_or_default() {
         _ if path == "job" => {
             json!({"id": 7, "status": "running", "user": {"id": 11, "username": "dana", "state": "active"},
@@ -71,4 +76,15 @@ fn lookup(path: &str) -> Answer {
         _ => json!([]),
     };
     Answer::json(200, answer.to_string())
+}
+
+/// What GraphQL tells of the project that is asked for: nobody's access to it is limited.
+fn allowlist(body: &[u8]) -> Answer {
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let number = if asked["variables"]["path"] == "g/p" { 1 } else { 2 };
+    let list = json!({"nodes": [], "pageInfo": {"hasNextPage": false, "hasPreviousPage": false, "endCursor": null}});
+    let shown = json!({"id": format!("gid://gitlab/Project/{number}"), "ciCdSettings": {"inboundJobTokenScopeEnabled": false},
+        "ciJobTokenScopeAllowlist":
+            {"projectsAllowlist": list, "lastProjects": list, "groupsAllowlist": list, "lastGroups": list}});
+    Answer::json(200, json!({"data": {"project": shown}}).to_string())
 }

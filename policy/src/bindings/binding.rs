@@ -173,10 +173,6 @@ impl Row for Binding {
     const TABLE: &'static str = "binding";
     const SIZE: usize = 832;
 
-    fn rows(capacity: u32) -> u32 {
-        capacity
-    }
-
     fn key(&self) -> Hash {
         self.key
     }

@@ -73,10 +73,6 @@ impl Row for JobRow {
     const TABLE: &'static str = "job";
     const SIZE: usize = 304;
 
-    fn rows(capacity: u32) -> u32 {
-        capacity
-    }
-
     fn key(&self) -> Hash {
         self.key
     }

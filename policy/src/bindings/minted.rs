@@ -23,10 +23,6 @@ impl Row for Minted {
     const TABLE: &'static str = "minted";
     const SIZE: usize = 73;
 
-    fn rows(capacity: u32) -> u32 {
-        capacity
-    }
-
     fn key(&self) -> Hash {
         self.key
     }

@@ -86,10 +86,6 @@ impl Row for PartRow {
     const TABLE: &'static str = "part";
     const SIZE: usize = 64;
 
-    fn rows(capacity: u32) -> u32 {
-        capacity
-    }
-
     fn key(&self) -> Hash {
         self.key
     }

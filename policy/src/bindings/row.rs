@@ -12,8 +12,11 @@ pub trait Row: Sized {
     /// Bytes in a row, the 32 of the key among them.
     const SIZE: usize;
 
-    /// How many of them are to be remembered where so many running jobs are.
-    fn rows(capacity: u32) -> u32;
+    /// How many of them are to be remembered where so many running jobs are: as many, where nothing else is said.
+    #[must_use]
+    fn rows(capacity: u32) -> u32 {
+        capacity
+    }
 
     /// Under which key it is found.
     fn key(&self) -> Hash;

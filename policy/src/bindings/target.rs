@@ -33,10 +33,6 @@ impl Row for TargetRow {
     const TABLE: &'static str = "target";
     const SIZE: usize = 368;
 
-    fn rows(capacity: u32) -> u32 {
-        capacity
-    }
-
     fn key(&self) -> Hash {
         self.key
     }
