@@ -181,6 +181,10 @@ impl Store {
     }
 
     fn bind(&self, key: Hash, job: Job, asked: Moment) -> Result<Result<Token, Failure>, HostError> {
+        match Binding::holds(self.find(&key)?, job.clone()) {
+            Ok(Token::Running(_)) => {}
+            holds => return Ok(holds),
+        }
         // A job is named before its token is bound, and anew whenever it is confirmed: an end that is told by its number
         // finds the token, or is found by the lookup that was under way.
         match self.name_job(job.id, key, asked)? {

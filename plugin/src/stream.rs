@@ -244,7 +244,7 @@ impl HttpContext for Stream {
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if matches!(self.phase, Phase::Report) {
-            if self.shared.take_report(size, end_of_stream).is_some() {
+            if self.shared.take_report(size, end_of_stream) {
                 self.phase = Phase::Answered;
             }
             return Action::Pause;

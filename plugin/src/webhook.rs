@@ -6,17 +6,17 @@ use crate::host::{self, Buffer, Level};
 use crate::shared::{Setup, Shared};
 
 impl Shared {
-    /// Takes what has come of a report. `None` while more of it is to come: the host keeps it meanwhile.
-    pub(crate) fn take_report(&self, size: usize, end_of_stream: bool) -> Option<()> {
-        let setup = self.setup()?;
+    /// Takes what has come of a report, and tells whether it was answered. While more of it is to come, the host keeps it.
+    pub(crate) fn take_report(&self, size: usize, end_of_stream: bool) -> bool {
+        let Some(setup) = self.setup() else { return false };
         let report = match (size <= BODY_LIMIT, end_of_stream) {
             (false, _) => Err(Answer::TooLarge),
-            (true, false) => return None,
+            (true, false) => return false,
             (true, true) => host::buffer(Buffer::RequestBody, size).map_err(|_| Answer::Failed),
         };
         let answer = report.and_then(|body| self.heed_report(&setup, &body));
         self.answer_report(answer.unwrap_or_else(|answer| answer));
-        Some(())
+        true
     }
 
     /// Ends the job that a report names.

@@ -3,9 +3,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use host_tests::host::{Host, Hostcall, Outcome, RequestHead, StreamId};
+use host_tests::host::{Host, Hostcall, Outcome, RequestHead};
 
-use crate::forge::{DANA, basic, configuration, finish, get, gitlab, host, host_of, nobody};
+use crate::forge::{DANA, basic, configuration, finish, get, gitlab, host, host_of, nobody, property, status};
 
 fn configured(more: &str) -> String {
     configuration(more).replacen(r#""hosts""#, r#""dependency_proxy": "on", "hosts""#, 1)
@@ -54,18 +54,6 @@ fn end(host: &mut Host) {
     let stream = host.send(0, finish(DANA), gitlab);
     host.respond(stream, 200, &[], "");
     host.close(stream);
-}
-
-fn status(outcome: &Outcome) -> u32 {
-    match outcome {
-        Outcome::Forwarded { .. } => 200,
-        Outcome::Replied(reply) => reply.status,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn property(host: &Host, stream: StreamId, name: &str) -> String {
-    String::from_utf8(host.properties(stream).get(name).cloned().unwrap_or_default()).unwrap()
 }
 
 /// What is decided of a request, and why.

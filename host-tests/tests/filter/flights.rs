@@ -4,19 +4,11 @@ use std::time::Duration;
 
 use host_tests::host::{Answer, Endpoints, Host, Outcome};
 
-use crate::forge::{DANA, clone, configuration, gitlab, host, host_of, host_with_limits};
+use crate::forge::{DANA, clone, configuration, gitlab, host, host_of, host_with_limits, status};
 
 /// A host that sends a lost call again so often.
 fn host_with_retries(retries: u32) -> Host {
     host_of(&configuration("").replace("\"cluster\"", &format!("\"retries\": {retries}, \"cluster\"")))
-}
-
-fn status(outcome: &Outcome) -> u32 {
-    match outcome {
-        Outcome::Forwarded { .. } => 200,
-        Outcome::Replied(reply) => reply.status,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Answers what is outstanding, and counts it.

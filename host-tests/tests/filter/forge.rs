@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base64::Engine;
-use host_tests::host::{Answer, Callout, Filter, Host, Options, Outcome, Request, RequestHead};
+use host_tests::host::{Answer, Callout, Filter, Host, Options, Outcome, Request, RequestHead, StreamId};
 use serde_json::json;
 
 /// A job of apps/web, started by dana.
@@ -230,4 +230,18 @@ pub fn name(call: &Callout) -> String {
 /// Nobody may be asked.
 pub fn nobody(call: &Callout) -> Answer {
     panic!("nothing should be looked up, but {} was", call.path())
+}
+
+/// What became of a request: the status of the answer, 200 where it went on.
+pub fn status(outcome: &Outcome) -> u32 {
+    match outcome {
+        Outcome::Forwarded { .. } => 200,
+        Outcome::Replied(reply) => reply.status,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the filter says for the access log under a name.
+pub fn property(host: &Host, stream: StreamId, name: &str) -> String {
+    String::from_utf8(host.properties(stream).get(name).cloned().unwrap_or_default()).unwrap()
 }

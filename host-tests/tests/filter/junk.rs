@@ -2,20 +2,12 @@
 
 use std::time::Duration;
 
-use host_tests::host::{Host, Hostcall, Outcome, Request, RequestHead, Status};
+use host_tests::host::{Host, Hostcall, Request, RequestHead, Status};
 
-use crate::forge::{DANA, NORA, api, basic, clone, finish, get, gitlab, host_with_limits, nobody, post};
+use crate::forge::{DANA, NORA, api, basic, clone, finish, get, gitlab, host_with_limits, nobody, post, status};
 
 /// Another client's address.
 const ELSEWHERE: &str = "198.51.100.7:40000";
-
-fn status(outcome: &Outcome) -> u32 {
-    match outcome {
-        Outcome::Forwarded { .. } => 200,
-        Outcome::Replied(reply) => reply.status,
-        other => panic!("{other:?}"),
-    }
-}
 
 fn junk(number: u32) -> RequestHead {
     clone("libs/common", &format!("glcbt-64_junk{number}"))

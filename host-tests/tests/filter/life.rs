@@ -6,15 +6,8 @@ use host_tests::host::{Answer, Host, Outcome, RequestHead};
 
 use crate::forge::{
     DANA, NORA, allowlist, api, clone, finish, gitlab, host, host_with, host_with_limits, nobody, patient_exchange,
+    status,
 };
-
-fn status(outcome: &Outcome) -> u32 {
-    match outcome {
-        Outcome::Forwarded { .. } => 200,
-        Outcome::Replied(reply) => reply.status,
-        other => panic!("{other:?}"),
-    }
-}
 
 /// Has the runner report success, which the forge answers so.
 fn report(host: &mut Host, answer: u16, fields: &[(&str, &str)]) {
@@ -210,6 +203,14 @@ fn a_lookup_that_names_another_job_changes_nothing() {
     // Nobody has confirmed it for `max_stale`, so it is looked up, and the wrong answer counts as none.
     assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), mixed_up)), 503);
     assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
+    // Nor does the job that was named take this one along.
+    let other = host_tests::host::RequestHead::new("PUT", "gitlab.example.com", "/api/v4/jobs/1002")
+        .header("content-type", "application/json")
+        .body(format!(r#"{{"token": "{NORA}", "state": "success"}}"#));
+    let stream = host.send(0, other, gitlab);
+    host.respond(stream, 200, &[], "");
+    assert_eq!(status(&host.exchange(0, clone("apps/web", NORA), nobody)), 401);
+    assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), nobody)), 200);
 }
 
 #[test]

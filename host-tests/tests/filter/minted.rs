@@ -7,7 +7,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use host_tests::host::{Answer, Host, Hostcall, Outcome, Request, RequestHead, Status, StreamId};
 
 use crate::forge::{
-    DANA, NORA, basic, clone, configuration, finish, get, gitlab, host, host_of, host_with, nobody, post,
+    DANA, NORA, basic, clone, configuration, finish, get, gitlab, host, host_of, host_with, nobody, post, property,
+    status,
 };
 
 /// A JWT with these claims. Nobody here looks at its signature.
@@ -30,18 +31,6 @@ fn registry(method: &str, path: &str) -> RequestHead {
 
 fn pull(token: &str) -> RequestHead {
     registry("GET", "/v2/apps/web/app/manifests/v1").header("authorization", bearer(token))
-}
-
-fn status(outcome: &Outcome) -> u32 {
-    match outcome {
-        Outcome::Forwarded { .. } => 200,
-        Outcome::Replied(reply) => reply.status,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn property(host: &Host, stream: StreamId, name: &str) -> String {
-    String::from_utf8(host.properties(stream).get(name).cloned().unwrap_or_default()).unwrap()
 }
 
 fn reason(host: &Host, stream: StreamId) -> String {

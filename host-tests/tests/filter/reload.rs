@@ -4,15 +4,7 @@ use std::time::Duration;
 
 use host_tests::host::{Answer, Host, Hostcall, Outcome};
 
-use crate::forge::{DANA, NORA, basic, clone, configuration, finish, gitlab, host, nobody, post};
-
-fn status(outcome: &Outcome) -> u32 {
-    match outcome {
-        Outcome::Forwarded { .. } => 200,
-        Outcome::Replied(reply) => reply.status,
-        other => panic!("{other:?}"),
-    }
-}
+use crate::forge::{DANA, NORA, basic, clone, configuration, finish, gitlab, host, nobody, post, status};
 
 /// Brings a configuration that differs in this.
 fn reconfigure(host: &mut Host, more: &str) {

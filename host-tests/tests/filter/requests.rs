@@ -2,11 +2,7 @@
 
 use host_tests::host::{Host, Hostcall, Outcome, Request, RequestHead};
 
-use crate::forge::{DANA, NORA, api, basic, clone, get, gitlab, host, host_with, nobody, post};
-
-fn property(host: &Host, stream: host_tests::host::StreamId, name: &str) -> String {
-    String::from_utf8(host.properties(stream).get(name).cloned().unwrap_or_default()).unwrap()
-}
+use crate::forge::{DANA, NORA, api, basic, clone, get, gitlab, host, host_with, nobody, post, property};
 
 fn reply(host: &mut Host, request: impl Into<Request>) -> (u32, String) {
     match host.exchange(0, request, gitlab) {

@@ -2,14 +2,10 @@
 
 use host_tests::host::{Host, Hostcall, Outcome, Request, Status};
 
-use crate::forge::{DANA, basic, configuration, get, gitlab, host_of, nobody, post};
+use crate::forge::{DANA, basic, configuration, get, gitlab, host_of, nobody, post, property};
 
 fn stripping(more: &str) -> Host {
     host_of(&configuration(more).replacen(r#""hosts""#, r#""unlisted_endpoints": "strip", "hosts""#, 1))
-}
-
-fn property(host: &Host, stream: host_tests::host::StreamId, name: &str) -> String {
-    String::from_utf8(host.properties(stream).get(name).cloned().unwrap_or_default()).unwrap()
 }
 
 /// What the forge sees of a request: its header and its body, as one text.

@@ -1,8 +1,8 @@
 //! The forge's webhook: a job's end, told at a path of our own.
 
-use host_tests::host::{Host, Hostcall, Outcome, Request, RequestHead, Status};
+use host_tests::host::{Host, Hostcall, Request, RequestHead, Status};
 
-use crate::forge::{DANA, NORA, clone, configuration, gitlab, nobody, options, post};
+use crate::forge::{DANA, NORA, clone, configuration, gitlab, nobody, options, post, status};
 
 const PATH: &str = "/-/jobscope/webhook";
 
@@ -25,14 +25,6 @@ fn head(secret: &str) -> RequestHead {
 fn report(job: u64, state: &str) -> Request {
     head("opensesame")
         .body(format!(r#"{{"object_kind": "build", "build_id": {job}, "build_status": "{state}", "project_id": 101}}"#))
-}
-
-fn status(outcome: &Outcome) -> u32 {
-    match outcome {
-        Outcome::Forwarded { .. } => 200,
-        Outcome::Replied(reply) => reply.status,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]
