@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use super::access::{Access, Action, Protocol, TargetRef};
 use super::api::{self, Caller, Route};
-use super::credential::{Carrier, Foreign, candidate};
+use super::credential::{Ambiguous, Carrier, Foreign, candidate};
 use super::head::{BODY_LIMIT, Body, Head};
 use super::malformed::Malformed;
 use super::multipart::{self, Spelling};
@@ -106,7 +106,9 @@ fn with_form(protocol: Protocol, reading: Reading, form: &[u8]) -> Reading {
     if form.len() > BODY_LIMIT {
         return refuse(Malformed::BodyTooLarge);
     }
-    let in_form: Vec<Secret> = params::credentials(form).iter().filter_map(|value| candidate(value)).collect();
+    let in_form: Result<Vec<_>, Ambiguous> = params::credentials(form).iter().map(|value| candidate(value)).collect();
+    let Ok(in_form) = in_form else { return refuse(Malformed::Carrier) };
+    let in_form: Vec<Secret> = in_form.into_iter().flatten().collect();
     let is_alone = match &reading {
         Reading::NotAJob => true,
         Reading::Body(pending) => {

@@ -18,8 +18,8 @@ use super::malformed::Malformed;
 use super::{params, readers, token};
 use crate::config::Kind;
 use crate::facts::Secret;
-pub(crate) use unmarked::candidate;
 use unmarked::unmarked;
+pub(crate) use unmarked::{Ambiguous, candidate};
 
 /// Where a token stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,13 +168,6 @@ fn foreign(head: &Head<'_>) -> Credential {
         () if by_route.into_iter().any(has) => Credential::Foreign(Foreign::ByRoute),
         () => Credential::None,
     }
-}
-
-/// The scheme of a credential and what follows the first blank.
-fn split_scheme(value: &[u8]) -> (&[u8], &[u8]) {
-    let end = value.iter().position(|b| *b <= b' ').unwrap_or(value.len());
-    let (scheme, rest) = value.split_at_checked(end).unwrap_or((value, b""));
-    (scheme, rest.trim_ascii())
 }
 
 /// Whether a field may be read as a job's credential by any forge.

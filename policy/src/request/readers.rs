@@ -123,8 +123,28 @@ pub(super) fn logins(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     credentials.flat_map(decoded)
 }
 
+/// Whether a Basic credential goes on behind its padding: some readers end there, and read another login.
+pub(super) fn is_cut_short(credential: &[u8]) -> bool {
+    let text = behind_scheme(credential, "basic").unwrap_or_default();
+    let pads = text.iter().rev().take_while(|b| **b == b'=').count();
+    text.iter().filter(|b| **b == b'=').count() > pads
+}
+
+/// The JSON of one part of a JWT as a generous reader decodes it: in the alphabet of URLs, passing over what is no letter.
+pub(super) fn decoded_part(part: &[u8]) -> impl Iterator<Item = u8> {
+    Decoder::new(part, Way { url: Url::Read, padding: Padding::Skipped })
+}
+
+/// A value without the blanks around it, be they Unicode's, and without the controls.
+pub(super) fn without_blanks(value: &[u8]) -> &[u8] {
+    match core::str::from_utf8(value) {
+        Ok(text) => text.trim_matches(|c: char| c.is_whitespace() || c.is_control()).as_bytes(),
+        Err(_) => value.trim_ascii(),
+    }
+}
+
 /// What stands behind a scheme. Which bytes are blanks there is not one thing: to Gitea they are those of Unicode.
-fn behind_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
+pub(super) fn behind_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     let value = value.get(value.iter().position(u8::is_ascii_alphanumeric)?..)?;
     let end = value.iter().position(|b| !b.is_ascii_alphanumeric())?;
     let (found, rest) = value.split_at_checked(end)?;

@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use super::json;
 use super::malformed::Malformed;
+use super::{json, readers};
 use crate::facts::Secret;
 
 /// The longest token the forge reads.
@@ -94,6 +94,20 @@ fn payload(value: &[u8]) -> Option<Vec<u8>> {
     let mut parts = value.split(|b| *b == b'.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
     decoded(payload)
+}
+
+/// Whether some reader may take a value for a JWT: parts between dots, and the first decodes to the beginning of an object.
+pub(crate) fn resembles_jwt(value: &[u8]) -> bool {
+    let mut parts = value.split(|b| *b == b'.');
+    let header = parts.next().unwrap_or_default();
+    let mut json = readers::decoded_part(header).filter(|b| !b.is_ascii_whitespace());
+    parts.nth(1).is_some() && json.next() == Some(b'{') && json.next() == Some(b'"')
+}
+
+/// Whether a value is one JWT, signed (three parts) or encrypted (five), in the one spelling that its maker gave it.
+pub(crate) fn is_plain_jwt(value: &[u8]) -> bool {
+    let parts = value.split(|b| *b == b'.');
+    matches!(parts.clone().count(), 3 | 5) && parts.into_iter().all(|part| URL_SAFE_NO_PAD.decode(part).is_ok())
 }
 
 /// One part of a JWT.
