@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::carriers::{FIELDS, SCHEMES};
 use super::head::{Head, Times};
 use super::malformed::Malformed;
 use super::{params, readers, token};
@@ -121,21 +122,22 @@ fn gather(kind: Kind, head: &Head<'_>) -> Result<Credential, Malformed> {
         others = others.saturating_add(usize::from(found.foreign));
     }
     for (name, value) in head.fields() {
-        match *name {
-            b"authorization" if token::is_job_token(value) => jobs.push((Carrier::Raw, token::parse(value)?)),
-            b"authorization" => match authorization(kind, value)? {
+        let is_it = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
+        match FIELDS.iter().map(|(known, _)| *known).chain(["job_token"]).find(is_it).unwrap_or_default() {
+            "authorization" if token::is_job_token(value) => jobs.push((Carrier::Raw, token::parse(value)?)),
+            "authorization" => match authorization(kind, value)? {
                 Some(job) => jobs.push(job),
                 None => others = others.saturating_add(1),
             },
             // Empty is absent.
-            b"job-token" if value.is_empty() => {}
-            b"job-token" => jobs.push((Carrier::JobToken, token::parse(value)?)),
-            b"private-token" if token::is_job_shaped(value) => jobs.push((Carrier::PrivateToken, token::parse(value)?)),
-            b"x-nuget-apikey" if token::is_job_token(value) => jobs.push((Carrier::NugetKey, token::parse(value)?)),
-            b"x-nuget-apikey" if may_hold_job_token(name, value) => return Err(Malformed::Carrier),
-            b"x-nuget-apikey" if value.is_empty() => {}
-            b"private-token" | b"deploy-token" | b"x-nuget-apikey" => others = others.saturating_add(1),
-            b"job_token" => return Err(Malformed::Underscore),
+            "job-token" if value.is_empty() => {}
+            "job-token" => jobs.push((Carrier::JobToken, token::parse(value)?)),
+            "private-token" if token::is_job_shaped(value) => jobs.push((Carrier::PrivateToken, token::parse(value)?)),
+            "x-nuget-apikey" if token::is_job_token(value) => jobs.push((Carrier::NugetKey, token::parse(value)?)),
+            "x-nuget-apikey" if may_hold_job_token(name, value) => return Err(Malformed::Carrier),
+            "x-nuget-apikey" if value.is_empty() => {}
+            "private-token" | "deploy-token" | "x-nuget-apikey" => others = others.saturating_add(1),
+            "job_token" => return Err(Malformed::Underscore),
             // A job token in a field that nothing here reads: some forge may.
             _ if may_hold_job_token(name, value) => return Err(Malformed::Carrier),
             _ => {}
@@ -179,9 +181,9 @@ pub(crate) fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
     if name.starts_with(b":") {
         return false;
     }
-    if name == b"authorization" {
-        return holds_job_shape(value)
-            || readers::logins(value).any(|login| is_jobs_user(&login) || holds_job_shape(&login));
+    // Where a credential stands its readers pass over bytes: nothing in it need be plain.
+    if is_read_for_credentials(name) && (names_job(value) || readers::logins(value).any(|login| names_job(&login))) {
+        return true;
     }
     holds_job_shape(value)
         && (is_credentials(name) || holds(value, |word| token::is_job_shaped(word) && token::is_mentioned(word)))
@@ -192,9 +194,22 @@ fn is_credentials(name: &[u8]) -> bool {
     [&b"auth"[..], b"token", b"key"].iter().any(|part| name.windows(part.len()).any(|w| w.eq_ignore_ascii_case(part)))
 }
 
-/// Whether a login is that of a job, in whatever letters, with or without a password.
-fn is_jobs_user(login: &[u8]) -> bool {
-    login.split(|b| *b == b':').next().is_some_and(|user| user.eq_ignore_ascii_case(USER))
+/// Whether a field is the one that every reader looks at, or one that stands for it.
+fn is_read_for_credentials(name: &[u8]) -> bool {
+    const AUTHORIZATION: &[u8] = b"authorization";
+    name.len()
+        .checked_sub(AUTHORIZATION.len())
+        .and_then(|at| name.get(at..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(AUTHORIZATION))
+}
+
+/// Whether a job is named in a credential: by its user, in whatever letters and with or without a password, by its
+/// token, or by a JWT that wraps one.
+fn names_job(credential: &[u8]) -> bool {
+    let user = credential.split(|b| *b == b':').next().unwrap_or_default();
+    readers::without_blanks(user).eq_ignore_ascii_case(USER)
+        || token::is_marked(credential)
+        || token::wraps_job_token(credential)
 }
 
 fn holds_job_shape(value: &[u8]) -> bool {
@@ -207,7 +222,7 @@ fn holds(value: &[u8], is_token: impl Fn(&[u8]) -> bool) -> bool {
         return false;
     }
     let is_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=');
-    value.split(|b| !is_word(b)).any(|word| is_token(word) || token::wraps_job_token(word))
+    value.split(|b| !is_word(b)).any(is_token) || token::wraps_job_token(value)
 }
 
 /// Reads one `authorization` field strictly: `Basic` and canonical base64 of one login, or `Bearer` and one token.
@@ -226,17 +241,19 @@ fn authorization(kind: Kind, value: &[u8]) -> Result<Option<(Carrier, Secret)>, 
         return match (user == USER, token::is_job_shaped(password)) {
             (true, _) => Ok(Some((Carrier::Basic, token::parse(password)?))),
             (false, true) => Err(Malformed::AuthorizationUser),
-            (false, false) if is_jobs_user(&login) || holds_job_shape(&login) => Err(Malformed::AuthorizationUser),
+            (false, false) if names_job(&login) => Err(Malformed::AuthorizationUser),
             (false, false) => Ok(None),
         };
     }
-    if token::wraps_job_token(credential.as_bytes()) {
-        return Ok(Some((Carrier::Jwt, token::unwrap(credential.as_bytes())?)));
-    }
-    if token::is_job_shaped(credential.as_bytes()) {
-        Ok(Some((carrier, token::parse(credential.as_bytes())?)))
-    } else {
-        Ok(None)
+    let credential = credential.as_bytes();
+    match () {
+        () if token::wraps_job_token(credential) && token::is_one_jwt(credential) => {
+            Ok(Some((Carrier::Jwt, token::unwrap(credential)?)))
+        }
+        () if token::is_job_shaped(credential) => Ok(Some((carrier, token::parse(credential)?))),
+        // Somebody reads it as a parameter, or passes over what stands around it.
+        () if names_job(credential) => Err(Malformed::Authorization),
+        () => Ok(None),
     }
 }
 
@@ -253,10 +270,10 @@ pub(super) fn spelled(value: &[u8]) -> Result<(&str, &str), Malformed> {
 
 /// Which scheme of `authorization` it is, in letters of either case.
 fn carrier(scheme: &str) -> Result<Carrier, Malformed> {
-    [("basic", Carrier::Basic), ("bearer", Carrier::Bearer), ("token", Carrier::Token)]
-        .into_iter()
-        .find(|(name, _)| scheme.eq_ignore_ascii_case(name))
-        .map(|(_, carrier)| carrier)
+    SCHEMES
+        .iter()
+        .find(|(name, ..)| scheme.eq_ignore_ascii_case(name))
+        .map(|(_, carrier, _)| *carrier)
         .ok_or(Malformed::Authorization)
 }
 
@@ -416,6 +433,10 @@ mod tests {
             "glcbt-1 ".into(),
             "Token glcbt-1".into(),
             "Bearer  glcbt-1".into(),
+            "Bearer token=glcbt-1".into(),
+            "Token token=\"glcbt-1\"".into(),
+            format!("Basic {}", STANDARD.encode(" gitlab-ci-token:legacy")),
+            format!("Basic {}", STANDARD.encode("gitlab-ci-token\0:legacy")),
         ] {
             assert!(matches!(found(&[("authorization", &value)]), Credential::Refused(_)), "{value}");
         }

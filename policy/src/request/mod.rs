@@ -7,6 +7,7 @@ mod access;
 mod api;
 mod bare;
 mod body;
+mod carriers;
 mod credential;
 mod dependency_proxy;
 mod generic;

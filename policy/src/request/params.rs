@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
+use super::carriers::PARAMETERS;
 use super::malformed::Malformed;
 use super::token;
 use super::{json, multipart, path};
@@ -13,10 +14,6 @@ use crate::facts::Secret;
 
 /// More pairs than this are nobody's request.
 const PAIRS_LIMIT: usize = 64;
-
-/// Names under which a forge, or its token endpoint, reads a credential.
-const CREDENTIAL_NAMES: [&str; 7] =
-    ["job_token", "token", "access_token", "bearer_token", "private_token", "password", "refresh_token"];
 
 /// How long a pair is at least that holds a job token: `job_token=x`.
 const SHORTEST: usize = 11;
@@ -153,7 +150,7 @@ pub(crate) fn is_spelling_of(name: &str, meant: &str) -> bool {
 /// The credential that a generous server takes a name for.
 fn credential_name(name: &str) -> Option<&'static str> {
     let name = name.trim_start_matches(is_around);
-    CREDENTIAL_NAMES.into_iter().find(|known| begins_as(name, known))
+    PARAMETERS.iter().map(|(known, _)| *known).find(|known| begins_as(name, known))
 }
 
 /// Whether a name is another up to its first bracket.
@@ -257,8 +254,8 @@ pub(crate) fn without_credentials(query: &str) -> Option<String> {
 
 fn names_credential(pair: &[u8]) -> bool {
     let name = parts(pair).0;
-    // The shortest is `token`.
-    name.len() >= 5 && is_credential(&generous(name))
+    // The shortest is `jwt`.
+    name.len() >= 3 && is_credential(&generous(name))
 }
 
 fn split(query: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -130,6 +130,11 @@ pub(super) fn is_cut_short(credential: &[u8]) -> bool {
     text.iter().filter(|b| **b == b'=').count() > pads
 }
 
+/// Whether a byte is a letter of some alphabet of base64.
+pub(super) fn is_letter(byte: u8) -> bool {
+    Way { url: Url::Read, padding: Padding::Skipped }.letter(byte).is_some()
+}
+
 /// The JSON of one part of a JWT as a generous reader decodes it: in the alphabet of URLs, passing over what is no letter.
 pub(super) fn decoded_part(part: &[u8]) -> impl Iterator<Item = u8> {
     Decoder::new(part, Way { url: Url::Read, padding: Padding::Skipped })

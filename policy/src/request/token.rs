@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
+use memchr::memmem;
 use serde_json::Value;
 
 use super::malformed::Malformed;
@@ -66,15 +67,41 @@ pub(crate) fn is_job_token(value: &[u8]) -> bool {
     is_job_shaped(value) && value.iter().all(|b| is_token_byte(*b))
 }
 
-/// Whether a value is a JWT of the forge's own with a job token inside: what Conan, Terraform and the dependency proxy
-/// exchange the token for.
+/// Whether the mark of a job token stands somewhere.
+pub(crate) fn is_marked(value: &[u8]) -> bool {
+    memmem::find(value, MARK).is_some()
+}
+
+/// Whether some reader may find a JWT of the forge's own with a job token inside: what Conan, Terraform and the
+/// dependency proxy exchange the token for. Readers pass over foreign bytes, so all that counts is what a text between
+/// two dots decodes to.
 pub(crate) fn wraps_job_token(value: &[u8]) -> bool {
-    payload(value).is_some_and(|payload| payload.windows(MARK.len()).any(|window| window == MARK))
+    /// As many bits as the mark has.
+    const WIDTH: u64 = (1 << 48) - 1;
+    let mut parts = value.split(|b| *b == b'.').skip(1).peekable();
+    core::iter::from_fn(|| parts.next().filter(|_| parts.peek().is_some())).any(|payload| {
+        let mut last: u64 = 0;
+        readers::decoded_part(payload).any(|byte| {
+            last = (last << 8 | u64::from(byte)) & WIDTH;
+            last == u64::from_be_bytes(*b"\0\0glcbt-")
+        })
+    })
+}
+
+/// Whether a value is one JWT and nothing else, its claims in the one spelling that its maker gave them.
+pub(crate) fn is_one_jwt(value: &[u8]) -> bool {
+    let mut parts = value.split(|b| *b == b'.');
+    let claims = parts.nth(1).unwrap_or_default();
+    value.starts_with(JWT)
+        && value.iter().all(|b| is_token_byte(*b))
+        && parts.count() == 1
+        && URL_SAFE_NO_PAD.decode(claims).is_ok()
 }
 
 /// The one job token inside a JWT. Its signature is the forge's to check; what it says is what the forge will read.
 pub(crate) fn unwrap(value: &[u8]) -> Result<Secret, Malformed> {
-    let payload = payload(value).ok_or(Malformed::Format)?;
+    let claims = value.split(|b| *b == b'.').nth(1).and_then(decoded).filter(|_| is_one_jwt(value));
+    let payload = claims.ok_or(Malformed::Format)?;
     let mut texts: Vec<String> = Vec::new();
     for (_, claim) in json::object(&payload)? {
         collect(claim, &mut texts);
@@ -85,15 +112,6 @@ pub(crate) fn unwrap(value: &[u8]) -> Result<Secret, Malformed> {
         (Some(_), Some(_)) => Err(Malformed::Multiple),
         (None, _) => Err(Malformed::Format),
     }
-}
-
-fn payload(value: &[u8]) -> Option<Vec<u8>> {
-    if !value.starts_with(JWT) {
-        return None;
-    }
-    let mut parts = value.split(|b| *b == b'.');
-    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    decoded(payload)
 }
 
 /// Whether some reader may take a value for a JWT: parts between dots, and the first decodes to the beginning of an object.
@@ -211,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_token_inside_a_jwt_is_found() {
-        let jwt = |claims: &str| std::format!("eyJ9.{}.sig", URL_SAFE.encode(claims));
+        let jwt = |claims: &str| std::format!("eyJ9.{}.sig", URL_SAFE_NO_PAD.encode(claims));
         for claims in [r#"{"token":"glcbt-1"}"#, r#"{"user":7,"deep":{"access":["glcbt-1"]}}"#] {
             assert!(wraps_job_token(jwt(claims).as_bytes()));
             assert_eq!(unwrap(jwt(claims).as_bytes()), Ok(Secret::new(b"glcbt-1")), "{claims}");

@@ -1,7 +1,10 @@
 //! Small models of real decoders, as their sources have them, against what we find.
 
 use super::super::credential::may_hold_job_token;
+use super::super::minted::signed;
 use super::*;
+use crate::facts::Secret;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::format;
 use std::string::String;
 
@@ -175,4 +178,63 @@ fn what_is_plain_is_read_in_one_way() {
         assert_eq!(login(format!("Basic {}", STANDARD.encode(plain)).as_bytes()), [plain.as_bytes()], "{plain}");
     }
     assert!(login(b"Bearer ZGFuYTpw").is_empty() && login(b"Basic").is_empty() && login(b"").is_empty());
+}
+
+/// What a reader of JWTs decodes: header and claims, or `None` where it refuses.
+type JwtModel = fn(&[u8]) -> Option<(Vec<u8>, Vec<u8>)>;
+
+const JWT_MODELS: [(&str, JwtModel); 4] = [
+    ("PyJWT", |text| jwt(text, |part| python(&padded(&urlsafe(part))))),
+    ("ruby-jwt before 2.8", |text| jwt(text, |part| ruby(&urlsafe(part)))),
+    ("golang-jwt", |text| jwt(text, |part| raw_url(part, |b| matches!(b, b'\r' | b'\n')))),
+    ("go-jose", |text| jwt(text, |part| raw_url(part, |b| b.is_ascii_whitespace()))),
+];
+
+fn jwt(text: &[u8], decode: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<(Vec<u8>, Vec<u8>)> {
+    let parts: Vec<&[u8]> = text.split(|b| *b == b'.').collect();
+    let [header, claims, signature] = parts[..] else { return None };
+    decode(signature)?;
+    Some((decode(header)?, decode(claims)?))
+}
+
+fn padded(text: &[u8]) -> Vec<u8> {
+    [text, &b"===="[..(4 - text.len() % 4) % 4]].concat()
+}
+
+fn raw_url(text: &[u8], is_skipped: impl Fn(u8) -> bool) -> Option<Vec<u8>> {
+    let text: Vec<u8> = text.iter().copied().filter(|b| !is_skipped(*b)).collect();
+    let is_sound = text.len() % 4 != 1 && text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    is_sound.then(|| bytes(&urlsafe(&text)))
+}
+
+#[test]
+fn what_any_reader_of_jwts_takes_is_found_and_is_one_jwt_in_whatever_spelling() {
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let (header, claims) = (r#"{"alg":"ES256"}"#, r#"{"user":"??>>","token":"glcbt-64_0123"}"#);
+    let plain = format!("{}.{}.{}", part(header), part(claims), part("a signature ?>?"));
+    let identity = Some(Secret::new(plain.rsplit_once('.').unwrap().0.as_bytes()));
+    let mut dice = Dice(2);
+    let mut read = [0; JWT_MODELS.len()];
+    for _ in 0..30_000 {
+        let jwt = dice.altered(&plain);
+        let values = [
+            [b"Bearer ", &*jwt].concat(),
+            [b"Token token=", &*jwt].concat(),
+            [b"Bearer token=\"", &*jwt, b"\";"].concat(),
+            format!("Basic {}", STANDARD.encode([b"dana:", &*jwt].concat())).into_bytes(),
+        ];
+        for ((name, model), read) in JWT_MODELS.iter().zip(&mut read) {
+            let Some((its_header, its_claims)) = model(&jwt) else { continue };
+            *read += 1;
+            for value in &values {
+                if its_claims.windows(6).any(|window| window == b"glcbt-") {
+                    assert!(may_hold_job_token(b"authorization", value), "{name}: {}", value.escape_ascii());
+                }
+                if (&*its_header, &*its_claims) == (header.as_bytes(), claims.as_bytes()) {
+                    assert_eq!(signed(value), identity, "{name}: {}", value.escape_ascii());
+                }
+            }
+        }
+    }
+    assert!(read.iter().all(|read| *read > 500), "each of them reads some: {read:?}");
 }
