@@ -1,6 +1,6 @@
 //! Lookups under way, one per fact and worker, and the requests that wait for them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use policy::lookup::{Answer, Call, Fact, Flight, PartKey, Progress, Value};
 
 use crate::host::{self, Level};
 use crate::shared::Setup;
+use crate::ticks::AT_ONCE;
 
 /// The most lookups of one worker at a time: as many requests as Envoy has under way to a cluster unless it is told
 /// otherwise. Who asks for one more is told to come back, and memory does not grow with what clients send.
@@ -39,7 +40,8 @@ pub(crate) struct Flights {
 #[derive(Debug)]
 struct UnderWay {
     flight: Flight,
-    waiting: Vec<u32>,
+    /// In the order in which they came: the host counts its streams.
+    waiting: BTreeSet<u32>,
     asked: Moment,
     /// A call that could not be sent.
     failed: Option<Failure>,
@@ -59,7 +61,7 @@ struct Departure {
 pub(crate) struct Landing {
     pub(crate) key: Hash,
     pub(crate) result: Result<Value, Failure>,
-    pub(crate) waiting: Vec<u32>,
+    pub(crate) waiting: BTreeSet<u32>,
     /// When it was asked: the fact is as old as that.
     pub(crate) asked: Moment,
     /// What was learned of parts.
@@ -73,7 +75,7 @@ pub(crate) struct Landing {
 pub(crate) enum News {
     /// Nothing that anybody waits for.
     Nothing,
-    /// A job is known, while its circumstances are still asked for; who waits for it.
+    /// A job is known, while its circumstances are still asked for; some of those who wait for it.
     Job(Job, Vec<u32>),
     /// A flight is over.
     Landed(Box<Landing>),
@@ -98,7 +100,7 @@ impl Flights {
         let recall = |part: &PartKey| setup.store.part(part, now);
         let (flight, progress) = Flight::start(&setup.config, setup.credential.as_ref(), fact, &recall);
         match progress {
-            Progress::Landed(result) => Some(Landing::of(key, &flight, result, Vec::new(), now)),
+            Progress::Landed(result) => Some(Landing::of(key, &flight, result, BTreeSet::new(), now)),
             Progress::Going(calls) => {
                 self.send_all(key, calls);
                 let under_way = UnderWay { flight, waiting: waiter.into_iter().collect(), asked: now, failed: None };
@@ -164,7 +166,9 @@ impl Flights {
             }
             Progress::Going(calls) => {
                 let known = under_way.flight.job().filter(|_| !was_known).cloned();
-                let news = known.map_or(News::Nothing, |job| News::Job(job, under_way.waiting.clone()));
+                let news = known.map_or(News::Nothing, |job| {
+                    News::Job(job, under_way.waiting.iter().copied().take(AT_ONCE).collect())
+                });
                 self.send_all(key, calls);
                 news
             }
@@ -184,10 +188,12 @@ impl Flights {
         over.into_iter().filter_map(|(key, failure)| self.land(key, Err(failure), now)).collect()
     }
 
-    /// Nobody waits for a stream that left.
-    pub(crate) fn leave(&mut self, waiter: u32) {
-        for under_way in self.under_way.values_mut() {
-            under_way.waiting.retain(|waiting| *waiting != waiter);
+    /// One waits no longer for these facts.
+    pub(crate) fn leave(&mut self, keys: &[Hash], waiter: u32) {
+        for key in keys {
+            if let Some(under_way) = self.under_way.get_mut(key) {
+                under_way.waiting.remove(&waiter);
+            }
         }
     }
 
@@ -244,13 +250,13 @@ impl Flights {
 }
 
 impl Landing {
-    fn of(key: Hash, flight: &Flight, result: Result<Value, Failure>, waiting: Vec<u32>, asked: Moment) -> Self {
+    fn of(key: Hash, flight: &Flight, result: Result<Value, Failure>, waiting: BTreeSet<u32>, asked: Moment) -> Self {
         Self { key, result, waiting, asked, learned: flight.learned(), confirmed: flight.confirmed(asked) }
     }
 
     fn failed(key: Hash, failure: Failure, asked: Moment) -> Self {
         let (learned, confirmed) = (Vec::new(), Confirmed::at(asked));
-        Self { key, result: Err(failure), waiting: Vec::new(), asked, learned, confirmed }
+        Self { key, result: Err(failure), waiting: BTreeSet::new(), asked, learned, confirmed }
     }
 }
 

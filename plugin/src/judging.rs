@@ -6,8 +6,9 @@ use policy::facts::Token;
 use policy::lookup::{Fact, target_key};
 use policy::request::{JobRequest, Protocol};
 
+use crate::crowd::Parked;
 use crate::host::{self, HostError, Level};
-use crate::shared::{Now, Parked, Setup, Shared};
+use crate::shared::{Now, Setup, Shared};
 
 /// How often a decision may ask for facts: for the token, and for targets.
 const ROUNDS: usize = 3;
@@ -56,13 +57,13 @@ impl Shared {
                     None => parked.missing.push(key),
                     Some(Ok(value)) => parked.learn(key, &value),
                     Some(Err(failure)) => {
-                        self.flights.borrow_mut().leave(stream);
+                        self.flights.borrow_mut().leave(&parked.missing, stream);
                         return self.fail(setup, stream, &parked.request, failure);
                     }
                 }
             }
             if !parked.missing.is_empty() {
-                self.parked.borrow_mut().insert(stream, parked);
+                self.crowd.borrow_mut().await_facts(stream, parked);
                 return Now::Waits;
             }
         }

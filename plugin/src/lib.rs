@@ -6,6 +6,7 @@
 
 mod answers;
 mod carrying;
+mod crowd;
 mod document;
 mod errands;
 mod flights;
@@ -16,6 +17,7 @@ mod root;
 mod shared;
 mod store;
 mod stream;
+mod ticks;
 mod waking;
 mod webhook;
 

@@ -103,7 +103,7 @@ impl Stream {
                     Ok(now) => now.after(BODY_PATIENCE),
                     Err(error) => return self.fail(setup, error),
                 };
-                self.shared.await_body(self.context, pending.protocol(), deadline);
+                self.shared.crowd.borrow_mut().await_body(self.context, pending.protocol(), deadline);
                 self.phase = Phase::Body(pending);
                 return Action::Pause;
             }
@@ -156,12 +156,17 @@ impl Stream {
 
     /// Whether what still comes of the request goes on: after a decision that lets it, and not before.
     fn passes(&mut self) -> bool {
-        if self.shared.was_released(self.context) && !matches!(self.phase, Phase::Passed) {
+        if self.shared.crowd.borrow().was_released(self.context) && !matches!(self.phase, Phase::Passed) {
             self.phase = Phase::Passed;
             // What a host buffered meanwhile goes on without being shown again.
             self.seen = 0;
         }
         matches!(self.phase, Phase::Passed)
+    }
+
+    /// Whether it waits for facts.
+    fn waits(&self) -> bool {
+        self.shared.crowd.borrow().parked(self.context).is_some()
     }
 
     /// Looks at what came of the body. `Some` when the request ends here.
@@ -202,7 +207,7 @@ impl Stream {
     /// Ends the wait for a body. `None` when there is none, or when it came too late and the request was answered.
     fn take_pending(&mut self) -> Option<Pending> {
         match std::mem::replace(&mut self.phase, Phase::Answered) {
-            Phase::Body(pending) if self.shared.body_arrived(self.context) => Some(pending),
+            Phase::Body(pending) if self.shared.crowd.borrow_mut().body_arrived(self.context) => Some(pending),
             Phase::Body(_) | Phase::New | Phase::Answered => None,
             phase @ (Phase::Report | Phase::Waiting | Phase::Passed) => {
                 self.phase = phase;
@@ -250,7 +255,7 @@ impl HttpContext for Stream {
             return Action::Pause;
         }
         let passes = self.passes();
-        if (passes || self.shared.waits(self.context))
+        if (passes || self.waits())
             && let Some(action) = self.look(size, end_of_stream)
         {
             return action;
@@ -283,7 +288,7 @@ impl HttpContext for Stream {
             return self.answer_report(webhook::Answer::Unreadable);
         }
         let passes = self.passes();
-        if (passes || self.shared.waits(self.context))
+        if (passes || self.waits())
             && let (Some(scan), Some(setup)) = (self.scan.take(), self.shared.setup())
         {
             return self.break_off(&setup, scan.refuse(Malformed::Trailers));

@@ -5,14 +5,16 @@
 
 use policy::bindings::{Freshness, Moment};
 use policy::decision::{self, Facts, Failure, Step};
-use policy::facts::{Hash, Job, Token};
-use policy::lookup::{Answer, Fact, Value, target_key};
-use policy::request::{Malformed, Protocol, Refused};
+use policy::facts::{Job, Token};
+use policy::lookup::{Answer, Fact, Value};
+use policy::request::{Malformed, Refused};
 
+use crate::crowd::{Landed, Woken};
 use crate::flights::{Landing, News};
-use crate::host::{self, Level};
+use crate::host::{self, HostError, Level};
 use crate::judging::host_failed;
-use crate::shared::{Now, Parked, Setup, Shared};
+use crate::shared::{Now, Setup, Shared};
+use crate::ticks::AT_ONCE;
 
 impl Shared {
     /// Sends what is to be sent; on the root context.
@@ -40,15 +42,14 @@ impl Shared {
             News::Job(job, waiting) if clock.is_ok() => self.ask_ahead(&setup, &job, &waiting, now),
             News::Job(..) | News::Nothing => {}
         }
-        self.depart();
+        self.wake(&setup);
     }
 
     /// Has looked up what requests need of targets as soon as their job is known, beside what is still asked of it.
     fn ask_ahead(&self, setup: &Setup, job: &Job, waiting: &[u32], now: Moment) {
         let mut needed = Vec::new();
-        for parked in
-            waiting.iter().filter_map(|stream| self.parked.borrow().get(stream).map(|one| one.request.clone()))
-        {
+        for stream in waiting {
+            let Some(parked) = self.crowd.borrow().parked(*stream).map(|one| one.request.clone()) else { continue };
             let known = Facts { token: Some(Token::Running(job.clone())), targets: Vec::new() };
             let Ok((facts, _)) = self.recall(setup, &parked, known, Freshness::Fresh, now) else { continue };
             if let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, &parked, &facts) {
@@ -73,69 +74,57 @@ impl Shared {
         Some(learn(setup, landing))
     }
 
-    /// A fact is there, or is not to be had: remembers it, and wakes those who wait.
+    /// A fact is there, or is not to be had: remembers it, and has those told who wait.
     pub(crate) fn land(&self, setup: &Setup, mut landing: Landing) {
-        let (waiting, key, asked) = (std::mem::take(&mut landing.waiting), landing.key, landing.asked);
-        let now = match host::now() {
-            Ok(now) => now,
-            Err(error) => {
-                host::log(Level::Error, &format!("jobscope: the proxy does not tell the time: {error:?}"));
-                self.wake_all(setup, &waiting, asked, |_| Err(Failure::Host));
-                return;
-            }
-        };
-        match learn(setup, landing) {
-            Err(failure) => self.wake_all(setup, &waiting, now, |_| Err(failure)),
-            Ok(value) => self.wake_all(setup, &waiting, now, |parked| {
-                parked.missing.retain(|missing| *missing != key);
-                parked.learn(key, &value);
-                Ok(())
-            }),
-        }
+        let (waiting, key) = (std::mem::take(&mut landing.waiting), landing.key);
+        let result = learn(setup, landing);
+        self.crowd.borrow_mut().tell(waiting, Landed { key, result });
     }
 
-    /// Gives each of those who wait the news, and has those that miss nothing more go on or be answered.
-    pub(crate) fn wake_all(
-        &self,
-        setup: &Setup,
-        waiting: &[u32],
-        now: Moment,
-        tell: impl Fn(&mut Parked) -> Result<(), Failure>,
-    ) {
-        for stream in waiting {
-            let Some(mut parked) = self.parked.borrow_mut().remove(stream) else { continue };
-            let told = tell(&mut parked);
-            if told.is_ok() && !parked.missing.is_empty() {
-                self.parked.borrow_mut().insert(*stream, parked);
-                continue;
-            }
+    /// Has those go on or be answered for whom there is news, and no more than one call of the host may; the others
+    /// follow at once.
+    fn wake(&self, setup: &Setup) {
+        let now = host::now();
+        for _ in 0..AT_ONCE {
+            let Some((stream, woken)) = self.crowd.borrow_mut().wake() else { break };
             // A stream that left is no longer among those who wait, so this context lives.
-            if let Err(error) = host::act_as(*stream) {
+            if let Err(error) = host::act_as(stream) {
                 host::log(Level::Error, &format!("jobscope: a waiting request is gone: {error:?}"));
                 continue;
             }
-            let outcome = match told {
-                Ok(()) => match self.recall_after_wait(setup, &mut parked, now) {
-                    Ok(()) => self.step(setup, *stream, parked, now),
-                    Err(error) => {
-                        let failed = host_failed(setup, parked.request.protocol, error);
-                        self.carry_out(*stream, None, &failed)
-                    }
-                },
-                Err(failure) => {
-                    self.carry_out(*stream, None, &decision::failed(&setup.config, parked.request.protocol, failure))
-                }
-            };
-            self.release(*stream, &outcome);
+            let outcome = self.wake_one(setup, stream, woken, now);
+            self.release(stream, &outcome);
         }
         let _ = host::act_as(self.root);
         self.depart();
+        self.ticks.hurry(self.crowd.borrow().has_news());
+    }
+
+    /// Decides on a request that waits no longer. It is the effective context.
+    fn wake_one(&self, setup: &Setup, stream: u32, woken: Woken, now: Result<Moment, HostError>) -> Now {
+        let decision = match woken {
+            Woken::WithFacts(mut parked) => {
+                let recalled = now.and_then(|now| self.recall_after_wait(setup, &mut parked, now).map(|()| now));
+                match recalled {
+                    Ok(now) => return self.step(setup, stream, *parked, now),
+                    Err(error) => host_failed(setup, parked.request.protocol, error),
+                }
+            }
+            Woken::WithoutFacts(parked, failure) => {
+                self.flights.borrow_mut().leave(&parked.missing, stream);
+                decision::failed(&setup.config, parked.request.protocol, failure)
+            }
+            Woken::WithoutBody(protocol) => {
+                decision::refused(&setup.config, Refused { protocol, malformed: Malformed::BodyTimeout })
+            }
+        };
+        self.carry_out(stream, None, &decision)
     }
 
     /// Lets a request go that waited, if that is what was decided. It is the effective context.
     fn release(&self, stream: u32, outcome: &Now) {
         let (Now::Forward(_) | Now::NotAJob) = outcome else { return };
-        self.released.borrow_mut().insert(stream);
+        self.crowd.borrow_mut().release(stream);
         if let Err(error) = host::resume_request() {
             host::log(Level::Error, &format!("jobscope: a request cannot be resumed: {error:?}"));
         }
@@ -153,33 +142,8 @@ impl Shared {
         for landing in overdue {
             self.land(&setup, landing);
         }
-        let late: Vec<u32> = self
-            .parked
-            .borrow()
-            .iter()
-            .filter(|(_, parked)| now >= parked.deadline)
-            .map(|(stream, _)| *stream)
-            .collect();
-        for stream in &late {
-            self.flights.borrow_mut().leave(*stream);
-        }
-        self.wake_all(&setup, &late, now, |_| Err(Failure::LookupTimeout));
-        let slow: Vec<(u32, Protocol)> = self
-            .bodies
-            .borrow()
-            .iter()
-            .filter(|(_, (_, deadline))| now >= *deadline)
-            .map(|(stream, (protocol, _))| (*stream, *protocol))
-            .collect();
-        for (stream, protocol) in slow {
-            self.bodies.borrow_mut().remove(&stream);
-            if host::act_as(stream).is_ok() {
-                let refused = Refused { protocol, malformed: Malformed::BodyTimeout };
-                let outcome = self.carry_out(stream, None, &decision::refused(&setup.config, refused));
-                self.release(stream, &outcome);
-            }
-        }
-        let _ = host::act_as(self.root);
+        self.crowd.borrow_mut().expire(now);
+        self.wake(&setup);
     }
 }
 
@@ -201,24 +165,4 @@ fn learn(setup: &Setup, landing: Landing) -> Result<Value, Failure> {
         host::log(Level::Error, &format!("jobscope: a fact cannot be remembered: {error:?}"));
         Err(Failure::Host)
     })
-}
-
-impl Parked {
-    /// Takes a fact; a target's is filed under the target, for every access that means it.
-    pub(crate) fn learn(&mut self, key: Hash, value: &Value) {
-        let found = match value {
-            Value::Token(token) => {
-                self.facts.token = Some(token.clone());
-                return;
-            }
-            Value::Target(found) => found,
-        };
-        let Some(Token::Running(job)) = &self.facts.token else { return };
-        let targets = self.request.accesses.iter().map(|access| &access.target);
-        for target in targets.filter(|target| target_key(job, target) == key) {
-            if !self.facts.targets.iter().any(|(known, _)| known == target) {
-                self.facts.targets.push((target.clone(), found.clone()));
-            }
-        }
-    }
 }
