@@ -9,6 +9,9 @@ const MIB: usize = 1 << 20;
 /// The most instructions of the VM that a byte of a request may take. A billion of them are about a second.
 const EACH_BYTE: u64 = 350;
 
+/// The same in `Authorization`, which several readers are followed through. It is no longer than Envoy's limit, 60 KiB.
+const EACH_BYTE_OF_A_CREDENTIAL: u64 = 600;
+
 /// How many instructions a byte of this request takes.
 fn each_byte(request: Request) -> u64 {
     let stripping = configuration("").replacen(r#""hosts""#, r#""unlisted_endpoints": "strip", "hosts""#, 1);
@@ -60,6 +63,23 @@ fn a_token_or_a_boundary_that_almost_stands_everywhere_costs_no_more_than_others
     ] {
         let cost = each_byte(request);
         assert!(cost <= EACH_BYTE, "{what}: {cost} instructions a byte");
+    }
+}
+
+#[test]
+fn a_credential_that_readers_read_in_many_ways_costs_no_more_than_others() {
+    for (what, value) in [
+        ("bytes that some readers pass over", format!("Basic {}", "ab-=".repeat(10_000))),
+        ("logins joined by commas", "Basic Z-=,".repeat(4_000)),
+        ("parts joined by commas", format!("Basic {}", "Z-=,".repeat(10_000))),
+        ("beginnings of a JWT", format!("Bearer {}", "eyJ,".repeat(10_000))),
+        ("beginnings of a JWT that is one", format!("Bearer {}.e30.c2ln", "eyJ,".repeat(10_000))),
+        ("a letter and what is passed over", format!("Bearer {}.e30.c2ln", "e!!!".repeat(10_000))),
+        ("parts of a JWT", format!("Bearer eyJh{}", ".aaaaaaaaa".repeat(4_000))),
+        ("dots", format!("Bearer eyJh{}", ".".repeat(40_000))),
+    ] {
+        let cost = each_byte(get("/g/p.git/info/refs?service=git-upload-pack").header("authorization", value).into());
+        assert!(cost <= EACH_BYTE_OF_A_CREDENTIAL, "{what}: {cost} instructions a byte");
     }
 }
 

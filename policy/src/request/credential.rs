@@ -182,8 +182,11 @@ pub(crate) fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
         return false;
     }
     // Where a credential stands its readers pass over bytes: nothing in it need be plain.
-    if is_read_for_credentials(name) && (names_job(value) || readers::logins(value).any(|login| names_job(&login))) {
-        return true;
+    if is_read_for_credentials(name) {
+        let is_jobs = || names_job(value) || readers::logins(value).any(|login| names_job(&login));
+        if readers::is_list(value) || is_jobs() {
+            return true;
+        }
     }
     holds_job_shape(value)
         && (is_credentials(name) || holds(value, |word| token::is_job_shaped(word) && token::is_mentioned(word)))
@@ -408,6 +411,8 @@ mod tests {
         assert_eq!(found(&[("x-nuget-apikey", "glcbt-1"), ("x-nuget-apikey", "glcbt-1")]), multiple);
         assert_eq!(found(&[("x-nuget-apikey", "az"), ("authorization", &basic("gitlab-ci-token:glcbt-1"))]), multiple);
         assert_eq!(found(&[("authorization", "glcbt-1"), ("job-token", "glcbt-1")]), multiple);
+        let many = std::vec![basic("dana:x"); 18].join(",");
+        assert_eq!(found(&[("authorization", &many)]), Credential::Refused(Malformed::Authorization));
         let joined = format!("{},{}", basic("gitlab-ci-token:glcbt-1"), basic("dana:x"));
         assert_eq!(found(&[("authorization", &joined)]), Credential::Refused(Malformed::Authorization));
     }

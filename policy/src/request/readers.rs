@@ -8,10 +8,9 @@
 //! | Python's `urlsafe_b64decode` (PyJWT), Ruby's jwt, Node's `Buffer` | skips | reads as `+` and `/` | as its neighbours |
 //! | Go's `encoding/base64` (Gitea, Forgejo, registry) | skips line breaks, else refuses | refuses | refuses within |
 //! | nginx's `ngx_decode_base64` | refuses | refuses | ends the text |
-//! | decoders of joined texts (OpenSSL, coreutils) | skip or refuse | refuse | begins a new group |
 //!
-//! Who refuses reads nothing, and who ends early reads the beginning of what others read who go on. So those who go on
-//! are enough: each way of theirs is tried, and what any of them finds is found.
+//! Who refuses reads nothing, and who ends early reads the beginning of what others read who go on. So two readers are
+//! enough that go on to the end, with `-` and `_` and without: what either of them finds is found.
 
 use alloc::vec::Vec;
 use core::slice;
@@ -19,41 +18,14 @@ use core::slice;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// How a reader of base64 goes on where a byte is no letter of the standard alphabet.
-#[derive(Debug, Clone, Copy)]
-struct Way {
-    url: Url,
-    padding: Padding,
-}
-
-/// The two letters of the alphabet of URLs.
+/// What a reader of base64 makes of the two letters of the alphabet of URLs. All else that is no letter it passes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Url {
     Skipped,
     Read,
 }
 
-/// A `=` before the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Padding {
-    Skipped,
-    EndsGroup,
-}
-
-const WAYS: [Way; 4] = [
-    Way { url: Url::Skipped, padding: Padding::Skipped },
-    Way { url: Url::Read, padding: Padding::Skipped },
-    Way { url: Url::Skipped, padding: Padding::EndsGroup },
-    Way { url: Url::Read, padding: Padding::EndsGroup },
-];
-
-impl Way {
-    /// Whether a text can be another to this reader than to the first one.
-    fn is_its_own(self, text: &[u8]) -> bool {
-        (self.url == Url::Skipped || text.iter().any(|b| matches!(b, b'-' | b'_')))
-            && (self.padding == Padding::Skipped || text.contains(&b'='))
-    }
-
+impl Url {
     fn letter(self, byte: u8) -> Option<u8> {
         match byte {
             b'A'..=b'Z' => byte.checked_sub(b'A'),
@@ -61,24 +33,31 @@ impl Way {
             b'0'..=b'9' => byte.checked_add(52 - b'0'),
             b'+' => Some(62),
             b'/' => Some(63),
-            b'-' if self.url == Url::Read => Some(62),
-            b'_' if self.url == Url::Read => Some(63),
+            b'-' if self == Self::Read => Some(62),
+            b'_' if self == Self::Read => Some(63),
             _ => None,
         }
     }
 }
 
-/// Decodes in one way. A last letter alone says nothing, and stray bits in the last group are dropped.
+/// Decodes as one reader does. A last letter alone says nothing, and stray bits in the last group are dropped.
 struct Decoder<'a> {
     text: slice::Iter<'a, u8>,
-    way: Way,
+    url: Url,
     bits: u16,
     held: u8,
 }
 
 impl<'a> Decoder<'a> {
-    fn new(text: &'a [u8], way: Way) -> Self {
-        Self { text: text.iter(), way, bits: 0, held: 0 }
+    fn new(text: &'a [u8], url: Url) -> Self {
+        Self { text: text.iter(), url, bits: 0, held: 0 }
+    }
+
+    /// All of it.
+    fn read(self) -> Vec<u8> {
+        let mut decoded = Vec::with_capacity(self.text.len());
+        decoded.extend(self);
+        decoded
     }
 }
 
@@ -87,12 +66,7 @@ impl Iterator for Decoder<'_> {
 
     fn next(&mut self) -> Option<u8> {
         for byte in self.text.by_ref() {
-            let Some(letter) = self.way.letter(*byte) else {
-                if *byte == b'=' && self.way.padding == Padding::EndsGroup {
-                    self.held = 0;
-                }
-                continue;
-            };
+            let Some(letter) = self.url.letter(*byte) else { continue };
             self.bits = self.bits << 6 | u16::from(letter);
             match self.held.checked_sub(2) {
                 Some(left) => {
@@ -107,20 +81,31 @@ impl Iterator for Decoder<'_> {
     }
 }
 
-/// What some reader may decode from base64, in every way; in its plain spelling that is one text.
+/// What some reader may decode from base64; in its plain spelling that is one text.
 fn decoded(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let plain = STANDARD.decode(text).ok();
-    let ways = if plain.is_some() { &[][..] } else { &WAYS };
-    let ways = ways.iter().filter(|way| way.is_its_own(text));
-    plain.into_iter().chain(ways.map(|way| Decoder::new(text, *way).collect()))
+    let skipped = plain.is_none().then(|| Decoder::new(text, Url::Skipped));
+    let differs = plain.is_none() && text.iter().any(|b| matches!(b, b'-' | b'_'));
+    let read = differs.then(|| Decoder::new(text, Url::Read));
+    plain.into_iter().chain(skipped.into_iter().chain(read).map(Decoder::read))
 }
+
+/// More logins than this in one field are nobody's.
+const LOGINS_LIMIT: usize = 16;
 
 /// Every login that some reader may find in an `authorization` field.
 pub(super) fn logins(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    // Two fields arrive joined by a comma, and who skips foreign bytes skips that one too.
-    let parts = value.split(|b| *b == b',').filter(|part| part.len() < value.len());
-    let credentials = core::iter::once(value).chain(parts).filter_map(|part| behind_scheme(part, "basic"));
-    credentials.flat_map(decoded)
+    core::iter::once(value).chain(joined(value)).filter_map(|part| behind_scheme(part, "basic")).flat_map(decoded)
+}
+
+/// Whether so many logins stand in a field that not all of them are worth a look.
+pub(super) fn is_list(value: &[u8]) -> bool {
+    joined(value).filter(|part| behind_scheme(part, "basic").is_some()).nth(LOGINS_LIMIT).is_some()
+}
+
+/// Two fields arrive joined by a comma, and who passes over foreign bytes passes over that one too.
+fn joined(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|b| *b == b',').filter(|part| part.len() < value.len())
 }
 
 /// Whether a Basic credential goes on behind its padding: some readers end there, and read another login.
@@ -132,12 +117,12 @@ pub(super) fn is_cut_short(credential: &[u8]) -> bool {
 
 /// Whether a byte is a letter of some alphabet of base64.
 pub(super) fn is_letter(byte: u8) -> bool {
-    Way { url: Url::Read, padding: Padding::Skipped }.letter(byte).is_some()
+    Url::Read.letter(byte).is_some()
 }
 
 /// The JSON of one part of a JWT as a generous reader decodes it: in the alphabet of URLs, passing over what is no letter.
 pub(super) fn decoded_part(part: &[u8]) -> impl Iterator<Item = u8> {
-    Decoder::new(part, Way { url: Url::Read, padding: Padding::Skipped })
+    Decoder::new(part, Url::Read)
 }
 
 /// A value without the blanks around it, be they Unicode's, and without the controls.

@@ -11,7 +11,7 @@ use std::string::String;
 /// A decoder of base64: what it reads, or `None` where it refuses.
 type Model = fn(&[u8]) -> Option<Vec<u8>>;
 
-const MODELS: [(&str, Model); 8] = [
+const MODELS: [(&str, Model); 7] = [
     ("Ruby, unpack(\"m\")", ruby),
     ("Python 3.11, b64decode", python),
     ("Python 3.15, b64decode", python_3_15),
@@ -19,7 +19,6 @@ const MODELS: [(&str, Model); 8] = [
     ("Ruby, decode64 of tr('-_', '+/')", |text| ruby(&urlsafe(text))),
     ("Go, StdEncoding", go),
     ("nginx, ngx_decode_base64", nginx),
-    ("joined texts", joined),
 ];
 
 fn value(byte: u8) -> Option<u32> {
@@ -101,11 +100,6 @@ fn go(text: &[u8]) -> Option<Vec<u8>> {
 fn nginx(text: &[u8]) -> Option<Vec<u8>> {
     let letters = text.split(|b| *b == b'=').next()?;
     (letters.len() % 4 != 1 && letters.iter().all(|b| value(*b).is_some())).then(|| bytes(letters))
-}
-
-fn joined(text: &[u8]) -> Option<Vec<u8>> {
-    let letters = |part: &[u8]| part.iter().copied().filter(|b| value(*b).is_some()).collect::<Vec<u8>>();
-    Some(text.split(|b| *b == b'=').flat_map(|part| bytes(&letters(part))).collect())
 }
 
 /// Numbers that look random and are the same each time (splitmix64).
