@@ -9,10 +9,21 @@ use policy::facts::{Hash, Token};
 use policy::lookup::{Value, target_key};
 use policy::request::{JobRequest, Protocol};
 
+/// The most requests that wait at a time. A proxy has some thousand connections, and each may wait when the lookup service
+/// is away; who comes when so many wait is told to come back.
+const MOST: usize = 16_384;
+
+/// How many bytes of bodies the host may hold back at a time, for as long as it takes to read them.
+const MOST_HELD: usize = 64 << 20;
+
 /// Those who wait, by their streams.
 #[derive(Debug, Default)]
 pub(crate) struct Crowd {
     members: HashMap<u32, Member>,
+    /// How many of them wait for facts.
+    waiting: usize,
+    /// How many bytes the host holds back for all of them.
+    held: usize,
     /// News that was not told yet, the oldest first.
     news: VecDeque<(u32, News)>,
 }
@@ -22,6 +33,8 @@ struct Member {
     standing: Standing,
     /// Until when it waits; none once its time is up.
     deadline: Option<Moment>,
+    /// How many bytes of its body the host holds back.
+    held: usize,
 }
 
 /// Where a request stands.
@@ -60,6 +73,8 @@ enum News {
     Landed(Rc<Landed>),
     /// Its time is up.
     Late,
+    /// Its place is needed.
+    Crowded,
 }
 
 /// A request that waits no longer.
@@ -67,6 +82,8 @@ enum News {
 pub(crate) enum Woken {
     /// Its body did not come in time.
     WithoutBody(Protocol),
+    /// Its body may not be waited for any longer.
+    Crowded(Protocol),
     /// Its facts are there.
     WithFacts(Box<Parked>),
     /// They are not to be had.
@@ -76,29 +93,50 @@ pub(crate) enum Woken {
 impl Crowd {
     /// A request waits for its body.
     pub(crate) fn await_body(&mut self, stream: u32, protocol: Protocol, deadline: Moment) {
-        self.wait(stream, Standing::Body(protocol), deadline);
+        self.stand(stream, Standing::Body(protocol), Some(deadline));
+    }
+
+    /// Whether one more may wait for facts.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting < MOST
     }
 
     /// A request waits for facts.
     pub(crate) fn await_facts(&mut self, stream: u32, parked: Parked) {
         let deadline = parked.deadline;
-        self.wait(stream, Standing::Facts(Box::new(parked)), deadline);
+        self.stand(stream, Standing::Facts(Box::new(parked)), Some(deadline));
     }
 
-    fn wait(&mut self, stream: u32, standing: Standing, deadline: Moment) {
-        let member = self.members.entry(stream).or_default();
-        *member = Member { standing, deadline: Some(deadline) };
+    /// The host holds so much of a request's body back. `false` when that is too much.
+    pub(crate) fn hold(&mut self, stream: u32, size: usize) -> bool {
+        let Some(member) = self.members.get_mut(&stream) else { return true };
+        self.held = self.held.saturating_sub(std::mem::replace(&mut member.held, size)).saturating_add(size);
+        self.held <= MOST_HELD
     }
 
-    /// The awaited body is there. `false` when it came too late and the request has been answered.
+    /// The awaited body is there, and its request waits no longer. `false` when it came too late and the request has been
+    /// answered.
     pub(crate) fn body_arrived(&mut self, stream: u32) -> bool {
-        let member = self.members.get_mut(&stream).filter(|member| matches!(member.standing, Standing::Body(_)));
-        member.map(|member| member.standing = Standing::Decided).is_some()
+        let is_awaited = self.members.get(&stream).is_some_and(|member| matches!(member.standing, Standing::Body(_)));
+        if is_awaited {
+            self.leave(stream);
+        }
+        is_awaited
     }
 
-    /// A request is let go.
+    /// A request is let go, and with it what was held back.
     pub(crate) fn release(&mut self, stream: u32) {
-        self.members.entry(stream).or_default().standing = Standing::Released;
+        self.hold(stream, 0);
+        self.stand(stream, Standing::Released, None);
+    }
+
+    /// Where a request stands from here on; where it stood before.
+    fn stand(&mut self, stream: u32, standing: Standing, deadline: Option<Moment>) -> Standing {
+        let member = self.members.entry(stream).or_default();
+        let waits = |standing: &Standing| usize::from(matches!(standing, Standing::Facts(_)));
+        self.waiting = self.waiting.saturating_sub(waits(&member.standing)).saturating_add(waits(&standing));
+        member.deadline = deadline;
+        std::mem::replace(&mut member.standing, standing)
     }
 
     /// Whether a request that waited was let go.
@@ -114,11 +152,17 @@ impl Crowd {
         }
     }
 
-    /// A stream is gone, and is told nothing from here on. Gives the facts that it waited for.
+    /// A stream is gone, or needs nothing from here on. Gives the facts that it waited for.
     pub(crate) fn leave(&mut self, stream: u32) -> Vec<Hash> {
-        match self.members.remove(&stream).map(|member| member.standing) {
-            Some(Standing::Facts(parked)) => parked.missing,
-            Some(Standing::Decided | Standing::Body(_) | Standing::Released) | None => Vec::new(),
+        if !self.members.contains_key(&stream) {
+            return Vec::new();
+        }
+        self.hold(stream, 0);
+        let stood = self.stand(stream, Standing::Decided, None);
+        self.members.remove(&stream);
+        match stood {
+            Standing::Facts(parked) => parked.missing,
+            Standing::Decided | Standing::Body(_) | Standing::Released => Vec::new(),
         }
     }
 
@@ -131,11 +175,36 @@ impl Crowd {
     /// There is news for those who have waited too long.
     pub(crate) fn expire(&mut self, now: Moment) {
         let is_late = |member: &mut Member| member.deadline.take_if(|deadline| now >= *deadline).is_some();
-        let mut late: Vec<u32> =
-            self.members.iter_mut().filter_map(|(stream, member)| is_late(member).then_some(*stream)).collect();
-        // In the order in which they came.
-        late.sort_unstable();
-        self.news.extend(late.into_iter().map(|stream| (stream, News::Late)));
+        let late = self.members.iter_mut().filter_map(|(stream, member)| is_late(member).then_some(*stream)).collect();
+        self.announce(late, || News::Late);
+        if self.held > MOST_HELD / 2 {
+            self.make_room();
+        }
+    }
+
+    /// So that a few slow bodies do not take the place of all others, those that have been awaited longest are not awaited
+    /// any longer once half of the place is taken.
+    fn make_room(&mut self) {
+        let slow = |member: &Member| matches!(member.standing, Standing::Body(_)) && member.deadline.is_some();
+        let mut slow: Vec<u32> =
+            self.members.iter().filter(|(_, member)| slow(member)).map(|(stream, _)| *stream).collect();
+        slow.sort_unstable();
+        let mut held = self.held;
+        slow.retain(|stream| {
+            let is_over = held > MOST_HELD / 2;
+            if let Some(member) = self.members.get_mut(stream).filter(|_| is_over) {
+                held = held.saturating_sub(member.held);
+                member.deadline = None;
+            }
+            is_over
+        });
+        self.announce(slow, || News::Crowded);
+    }
+
+    /// There is news for these, in the order in which they came.
+    fn announce(&mut self, mut streams: Vec<u32>, news: impl Fn() -> News) {
+        streams.sort_unstable();
+        self.news.extend(streams.into_iter().map(|stream| (stream, news())));
     }
 
     /// Whether there is news that was not told yet.
@@ -147,24 +216,25 @@ impl Crowd {
     pub(crate) fn wake(&mut self) -> Option<(u32, Woken)> {
         loop {
             let (stream, news) = self.news.pop_front()?;
-            if let Some(woken) = self.members.get_mut(&stream).and_then(|member| member.hear(&news)) {
+            if let Some(woken) = self.hear(stream, &news) {
                 return Some((stream, woken));
             }
         }
     }
-}
 
-impl Member {
-    fn hear(&mut self, news: &News) -> Option<Woken> {
-        let failure = match (&mut self.standing, news) {
+    fn hear(&mut self, stream: u32, news: &News) -> Option<Woken> {
+        let member = self.members.get_mut(&stream)?;
+        let failure = match (&mut member.standing, news) {
             (Standing::Facts(parked), News::Landed(landed)) => parked.hear(landed)?.err(),
             // Who waits for something else by now has time again.
-            (Standing::Facts(_) | Standing::Body(_), News::Late) if self.deadline.is_none() => {
+            (Standing::Facts(_) | Standing::Body(_), News::Late) if member.deadline.is_none() => {
                 Some(Failure::LookupTimeout)
             }
+            (Standing::Body(_), News::Crowded) if member.deadline.is_none() => Some(Failure::Busy),
             _ => return None,
         };
-        match (std::mem::take(self).standing, failure) {
+        match (self.stand(stream, Standing::Decided, None), failure) {
+            (Standing::Body(protocol), Some(Failure::Busy)) => Some(Woken::Crowded(protocol)),
             (Standing::Body(protocol), _) => Some(Woken::WithoutBody(protocol)),
             (Standing::Facts(parked), None) => Some(Woken::WithFacts(parked)),
             (Standing::Facts(parked), Some(failure)) => Some(Woken::WithoutFacts(parked, failure)),

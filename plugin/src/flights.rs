@@ -7,16 +7,26 @@ use std::time::Duration;
 use policy::Config;
 use policy::bindings::{Confirmed, Moment};
 use policy::decision::Failure;
-use policy::facts::{Hash, Job, Known};
+use policy::facts::{Hash, Job, JobId, Known};
 use policy::lookup::{Answer, Call, Fact, Flight, PartKey, Progress, Value};
 
 use crate::host::{self, Level};
+use crate::journal;
 use crate::shared::Setup;
 use crate::ticks::AT_ONCE;
 
 /// The most lookups of one worker at a time: as many requests as Envoy has under way to a cluster unless it is told
 /// otherwise. Who asks for one more is told to come back, and memory does not grow with what clients send.
 const MOST: usize = 1024;
+
+/// The most requests that wait for one lookup, and lookups of what one job asks for. What lies beyond is told to come back, so
+/// that no token and no job takes the place of all others.
+const MOST_WAITING: usize = 12_288;
+const MOST_OF_ONE: usize = 64;
+
+/// The most calls of one job's lookups at a time. What lies beyond waits its turn: clusters let some hundred calls
+/// through, and these are everybody's.
+const CALLS_OF_ONE: usize = 16;
 
 /// How long a fact whose lookup failed is at least not looked up in the background, and at most twice that: a lookup
 /// service that is away is not called by every request.
@@ -30,6 +40,8 @@ pub(crate) struct Flights {
     sent: HashMap<u32, Departure>,
     /// Calls that are to be sent as soon as the root context is entered.
     departing: Vec<Departure>,
+    /// Calls that are to be sent when others of their job were answered, the oldest first.
+    queued: Vec<Departure>,
     /// Calls that did not reach the service, and when they are sent again.
     delayed: Vec<(Moment, Departure)>,
     /// Facts whose lookup failed, and until when nobody looks them up in the background.
@@ -40,6 +52,8 @@ pub(crate) struct Flights {
 #[derive(Debug)]
 struct UnderWay {
     flight: Flight,
+    /// Whose target is looked up; none while a token is.
+    job: Option<JobId>,
     /// In the order in which they came: the host counts its streams.
     waiting: BTreeSet<u32>,
     asked: Moment,
@@ -51,6 +65,7 @@ struct UnderWay {
 #[derive(Debug)]
 struct Departure {
     key: Hash,
+    job: Option<JobId>,
     number: usize,
     call: Call,
     attempt: u32,
@@ -87,13 +102,20 @@ impl Flights {
     pub(crate) fn ask(&mut self, setup: &Setup, fact: Fact, waiter: Option<u32>, now: Moment) -> Option<Landing> {
         let key = fact.key();
         if let Some(under_way) = self.under_way.get_mut(&key) {
+            if waiter.is_some() && under_way.waiting.len() >= MOST_WAITING {
+                return Some(Landing::failed(key, Failure::LookupBusy, now));
+            }
             under_way.waiting.extend(waiter);
             return None;
         }
         if waiter.is_none() && self.resting.get(&key).is_some_and(|until| now < *until) {
             return None;
         }
-        if self.under_way.len() >= MOST {
+        let job = match &fact {
+            Fact::Token(_) => None,
+            Fact::Target(job, _) => Some(job.id),
+        };
+        if self.under_way.len() >= MOST || self.has_its_share(job) {
             // What is only refreshed waits for better times.
             return waiter.map(|_| Landing::failed(key, Failure::LookupBusy, now));
         }
@@ -102,12 +124,18 @@ impl Flights {
         match progress {
             Progress::Landed(result) => Some(Landing::of(key, &flight, result, BTreeSet::new(), now)),
             Progress::Going(calls) => {
-                self.send_all(key, calls);
-                let under_way = UnderWay { flight, waiting: waiter.into_iter().collect(), asked: now, failed: None };
+                self.send_all(key, job, calls);
+                let under_way =
+                    UnderWay { flight, job, waiting: waiter.into_iter().collect(), asked: now, failed: None };
                 self.under_way.insert(key, under_way);
                 None
             }
         }
+    }
+
+    /// Whether as many targets of a job are being looked up as may be.
+    fn has_its_share(&self, job: Option<JobId>) -> bool {
+        job.is_some() && self.under_way.values().filter(|under_way| under_way.job == job).count() >= MOST_OF_ONE
     }
 
     /// Whether this fact is being looked up.
@@ -122,10 +150,23 @@ impl Flights {
 
     /// Sends what is to be sent. On the root context alone: the answers are delivered to the context that sends.
     pub(crate) fn depart(&mut self, config: &Config, now: Moment) {
-        let mut departing = std::mem::take(&mut self.departing);
+        let mut departing = std::mem::take(&mut self.queued);
+        departing.append(&mut self.departing);
         departing.extend(self.delayed.extract_if(.., |(then, _)| *then <= now).map(|(_, departure)| departure));
+        let mut calls: HashMap<JobId, usize> = HashMap::new();
+        for job in self.sent.values().filter(|_| !departing.is_empty()).filter_map(|departure| departure.job) {
+            let calls = calls.entry(job).or_default();
+            *calls = calls.saturating_add(1);
+        }
         for departure in departing {
             let Some(under_way) = self.under_way.get(&departure.key) else { continue };
+            if let Some(calls) = departure.job.map(|job| calls.entry(job).or_default()) {
+                if *calls >= CALLS_OF_ONE {
+                    self.queued.push(departure);
+                    continue;
+                }
+                *calls = calls.saturating_add(1);
+            }
             match send(config, &departure.call, patience(config, under_way.asked, now)) {
                 Some(id) => {
                     self.sent.insert(id, departure);
@@ -159,7 +200,7 @@ impl Flights {
         }
         // A flight that landed early leaves answers behind that nobody waits for.
         let Some(under_way) = self.under_way.get_mut(&key) else { return News::Nothing };
-        let was_known = under_way.flight.job().is_some();
+        let (was_known, job) = (under_way.flight.job().is_some(), under_way.job);
         match under_way.flight.answer(number, answer) {
             Progress::Landed(result) => {
                 self.land(key, result, now).map_or(News::Nothing, |landing| News::Landed(Box::new(landing)))
@@ -169,7 +210,7 @@ impl Flights {
                 let news = known.map_or(News::Nothing, |job| {
                     News::Job(job, under_way.waiting.iter().copied().take(AT_ONCE).collect())
                 });
-                self.send_all(key, calls);
+                self.send_all(key, job, calls);
                 news
             }
         }
@@ -197,8 +238,9 @@ impl Flights {
         }
     }
 
-    fn send_all(&mut self, key: Hash, calls: Vec<(usize, Call)>) {
-        self.departing.extend(calls.into_iter().map(|(number, call)| Departure { key, number, call, attempt: 0 }));
+    fn send_all(&mut self, key: Hash, job: Option<JobId>, calls: Vec<(usize, Call)>) {
+        let departures = calls.into_iter().map(|(number, call)| Departure { key, job, number, call, attempt: 0 });
+        self.departing.extend(departures);
     }
 
     /// Has a call that did not reach the service sent again after a while, unless it was sent often enough or its
@@ -220,6 +262,7 @@ impl Flights {
         // What was still to be sent, or comes in late, belongs to no flight that may begin next.
         self.sent.retain(|_, departure| departure.key != key);
         self.departing.retain(|departure| departure.key != key);
+        self.queued.retain(|departure| departure.key != key);
         self.delayed.retain(|(_, departure)| departure.key != key);
         match &result {
             Ok(_) => {
@@ -285,10 +328,8 @@ pub(crate) fn send(config: &Config, call: &Call, timeout: Duration) -> Option<u3
     match host::call(&config.lookup.cluster, headers, &call.body, timeout) {
         Ok(id) => Some(id),
         Err(error) => {
-            host::log(
-                Level::Error,
-                &format!("jobscope: the lookup cluster `{}` cannot be called: {error:?}", config.lookup.cluster),
-            );
+            let detail = format!("`{}`, {error:?}", config.lookup.cluster);
+            journal::note(Level::Error, "the lookup cluster cannot be called", &detail);
             None
         }
     }

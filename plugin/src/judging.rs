@@ -8,6 +8,7 @@ use policy::request::{JobRequest, Protocol};
 
 use crate::crowd::Parked;
 use crate::host::{self, HostError, Level};
+use crate::journal;
 use crate::shared::{Now, Setup, Shared};
 
 /// How often a decision may ask for facts: for the token, and for targets.
@@ -43,6 +44,9 @@ impl Shared {
             let missing = match policy::decide(&setup.config, &parked.request, &parked.facts) {
                 Step::Decided(decision) => return self.carry_out(stream, Some(&parked.request), &decision),
                 Step::NotAJob => return Now::NotAJob,
+                _ if !self.crowd.borrow().has_room() => {
+                    return self.fail(setup, stream, &parked.request, Failure::LookupBusy);
+                }
                 Step::NeedsToken => match self.admit(setup, &parked.request, now) {
                     Ok(()) => vec![Fact::Token(parked.request.token.clone())],
                     Err(failure) => return self.fail(setup, stream, &parked.request, failure),
@@ -88,7 +92,7 @@ impl Shared {
             Ok(None) => Ok(()),
             Ok(Some(over)) => Err(over),
             Err(error) => {
-                host::log(Level::Error, &format!("jobscope: a lookup cannot be counted: {error:?}"));
+                journal::note(Level::Error, "a lookup cannot be counted", &format!("{error:?}"));
                 Err(Failure::Host)
             }
         }
@@ -151,6 +155,6 @@ impl Shared {
 
 /// The decision when the host refused a call.
 pub(crate) fn host_failed(setup: &Setup, protocol: Protocol, error: HostError) -> Decision {
-    host::log(Level::Error, &format!("jobscope: the host refused a call: {error:?}"));
+    journal::note(Level::Error, "the host refused a call", &format!("{error:?}"));
     decision::failed(&setup.config, protocol, Failure::Host)
 }

@@ -12,6 +12,7 @@ mod errands;
 mod flights;
 mod following;
 mod host;
+mod journal;
 mod judging;
 mod root;
 mod shared;

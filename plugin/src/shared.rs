@@ -16,6 +16,7 @@ use crate::errands::Errands;
 use crate::flights::Flights;
 use crate::following::Following;
 use crate::host::{self, Level};
+use crate::journal;
 use crate::store::Store;
 use crate::ticks::Ticks;
 
@@ -94,7 +95,7 @@ impl Shared {
             && let Err(error) = host::remove_request_header("accept-encoding")
         {
             // Compressed, the answer tells nothing.
-            host::log(Level::Warn, &format!("jobscope: an answer may come compressed: {error:?}"));
+            journal::note(Level::Warn, "an answer may come compressed", &format!("{error:?}"));
         }
         self.watched.borrow_mut().insert(stream, watch);
     }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use policy::decision::{self, Grant};
+use policy::decision::{self, Failure, Grant};
 use policy::lifecycle::Watch;
 use policy::request::{self, BODY_LIMIT, Body, Head, Malformed, Pending, Protocol, Reading, Refused, Scan};
 use policy::webhook;
@@ -12,6 +12,7 @@ use proxy_wasm::types::Action;
 
 use crate::answers::Answer;
 use crate::host::{self, Buffer, HostError, Level, Map};
+use crate::journal;
 use crate::shared::{Now, Setup, Shared};
 
 /// How long a body that must be read may take to come.
@@ -83,10 +84,7 @@ impl Stream {
     fn act(&mut self, setup: &Setup, reading: Reading, held: Held) -> Action {
         let now = match reading {
             // Not a job's: the forge answers.
-            Reading::NotAJob => {
-                self.phase = Phase::Passed;
-                return Action::Continue;
-            }
+            Reading::NotAJob => Now::NotAJob,
             Reading::Refused(refused) => {
                 self.shared.carry_out(self.context, None, &decision::refused(&setup.config, refused))
             }
@@ -111,7 +109,10 @@ impl Stream {
         if let (Now::Waits, Held::Not(Body::Follows)) = (&now, held)
             && let Err(error) = host::hold_body(self.shared.root, self.context)
         {
-            host::log(Level::Warn, &format!("jobscope: a body is buffered while its request waits: {error:?}"));
+            journal::note(Level::Warn, "a body is buffered while its request waits", &format!("{error:?}"));
+        }
+        if let (Now::Waits, Held::Whole(size)) = (&now, held) {
+            self.shared.crowd.borrow_mut().hold(self.context, size);
         }
         self.settle(&now)
     }
@@ -148,8 +149,12 @@ impl Stream {
     }
 
     fn fail(&mut self, setup: &Setup, error: HostError) -> Action {
-        host::log(Level::Error, &format!("jobscope: a request cannot be read: {error:?}"));
-        let failed = decision::failed(&setup.config, Protocol::Web, decision::Failure::Host);
+        journal::note(Level::Error, "a request cannot be read", &format!("{error:?}"));
+        self.give_up(setup, Protocol::Web, Failure::Host)
+    }
+
+    fn give_up(&mut self, setup: &Setup, protocol: Protocol, failure: Failure) -> Action {
+        let failed = decision::failed(&setup.config, protocol, failure);
         let now = self.shared.carry_out(self.context, None, &failed);
         self.settle(&now)
     }
@@ -194,7 +199,7 @@ impl Stream {
     /// Ends a request of which some may have gone on already: the upstream never sees its end.
     fn break_off(&mut self, setup: &Setup, refused: Refused) -> Action {
         self.shared.leave(self.context);
-        self.act(setup, Reading::Refused(refused), Held::Whole)
+        self.act(setup, Reading::Refused(refused), Held::Whole(0))
     }
 
     /// Goes on reading an answer, or stops it for good.
@@ -222,8 +227,8 @@ impl Stream {
 enum Held {
     /// It is not, and it may come.
     Not(Body),
-    /// All of it is here.
-    Whole,
+    /// So much of it is held back, and all of it is there.
+    Whole(usize),
 }
 
 impl Context for Stream {
@@ -264,10 +269,14 @@ impl HttpContext for Stream {
             self.seen = 0;
             return Action::Continue;
         }
-        if size <= BODY_LIMIT && !end_of_stream {
+        let has_room = self.shared.crowd.borrow_mut().hold(self.context, size);
+        if has_room && size <= BODY_LIMIT && !end_of_stream {
             return Action::Pause;
         }
         let (Some(setup), Some(pending)) = (self.shared.setup(), self.take_pending()) else { return Action::Pause };
+        if !has_room {
+            return self.give_up(&setup, pending.protocol(), Failure::Busy);
+        }
         let reading = if size > BODY_LIMIT {
             pending.refuse(Malformed::BodyTooLarge)
         } else {
@@ -279,7 +288,7 @@ impl HttpContext for Stream {
                 Err(error) => return self.fail(&setup, error),
             }
         };
-        self.act(&setup, reading, Held::Whole)
+        self.act(&setup, reading, Held::Whole(size))
     }
 
     /// Trailers end a body without the body callback being told, and some forges read fields from them.
@@ -297,7 +306,7 @@ impl HttpContext for Stream {
             return Action::Continue;
         }
         let (Some(setup), Some(pending)) = (self.shared.setup(), self.take_pending()) else { return Action::Pause };
-        self.act(&setup, pending.refuse(Malformed::Trailers), Held::Whole)
+        self.act(&setup, pending.refuse(Malformed::Trailers), Held::Whole(0))
     }
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {

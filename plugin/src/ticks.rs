@@ -12,6 +12,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::host::{self, HostError, Level};
+use crate::journal;
 
 /// How many requests one call of the host lets go or answers.
 pub(crate) const AT_ONCE: usize = 64;
@@ -40,7 +41,7 @@ impl Ticks {
         }
         match host::tick_every(if is_left { SOON } else { self.usual.get() }) {
             Ok(()) => self.hurries.set(is_left),
-            Err(error) => host::log(Level::Warn, &format!("jobscope: the proxy does not tick as it should: {error:?}")),
+            Err(error) => journal::note(Level::Warn, "the proxy does not tick as it should", &format!("{error:?}")),
         }
     }
 }

@@ -12,6 +12,7 @@ use policy::request::{Malformed, Refused};
 use crate::crowd::{Landed, Woken};
 use crate::flights::{Landing, News};
 use crate::host::{self, HostError, Level};
+use crate::journal;
 use crate::judging::host_failed;
 use crate::shared::{Now, Setup, Shared};
 use crate::ticks::AT_ONCE;
@@ -89,7 +90,7 @@ impl Shared {
             let Some((stream, woken)) = self.crowd.borrow_mut().wake() else { break };
             // A stream that left is no longer among those who wait, so this context lives.
             if let Err(error) = host::act_as(stream) {
-                host::log(Level::Error, &format!("jobscope: a waiting request is gone: {error:?}"));
+                journal::note(Level::Error, "a waiting request is gone", &format!("{error:?}"));
                 continue;
             }
             let outcome = self.wake_one(setup, stream, woken, now);
@@ -114,6 +115,7 @@ impl Shared {
                 self.flights.borrow_mut().leave(&parked.missing, stream);
                 decision::failed(&setup.config, parked.request.protocol, failure)
             }
+            Woken::Crowded(protocol) => decision::failed(&setup.config, protocol, Failure::Busy),
             Woken::WithoutBody(protocol) => {
                 decision::refused(&setup.config, Refused { protocol, malformed: Malformed::BodyTimeout })
             }
@@ -126,7 +128,7 @@ impl Shared {
         let (Now::Forward(_) | Now::NotAJob) = outcome else { return };
         self.crowd.borrow_mut().release(stream);
         if let Err(error) = host::resume_request() {
-            host::log(Level::Error, &format!("jobscope: a request cannot be resumed: {error:?}"));
+            journal::note(Level::Error, "a request cannot be resumed", &format!("{error:?}"));
         }
     }
 
@@ -135,6 +137,7 @@ impl Shared {
         let Some(setup) = self.setup() else { return };
         // Without the time there are no deadlines; every request that asks for it is refused meanwhile.
         let Ok(now) = host::now() else { return };
+        journal::sum_up(now);
         self.depart();
         self.following.borrow_mut().tick(&setup, now);
         self.errands.borrow_mut().tick(&setup.config, now);
@@ -151,7 +154,7 @@ impl Shared {
 fn learn(setup: &Setup, landing: Landing) -> Result<Value, Failure> {
     let Landing { key, result, asked, learned, confirmed, .. } = landing;
     let value = result.inspect_err(|failure| {
-        host::log(Level::Warn, &format!("jobscope: a lookup failed: {}: {}", failure.code(), failure.text()));
+        journal::note(Level::Warn, failure.code(), failure.text());
     })?;
     let remembered = match value {
         Value::Token(token) => setup.store.learn_token(key, token, asked).map(|learned| learned.map(Value::Token)),
@@ -162,7 +165,7 @@ fn learn(setup: &Setup, landing: Landing) -> Result<Value, Failure> {
         }
     };
     remembered.unwrap_or_else(|error| {
-        host::log(Level::Error, &format!("jobscope: a fact cannot be remembered: {error:?}"));
+        journal::note(Level::Error, "a fact cannot be remembered", &format!("{error:?}"));
         Err(Failure::Host)
     })
 }

@@ -81,6 +81,7 @@ coded! {
         LookupLimit "lookup.limit" "too many unknown tokens are being looked up; try again in a moment"
         LookupBusy "lookup.busy" "too many lookups are under way"
         Answer "answer.unreadable" "the forge's answer may hand out a credential, and cannot be read"
+        Busy "host.busy" "the proxy holds as many bodies back as it may"
         NotConfigured "configuration.missing" "the filter has no configuration"
         Host "host.failed" "the proxy refused a call"
         Doubt "internal.doubt" "the filter met a state that it does not know"

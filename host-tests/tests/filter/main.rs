@@ -22,6 +22,7 @@ mod pull_policy;
 mod reload;
 mod requests;
 mod rounds;
+mod shares;
 mod strip;
 mod uploads;
 mod webhook;
