@@ -135,9 +135,15 @@ impl Reader {
         let mut text = core::mem::take(&mut self.rest);
         text.extend_from_slice(bytes);
         let mut rest = text.as_slice();
-        while let Some((next, after)) = self.step(rest, visit)? {
-            self.place = next;
-            rest = after;
+        loop {
+            match self.step(rest, visit) {
+                Ok(Some((next, after))) => (self.place, rest) = (next, after),
+                Ok(None) => break,
+                Err(malformed) => {
+                    self.rest = rest.to_vec();
+                    return Err(malformed);
+                }
+            }
         }
         if self.place == Place::Content {
             // A delimiter may have begun, with the line end that belongs to it.
@@ -148,6 +154,11 @@ impl Reader {
         }
         self.rest = rest.to_vec();
         Ok(())
+    }
+
+    /// What came and was not read.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.rest
     }
 
     /// The body is over: all of it was read, down to the last delimiter.

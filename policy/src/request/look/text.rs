@@ -1,0 +1,28 @@
+//! A body of which nobody knows how it is read: words count wherever they stand.
+
+use super::decoded::{Escape, Percent};
+use super::words::{Counts, Words};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Text {
+    counts: Counts,
+    escape: Escape,
+    percent: Percent,
+    words: Words,
+}
+
+impl Text {
+    pub(super) fn new(counts: Counts) -> Self {
+        Self { counts, escape: Escape::None, percent: Percent::None, words: Words::new() }
+    }
+
+    /// Whether a word of a job's token stands in this piece, or ends in it.
+    pub(super) fn finds(&mut self, piece: &[u8]) -> bool {
+        let counts = self.counts.words();
+        piece.iter().any(|byte| {
+            // Every other byte of UTF-16 is zero.
+            let decoded = self.escape.next(*byte).and_then(|byte| self.percent.next(byte)).filter(|byte| *byte != 0);
+            decoded.is_some_and(|byte| self.words.push(byte) & counts != 0)
+        })
+    }
+}
