@@ -40,6 +40,15 @@ pub(crate) struct Parked {
     pub(crate) deadline: Moment,
 }
 
+/// A request whose body is awaited.
+#[derive(Debug)]
+pub(crate) struct Awaited {
+    pub(crate) protocol: Protocol,
+    pub(crate) deadline: Moment,
+    /// Whether it goes on when the deadline has passed: nothing that came of it can be a job's.
+    pub(crate) is_nobodys: bool,
+}
+
 /// Shared by the root and its streams. Borrows are short: none is held across a call that may call back.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -49,8 +58,8 @@ pub(crate) struct Shared {
     pub(crate) errands: RefCell<Errands>,
     pub(crate) following: RefCell<Following>,
     pub(crate) parked: RefCell<HashMap<u32, Parked>>,
-    /// Requests whose body is awaited, and until when.
-    pub(crate) bodies: RefCell<HashMap<u32, (Protocol, Moment)>>,
+    /// Requests whose body is awaited.
+    pub(crate) bodies: RefCell<HashMap<u32, Awaited>>,
     /// Requests that waited and were let go.
     pub(crate) released: RefCell<HashSet<u32>>,
     /// Requests whose answers tell something, once they go on.
@@ -103,8 +112,15 @@ impl Shared {
     }
 
     /// Notes that a body is awaited.
-    pub(crate) fn await_body(&self, stream: u32, protocol: Protocol, deadline: Moment) {
-        self.bodies.borrow_mut().insert(stream, (protocol, deadline));
+    pub(crate) fn await_body(&self, stream: u32, awaited: Awaited) {
+        self.bodies.borrow_mut().insert(stream, awaited);
+    }
+
+    /// Some of the awaited body came.
+    pub(crate) fn body_comes(&self, stream: u32, is_nobodys: bool) {
+        if let Some(awaited) = self.bodies.borrow_mut().get_mut(&stream) {
+            awaited.is_nobodys = is_nobodys;
+        }
     }
 
     /// The awaited body is there. `false` when it came too late and the request has been answered.

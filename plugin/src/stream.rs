@@ -12,7 +12,7 @@ use proxy_wasm::types::Action;
 
 use crate::answers::Answer;
 use crate::host::{self, Buffer, HostError, Level, Map};
-use crate::shared::{Now, Setup, Shared};
+use crate::shared::{Awaited, Now, Setup, Shared};
 
 /// How long a body that must be read may take to come.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
@@ -87,6 +87,12 @@ impl Stream {
                 self.phase = Phase::Passed;
                 return Action::Continue;
             }
+            // Nor this, as far as its head goes.
+            Reading::Passing(scan) => {
+                self.scan = Some(scan);
+                self.phase = Phase::Passed;
+                return Action::Continue;
+            }
             Reading::Refused(refused) => {
                 self.shared.carry_out(self.context, None, &decision::refused(&setup.config, refused))
             }
@@ -103,7 +109,8 @@ impl Stream {
                     Ok(now) => now.after(BODY_PATIENCE),
                     Err(error) => return self.fail(setup, error),
                 };
-                self.shared.await_body(self.context, pending.protocol(), deadline);
+                let (protocol, is_nobodys) = (pending.protocol(), pending.is_nobodys());
+                self.shared.await_body(self.context, Awaited { protocol, deadline, is_nobodys });
                 self.phase = Phase::Body(pending);
                 return Action::Pause;
             }
@@ -157,7 +164,11 @@ impl Stream {
     /// Whether what still comes of the request goes on: after a decision that lets it, and not before.
     fn passes(&mut self) -> bool {
         if self.shared.was_released(self.context) && !matches!(self.phase, Phase::Passed) {
-            self.phase = Phase::Passed;
+            if let Phase::Body(pending) = std::mem::replace(&mut self.phase, Phase::Passed)
+                && let Reading::Passing(scan) = pending.let_go(Malformed::BodyTimeout)
+            {
+                self.scan = Some(scan);
+            }
             // What a host buffered meanwhile goes on without being shown again.
             self.seen = 0;
         }
@@ -174,7 +185,7 @@ impl Stream {
         });
         match looked {
             Ok(Ok(())) => {
-                self.scan = Some(scan);
+                self.scan = Some(scan).filter(|scan| !scan.is_over());
                 self.seen = size;
                 None
             }
@@ -184,6 +195,19 @@ impl Stream {
                 Some(self.fail(&setup, error))
             }
         }
+    }
+
+    /// Shows what came of an awaited body to who awaits it.
+    fn feed(&mut self, size: usize) -> Result<(), HostError> {
+        if let Phase::Body(pending) = &mut self.phase
+            && pending.is_looked_at()
+        {
+            let piece = host::piece(Buffer::RequestBody, self.seen, size.saturating_sub(self.seen))?;
+            pending.feed(&piece);
+            self.seen = size;
+            self.shared.body_comes(self.context, pending.is_nobodys());
+        }
+        Ok(())
     }
 
     /// Ends a request of which some may have gone on already: the upstream never sees its end.
@@ -259,12 +283,18 @@ impl HttpContext for Stream {
             self.seen = 0;
             return Action::Continue;
         }
-        if size <= BODY_LIMIT && !end_of_stream {
+        if let Err(error) = self.feed(size) {
+            let Some(setup) = self.shared.setup() else { return Action::Pause };
+            return self.fail(&setup, error);
+        }
+        let is_settled = matches!(&self.phase, Phase::Body(pending) if pending.is_settled());
+        if size <= BODY_LIMIT && !end_of_stream && !is_settled {
             return Action::Pause;
         }
         let (Some(setup), Some(pending)) = (self.shared.setup(), self.take_pending()) else { return Action::Pause };
-        let reading = if size > BODY_LIMIT {
-            pending.refuse(Malformed::BodyTooLarge)
+        self.seen = 0;
+        let reading = if size > BODY_LIMIT || !end_of_stream {
+            pending.let_go(Malformed::BodyTooLarge)
         } else {
             match host::buffer(Buffer::RequestBody, size) {
                 Ok(body) => {
@@ -285,14 +315,15 @@ impl HttpContext for Stream {
         let passes = self.passes();
         if (passes || self.shared.waits(self.context))
             && let (Some(scan), Some(setup)) = (self.scan.take(), self.shared.setup())
+            && let Err(refused) = scan.finish_with_trailers()
         {
-            return self.break_off(&setup, scan.refuse(Malformed::Trailers));
+            return self.break_off(&setup, refused);
         }
         if passes {
             return Action::Continue;
         }
         let (Some(setup), Some(pending)) = (self.shared.setup(), self.take_pending()) else { return Action::Pause };
-        self.act(&setup, pending.refuse(Malformed::Trailers), Held::Whole)
+        self.act(&setup, pending.let_go(Malformed::Trailers), Held::Whole)
     }
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {

@@ -7,12 +7,12 @@ use policy::bindings::{Freshness, Moment};
 use policy::decision::{self, Facts, Failure, Step};
 use policy::facts::{Hash, Job, Token};
 use policy::lookup::{Answer, Fact, Value, target_key};
-use policy::request::{Malformed, Protocol, Refused};
+use policy::request::{Malformed, Refused};
 
 use crate::flights::{Landing, News};
 use crate::host::{self, Level};
 use crate::judging::host_failed;
-use crate::shared::{Now, Parked, Setup, Shared};
+use crate::shared::{Awaited, Now, Parked, Setup, Shared};
 
 impl Shared {
     /// Sends what is to be sent; on the root context.
@@ -164,18 +164,15 @@ impl Shared {
             self.flights.borrow_mut().leave(*stream);
         }
         self.wake_all(&setup, &late, now, |_| Err(Failure::LookupTimeout));
-        let slow: Vec<(u32, Protocol)> = self
-            .bodies
-            .borrow()
-            .iter()
-            .filter(|(_, (_, deadline))| now >= *deadline)
-            .map(|(stream, (protocol, _))| (*stream, *protocol))
-            .collect();
-        for (stream, protocol) in slow {
-            self.bodies.borrow_mut().remove(&stream);
+        let slow: Vec<(u32, Awaited)> =
+            self.bodies.borrow_mut().extract_if(|_, awaited| now >= awaited.deadline).collect();
+        for (stream, Awaited { protocol, is_nobodys, .. }) in slow {
             if host::act_as(stream).is_ok() {
                 let refused = Refused { protocol, malformed: Malformed::BodyTimeout };
-                let outcome = self.carry_out(stream, None, &decision::refused(&setup.config, refused));
+                let outcome = match is_nobodys {
+                    true => Now::NotAJob,
+                    false => self.carry_out(stream, None, &decision::refused(&setup.config, refused)),
+                };
                 self.release(stream, &outcome);
             }
         }
