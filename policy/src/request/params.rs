@@ -14,7 +14,7 @@ use crate::facts::Secret;
 const PAIRS_LIMIT: usize = 64;
 
 /// Names under which a forge, or its token endpoint, reads a credential.
-const CREDENTIAL_NAMES: [&str; 7] =
+pub(crate) const CREDENTIAL_NAMES: [&str; 7] =
     ["job_token", "token", "access_token", "bearer_token", "private_token", "password", "refresh_token"];
 
 /// How long a pair is at least that holds a job token: `job_token=x`.
@@ -144,7 +144,7 @@ pub(crate) fn is_spelling_of(name: &str, meant: &str) -> bool {
 }
 
 /// The credential that a generous server takes a name for.
-pub(crate) fn credential_name(name: &str) -> Option<&'static str> {
+fn credential_name(name: &str) -> Option<&'static str> {
     let name = name.trim_start_matches(is_around);
     CREDENTIAL_NAMES.into_iter().find(|known| begins_as(name, known))
 }

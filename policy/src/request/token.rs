@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use memchr::memmem;
 use serde_json::Value;
 
 use super::json;
@@ -50,7 +51,7 @@ pub(crate) fn may_hold(value: &[u8]) -> bool {
 
 /// Whether a value can only be a job token, wherever it stands.
 pub(crate) fn is_job_shaped(value: &[u8]) -> bool {
-    let at = value.windows(MARK.len()).position(|w| w == MARK);
+    let at = memmem::find(value, MARK);
     at.and_then(|at| value.get(..at)).is_some_and(|prefix| prefix.iter().all(|b| is_token_byte(*b)))
 }
 
@@ -69,7 +70,7 @@ pub(crate) fn is_job_token(value: &[u8]) -> bool {
 /// Whether a value is a JWT of the forge's own with a job token inside: what Conan, Terraform and the dependency proxy
 /// exchange the token for.
 pub(crate) fn wraps_job_token(value: &[u8]) -> bool {
-    payload(value).is_some_and(|payload| payload.windows(MARK.len()).any(|window| window == MARK))
+    payload(value).is_some_and(|payload| memmem::find(&payload, MARK).is_some())
 }
 
 /// The one job token inside a JWT. Its signature is the forge's to check; what it says is what the forge will read.

@@ -14,11 +14,17 @@ pub(super) enum Percent {
 impl Percent {
     /// The byte that ends here, if one does.
     pub(super) fn next(&mut self, byte: u8) -> Option<u8> {
-        let (next, decoded) = match (*self, byte, path::hex(byte)) {
-            (_, b'%', _) => (Self::Begun, None),
-            (Self::Begun, _, Some(high)) => (Self::High(high), None),
-            (Self::High(high), _, Some(low)) => (Self::None, Some(high << 4 | low)),
-            (Self::None | Self::Begun | Self::High(_), byte, _) => (Self::None, Some(byte)),
+        // Nearly every byte is itself.
+        if *self == Self::None && byte != b'%' { Some(byte) } else { self.within(byte) }
+    }
+
+    fn within(&mut self, byte: u8) -> Option<u8> {
+        let digit = if byte == b'%' { None } else { path::hex(byte) };
+        let (next, decoded) = match (*self, digit) {
+            (Self::Begun, Some(high)) => (Self::High(high), None),
+            (Self::High(high), Some(low)) => (Self::None, Some(high << 4 | low)),
+            _ if byte == b'%' => (Self::Begun, None),
+            (Self::None | Self::Begun | Self::High(_), _) => (Self::None, Some(byte)),
         };
         *self = next;
         decoded
@@ -36,18 +42,23 @@ pub(super) enum Escape {
 impl Escape {
     /// The byte that ends here, if one does; of a letter that is not ASCII some byte that is not either.
     pub(super) fn next(&mut self, byte: u8) -> Option<u8> {
-        let (next, decoded) = match (*self, byte, path::hex(byte)) {
-            (Self::None, b'\\', _) => (Self::Begun, None),
-            (Self::Begun, b'u', _) => (Self::Code(0, 0), None),
-            (Self::Begun, b'b' | b'f' | b'n' | b'r' | b't', _) => (Self::None, Some(b'\n')),
-            (Self::Code(3, code), _, Some(digit)) => {
-                (Self::None, Some(u8::try_from(code << 4 | u16::from(digit)).unwrap_or(0x80)))
+        if *self == Self::None && byte != b'\\' { Some(byte) } else { self.within(byte) }
+    }
+
+    fn within(&mut self, byte: u8) -> Option<u8> {
+        let (next, decoded) = match (*self, byte) {
+            (Self::Begun, b'u') => (Self::Code(0, 0), None),
+            (Self::Begun, b'b' | b'f' | b'n' | b'r' | b't') => (Self::None, Some(b'\n')),
+            (Self::Begun, byte) => (Self::None, Some(byte)),
+            (Self::None | Self::Code(..), b'\\') => (Self::Begun, None),
+            (Self::None, byte) => (Self::None, Some(byte)),
+            (Self::Code(digits, code), byte) => {
+                match (path::hex(byte).map(|digit| code << 4 | u16::from(digit)), digits) {
+                    (None, _) => (Self::None, Some(byte)),
+                    (Some(code), 3) => (Self::None, Some(u8::try_from(code).unwrap_or(0x80))),
+                    (Some(code), _) => (Self::Code(digits.saturating_add(1), code), None),
+                }
             }
-            (Self::Code(digits, code), _, Some(digit)) => {
-                (Self::Code(digits.saturating_add(1), code << 4 | u16::from(digit)), None)
-            }
-            (Self::Code(..), b'\\', _) => (Self::Begun, None),
-            (Self::None | Self::Begun | Self::Code(..), byte, _) => (Self::None, Some(byte)),
         };
         *self = next;
         decoded

@@ -95,7 +95,7 @@ impl Reader {
             }
             Self::Json(json) => {
                 let found = json.finds(piece);
-                if json.is_no_object() {
+                if json.is_list() {
                     *self = Self::Over;
                 }
                 found

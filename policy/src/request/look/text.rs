@@ -18,11 +18,15 @@ impl Text {
 
     /// Whether a word of a job's token stands in this piece, or ends in it.
     pub(super) fn finds(&mut self, piece: &[u8]) -> bool {
-        let counts = self.counts.words();
-        piece.iter().any(|byte| {
+        piece.iter().any(|byte| self.push(*byte))
+    }
+
+    /// Whether one ends with this byte.
+    pub(super) fn push(&mut self, byte: u8) -> bool {
+        match self.escape.next(byte).and_then(|byte| self.percent.next(byte)) {
             // Every other byte of UTF-16 is zero.
-            let decoded = self.escape.next(*byte).and_then(|byte| self.percent.next(byte)).filter(|byte| *byte != 0);
-            decoded.is_some_and(|byte| self.words.push(byte) & counts != 0)
-        })
+            None | Some(0) => false,
+            Some(byte) => self.words.push(byte) & self.counts.words() != 0,
+        }
     }
 }

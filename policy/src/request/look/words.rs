@@ -96,6 +96,11 @@ impl Words {
         words
     }
 
+    /// Begins another text.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new();
+    }
+
     /// Reads on; the kinds of words that end here.
     pub(super) fn push(&mut self, byte: u8) -> u8 {
         // Every byte has its letters; what follows is two steps and no branch for nearly all of them.
@@ -108,65 +113,73 @@ impl Words {
     }
 }
 
-/// How much of a name is kept: the longest that matters and what may stand around it.
-const NAME: usize = 16;
+/// How much of a name is kept: the longest that matters, and one letter more.
+const NAME: usize = 14;
 
-/// The name of a parameter, of which each byte is seen once. What a generous server passes over is left out, so that a
-/// short memory holds it.
+/// The name of a parameter, of which each byte is seen once, folded as the most generous server does: blanks and brackets
+/// around it are nothing, what follows a bracket is not the name, and a dot, a dash or a blank within is an underscore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
     letters: [u8; NAME],
     length: usize,
+    /// Whether a blank came, which is within the name if a letter follows.
+    has_blank: bool,
     is_over: bool,
 }
 
 impl Name {
     pub(super) fn new() -> Self {
-        Self { letters: [0; NAME], length: 0, is_over: false }
+        Self { letters: [0; NAME], length: 0, has_blank: false, is_over: false }
+    }
+
+    /// Begins another name.
+    pub(super) fn clear(&mut self) {
+        (self.length, self.has_blank, self.is_over) = (0, false, false);
     }
 
     pub(super) fn push(&mut self, byte: u8) {
-        let last = self.length.checked_sub(1).and_then(|at| self.letters.get(at));
-        let letter = match byte {
-            _ if self.is_over => return,
+        if self.is_over {
+            return;
+        }
+        match byte {
+            b'a'..=b'z' | b'_' => self.keep(byte),
+            b'A'..=b'Z' => self.keep(byte | 0x20),
+            b'.' | b'-' => self.keep(b'_'),
+            b'[' | b']' => self.is_over = self.length > 0,
+            b'\t'..=b'\r' | b' ' => self.has_blank = self.length > 0,
             // Of the others than ASCII some are blanks to somebody.
-            0 | 0x80.. => return,
-            b'[' | b']' => {
-                self.is_over = self.length > 0;
-                return;
-            }
-            b'\t'..=b'\r' | b' ' if matches!(last, None | Some(b' ')) => return,
-            b'\t'..=b'\r' => b' ',
-            byte => byte,
-        };
+            0 | 0x80.. => {}
+            // No name that matters has it.
+            _ => (self.length, self.is_over) = (0, true),
+        }
+    }
+
+    fn keep(&mut self, letter: u8) {
+        if core::mem::take(&mut self.has_blank) {
+            self.keep(b'_');
+        }
         match self.letters.get_mut(self.length) {
             Some(place) => {
                 *place = letter;
                 self.length = self.length.saturating_add(1);
             }
             // Longer than any that matters.
-            None => *self = Self { length: 0, is_over: true, ..*self },
+            None => (self.length, self.is_over) = (0, true),
         }
-    }
-
-    /// The name, where it may be one that matters.
-    fn as_str(&self) -> &str {
-        self.letters.get(..self.length).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or_default()
     }
 
     /// What a value under this name means.
     pub(super) fn meaning(&self, counts: Counts) -> Meaning {
-        let name = self.as_str();
+        let name = self.letters.get(..self.length).unwrap_or_default();
         if name.len() < "token".len() {
             return Meaning::Nothing;
         }
-        match (params::credential_name(name), counts) {
-            (Some(_), Counts::AnyCredential) | (Some("job_token"), _) | (Some("token"), Counts::Runners) => {
-                Meaning::Token
-            }
-            (Some(_), Counts::Usual | Counts::Runners) => Meaning::Credential,
-            (None, _) if params::is_spelling_of(name, "username") => Meaning::Login,
-            (None, _) => Meaning::Nothing,
+        match (name, counts) {
+            (b"job_token", _) | (b"token", Counts::Runners) => Meaning::Token,
+            (b"username", _) => Meaning::Login,
+            _ if !params::CREDENTIAL_NAMES.iter().any(|known| known.as_bytes() == name) => Meaning::Nothing,
+            (_, Counts::AnyCredential) => Meaning::Token,
+            (_, Counts::Usual | Counts::Runners) => Meaning::Credential,
         }
     }
 }
