@@ -26,7 +26,7 @@ pub(crate) fn check(message: &Message, reading: &Reading) {
                 check_other_spellings(message, reading);
             }
         }
-        Reading::Body(_) => panic!("a body was read twice"),
+        Reading::Body(_) | Reading::Passing(_) => panic!("a body was read twice"),
     }
 }
 

@@ -44,11 +44,19 @@ enum Standing {
     #[default]
     Decided,
     /// Its body is awaited.
-    Body(Protocol),
+    Body(Awaited),
     /// Facts are awaited.
     Facts(Box<Parked>),
     /// It waited, and was let go.
     Released,
+}
+
+/// A request whose body is awaited.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Awaited {
+    pub(crate) protocol: Protocol,
+    /// Whether nothing that came of it can be a job's: it goes on once it is awaited no longer.
+    pub(crate) is_nobodys: bool,
 }
 
 /// A request that waits for facts.
@@ -81,9 +89,9 @@ enum News {
 #[derive(Debug)]
 pub(crate) enum Woken {
     /// Its body did not come in time.
-    WithoutBody(Protocol),
+    WithoutBody(Awaited),
     /// Its body may not be waited for any longer.
-    Crowded(Protocol),
+    Crowded(Awaited),
     /// Its facts are there.
     WithFacts(Box<Parked>),
     /// They are not to be had.
@@ -92,8 +100,15 @@ pub(crate) enum Woken {
 
 impl Crowd {
     /// A request waits for its body.
-    pub(crate) fn await_body(&mut self, stream: u32, protocol: Protocol, deadline: Moment) {
-        self.stand(stream, Standing::Body(protocol), Some(deadline));
+    pub(crate) fn await_body(&mut self, stream: u32, awaited: Awaited, deadline: Moment) {
+        self.stand(stream, Standing::Body(awaited), Some(deadline));
+    }
+
+    /// Some of an awaited body came.
+    pub(crate) fn body_comes(&mut self, stream: u32, is_nobodys: bool) {
+        if let Some(Standing::Body(awaited)) = self.members.get_mut(&stream).map(|member| &mut member.standing) {
+            awaited.is_nobodys = is_nobodys;
+        }
     }
 
     /// Whether one more may wait for facts.
@@ -234,8 +249,8 @@ impl Crowd {
             _ => return None,
         };
         match (self.stand(stream, Standing::Decided, None), failure) {
-            (Standing::Body(protocol), Some(Failure::Busy)) => Some(Woken::Crowded(protocol)),
-            (Standing::Body(protocol), _) => Some(Woken::WithoutBody(protocol)),
+            (Standing::Body(awaited), Some(Failure::Busy)) => Some(Woken::Crowded(awaited)),
+            (Standing::Body(awaited), _) => Some(Woken::WithoutBody(awaited)),
             (Standing::Facts(parked), None) => Some(Woken::WithFacts(parked)),
             (Standing::Facts(parked), Some(failure)) => Some(Woken::WithoutFacts(parked, failure)),
             (Standing::Decided | Standing::Released, _) => None,

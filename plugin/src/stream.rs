@@ -12,6 +12,7 @@ use proxy_wasm::types::Action;
 
 use crate::answers::Answer;
 use crate::host::{self, Buffer, HostError, Level, Map};
+use crate::crowd::Awaited;
 use crate::journal;
 use crate::shared::{Now, Setup, Shared};
 
@@ -85,6 +86,11 @@ impl Stream {
         let now = match reading {
             // Not a job's: the forge answers.
             Reading::NotAJob => Now::NotAJob,
+            // Nor this, as far as its head goes.
+            Reading::Passing(scan) => {
+                self.scan = Some(scan);
+                Now::NotAJob
+            }
             Reading::Refused(refused) => {
                 self.shared.carry_out(self.context, None, &decision::refused(&setup.config, refused))
             }
@@ -101,7 +107,9 @@ impl Stream {
                     Ok(now) => now.after(BODY_PATIENCE),
                     Err(error) => return self.fail(setup, error),
                 };
-                self.shared.crowd.borrow_mut().await_body(self.context, pending.protocol(), deadline);
+                let (protocol, is_nobodys) = (pending.protocol(), pending.is_nobodys());
+                let awaited = Awaited { protocol, is_nobodys };
+                self.shared.crowd.borrow_mut().await_body(self.context, awaited, deadline);
                 self.phase = Phase::Body(pending);
                 return Action::Pause;
             }
@@ -162,7 +170,11 @@ impl Stream {
     /// Whether what still comes of the request goes on: after a decision that lets it, and not before.
     fn passes(&mut self) -> bool {
         if self.shared.crowd.borrow().was_released(self.context) && !matches!(self.phase, Phase::Passed) {
-            self.phase = Phase::Passed;
+            if let Phase::Body(pending) = std::mem::replace(&mut self.phase, Phase::Passed)
+                && let Reading::Passing(scan) = pending.let_go(Malformed::BodyTimeout)
+            {
+                self.scan = Some(scan);
+            }
             // What a host buffered meanwhile goes on without being shown again.
             self.seen = 0;
         }
@@ -184,7 +196,7 @@ impl Stream {
         });
         match looked {
             Ok(Ok(())) => {
-                self.scan = Some(scan);
+                self.scan = Some(scan).filter(|scan| !scan.is_over());
                 self.seen = size;
                 None
             }
@@ -194,6 +206,19 @@ impl Stream {
                 Some(self.fail(&setup, error))
             }
         }
+    }
+
+    /// Shows what came of an awaited body to who awaits it.
+    fn feed(&mut self, size: usize) -> Result<(), HostError> {
+        if let Phase::Body(pending) = &mut self.phase
+            && pending.is_looked_at()
+        {
+            let piece = host::piece(Buffer::RequestBody, self.seen, size.saturating_sub(self.seen))?;
+            pending.feed(&piece);
+            self.seen = size;
+            self.shared.crowd.borrow_mut().body_comes(self.context, pending.is_nobodys());
+        }
+        Ok(())
     }
 
     /// Ends a request of which some may have gone on already: the upstream never sees its end.
@@ -269,16 +294,22 @@ impl HttpContext for Stream {
             self.seen = 0;
             return Action::Continue;
         }
+        if let Err(error) = self.feed(size) {
+            let Some(setup) = self.shared.setup() else { return Action::Pause };
+            return self.fail(&setup, error);
+        }
         let has_room = self.shared.crowd.borrow_mut().hold(self.context, size);
-        if has_room && size <= BODY_LIMIT && !end_of_stream {
+        let is_settled = matches!(&self.phase, Phase::Body(pending) if pending.is_settled());
+        if has_room && size <= BODY_LIMIT && !end_of_stream && !is_settled {
             return Action::Pause;
         }
         let (Some(setup), Some(pending)) = (self.shared.setup(), self.take_pending()) else { return Action::Pause };
-        if !has_room {
+        self.seen = 0;
+        if !has_room && !pending.is_nobodys() {
             return self.give_up(&setup, pending.protocol(), Failure::Busy);
         }
-        let reading = if size > BODY_LIMIT {
-            pending.refuse(Malformed::BodyTooLarge)
+        let reading = if !has_room || size > BODY_LIMIT || !end_of_stream {
+            pending.let_go(Malformed::BodyTooLarge)
         } else {
             match host::buffer(Buffer::RequestBody, size) {
                 Ok(body) => {
@@ -299,14 +330,15 @@ impl HttpContext for Stream {
         let passes = self.passes();
         if (passes || self.waits())
             && let (Some(scan), Some(setup)) = (self.scan.take(), self.shared.setup())
+            && let Err(refused) = scan.finish_with_trailers()
         {
-            return self.break_off(&setup, scan.refuse(Malformed::Trailers));
+            return self.break_off(&setup, refused);
         }
         if passes {
             return Action::Continue;
         }
         let (Some(setup), Some(pending)) = (self.shared.setup(), self.take_pending()) else { return Action::Pause };
-        self.act(&setup, pending.refuse(Malformed::Trailers), Held::Whole(0))
+        self.act(&setup, pending.let_go(Malformed::Trailers), Held::Whole(0))
     }
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {

@@ -9,7 +9,7 @@ use policy::facts::{Job, Token};
 use policy::lookup::{Answer, Fact, Value};
 use policy::request::{Malformed, Refused};
 
-use crate::crowd::{Landed, Woken};
+use crate::crowd::{Awaited, Landed, Woken};
 use crate::flights::{Landing, News};
 use crate::host::{self, HostError, Level};
 use crate::journal;
@@ -115,8 +115,12 @@ impl Shared {
                 self.flights.borrow_mut().leave(&parked.missing, stream);
                 decision::failed(&setup.config, parked.request.protocol, failure)
             }
-            Woken::Crowded(protocol) => decision::failed(&setup.config, protocol, Failure::Busy),
-            Woken::WithoutBody(protocol) => {
+            // What is nobody's so far is looked through as the rest of it passes.
+            Woken::Crowded(Awaited { is_nobodys: true, .. }) | Woken::WithoutBody(Awaited { is_nobodys: true, .. }) => {
+                return Now::NotAJob;
+            }
+            Woken::Crowded(Awaited { protocol, .. }) => decision::failed(&setup.config, protocol, Failure::Busy),
+            Woken::WithoutBody(Awaited { protocol, .. }) => {
                 decision::refused(&setup.config, Refused { protocol, malformed: Malformed::BodyTimeout })
             }
         };

@@ -49,7 +49,26 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Object<V> {
     }
 }
 
-/// The members of a JSON object in their order.
+/// A value as far as it is a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Text {
+    Said(String),
+    Null,
+    /// A list, an object, a number, true or false, of which nothing but the syntax was looked at.
+    Other,
+}
+
+/// The members of a body in their order, and of each what is a parameter. Of what is deeper nothing is kept.
+pub(crate) fn texts(body: &[u8]) -> Result<Vec<(String, Text)>, Malformed> {
+    let text = |value: &RawValue| match value.get().as_bytes().first() {
+        Some(b'"') => serde_json::from_str(value.get()).map(Text::Said).map_err(|_| Malformed::JsonSyntax),
+        Some(b'n') => Ok(Text::Null),
+        _ => Ok(Text::Other),
+    };
+    written(body)?.into_iter().map(|(name, value)| Ok((name, text(value)?))).collect()
+}
+
+/// The members of a JSON object in their order, whole: of what is as short as a field of a head.
 pub(crate) fn object(body: &[u8]) -> Result<Vec<(String, Value)>, Malformed> {
     members(body)
 }
@@ -70,6 +89,41 @@ fn members<'de, V: Deserialize<'de>>(body: &'de [u8]) -> Result<Vec<(String, V)>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_read_as_strictly_as_all_of_it() {
+        for body in [
+            &br#"{"a":"x\u0041","b":null,"c":[1,{"d":-1.5e3}],"e":true}"#[..],
+            br#"{"a":1,"\u0061":2}"#,
+            br#"{"a":"\ud800"}"#,
+            br#"{"a":{"b":"\x"}}"#,
+            br#"{"a":{"b":1,"b":2}}"#,
+            br#"{"a":{1:2}}"#,
+            br#"{"a":[01]}"#,
+            b"{\"a\":[\"\xff\"]}",
+            b"{\"a\":[\"\n\"]}",
+            b"{\"a\":[}",
+            b"[]",
+            b"{}x",
+        ] {
+            let whole = object(body).map(|members| {
+                let text = |value| match value {
+                    Value::String(text) => Text::Said(text),
+                    Value::Null => Text::Null,
+                    Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Text::Other,
+                };
+                members.into_iter().map(|(name, value)| (name, text(value))).collect()
+            });
+            assert_eq!(texts(body), whole, "{}", body.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn no_depth_takes_a_stack() {
+        let deep =
+            |depth: usize| texts(std::format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth)).as_bytes());
+        assert_eq!(deep(500_000), Ok(std::vec![("a".into(), Text::Other)]));
+    }
 
     #[test]
     fn one_reading_or_none() {

@@ -6,7 +6,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 
 use super::malformed::Malformed;
 use super::params::{self, Pairs};
@@ -102,12 +102,29 @@ impl Visit for Fields {
 /// Reads a body as it comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reader {
-    /// Two dashes and the boundary.
-    delimiter: Vec<u8>,
+    delimiter: Delimiter,
     /// What came and was not read yet: less than a delimiter, or than the header of a part.
     rest: Vec<u8>,
     place: Place,
 }
+
+/// Two dashes and the boundary, and what finds it.
+#[derive(Debug, Clone)]
+struct Delimiter(memmem::Finder<'static>);
+
+impl Delimiter {
+    fn bytes(&self) -> &[u8] {
+        self.0.needle()
+    }
+}
+
+impl PartialEq for Delimiter {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Delimiter {}
 
 /// Where in the body a reader is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +144,8 @@ enum Place {
 impl Reader {
     /// A reader of a body with this boundary.
     pub(crate) fn new(boundary: &[u8]) -> Self {
-        Self { delimiter: [b"--", boundary].concat(), rest: Vec::new(), place: Place::Start }
+        let delimiter = Delimiter(memmem::Finder::new(&[b"--", boundary].concat()).into_owned());
+        Self { delimiter, rest: Vec::new(), place: Place::Start }
     }
 
     /// Reads on, as far as it can be told.
@@ -135,19 +153,30 @@ impl Reader {
         let mut text = core::mem::take(&mut self.rest);
         text.extend_from_slice(bytes);
         let mut rest = text.as_slice();
-        while let Some((next, after)) = self.step(rest, visit)? {
-            self.place = next;
-            rest = after;
+        loop {
+            match self.step(rest, visit) {
+                Ok(Some((next, after))) => (self.place, rest) = (next, after),
+                Ok(None) => break,
+                Err(malformed) => {
+                    self.rest = rest.to_vec();
+                    return Err(malformed);
+                }
+            }
         }
         if self.place == Place::Content {
             // A delimiter may have begun, with the line end that belongs to it.
-            let kept = rest.len().min(self.delimiter.len().saturating_add(1));
+            let kept = rest.len().min(self.delimiter.bytes().len().saturating_add(1));
             let (content, tail) = rest.split_at_checked(rest.len().saturating_sub(kept)).unwrap_or((b"", rest));
             visit.content(content)?;
             rest = tail;
         }
         self.rest = rest.to_vec();
         Ok(())
+    }
+
+    /// What came and was not read.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.rest
     }
 
     /// The body is over: all of it was read, down to the last delimiter.
@@ -159,11 +188,12 @@ impl Reader {
     /// Reads up to the next place. `None` when more must come first.
     fn step<'a>(&self, text: &'a [u8], visit: &mut impl Visit) -> Result<Option<(Place, &'a [u8])>, Malformed> {
         match self.place {
-            Place::Start => after(text, &self.delimiter, Place::Delimiter),
+            Place::Start => after(text, self.delimiter.bytes(), Place::Delimiter),
             Place::Delimiter if text.starts_with(b"-") => after(text, b"--", Place::End),
             Place::Delimiter => after(text, b"\r\n", Place::Head),
             Place::Head => {
-                let end = memmem::find(text, b"\r\n\r\n");
+                let end = memchr_iter(b'\r', text.get(..HEAD_LIMIT.saturating_add(4)).unwrap_or(text))
+                    .find(|at| text.get(*at..).is_some_and(|rest| rest.starts_with(b"\r\n\r\n")));
                 // The end may have begun.
                 if end.unwrap_or(text.len().saturating_sub(3)) > HEAD_LIMIT {
                     return Err(Malformed::MultipartSyntax);
@@ -174,11 +204,11 @@ impl Reader {
             }
             Place::Content => {
                 // Some readers take a delimiter for one that does not begin a line (Rack 2), so there may be none.
-                let end = memmem::find(text, &self.delimiter);
+                let end = self.delimiter.0.find(text);
                 let Some((content, rest)) = end.and_then(|at| text.split_at_checked(at)) else { return Ok(None) };
                 visit.content(content.strip_suffix(b"\r\n").ok_or(Malformed::MultipartSyntax)?)?;
                 visit.end()?;
-                after(rest, &self.delimiter, Place::Delimiter)
+                after(rest, self.delimiter.bytes(), Place::Delimiter)
             }
             Place::End if b"\r\n".starts_with(text) => Ok(None),
             Place::End => Err(Malformed::MultipartSyntax),
@@ -199,16 +229,25 @@ fn after<'a>(text: &'a [u8], expected: &[u8], place: Place) -> Result<Option<(Pl
 fn part(head: &[u8]) -> Result<Part<'_>, Malformed> {
     let head = core::str::from_utf8(head).map_err(|_| Malformed::MultipartSyntax)?;
     let mut disposition = None;
-    for line in head.split("\r\n") {
+    let mut rest = Some(head);
+    while let Some(lines) = rest {
+        let (line, after) = match lines.split_once('\n') {
+            Some((line, after)) => (line.strip_suffix('\r').ok_or(Malformed::MultipartSyntax)?, Some(after)),
+            None => (lines, None),
+        };
+        rest = after;
         let (name, value) = line.split_once(':').ok_or(Malformed::MultipartSyntax)?;
         let value = value.trim_matches(' ');
-        let known = match name.to_ascii_lowercase().as_str() {
-            "content-disposition" => disposition.replace(value).is_none(),
+        let is = |known| name.eq_ignore_ascii_case(known);
+        let known = match () {
+            () if is("content-disposition") => disposition.replace(value).is_none(),
             // Rack looks for a disposition anywhere in the head.
-            "content-type" => !value.contains(':'),
+            () if is("content-type") => !value.contains(':'),
             // What changes nothing.
-            "content-transfer-encoding" => matches!(value.to_ascii_lowercase().as_str(), "7bit" | "8bit" | "binary"),
-            _ => false,
+            () if is("content-transfer-encoding") => {
+                ["7bit", "8bit", "binary"].iter().any(|known| value.eq_ignore_ascii_case(known))
+            }
+            () => false,
         };
         // Another field, a folded line, or a second disposition.
         if !known || value.bytes().any(|b| b.is_ascii_control()) {

@@ -1,15 +1,14 @@
 //! Names and values of a query, a form or a JSON object, and the job token among them.
 
 use alloc::borrow::Cow;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde_json::Value;
-
 use super::carriers::PARAMETERS;
+use super::json::{self, Text};
 use super::malformed::Malformed;
 use super::token;
-use super::{json, multipart, path};
+use super::{multipart, path};
 use crate::facts::Secret;
 
 /// More pairs than this are nobody's request.
@@ -49,26 +48,20 @@ pub(crate) fn body(media: &Media, body: &[u8]) -> Result<Pairs, Malformed> {
         Media::Form if body.contains(&b';') => Err(Malformed::FormSyntax),
         Media::Form => pairs(body, Malformed::FormSyntax, Malformed::FormSyntax, Malformed::FormSyntax),
         Media::Multipart(boundary) => multipart::fields(boundary, body),
-        Media::Json => json::object(body)?.into_iter().map(|(name, value)| member(name, &value)).collect(),
+        Media::Json => json::texts(body)?.into_iter().map(|(name, value)| member(name, value)).collect(),
     }
 }
 
-/// A member of a JSON object as a parameter. A job token is a text: what a forge makes of a list of one, or of a number,
+/// A member of a JSON object as a parameter. A credential is a text: what a forge makes of a list of one, or of a number,
 /// is its own affair.
-fn member(name: String, value: &Value) -> Result<(String, String), Malformed> {
-    let text = match value {
-        Value::String(text) => text.clone(),
+fn member(name: String, value: Text) -> Result<(String, String), Malformed> {
+    match value {
+        Text::Said(text) => Ok((name, text)),
         // Absent, as an empty text is.
-        Value::Null => String::new(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            let text = value.to_string();
-            if is_spelling_of(&name, "job_token") || (is_credential(&name) && holds(&text)) {
-                return Err(Malformed::JsonToken);
-            }
-            text
-        }
-    };
-    Ok((name, text))
+        Text::Null => Ok((name, String::new())),
+        Text::Other if is_credential(&name) => Err(Malformed::JsonToken),
+        Text::Other => Ok((name, String::new())),
+    }
 }
 
 fn pairs(text: &[u8], percent: Malformed, control: Malformed, many: Malformed) -> Result<Pairs, Malformed> {
@@ -225,16 +218,6 @@ pub(crate) fn may_hold_job_token(query: &[u8]) -> bool {
         };
         is_token || mentions(&name)
     })
-}
-
-/// The same of a form, which may be a job's login as well.
-pub(crate) fn form_may_hold_job_token(form: &[u8]) -> bool {
-    let mut long = split(form).filter(|pair| pair.len() > JOBS_USER.len());
-    may_hold_job_token(form)
-        || long.any(|pair| {
-            let (name, value) = parts(pair);
-            is_spelling_of(&generous(name), "username") && generous(value).trim().eq_ignore_ascii_case(JOBS_USER)
-        })
 }
 
 /// The values in a query that stand under the name of a credential, read generously.

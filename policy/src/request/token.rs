@@ -51,7 +51,7 @@ pub(crate) fn may_hold(value: &[u8]) -> bool {
 
 /// Whether a value can only be a job token, wherever it stands.
 pub(crate) fn is_job_shaped(value: &[u8]) -> bool {
-    let at = value.windows(MARK.len()).position(|w| w == MARK);
+    let at = memmem::find(value, MARK);
     at.and_then(|at| value.get(..at)).is_some_and(|prefix| prefix.iter().all(|b| is_token_byte(*b)))
 }
 
