@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::malformed::Malformed;
+use super::token;
 
 const TWICE: &str = "key stands twice";
 
@@ -58,9 +59,35 @@ pub(crate) enum Text {
     Other,
 }
 
+/// Deeper than this no reader goes that is careful, and what is deep costs more than what is long.
+const DEPTH_LIMIT: usize = 128;
+
+/// The longest text that is undone, as it is written.
+const TEXT_LIMIT: usize = 6 * token::LIMIT;
+
+fn is_shallow(body: &[u8]) -> bool {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    body.iter().all(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b'{' | b'[' if !is_text => depth = depth.saturating_add(1),
+            b'}' | b']' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth <= DEPTH_LIMIT
+    })
+}
+
 /// The members of a body in their order, and of each what is a parameter. Of what is deeper nothing is kept.
 pub(crate) fn texts(body: &[u8]) -> Result<Vec<(String, Text)>, Malformed> {
+    if !is_shallow(body) {
+        return Err(Malformed::JsonSyntax);
+    }
     let text = |value: &RawValue| match value.get().as_bytes().first() {
+        // Longer than any that matters, with all of its letters escaped.
+        Some(b'"') if value.get().len() > TEXT_LIMIT => Ok(Text::Other),
         Some(b'"') => serde_json::from_str(value.get()).map(Text::Said).map_err(|_| Malformed::JsonSyntax),
         Some(b'n') => Ok(Text::Null),
         _ => Ok(Text::Other),
@@ -119,10 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn no_depth_takes_a_stack() {
+    fn what_is_deep_is_not_read_and_what_is_long_is_no_token() {
         let deep =
             |depth: usize| texts(std::format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth)).as_bytes());
-        assert_eq!(deep(500_000), Ok(std::vec![("a".into(), Text::Other)]));
+        let other = || Ok(std::vec![("a".into(), Text::Other)]);
+        assert_eq!((deep(DEPTH_LIMIT - 1), deep(DEPTH_LIMIT)), (other(), Err(Malformed::JsonSyntax)));
+        assert_eq!(texts(std::format!("{{\"a\":\"{}\"}}", "\\u0061".repeat(token::LIMIT + 1)).as_bytes()), other());
+        assert!(texts(std::format!("{{\"a\":\"\\\\\",\"b\":\"\\\"{}\"}}", "[".repeat(1000)).as_bytes()).is_ok());
     }
 
     #[test]

@@ -80,12 +80,23 @@ fn pairs(text: &[u8], percent: Malformed, control: Malformed, many: Malformed) -
 }
 
 fn word(text: &[u8], percent: Malformed, control: Malformed) -> Result<String, Malformed> {
-    let spaced: Vec<u8> = text.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
-    let decoded = path::decode_bytes(&spaced).ok_or(percent)?;
-    if decoded.iter().any(|b| matches!(b, 0..0x20 | 0x7f) && !matches!(b, b'\n' | b'\r' | b'\t'))
-        || text.iter().any(|b| matches!(b, 0..=0x20 | 0x7f))
-    {
-        return Err(control);
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(byte) = rest.next() {
+        let byte = match byte {
+            0..=0x20 | 0x7f => return Err(control),
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || rest.next().copied().and_then(path::hex);
+                let (Some(high), Some(low)) = (digit(), digit()) else { return Err(percent) };
+                high << 4 | low
+            }
+            byte => *byte,
+        };
+        if matches!(byte, 0..0x20 | 0x7f) && !matches!(byte, b'\n' | b'\r' | b'\t') {
+            return Err(control);
+        }
+        decoded.push(byte);
     }
     String::from_utf8(decoded).map_err(|_| percent)
 }

@@ -1,6 +1,7 @@
 //! A form as it passes. Any bytes are one to somebody: pairs between `&` and `;`, percent-encoded.
 
 use super::decoded::Percent;
+use super::until;
 use super::words::{Counts, Meaning, Name, Words};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,15 @@ impl Form {
 
     /// Whether a job's token stands in this piece, or ends in it.
     pub(super) fn finds(&mut self, piece: &[u8]) -> bool {
-        piece.iter().any(|byte| self.push(*byte))
+        let mut rest = piece;
+        while let Some((byte, after)) = rest.split_first() {
+            if self.push(*byte) {
+                return true;
+            }
+            let is_nothing = self.meaning == Some(Meaning::Nothing);
+            rest = if is_nothing { until(after, |b| matches!(b, b'&' | b';')).1 } else { after };
+        }
+        false
     }
 
     fn push(&mut self, byte: u8) -> bool {

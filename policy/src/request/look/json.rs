@@ -5,6 +5,7 @@
 
 use super::decoded::Escape;
 use super::text::Text;
+use super::until;
 use super::words::{Counts, Meaning, Name, Words};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +64,21 @@ impl Json {
 
     /// Whether a job's token stands in this piece, or ends in it.
     pub(super) fn finds(&mut self, piece: &[u8]) -> bool {
-        piece.iter().any(|byte| self.push(*byte))
+        let mut rest = piece;
+        while let Some((byte, after)) = rest.split_first() {
+            if self.push(*byte) {
+                return true;
+            }
+            rest = match self.place {
+                Place::Text if self.escape == Escape::None => until(after, |b| matches!(b, b'"' | b'\\')).1,
+                Place::Odd => return self.odd.finds(after),
+                Place::List => return false,
+                Place::BeforeName | Place::BeforeValue | Place::Between | Place::Name | Place::Value | Place::Text => {
+                    after
+                }
+            };
+        }
+        false
     }
 
     fn push(&mut self, byte: u8) -> bool {

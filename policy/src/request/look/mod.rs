@@ -85,10 +85,10 @@ impl Reader {
             Self::Text(text) => text.finds(piece),
             Self::Over => false,
             Self::Pairs(form) => {
-                let is_binary = |b: &u8| !b.is_ascii() || b.is_ascii_control() && !b.is_ascii_whitespace();
-                let end = piece.iter().position(is_binary);
-                let found = form.finds(end.and_then(|end| piece.get(..end)).unwrap_or(piece));
-                if end.is_some() {
+                let is_binary = |b: u8| !b.is_ascii() || b.is_ascii_control() && !b.is_ascii_whitespace();
+                let (text, binary) = until(piece, is_binary);
+                let found = form.finds(text);
+                if !binary.is_empty() {
                     *self = Self::Over;
                 }
                 found
@@ -137,4 +137,10 @@ fn untyped(head: &Head<'_>, counts: Counts) -> Vec<Reader> {
     let form = Form::new(counts);
     let form = if head.method() == Some(b"POST") { Reader::Form(form) } else { Reader::Pairs(form) };
     Vec::from([form, Reader::Untyped(Json::new(counts))])
+}
+
+/// What stands before the first byte of a kind, and what stands from there on.
+fn until(bytes: &[u8], is_end: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let end = bytes.iter().position(|byte| is_end(*byte)).unwrap_or(bytes.len());
+    bytes.split_at_checked(end).unwrap_or((bytes, b""))
 }

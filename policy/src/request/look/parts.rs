@@ -57,7 +57,7 @@ impl Visit for Watch {
 
     fn content(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         let Self { meaning, words, found, .. } = self;
-        *found |= *meaning != Meaning::Nothing && bytes.iter().any(|byte| meaning.is_met(words.push(*byte)));
+        *found |= *meaning != Meaning::Nothing && !bytes.is_empty() && meaning.is_met(words.run(bytes));
         if *found { Err(Malformed::Multiple) } else { Ok(()) }
     }
 

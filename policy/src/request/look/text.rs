@@ -1,6 +1,7 @@
 //! A body of which nobody knows how it is read: words count wherever they stand.
 
 use super::decoded::{Escape, Percent};
+use super::until;
 use super::words::{Counts, Words};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,18 @@ impl Text {
 
     /// Whether a word of a job's token stands in this piece, or ends in it.
     pub(super) fn finds(&mut self, piece: &[u8]) -> bool {
-        piece.iter().any(|byte| self.push(*byte))
+        let mut rest = piece;
+        while let Some((byte, after)) = rest.split_first() {
+            let found = self.push(*byte);
+            let is_plain = self.escape == Escape::None && self.percent == Percent::None;
+            let (run, behind) =
+                if is_plain { until(after, |b| matches!(b, b'\\' | b'%' | 0)) } else { (&b""[..], after) };
+            if found || self.words.run(run) & self.counts.words() != 0 {
+                return true;
+            }
+            rest = behind;
+        }
+        false
     }
 
     /// Whether one ends with this byte.

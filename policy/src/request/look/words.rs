@@ -103,14 +103,35 @@ impl Words {
 
     /// Reads on; the kinds of words that end here.
     pub(super) fn push(&mut self, byte: u8) -> u8 {
-        // Every byte has its letters; what follows is two steps and no branch for nearly all of them.
-        let letters = LETTERS.get(usize::from(byte)).copied().unwrap_or_default();
-        self.reached = (self.reached << 1 | FIRST) & letters;
-        if self.reached & ANY_LAST == 0 {
-            return 0;
-        }
-        LAST.iter().filter(|(last, _)| self.reached & last != 0).fold(0, |found, (_, kind)| found | kind)
+        self.reached = next(self.reached, byte);
+        ending(self.reached)
     }
+
+    /// The same for a run of bytes.
+    pub(super) fn run(&mut self, bytes: &[u8]) -> u8 {
+        let (mut reached, mut found) = (self.reached, 0);
+        for byte in bytes {
+            reached = next(reached, *byte);
+            if reached & ANY_LAST != 0 {
+                found |= ending(reached);
+            }
+        }
+        self.reached = reached;
+        found
+    }
+}
+
+/// Every byte has its letters, so that a step is the same for all of them.
+fn next(reached: u64, byte: u8) -> u64 {
+    (reached << 1 | FIRST) & LETTERS.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// The kinds of the words of which the last letter was reached.
+fn ending(reached: u64) -> u8 {
+    if reached & ANY_LAST == 0 {
+        return 0;
+    }
+    LAST.iter().filter(|(last, _)| reached & last != 0).fold(0, |found, (_, kind)| found | kind)
 }
 
 /// How much of a name is kept: the longest that matters, and one letter more.
