@@ -13,16 +13,23 @@ use policy::request::{JobRequest, Protocol};
 /// is away; who comes when so many wait is told to come back.
 const MOST: usize = 16_384;
 
-/// How many bytes of bodies the host may hold back at a time, for as long as it takes to read them.
+/// How many bytes the heads of those may have that wait for facts. What the filter makes of a head takes some times as much.
+const MOST_BYTES: usize = 32 << 20;
+
+/// How many bytes of requests, heads and bodies, are kept at a time while a body is awaited.
 const MOST_HELD: usize = 64 << 20;
+
+/// What a request takes beside its bytes.
+const OF_EACH: usize = 1 << 10;
 
 /// Those who wait, by their streams.
 #[derive(Debug, Default)]
 pub(crate) struct Crowd {
     members: HashMap<u32, Member>,
-    /// How many of them wait for facts.
+    /// How many of them wait for facts, and how many bytes their heads have.
     waiting: usize,
-    /// How many bytes the host holds back for all of them.
+    bytes: usize,
+    /// How many bytes are kept of those whose body is awaited, or waits with them.
     held: usize,
     /// News that was not told yet, the oldest first.
     news: VecDeque<(u32, News)>,
@@ -33,7 +40,7 @@ struct Member {
     standing: Standing,
     /// Until when it waits; none once its time is up.
     deadline: Option<Moment>,
-    /// How many bytes of its body the host holds back.
+    /// How many bytes of it are kept beside what waits for facts.
     held: usize,
 }
 
@@ -67,6 +74,8 @@ pub(crate) struct Parked {
     /// The facts that are under way for it.
     pub(crate) missing: Vec<Hash>,
     pub(crate) deadline: Moment,
+    /// How many bytes its head has.
+    pub(crate) head: usize,
 }
 
 /// A fact that was looked up, or why it is not to be had.
@@ -99,9 +108,10 @@ pub(crate) enum Woken {
 }
 
 impl Crowd {
-    /// A request waits for its body.
-    pub(crate) fn await_body(&mut self, stream: u32, awaited: Awaited, deadline: Moment) {
+    /// A request waits for its body. `false` when there is no room for it.
+    pub(crate) fn await_body(&mut self, stream: u32, awaited: Awaited, deadline: Moment, head: usize) -> bool {
         self.stand(stream, Standing::Body(awaited), Some(deadline));
+        self.hold(stream, head)
     }
 
     /// Some of an awaited body came.
@@ -113,7 +123,7 @@ impl Crowd {
 
     /// Whether one more may wait for facts.
     pub(crate) fn has_room(&self) -> bool {
-        self.waiting < MOST
+        self.waiting < MOST && self.bytes < MOST_BYTES
     }
 
     /// A request waits for facts.
@@ -122,11 +132,18 @@ impl Crowd {
         self.stand(stream, Standing::Facts(Box::new(parked)), Some(deadline));
     }
 
-    /// The host holds so much of a request's body back. `false` when that is too much.
-    pub(crate) fn hold(&mut self, stream: u32, size: usize) -> bool {
+    /// So many bytes are kept of a request whose body is awaited, or waits with it. `false` when that is too much.
+    pub(crate) fn hold(&mut self, stream: u32, bytes: usize) -> bool {
         let Some(member) = self.members.get_mut(&stream) else { return true };
-        self.held = self.held.saturating_sub(std::mem::replace(&mut member.held, size)).saturating_add(size);
+        let bytes = bytes.saturating_add(OF_EACH);
+        self.held = self.held.saturating_sub(std::mem::replace(&mut member.held, bytes)).saturating_add(bytes);
         self.held <= MOST_HELD
+    }
+
+    /// Nothing is kept of a request any longer.
+    fn let_go(&mut self, stream: u32) {
+        let held = self.members.get_mut(&stream).map(|member| std::mem::take(&mut member.held));
+        self.held = self.held.saturating_sub(held.unwrap_or_default());
     }
 
     /// The awaited body is there, and its request waits no longer. `false` when it came too late and the request has been
@@ -141,17 +158,20 @@ impl Crowd {
 
     /// A request is let go, and with it what was held back.
     pub(crate) fn release(&mut self, stream: u32) {
-        self.hold(stream, 0);
+        self.let_go(stream);
         self.stand(stream, Standing::Released, None);
     }
 
     /// Where a request stands from here on; where it stood before.
     fn stand(&mut self, stream: u32, standing: Standing, deadline: Option<Moment>) -> Standing {
         let member = self.members.entry(stream).or_default();
-        let waits = |standing: &Standing| usize::from(matches!(standing, Standing::Facts(_)));
-        self.waiting = self.waiting.saturating_sub(waits(&member.standing)).saturating_add(waits(&standing));
         member.deadline = deadline;
-        std::mem::replace(&mut member.standing, standing)
+        let (waits, bytes) = standing.weighs();
+        let stood = std::mem::replace(&mut member.standing, standing);
+        let (waited, freed) = stood.weighs();
+        self.waiting = self.waiting.saturating_add(waits).saturating_sub(waited);
+        self.bytes = self.bytes.saturating_add(bytes).saturating_sub(freed);
+        stood
     }
 
     /// Whether a request that waited was let go.
@@ -172,7 +192,7 @@ impl Crowd {
         if !self.members.contains_key(&stream) {
             return Vec::new();
         }
-        self.hold(stream, 0);
+        self.let_go(stream);
         let stood = self.stand(stream, Standing::Decided, None);
         self.members.remove(&stream);
         match stood {
@@ -254,6 +274,16 @@ impl Crowd {
             (Standing::Facts(parked), None) => Some(Woken::WithFacts(parked)),
             (Standing::Facts(parked), Some(failure)) => Some(Woken::WithoutFacts(parked, failure)),
             (Standing::Decided | Standing::Released, _) => None,
+        }
+    }
+}
+
+impl Standing {
+    /// How many wait for facts in it, and how many bytes their heads have.
+    fn weighs(&self) -> (usize, usize) {
+        match self {
+            Self::Facts(parked) => (1, parked.head.saturating_add(OF_EACH)),
+            Self::Decided | Self::Body(_) | Self::Released => (0, 0),
         }
     }
 }

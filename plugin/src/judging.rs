@@ -15,15 +15,15 @@ use crate::shared::{Now, Setup, Shared};
 const ROUNDS: usize = 3;
 
 impl Shared {
-    /// Judges a job's request with what is remembered; what is missing is looked up, and the request waits for it.
-    pub(crate) fn judge(&self, setup: &Setup, stream: u32, request: JobRequest) -> Now {
+    /// Judges a job's request, whose head has so many bytes, with what is remembered; what is missing is looked up, and the request waits for it.
+    pub(crate) fn judge(&self, setup: &Setup, stream: u32, request: JobRequest, head: usize) -> Now {
         let recalled = host::now().and_then(|now| Ok((self.recall_for(setup, &request, now)?, now)));
         let (facts, now) = match recalled {
             Ok(recalled) => recalled,
             Err(error) => return self.carry_out(stream, None, &host_failed(setup, request.protocol, error)),
         };
         let deadline = now.after(setup.config.lookup.timeout);
-        self.step(setup, stream, Parked { request, facts, missing: Vec::new(), deadline }, now)
+        self.step(setup, stream, Parked { request, facts, missing: Vec::new(), deadline, head }, now)
     }
 
     /// Facts for a request. Old ones may allow it; to deny it they are looked up first, so that what a maintainer has

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use policy::Config;
 use policy::bindings::{
-    self, Binding, Confirmed, Denial, Follower, Freshness, JobRow, Minted, Moment, PartRow, Place, ProjectRow, Quota,
-    Rejection, Remembered, Row, Table, TargetRow, Usage,
+    self, Binding, Confirmed, Denial, Follower, Freshness, JobRow, Minted, Missing, Moment, PartRow, Place, ProjectRow,
+    Quota, Rejection, Remembered, Row, Table, TargetRow, Usage,
 };
 use policy::config::{Bindings, Lifetimes};
 use policy::decision::Failure;
@@ -139,11 +139,12 @@ impl Store {
 
     /// What is remembered of a target, and whether it is to be looked up again.
     pub(crate) fn target(&self, key: &Hash, now: Moment) -> Result<Option<(Found, Freshness)>, HostError> {
-        let row = self.find::<TargetRow>(key)?;
-        Ok(row.and_then(|row| {
-            let freshness = self.lifetimes.of_all(&row.confirmed, now);
-            (freshness != Freshness::Gone).then_some((row.found, freshness))
-        }))
+        let Some(row) = self.find::<TargetRow>(key)? else {
+            let missing = self.find::<Missing>(key)?.filter(|missing| missing.serves(now));
+            return Ok(missing.map(|_| (Found::Nothing, Freshness::Fresh)));
+        };
+        let freshness = self.lifetimes.of_all(&row.confirmed, now);
+        Ok((freshness != Freshness::Gone).then_some((row.found, freshness)))
     }
 
     /// Remembers what a lookup that was sent at `asked` said of a token, and tells what holds now: an end that was
@@ -285,8 +286,13 @@ impl Store {
         Ok((end < buckets).then_some(end))
     }
 
-    /// Remembers a target.
+    /// Remembers a target, or that it is not there.
     pub(crate) fn learn_target(&self, key: Hash, found: &Found, confirmed: Confirmed) -> Result<(), HostError> {
+        // One that was there keeps its place.
+        if *found == Found::Nothing && self.find::<TargetRow>(&key)?.is_none() {
+            let confirmed = confirmed.oldest();
+            return self.put(confirmed, || Missing { key, confirmed }).map(drop);
+        }
         self.put(confirmed.oldest(), || TargetRow { key, found: found.clone(), confirmed }).map(drop)
     }
 

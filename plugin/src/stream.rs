@@ -43,6 +43,8 @@ pub(crate) struct Stream {
     context: u32,
     shared: Rc<Shared>,
     phase: Phase,
+    /// How many bytes its head has.
+    head: usize,
     /// What looks at each piece of the body before it goes on.
     scan: Option<Scan>,
     /// How much of what the host holds of the body was looked at.
@@ -55,11 +57,12 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(context: u32, shared: Rc<Shared>) -> Self {
-        Self { context, shared, phase: Phase::New, scan: None, seen: 0, answer: None, withheld: false }
+        Self { context, shared, phase: Phase::New, head: 0, scan: None, seen: 0, answer: None, withheld: false }
     }
 
     fn read_head(&mut self, setup: &Setup, body: Body) -> Result<Action, HostError> {
         let headers = host::headers(Map::Request)?;
+        self.head = headers.size();
         let fields = headers.fields().ok_or(HostError { call: "get_header_map_pairs", status: 4 })?;
         let head = Head::new(&fields, body);
         match webhook::read_head(&setup.config, setup.webhook_secret.as_ref(), &head) {
@@ -96,7 +99,7 @@ impl Stream {
             }
             Reading::Job(mut request) => {
                 self.scan = request.scan.take();
-                let now = self.shared.judge(setup, self.context, request);
+                let now = self.shared.judge(setup, self.context, request, self.head);
                 if self.shared.has_departures() {
                     host::enter_root(self.shared.root);
                 }
@@ -109,7 +112,13 @@ impl Stream {
                 };
                 let (protocol, is_nobodys) = (pending.protocol(), pending.is_nobodys());
                 let awaited = Awaited { protocol, is_nobodys };
-                self.shared.crowd.borrow_mut().await_body(self.context, awaited, deadline);
+                if !self.shared.crowd.borrow_mut().await_body(self.context, awaited, deadline, self.head) {
+                    self.shared.leave(self.context);
+                    return match is_nobodys {
+                        true => self.act(setup, pending.let_go(Malformed::BodyTooLarge), held),
+                        false => self.give_up(setup, protocol, Failure::Busy),
+                    };
+                }
                 self.phase = Phase::Body(pending);
                 return Action::Pause;
             }
@@ -298,7 +307,7 @@ impl HttpContext for Stream {
             let Some(setup) = self.shared.setup() else { return Action::Pause };
             return self.fail(&setup, error);
         }
-        let has_room = self.shared.crowd.borrow_mut().hold(self.context, size);
+        let has_room = self.shared.crowd.borrow_mut().hold(self.context, size.saturating_add(self.head));
         let is_settled = matches!(&self.phase, Phase::Body(pending) if pending.is_settled());
         if has_room && size <= BODY_LIMIT && !end_of_stream && !is_settled {
             return Action::Pause;

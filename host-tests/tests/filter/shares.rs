@@ -5,7 +5,8 @@ use std::time::Duration;
 use host_tests::host::{Endpoints, Host, Outcome, RequestHead, StreamId};
 
 use crate::forge::{
-    DANA, NORA, basic, clone, configuration, get, gitlab, host, host_of, host_with_limits, post, status,
+    DANA, NORA, basic, clone, configuration, get, gitlab, host, host_of, host_with_limits, nobody, post, property,
+    status,
 };
 
 /// A batch of which some has come, and no end.
@@ -29,7 +30,7 @@ fn quick_batch(host: &mut Host) -> Outcome {
 }
 
 fn reason(host: &Host, stream: StreamId) -> String {
-    crate::forge::property(host, stream, "jobscope_reason")
+    property(host, stream, "jobscope_reason")
 }
 
 /// Sixteen images of which none exists.
@@ -115,7 +116,7 @@ fn who_comes_when_too_many_wait_is_told_to_come_back() {
 #[test]
 fn bodies_that_are_held_back_are_bounded_for_all_streams_together() {
     let mut host = host();
-    let streams: Vec<StreamId> = (0..64).map(|_| slow_batch(&mut host, 1 << 20)).collect();
+    let streams: Vec<StreamId> = (0..63).map(|_| slow_batch(&mut host, 1 << 20)).collect();
     assert!(streams.iter().all(|stream| host.outcome(*stream) == Outcome::Paused));
     let more = slow_batch(&mut host, 1 << 20);
     assert_eq!((status(&host.outcome(more)), &*reason(&host, more)), (503, "host.busy"));
@@ -156,4 +157,44 @@ fn a_cause_is_logged_once_a_second_with_how_often_it_came() {
     for more in ["lookup.unreachable: 63 times more", "lookup.busy: 15 times more"] {
         assert!(lines.contains(&format!("jobscope: {more}")), "{lines:?}");
     }
+}
+
+#[test]
+fn targets_that_are_not_there_are_remembered_for_a_while_and_push_no_others_out() {
+    let mut host = host_with_limits(1000, 1000, r#", "bindings": {"capacity": 64}"#);
+    assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
+    assert_eq!(status(&host.exchange(0, clone("infra/none", DANA), gitlab)), 404);
+    assert_eq!(status(&host.exchange(1, clone("infra/none", DANA), nobody)), 404);
+    for number in 0..500 {
+        assert_eq!(status(&host.exchange(0, clone(&format!("infra/none{number}"), DANA), gitlab)), 404);
+    }
+    assert_eq!(status(&host.exchange(1, clone("libs/common", DANA), nobody)), 200);
+    host.advance(Duration::from_secs(6));
+    let mut asked = 0;
+    let outcome = host.exchange(0, clone("infra/none", DANA), |call| {
+        asked += 1;
+        gitlab(call)
+    });
+    assert_eq!((status(&outcome), asked > 0), (404, true), "it may have been created");
+}
+
+#[test]
+fn however_large_their_heads_are_those_who_wait_leave_the_filter_its_memory() {
+    let mut host = host_with_limits(100_000, 100_000, "");
+    let name = |scope: usize| format!("{0}/{0}/{0}/{0}{scope}", "a".repeat(60));
+    let scopes: String = (0..16).map(|scope| format!("&scope=repository:{}:pull,push", name(scope))).collect();
+    let more = format!("&more={}", "m".repeat(26 << 10));
+    for (more, least) in [("", 5_000), (&*more, 1_000)] {
+        let head = get(&format!("/jwt/auth?service=container_registry{scopes}{more}"))
+            .header("authorization", basic("glcbt-64_x"));
+        let streams: Vec<StreamId> = (0..8_000).map(|_| host.open(0, head.clone())).collect();
+        let waiting = streams.iter().filter(|stream| host.outcome(**stream) == Outcome::Paused).count();
+        assert!((least..8_000).contains(&waiting), "{waiting}");
+        assert_eq!(reason(&host, streams[7_999]), "lookup.busy");
+        let bytes = host.memory_bytes(0);
+        assert!(bytes < 320 << 20, "{bytes} bytes for {waiting} of {} bytes", head.headers.len());
+        streams.into_iter().for_each(|stream| host.close(stream));
+    }
+    host.settle(gitlab);
+    assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
 }

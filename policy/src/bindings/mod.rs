@@ -9,6 +9,7 @@ mod bucket;
 mod follower;
 mod job;
 mod minted;
+mod missing;
 mod part;
 mod quota;
 mod rejection;
@@ -20,6 +21,7 @@ pub use bucket::{BUCKET_ROWS, Table, age, find, put};
 pub use follower::Follower;
 pub use job::{JobRow, Place};
 pub use minted::Minted;
+pub use missing::Missing;
 pub use part::{PartRow, ProjectRow};
 pub use quota::{Quota, Usage};
 pub use rejection::Rejection;
@@ -37,10 +39,11 @@ pub const LAYOUT: &str = "7";
 /// Every table, where so many running jobs are to be remembered. What is not here has no place in shared data, and what
 /// is here bounds it.
 #[must_use]
-pub fn tables(capacity: u32) -> [Table; 8] {
+pub fn tables(capacity: u32) -> [Table; 9] {
     [
         Table::of::<Binding>(capacity),
         Table::of::<TargetRow>(capacity),
+        Table::of::<Missing>(capacity),
         Table::of::<ProjectRow>(capacity),
         Table::of::<PartRow>(capacity),
         Table::of::<Rejection>(capacity),

@@ -96,7 +96,7 @@ fn each_protocol_is_read() {
         reading("GET", "/v2/g/p/manifests/v1", &[basic(), field(":authority", "registry.example.com")], Body::None);
     assert_eq!(
         asked(pull),
-        (Protocol::Registry, Action::PullImage, TargetRef::Image(vec![ProjectPath::parse("g/p").unwrap()]))
+        (Protocol::Registry, Action::PullImage, TargetRef::Image([ProjectPath::parse("g/p").unwrap()].into()))
     );
 }
 

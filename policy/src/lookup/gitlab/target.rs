@@ -92,7 +92,7 @@ impl TargetFlight {
                 behind = Some(format!("/projects/{}/jobs/{}", job.origin.id.0, other.0));
                 (vec![own], false)
             }
-            TargetRef::Image(candidates) => (candidates.into_iter().map(Reference::Path).collect(), true),
+            TargetRef::Image(candidates) => (candidates.iter().cloned().map(Reference::Path).collect(), true),
             TargetRef::None | TargetRef::Group(_) | TargetRef::GroupId(_) | TargetRef::Namespace(_) => {
                 (Vec::new(), false)
             }
