@@ -64,6 +64,11 @@ impl Child {
         Ok(kilobytes << 10)
     }
 
+    /// What it has logged so far.
+    pub(super) fn log(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(&self.log)?).into_owned())
+    }
+
     /// An error with the program's last words when it has ended.
     pub(super) fn require_alive(&self) -> Result<()> {
         if signals::has_ended(&self.process) {
