@@ -10,6 +10,7 @@ mod compiled;
 pub mod git;
 mod mutation;
 mod random;
+pub mod readers;
 pub mod registry;
 
 use std::env;
@@ -23,6 +24,12 @@ pub use ask::Ask;
 pub use compiled::compare_compiled;
 pub use mutation::{Words, family};
 pub use random::Random;
+
+/// How many requests to make: `usual`, unless `make oracle RUNS=n` says otherwise.
+#[must_use]
+pub fn runs(usual: usize) -> usize {
+    env::var("ORACLE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(usual)
+}
 
 /// A directory for a reader's files, removed when dropped. In memory where the system has such a place: Git and the
 /// registry wait for the disk at each thing that they store.
