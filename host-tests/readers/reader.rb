@@ -140,7 +140,7 @@ app = Rack::MethodOverride.new(
   end
 )
 
-server = Puma::Server.new(app, Puma::Events.null, min_threads: 1, max_threads: 4)
+server = Puma::Server.new(app, Puma::Events.null, min_threads: 1, max_threads: 1)
 puts server.add_tcp_listener("127.0.0.1", 0).addr[1]
 $stdout.flush
 server.run.join

@@ -4,7 +4,7 @@ use host_tests::oracle::readers::{ELSEWHERE, Family, GITLAB, Reader, compare_com
 use host_tests::oracle::runs;
 
 const SEED: u64 = 3;
-const COUNT: usize = 10_000;
+const COUNT: usize = 6000;
 
 fn compare(family: &Family) {
     let readers = Reader::start_all().unwrap();

@@ -6,7 +6,6 @@
 //! forge looks, and what it prefers, is written down in `host-tests/readers` and in [`verdict`]; how a place is read is
 //! theirs.
 
-mod connection;
 mod filtered;
 mod program;
 mod request;
@@ -18,7 +17,7 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use policy::Config;
 use policy::config::Kind;
 
@@ -26,12 +25,12 @@ pub use filtered::{Filtered, compare_compiled};
 pub use program::{Language, Reader};
 use request::Route;
 pub use request::{Plant, Planted};
-use verdict::{Answer, verdict};
+use verdict::verdict;
 
 use super::Random;
 
-/// The readers wait more than they work.
-const THREADS: usize = 4;
+/// One for each reader, which is asked one request at a time.
+const THREADS: usize = Language::ALL.len();
 
 /// A forge, what its jobs show, and who may read it.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +107,6 @@ impl Family {
         begin: Instant,
     ) -> Result<Report> {
         let mut report = Report::default();
-        let mut connections: Vec<_> = readers.iter().map(|reader| (reader.language, reader.connect())).collect();
         let mut told = Instant::now();
         for number in numbers {
             if number % THREADS == 0 && told.elapsed() > Duration::from_secs(10) {
@@ -125,17 +123,16 @@ impl Family {
             };
             let filtered = Filtered::of(config, &planted);
             let mut is_found = false;
-            for (language, connection) in &mut connections {
-                let Some(answer) = connection.ask(&bytes)? else {
+            for reader in readers {
+                let Some(answer) = reader.ask(&bytes)? else {
                     report.unread += 1;
                     continue;
                 };
-                let answer: Answer = serde_json::from_slice(&answer).context("a reader's answer")?;
-                let (wrong, is_found_here) = verdict(self.kind, &planted, &filtered, *language, &answer);
+                let (wrong, is_found_here) = verdict(self.kind, &planted, &filtered, reader.language, &answer);
                 is_found |= is_found_here;
                 if let Some(why) = wrong {
                     report.tell(Disagreement {
-                        language: *language,
+                        language: reader.language,
                         seed,
                         number,
                         after: begin.elapsed(),

@@ -3,16 +3,21 @@
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
-use super::connection::Connection;
+use super::verdict::Answer;
 use crate::oracle::directory;
-use crate::stack::{Child, Output, checkout};
+use crate::stack::{Child, Output, checkout, exchange};
 
 /// What the JWTs of [`super::request`] are signed with.
 const KEY: &str = "key-of-the-readers";
+
+/// Longer than a reader takes for anything here.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Languages that need not be there, with commas between them.
 const WITHOUT: &str = "ORACLE_WITHOUT";
@@ -59,6 +64,8 @@ pub struct Reader {
     /// Whose it is.
     pub language: Language,
     port: u16,
+    /// Whoever asks holds it.
+    asking: Mutex<()>,
 }
 
 impl Reader {
@@ -92,12 +99,17 @@ impl Reader {
         let mut child = Child::spawn(language.name(), dir.path(), Output::Read, &mut command)?;
         let line = child.first_line()?;
         let port = line.trim().parse().with_context(|| format!("expected a port, found `{}`", line.escape_debug()))?;
-        Ok(Self { _child: child, _dir: dir, language, port })
+        Ok(Self { _child: child, _dir: dir, language, port, asking: Mutex::new(()) })
     }
 
-    /// A connection of its own.
-    #[must_use]
-    pub(super) fn connect(&self) -> Connection {
-        Connection::to(self.port)
+    /// Gives it a request as it is. `None` when it takes that for none.
+    pub(super) fn ask(&self, request: &[u8]) -> Result<Option<Answer>> {
+        let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let reply = exchange(self.port, request, PATIENCE)?;
+        match reply.status {
+            Some(200) => Ok(Some(serde_json::from_slice(&reply.body)?)),
+            Some(_) => Ok(None),
+            None => bail!("the reader in {} does not answer: {}", self.language.name(), request.escape_ascii()),
+        }
     }
 }

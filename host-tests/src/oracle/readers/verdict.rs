@@ -31,24 +31,20 @@ pub struct Finding(pub String, pub String, pub String);
 
 impl Finding {
     /// Whether it is what was planted, or was made of it.
-    fn is(&self, plant: Plant) -> bool {
+    fn is(&self, plant: Plant, kind: Kind) -> bool {
         let Self(place, name, text) = self;
-        // Nobody else signs with the readers' key.
-        if place.starts_with("jwt in") && plant.text != plant.token || text == plant.token {
-            return plant.is_marked || is_job_by(place, name);
-        }
-        is_verified(place)
+        let is_read = match kind {
+            Kind::Gitlab => text == plant.token,
+            // Nobody else signs with the readers' key, and so whatever they let in was planted.
+            Kind::Generic => text == plant.token || place.starts_with("jwt in") || place == "giftless",
+        };
+        is_read && (plant.is_marked || is_job_by(place, name))
     }
 
     /// Where it stood, a JWT or not.
     fn place(&self) -> &str {
         self.0.strip_prefix("jwt in ").unwrap_or(&self.0)
     }
-}
-
-/// Whether a reader has checked the signature of a JWT, and so whatever it made of it is one that was planted.
-fn is_verified(place: &str) -> bool {
-    place.starts_with("jwt in") || place == "giftless"
 }
 
 /// Whether a text without a mark is a job's by where it stands.
@@ -89,7 +85,7 @@ pub(super) fn verdict(
     answer: &Answer,
 ) -> (Option<String>, bool) {
     let found: Vec<&Finding> = (answer.found.iter())
-        .filter(|finding| finding.is(planted.plant) && is_taken(kind, language, planted, answer, finding))
+        .filter(|finding| finding.is(planted.plant, kind) && is_taken(kind, language, planted, answer, finding))
         .collect();
     let other = |finding: &&&Finding| match filtered {
         Filtered::Passed | Filtered::Remembered => true,
@@ -104,7 +100,8 @@ pub(super) fn verdict(
         if answer.method != method {
             return Some(format!("the method is {} and not {method}", answer.method));
         }
-        (!projects.is_empty()).then(|| format!("the project is {projects:?} and not `{}`", planted.route.project()))
+        (!planted.route.project().is_empty() && !projects.is_empty())
+            .then(|| format!("the project is {projects:?} and not `{}`", planted.route.project()))
     };
     (said.or_else(|| if is_judged { served() } else { None }), !found.is_empty())
 }
