@@ -46,7 +46,7 @@ def read(request):
         found.append(("basic", login.username or "", login.password or ""))
         if not login.password:
             found.append(("basic", "", login.username or ""))
-    elif login is not None and login.token:
+    elif login is not None and login.type in ("bearer", "token") and login.token:
         found.append(("bearer", "", login.token))
     found += named("query", request.args)
     try:

@@ -1,6 +1,8 @@
 //! Real readers beside ours: what the filter says of a request is compared with what Git's own server and the reference
 //! registry do with the same bytes.
 //!
+//! [`readers`] does so for credentials, with readers in Ruby, Go and Python.
+//!
 //! A generator makes requests that are almost those of real clients, the same ones in every run. Each is read by the
 //! core and given to the reader, whose answer or whose disk tells which repository it touched. The readers do not know
 //! the filter, and nothing here knows how the filter reads.
