@@ -29,7 +29,7 @@ pub use ingress::{Ingress, Setup};
 pub use places::{checkout, filter};
 pub use raw::Answer;
 
-pub(crate) use child::Child;
+pub(crate) use child::{Child, Output};
 pub(crate) use ports::pick as pick_port;
 pub(crate) use raw::{End, exchange, unchunked};
 pub(crate) use registry::start_open as start_open_registry;
