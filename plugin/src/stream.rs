@@ -11,8 +11,8 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::answers::Answer;
-use crate::host::{self, Buffer, HostError, Level, Map};
 use crate::crowd::Awaited;
+use crate::host::{self, Buffer, HostError, Level, Map};
 use crate::journal;
 use crate::shared::{Now, Setup, Shared};
 

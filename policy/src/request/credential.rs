@@ -183,7 +183,7 @@ pub(crate) fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
     }
     // Where a credential stands its readers pass over bytes: nothing in it need be plain.
     if is_read_for_credentials(name) {
-        let is_jobs = || names_job(value) || readers::logins(value).any(|login| names_job(&login));
+        let is_jobs = || names_job(value) || readers::logins_of_any_scheme(value).any(|login| names_job(&login));
         if readers::is_list(value) || is_jobs() {
             return true;
         }
@@ -204,6 +204,11 @@ fn is_read_for_credentials(name: &[u8]) -> bool {
         .checked_sub(AUTHORIZATION.len())
         .and_then(|at| name.get(at..))
         .is_some_and(|end| end.eq_ignore_ascii_case(AUTHORIZATION))
+}
+
+/// Whether some reader of an `authorization` field may find a job named in it.
+fn is_read_as_jobs(value: &[u8]) -> bool {
+    names_job(value) || readers::logins_of_any_scheme(value).any(|login| names_job(&login))
 }
 
 /// Whether a job is named in a credential: by its user, in whatever letters and with or without a password, by its
@@ -254,8 +259,8 @@ fn authorization(kind: Kind, value: &[u8]) -> Result<Option<(Carrier, Secret)>, 
             Ok(Some((Carrier::Jwt, token::unwrap(credential)?)))
         }
         () if token::is_job_shaped(credential) => Ok(Some((carrier, token::parse(credential)?))),
-        // Somebody reads it as a parameter, or passes over what stands around it.
-        () if names_job(credential) => Err(Malformed::Authorization),
+        // Somebody reads it as a parameter or as a login, or passes over what stands around it.
+        () if is_read_as_jobs(value) => Err(Malformed::Authorization),
         () => Ok(None),
     }
 }
@@ -423,6 +428,9 @@ mod tests {
         for value in [
             format!("Basic  {plain}"),
             format!("Basic\t{plain}"),
+            format!("Token {plain}"),
+            format!("Bearer {plain}"),
+            format!("Negotiate\t{}-{}", &plain[..5], &plain[5..]),
             format!(" Basic {plain}"),
             format!("Basic {}", plain.trim_end_matches('=')),
             format!("Basic {plain} x"),

@@ -108,6 +108,14 @@ fn joined(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|b| *b == b',').filter(|part| part.len() < value.len())
 }
 
+/// The same under any scheme: ActionPack decodes what follows the first blank, and never looks at the word before it.
+pub(super) fn logins_of_any_scheme(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let from_scheme = value.trim_ascii_start();
+    let blank = from_scheme.iter().position(|b| *b <= b' ');
+    let credential = blank.and_then(|at| from_scheme.get(at..)).unwrap_or_default();
+    logins(value).chain(decoded(credential.trim_ascii()))
+}
+
 /// Whether a Basic credential goes on behind its padding: some readers end there, and read another login.
 pub(super) fn is_cut_short(credential: &[u8]) -> bool {
     let text = behind_scheme(credential, "basic").unwrap_or_default();
