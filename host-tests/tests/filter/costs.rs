@@ -3,7 +3,7 @@
 
 use host_tests::host::{Host, Request, RequestHead};
 
-use crate::forge::{DANA, api, basic, configuration, get, gitlab, host, host_of, post};
+use crate::forge::{DANA, api, basic, clone, configuration, get, gitlab, host, host_of, post};
 
 const MIB: usize = 1 << 20;
 
@@ -38,122 +38,142 @@ fn numbered(before: &str, one: impl Fn(usize) -> String, after: &str) -> String 
     text + after
 }
 
-/// Bodies of 1 MiB, and how many instructions a byte of them takes at most where it is only looked at, and where the strict
-/// reader is called too, because a job's token may stand in it.
-fn bodies() -> Vec<(&'static str, &'static str, String, u64, u64)> {
+/// A body of 1 MiB.
+struct Made {
+    what: &'static str,
+    media: &'static str,
+    body: String,
+    /// How many instructions a byte of it takes where it is only looked through, which is done as its pieces come.
+    looked: u64,
+    /// And where a job's token stands in it, so that it is read strictly too, and at once.
+    read: u64,
+}
+
+fn made(what: &'static str, media: &'static str, body: String, looked: u64, read: u64) -> Made {
+    Made { what, media, body, looked, read }
+}
+
+fn bodies() -> Vec<Made> {
     vec![
-        ("objects in a list", JSON, filled("{\"a\":[0", ",{\"\":0}", "]}"), 25, 60),
-        ("lists", JSON, filled("{\"a\":[0", ",[]", "]}"), 25, 60),
-        ("brackets that nobody closes", JSON, filled("{\"a\":", "[", ""), 25, 60),
-        ("numbers", JSON, filled("{\"a\":[0", ",1.5e3", "]}"), 25, 60),
-        ("empty texts", JSON, filled("{\"a\":[0", ",\"\"", "]}"), 25, 60),
-        ("escapes", JSON, filled("{\"a\":\"", "\\u0041", "\"}"), 25, 60),
-        ("quotes", JSON, filled("{\"a\":\"", "\\\"", "\"}"), 25, 60),
-        ("a long text", JSON, filled("{\"a\":\"", "a", "\"}"), 25, 60),
-        ("a credential of escapes", JSON, filled("{\"token\":\"", "\\u0041", "\"}"), 25, 60),
-        ("a name of escapes", JSON, filled("{\"", "\\u0041", "\":1}"), 25, 60),
-        ("names", JSON, numbered("{\"a\":0", |n| format!(",\"{n:x}\":0"), "}"), 40, 60),
-        ("comments", JSON, filled("{/*", "job_toke", "*/}"), 25, 60),
-        ("pairs", FORM, filled("", "job_tokem=x&", ""), 40, 60),
-        ("short pairs", FORM, filled("", "a&", ""), 40, 60),
-        ("empty pairs", FORM, filled("", "&", ""), 40, 60),
-        ("names of escapes", FORM, filled("", "%6aob_toke=x&", ""), 40, 60),
-        ("credentials", FORM, filled("", "token=x&", ""), 60, 60),
-        ("a value of escapes", FORM, filled("token=", "%67lcbt", ""), 40, 60),
-        (
+        made("objects in a list", JSON, filled("{\"a\":[0", ",{\"\":0}", "]}"), 66, 71),
+        made("lists", JSON, filled("{\"a\":[0", ",[]", "]}"), 67, 60),
+        made("brackets that nobody closes", JSON, filled("{\"a\":", "[", ""), 79, 113),
+        made("numbers", JSON, filled("{\"a\":[0", ",1.5e3", "]}"), 75, 60),
+        made("empty texts", JSON, filled("{\"a\":[0", ",\"\"", "]}"), 63, 60),
+        made("escapes", JSON, filled("{\"a\":\"", "\\u0041", "\"}"), 31, 33),
+        made("quotes", JSON, filled("{\"a\":\"", "\\\"", "\"}"), 55, 60),
+        made("a long text", JSON, filled("{\"a\":\"", "a", "\"}"), 25, 15),
+        made("a credential of escapes", JSON, filled("{\"token\":\"", "\\u0041", "\"}"), 101, 33),
+        made("a name of escapes", JSON, filled("{\"", "\\u0041", "\":1}"), 96, 60),
+        made("names", JSON, numbered("{\"a\":0", |n| format!(",\"{n:x}\":0"), "}"), 67, 0),
+        made("comments", JSON, filled("{/*", "job_toke", "*/}"), 47, 0),
+        made("pairs", FORM, filled("", "job_tokem=x&", ""), 91, 19),
+        made("short pairs", FORM, filled("", "a&", ""), 68, 25),
+        made("empty pairs", FORM, filled("", "&", ""), 40, 32),
+        made("names of escapes", FORM, filled("", "%6aob_toke=x&", ""), 87, 19),
+        made("credentials", FORM, filled("", "token=x&", ""), 90, 20),
+        made("a value of escapes", FORM, filled("token=", "%67lcbt", ""), 92, 80),
+        made(
             "parts",
             PARTS,
             filled("", "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n", "--b--\r\n"),
-            40,
-            60,
+            70,
+            83,
         ),
-        (
+        made(
             "a part",
             PARTS,
             filled("--b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n", "-", "\r\n--b--\r\n"),
-            40,
-            60,
+            95,
+            74,
         ),
-        ("no parts", PARTS, filled("", "--", ""), 40, 60),
-        ("pairs or objects", "", filled("{\"a\":[0", ",{\"&\":0}", "]}"), 60, 80),
-        ("any parts", "multipart/mixed", filled("", "\\%6aob_toke", ""), 40, 60),
+        made("no parts", PARTS, filled("", "--", ""), 49, 166),
+        made("pairs or objects", "", filled("{\"a\":[0", ",{\"&\":0}", "]}"), 129, 0),
+        made("any parts", "multipart/mixed", filled("", "\\%6aob_toke", ""), 76, 0),
     ]
 }
 
 #[test]
 fn a_byte_of_a_body_costs_no_more_than_so_much_however_it_is_made() {
-    let mut failed = Vec::new();
-    for (what, media, body, looked, read) in bodies() {
-        let token = |body: &str| match media {
+    let mut wrong = Vec::new();
+    for Made { what, media, body, looked, read } in bodies() {
+        let with_token = match media {
             JSON => body.replacen('{', "{\"job_token\":\"legacy\",", 1),
-            FORM => format!("job_token=legacy&{body}"),
             PARTS => format!("--b\r\nContent-Disposition: form-data; name=\"job_token\"\r\n\r\nx\r\n{body}"),
             _ => format!("job_token=legacy&{body}"),
         };
-        for (path, body, most) in [
-            (RELEASES, body.clone(), looked),
-            (UNLISTED, body.clone(), looked),
-            (RELEASES, token(&body[..MIB - 100]), read),
-        ] {
-            let cost = cost(&mut host(), post(path).header("content-type", media).body(body.as_str()));
-            let each = cost / MIB as u64;
-            println!("{what} {path} {each}");
-            if each > most {
-                failed.push(format!("{what} {path}: {each} instructions a byte"));
+        for (path, body, expected) in
+            [(RELEASES, &body, looked), (UNLISTED, &body, looked), (RELEASES, &with_token, read)]
+        {
+            let body = &body[..body.len().min(MIB)];
+            let cost = cost(&mut host(), post(path).header("content-type", media).body(body)) / MIB as u64;
+            if !is_about(cost, expected) {
+                wrong.push(format!("{what}, {path}: {cost} instructions a byte, and not {expected}"));
             }
         }
-        let batch = post("/libs/common.git/info/lfs/objects/batch").header("authorization", basic(DANA));
-        if media == JSON {
-            let cost =
-                cost(&mut host(), batch.header("content-type", "application/vnd.git-lfs+json").body(body.as_str()));
-            println!("{what} batch {}", cost / MIB as u64);
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn a_batch_costs_no_more_than_so_much_however_it_is_made() {
+    let mut wrong = Vec::new();
+    for Made { what, body, read, .. } in bodies().into_iter().filter(|made| made.media == JSON) {
+        let batch = post("/libs/common.git/info/lfs/objects/batch")
+            .header("authorization", basic(DANA))
+            .header("content-type", "application/vnd.git-lfs+json");
+        let cost = cost(&mut host(), batch.body(body.as_str())) / MIB as u64;
+        if cost > read.max(70) + 10 {
+            wrong.push(format!("{what}: {cost} instructions a byte"));
         }
     }
-    assert_eq!(failed, Vec::<String>::new());
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Whether a cost is what is written here, and the table is to be written anew where it is much less.
+fn is_about(cost: u64, written: u64) -> bool {
+    cost <= written + written / 8 + 2 && cost + cost / 2 + 10 >= written
 }
 
 #[test]
 fn a_head_costs_no_more_than_so_much() {
-    let mut failed = Vec::new();
     let junk = "x".repeat(30_000);
     let of = |name: &str, value: String| get("/api/v4/users").header(name, value);
+    let query = |pairs: String| get(&format!("/x?{pairs}"));
+    let login = get("/jwt/auth?service=container_registry&scope=repository:g/p:pull");
     let rows: Vec<(&str, RequestHead, u64)> = vec![
-        ("an ordinary page", get("/g/p"), 0),
-        ("a clone", get("/libs/common.git/info/refs?service=git-upload-pack").header("authorization", basic(DANA)), 0),
-        ("an endpoint", api("/projects/103/releases", DANA), 0),
-        ("an endpoint that is not listed", api("/projects/103/statuses/abc", DANA), 0),
-        ("a format", api("/projects/103/trigger/pipeline.json", DANA), 0),
-        ("a deep path", api(&format!("/projects/103/packages/npm{}", "/-".repeat(55)), DANA), 0),
-        ("a deep path of nothing", api(&"/-".repeat(60), DANA), 0),
-        ("two tokens", api("/job", DANA).header("private-token", "x"), 0),
-        ("another host", RequestHead::new("GET", "x.example.com", "/api/v4/job").header("job-token", DANA), 0),
-        ("a page", get("/dashboard").header("job-token", DANA), 0),
-        ("an image", get("/v2/g/p/manifests/v1").header("authorization", basic(DANA)), 0),
-        (
-            "a login",
-            get("/jwt/auth?service=container_registry&scope=repository:g/p:pull").header("authorization", basic(DANA)),
-            0,
-        ),
-        ("a field", of("x-a", junk.clone()), 0),
-        ("a field of marks", of("x-a", "glcbt-".repeat(5_000)), 0),
-        ("a token of marks", of("job-token", "glcbt-".repeat(5_000)), 0),
-        ("JWTs", of("authorization", format!("Bearer {}", "eyJ.".repeat(7_500))), 0),
-        ("logins", of("authorization", format!("Basic {}", ",Basic ".repeat(4_000))), 0),
-        ("a login of junk", of("authorization", format!("Basic {}", "Z2xj".repeat(7_500))), 0),
-        ("a query", get(&format!("/x?{}", "job_tokem=x&".repeat(2_500))), 0),
-        ("a query of escapes", get(&format!("/x?{}", "%6aob_toke=x&".repeat(2_300))), 0),
-        ("a query of nothing", get(&format!("/x?{}", "&".repeat(30_000))), 0),
+        ("an ordinary page", get("/g/p"), 6_000),
+        ("a clone", clone("libs/common", DANA), 660_000),
+        ("an endpoint", api("/projects/103/releases", DANA), 690_000),
+        ("an endpoint that is not listed", api("/projects/103/statuses/abc", DANA), 100_000),
+        ("a format", api("/projects/103/trigger/pipeline.json", DANA), 85_000),
+        ("a deep path", api(&format!("/projects/103/packages/npm{}", "/-".repeat(55)), DANA), 790_000),
+        ("a deep path of nothing", api(&"/-".repeat(60), DANA), 150_000),
+        ("two tokens", api("/job", DANA).header("private-token", "x"), 30_000),
+        ("another host", RequestHead::new("GET", "x.example.com", "/api/v4/job").header("job-token", DANA), 33_000),
+        ("a page with a token", get("/dashboard").header("job-token", DANA), 37_000),
+        ("an image", get("/v2/g/p/manifests/v1").header("authorization", basic(DANA)), 460_000),
+        ("a login", login.header("authorization", basic(DANA)), 490_000),
+        ("a field", of("x-a", junk.clone()), 620_000),
+        ("a field of marks", of("x-a", "glcbt-".repeat(5_000)), 4_100_000),
+        ("a token of marks", of("job-token", "glcbt-".repeat(5_000)), 29_000),
+        ("JWTs", of("authorization", format!("Bearer {}", "eyJ.".repeat(7_500))), 2_500_000),
+        ("logins", of("authorization", format!("Basic {}", ",Basic ".repeat(4_000))), 5_900_000),
+        ("a login of junk", of("authorization", format!("Basic {}", "Z2xj".repeat(7_500))), 10_000_000),
+        ("a query", query("job_tokem=x&".repeat(2_500)), 6_500_000),
+        ("a query of escapes", query("%6aob_toke=x&".repeat(2_300)), 7_500_000),
+        ("a query of nothing", query("&".repeat(30_000)), 1_250_000),
     ];
-    for (what, head, most) in rows {
+    let mut wrong = Vec::new();
+    for (what, head, expected) in rows {
         let mut warm = host();
         warm.exchange(0, api("/job", DANA), gitlab);
-        let cost = cost(&mut warm, head.clone().into());
-        println!("{what}: {cost}");
-        if cost > most {
-            failed.push(format!("{what}: {cost} instructions"));
+        let cost = cost(&mut warm, head.into());
+        if !is_about(cost, expected) {
+            wrong.push(format!("{what}: {cost} instructions, and not {expected}"));
         }
     }
-    assert_eq!(failed, Vec::<String>::new());
+    assert_eq!(wrong, Vec::<String>::new());
 }
 
 /// The most instructions of the VM that a byte of a request may take. A billion of them are about a second.

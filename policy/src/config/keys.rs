@@ -180,7 +180,7 @@ pub const KEYS: &[Key] = &[
         path: "forge.hosts",
         kind: ValueKind::Hosts(1),
         presence: Presence::Required,
-        doc: "Hosts that serve Git, LFS, the API and `/jwt/auth`. Compared without port, case and final dot. A job token on a host that is in no list is refused.",
+        doc: "Hosts that serve Git, LFS, the API and `/jwt/auth`. Compared without port, case and final dot. A job token on a host that is in no list is refused, in a body below `/api/v4/`.",
     },
     Key {
         path: "forge.registry_hosts",

@@ -22,14 +22,16 @@ impl Form {
     /// Whether a job's token stands in this piece, or ends in it.
     pub(super) fn finds(&mut self, piece: &[u8]) -> bool {
         let mut rest = piece;
-        while let Some((byte, after)) = rest.split_first() {
+        loop {
+            if self.meaning == Some(Meaning::Nothing) {
+                rest = until(rest, |b| matches!(b, b'&' | b';')).1;
+            }
+            let Some((byte, after)) = rest.split_first() else { return false };
             if self.push(*byte) {
                 return true;
             }
-            let is_nothing = self.meaning == Some(Meaning::Nothing);
-            rest = if is_nothing { until(after, |b| matches!(b, b'&' | b';')).1 } else { after };
+            rest = after;
         }
-        false
     }
 
     fn push(&mut self, byte: u8) -> bool {

@@ -65,20 +65,20 @@ impl Json {
     /// Whether a job's token stands in this piece, or ends in it.
     pub(super) fn finds(&mut self, piece: &[u8]) -> bool {
         let mut rest = piece;
-        while let Some((byte, after)) = rest.split_first() {
+        loop {
+            match self.place {
+                // What does not matter is passed over.
+                Place::Text if self.escape == Escape::None => rest = until(rest, |b| matches!(b, b'"' | b'\\')).1,
+                Place::List => return false,
+                Place::Odd => return self.odd.finds(rest),
+                Place::BeforeName | Place::BeforeValue | Place::Between | Place::Name | Place::Value | Place::Text => {}
+            }
+            let Some((byte, after)) = rest.split_first() else { return false };
             if self.push(*byte) {
                 return true;
             }
-            rest = match self.place {
-                Place::Text if self.escape == Escape::None => until(after, |b| matches!(b, b'"' | b'\\')).1,
-                Place::Odd => return self.odd.finds(after),
-                Place::List => return false,
-                Place::BeforeName | Place::BeforeValue | Place::Between | Place::Name | Place::Value | Place::Text => {
-                    after
-                }
-            };
+            rest = after;
         }
-        false
     }
 
     fn push(&mut self, byte: u8) -> bool {

@@ -176,9 +176,14 @@ impl Name {
     }
 
     fn keep(&mut self, letter: u8) {
-        if core::mem::take(&mut self.has_blank) {
-            self.keep(b'_');
+        if self.has_blank {
+            self.has_blank = false;
+            self.put(b'_');
         }
+        self.put(letter);
+    }
+
+    fn put(&mut self, letter: u8) {
         match self.letters.get_mut(self.length) {
             Some(place) => {
                 *place = letter;
