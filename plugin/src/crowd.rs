@@ -223,8 +223,11 @@ impl Crowd {
         let slow = |member: &Member| matches!(member.standing, Standing::Body(_)) && member.deadline.is_some();
         let mut slow: Vec<u32> =
             self.members.iter().filter(|(_, member)| slow(member)).map(|(stream, _)| *stream).collect();
+        // The host counts its streams.
         slow.sort_unstable();
-        let mut held = self.held;
+        // Those that are told already are as good as gone.
+        let waits = self.members.values().filter(|member| member.deadline.is_some());
+        let mut held = waits.fold(0_usize, |held, member| held.saturating_add(member.held));
         slow.retain(|stream| {
             let is_over = held > MOST_HELD / 2;
             if let Some(member) = self.members.get_mut(stream).filter(|_| is_over) {

@@ -140,6 +140,17 @@ fn bodies_that_are_held_back_are_bounded_for_all_streams_together() {
 }
 
 #[test]
+fn no_more_slow_bodies_are_given_up_than_make_room() {
+    let mut host = host();
+    let streams: Vec<StreamId> = (0..400).map(|_| slow_batch(&mut host, 100 << 10)).collect();
+    host.advance(Duration::from_millis(500));
+    let given_up = streams.iter().filter(|stream| host.outcome(**stream) != Outcome::Paused).count();
+    // 400 of some 101 KiB are half as much again as may stay.
+    assert!((70..90).contains(&given_up), "{given_up}");
+    assert_eq!(host.hazards(), Vec::<String>::new());
+}
+
+#[test]
 fn a_cause_is_logged_once_a_second_with_how_often_it_came() {
     let mut host = host_of(&configuration("").replace("\"cluster\"", "\"retries\": 0, \"cluster\""));
     assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
