@@ -11,14 +11,11 @@ mod unmarked;
 use alloc::vec::Vec;
 
 use base64::Engine;
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::general_purpose::STANDARD;
 
 use super::head::{Head, Times};
 use super::malformed::Malformed;
-use super::params;
-use super::token;
+use super::{params, readers, token};
 use crate::config::Kind;
 use crate::facts::Secret;
 pub(crate) use unmarked::candidate;
@@ -92,13 +89,6 @@ pub(crate) enum Foreign {
     /// HTTP Basic, a deploy token or a package registry's own field: routes that do not read it pass over it.
     ByRoute,
 }
-
-const GENEROUS: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
 
 /// The user name that goes with a job token.
 const USER: &[u8] = b"gitlab-ci-token";
@@ -197,11 +187,8 @@ pub(crate) fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
         return false;
     }
     if name == b"authorization" {
-        // Two fields arrive joined by a comma, and a decoder that passes over foreign bytes passes over that one too.
         return holds_job_shape(value)
-            || core::iter::once(value)
-                .chain(value.split(|b| *b == b','))
-                .any(|one| generous_basic(one).is_some_and(|login| is_jobs_user(&login) || holds_job_shape(&login)));
+            || readers::logins(value).any(|login| is_jobs_user(&login) || holds_job_shape(&login));
     }
     holds_job_shape(value)
         && (is_credentials(name) || holds(value, |word| token::is_job_shaped(word) && token::is_mentioned(word)))
@@ -228,30 +215,6 @@ fn holds(value: &[u8], is_token: impl Fn(&[u8]) -> bool) -> bool {
     }
     let is_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=');
     value.split(|b| !is_word(b)).any(|word| is_token(word) || token::wraps_job_token(word))
-}
-
-/// The login of a Basic credential as the most generous decoder reads it, which is Ruby's: bytes outside the alphabet
-/// are passed over, and so is padding that comes too early in its group of four.
-pub(super) fn generous_basic(value: &[u8]) -> Option<Vec<u8>> {
-    let value = value.get(value.iter().position(|b| *b > b' ')?..)?;
-    let (scheme, rest) = split_scheme(value);
-    if !scheme.eq_ignore_ascii_case(b"basic") {
-        return None;
-    }
-    let mut letters: Vec<u8> = Vec::with_capacity(rest.len());
-    for byte in rest {
-        match byte {
-            b'=' if letters.len() % 4 >= 2 => break,
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => letters.push(*byte),
-            // The alphabet of URLs, which some decoders take as well.
-            b'-' => letters.push(b'+'),
-            b'_' => letters.push(b'/'),
-            _ => {}
-        }
-    }
-    // A last letter alone says nothing; stray bits in the last group are dropped.
-    let whole = letters.len().checked_sub(usize::from(letters.len() % 4 == 1))?;
-    GENEROUS.decode(letters.get(..whole)?).ok()
 }
 
 /// Reads one `authorization` field strictly: `Basic` and canonical base64 of one login, or `Bearer` and one token.
@@ -453,6 +416,9 @@ mod tests {
             format!("Basic {}={}", &plain[..5], &plain[5..]),
             format!("Basic {},{}", &plain[..6], &plain[6..]),
             format!("Basic\x0b{plain}"),
+            format!("Basic\u{a0}{plain}"),
+            format!("Basic {}-{}", &plain[..6], &plain[6..]),
+            format!("Basic {}_{}", &plain[..7], &plain[7..]),
             "glcbt-1,glcbt-1".into(),
             "glcbt-1 ".into(),
             "Token glcbt-1".into(),

@@ -11,11 +11,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use memchr::memmem;
 use serde_json::Value;
 
-use super::credential::{Carrier, generous_basic, spelled};
+use super::credential::{Carrier, spelled};
 use super::head::Head;
 use super::host::Host;
 use super::malformed::Malformed;
-use super::{json, path, token};
+use super::{json, path, readers, token};
 use crate::Config;
 use crate::config::{DependencyProxy, Kind};
 use crate::facts::Secret;
@@ -38,8 +38,7 @@ pub(super) fn find(config: &Config, head: &Head<'_>) -> Result<Option<Jwt>, Malf
     }
     let mut found: Option<Secret> = None;
     for value in head.all("authorization") {
-        let login = generous_basic(value).unwrap_or_default();
-        for jwt in jwts(value).chain(jwts(&login)) {
+        for jwt in jwts_of(value) {
             match &found {
                 Some(other) if *other != jwt => return Err(Malformed::Multiple),
                 Some(_) => {}
@@ -66,9 +65,14 @@ fn may_take(config: &Config, head: &Head<'_>) -> bool {
 /// What is signed of the one credential in an `authorization` field, where that is a JWT: by its hash it is remembered.
 /// The signature can be written in more than one way, and for some algorithms be made anew by anybody.
 pub(crate) fn signed(authorization: &[u8]) -> Option<Secret> {
-    let login = generous_basic(authorization).unwrap_or_default();
-    let mut found = jwts(authorization).chain(jwts(&login));
+    let mut found = jwts_of(authorization);
     found.next().filter(|_| found.next().is_none())
+}
+
+/// What is signed of each JWT in an `authorization` field, be it in a login.
+fn jwts_of(authorization: &[u8]) -> impl Iterator<Item = Secret> {
+    let in_logins = readers::logins(authorization).flat_map(|login| jwts(&login).collect::<Vec<_>>());
+    jwts(authorization).chain(in_logins)
 }
 
 /// The dependency proxy's JWT says whose it is by one of these, if it was made from such a credential.
@@ -119,8 +123,7 @@ fn carrier(head: &Head<'_>) -> Result<Carrier, Malformed> {
     let (scheme, credential) = spelled(value)?;
     let is_jwt = |bytes: &[u8]| bytes.starts_with(token::JWT) && bytes.iter().all(|b| token::is_token_byte(*b));
     let is_plain = if scheme.eq_ignore_ascii_case("basic") {
-        let login = generous_basic(value).unwrap_or_default();
-        login.splitn(2, |b| *b == b':').nth(1).is_some_and(is_jwt)
+        readers::logins(value).all(|login| login.splitn(2, |b| *b == b':').nth(1).is_some_and(is_jwt))
     } else {
         ["bearer", "token"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) && is_jwt(credential.as_bytes())
     };

@@ -21,6 +21,7 @@ mod minted;
 mod multipart;
 mod params;
 mod path;
+mod readers;
 mod registry;
 mod registry_token;
 mod runner;

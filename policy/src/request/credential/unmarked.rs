@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use super::super::head::Head;
 use super::super::malformed::Malformed;
-use super::super::{params, token};
-use super::{Carrier, Credential, carrier, foreign, generous_basic, spelled, split_scheme};
+use super::super::{params, readers, token};
+use super::{Carrier, Credential, carrier, foreign, spelled, split_scheme};
 use crate::facts::Secret;
 
 /// The one credential that may be a job's on a forge whose job tokens have no mark.
@@ -27,29 +27,32 @@ pub(super) fn unmarked(head: &Head<'_>, query: Option<&[u8]>) -> Result<Credenti
 
 /// Every token that some forge might read in an `authorization` field, each once.
 fn candidates(value: &[u8]) -> Vec<Secret> {
+    let logins = readers::logins(value).map(|login| secret_of(&login).to_vec());
+    let parts = core::iter::once(value).chain(value.split(|b| *b == b','));
+    let words = parts.flat_map(words).map(<[u8]>::to_vec);
     let mut found: Vec<Secret> = Vec::new();
-    for part in core::iter::once(value).chain(value.split(|b| *b == b',')) {
-        let (scheme, rest) = split_scheme(part.trim_ascii());
-        let words: Vec<Vec<u8>> = match generous_basic(part) {
-            Some(login) => Vec::from([secret_of(&login).to_vec()]),
-            None if scheme.eq_ignore_ascii_case(b"bearer") || scheme.eq_ignore_ascii_case(b"token") => {
-                rest.split(|b| *b <= b' ' || *b == b',').map(<[u8]>::to_vec).collect()
-            }
-            // No scheme, and the token alone.
-            None if rest.is_empty() => Vec::from([scheme.to_vec()]),
-            None => Vec::new(),
-        };
-        for token in words.iter().filter_map(|word| candidate(word)) {
-            if !found.contains(&token) {
-                found.push(token);
-            }
-            // Two are as many as a thousand.
-            if found.len() > 1 {
-                return found;
-            }
+    for token in logins.chain(words).filter_map(|word| candidate(&word)) {
+        if !found.contains(&token) {
+            found.push(token);
+        }
+        // Two are as many as a thousand.
+        if found.len() > 1 {
+            break;
         }
     }
     found
+}
+
+/// The words of a credential that may be tokens.
+fn words(credential: &[u8]) -> Vec<&[u8]> {
+    let (scheme, rest) = split_scheme(credential.trim_ascii());
+    let is = |name: &[u8]| scheme.eq_ignore_ascii_case(name);
+    match () {
+        () if is(b"bearer") || is(b"token") => rest.split(|b| *b <= b' ' || *b == b',').collect(),
+        // No scheme, and the token alone.
+        () if rest.is_empty() && !is(b"basic") => Vec::from([scheme]),
+        () => Vec::new(),
+    }
 }
 
 /// What of a login is the token: the password, or the user name where clients put it there.
