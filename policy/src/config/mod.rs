@@ -94,6 +94,17 @@ pub struct Forge {
     pub lfs_credentials: LfsCredentials,
     /// Whether jobs use the dependency proxy.
     pub dependency_proxy: DependencyProxy,
+    /// Whether jobs use the Kubernetes agent.
+    pub kubernetes_agent: KubernetesAgent,
+}
+
+/// Whether jobs use the Kubernetes agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KubernetesAgent {
+    /// None does.
+    Off,
+    /// They do. Which agents a job may use, the agent's server checks.
+    On,
 }
 
 /// Whether jobs use the dependency proxy.
@@ -265,6 +276,11 @@ impl Config {
         if (kind, dependency_proxy) == (Some(Kind::Generic), Some(DependencyProxy::On)) {
             reader.refuse("forge.dependency_proxy", "`off`, since only GitLab has one", "on");
         }
+        let kubernetes_agent =
+            reader.choice("forge.kubernetes_agent", &[("off", KubernetesAgent::Off), ("on", KubernetesAgent::On)]);
+        if (kind, kubernetes_agent) == (Some(Kind::Generic), Some(KubernetesAgent::On)) {
+            reader.refuse("forge.kubernetes_agent", "`off`, since only GitLab has one", "on");
+        }
         let named = reader.choice("lookup.api", &[("auto", None), ("v1", Some(Api::V1))]);
         let api = kind.and_then(|kind| named.map(|named| named.unwrap_or(Api::of(kind))));
         let cluster = reader.text("lookup.cluster");
@@ -331,6 +347,7 @@ impl Config {
                     unlisted_endpoints: unlisted_endpoints?,
                     lfs_credentials: lfs_credentials?,
                     dependency_proxy: dependency_proxy?,
+                    kubernetes_agent: kubernetes_agent?,
                 },
                 lookup: Lookup {
                     api: api?,

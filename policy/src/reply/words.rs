@@ -198,6 +198,9 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         | Reason::Anonymous
         | Reason::LeftToForge
         | Reason::GroupAbove
+        | Reason::Agent
+        | Reason::ProxyOff
+        | Reason::AgentOff
         | Reason::Login
         | Reason::TokenUnknown
         | Reason::TokenNotStarted
