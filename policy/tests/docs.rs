@@ -132,7 +132,9 @@ fn endpoints_of_the_api() {
 /// The least role that an action needs; `-` where the role does not matter.
 fn role(need: Need) -> String {
     match need.reach {
-        Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole | Reach::AboveOrigin | Reach::Agents => "-".into(),
+        Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole | Reach::AboveOrigin | Reach::Agents => {
+            "-".into()
+        }
         Reach::Admitted | Reach::Own | Reach::AdmittedOrOwn | Reach::WhereSet | Reach::Sources => {
             need.role.name().into()
         }

@@ -508,7 +508,8 @@ fn it_agrees_on_the_dependency_proxy() {
                 let (need, entries) = (need(access.action), Entries::AsTheForge);
                 let (access, written, kubernetes_agent) = (&access, written(says), KubernetesAgent::Off);
                 let (job, standing) = (&job, None);
-                let question = Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent };
+                let question =
+                    Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent };
                 let decided = matches!(judge(&question, &[]).verdict, Verdict::Allow(_));
                 assert_eq!(decided, expected, "{access:?} has_user={has_user} {dependency_proxy:?} {written:?}");
             }

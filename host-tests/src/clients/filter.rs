@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 
-use super::message::{TOKEN, registry_jwt};
+use super::message::{TOKEN, basic, registry_jwt, shows_registry_jwt};
 use super::run::Seen;
 use super::world::{HOST, World};
 use crate::host::{Answer, Callout, Filter, Host, Options, Outcome, RequestHead};
@@ -25,11 +25,10 @@ pub(super) fn seen(filter: &Filter, world: &World, message: &Message) -> Result<
         let (status, body) = world.answer(&call.path(), &call.body);
         Answer::json(status, body)
     };
-    let shows_jwt = message.fields().iter().any(|(_, value)| value.ends_with(registry_jwt().as_bytes()));
-    if shows_jwt {
+    if shows_registry_jwt(message) {
         // Where it comes from: only one that was seen being made is a job's.
-        let login = RequestHead::new("GET", HOST, "/jwt/auth?service=container_registry")
-            .header("authorization", super::message::basic(TOKEN));
+        let login =
+            RequestHead::new("GET", HOST, "/jwt/auth?service=container_registry").header("authorization", basic(TOKEN));
         let stream = host.send(0, login, lookups);
         let token = format!(r#"{{"token": "{}"}}"#, registry_jwt());
         host.respond(stream, 200, &[("content-type", "application/json")], token);
@@ -41,7 +40,14 @@ pub(super) fn seen(filter: &Filter, world: &World, message: &Message) -> Result<
     let action = property("jobscope_action").unwrap_or_default();
     let seen = match host.outcome(stream) {
         Outcome::Forwarded { headers, .. } if properties.is_empty() && headers == message.fields() => Seen::Untouched,
-        Outcome::Forwarded { .. } if property("jobscope_verdict").as_deref() == Some("allow") => Seen::Forwarded(action),
+        Outcome::Forwarded { headers, .. } => {
+            let has_token = headers.iter().any(|(name, _)| name == b"authorization");
+            match property("jobscope_verdict").as_deref() {
+                Some("allow") => Seen::Forwarded(action),
+                Some("deny") if !has_token => Seen::Stripped(property("jobscope_reason").unwrap_or_default()),
+                other => Seen::Broken(format!("forwarded as {other:?} with {headers:?}")),
+            }
+        }
         Outcome::Replied(reply) => {
             let status = u16::try_from(reply.status).unwrap_or_default();
             Seen::Refused { status, reason: property("jobscope_reason").unwrap_or(reply.details) }

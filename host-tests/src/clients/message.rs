@@ -21,6 +21,11 @@ pub(super) fn registry_jwt() -> String {
     jwt(r#"{"sub":"dana","auth_type":"build","access":[]}"#)
 }
 
+/// Whether a message shows what the forge made of the token for the registry.
+pub(super) fn shows_registry_jwt(message: &Message) -> bool {
+    message.fields().iter().any(|(_, value)| value.ends_with(registry_jwt().as_bytes()))
+}
+
 /// What the row stands for, credentials filled in.
 pub(super) fn message(row: &Row) -> Message {
     let conan = jwt(&format!(r#"{{"access_token":"{TOKEN}","user_id":11}}"#));

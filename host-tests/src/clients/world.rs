@@ -30,7 +30,8 @@ impl Access {
     /// The world that denies an action, and for which reason: what asks nothing of a project is denied by an end alone.
     pub(super) fn denying(action: &str) -> (Access, &'static str) {
         match action {
-            "oci.login" | "packages.conan.login" | "job.self.read" => (Access::Ended, "token.unknown"),
+            "oci.login" | "packages.conan.login" | "job.self.read" | "web.public" => (Access::Ended, "token.unknown"),
+            "kubernetes-agent.use" => (Access::Closed, "kubernetes-agent.off"),
             "job.update" | "job.trace" | "job.artifacts.write" => (Access::Closed, "job.foreign"),
             "git.write" | "lfs.upload" | "lfs.lock.write" => (Access::Closed, "push.elsewhere"),
             "oci.push" | "oci.delete" => (Access::Closed, "image.elsewhere"),
@@ -63,7 +64,8 @@ impl World {
 
     /// The filter's configuration.
     pub(super) fn configuration(&self) -> String {
-        json!({"forge": {"hosts": [HOST]},
+        let agent = if self.access == Access::Closed { "off" } else { "on" };
+        json!({"forge": {"hosts": [HOST], "kubernetes_agent": agent},
             "lookup": {"cluster": "lookup", "authority": HOST, "credential_env": "LOOKUP_TOKEN"}})
         .to_string()
     }
@@ -124,7 +126,8 @@ impl World {
     fn allowlist(&self, variables: &Value) -> Value {
         let (path, id) = (variables["path"].as_str(), variables["id"].as_str());
         let reference = path.or_else(|| id?.strip_prefix("gid://gitlab/Project/")).unwrap_or_default();
-        let list = json!({"nodes": [], "pageInfo": {"hasNextPage": false, "hasPreviousPage": false, "endCursor": null}});
+        let list =
+            json!({"nodes": [], "pageInfo": {"hasNextPage": false, "hasPreviousPage": false, "endCursor": null}});
         let is_limited = self.access == Access::Closed;
         let shown = self.project(reference).map(|(id, _)| {
             json!({"id": format!("gid://gitlab/Project/{id}"), "ciCdSettings": {"inboundJobTokenScopeEnabled": is_limited},

@@ -57,3 +57,55 @@ const AGENTS: [&str; 2] = ["/-/kubernetes-agent/k8s-proxy/", "/k8s-proxy/"];
 pub(super) fn is_agents(path: &str) -> bool {
     AGENTS.iter().any(|agents| path.starts_with(agents))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+    use std::vec;
+
+    fn asked(method: &str, path: &str, query: Option<&str>) -> Result<Option<Access>, Malformed> {
+        read(method.as_bytes(), Target { path, query })
+    }
+
+    #[test]
+    fn go_asks_for_a_project_among_the_paths_above_a_package() {
+        let projects = |path: &str| match asked("GET", path, Some("go-get=1")).unwrap().unwrap() {
+            Access { action: Action::GoGet, target: TargetRef::Image(candidates), .. } => {
+                candidates.iter().map(ToString::to_string).collect()
+            }
+            Access { action: Action::ReadPublic, target: TargetRef::None, .. } => Vec::new(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(projects("/g/p"), ["g/p"]);
+        assert_eq!(projects("/G/s/p/pkg"), ["g/s/p/pkg", "g/s/p", "g/s"]);
+        assert_eq!(projects("/g/p/-/tree/main"), ["g/p"]);
+        for nobodys in ["/", "/g", "/g/p.git", "/-/x"] {
+            assert_eq!(projects(nobodys), Vec::<std::string::String>::new(), "{nobodys}");
+        }
+    }
+
+    #[test]
+    fn another_spelling_of_gos_question_goes_on_without_a_token_and_only_to_be_read() {
+        for query in ["go-get=1&x", "go-get=1abc", "Go-Get[]=1", "x;go_get", "go%2Dget=1"] {
+            assert_eq!(asked("GET", "/g/p", Some(query)), Ok(Some(public())), "{query}");
+            assert_eq!(
+                asked("POST", "/g/p.git/git-receive-pack", Some(query)),
+                Err(Malformed::MethodUnknown),
+                "{query}"
+            );
+        }
+    }
+
+    #[test]
+    fn documents_are_everybodys() {
+        for path in ["/.well-known/terraform.json", "/.well-known/openid-configuration", "/oauth/discovery/keys"] {
+            assert_eq!(asked("HEAD", path, None), Ok(Some(public())), "{path}");
+            assert_eq!(asked("POST", path, None), Ok(None), "{path}");
+        }
+        for path in ["/.well-known", "/x/.well-known/y", "/dashboard", "/-/jwks/x"] {
+            assert_eq!(asked("GET", path, None), Ok(None), "{path}");
+        }
+        assert!(asks(&vec![public()]) && !asks(&vec![public(), public()]) && !asks(&[]));
+    }
+}

@@ -84,7 +84,11 @@ impl Pending {
         let Self { protocol, want, unmarked, bare } = self;
         let want = match want {
             Want::Form(reading) => return with_form(protocol, *reading, body),
-            want @ (Want::LfsBatch(..) | Want::TokenForm(_) | Want::Nobody(_) | Want::Untyped(..) | Want::Parameters(..)) => want,
+            want @ (Want::LfsBatch(..)
+            | Want::TokenForm(_)
+            | Want::Nobody(_)
+            | Want::Untyped(..)
+            | Want::Parameters(..)) => want,
         };
         let read = want.parse(protocol, body).map(|reading| match reading {
             // A token that stands in the body, wherever, cannot be removed from it.

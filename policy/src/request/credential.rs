@@ -162,7 +162,8 @@ fn gather(kind: Kind, head: &Head<'_>) -> Result<Credential, Malformed> {
 }
 
 fn are_distinct(jobs: &[(Carrier, Secret)]) -> bool {
-    let is_first = |(at, (carrier, _)): (usize, &(Carrier, Secret))| !jobs.iter().take(at).any(|(one, _)| one == carrier);
+    let is_first =
+        |(at, (carrier, _)): (usize, &(Carrier, Secret))| !jobs.iter().take(at).any(|(one, _)| one == carrier);
     jobs.iter().enumerate().all(is_first)
 }
 
@@ -400,7 +401,8 @@ mod tests {
             let value = format!("Bearer ci:3:{token}");
             assert_eq!(found(&[("authorization", &value)]), job(Carrier::Agent, token));
         }
-        for odd in ["Bearer ci:x:legacy", "Bearer ci:legacy", "bearer  ci:3:legacy", "Bearer ci:3:", "Bearer x:glcbt-1"] {
+        for odd in ["Bearer ci:x:legacy", "Bearer ci:legacy", "bearer  ci:3:legacy", "Bearer ci:3:", "Bearer x:glcbt-1"]
+        {
             assert!(matches!(found(&[("authorization", odd)]), Credential::Refused(_)), "{odd}");
         }
         assert_eq!(found(&[("x-nuget-apikey", "glcbt-1")]), job(Carrier::NugetKey, "glcbt-1"));
@@ -436,7 +438,10 @@ mod tests {
             ([("job-token", "glcbt-1"), (":path", "/x?job_token=glcbt-1")], [Carrier::Query, Carrier::JobToken]),
             ([("authorization", &*login), ("job-token", "glcbt-1")], [Carrier::Basic, Carrier::JobToken]),
             ([("authorization", "glcbt-1"), ("job-token", "glcbt-1")], [Carrier::Raw, Carrier::JobToken]),
-            ([("authorization", "Bearer glcbt-1"), ("private-token", "glcbt-1")], [Carrier::Bearer, Carrier::PrivateToken]),
+            (
+                [("authorization", "Bearer glcbt-1"), ("private-token", "glcbt-1")],
+                [Carrier::Bearer, Carrier::PrivateToken],
+            ),
         ] {
             assert_eq!(found(&fields), Credential::Same(carriers.into(), token()), "{fields:?}");
         }

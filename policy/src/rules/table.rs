@@ -179,7 +179,9 @@ fn own_job(q: &Question<'_>) -> Answer {
 fn never_for_jobs(q: &Question<'_>) -> Answer {
     match () {
         () if q.need.reach == Reach::Never => deny(Reason::NeverForJobs),
-        () if q.need.reach == Reach::AboveOrigin && q.dependency_proxy == DependencyProxy::Off => deny(Reason::ProxyOff),
+        () if q.need.reach == Reach::AboveOrigin && q.dependency_proxy == DependencyProxy::Off => {
+            deny(Reason::ProxyOff)
+        }
         () if q.need.reach == Reach::Agents && q.kubernetes_agent == KubernetesAgent::Off => deny(Reason::AgentOff),
         () => Aside,
     }

@@ -37,7 +37,8 @@ fn question<'a>(
     standing: Option<&'a Standing>,
     written: Written<'a>,
 ) -> Question<'a> {
-    let (entries, dependency_proxy, kubernetes_agent) = (Entries::AsTheForge, DependencyProxy::Off, KubernetesAgent::Off);
+    let (entries, dependency_proxy, kubernetes_agent) =
+        (Entries::AsTheForge, DependencyProxy::Off, KubernetesAgent::Off);
     let need = need(access.action);
     Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent }
 }

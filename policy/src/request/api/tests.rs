@@ -346,7 +346,10 @@ fn a_value_has_unreserved_letters_in_either_spelling_and_a_word_in_one() {
         ("projects/5/repository/files/src%2Fmain%2Esh/raw", "projects/5/repository/files/src%2Fmain.sh/raw"),
         ("projects/5/releases/v1%2E0%2Da%5Fb%7Ec", "projects/5/releases/v1.0-a_b~c"),
         ("projects/%67%2fp%2Ejs/releases", "projects/g%2fp.js/releases"),
-        ("projects/5/packages/debian/pool/s/5/j/n/1.0%7erc1/n_1.0%7erc1_a.deb", "projects/5/packages/debian/pool/s/5/j/n/1.0~rc1/n_1.0~rc1_a.deb"),
+        (
+            "projects/5/packages/debian/pool/s/5/j/n/1.0%7erc1/n_1.0%7erc1_a.deb",
+            "projects/5/packages/debian/pool/s/5/j/n/1.0~rc1/n_1.0~rc1_a.deb",
+        ),
         ("projects/5/packages/npm/%40a%2fb%2Dc", "projects/5/packages/npm/%40a%2fb-c"),
     ] {
         assert!(asked("GET", plain).is_ok(), "{plain}");

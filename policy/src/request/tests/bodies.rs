@@ -210,7 +210,10 @@ fn the_token_of_the_head_may_stand_in_the_body_again_and_another_is_refused() {
         pending.finish(b"token=glcbt-other"),
         Reading::Refused(Refused { protocol: Protocol::Trigger, malformed: Malformed::HeadAndBody })
     );
-    assert_eq!(asked(waits("POST", TRIGGER, &head).finish(format!("token={TOKEN}").as_bytes())).1, Action::TriggerPipeline);
+    assert_eq!(
+        asked(waits("POST", TRIGGER, &head).finish(format!("token={TOKEN}").as_bytes())).1,
+        Action::TriggerPipeline
+    );
 }
 
 #[test]
@@ -332,12 +335,18 @@ fn a_registry_token_is_asked_for_by_post_as_by_get() {
     }
     assert_eq!(form("username=dana&password=x"), Reading::NotAJob);
     assert_eq!(form("username=dana&password=x;y"), Reading::NotAJob);
-    assert_eq!(refusal(form(&format!("username=gitlab-ci-token&password={TOKEN}&service=x"))), Malformed::QueryDuplicate);
+    assert_eq!(
+        refusal(form(&format!("username=gitlab-ci-token&password={TOKEN}&service=x"))),
+        Malformed::QueryDuplicate
+    );
     let login = waits("POST", "/jwt/auth", &[basic(), media()]);
     assert_eq!(asked(login.clone().finish(b"service=container_registry")).1, Action::RegistryLogin);
     assert_eq!(refusal(login.finish(b"service=container_registry&password=glcbt-other")), Malformed::HeadAndBody);
     assert_eq!(refusal(reading("POST", "/jwt/auth", &[basic()], Body::Follows)), Malformed::TokenPost);
-    assert_eq!(refusal(reading("POST", "/jwt/auth?service=x", &[basic(), media()], Body::Follows)), Malformed::QueryNotEmpty);
+    assert_eq!(
+        refusal(reading("POST", "/jwt/auth?service=x", &[basic(), media()], Body::Follows)),
+        Malformed::QueryNotEmpty
+    );
 }
 
 #[test]
