@@ -5,16 +5,16 @@ use std::fmt;
 use anyhow::{Context, Result, anyhow};
 use policy::Config;
 use policy::decision::{Outcome as Fate, refused};
-use policy::request::Reading;
+use policy::request::{Claim, JobRequest, Reading};
 
 use super::document::{Exceptions, Expected, Row};
-use super::filter;
+use super::filter::Filters;
 use super::message::{message, shows_registry_jwt};
 use super::world::{Access, World};
 use crate::host::Filter;
 use crate::hostile::core::{decided, looked, reading};
 use crate::hostile::message::Message;
-use crate::rows::{Finding, Outcome, Run, side_by_side};
+use crate::rows::{Finding, Outcome, Run};
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,11 +48,12 @@ impl fmt::Display for Seen {
 /// # Errors
 /// The filter does not start.
 pub fn run(rows: &[Row], exceptions: &Exceptions, filter: &Filter) -> Result<Run> {
-    let find = |row: &Row| compared(row, exceptions, filter).with_context(|| format!("row `{}`", row.id));
-    Ok(Run { findings: side_by_side(rows, find)?, remarks: String::new() })
+    let mut filters = Filters::new(filter);
+    let mut find = |row: &Row| compared(row, exceptions, &mut filters).with_context(|| format!("row `{}`", row.id));
+    Ok(Run { findings: rows.iter().map(&mut find).collect::<Result<_>>()?, remarks: String::new() })
 }
 
-fn compared(row: &Row, exceptions: &Exceptions, filter: &Filter) -> Result<Finding> {
+fn compared(row: &Row, exceptions: &Exceptions, filters: &mut Filters<'_>) -> Result<Finding> {
     let message = message(row);
     let denying = match &row.expected {
         Expected::Asks(action) => Access::denying(action).0,
@@ -67,7 +68,7 @@ fn compared(row: &Row, exceptions: &Exceptions, filter: &Filter) -> Result<Findi
         }
         let world = World::of(row, access);
         let core = seen(&world, &message)?;
-        let filter = filter::seen(filter, &world, &message)?;
+        let filter = filters.seen(&world, &message)?;
         if core != filter {
             wrong.push(format!("{name}: core and filter disagree"));
             told.push(("filter", Some(filter.to_string())));
@@ -110,6 +111,13 @@ fn seen(world: &World, message: &Message) -> Result<Seen> {
         Reading::NotAJob => return Ok(Seen::Untouched),
         Reading::Refused(unread) => refused(&config, unread),
         Reading::Body(_) => return Ok(Seen::Broken("the whole body was read and another one is wanted".into())),
+        Reading::Job(job) if shows_registry_jwt(message) => {
+            // It was seen being made, so it is known whose it is.
+            let job = JobRequest { claim: Claim::Marked, ..job };
+            decided(&config, &|path, body| world.answer(path, body), &job)
+                .map_err(|why| anyhow!(why))?
+                .context("nobody's")?
+        }
         Reading::Job(mut job) => match job.scan.take().map_or(Ok(()), |scan| looked(scan, &message.body)) {
             Err(unread) => refused(&config, unread),
             Ok(()) => match decided(&config, &|path, body| world.answer(path, body), &job) {

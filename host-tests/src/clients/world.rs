@@ -16,7 +16,7 @@ const PROJECTS: [Project; 5] =
     [(101, "apps/web"), (102, "libs/common"), (103, "infra/secrets"), (104, "containers/poetry"), (106, "apps/deploy")];
 
 /// Whether a row's request is allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Access {
     /// The job is one of the project that the request names first, started by its owner, and nobody limits access.
     Open,
@@ -32,6 +32,7 @@ impl Access {
         match action {
             "oci.login" | "packages.conan.login" | "job.self.read" | "web.public" => (Access::Ended, "token.unknown"),
             "kubernetes-agent.use" => (Access::Closed, "kubernetes-agent.off"),
+            "job.artifacts.read" => (Access::Closed, "target.unknown"),
             "job.update" | "job.trace" | "job.artifacts.write" => (Access::Closed, "job.foreign"),
             "git.write" | "lfs.upload" | "lfs.lock.write" => (Access::Closed, "push.elsewhere"),
             "oci.push" | "oci.delete" => (Access::Closed, "image.elsewhere"),
@@ -39,6 +40,9 @@ impl Access {
         }
     }
 }
+
+/// What tells worlds apart: whether they are open, and the job's project.
+pub(super) type Name = (Access, u64);
 
 /// The forge of one row.
 pub(super) struct World {
@@ -60,6 +64,11 @@ impl World {
             Access::Open | Access::Ended => World { access, job: 1007, origin: named.unwrap_or(PROJECTS[0]) },
             Access::Closed => World { access, job: 9, origin: ELSEWHERE },
         }
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> Name {
+        (self.access, self.origin.0)
     }
 
     /// The filter's configuration.
@@ -111,8 +120,8 @@ impl World {
                 let role = if self.access == Access::Closed { 10 } else { 50 };
                 Some(json!({"id": 11, "access_level": role}))
             }
-            // The number of a job says whose artifacts are meant.
-            rest if rest.starts_with("jobs/") => Some(json!({"id": 1007})),
+            // A job's number alone says whose artifacts are meant.
+            rest if rest.starts_with("jobs/") && id == PROJECTS[0].0 => Some(json!({"id": 1007})),
             _ => None,
         }
     }
