@@ -62,7 +62,6 @@ pub(super) fn is_agents(path: &str) -> bool {
 mod tests {
     use super::*;
     use std::string::ToString;
-    use std::vec;
 
     fn asked(method: &str, path: &str, query: Option<&str>) -> Result<Option<Access>, Malformed> {
         read(method.as_bytes(), Target { path, query })
@@ -106,6 +105,6 @@ mod tests {
         for path in ["/.well-known", "/x/.well-known/y", "/dashboard", "/-/jwks/x"] {
             assert_eq!(asked("GET", path, None), Ok(None), "{path}");
         }
-        assert!(asks(&vec![public()]) && !asks(&vec![public(), public()]) && !asks(&[]));
+        assert!(asks(&[public()]) && !asks(&[public(), public()]) && !asks(&[]));
     }
 }

@@ -236,7 +236,7 @@ fn with_token(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Sec
         Reading::Job(request) if request.bare.is_none() && anybody::asks(&request.accesses) => {
             Reading::Job(JobRequest { bare: bare::of(head, &request.token), ..request })
         }
-        reading => reading,
+        reading @ (Reading::Job(_) | Reading::NotAJob | Reading::Body(_) | Reading::Refused(_)) => reading,
     })
 }
 
