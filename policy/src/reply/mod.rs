@@ -20,7 +20,7 @@ use crate::facts::{Origin, ProjectId, ProjectPath};
 use crate::request::Action;
 use crate::request::{Malformed, Protocol};
 use crate::rules::Reason;
-use words::{explanation, forge_words, lines, never_words, sentence, token_words};
+use words::{bare_words, explanation, forge_words, lines, never_words, sentence, token_words};
 
 /// An answer that the filter gives itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub fn rule(denied: &Denied<'_>, subject: &Subject<'_>) -> Reply {
         }
         Subject::None => {
             let forge = never_words(protocol, denied.action).into();
-            let words = Words { forge, why: reason.text().into(), code: reason.code() };
+            let words = Words { forge, why: bare_words(denied.action, reason).into(), code: reason.code() };
             answer(protocol, Weight::Forbidden, &words)
         }
     }

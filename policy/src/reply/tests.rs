@@ -201,3 +201,23 @@ fn a_client_of_the_registry_shows_what_is_said_of_a_hidden_image() {
         assert_ne!(message, DENIED, "docker shows the code alone beside its usual text");
     }
 }
+
+#[test]
+fn a_client_that_knows_no_projects_endpoint_is_not_told_of_one() {
+    let says = |action| rule(&Denied { action, ..denied(Protocol::Api, Reason::ManyTargets) }, &Subject::None).body;
+    for (action, said) in [(Action::ReadTerraform, "git::https://"), (Action::ReadComposer, "the type `vcs`")] {
+        assert!(says(action).contains(said) && !says(action).contains("ask the project's own"), "{}", says(action));
+    }
+    assert!(says(Action::ReadNpm).contains("ask the project's own endpoint"));
+}
+
+#[test]
+fn what_is_switched_off_says_who_can_switch_it_on() {
+    for (action, reason, key) in [
+        (Action::DependencyProxy, Reason::ProxyOff, "forge.dependency_proxy"),
+        (Action::UseAgent, Reason::AgentOff, "forge.kubernetes_agent"),
+    ] {
+        let reply = rule(&Denied { action, ..denied(Protocol::Api, reason) }, &Subject::None);
+        assert!(reply.status == 403 && reply.body.contains(key), "{}", reply.body);
+    }
+}
