@@ -75,7 +75,7 @@ fn a_token_that_stays_in_the_body_is_denied() {
         assert_eq!((reply.status, reply.details.as_str()), (403, "jobscope:unlisted.token-in-body"));
     }
     let another = host.exchange(0, json(r#"{"job_token": "glcbt-64_other"}"#.into()), nobody);
-    assert_eq!(another.reply().map(|reply| reply.status), Some(401));
+    assert_eq!(another.reply().map(|reply| reply.status), Some(400));
 }
 
 #[test]
