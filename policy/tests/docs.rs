@@ -116,6 +116,7 @@ fn endpoints_of_the_api() {
             Carriers::Runner => "`PRIVATE-TOKEN`",
             Carriers::NugetKey => "`X-NuGet-ApiKey`",
             Carriers::Raw => "`Authorization: <token>`",
+            Carriers::AnyUser => "Basic with any user",
         };
         let (role, allowed) = match (endpoint.span, need.reach) {
             (Span::One, _) | (Span::Many, Reach::Nothing) => (role(need), reach(need.reach)),
@@ -131,7 +132,9 @@ fn endpoints_of_the_api() {
 /// The least role that an action needs; `-` where the role does not matter.
 fn role(need: Need) -> String {
     match need.reach {
-        Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole | Reach::AboveOrigin => "-".into(),
+        Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole | Reach::AboveOrigin | Reach::Agents => {
+            "-".into()
+        }
         Reach::Admitted | Reach::Own | Reach::AdmittedOrOwn | Reach::WhereSet | Reach::Sources => {
             need.role.name().into()
         }
@@ -147,6 +150,7 @@ fn reach(reach: Reach) -> &'static str {
         Reach::WhereSet => "the own project, if it lets its jobs push; others, if they let other jobs push",
         Reach::Sources => "projects that admit the origin; without a user the own project",
         Reach::AboveOrigin => "groups above the origin, where `forge.dependency_proxy` is `on`",
+        Reach::Agents => "agents of the own project, where `forge.kubernetes_agent` is `on`",
         Reach::Never => "nowhere",
         Reach::Itself => "the job itself",
         Reach::Nothing => "no project is asked",

@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use policy::config::{DependencyProxy, Mode};
+use policy::config::{DependencyProxy, KubernetesAgent, Mode};
 use policy::facts::{
     Admission, Affiliation, Context, Entry, Feature, Features, Grants, GroupId, GroupPath, Job, JobId, JobPush, Level,
     Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Standing, Target, User, UserId,
@@ -40,7 +40,7 @@ fn row_of(action: Action) -> Option<Row> {
     use Permission as P;
     use policy::facts::Role::{Developer, Guest, Maintainer, Planner, Reporter};
     Some(match action {
-        A::ReadCode | A::DownloadLfs | A::ReadDesign => {
+        A::ReadCode | A::DownloadLfs | A::GoGet | A::ReadDesign => {
             passed(Feature::Repository, Planner, true, &[P::ReadRepositories])
         }
         A::ReadWiki => passed(Feature::Wiki, Planner, true, &[P::ReadRepositories]),
@@ -105,7 +105,8 @@ fn row_of(action: Action) -> Option<Row> {
         A::WriteWiki
         | A::WriteDesign
         | A::Snippet
-        | A::GoGet
+        | A::ReadPublic
+        | A::UseAgent
         | A::RegistryLogin
         | A::RegistryToken
         | A::LoginConan
@@ -208,7 +209,7 @@ fn may(action: Action, row: &Row, world: &World<'_>) -> bool {
 
     // A job without a user reads its own project's sources and nothing else.
     if !world.has_user {
-        return own && matches!(action, Action::ReadCode | Action::DownloadLfs);
+        return own && matches!(action, Action::ReadCode | Action::DownloadLfs | Action::GoGet);
     }
 
     // The own project's images ask for no role.
@@ -392,7 +393,8 @@ fn written(says: Says) -> Written<'static> {
 
 fn rules_allow(job: &Job, access: &Access, standing: Option<&Standing>, says: Says, entries: Entries) -> bool {
     let (need, written, dependency_proxy) = (need(access.action), written(says), DependencyProxy::Off);
-    let question = Question { job, access, need, standing, written, entries, dependency_proxy };
+    let kubernetes_agent = KubernetesAgent::Off;
+    let question = Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent };
     matches!(judge(&question, &[]).verdict, Verdict::Allow(_))
 }
 
@@ -504,8 +506,10 @@ fn it_agrees_on_the_dependency_proxy() {
                 let is_on = dependency_proxy == DependencyProxy::On;
                 let expected = is_on && has_user && named && !says.denied && !says.limited;
                 let (need, entries) = (need(access.action), Entries::AsTheForge);
-                let (access, written) = (&access, written(says));
-                let question = Question { job: &job, access, need, standing: None, written, entries, dependency_proxy };
+                let (access, written, kubernetes_agent) = (&access, written(says), KubernetesAgent::Off);
+                let (job, standing) = (&job, None);
+                let question =
+                    Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent };
                 let decided = matches!(judge(&question, &[]).verdict, Verdict::Allow(_));
                 assert_eq!(decided, expected, "{access:?} has_user={has_user} {dependency_proxy:?} {written:?}");
             }
@@ -526,7 +530,7 @@ fn it_agrees_on_what_has_no_target() {
                 // Another job's number is another job. What no project answers to, and what is never a job's, is
                 // denied.
                 let is_itself = target == TargetRef::Own || target == TargetRef::Job(JobId(7));
-                let is_login = [Action::RegistryLogin, Action::LoginConan].contains(action);
+                let is_login = [Action::RegistryLogin, Action::LoginConan, Action::ReadPublic].contains(action);
                 let expected = is_login || asks_itself && is_itself;
                 let access = Access::new(*action, target);
                 let decided = rules_allow(&job, &access, None, SILENT, Entries::AsTheForge);

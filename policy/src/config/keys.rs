@@ -213,6 +213,12 @@ pub const KEYS: &[Key] = &[
         doc: "Whether jobs use GitLab's dependency proxy. `off`: no job does, and people's requests to it are left alone. `on`: a job pulls through the groups above its own project while it runs. That has a cost for people, which is why it is off: see [Dependency proxy](#dependency-proxy).",
     },
     Key {
+        path: "forge.kubernetes_agent",
+        kind: ValueKind::Choice(&["off", "on"]),
+        presence: Presence::Default(r#""off""#),
+        doc: "Whether jobs work on clusters through the Kubernetes agent (`kubectl` with `ci:<agent>:<token>`). Which agents a job's project may use, the agent's server checks. Not `kubectl exec` and its like, which change the protocol of a connection.",
+    },
+    Key {
         path: "lookup.api",
         kind: ValueKind::Choice(&["auto", "v1"]),
         presence: Presence::Default(r#""auto""#),

@@ -79,6 +79,21 @@ pub(super) fn never_words(protocol: Protocol, action: Action) -> &'static str {
     if protocol == Protocol::Git && writes(action) { write_words(action) } else { "403 Forbidden" }
 }
 
+/// What is said where no target is: the reason, or what this client can do where that is not what it says.
+pub(super) fn bare_words(action: Action, reason: Reason) -> &'static str {
+    match (action, reason) {
+        (Action::ReadTerraform, Reason::ManyTargets) => {
+            "Terraform's registry protocol names no project, and a job reads those alone that admit it; give the module as \
+             `git::https://` of its repository, or as the address of its archive at the project's own endpoint"
+        }
+        (Action::ReadComposer, Reason::ManyTargets) => {
+            "Composer's index is a group's, and a job reads those projects alone that admit it; give the project's repository \
+             as one of the type `vcs`"
+        }
+        _ => reason.text(),
+    }
+}
+
 fn write_words(action: Action) -> &'static str {
     if action == Action::WriteWiki {
         "You are not allowed to write to this project's wiki."
@@ -198,6 +213,9 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         | Reason::Anonymous
         | Reason::LeftToForge
         | Reason::GroupAbove
+        | Reason::Agent
+        | Reason::ProxyOff
+        | Reason::AgentOff
         | Reason::Login
         | Reason::TokenUnknown
         | Reason::TokenNotStarted

@@ -9,7 +9,7 @@ pub use need::{Need, Needed, Open, Reach, need};
 pub use reason::Reason;
 pub use table::RULES;
 
-use crate::config::{DependencyProxy, Mode};
+use crate::config::{DependencyProxy, KubernetesAgent, Mode};
 use crate::facts::{Affiliation, Job, Role, Standing, User, Visibility};
 use crate::request::Access;
 
@@ -30,6 +30,8 @@ pub struct Question<'a> {
     pub entries: Entries,
     /// Whether jobs use the dependency proxy.
     pub dependency_proxy: DependencyProxy,
+    /// Whether jobs use the Kubernetes agent.
+    pub kubernetes_agent: KubernetesAgent,
 }
 
 /// What the rules of the configuration say of one thing asked. An enforced rule speaks before one that is observed.

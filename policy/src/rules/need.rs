@@ -45,6 +45,8 @@ pub enum Reach {
     Sources,
     /// In the groups above its own project, where the configuration lets jobs do it at all.
     AboveOrigin,
+    /// The agents that its own project may use, where the configuration lets jobs use them at all.
+    Agents,
     /// Nowhere.
     Never,
     /// The job itself.
@@ -73,7 +75,7 @@ pub fn need(action: Action) -> Need {
     let read = |feature, role, permission| need(feature, role, Open::ToAnybody, Reach::Admitted, permission);
     let write = |feature, role, permission| need(feature, role, Open::ToMembers, Reach::Admitted, permission);
     match action {
-        A::ReadCode | A::DownloadLfs => need(
+        A::ReadCode | A::DownloadLfs | A::GoGet => need(
             Feature::Repository,
             Role::Planner,
             Open::ToAnybody,
@@ -158,9 +160,11 @@ pub fn need(action: Action) -> Need {
             need(Feature::Builds, Role::None, Open::ToMembers, Reach::Itself, Needed::NoneThere)
         }
         A::DependencyProxy => need(Feature::Images, Role::None, Open::ToMembers, Reach::AboveOrigin, Needed::NoneThere),
+        A::UseAgent => need(Feature::Environments, Role::None, Open::ToMembers, Reach::Agents, Needed::NoneThere),
+        A::ReadPublic => need(Feature::Repository, Role::None, Open::ToMembers, Reach::Nothing, Needed::NoneThere),
         A::RegistryLogin => need(Feature::Images, Role::None, Open::ToMembers, Reach::Nothing, Needed::NoneThere),
         A::LoginConan => need(Feature::Packages, Role::None, Open::ToMembers, Reach::Nothing, Needed::NoneThere),
-        A::WriteWiki | A::WriteDesign | A::Snippet | A::GoGet | A::Catalog | A::RegistryToken | A::Unlisted => {
+        A::WriteWiki | A::WriteDesign | A::Snippet | A::Catalog | A::RegistryToken | A::Unlisted => {
             need(Feature::Repository, Role::Owner, Open::ToMembers, Reach::Never, Needed::NoneThere)
         }
     }

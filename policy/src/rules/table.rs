@@ -2,7 +2,7 @@
 
 use super::Answer::{Aside, Left};
 use super::{Answer, Entries, Needed, Open, Question, Reach, Reason, Rule, Verdict};
-use crate::config::DependencyProxy;
+use crate::config::{DependencyProxy, KubernetesAgent};
 use crate::facts::{
     Admission, Affiliation, Feature, Grants, JobPush, Level, Link, Outbound, Role, Standing, Visibility,
 };
@@ -20,7 +20,7 @@ const fn deny(reason: Reason) -> Answer {
 pub const RULES: &[Rule] = &[
     Rule {
         id: "login",
-        doc: "A login to the image registry or to Conan's asks for nothing, and a running job's token is valid.",
+        doc: "A login to the image registry or to Conan's asks for nothing, and a running job's token is valid; so is it for what everybody gets.",
         aside: "more is asked than a login",
         judge: login,
     },
@@ -32,7 +32,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "never-for-jobs",
-        doc: "Some things are never a job's: writing wikis, snippets, the image catalog, a registry token for everything its user has, endpoints that take no job token. Nor is the dependency proxy, unless the configuration lets jobs use it.",
+        doc: "Some things are never a job's: writing wikis, snippets, the image catalog, a registry token for everything its user has, endpoints that take no job token. Nor is the dependency proxy or the Kubernetes agent, unless the configuration lets jobs use it.",
         aside: "jobs may do this somewhere",
         judge: never_for_jobs,
     },
@@ -65,6 +65,12 @@ pub const RULES: &[Rule] = &[
         doc: "Where jobs use the dependency proxy, they log in to it, and pull through the groups above their own project. Whether the job's user may do that the forge checks. For the configuration's rules this is done in the own project.",
         aside: "the dependency proxy is not asked",
         judge: dependency_proxy,
+    },
+    Rule {
+        id: "kubernetes-agent",
+        doc: "Where jobs use the Kubernetes agent, a running job does. Which agents its project may use their server checks. For the configuration's rules this is done in the own project.",
+        aside: "no Kubernetes agent is asked",
+        judge: kubernetes_agent,
     },
     Rule {
         id: "configured-outbound",
@@ -171,8 +177,14 @@ fn own_job(q: &Question<'_>) -> Answer {
 }
 
 fn never_for_jobs(q: &Question<'_>) -> Answer {
-    let is_off = q.need.reach == Reach::AboveOrigin && q.dependency_proxy == DependencyProxy::Off;
-    if q.need.reach == Reach::Never || is_off { deny(Reason::NeverForJobs) } else { Aside }
+    match () {
+        () if q.need.reach == Reach::Never => deny(Reason::NeverForJobs),
+        () if q.need.reach == Reach::AboveOrigin && q.dependency_proxy == DependencyProxy::Off => {
+            deny(Reason::ProxyOff)
+        }
+        () if q.need.reach == Reach::Agents && q.kubernetes_agent == KubernetesAgent::Off => deny(Reason::AgentOff),
+        () => Aside,
+    }
 }
 
 /// The forge would look inside by a package's name, with the user's rights and past every allowlist that we can see.
@@ -184,9 +196,9 @@ fn target_exists(q: &Question<'_>) -> Answer {
     if q.standing.is_none() && asks_project(q) { deny(Reason::TargetUnknown) } else { Aside }
 }
 
-/// A dependency proxy is a group's, and no project is asked.
+/// A dependency proxy is a group's, an agent is its server's to know, and no project is asked.
 fn asks_project(q: &Question<'_>) -> bool {
-    q.need.reach != Reach::AboveOrigin
+    !matches!(q.need.reach, Reach::AboveOrigin | Reach::Agents)
 }
 
 fn configured_deny(q: &Question<'_>) -> Answer {
@@ -203,11 +215,19 @@ fn configured_limit(q: &Question<'_>) -> Answer {
 
 fn dependency_proxy(q: &Question<'_>) -> Answer {
     match (&q.job.user, &q.access.target) {
-        _ if asks_project(q) => Aside,
+        _ if q.need.reach != Reach::AboveOrigin => Aside,
         (None, _) => deny(Reason::NoUser),
         (Some(_), TargetRef::None) => allow(Reason::Login),
         (Some(_), TargetRef::Group(group)) if q.job.origin.path.is_below(group.as_str()) => allow(Reason::GroupAbove),
         (Some(_), _) => deny(Reason::ProxyElsewhere),
+    }
+}
+
+fn kubernetes_agent(q: &Question<'_>) -> Answer {
+    match &q.job.user {
+        _ if q.need.reach != Reach::Agents => Aside,
+        None => deny(Reason::NoUser),
+        Some(_) => allow(Reason::Agent),
     }
 }
 

@@ -37,8 +37,10 @@ fn question<'a>(
     standing: Option<&'a Standing>,
     written: Written<'a>,
 ) -> Question<'a> {
-    let (entries, dependency_proxy) = (Entries::AsTheForge, DependencyProxy::Off);
-    Question { job, access, need: need(access.action), standing, written, entries, dependency_proxy }
+    let (entries, dependency_proxy, kubernetes_agent) =
+        (Entries::AsTheForge, DependencyProxy::Off, KubernetesAgent::Off);
+    let need = need(access.action);
+    Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent }
 }
 
 fn ask(job: &Job, access: &Access, standing: Option<&Standing>, written: Written<'_>) -> Verdict {
@@ -193,7 +195,7 @@ fn a_denial_of_the_configuration_beats_every_allow_and_its_allow_beats_no_denial
         for action in all_actions() {
             let access = Access::new(action, TargetRef::Own);
             let plain = ask(&job, &access, Some(&standing), Written::default());
-            let no_project = [Reach::Never, Reach::Itself, Reach::Nothing, Reach::AboveOrigin];
+            let no_project = [Reach::Never, Reach::Itself, Reach::Nothing, Reach::AboveOrigin, Reach::Agents];
             let reaches_project = !no_project.contains(&need(action).reach);
             for written in [
                 Written { denied: rule, ..Written::default() },
@@ -369,7 +371,9 @@ fn more_than_one_project_is_denied_whatever_is_known() {
             let expected = match need(*action).reach {
                 Reach::Nothing => Verdict::Allow(Reason::Login),
                 Reach::Itself => Verdict::Deny(Reason::ForeignJob),
-                Reach::Never | Reach::AboveOrigin => Verdict::Deny(Reason::NeverForJobs),
+                Reach::Never => Verdict::Deny(Reason::NeverForJobs),
+                Reach::AboveOrigin => Verdict::Deny(Reason::ProxyOff),
+                Reach::Agents => Verdict::Deny(Reason::AgentOff),
                 Reach::Admitted
                 | Reach::Own
                 | Reach::OwnWhateverRole
@@ -412,8 +416,24 @@ fn the_dependency_proxy_is_for_the_groups_above_the_origin_where_it_is_on() {
         let limited = on(&dana, Written { limited: rule, ..Written::default() });
         assert_eq!(limited, Verdict::Deny(Reason::ConfiguredLimit));
         let off = asked(&dana, target.clone(), Written { admitted: rule, ..Written::default() }, DependencyProxy::Off);
-        assert_eq!(off, Verdict::Deny(Reason::NeverForJobs));
+        assert_eq!(off, Verdict::Deny(Reason::ProxyOff));
     }
+}
+
+#[test]
+fn the_kubernetes_agent_is_for_every_running_job_of_a_user_where_it_is_on() {
+    let access = Access::new(Action::UseAgent, TargetRef::Own);
+    let asked = |job: &Job, written, kubernetes_agent| {
+        judge(&Question { kubernetes_agent, ..question(job, &access, None, written) }, &[]).verdict
+    };
+    let (dana, rule) = (job(Some("dana")), Some(Named { id: "r", mode: Mode::Enforce }));
+    let on = |written| asked(&dana, written, KubernetesAgent::On);
+    assert_eq!(on(Written::default()), Verdict::Allow(Reason::Agent));
+    assert_eq!(asked(&job(None), Written::default(), KubernetesAgent::On), Verdict::Deny(Reason::NoUser));
+    assert_eq!(on(Written { denied: rule, ..Written::default() }), Verdict::Deny(Reason::ConfiguredDeny));
+    assert_eq!(on(Written { limited: rule, ..Written::default() }), Verdict::Deny(Reason::ConfiguredLimit));
+    let off = asked(&dana, Written { admitted: rule, ..Written::default() }, KubernetesAgent::Off);
+    assert_eq!(off, Verdict::Deny(Reason::AgentOff));
 }
 
 #[test]

@@ -88,8 +88,25 @@ pub(crate) fn is_internal(path: &str) -> bool {
     below.split('/').next().is_some_and(|first| INTERNAL.contains(&first))
 }
 
-/// Reads a path that begins with `/api/v4/`.
+/// Reads a path that begins with `/api/v4/`. A value may have letters encoded that need not be, which the forge undoes; the
+/// words of an endpoint may not.
 pub(crate) fn read(method: &[u8], path: &str) -> Result<Route, Malformed> {
+    let Some(plain) = path::plain(path) else { return read_plain(method, path) };
+    // What the forge would take for a word of an endpoint must be written as one.
+    if rows(path) == rows(&plain) { read_plain(method, &plain) } else { Err(path::needless(path)) }
+}
+
+/// Every row whose pattern covers a path, with the base that it stands below.
+fn rows(path: &str) -> Vec<(&'static str, &'static Row)> {
+    let below = path.strip_prefix("/api/v4/").unwrap_or_default();
+    let segments: Vec<&str> = below.strip_suffix('/').unwrap_or(below).split('/').collect();
+    covering(&segments).map(|(table, row, _)| (table.base.text(), row)).collect()
+}
+
+fn read_plain(method: &[u8], path: &str) -> Result<Route, Malformed> {
+    if path == "/api/graphql" {
+        return Err(Malformed::GraphQl);
+    }
     let below = path.strip_prefix("/api/v4").filter(|rest| rest.starts_with('/')).ok_or(Malformed::ApiVersion)?;
     let bare = below.strip_suffix('/').unwrap_or(below);
     if bare.ends_with("/authorize") && !bare.starts_with("/jobs/") {
@@ -138,8 +155,9 @@ fn unlisted(segments: &mut [&str], is_listed: bool) -> Result<Route, Malformed> 
         _ => TargetRef::None,
     };
     segments.iter().try_for_each(|segment| check_value(segment))?;
+    // No job token is for another method of an endpoint.
     if is_listed {
-        return Err(Malformed::MethodUnknown);
+        return Ok(Route::unlisted(target));
     }
     if has_format(segments) {
         return Err(Malformed::PathFormat);

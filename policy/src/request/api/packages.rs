@@ -5,7 +5,7 @@
 
 use super::super::access::Action::*;
 use super::table::Body::{Inspect, Stream, Upload};
-use super::table::Carriers::{NugetKey, Raw, Usual};
+use super::table::Carriers::{AnyUser, NugetKey, Raw, Usual};
 use super::table::{Row, Table, row, table};
 use crate::facts::Feature;
 
@@ -20,16 +20,16 @@ pub(super) const TABLES: &[Table] = &[
     table("projects/:project/packages/composer", Usual, COMPOSER),
     // Composer alone says `group`.
     table("group/:group/-/packages/composer", Usual, COMPOSER_INDEX),
-    table("projects/:project/packages/conan/v1", Usual, CONAN),
-    table("projects/:project/packages/conan/v2", Usual, CONAN),
-    table(recipe!("projects/:project/packages/conan/v1/conans"), Usual, CONAN_1),
-    table(recipe!("projects/:project/packages/conan/v1/files"), Usual, CONAN_1_FILES),
-    table(recipe!("projects/:project/packages/conan/v2/conans"), Usual, CONAN_2),
-    table("packages/conan/v1", Usual, CONAN_OF_ALL),
-    table("packages/conan/v2", Usual, CONAN_OF_ALL),
-    table(recipe!("packages/conan/v1/conans"), Usual, CONAN_1),
-    table(recipe!("packages/conan/v1/files"), Usual, CONAN_1_FILES),
-    table(recipe!("packages/conan/v2/conans"), Usual, CONAN_2),
+    table("projects/:project/packages/conan/v1", AnyUser, CONAN),
+    table("projects/:project/packages/conan/v2", AnyUser, CONAN),
+    table(recipe!("projects/:project/packages/conan/v1/conans"), AnyUser, CONAN_1),
+    table(recipe!("projects/:project/packages/conan/v1/files"), AnyUser, CONAN_1_FILES),
+    table(recipe!("projects/:project/packages/conan/v2/conans"), AnyUser, CONAN_2),
+    table("packages/conan/v1", AnyUser, CONAN_OF_ALL),
+    table("packages/conan/v2", AnyUser, CONAN_OF_ALL),
+    table(recipe!("packages/conan/v1/conans"), AnyUser, CONAN_1),
+    table(recipe!("packages/conan/v1/files"), AnyUser, CONAN_1_FILES),
+    table(recipe!("packages/conan/v2/conans"), AnyUser, CONAN_2),
     table("projects/:project/packages/debian", Usual, DEBIAN),
     table("projects/:project/packages/debian", Usual, DEBIAN_UPLOAD),
     table("groups/:group/-/packages/debian", Usual, DEBIAN),
@@ -72,7 +72,7 @@ const COMPOSER_INDEX: &[Row] = &[
     row("GET", "*package_name", ReadComposer, Inspect),
 ];
 
-/// A login answers with a JWT that wraps the job token, which is judged again wherever it is used.
+/// Conan asks for a user's name, and the forge passes over it. A login answers with a JWT that wraps the job token, which is judged again wherever it is used.
 const CONAN: &[Row] = &[
     row("GET", "ping", FindConan, Stream),
     row("GET", "users/authenticate", FindConan, Stream),
@@ -150,6 +150,9 @@ const GO: &[Row] = &[
     row("GET", "*module_name/@v/:module_version.info", ReadGo, Stream),
     row("GET", "*module_name/@v/:module_version.mod", ReadGo, Stream),
     row("GET", "*module_name/@v/:module_version.zip", ReadGo, Stream),
+    // The forge has neither of these, and Go goes on at its 404.
+    row("GET", "*module_name/@latest", ReadGo, Stream),
+    row("GET", "sumdb/*database", ReadGo, Stream),
 ];
 
 const HELM: &[Row] = &[
@@ -221,6 +224,8 @@ const RPM: &[Row] = &[
 ];
 
 const GEMS: &[Row] = &[
+    // Whether there is a registry at all.
+    row("GET", "/", ReadGem, Stream),
     row("GET", ":file_name", ReadGem, Stream),
     row("GET", "quick/Marshal.4.8/:file_name", ReadGem, Stream),
     row("GET", "gems/:file_name", ReadGem, Stream),

@@ -33,6 +33,8 @@ pub enum Carriers {
     NugetKey,
     /// There, or from `Authorization` without a scheme.
     Raw,
+    /// There, or from HTTP Basic with whatever user.
+    AnyUser,
 }
 
 impl Carriers {
@@ -45,8 +47,9 @@ impl Carriers {
             Carrier::PrivateToken => self == Self::Runner,
             Carrier::NugetKey => self == Self::NugetKey,
             Carrier::Raw => self == Self::Raw,
+            Carrier::AnyUser => self == Self::AnyUser,
             // The API takes the token itself.
-            Carrier::Minted => false,
+            Carrier::Minted | Carrier::Agent => false,
         }
     }
 }
@@ -144,8 +147,8 @@ const PROJECT: &[Row] = &[
     row("POST", "environments/stop_stale", WriteEnvironments, Inspect),
     row("GET", "jobs/:job_id/artifacts", ReadArtifacts, Inspect),
     row("GET", "jobs/:job_id/artifacts/*artifact_path", ReadArtifacts, Inspect),
-    row("GET", "jobs/artifacts/:ref_name/download", ReadArtifacts, Inspect),
-    row("GET", "jobs/artifacts/:ref_name/raw/*artifact_path", ReadArtifacts, Inspect),
+    row("GET", "jobs/artifacts/*ref_name/download", ReadArtifacts, Inspect),
+    row("GET", "jobs/artifacts/*ref_name/raw/*artifact_path", ReadArtifacts, Inspect),
     row("GET", "jobs", ReadJobs, Inspect),
     row("GET", "pipelines/:pipeline_id/jobs", ReadJobs, Inspect),
     row("GET", "merge_requests", ReadMergeRequests, Inspect).open(&[Feature::Repository, Feature::MergeRequests]),
@@ -205,5 +208,5 @@ const PROJECT: &[Row] = &[
     row("DELETE", "registry/repositories/:repository_id/tags", DeleteRegistryApi, Inspect),
     row("DELETE", "registry/repositories/:repository_id/tags/:tag_name", DeleteRegistryApi, Inspect),
     row("POST", "trigger/pipeline", TriggerPipeline, Inspect),
-    row("POST", "ref/:ref/trigger/pipeline", TriggerPipeline, Inspect),
+    row("POST", "ref/*ref/trigger/pipeline", TriggerPipeline, Inspect),
 ];

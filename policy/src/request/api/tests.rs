@@ -57,6 +57,20 @@ fn an_endpoint_is_its_method_and_its_whole_path() {
         ("GET", "Projects/5/releases", Action::Unlisted),
         ("GET", "projects/5/jobs/0x7/artifacts", Action::Unlisted),
         ("POST", "jobs/request", Action::Unlisted),
+        // No job token is for another method.
+        ("PATCH", "projects/5/releases", Action::Unlisted),
+        ("POST", "projects/5/issues", Action::Unlisted),
+        ("PUT", "groups/5/-/packages/pypi/simple", Action::Unlisted),
+        ("PUT", "packages/maven/g/a/1/a.jar", Action::Unlisted),
+        ("DELETE", "jobs/7", Action::Unlisted),
+        // A ref has slashes, as it is.
+        ("GET", "projects/5/jobs/artifacts/feature/x/download", Action::ReadArtifacts),
+        ("GET", "projects/5/jobs/artifacts/feature%2Fx/download", Action::ReadArtifacts),
+        ("GET", "projects/5/jobs/artifacts/feature/x/y/raw/a/b.txt", Action::ReadArtifacts),
+        ("POST", "projects/5/ref/feature/x/trigger/pipeline", Action::TriggerPipeline),
+        ("GET", "projects/5/packages/go/example.com/m/@latest", Action::ReadGo),
+        ("GET", "projects/5/packages/go/sumdb/sum.golang.org/supported", Action::ReadGo),
+        ("HEAD", "projects/5/packages/rubygems/", Action::ReadGem),
         // A group's endpoints are not a project's, and composer's `group` is nobody else's.
         ("PUT", "groups/g/-/packages/generic/n/1/f", Action::Unlisted),
         ("GET", "groups/g/packages/npm/x", Action::Unlisted),
@@ -66,11 +80,8 @@ fn an_endpoint_is_its_method_and_its_whole_path() {
         assert_eq!(self::action(method, path), Ok(action), "{method} {path}");
     }
     for (method, path, malformed) in [
-        ("PATCH", "projects/5/releases", Malformed::MethodUnknown),
         ("PATCH", "projects/05/releases", Malformed::ProjectId),
         ("GET", "projects/05/nothing", Malformed::ProjectId),
-        ("PUT", "groups/5/-/packages/pypi/simple", Malformed::MethodUnknown),
-        ("PUT", "packages/maven/g/a/1/a.jar", Malformed::MethodUnknown),
         ("POST", "projects/5/trigger/pipeline.json", Malformed::PathFormat),
         ("GET", "projects/5/releases/", Malformed::TrailingSlash),
         ("GET", "projects/5/nothing/", Malformed::TrailingSlash),
@@ -125,7 +136,6 @@ fn a_runner_names_a_job() {
         ("PUT", "jobs/0", Malformed::ProjectId),
         ("PUT", "jobs/x", Malformed::Unclassifiable),
         ("PUT", "jobs/0x7", Malformed::Unclassifiable),
-        ("DELETE", "jobs/7", Malformed::MethodUnknown),
         ("GET", "jobs/7/other", Malformed::Unclassifiable),
     ] {
         assert_eq!(action(method, path), Err(malformed), "{path}");
@@ -328,4 +338,35 @@ fn a_walk_by_bases_finds_what_a_walk_along_all_rows_finds() {
         (listed, all) = (listed + usize::from(!slow.is_empty()), all + 1);
     }
     assert!(listed > all / 4 && listed < all * 3 / 4, "{listed} of {all}");
+}
+
+#[test]
+fn a_value_has_unreserved_letters_in_either_spelling_and_a_word_in_one() {
+    for (path, plain) in [
+        ("projects/5/repository/files/src%2Fmain%2Esh/raw", "projects/5/repository/files/src%2Fmain.sh/raw"),
+        ("projects/5/releases/v1%2E0%2Da%5Fb%7Ec", "projects/5/releases/v1.0-a_b~c"),
+        ("projects/%67%2fp%2Ejs/releases", "projects/g%2fp.js/releases"),
+        (
+            "projects/5/packages/debian/pool/s/5/j/n/1.0%7erc1/n_1.0%7erc1_a.deb",
+            "projects/5/packages/debian/pool/s/5/j/n/1.0~rc1/n_1.0~rc1_a.deb",
+        ),
+        ("projects/5/packages/npm/%40a%2fb%2Dc", "projects/5/packages/npm/%40a%2fb-c"),
+    ] {
+        assert!(asked("GET", plain).is_ok(), "{plain}");
+        assert_eq!(asked("GET", path), asked("GET", plain), "{path}");
+    }
+    for (path, malformed) in [
+        ("projects/5/rele%61ses", Malformed::NeedlessEncoding),
+        ("projects/5/releases/perm%61link/latest", Malformed::NeedlessEncoding),
+        ("projects/5/jobs/%37/artifacts", Malformed::NeedlessEncoding),
+        ("projects/5/packages/go/m/@v/v1%2Einfo", Malformed::EncodedDotSegment),
+        ("projects/5/releases/%2E%2e", Malformed::DotSegment),
+        ("projects/5/releases/%2E", Malformed::DotSegment),
+        ("projects/5/repository/files/a%2F%2E%2E%2Fb/raw", Malformed::DotSegment),
+        ("projects/5/%2e%2e/x", Malformed::DotSegment),
+        ("projects/5/packages/generic/n/1/f/%61uthorize", Malformed::InternalRoute),
+        ("%69nternal/allowed", Malformed::InternalRoute),
+    ] {
+        assert_eq!(action("GET", path), Err(malformed), "{path}");
+    }
 }
