@@ -181,7 +181,7 @@ fn the_answers_are_read_as_the_page_says() {
                 assert_eq!((found.target.id, found.target.path), (Some(ProjectId(102)), Some(path("libs/common"))));
                 assert_eq!(found.target.visibility, Some(Visibility::Private));
                 assert_eq!(found.target.job_push, JobPush::Off);
-                assert!(Feature::ALL.iter().all(|(one, _)| found.target.features.level(*one) == Level::Enabled));
+                assert!(Feature::ALL.iter().all(|(one, _)| found.target.level(*one) == Level::Enabled));
             }
             "target-fine-grained" => {
                 let found = found("ask-target-path");
@@ -192,9 +192,9 @@ fn the_answers_are_read_as_the_page_says() {
             "target-unlisted" => {
                 let found = found("ask-target-path");
                 assert_eq!((found.admission, found.role), (Admission::Unlisted, Some(Role::Developer)));
-                assert_eq!(found.target.features.level(Feature::Wiki), Level::Disabled);
-                assert_eq!(found.target.features.level(Feature::Packages), Level::Members);
-                assert_eq!(found.target.features.level(Feature::Issues), Level::Enabled);
+                assert_eq!(found.target.level(Feature::Wiki), Level::Disabled);
+                assert_eq!(found.target.level(Feature::Packages), Level::Members);
+                assert_eq!(found.target.level(Feature::Issues), Level::Enabled);
             }
             "target-own" => {
                 let found = found("ask-target-without-user");
@@ -372,7 +372,7 @@ fn gitlab_is_asked_what_the_table_says() {
     let found = standing(outcome.expect("it landed"));
     let granted = [Permission::ReadJobs, Permission::AdminPackages];
     assert_eq!((found.role, found.admission), (Some(Role::Reporter), listed(Link::Project, &granted)));
-    assert_eq!(found.target.features.level(Feature::Wiki), Level::Disabled);
+    assert_eq!(found.target.level(Feature::Wiki), Level::Disabled);
 
     let written: BTreeSet<String> = table.keys().map(|request| (*request).to_string()).collect();
     assert_eq!(asked, written);

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use crate::coded::coded;
 use crate::config::{Config, Mode, UnlistedEndpoints};
-use crate::facts::{Found, Invalid, Job, Standing, Token};
+use crate::facts::{Found, Invalid, Job, Role, Standing, Token};
 use crate::reply::{self, Reply};
 use crate::request::{Access, Action, Claim, JobRequest, Malformed, Protocol, Refused, TargetRef};
 use crate::rules::{self, Question, RULES, Reach, Reason, Ruling, Verdict, Walk};
@@ -302,7 +302,7 @@ fn standings<'a>(access: &'a Access, facts: &'a Facts) -> impl Iterator<Item = O
 }
 
 fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, standing: Option<&'a Standing>) -> Question<'a> {
-    let need = rules::need(access.action);
+    let need = rules::needed(access, standing.map(|standing| &standing.target));
     let path = match need.reach {
         // The rules of the configuration know projects and no groups.
         Reach::AboveOrigin => Some(&job.origin.path),
@@ -318,7 +318,8 @@ fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, standing: 
     };
     let written = config.access.say(job, path, access.action);
     let dependency_proxy = config.forge.dependency_proxy;
-    Question { job, access, need, standing, written, entries: config.entries, dependency_proxy }
+    let (entries, version) = (config.entries, config.forge.version);
+    Question { job, access, need, standing, written, entries, dependency_proxy, version }
 }
 
 /// Whether the rules look at the target of an access at all.
@@ -396,6 +397,7 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         protocol: request.protocol,
         answers: config.forge.answers,
         action: one.question.access.action,
+        role: one.question.need.role,
         reason,
         written: one.written,
     };
@@ -423,6 +425,7 @@ fn strip(config: &Config, request: &JobRequest, record: Record) -> Decision {
                 protocol: request.protocol,
                 answers: config.forge.answers,
                 action: Action::Unlisted,
+                role: Role::None,
                 reason,
                 written: None,
             };

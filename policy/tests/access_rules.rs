@@ -172,6 +172,8 @@ fn ask(from: &str, to: &str, action: Action) -> Case {
         visibility: Some(Visibility::Private),
         features: Features::OPEN,
         job_push: JobPush::Off,
+        public_jobs: true,
+        archived: false,
     };
     let standing = Standing {
         role: Some(Role::Developer),

@@ -32,6 +32,8 @@ pub enum ValueKind {
     UrlRoot,
     /// A path of our own on the forge's hosts, or nothing.
     OwnPath,
+    /// A version of the forge.
+    Version,
     /// A text that is not empty.
     Text,
     /// A host name, with or without port.
@@ -66,6 +68,7 @@ impl ValueKind {
             Self::AccessRules => "a list of rules, see Access rules".into(),
             Self::UrlRoot => "an empty text or a path such as `/gitlab`".into(),
             Self::OwnPath => "an empty text or a path such as `/-/jobscope/webhook`, of two or more names, not below `/api`, `/v2` or `/jwt` and without `.git`".into(),
+            Self::Version => "`newest`, or a version such as `18.8`, in quotes where 18.1 could be 18.10".into(),
             Self::Text => "a text that is not empty".into(),
             Self::Authority => "a host name, with or without port".into(),
             Self::Variable => "the name of an environment variable".into(),
@@ -175,6 +178,12 @@ pub const KEYS: &[Key] = &[
         kind: ValueKind::Choice(&["gitlab-17", "before-gitlab-17"]),
         presence: Presence::Default(r#""gitlab-17""#),
         doc: "Which GitLab denials are worded after: from 17 on Git and the API answer 403 and name the two projects, before they answered 404.",
+    },
+    Key {
+        path: "forge.version",
+        kind: ValueKind::Version,
+        presence: Presence::Default(r#""newest""#),
+        doc: "Which GitLab it is: endpoints that a later one has are refused, and before 18.3 the API serves visitors' reads of public projects to every job. See endpoints.md.",
     },
     Key {
         path: "forge.hosts",

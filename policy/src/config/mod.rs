@@ -25,6 +25,7 @@ pub use pull_policy::{Check, PullPolicies, PullPolicy, Runners};
 pub use reader::{ConfigError, ConfigErrors};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
+use crate::facts::Version;
 use crate::request::host::Host;
 use crate::rules::Entries;
 
@@ -82,6 +83,8 @@ pub struct Forge {
     pub kind: Kind,
     /// Which of the forge's versions denials are worded after.
     pub answers: Answers,
+    /// Which version of it.
+    pub version: Version,
     /// Hosts of Git, LFS and the API.
     pub hosts: Vec<Host>,
     /// Hosts of the container registry.
@@ -251,6 +254,7 @@ impl Config {
             "forge.answers",
             &[("gitlab-17", Answers::Gitlab17), ("before-gitlab-17", Answers::BeforeGitlab17)],
         );
+        let version = reader.version("forge.version");
         let hosts = reader.hosts("forge.hosts");
         let registry_hosts = reader.hosts("forge.registry_hosts");
         let relative_url_root = reader.url_root("forge.relative_url_root");
@@ -325,6 +329,7 @@ impl Config {
                 forge: Forge {
                     kind: kind?,
                     answers: answers?,
+                    version: version?,
                     hosts: hosts?,
                     registry_hosts: registry_hosts?,
                     relative_url_root: relative_url_root?,

@@ -67,8 +67,10 @@ fn standing(config: &Config, job: &Job, id: Option<ProjectId>, path: Option<&Pro
             id,
             path: path.cloned(),
             visibility: None,
-            // Which parts are on, the forge knows, and checks behind us.
+            // Which parts are on, and whether it takes changes, the forge knows, and checks behind us.
             features: Features::OPEN,
+            public_jobs: true,
+            archived: false,
             // Nobody has said that jobs push here; where the project's settings are left to the forge, it says so.
             job_push: if facts.visibility.is_forge() { JobPush::Own } else { JobPush::Off },
         },

@@ -201,6 +201,11 @@ fn found(fields: &Fields<'_>, job: &Job, sources: &Sources) -> Result<Found, Fai
         Some(Some("unlisted")) => Outbound::Unlisted,
         Some(_) => return Err(Failure::LookupAnswer),
     };
+    // What a service leaves out is not so.
+    let setting = |name: &str| match target.0.get(name) {
+        None | Some(Value::Null) => Ok(false),
+        Some(value) => value.as_bool().ok_or(Failure::LookupAnswer),
+    };
     // A service of the first days says yes or no: the project's own jobs push, or none.
     let job_push = match target.0.get("push_by_job_token") {
         Some(Value::Bool(own)) => JobPush::of_settings(*own, false),
@@ -215,6 +220,14 @@ fn found(fields: &Fields<'_>, job: &Job, sources: &Sources) -> Result<Found, Fai
         affiliation,
         admission: if id == job.origin.id { Admission::Own } else { admission },
         outbound,
-        target: Target { id: Some(id), path: Some(target.project_path("path")?), visibility, features, job_push },
+        target: Target {
+            id: Some(id),
+            path: Some(target.project_path("path")?),
+            visibility,
+            features,
+            job_push,
+            public_jobs: setting("public_jobs")?,
+            archived: setting("archived")?,
+        },
     }))
 }

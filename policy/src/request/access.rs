@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::facts::{Feature, GroupId, GroupPath, Hash, JobId, ProjectId, ProjectPath};
+use crate::facts::{Feature, GroupId, GroupPath, Hash, JobId, ProjectId, ProjectPath, Role};
 
 /// The protocol a request speaks, which decides how a refusal is worded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,8 @@ actions! {
     ReadRepository "repository.read" "Read branches, tags, commits and files."
     ReadMergeRequests "merge-requests.read" "Read merge requests and their notes."
     ReadIssues "issues.read" "Read issues."
-    ReadReleases "releases.read" "Read releases and the changelog."
+    ReadChangelog "changelog.read" "Read the changelog, made from the commits."
+    ReadReleases "releases.read" "Read releases."
     WriteReleases "releases.write" "Create, change or delete releases."
     ReadDeployments "deployments.read" "Read deployments."
     CreateDeployments "deployments.create" "Create deployments."
@@ -195,15 +196,18 @@ pub struct Access {
     pub action: Action,
     /// Of whom.
     pub target: TargetRef,
-    /// Features that open the endpoint to every job where a public project opens them to everybody; often none.
+    /// Features that open the endpoint to every job where a project that the user may see opens them to everybody; often
+    /// none.
     pub open: &'static [Feature],
+    /// The least role that the endpoint asks for, where its action alone asks for a lower one.
+    pub least: Role,
 }
 
 impl Access {
     /// Asks `action` of `target`.
     #[must_use]
     pub fn new(action: Action, target: TargetRef) -> Self {
-        Self { action, target, open: &[] }
+        Self { action, target, open: &[], least: Role::None }
     }
 }
 

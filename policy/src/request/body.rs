@@ -340,8 +340,8 @@ fn route_of_body(config: &Config, head: &Head<'_>) -> Result<ForBody, Malformed>
     let front = Front::of(config, head)?;
     let query = params::query(front.target.query.unwrap_or_default())?;
     let is_foreign = params::credential_of_query(&query)?.foreign;
-    let route = route(config, front.method, front.target.path)
-        .and_then(|route| runner::refuse_state(&route, &query).map(|()| route));
+    let route =
+        route(config, head, front.target.path).and_then(|route| runner::refuse_state(&route, &query).map(|()| route));
     if !is_foreign {
         return Ok(ForBody::Route(route));
     }

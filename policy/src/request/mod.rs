@@ -30,7 +30,7 @@ mod token;
 use alloc::vec::Vec;
 
 pub use access::{Access, Action, Protocol, TargetRef};
-pub use api::{Carriers, Endpoint, Span, endpoints};
+pub use api::{Carriers, Endpoint, Instead, Span, endpoints};
 pub use bare::Bare;
 pub use body::Pending;
 pub use head::{BODY_LIMIT, Body, Head};
@@ -365,10 +365,10 @@ fn only(carriers: &[Carrier], allowed: &[Carrier]) -> Result<(), Malformed> {
     other.map_or(Ok(()), |other| Err(other.misplaced()))
 }
 
-/// What the API's path says. The table is GitLab's, and says nothing of another forge.
-fn route(config: &Config, method: &[u8], path: &str) -> Result<Route, Malformed> {
+/// What the API's method, path and head say. The table is GitLab's, and says nothing of another forge.
+fn route(config: &Config, head: &Head<'_>, path: &str) -> Result<Route, Malformed> {
     let route = match config.forge.kind {
-        Kind::Gitlab => api::read(method, path)?,
+        Kind::Gitlab => api::read(head.method().unwrap_or_default(), path)?.with_head(head),
         Kind::Generic => Route::unlisted(TargetRef::None),
     };
     let is_stripped =
@@ -401,7 +401,7 @@ fn with_job_on_api(
     carriers: &[Carrier],
     token: Secret,
 ) -> Result<Reading, Malformed> {
-    let route = route(config, head.method().unwrap_or_default(), target.path)?;
+    let route = route(config, head, target.path)?;
     if let Some(carrier) = carriers.iter().find(|carrier| !route.carriers.admit(**carrier)) {
         return Err(carrier.misplaced());
     }

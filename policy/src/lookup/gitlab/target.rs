@@ -389,6 +389,10 @@ fn target(body: &Value) -> Result<Target, Failure> {
             Some(value) => *level = value.as_str().and_then(Level::named).ok_or(Failure::LookupAnswer)?,
         }
     }
+    // A project that is about to be deleted takes no more changes than an archived one.
+    let is_marked = ["marked_for_deletion_at", "marked_for_deletion_on"]
+        .iter()
+        .any(|name| fields.0.get(*name).is_some_and(|at| !at.is_null()));
     // A setting that is not shown is off.
     let setting = |name: &str| fields.0.get(name).and_then(Value::as_bool) == Some(true);
     Ok(Target {
@@ -400,5 +404,7 @@ fn target(body: &Value) -> Result<Target, Failure> {
             setting("ci_push_repository_for_job_token_allowed"),
             setting("ci_cross_project_push_for_job_token_allowed"),
         ),
+        public_jobs: setting("public_jobs"),
+        archived: is_marked || setting("archived"),
     })
 }

@@ -8,12 +8,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub(crate) use table::Body;
-pub use table::Carriers;
+pub use table::{Carriers, Instead};
 use table::{Row, Table};
 
 use super::access::{Access, Action, TargetRef};
+use super::head::Head;
 use super::malformed::Malformed;
 use super::path;
+use crate::facts::{Feature, Role};
 use pattern::Owner;
 pub use pattern::Span;
 
@@ -28,13 +30,26 @@ pub(crate) struct Route {
     pub carriers: Carriers,
     /// Whether a runner or a client calls it.
     pub caller: Caller,
+    /// With which field it asks something else.
+    pub instead: Option<Instead>,
 }
 
 impl Route {
     /// An endpoint that no job token is for.
     pub(crate) fn unlisted(target: TargetRef) -> Self {
         let access = Access::new(Action::Unlisted, target);
-        Self { access, body: Body::Stream, carriers: Carriers::Usual, caller: Caller::Client }
+        Self { access, body: Body::Stream, carriers: Carriers::Usual, caller: Caller::Client, instead: None }
+    }
+
+    /// What it is in a request with this head.
+    pub(super) fn with_head(mut self, head: &Head<'_>) -> Self {
+        let says = |one: &Instead| {
+            head.all(one.field).any(|value| value.trim_ascii().eq_ignore_ascii_case(one.value.as_bytes()))
+        };
+        if let Some(instead) = self.instead.filter(says) {
+            self.access.action = instead.action;
+        }
+        self
     }
 }
 
@@ -56,6 +71,12 @@ pub struct Endpoint {
     pub path: String,
     /// What it asks.
     pub action: Action,
+    /// The parts of a project that open it to every job where everybody may use them.
+    pub open: &'static [Feature],
+    /// The least role that it asks for beyond what its action does.
+    pub least: Role,
+    /// With which field it asks something else.
+    pub instead: Option<Instead>,
     /// From where the token is read.
     pub carriers: Carriers,
     /// Of how many projects it is.
@@ -73,6 +94,9 @@ pub fn endpoints() -> impl Iterator<Item = Endpoint> {
             method: row.method,
             path,
             action: row.action,
+            open: row.open,
+            least: row.least,
+            instead: row.instead,
             carriers: table.carriers,
             span: pattern::span(table.pattern(row)),
         }
@@ -104,8 +128,8 @@ pub(crate) fn read(method: &[u8], path: &str) -> Result<Route, Malformed> {
     let target = owner.map_or(Ok(TargetRef::None), Owner::read)?;
     segments.iter().try_for_each(|segment| check_value(segment))?;
     let caller = if table.carriers == Carriers::Runner { Caller::Runner } else { Caller::Client };
-    let access = Access { open: row.open, ..Access::new(row.action, target) };
-    Ok(Route { access, body: row.body, carriers: table.carriers, caller })
+    let access = Access { open: row.open, least: row.least, ..Access::new(row.action, target) };
+    Ok(Route { access, body: row.body, carriers: table.carriers, caller, instead: row.instead })
 }
 
 /// The first row that fits.

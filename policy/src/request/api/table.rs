@@ -7,7 +7,8 @@
 use super::super::access::Action::{self, *};
 use super::super::credential::Carrier;
 use super::packages;
-use crate::facts::Feature;
+use crate::facts::Feature::{self, Builds, Environments, Issues, MergeRequests, Repository};
+use crate::facts::Role;
 use Body::{Inspect, Stream, Upload};
 
 /// How the body of a request is treated.
@@ -61,18 +62,43 @@ pub(crate) struct Row {
     pub action: Action,
     /// How its body is treated.
     pub body: Body,
-    /// The parts of a public project that open it to every job where everybody may use them; often none.
+    /// The parts of a project that open it to every job where everybody may use them; often none.
     pub open: &'static [Feature],
+    /// The least role that it asks for, where its action alone asks for a lower one.
+    pub least: Role,
+    /// With which field it asks something else.
+    pub instead: Option<Instead>,
+}
+
+/// A field that makes another endpoint of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instead {
+    /// Its name, in lower case.
+    pub field: &'static str,
+    /// Its value.
+    pub value: &'static str,
+    /// What is asked then.
+    pub action: Action,
 }
 
 pub(super) const fn row(method: &'static str, path: &'static str, action: Action, body: Body) -> Row {
-    Row { method, path, action, body, open: &[] }
+    Row { method, path, action, body, open: &[], least: Role::None, instead: None }
 }
 
 impl Row {
-    /// The same, open to every job where a public project opens these parts to everybody.
+    /// The same, open to every job where a project opens these parts to everybody who may see it.
     pub(super) const fn open(self, open: &'static [Feature]) -> Self {
         Self { open, ..self }
+    }
+
+    /// The same, for this role at least.
+    pub(super) const fn least(self, least: Role) -> Self {
+        Self { least, ..self }
+    }
+
+    /// The same, which asks something else with this field.
+    pub(super) const fn instead(self, field: &'static str, value: &'static str, action: Action) -> Self {
+        Self { instead: Some(Instead { field, value, action }), ..self }
     }
 }
 
@@ -118,7 +144,7 @@ const RUNNER: &[Row] = &[
     row("PATCH", ":own_job_id/trace", TraceJob, Upload),
     row("POST", ":own_job_id/artifacts", UploadArtifact, Upload),
     row("POST", ":own_job_id/artifacts/authorize", UploadArtifact, Upload),
-    row("GET", ":any_job_id/artifacts", DownloadOwnArtifact, Upload),
+    row("GET", ":any_job_id/artifacts", DownloadOwnArtifact, Upload).open(&[Repository, Builds]),
 ];
 
 const PROJECT: &[Row] = &[
@@ -129,29 +155,29 @@ const PROJECT: &[Row] = &[
     row("PUT", "deployments/:deployment_id", WriteDeployments, Inspect),
     row("DELETE", "deployments/:deployment_id", DeleteDeployments, Inspect),
     row("POST", "deployments/:deployment_id/approval", WriteDeployments, Inspect),
-    row("GET", "environments", ReadEnvironments, Inspect),
+    row("GET", "environments", ReadEnvironments, Inspect).open(&[Repository, Builds, Environments]),
     row("GET", "environments/:environment_id", ReadEnvironments, Inspect),
     row("POST", "environments", WriteEnvironments, Inspect),
     row("PUT", "environments/:environment_id", WriteEnvironments, Inspect),
     row("DELETE", "environments/:environment_id", WriteEnvironments, Inspect),
     row("DELETE", "environments/review_apps", WriteEnvironments, Inspect),
     row("POST", "environments/:environment_id/stop", WriteEnvironments, Inspect),
-    row("POST", "environments/stop_stale", WriteEnvironments, Inspect),
+    row("POST", "environments/stop_stale", WriteEnvironments, Inspect).least(Role::Maintainer),
     row("GET", "jobs/:job_id/artifacts", ReadArtifacts, Inspect),
     row("GET", "jobs/:job_id/artifacts/*artifact_path", ReadArtifacts, Inspect),
     row("GET", "jobs/artifacts/:ref_name/download", ReadArtifacts, Inspect),
-    row("GET", "jobs/artifacts/:ref_name/raw/*artifact_path", ReadArtifacts, Inspect),
+    row("GET", "jobs/artifacts/:ref_name/raw/*artifact_path", ReadArtifacts, Inspect).open(&[Repository, Builds]),
     row("GET", "jobs", ReadJobs, Inspect),
-    row("GET", "pipelines/:pipeline_id/jobs", ReadJobs, Inspect),
-    row("GET", "merge_requests", ReadMergeRequests, Inspect).open(&[Feature::Repository, Feature::MergeRequests]),
+    row("GET", "pipelines/:pipeline_id/jobs", ReadJobs, Inspect).open(&[Repository, Builds]),
+    row("GET", "merge_requests", ReadMergeRequests, Inspect).open(&[Repository, MergeRequests]),
     row("GET", "merge_requests/:merge_request_iid", ReadMergeRequests, Inspect),
-    row("GET", "merge_requests/:noteable_id/notes", ReadMergeRequests, Inspect),
+    row("GET", "merge_requests/:noteable_id/notes", ReadMergeRequests, Inspect).open(&[Repository, MergeRequests]),
     row("GET", "merge_requests/:noteable_id/notes/:note_id", ReadMergeRequests, Inspect),
     row("GET", "packages/:package_id/pipelines", ReadPipelines, Inspect),
     row("PUT", "pipelines/:pipeline_id/metadata", WritePipelines, Inspect),
-    row("GET", "pipelines", ReadPipelines, Inspect),
-    row("GET", "pipelines/:pipeline_id", ReadPipelines, Inspect),
-    row("GET", "pipelines/:pipeline_id/bridges", ReadPipelines, Inspect),
+    row("GET", "pipelines", ReadPipelines, Inspect).open(&[Repository, Builds]),
+    row("GET", "pipelines/:pipeline_id", ReadPipelines, Inspect).open(&[Repository, Builds]),
+    row("GET", "pipelines/:pipeline_id/bridges", ReadPipelines, Inspect).open(&[Repository, Builds]),
     row("GET", "releases", ReadReleases, Inspect),
     row("GET", "releases/:tag_name", ReadReleases, Inspect),
     row("GET", "releases/permalink/latest", ReadReleases, Inspect),
@@ -159,7 +185,7 @@ const PROJECT: &[Row] = &[
     row("GET", "releases/:tag_name/downloads/*direct_asset_path", ReadReleases, Inspect),
     row("GET", "releases/:tag_name/assets/links", ReadReleases, Inspect),
     row("GET", "releases/:tag_name/assets/links/:link_id", ReadReleases, Inspect),
-    row("GET", "repository/changelog", ReadReleases, Inspect),
+    row("GET", "repository/changelog", ReadChangelog, Inspect),
     row("POST", "releases", WriteReleases, Inspect),
     row("PUT", "releases/:tag_name", WriteReleases, Inspect),
     row("DELETE", "releases/:tag_name", WriteReleases, Inspect),
@@ -170,8 +196,8 @@ const PROJECT: &[Row] = &[
     row("POST", "catalog/publish", WriteReleases, Inspect),
     row("GET", "repository/branches", ReadRepository, Inspect),
     row("GET", "repository/tags", ReadRepository, Inspect),
-    row("GET", "repository/commits/:sha", ReadRepository, Inspect).open(&[Feature::Repository]),
-    row("GET", "repository/commits/:sha/merge_requests", ReadRepository, Inspect),
+    row("GET", "repository/commits/:sha", ReadRepository, Inspect).open(&[Repository]),
+    row("GET", "repository/commits/:sha/merge_requests", ReadRepository, Inspect).open(&[Repository, MergeRequests]),
     row("GET", "repository/files/:file_path/raw", ReadRepository, Inspect),
     row("GET", "secure_files", ReadSecureFiles, Inspect),
     row("GET", "secure_files/:secure_file_id", ReadSecureFiles, Inspect),
@@ -185,19 +211,19 @@ const PROJECT: &[Row] = &[
     row("POST", "terraform/state/:name/lock", WriteTerraformState, Stream),
     row("DELETE", "terraform/state/:name/lock", WriteTerraformState, Stream),
     row("DELETE", "terraform/state/:name/versions/:serial", WriteTerraformState, Stream),
-    row("GET", "issues", ReadIssues, Inspect).open(&[Feature::Issues]),
-    row("GET", "issues/:issue_iid", ReadIssues, Inspect),
+    row("GET", "issues", ReadIssues, Inspect).open(&[Issues]),
+    row("GET", "issues/:issue_iid", ReadIssues, Inspect).open(&[Issues]),
     row("GET", "packages", ReadPackages, Inspect),
     row("GET", "packages/:package_id", ReadPackages, Inspect),
-    row("GET", "packages/:package_id/package_files", ReadPackages, Inspect),
+    row("GET", "packages/:package_id/package_files", ReadPackages, Inspect).open(&[Feature::Packages]),
     row("GET", "packages/:package_id/package_files/:package_file_id/download", ReadPackages, Inspect),
     row("DELETE", "packages/:package_id", DeletePackages, Inspect),
     row("DELETE", "packages/:package_id/package_files/:package_file_id", DeletePackages, Inspect),
     row("GET", "registry/repositories", ReadRegistryApi, Inspect),
     row("GET", "registry/repositories/:repository_id/tags", ReadRegistryApi, Inspect),
     row("GET", "registry/repositories/:repository_id/tags/:tag_name", ReadRegistryApi, Inspect),
-    row("DELETE", "registry/repositories/:repository_id", DeleteRegistryApi, Inspect),
-    row("DELETE", "registry/repositories/:repository_id/tags", DeleteRegistryApi, Inspect),
+    row("DELETE", "registry/repositories/:repository_id", DeleteRegistryApi, Inspect).least(Role::Maintainer),
+    row("DELETE", "registry/repositories/:repository_id/tags", DeleteRegistryApi, Inspect).least(Role::Maintainer),
     row("DELETE", "registry/repositories/:repository_id/tags/:tag_name", DeleteRegistryApi, Inspect),
     row("POST", "trigger/pipeline", TriggerPipeline, Inspect),
     row("POST", "ref/:ref/trigger/pipeline", TriggerPipeline, Inspect),

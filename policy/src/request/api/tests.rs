@@ -267,3 +267,85 @@ fn every_documented_endpoint_is_listed() {
     }
     assert!(endpoints > 150 && used.len() == EXCEPTIONS.len());
 }
+
+/// What an endpoint asks, of which role at least beyond what the action needs, and which parts open it.
+fn row(method: &str, path: &str) -> (Action, Role, &'static [Feature]) {
+    let access = read(method.as_bytes(), &format!("/api/v4/projects/5/{path}")).unwrap().access;
+    (access.action, access.least, access.open)
+}
+
+#[test]
+fn what_gitlab_keeps_to_maintainers_is_theirs() {
+    for (method, path) in [
+        ("DELETE", "registry/repositories/1"),
+        ("DELETE", "registry/repositories/1/tags"),
+        ("POST", "environments/stop_stale"),
+        ("DELETE", "packages/npm/-/package/@s%2fp/dist-tags/latest"),
+    ] {
+        let (action, least, _) = row(method, path);
+        assert_eq!(least.max(crate::rules::need(action).role), Role::Maintainer, "{path}");
+    }
+    for (method, path) in [
+        ("DELETE", "registry/repositories/1/tags/v1"),
+        ("POST", "environments/1/stop"),
+        ("PUT", "packages/npm/-/package/@s%2fp/dist-tags/latest"),
+    ] {
+        let (action, least, _) = row(method, path);
+        assert_eq!(least.max(crate::rules::need(action).role), Role::Developer, "{path}");
+    }
+}
+
+#[test]
+fn npm_deprecates_with_a_field_what_it_otherwise_publishes() {
+    let route = read(b"PUT", "/api/v4/projects/5/packages/npm/@s%2fp").unwrap();
+    let asked = |fields: &[(&[u8], &[u8])]| {
+        let head = Head::new(fields, super::super::Body::None);
+        route.clone().with_head(&head).access.action
+    };
+    assert_eq!(asked(&[]), Action::PublishNpm);
+    assert_eq!(asked(&[(b"npm-command", b"publish")]), Action::PublishNpm);
+    for value in [&b"deprecate"[..], b" deprecate ", b"Deprecate"] {
+        assert_eq!(asked(&[(b"npm-command", value)]), Action::DeletePackages);
+    }
+    assert_eq!(asked(&[(b"npm-command", b"publish"), (b"npm-command", b"deprecate")]), Action::DeletePackages);
+    assert_eq!(row("GET", "packages/npm/p").0, Action::ReadNpm);
+}
+
+#[test]
+fn the_parts_that_open_an_endpoint_are_gitlabs() {
+    use Feature::{Builds, Environments, Issues, MergeRequests, Packages, Repository};
+    let code: &[Feature] = &[Repository, Builds];
+    for (path, open) in [
+        ("pipelines", code),
+        ("pipelines/1", code),
+        ("pipelines/1/jobs", code),
+        ("pipelines/1/bridges", code),
+        ("jobs/artifacts/main/raw/a/b", code),
+        ("environments", &[Repository, Builds, Environments]),
+        ("repository/commits/main", &[Repository]),
+        ("repository/commits/main/merge_requests", &[Repository, MergeRequests]),
+        ("merge_requests", &[Repository, MergeRequests]),
+        ("merge_requests/1/notes", &[Repository, MergeRequests]),
+        ("issues", &[Issues]),
+        ("issues/1", &[Issues]),
+        ("packages/1/package_files", &[Packages]),
+        ("packages/npm/p/-/p-1.tgz", &[Packages]),
+        ("packages/conan/v2/conans/n/1/u/c/latest", &[Packages]),
+        ("packages/conan/v1/conans/n/1/u/c", &[Packages]),
+        // An archive of artifacts is nobody's who is not let in.
+        ("jobs/artifacts/main/download", &[]),
+        ("jobs/1/artifacts", &[]),
+        ("jobs/1/artifacts/tree", &[]),
+        ("jobs/1/artifacts/a/b", &[]),
+    ] {
+        assert_eq!(row("GET", path).2, open, "{path}");
+    }
+    assert_eq!(read(b"GET", "/api/v4/jobs/7/artifacts").unwrap().access.open, code);
+}
+
+#[test]
+fn the_changelog_is_made_from_code() {
+    let (action, ..) = row("GET", "repository/changelog");
+    let need = crate::rules::need(action);
+    assert_eq!((need.feature, need.role), (Some(Feature::Repository), Role::Planner));
+}
