@@ -7,7 +7,7 @@ use std::path::Path;
 use policy::bindings;
 use policy::config::{KEYS, Presence, RULE_KEYS, Use};
 use policy::decision::Failure;
-use policy::facts::Feature;
+use policy::facts::{Feature, Version};
 use policy::lifecycle::Remark;
 use policy::request::{Action, Carriers, Instead, Malformed, Span, endpoints};
 use policy::rules::{self, Need, Needed, Open, RULES, Reach, Reason};
@@ -138,9 +138,10 @@ fn endpoints_of_the_api() {
             .flat_map(|one| Feature::ALL.into_iter().find(|(known, _)| known == one))
             .map(|(_, name)| name.trim_end_matches("_access_level"))
             .collect();
-        vec![method.into(), path, action, role, allowed.into(), open.join(", "), also.into()]
+        let since = if endpoint.since == Version(0, 0) { String::new() } else { endpoint.since.to_string() };
+        vec![method.into(), path, action, role, allowed.into(), open.join(", "), since, also.into()]
     });
-    let head = "method | path | action | least role | where | opened by | token also in";
+    let head = "method | path | action | least role | where | opened by | since | token also in";
     compare("endpoints.md", "endpoints", &rows(head, table));
 }
 

@@ -56,6 +56,9 @@ fn row_of(action: Action) -> Option<Row> {
         A::ReadMergeRequests => api(Feature::MergeRequests, Planner, true, &[P::ReadMergeRequests]),
         A::ReadIssues => api(Feature::Issues, Guest, true, &[P::ReadWorkItems]),
         A::ReadChangelog => api(Feature::Repository, Planner, true, &[P::ReadReleases]),
+        // Badges hang on no part of the project.
+        A::ReadBadges => Row { feature: None, ..api(Feature::Repository, Guest, true, &[P::ReadBadges]) },
+        A::WriteBadges => Row { feature: None, ..api(Feature::Repository, Maintainer, false, &[P::AdminBadges]) },
         A::ReadReleases => api(Feature::Releases, Guest, true, &[P::ReadReleases]),
         A::WriteReleases => api(Feature::Releases, Developer, false, &[P::AdminReleases]),
         A::ReadDeployments => api(Feature::Environments, Reporter, true, &[P::ReadDeployments]),
@@ -71,6 +74,7 @@ fn row_of(action: Action) -> Option<Row> {
         A::ReadTerraformState => api(Feature::Infrastructure, Developer, false, &[P::ReadTerraformState]),
         A::WriteTerraformState => api(Feature::Infrastructure, Maintainer, false, &[P::AdminTerraformState]),
         A::ReadPackages
+        | A::ReadCargo
         | A::ReadComposer
         | A::ReadConan
         | A::ReadDebian
@@ -101,6 +105,7 @@ fn row_of(action: Action) -> Option<Row> {
         | A::PublishGem
         | A::PublishTerraform => api(Feature::Packages, Developer, false, &[P::AdminPackages]),
         A::DeletePackages => api(Feature::Packages, Maintainer, false, &[P::AdminPackages]),
+        A::ReadFirewall => Row { feature: None, ..api(Feature::Packages, Reporter, false, &[]) },
         A::ReadRegistryApi => api(Feature::Images, Reporter, false, &[]),
         // A single tag is a Developer's to delete, all else a Maintainer's, which the forge itself tells apart.
         A::DeleteRegistryApi => api(Feature::Images, Developer, false, &[]),
@@ -114,6 +119,8 @@ fn row_of(action: Action) -> Option<Row> {
         | A::Catalog
         | A::DependencyProxy
         | A::ReadOwnJob
+        | A::BalanceTests
+        | A::ValidateSite
         | A::UpdateJob
         | A::TraceJob
         | A::UploadArtifact
@@ -144,6 +151,16 @@ fn opened_by(action: Action) -> &'static [Feature] {
     ];
     opened.into_iter().find(|(one, _)| *one == action).map_or(&[], |(_, features)| features)
 }
+
+/// What a job asks of itself.
+const ITSELF: [Action; 6] = [
+    Action::ReadOwnJob,
+    Action::BalanceTests,
+    Action::ValidateSite,
+    Action::UpdateJob,
+    Action::TraceJob,
+    Action::UploadArtifact,
+];
 
 /// Pushing code is what these need.
 const PUSHES: [Action; 3] = [Action::WriteCode, Action::UploadLfs, Action::LockLfs];
@@ -247,7 +264,13 @@ fn may(action: Action, row: &Row, world: &World<'_>) -> bool {
     }
 
     // Images are pushed and deleted in the own project only; the registry's API serves the own project only.
-    let own_only = [Action::PushImage, Action::DeleteImage, Action::ReadRegistryApi, Action::DeleteRegistryApi];
+    let own_only = [
+        Action::PushImage,
+        Action::DeleteImage,
+        Action::ReadRegistryApi,
+        Action::DeleteRegistryApi,
+        Action::ReadFirewall,
+    ];
     if own_only.contains(&action) && !own {
         return false;
     }
@@ -626,8 +649,7 @@ fn it_agrees_on_what_has_no_target() {
         let refs = [TargetRef::None, TargetRef::Own, TargetRef::Job(JobId(7)), TargetRef::Job(JobId(8))];
         for (action, _, _) in Action::ALL {
             for target in refs.clone() {
-                let asks_itself =
-                    [Action::ReadOwnJob, Action::UpdateJob, Action::TraceJob, Action::UploadArtifact].contains(action);
+                let asks_itself = ITSELF.contains(action);
                 // Another job's number is another job. What no project answers to, and what is never a job's, is
                 // denied.
                 let is_itself = target == TargetRef::Own || target == TargetRef::Job(JobId(7));

@@ -368,7 +368,7 @@ fn only(carriers: &[Carrier], allowed: &[Carrier]) -> Result<(), Malformed> {
 /// What the API's method, path and head say. The table is GitLab's, and says nothing of another forge.
 fn route(config: &Config, head: &Head<'_>, path: &str) -> Result<Route, Malformed> {
     let route = match config.forge.kind {
-        Kind::Gitlab => api::read(head.method().unwrap_or_default(), path)?.with_head(head),
+        Kind::Gitlab => api::read(config.forge.version, head.method().unwrap_or_default(), path)?.with_head(head),
         Kind::Generic => Route::unlisted(TargetRef::None),
     };
     let is_stripped =

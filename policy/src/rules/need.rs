@@ -137,6 +137,10 @@ pub fn need(action: Action) -> Need {
         A::PushImage | A::DeleteImage => {
             need(Feature::Images, Effect::Write, Role::None, Open::ToMembers, Reach::OwnWhateverRole, Needed::NoneThere)
         }
+        A::ReadFirewall => Need {
+            feature: None,
+            ..need(Feature::Packages, Effect::Read, Role::Reporter, Open::ToMembers, Reach::Own, Needed::NoneThere)
+        },
         A::ReadRegistryApi => {
             need(Feature::Images, Effect::Read, Role::Reporter, Open::ToMembers, Reach::Own, Needed::NoneThere)
         }
@@ -151,6 +155,8 @@ pub fn need(action: Action) -> Need {
         A::ReadMergeRequests => read(Feature::MergeRequests, Role::Planner, Needed::All(&[P::ReadMergeRequests])),
         A::ReadIssues => read(Feature::Issues, Role::Guest, Needed::All(&[P::ReadWorkItems])),
         A::ReadChangelog => read(Feature::Repository, Role::Planner, Needed::All(&[P::ReadReleases])),
+        A::ReadBadges => whole_project(read(Feature::Repository, Role::Guest, Needed::All(&[P::ReadBadges]))),
+        A::WriteBadges => whole_project(write(Feature::Repository, Role::Maintainer, Needed::All(&[P::AdminBadges]))),
         A::ReadReleases => read(Feature::Releases, Role::Guest, Needed::All(&[P::ReadReleases])),
         A::WriteReleases => write(Feature::Releases, Role::Developer, Needed::All(&[P::AdminReleases])),
         A::ReadDeployments => read(Feature::Environments, Role::Reporter, Needed::All(&[P::ReadDeployments])),
@@ -174,6 +180,7 @@ pub fn need(action: Action) -> Need {
             write(Feature::Infrastructure, Role::Maintainer, Needed::All(&[P::AdminTerraformState]))
         }
         A::ReadPackages
+        | A::ReadCargo
         | A::ReadComposer
         | A::ReadConan
         | A::ReadDebian
@@ -203,7 +210,7 @@ pub fn need(action: Action) -> Need {
         | A::PublishTerraform => write(Feature::Packages, Role::Developer, Needed::All(&[P::AdminPackages])),
         A::FindConan => read(Feature::Packages, Role::Reporter, Needed::NoneThere),
         A::DeletePackages => write(Feature::Packages, Role::Maintainer, Needed::All(&[P::AdminPackages])),
-        A::ReadOwnJob | A::UpdateJob | A::TraceJob | A::UploadArtifact => {
+        A::ReadOwnJob | A::BalanceTests | A::ValidateSite | A::UpdateJob | A::TraceJob | A::UploadArtifact => {
             need(Feature::Builds, Effect::Write, Role::None, Open::ToMembers, Reach::Itself, Needed::NoneThere)
         }
         A::DependencyProxy => {

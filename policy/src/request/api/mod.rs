@@ -9,13 +9,13 @@ use alloc::vec::Vec;
 
 pub(crate) use table::Body;
 pub use table::{Carriers, Instead};
-use table::{Row, Table};
+use table::{Row, Table, Whose};
 
 use super::access::{Access, Action, TargetRef};
 use super::head::Head;
 use super::malformed::Malformed;
 use super::path;
-use crate::facts::{Feature, Role};
+use crate::facts::{Feature, Role, Version};
 use pattern::Owner;
 pub use pattern::Span;
 
@@ -81,6 +81,8 @@ pub struct Endpoint {
     pub carriers: Carriers,
     /// Of how many projects it is.
     pub span: Span,
+    /// From which version of the forge on it is there.
+    pub since: Version,
 }
 
 /// Every endpoint that takes a job token.
@@ -98,7 +100,11 @@ pub fn endpoints() -> impl Iterator<Item = Endpoint> {
             least: row.least,
             instead: row.instead,
             carriers: table.carriers,
-            span: pattern::span(table.pattern(row)),
+            span: match row.whose {
+                Whose::Paths => pattern::span(table.pattern(row)),
+                Whose::OwnJobs => Span::One,
+            },
+            since: row.since,
         }
     })
 }
@@ -106,26 +112,29 @@ pub fn endpoints() -> impl Iterator<Item = Endpoint> {
 /// Below which the forge's own components speak to each other.
 const INTERNAL: [&str; 2] = ["internal", "geo"];
 
-/// Whether the forge's own components speak to each other there, and nobody else to them.
+/// Whether the forge's own components speak to each other there, and no job to them.
 pub(crate) fn is_internal(path: &str) -> bool {
-    let below = path.strip_prefix("/api/v4/").unwrap_or_default();
-    below.split('/').next().is_some_and(|first| INTERNAL.contains(&first))
+    let segments: Vec<&str> = path.strip_prefix("/api/v4/").unwrap_or_default().split('/').collect();
+    segments.first().is_some_and(|first| INTERNAL.contains(first)) && !is_listed(Version::NEWEST, &segments)
 }
 
-/// Reads a path that begins with `/api/v4/`.
-pub(crate) fn read(method: &[u8], path: &str) -> Result<Route, Malformed> {
+/// Reads a path that begins with `/api/v4/`, as a forge of this version does.
+pub(crate) fn read(version: Version, method: &[u8], path: &str) -> Result<Route, Malformed> {
     let below = path.strip_prefix("/api/v4").filter(|rest| rest.starts_with('/')).ok_or(Malformed::ApiVersion)?;
     let bare = below.strip_suffix('/').unwrap_or(below);
     if bare.ends_with("/authorize") && !bare.starts_with("/jobs/") {
         return Err(Malformed::InternalRoute);
     }
     let segments: Vec<&str> = bare.split('/').skip(1).collect();
-    let found = find(method, &segments);
+    let found = find(version, method, &segments);
     if bare != below && !found.is_some_and(|(_, row, _)| row.path.ends_with('/')) {
         return Err(Malformed::TrailingSlash);
     }
-    let Some((table, row, owner)) = found else { return unlisted(&segments) };
-    let target = owner.map_or(Ok(TargetRef::None), Owner::read)?;
+    let Some((table, row, owner)) = found else { return unlisted(version, &segments) };
+    let target = match row.whose {
+        Whose::Paths => owner.map_or(Ok(TargetRef::None), Owner::read)?,
+        Whose::OwnJobs => TargetRef::Own,
+    };
     segments.iter().try_for_each(|segment| check_value(segment))?;
     let caller = if table.carriers == Carriers::Runner { Caller::Runner } else { Caller::Client };
     let access = Access { open: row.open, least: row.least, ..Access::new(row.action, target) };
@@ -133,25 +142,25 @@ pub(crate) fn read(method: &[u8], path: &str) -> Result<Route, Malformed> {
 }
 
 /// The first row that fits.
-fn find<'a>(method: &[u8], segments: &'a [&'a str]) -> Option<(Table, Row, Option<Owner<'a>>)> {
+fn find<'a>(version: Version, method: &[u8], segments: &'a [&'a str]) -> Option<(Table, Row, Option<Owner<'a>>)> {
     let asked = if method == b"HEAD" { b"GET" } else { method };
     table::rows()
-        .filter(|(_, row)| row.method.as_bytes() == asked)
+        .filter(|(_, row)| row.since <= version && row.method.as_bytes() == asked)
         .find_map(|(table, row)| Some((table, row, pattern::fit(table.pattern(row), segments)?)))
 }
 
 /// A path that no row has with this method.
-fn unlisted(segments: &[&str]) -> Result<Route, Malformed> {
+fn unlisted(version: Version, segments: &[&str]) -> Result<Route, Malformed> {
     let target = match segments {
         [first, ..] if INTERNAL.contains(first) => return Err(Malformed::InternalRoute),
         ["projects", id, ..] => pattern::project(id)?,
         _ => TargetRef::None,
     };
     segments.iter().try_for_each(|segment| check_value(segment))?;
-    if is_listed(segments) {
+    if is_listed(version, segments) {
         return Err(Malformed::MethodUnknown);
     }
-    if has_format(segments) {
+    if has_format(version, segments) {
         return Err(Malformed::PathFormat);
     }
     match segments {
@@ -175,16 +184,16 @@ fn check_value(segment: &str) -> Result<(), Malformed> {
 }
 
 /// Whether some row has this path.
-fn is_listed(segments: &[&str]) -> bool {
-    table::rows().any(|(table, row)| pattern::fit(table.pattern(row), segments).is_some())
+fn is_listed(version: Version, segments: &[&str]) -> bool {
+    table::rows().any(|(table, row)| row.since <= version && pattern::fit(table.pattern(row), segments).is_some())
 }
 
 /// Whether a path is an endpoint's but for a format behind it: `/trigger/pipeline.json` is the trigger to the forge.
-fn has_format(segments: &[&str]) -> bool {
+fn has_format(version: Version, segments: &[&str]) -> bool {
     let Some((last, before)) = segments.split_last() else { return false };
     let Some((bare, _)) = last.rsplit_once('.') else { return false };
     let bare: Vec<&str> = before.iter().copied().chain(core::iter::once(bare)).collect();
-    is_listed(&bare)
+    is_listed(version, &bare)
 }
 
 #[cfg(test)]

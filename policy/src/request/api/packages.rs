@@ -17,6 +17,7 @@ macro_rules! recipe {
 }
 
 pub(super) const TABLES: &[Table] = &[
+    table("projects/:project/packages/cargo", Usual, CARGO),
     table("projects/:project/packages/composer", Usual, COMPOSER),
     // Composer alone says `group`.
     table("group/:group/-/packages/composer", Usual, COMPOSER_INDEX),
@@ -56,6 +57,16 @@ pub(super) const TABLES: &[Table] = &[
     table("projects/:project/packages/rubygems", Raw, GEMS),
     table("projects/:project/packages/terraform/modules/:module_name/:module_system", Usual, TERRAFORM),
     table("packages/terraform/modules/v1/:namespace/:module_name/:module_system", Usual, TERRAFORM_OF_NAMESPACE),
+];
+
+/// Behind a flag of the forge. The index has a package's first letters before its name, by the name's length.
+const CARGO: &[Row] = &[
+    row("GET", "config.json", ReadCargo, Inspect).open(&[Packages]).since(19, 0),
+    row("GET", "1/:package_name", ReadCargo, Inspect).open(&[Packages]).since(19, 0),
+    row("GET", "2/:package_name", ReadCargo, Inspect).open(&[Packages]).since(19, 0),
+    row("GET", "3/:first/:package_name", ReadCargo, Inspect).open(&[Packages]).since(19, 0),
+    row("GET", ":package_name/:package_version/download", ReadCargo, Inspect).open(&[Packages]).since(19, 0),
+    row("GET", ":first/:second/:package_name", ReadCargo, Inspect).open(&[Packages]).since(19, 0),
 ];
 
 const COMPOSER: &[Row] = &[

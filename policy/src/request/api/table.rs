@@ -1,14 +1,14 @@
 //! The endpoints of the API that take a CI job token, as data: lists of rows below bases.
 //!
-//! Source: GitLab's documentation of CI job tokens and of their fine-grained permissions (18.0 and 18.3), and for the
-//! trigger and the runner's routes its source. The first row that fits counts. What no row names is refused as
+//! Source: GitLab's documentation of CI job tokens and of their fine-grained permissions (18.0 to 19.4), and for the
+//! trigger, the runner's routes and the parts that open an endpoint its source. The first row that fits counts. What no row names is refused as
 //! `api.unlisted`.
 
 use super::super::access::Action::{self, *};
 use super::super::credential::Carrier;
 use super::packages;
 use crate::facts::Feature::{self, Builds, Environments, Issues, MergeRequests, Repository};
-use crate::facts::Role;
+use crate::facts::{Role, Version};
 use Body::{Inspect, Stream, Upload};
 
 /// How the body of a request is treated.
@@ -68,6 +68,19 @@ pub(crate) struct Row {
     pub least: Role,
     /// With which field it asks something else.
     pub instead: Option<Instead>,
+    /// From which version of the forge on it is there.
+    pub since: Version,
+    /// Whose endpoint it is, where the path does not say so.
+    pub whose: Whose,
+}
+
+/// Whose endpoint a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// As its path says.
+    Paths,
+    /// The job's that asks.
+    OwnJobs,
 }
 
 /// A field that makes another endpoint of a request.
@@ -82,7 +95,17 @@ pub struct Instead {
 }
 
 pub(super) const fn row(method: &'static str, path: &'static str, action: Action, body: Body) -> Row {
-    Row { method, path, action, body, open: &[], least: Role::None, instead: None }
+    Row {
+        method,
+        path,
+        action,
+        body,
+        open: &[],
+        least: Role::None,
+        instead: None,
+        since: Version(0, 0),
+        whose: Whose::Paths,
+    }
 }
 
 impl Row {
@@ -94,6 +117,16 @@ impl Row {
     /// The same, for this role at least.
     pub(super) const fn least(self, least: Role) -> Self {
         Self { least, ..self }
+    }
+
+    /// The same, from this version of the forge on.
+    pub(super) const fn since(self, major: u16, minor: u16) -> Self {
+        Self { since: Version(major, minor), ..self }
+    }
+
+    /// The same, of the job that asks.
+    const fn of_own_job(self) -> Self {
+        Self { whose: Whose::OwnJobs, ..self }
     }
 
     /// The same, which asks something else with this field.
@@ -134,10 +167,34 @@ const TABLES: &[Table] = &[
     table("", Carriers::Usual, OWN_JOB),
     table("jobs", Carriers::Runner, RUNNER),
     table("projects/:project", Carriers::Usual, PROJECT),
+    table("projects/:project/repository", Carriers::Usual, ARCHIVES),
+    table("internal/dast/site_validations", Carriers::Usual, DAST),
 ];
 
-const OWN_JOB: &[Row] =
-    &[row("GET", "job", ReadOwnJob, Inspect), row("GET", "job/allowed_agents", ReadOwnJob, Inspect)];
+const OWN_JOB: &[Row] = &[
+    row("GET", "job", ReadOwnJob, Inspect),
+    row("GET", "job/allowed_agents", ReadOwnJob, Inspect),
+    row("POST", "job/test_balancing/initialize", BalanceTests, Inspect).since(19, 4),
+    row("POST", "job/test_balancing/request", BalanceTests, Inspect).since(19, 4),
+];
+
+/// A route among the forge's own, to which a job's scanner reports.
+const DAST: &[Row] = &[row("POST", ":validation_id/transition", ValidateSite, Inspect).of_own_job()];
+
+/// One for each format of an archive.
+const ARCHIVES: &[Row] = &[
+    row("GET", "archive", ReadRepository, Inspect).since(19, 3),
+    row("GET", "archive.zip", ReadRepository, Inspect).since(19, 3),
+    row("GET", "archive.tar", ReadRepository, Inspect).since(19, 3),
+    row("GET", "archive.tar.gz", ReadRepository, Inspect).since(19, 3),
+    row("GET", "archive.tgz", ReadRepository, Inspect).since(19, 3),
+    row("GET", "archive.gz", ReadRepository, Inspect).since(19, 3),
+    row("GET", "archive.tar.bz2", ReadRepository, Inspect).since(19, 3),
+    row("GET", "archive.tbz", ReadRepository, Inspect).since(19, 3),
+    row("GET", "archive.tbz2", ReadRepository, Inspect).since(19, 3),
+    row("GET", "archive.tb2", ReadRepository, Inspect).since(19, 3),
+    row("GET", "archive.bz2", ReadRepository, Inspect).since(19, 3),
+];
 
 const RUNNER: &[Row] = &[
     row("PUT", ":own_job_id", UpdateJob, Inspect),
@@ -178,6 +235,14 @@ const PROJECT: &[Row] = &[
     row("GET", "pipelines", ReadPipelines, Inspect).open(&[Repository, Builds]),
     row("GET", "pipelines/:pipeline_id", ReadPipelines, Inspect).open(&[Repository, Builds]),
     row("GET", "pipelines/:pipeline_id/bridges", ReadPipelines, Inspect).open(&[Repository, Builds]),
+    row("GET", "pipelines/:pipeline_id/trigger_jobs", ReadPipelines, Inspect).open(&[Repository, Builds]).since(19, 2),
+    row("GET", "badges", ReadBadges, Inspect).open(&[Repository]).since(19, 1),
+    row("GET", "badges/render", WriteBadges, Inspect).since(19, 1),
+    row("GET", "badges/:badge_id", ReadBadges, Inspect).open(&[Repository]).since(19, 1),
+    row("POST", "badges", WriteBadges, Inspect).since(19, 1),
+    row("PUT", "badges/:badge_id", WriteBadges, Inspect).since(19, 1),
+    row("DELETE", "badges/:badge_id", WriteBadges, Inspect).since(19, 1),
+    row("GET", "dependency_firewall/enablement", ReadFirewall, Inspect).since(19, 4),
     row("GET", "releases", ReadReleases, Inspect),
     row("GET", "releases/:tag_name", ReadReleases, Inspect),
     row("GET", "releases/permalink/latest", ReadReleases, Inspect),
@@ -196,8 +261,11 @@ const PROJECT: &[Row] = &[
     row("POST", "catalog/publish", WriteReleases, Inspect),
     row("GET", "repository/branches", ReadRepository, Inspect),
     row("GET", "repository/tags", ReadRepository, Inspect),
+    // `glab release create`, which the keyword `release` runs, asks this first.
+    row("GET", "repository/tags/:tag_name", ReadRepository, Inspect).since(18, 8),
     row("GET", "repository/commits/:sha", ReadRepository, Inspect).open(&[Repository]),
     row("GET", "repository/commits/:sha/merge_requests", ReadRepository, Inspect).open(&[Repository, MergeRequests]),
+    row("GET", "repository/commits/:sha/refs", ReadRepository, Inspect).since(19, 4),
     row("GET", "repository/files/:file_path/raw", ReadRepository, Inspect),
     row("GET", "secure_files", ReadSecureFiles, Inspect),
     row("GET", "secure_files/:secure_file_id", ReadSecureFiles, Inspect),

@@ -6,8 +6,12 @@ use std::{format, fs};
 use super::*;
 use crate::facts::{GroupId, GroupPath, JobId, ProjectId, ProjectPath};
 
+fn at(version: Version, method: &str, path: &str) -> Result<Route, Malformed> {
+    read(version, method.as_bytes(), &format!("/api/v4/{path}"))
+}
+
 fn asked(method: &str, path: &str) -> Result<(Action, TargetRef), Malformed> {
-    read(method.as_bytes(), &format!("/api/v4/{path}")).map(|route| (route.access.action, route.access.target))
+    at(Version::NEWEST, method, path).map(|route| (route.access.action, route.access.target))
 }
 
 fn action(method: &str, path: &str) -> Result<Action, Malformed> {
@@ -228,19 +232,17 @@ fn every_row_is_reached_and_none_stands_twice() {
         let path = example(&parts.join("/"));
         assert!(seen.insert((row.method, parts.clone())), "{parts:?}");
         let segments: Vec<&str> = path.split('/').collect();
-        let (by_table, by_row, _) = find(row.method.as_bytes(), &segments).unwrap();
+        let (by_table, by_row, _) = find(Version::NEWEST, row.method.as_bytes(), &segments).unwrap();
         assert_eq!((by_table.base, by_row), (table.base, row), "{path}");
         let (_, target) = asked(row.method, &path).unwrap();
-        assert_eq!(target.is_single(), pattern::span(table.pattern(row)) == Span::One, "{path}");
+        let is_of_one = row.whose == Whose::OwnJobs || pattern::span(table.pattern(row)) == Span::One;
+        assert_eq!(target.is_single(), is_of_one, "{path}");
     }
     assert_eq!(endpoints().count(), seen.len());
 }
 
 /// What no job token needs, though GitLab's list has it.
-const EXCEPTIONS: &[(&str, &str)] = &[
-    ("/authorize", "the forge's own proxy asks these, never a client"),
-    ("/transition", "a scanner of the forge's own reports there, on an internal route"),
-];
+const EXCEPTIONS: &[(&str, &str)] = &[("/authorize", "the forge's own proxy asks these, never a client")];
 
 #[test]
 fn every_documented_endpoint_is_listed() {
@@ -270,7 +272,7 @@ fn every_documented_endpoint_is_listed() {
 
 /// What an endpoint asks, of which role at least beyond what the action needs, and which parts open it.
 fn row(method: &str, path: &str) -> (Action, Role, &'static [Feature]) {
-    let access = read(method.as_bytes(), &format!("/api/v4/projects/5/{path}")).unwrap().access;
+    let access = at(Version::NEWEST, method, &format!("projects/5/{path}")).unwrap().access;
     (access.action, access.least, access.open)
 }
 
@@ -297,7 +299,7 @@ fn what_gitlab_keeps_to_maintainers_is_theirs() {
 
 #[test]
 fn npm_deprecates_with_a_field_what_it_otherwise_publishes() {
-    let route = read(b"PUT", "/api/v4/projects/5/packages/npm/@s%2fp").unwrap();
+    let route = at(Version::NEWEST, "PUT", "projects/5/packages/npm/@s%2fp").unwrap();
     let asked = |fields: &[(&[u8], &[u8])]| {
         let head = Head::new(fields, super::super::Body::None);
         route.clone().with_head(&head).access.action
@@ -340,7 +342,7 @@ fn the_parts_that_open_an_endpoint_are_gitlabs() {
     ] {
         assert_eq!(row("GET", path).2, open, "{path}");
     }
-    assert_eq!(read(b"GET", "/api/v4/jobs/7/artifacts").unwrap().access.open, code);
+    assert_eq!(at(Version::NEWEST, "GET", "jobs/7/artifacts").unwrap().access.open, code);
 }
 
 #[test]
@@ -348,4 +350,44 @@ fn the_changelog_is_made_from_code() {
     let (action, ..) = row("GET", "repository/changelog");
     let need = crate::rules::need(action);
     assert_eq!((need.feature, need.role), (Some(Feature::Repository), Role::Planner));
+}
+
+#[test]
+fn a_row_is_there_from_its_version_on() {
+    for (method, path, since) in [
+        ("GET", "projects/5/repository/tags/v1", Version(18, 8)),
+        ("GET", "projects/5/repository/archive", Version(19, 3)),
+        ("GET", "projects/5/repository/archive.tar.gz", Version(19, 3)),
+        ("GET", "projects/5/repository/commits/main/refs", Version(19, 4)),
+        ("GET", "projects/5/badges", Version(19, 1)),
+        ("GET", "projects/5/badges/render", Version(19, 1)),
+        ("DELETE", "projects/5/badges/7", Version(19, 1)),
+        ("GET", "projects/5/pipelines/7/trigger_jobs", Version(19, 2)),
+        ("GET", "projects/5/packages/cargo/se/rd/serde", Version(19, 0)),
+        ("GET", "projects/5/packages/cargo/serde/1.0.0/download", Version(19, 0)),
+        ("POST", "job/test_balancing/request", Version(19, 4)),
+        ("GET", "projects/5/dependency_firewall/enablement", Version(19, 4)),
+    ] {
+        let action = |version| at(version, method, path).map(|route| route.access.action);
+        assert!(action(since).is_ok_and(|action| action != Action::Unlisted), "{path}");
+        assert!(action(Version::NEWEST).is_ok_and(|action| action != Action::Unlisted), "{path}");
+        let before = if since.1 == 0 { Version(since.0 - 1, 11) } else { Version(since.0, since.1 - 1) };
+        assert!(!action(before).is_ok_and(|action| action != Action::Unlisted), "{path} at {before}");
+    }
+    assert_eq!(action("GET", "projects/5/repository/archive.exe"), Err(Malformed::PathFormat));
+}
+
+#[test]
+fn a_scanners_report_is_the_jobs_own_and_its_neighbours_stay_internal() {
+    let report = "internal/dast/site_validations/7/transition";
+    assert_eq!(asked("POST", report), Ok((Action::ValidateSite, TargetRef::Own)));
+    assert!(!is_internal(&format!("/api/v4/{report}")));
+    for (method, path) in [
+        ("GET", report),
+        ("POST", "internal/dast/site_validations/7"),
+        ("POST", "internal/dast/site_validations/x/transition"),
+        ("POST", "internal/dast"),
+    ] {
+        assert_eq!(action(method, path), Err(Malformed::InternalRoute), "{method} {path}");
+    }
 }
