@@ -171,6 +171,7 @@ fn the_answers_are_read_as_the_page_says() {
                     environment: Some("production".into()),
                     source: Some("schedule".into()),
                     fork: Some(false),
+                    on_behalf_of: None,
                 };
                 assert_eq!(token(), Ok(Landed::Token(Token::Running(Job { context, ..job() }))));
             }

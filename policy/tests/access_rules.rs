@@ -142,6 +142,7 @@ fn case() -> impl Strategy<Value = Case> {
             environment,
             source,
             fork,
+            on_behalf_of: None,
         });
     let admission = select(vec![Admission::Open, Admission::Unlisted, Admission::LeftToForge]);
     let role = select(vec![None, Some(Role::None), Some(Role::Developer)]);

@@ -266,6 +266,7 @@ fn the_longest_that_lookups_give_fits() {
             environment: Some("e".repeat(64)),
             source: Some("s".repeat(32)),
             fork: Some(true),
+            on_behalf_of: Some(UserId(u64::MAX)),
         };
     }
     long.until = Some(Moment(u64::MAX));

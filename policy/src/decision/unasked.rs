@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::Config;
 use crate::facts::{
-    Admission, Affiliation, Features, Found, Job, JobPush, Outbound, ProjectId, ProjectPath, Standing, Target,
+    Admission, Affiliation, Features, Found, Job, JobPush, Outbound, ProjectId, ProjectPath, Role, Standing, Target,
 };
 use crate::request::TargetRef;
 
@@ -47,7 +47,13 @@ fn likely<'a>(config: &Config, candidates: &'a [ProjectPath]) -> Vec<&'a Project
 pub(super) fn fill(config: &Config, job: &Job, found: &mut Found) {
     let Found::Standing(standing) = found else { return };
     let (facts, user, path) = (&config.facts, job.user.as_ref(), standing.target.path.as_ref());
-    let said = (facts.membership.role(user, path), facts.external.affiliation(user), facts.visibility.visibility(path));
+    let mut said =
+        (facts.membership.role(user, path), facts.external.affiliation(user), facts.visibility.visibility(path));
+    // Of whom the job's user works for the configuration knows no name, so it says nothing in that one's favour.
+    if job.people().count() > 1 {
+        said.0 = said.0.map(|_| Some(Role::None));
+        said.1 = said.1.map(|_| Affiliation::External);
+    }
     let admission = facts.allowlists.admission(path).filter(|_| standing.admission != Admission::Own);
     standing.role = said.0.unwrap_or(standing.role);
     standing.affiliation = said.1.unwrap_or(standing.affiliation);

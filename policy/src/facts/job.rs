@@ -1,6 +1,7 @@
 //! A job, who triggered it, and what is known about its token.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::{ProjectId, ProjectPath};
 
@@ -43,6 +44,9 @@ pub struct Context {
     pub source: Option<String>,
     /// Whether it works on a merge request from a fork.
     pub fork: Option<bool>,
+    /// For whom the job's user works, where that is a service account with a composite identity: GitLab's
+    /// `scoped_user`. What that one may not, the job may not.
+    pub on_behalf_of: Option<UserId>,
 }
 
 impl Context {
@@ -78,6 +82,23 @@ pub struct Job {
     pub origin: Origin,
     /// In which circumstances it runs.
     pub context: Context,
+}
+
+impl Job {
+    /// Everybody who must be allowed what the job does: its user, and for whom that one works. Nobody, where nobody
+    /// stands behind it.
+    pub fn people(&self) -> impl Iterator<Item = UserId> {
+        let user = self.user.as_ref().map(|user| user.id);
+        let other = self.context.on_behalf_of.filter(|_| user.is_some()).filter(|other| user != Some(*other));
+        user.into_iter().chain(other)
+    }
+
+    /// Everybody, as one field of a key.
+    pub(crate) fn people_key(&self) -> Vec<u8> {
+        let key: Vec<u8> = self.people().flat_map(|user| user.0.to_be_bytes()).collect();
+        // Nobody counts as a user without a number.
+        if key.is_empty() { 0_u64.to_be_bytes().into() } else { key }
+    }
 }
 
 /// Why a token is no running job's, where it never was known to be one.

@@ -15,7 +15,8 @@ use crate::config::Sources;
 use crate::decision::Failure;
 use crate::facts::{
     Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, Invalid, Job, JobId, JobPush, Level,
-    Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, Secret, Standing, Target, Token, Visibility,
+    Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, Secret, Standing, Target, Token, UserId,
+    Visibility,
 };
 use crate::request::TargetRef;
 
@@ -30,7 +31,8 @@ pub(super) struct Flight {
 
 #[derive(Debug)]
 enum About {
-    Token,
+    /// For whom the job's user works, as the token says.
+    Token(Result<Option<UserId>, Failure>),
     Target(Job),
 }
 
@@ -38,8 +40,9 @@ impl Flight {
     pub(super) fn start(config: &Config, credential: &Secret, fact: Fact) -> (Self, Progress) {
         let (about, question) = match fact {
             Fact::Token(token) => {
+                let on_behalf_of = super::on_behalf_of(&token);
                 let token = core::str::from_utf8(token.expose()).unwrap_or_default();
-                (About::Token, json!({"version": 1, "ask": "token", "token": token}))
+                (About::Token(on_behalf_of), json!({"version": 1, "ask": "token", "token": token}))
             }
             Fact::Target(job, target) => {
                 let question = json!({
@@ -47,7 +50,7 @@ impl Flight {
                     "ask": "target",
                     "job": {"id": job.id.0},
                     "origin": {"id": job.origin.id.0, "path": job.origin.path.as_str()},
-                    "user": job.user.as_ref().map(|user| json!({"id": user.id.0, "name": user.name})),
+                    "user": user(&job),
                     "target": reference(&job, &target),
                 });
                 (About::Target(job), question)
@@ -70,7 +73,7 @@ impl Flight {
         let body = body(answer)?;
         let fields = Fields::of(&body)?;
         match &self.about {
-            About::Token => token(&fields).map(Landed::Token),
+            About::Token(on_behalf_of) => token(&fields, *on_behalf_of).map(Landed::Token),
             About::Target(job) => found(&fields, job, &self.sources).map(Landed::Target),
         }
     }
@@ -92,6 +95,16 @@ pub(super) fn body(answer: &Answer<'_>) -> Result<Value, Failure> {
     Ok(body)
 }
 
+/// The job's user, and for whom that one works.
+fn user(job: &Job) -> Value {
+    let Some(user) = &job.user else { return Value::Null };
+    let mut said = json!({"id": user.id.0, "name": user.name});
+    if let Some(other) = job.people().nth(1) {
+        said["on_behalf_of"] = json!({"id": other.0});
+    }
+    said
+}
+
 fn reference(job: &Job, target: &TargetRef) -> Value {
     match target {
         TargetRef::Own | TargetRef::Job(_) => json!({"id": job.origin.id.0}),
@@ -106,17 +119,21 @@ fn reference(job: &Job, target: &TargetRef) -> Value {
     }
 }
 
-fn token(fields: &Fields<'_>) -> Result<Token, Failure> {
+fn token(fields: &Fields<'_>, on_behalf_of: Result<Option<UserId>, Failure>) -> Result<Token, Failure> {
     match fields.text("token")? {
         "ended" => Ok(Token::Ended(None)),
         "running" => {
             let job = fields.object("job")?;
             let origin = job.object("origin")?;
+            let user = job.nullable("user")?;
+            let named = user.as_ref().and_then(|user| user.0.get("on_behalf_of")).filter(|other| !other.is_null());
+            let named = named.map(|other| Fields::of(other)?.number("id").map(UserId)).transpose()?;
+            let context = context(&job)?;
             Ok(Token::Running(Job {
                 id: JobId(job.number("id")?),
-                user: job.nullable("user")?.map(|user| user.user("name")).transpose()?,
+                user: user.map(|user| user.user("name")).transpose()?,
                 origin: Origin { id: ProjectId(origin.number("id")?), path: origin.project_path("path")? },
-                context: context(&job)?,
+                context: Context { on_behalf_of: named.or(on_behalf_of?), ..context },
             }))
         }
         other => Invalid::named(other).map(Token::Invalid).ok_or(Failure::LookupAnswer),
@@ -139,6 +156,7 @@ fn context(job: &Fields<'_>) -> Result<Context, Failure> {
         environment: text("environment")?,
         source: text("source")?,
         fork: flag("fork")?,
+        on_behalf_of: None,
     }
     .bounded())
 }

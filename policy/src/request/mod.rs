@@ -25,7 +25,7 @@ mod registry;
 mod registry_token;
 mod runner;
 mod scan;
-mod token;
+pub(crate) mod token;
 
 use alloc::vec::Vec;
 

@@ -87,6 +87,27 @@ pub(crate) fn unwrap(value: &[u8]) -> Result<Secret, Malformed> {
     }
 }
 
+/// What the claims of a job's JWT say of the user for whom its user works; nothing where the token is no JWT. The forge
+/// checked them, once it calls the token a running job's.
+///
+/// # Errors
+/// They cannot be read.
+pub(crate) fn scoped_user(token: &Secret) -> Result<Option<u64>, Malformed> {
+    let token = token.expose();
+    let mark = token.windows(MARK.len()).position(|window| window == MARK);
+    let behind = mark.and_then(|at| token.get(at.saturating_add(MARK.len())..)).unwrap_or(token);
+    if !behind.starts_with(JWT) {
+        return Ok(None);
+    }
+    let claims = payload(behind).ok_or(Malformed::Format)?;
+    let said = json::object(&claims)?.into_iter().find(|(name, _)| name == "scoped_user_id");
+    match said.map(|(_, value)| value) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(number)) => number.parse().map(Some).map_err(|_| Malformed::Format),
+        Some(value) => value.as_u64().map(Some).ok_or(Malformed::Format),
+    }
+}
+
 fn payload(value: &[u8]) -> Option<Vec<u8>> {
     if !value.starts_with(JWT) {
         return None;
