@@ -4,6 +4,7 @@
 //! collects all errors, each with its path in the document; a document with one error configures nothing.
 
 mod access;
+mod endpoints;
 mod json;
 mod keys;
 mod nearest;
@@ -26,6 +27,7 @@ pub use reader::{ConfigError, ConfigErrors};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
 use crate::facts::Version;
+use crate::request::Added;
 use crate::request::host::Host;
 use crate::rules::Entries;
 
@@ -85,6 +87,8 @@ pub struct Forge {
     pub answers: Answers,
     /// Which version of it.
     pub version: Version,
+    /// Endpoints of its API that stand before those of the table.
+    pub endpoints: Vec<Added>,
     /// Hosts of Git, LFS and the API.
     pub hosts: Vec<Host>,
     /// Hosts of the container registry.
@@ -255,6 +259,10 @@ impl Config {
             &[("gitlab-17", Answers::Gitlab17), ("before-gitlab-17", Answers::BeforeGitlab17)],
         );
         let version = reader.version("forge.version");
+        let endpoints = endpoints::read(&mut reader);
+        if kind == Some(Kind::Generic) && endpoints.as_ref().is_some_and(|endpoints| !endpoints.is_empty()) {
+            reader.refuse("forge.endpoints", "no endpoints, since the table is GitLab's", "some");
+        }
         let hosts = reader.hosts("forge.hosts");
         let registry_hosts = reader.hosts("forge.registry_hosts");
         let relative_url_root = reader.url_root("forge.relative_url_root");
@@ -330,6 +338,7 @@ impl Config {
                     kind: kind?,
                     answers: answers?,
                     version: version?,
+                    endpoints: endpoints?,
                     hosts: hosts?,
                     registry_hosts: registry_hosts?,
                     relative_url_root: relative_url_root?,

@@ -10,6 +10,7 @@ use core::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::endpoints::MOST;
 use super::json::Members;
 use super::keys::{KEYS, Key, Presence, ValueKind};
 use super::projects::Projects;
@@ -179,6 +180,11 @@ impl<'a> Reader<'a> {
         self.take(path, |_, value| {
             value.as_str().filter(|text| Host::of_authority(text.as_bytes()).is_some()).map(ToOwned::to_owned)
         })
+    }
+
+    /// A list of endpoints, of which none is read yet.
+    pub(super) fn endpoints(&mut self, path: &'static str) -> Option<Vec<Value>> {
+        self.take(path, |_, value| value.as_array().filter(|listed| listed.len() <= MOST).cloned())
     }
 
     /// A version, or the newest. A number loses the zero of 18.10, so that one and 18.1 are written in quotes.
@@ -388,7 +394,7 @@ fn time(text: &str) -> Option<Duration> {
     }
 }
 
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     cut(&value.to_string())
 }
 

@@ -30,7 +30,7 @@ pub(crate) mod token;
 use alloc::vec::Vec;
 
 pub use access::{Access, Action, Protocol, TargetRef};
-pub use api::{Carriers, Endpoint, Instead, Span, endpoints};
+pub use api::{Added, Carriers, Endpoint, Instead, Span, endpoints};
 pub use bare::Bare;
 pub use body::Pending;
 pub use head::{BODY_LIMIT, Body, Head};
@@ -42,7 +42,7 @@ pub use scan::Scan;
 pub(crate) use token::parse as job_token;
 
 use crate::Config;
-use crate::config::{Kind, UnlistedEndpoints};
+use crate::config::{Forge, Kind, UnlistedEndpoints};
 use crate::facts::Secret;
 use api::{Caller, Route};
 use credential::{Carrier, Credential};
@@ -368,7 +368,10 @@ fn only(carriers: &[Carrier], allowed: &[Carrier]) -> Result<(), Malformed> {
 /// What the API's method, path and head say. The table is GitLab's, and says nothing of another forge.
 fn route(config: &Config, head: &Head<'_>, path: &str) -> Result<Route, Malformed> {
     let route = match config.forge.kind {
-        Kind::Gitlab => api::read(config.forge.version, head.method().unwrap_or_default(), path)?.with_head(head),
+        Kind::Gitlab => {
+            let Forge { version, endpoints, .. } = &config.forge;
+            api::read(*version, endpoints, head.method().unwrap_or_default(), path)?.with_head(head)
+        }
         Kind::Generic => Route::unlisted(TargetRef::None),
     };
     let is_stripped =

@@ -1,5 +1,6 @@
 //! The REST API: which endpoint a path is, which project it names, and where its body may hold a token.
 
+mod added;
 mod packages;
 mod pattern;
 mod table;
@@ -7,6 +8,7 @@ mod table;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use added::Added;
 pub(crate) use table::Body;
 pub use table::{Carriers, Instead};
 use table::{Row, Table, Whose};
@@ -118,8 +120,9 @@ pub(crate) fn is_internal(path: &str) -> bool {
     segments.first().is_some_and(|first| INTERNAL.contains(first)) && !is_listed(Version::NEWEST, &segments)
 }
 
-/// Reads a path that begins with `/api/v4/`, as a forge of this version does.
-pub(crate) fn read(version: Version, method: &[u8], path: &str) -> Result<Route, Malformed> {
+/// Reads a path that begins with `/api/v4/`, as a forge of this version does. What the configuration added stands before
+/// the table; how the body is treated, and where the token is read, a row of the table still says.
+pub(crate) fn read(version: Version, added: &[Added], method: &[u8], path: &str) -> Result<Route, Malformed> {
     let below = path.strip_prefix("/api/v4").filter(|rest| rest.starts_with('/')).ok_or(Malformed::ApiVersion)?;
     let bare = below.strip_suffix('/').unwrap_or(below);
     if bare.ends_with("/authorize") && !bare.starts_with("/jobs/") {
@@ -129,6 +132,16 @@ pub(crate) fn read(version: Version, method: &[u8], path: &str) -> Result<Route,
     let found = find(version, method, &segments);
     if bare != below && !found.is_some_and(|(_, row, _)| row.path.ends_with('/')) {
         return Err(Malformed::TrailingSlash);
+    }
+    if let Some((one, owner)) = added.iter().find_map(|one| Some((one, one.fit(read_as(method), &segments)?))) {
+        segments.iter().try_for_each(|segment| check_value(segment))?;
+        let route = Route::unlisted(owner.map_or(Ok(TargetRef::None), Owner::read)?);
+        let Some((table, row, _)) = found.filter(|_| one.action() != Action::Unlisted) else {
+            let body = if one.action() == Action::Unlisted { route.body } else { Body::Inspect };
+            return Ok(Route { access: Access { action: one.action(), ..route.access }, body, ..route });
+        };
+        let access = Access { action: one.action(), ..route.access };
+        return Ok(Route { access, body: row.body, carriers: table.carriers, ..route });
     }
     let Some((table, row, owner)) = found else { return unlisted(version, &segments) };
     let target = match row.whose {
@@ -141,9 +154,14 @@ pub(crate) fn read(version: Version, method: &[u8], path: &str) -> Result<Route,
     Ok(Route { access, body: row.body, carriers: table.carriers, caller, instead: row.instead })
 }
 
+/// The method that an endpoint has for a request's.
+fn read_as(method: &[u8]) -> &[u8] {
+    if method == b"HEAD" { b"GET" } else { method }
+}
+
 /// The first row that fits.
 fn find<'a>(version: Version, method: &[u8], segments: &'a [&'a str]) -> Option<(Table, Row, Option<Owner<'a>>)> {
-    let asked = if method == b"HEAD" { b"GET" } else { method };
+    let asked = read_as(method);
     table::rows()
         .filter(|(_, row)| row.since <= version && row.method.as_bytes() == asked)
         .find_map(|(table, row)| Some((table, row, pattern::fit(table.pattern(row), segments)?)))

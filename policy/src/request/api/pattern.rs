@@ -39,6 +39,11 @@ pub(super) fn span(mut pattern: impl Iterator<Item = &'static str>) -> Span {
     owner.map_or(Span::Many, |(_, span, _)| *span)
 }
 
+/// Whether a part of a pattern says whose endpoint it is.
+pub(super) fn says_whose(part: &str) -> bool {
+    OWNERS.iter().any(|(name, ..)| *name == part)
+}
+
 /// The part of a path that says whose endpoint it is, and how it is read.
 #[derive(Clone, Copy)]
 pub(super) struct Owner<'a> {
@@ -54,9 +59,9 @@ impl Owner<'_> {
 }
 
 /// Whether a pattern covers all of the segments, and whose endpoint it then is; `Some(None)` is nobody's.
-pub(super) fn fit<'a, P>(mut pattern: P, segments: &'a [&'a str]) -> Option<Option<Owner<'a>>>
+pub(super) fn fit<'a, 'p, P>(mut pattern: P, segments: &'a [&'a str]) -> Option<Option<Owner<'a>>>
 where
-    P: Iterator<Item = &'static str> + Clone,
+    P: Iterator<Item = &'p str> + Clone,
 {
     let Some(part) = pattern.next() else { return segments.is_empty().then_some(None) };
     let most = if part.starts_with('*') { segments.len() } else { 1 };

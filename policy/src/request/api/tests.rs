@@ -7,7 +7,7 @@ use super::*;
 use crate::facts::{GroupId, GroupPath, JobId, ProjectId, ProjectPath};
 
 fn at(version: Version, method: &str, path: &str) -> Result<Route, Malformed> {
-    read(version, method.as_bytes(), &format!("/api/v4/{path}"))
+    read(version, &[], method.as_bytes(), &format!("/api/v4/{path}"))
 }
 
 fn asked(method: &str, path: &str) -> Result<(Action, TargetRef), Malformed> {
@@ -389,5 +389,36 @@ fn a_scanners_report_is_the_jobs_own_and_its_neighbours_stay_internal() {
         ("POST", "internal/dast"),
     ] {
         assert_eq!(action(method, path), Err(Malformed::InternalRoute), "{method} {path}");
+    }
+}
+
+#[test]
+fn what_the_configuration_adds_stands_before_the_table() {
+    let added = [
+        ("GET", "/projects/:project/feature_flags/:name", "repository.read"),
+        ("GET", "/projects/:project/releases", "api.unlisted"),
+        ("PUT", "/projects/:project/packages/generic/*rest", "packages.delete"),
+        ("GET", "/job/steps", "job.self.read"),
+    ]
+    .map(|(method, path, action)| Added::of(method, path, action).unwrap());
+    let asked = |method: &str, path: &str| {
+        let route = read(Version::NEWEST, &added, method.as_bytes(), &format!("/api/v4/{path}"));
+        route.map(|route| (route.access.action, route.access.target, route.body))
+    };
+    let project = || TargetRef::Id(ProjectId(5));
+    let flags = (Action::ReadRepository, project(), Body::Inspect);
+    assert_eq!(asked("GET", "projects/5/feature_flags/x"), Ok(flags.clone()));
+    assert_eq!(asked("HEAD", "projects/5/feature_flags/x"), Ok(flags));
+    assert_eq!(asked("GET", "projects/5/releases").unwrap().0, Action::Unlisted);
+    assert_eq!(asked("GET", "projects/5/releases/v1").unwrap().0, Action::ReadReleases);
+    let upload = (Action::DeletePackages, project(), Body::Upload);
+    assert_eq!(asked("PUT", "projects/5/packages/generic/p/1/f"), Ok(upload), "the body is treated as the table says");
+    assert_eq!(asked("GET", "job/steps"), Ok((Action::ReadOwnJob, TargetRef::Own, Body::Inspect)));
+    for (path, malformed) in [
+        ("projects/05/feature_flags/x", Malformed::ProjectId),
+        ("projects/5/feature_flags/..%2fx", Malformed::DotSegment),
+        ("projects/5/feature_flags/x/", Malformed::TrailingSlash),
+    ] {
+        assert_eq!(asked("GET", path), Err(malformed), "{path}");
     }
 }
