@@ -197,7 +197,7 @@ impl<'a> Reader<'a> {
                 let text = if text.contains('.') { text } else { [&text, ".0"].concat() };
                 Version::parse(&text).filter(|version| version.1 != 1 && version.1 != 10)
             }
-            _ => None,
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         })
     }
 

@@ -98,11 +98,10 @@ pub(super) fn body(answer: &Answer<'_>) -> Result<Value, Failure> {
 /// The job's user, and for whom that one works.
 fn user(job: &Job) -> Value {
     let Some(user) = &job.user else { return Value::Null };
-    let mut said = json!({"id": user.id.0, "name": user.name});
-    if let Some(other) = job.people().nth(1) {
-        said["on_behalf_of"] = json!({"id": other.0});
+    match job.people().nth(1) {
+        None => json!({"id": user.id.0, "name": user.name}),
+        Some(other) => json!({"id": user.id.0, "name": user.name, "on_behalf_of": {"id": other.0}}),
     }
-    said
 }
 
 fn reference(job: &Job, target: &TargetRef) -> Value {

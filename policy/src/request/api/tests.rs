@@ -61,6 +61,8 @@ fn an_endpoint_is_its_method_and_its_whole_path() {
         ("GET", "Projects/5/releases", Action::Unlisted),
         ("GET", "projects/5/jobs/0x7/artifacts", Action::Unlisted),
         ("POST", "jobs/request", Action::Unlisted),
+        // It would make of the token one that is its whole user's and outlives the job.
+        ("POST", "token_exchange", Action::Unlisted),
         // A group's endpoints are not a project's, and composer's `group` is nobody else's.
         ("PUT", "groups/g/-/packages/generic/n/1/f", Action::Unlisted),
         ("GET", "groups/g/packages/npm/x", Action::Unlisted),
