@@ -1,7 +1,6 @@
 //! A job, who triggered it, and what is known about its token.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::{ProjectId, ProjectPath};
 
@@ -93,11 +92,12 @@ impl Job {
         user.into_iter().chain(other)
     }
 
-    /// Everybody, as one field of a key.
-    pub(crate) fn people_key(&self) -> Vec<u8> {
-        let key: Vec<u8> = self.people().flat_map(|user| user.0.to_be_bytes()).collect();
-        // Nobody counts as a user without a number.
-        if key.is_empty() { 0_u64.to_be_bytes().into() } else { key }
+    /// Everybody's numbers for a key, and how many of the two count. Nobody is a user without a number.
+    pub(crate) fn people_key(&self) -> ([[u8; 8]; 2], usize) {
+        let mut people = self.people();
+        let mut number = || people.next().map(|user| user.0);
+        let (user, other) = (number().unwrap_or(0), number());
+        ([user, other.unwrap_or(0)].map(u64::to_be_bytes), if other.is_some() { 2 } else { 1 })
     }
 }
 

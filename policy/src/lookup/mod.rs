@@ -49,8 +49,10 @@ impl Fact {
 #[must_use]
 pub fn target_key(job: &Job, target: &TargetRef) -> Hash {
     let mut fields: Vec<&[u8]> = Vec::with_capacity(4);
-    let (people, origin, target_hash) = (job.people_key(), job.origin.id.0.to_be_bytes(), target.key());
-    fields.extend([&b"target"[..], &people, &origin, &target_hash.0]);
+    let (people, count) = job.people_key();
+    let people = people.get(..count).unwrap_or_default().as_flattened();
+    let (origin, target_hash) = (job.origin.id.0.to_be_bytes(), target.key());
+    fields.extend([&b"target"[..], people, &origin, &target_hash.0]);
     // The path decides which groups stand above the origin.
     fields.push(job.origin.path.as_str().as_bytes());
     Hash::of(&fields)

@@ -116,8 +116,9 @@ const INTERNAL: [&str; 2] = ["internal", "geo"];
 
 /// Whether the forge's own components speak to each other there, and no job to them.
 pub(crate) fn is_internal(path: &str) -> bool {
-    let segments: Vec<&str> = path.strip_prefix("/api/v4/").unwrap_or_default().split('/').collect();
-    segments.first().is_some_and(|first| INTERNAL.contains(first)) && !is_listed(Version::NEWEST, &segments)
+    let segments = path.strip_prefix("/api/v4/").unwrap_or_default().split('/');
+    let is_below = segments.clone().next().is_some_and(|first| INTERNAL.contains(&first));
+    is_below && !is_listed(Version::NEWEST, &segments.collect::<Vec<_>>())
 }
 
 /// Reads a path that begins with `/api/v4/`, as a forge of this version does. What the configuration added stands before
