@@ -179,9 +179,13 @@ fn the_answers_are_read_as_the_page_says() {
                 let found = found("ask-target-path");
                 assert_eq!((found.role, found.affiliation), (Some(Role::Reporter), Affiliation::Internal));
                 assert_eq!((found.admission, found.outbound), (listed(Link::Project, &[]), Outbound::Open));
-                assert_eq!((found.target.id, found.target.path), (Some(ProjectId(102)), Some(path("libs/common"))));
+                assert_eq!(
+                    (found.target.id, found.target.path.clone()),
+                    (Some(ProjectId(102)), Some(path("libs/common")))
+                );
                 assert_eq!(found.target.visibility, Some(Visibility::Private));
                 assert_eq!(found.target.job_push, JobPush::Off);
+                assert!(!found.target.public_jobs && !found.target.archived, "what is left out is not so");
                 assert!(Feature::ALL.iter().all(|(one, _)| found.target.level(*one) == Level::Enabled));
             }
             "target-fine-grained" => {
@@ -196,6 +200,7 @@ fn the_answers_are_read_as_the_page_says() {
                 assert_eq!(found.target.level(Feature::Wiki), Level::Disabled);
                 assert_eq!(found.target.level(Feature::Packages), Level::Members);
                 assert_eq!(found.target.level(Feature::Issues), Level::Enabled);
+                assert!(found.target.public_jobs && found.target.archived);
             }
             "target-own" => {
                 let found = found("ask-target-without-user");
@@ -243,7 +248,13 @@ fn every_required_member_is_required_and_no_more() {
     required("token-running-in-circumstances", "ask-token", &circumstances);
     required("target-found", "ask-target-path", &[]);
     required("target-fine-grained", "ask-target-path", &["permissions", "outbound"]);
-    let features = ["target.features", "target.features.wiki", "target.features.package_registry"];
+    let features = [
+        "target.features",
+        "target.public_jobs",
+        "target.archived",
+        "target.features.wiki",
+        "target.features.package_registry",
+    ];
     required("target-unlisted", "ask-target-path", &features);
 
     let mut more = blocks["target-unlisted"].clone();
