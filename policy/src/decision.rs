@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use crate::coded::coded;
 use crate::config::{Config, Mode, UnlistedEndpoints};
-use crate::facts::{Found, Invalid, Job, Standing, Token};
+use crate::facts::{Found, Invalid, Job, Role, Standing, Token};
 use crate::reply::{self, Reply};
 use crate::request::{Access, Action, Bare, Claim, JobRequest, Malformed, Protocol, Refused, TargetRef};
 use crate::rules::{self, Question, RULES, Reach, Reason, Ruling, Verdict, Walk};
@@ -303,7 +303,7 @@ fn standings<'a>(access: &'a Access, facts: &'a Facts) -> impl Iterator<Item = O
 }
 
 fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, standing: Option<&'a Standing>) -> Question<'a> {
-    let need = rules::need(access.action);
+    let need = rules::needed(access, standing.map(|standing| &standing.target));
     let path = match need.reach {
         // The rules of the configuration know projects and no groups.
         Reach::AboveOrigin | Reach::Agents => Some(&job.origin.path),
@@ -318,8 +318,9 @@ fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, standing: 
         | Reach::Nothing => standing.and_then(|standing| standing.target.path.as_ref()),
     };
     let written = config.access.say(job, path, access.action);
-    let crate::config::Forge { dependency_proxy, kubernetes_agent, .. } = config.forge;
-    Question { job, access, need, standing, written, entries: config.entries, dependency_proxy, kubernetes_agent }
+    let crate::config::Forge { dependency_proxy, kubernetes_agent, version, .. } = config.forge;
+    let entries = config.entries;
+    Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent, version }
 }
 
 /// Whether the rules look at the target of an access at all.
@@ -401,6 +402,7 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         protocol: request.protocol,
         answers: config.forge.answers,
         action,
+        role: one.question.need.role,
         reason,
         written: one.written,
     };
@@ -438,6 +440,7 @@ fn strip(config: &Config, request: &JobRequest, record: Record) -> Decision {
                 protocol: request.protocol,
                 answers: config.forge.answers,
                 action: Action::Unlisted,
+                role: Role::None,
                 reason,
                 written: None,
             };

@@ -4,6 +4,7 @@
 //! collects all errors, each with its path in the document; a document with one error configures nothing.
 
 mod access;
+mod endpoints;
 mod json;
 mod keys;
 mod nearest;
@@ -25,6 +26,8 @@ pub use pull_policy::{Check, PullPolicies, PullPolicy, Runners};
 pub use reader::{ConfigError, ConfigErrors, Warning};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
+use crate::facts::Version;
+use crate::request::Added;
 use crate::request::host::Host;
 use crate::rules::Entries;
 
@@ -84,6 +87,10 @@ pub struct Forge {
     pub kind: Kind,
     /// Which of the forge's versions denials are worded after.
     pub answers: Answers,
+    /// Which version of it.
+    pub version: Version,
+    /// Endpoints of its API that stand before those of the table.
+    pub endpoints: Vec<Added>,
     /// Hosts of Git, LFS and the API.
     pub hosts: Vec<Host>,
     /// Hosts of the container registry.
@@ -264,6 +271,11 @@ impl Config {
             "forge.answers",
             &[("gitlab-17", Answers::Gitlab17), ("before-gitlab-17", Answers::BeforeGitlab17)],
         );
+        let version = reader.version("forge.version");
+        let endpoints = endpoints::read(&mut reader);
+        if kind == Some(Kind::Generic) && endpoints.as_ref().is_some_and(|endpoints| !endpoints.is_empty()) {
+            reader.refuse("forge.endpoints", "no endpoints, since the table is GitLab's", "some");
+        }
         let hosts = reader.hosts("forge.hosts");
         let registry_hosts = reader.hosts("forge.registry_hosts");
         let relative_url_root = reader.url_root("forge.relative_url_root");
@@ -343,6 +355,8 @@ impl Config {
                 forge: Forge {
                     kind: kind?,
                     answers: answers?,
+                    version: version?,
+                    endpoints: endpoints?,
                     hosts: hosts?,
                     registry_hosts: registry_hosts?,
                     relative_url_root: relative_url_root?,

@@ -10,11 +10,13 @@ use core::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::endpoints::MOST;
 use super::json::Members;
 use super::keys::{KEYS, Key, Presence, ValueKind};
 use super::nearest::{near, nearest as closest};
 use super::projects::Projects;
 use super::sources::Source;
+use crate::facts::Version;
 use crate::request::host::Host;
 use crate::rules::RULES;
 
@@ -200,6 +202,25 @@ impl<'a> Reader<'a> {
     pub(super) fn authority(&mut self, path: &'static str) -> Option<String> {
         self.take(path, |_, value| {
             value.as_str().filter(|text| Host::of_authority(text.as_bytes()).is_some()).map(ToOwned::to_owned)
+        })
+    }
+
+    /// A list of endpoints, of which none is read yet.
+    pub(super) fn endpoints(&mut self, path: &'static str) -> Option<Vec<Value>> {
+        self.take(path, |_, value| value.as_array().filter(|listed| listed.len() <= MOST).cloned())
+    }
+
+    /// A version, or the newest. A number loses the zero of 18.10, so that one and 18.1 are written in quotes.
+    pub(super) fn version(&mut self, path: &'static str) -> Option<Version> {
+        self.take(path, |_, value| match value {
+            Value::String(text) if text == "newest" => Some(Version::NEWEST),
+            Value::String(text) => Version::parse(text),
+            Value::Number(number) => {
+                let text = number.to_string();
+                let text = if text.contains('.') { text } else { [&text, ".0"].concat() };
+                Version::parse(&text).filter(|version| version.1 != 1 && version.1 != 10)
+            }
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         })
     }
 
@@ -435,7 +456,7 @@ fn time(text: &str) -> Option<Duration> {
     }
 }
 
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     cut(&value.to_string())
 }
 

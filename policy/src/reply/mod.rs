@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::config::Answers;
 use crate::decision::Failure;
-use crate::facts::{Origin, ProjectId, ProjectPath};
+use crate::facts::{Origin, ProjectId, ProjectPath, Role};
 use crate::request::Action;
 use crate::request::{Malformed, Protocol};
 use crate::rules::Reason;
@@ -93,6 +93,8 @@ pub struct Denied<'a> {
     pub answers: Answers,
     /// What was asked.
     pub action: Action,
+    /// The least role that it needs.
+    pub role: Role,
     /// Why it was denied.
     pub reason: Reason,
     /// The rule of the configuration that denied it.

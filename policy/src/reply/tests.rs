@@ -7,7 +7,8 @@ fn known() -> (Origin, ProjectPath) {
 }
 
 fn denied(protocol: Protocol, reason: Reason) -> Denied<'static> {
-    Denied { protocol, answers: Answers::Gitlab17, action: Action::ReadReleases, reason, written: None }
+    let (answers, action, role) = (Answers::Gitlab17, Action::ReadReleases, Role::Guest);
+    Denied { protocol, answers, action, role, reason, written: None }
 }
 
 fn every_reply() -> Vec<Reply> {

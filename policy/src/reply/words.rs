@@ -26,6 +26,9 @@ pub(super) fn forge_words(
     // GitLab 17 itself named the path, before it named the number.
     let named = || id.map_or_else(|| target.name().to_string(), |id| format!("project #{}", id.0));
     match protocol {
+        Protocol::Git if reason == Reason::Archived => {
+            (Weight::Forbidden, "You can't push code to an archived project.".into())
+        }
         Protocol::Git if writes(action) => (Weight::Forbidden, write_words(action).into()),
         Protocol::Git if is_unseen && is_old => (Weight::Withheld, GIT_NOT_FOUND.into()),
         Protocol::Git if is_scope => (
@@ -191,6 +194,9 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         Reason::OwnOnly => {
             format!("a job of {from} does this in {from} only, and this is {to}; no setting changes that")
         }
+        Reason::Archived => format!(
+            "{to} is archived, or about to be deleted, and takes no changes; an owner of {to} can bring it back"
+        ),
         Reason::FeatureOff => format!("this part of {to} is switched off; a maintainer of {to} can switch it on"),
         Reason::NoUser => format!(
             "nobody stands behind this job, so it reads the sources of {from} and nothing else; start it as a user"
@@ -199,7 +205,7 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         Reason::RoleTooLow => format!(
             "the user of this job has too low a role in {to}, and needs at least the role {}; \
              a maintainer of {to} can raise it",
-            need(denied.action).role.name()
+            denied.role.name()
         ),
         Reason::ExternalTooLow => format!(
             "the user of this job is external and needs at least the role reporter in {to}; a maintainer of {to} can raise it"

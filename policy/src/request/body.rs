@@ -410,7 +410,7 @@ fn route_of_body(config: &Config, head: &Head<'_>) -> Result<Route, Malformed> {
         // In the body an empty one may stand for it, and then a job's token.
         return Err(Malformed::Multiple);
     }
-    let route = route(config, front.method, front.target.path)?;
+    let route = route(config, head, front.target.path)?;
     runner::refuse_state(&route, &query).map(|()| route)
 }
 

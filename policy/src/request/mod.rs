@@ -29,12 +29,12 @@ mod registry;
 mod registry_token;
 mod runner;
 mod scan;
-mod token;
+pub(crate) mod token;
 
 use alloc::vec::Vec;
 
 pub use access::{Access, Action, Protocol, TargetRef};
-pub use api::{Carriers, Endpoint, Span, endpoints};
+pub use api::{Added, Carriers, Endpoint, Instead, Span, endpoints};
 pub use bare::Bare;
 pub use body::Pending;
 pub use head::{BODY_LIMIT, Body, Head};
@@ -46,7 +46,7 @@ pub use scan::Scan;
 pub(crate) use token::parse as job_token;
 
 use crate::Config;
-use crate::config::{Kind, UnlistedEndpoints};
+use crate::config::{Forge, Kind, UnlistedEndpoints};
 use crate::facts::Secret;
 use api::{Caller, Route};
 use credential::{Carrier, Credential};
@@ -408,10 +408,13 @@ fn only(carriers: &[Carrier], allowed: &[Carrier]) -> Result<(), Malformed> {
     other.map_or(Ok(()), |other| Err(other.misplaced()))
 }
 
-/// What the API's path says. The table is GitLab's, and says nothing of another forge.
-fn route(config: &Config, method: &[u8], path: &str) -> Result<Route, Malformed> {
+/// What the API's method, path and head say. The table is GitLab's, and says nothing of another forge.
+fn route(config: &Config, head: &Head<'_>, path: &str) -> Result<Route, Malformed> {
     let route = match config.forge.kind {
-        Kind::Gitlab => api::read(method, path)?,
+        Kind::Gitlab => {
+            let Forge { version, endpoints, .. } = &config.forge;
+            api::read(*version, endpoints, head.method().unwrap_or_default(), path)?.with_head(head)
+        }
         Kind::Generic => Route::unlisted(TargetRef::None),
     };
     let is_stripped =
@@ -444,7 +447,7 @@ fn with_job_on_api(
     carriers: &[Carrier],
     token: Secret,
 ) -> Result<Reading, Malformed> {
-    let route = route(config, head.method().unwrap_or_default(), target.path)?;
+    let route = route(config, head, target.path)?;
     if let Some(carrier) = carriers.iter().find(|carrier| !route.carriers.admit(**carrier)) {
         return Err(carrier.misplaced());
     }

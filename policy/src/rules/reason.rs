@@ -48,6 +48,7 @@ coded! {
         NotListed "allowlist.missing" "the target's allowlist does not name the job's project"
         EntryTooNarrow "allowlist.permission" "the entry of the target's allowlist does not grant the permission that this needs"
         NoPermission "allowlist.no-permission" "the entry of the target's allowlist grants single permissions, and there is none for this"
+        Archived "target.archived" "the target is archived, or about to be deleted, and takes no changes"
         FeatureOff "feature.off" "this part of the target is switched off"
         NotMember "role.none" "the job's user is not a member of the target"
         RoleTooLow "role.too-low" "the job's user has too low a role in the target"

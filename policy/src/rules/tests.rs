@@ -8,6 +8,8 @@ use crate::facts::{
 };
 use crate::request::{Action, TargetRef};
 
+mod gitlab;
+
 const LISTED: Admission = Admission::Listed(Entry { link: Link::Project, grants: Grants::Default });
 
 fn job(user: Option<&str>) -> Job {
@@ -26,6 +28,8 @@ fn standing(role: Role, admission: Admission, visibility: Visibility) -> Standin
         visibility: Some(visibility),
         features: Features::OPEN,
         job_push: JobPush::Off,
+        public_jobs: true,
+        archived: false,
     };
     let affiliation = Affiliation::Internal;
     Standing { role: Some(role), affiliation, admission, outbound: Outbound::Open, target }
@@ -39,8 +43,8 @@ fn question<'a>(
 ) -> Question<'a> {
     let (entries, dependency_proxy, kubernetes_agent) =
         (Entries::AsTheForge, DependencyProxy::Off, KubernetesAgent::Off);
-    let need = need(access.action);
-    Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent }
+    let (need, version) = (needed(access, standing.map(|standing| &standing.target)), Version::NEWEST);
+    Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent, version }
 }
 
 fn ask(job: &Job, access: &Access, standing: Option<&Standing>, written: Written<'_>) -> Verdict {
@@ -81,7 +85,7 @@ fn every_standing() -> Vec<Standing> {
                                 one.affiliation = affiliation;
                                 one.outbound = outbound;
                                 one.target.job_push = job_push;
-                                one.target.features = Features([level; 9]);
+                                one.target.features = Features([level; Feature::ALL.len()]);
                                 all.push(one);
                             }
                         }
@@ -263,7 +267,7 @@ fn single_permissions_limit_the_api_and_the_rest_where_that_is_wanted() {
 }
 
 #[test]
-fn an_open_endpoint_of_a_public_project_asks_no_permission() {
+fn an_endpoint_that_is_open_to_who_sees_the_project_asks_no_permission() {
     let job = job(Some("dana"));
     let mut target = standing(Role::None, only(&[]), Visibility::Public);
     let open: &[Feature] = &[Feature::Repository, Feature::MergeRequests];
@@ -271,9 +275,13 @@ fn an_open_endpoint_of_a_public_project_asks_no_permission() {
     let judged = |target: &Standing| ask(&job, &access, Some(target), Written::default());
     assert_eq!(judged(&target), Verdict::Allow(Reason::Anonymous));
     target.target.visibility = Some(Visibility::Internal);
+    assert_eq!(judged(&target), Verdict::Allow(Reason::Anonymous));
+    target.affiliation = Affiliation::External;
+    assert_eq!(judged(&target), Verdict::Deny(Reason::EntryTooNarrow), "internal projects are not for external users");
+    target.target.visibility = Some(Visibility::Private);
     assert_eq!(judged(&target), Verdict::Deny(Reason::EntryTooNarrow));
     target.target.visibility = Some(Visibility::Public);
-    target.target.features = Features([Level::Members; 9]);
+    target.target.features = Features([Level::Members; Feature::ALL.len()]);
     assert_eq!(judged(&target), Verdict::Deny(Reason::EntryTooNarrow));
 }
 
