@@ -57,6 +57,7 @@ check: setup ## check format and lints, native and wasm
 	cd fuzz && cargo fmt --check && cargo clippy --locked --release -- -D warnings
 
 build: ## build the filter
+	@scripts/target
 	@cargo build --locked --release $(PLUGIN) || { echo "The filter did not build: see above." >&2; exit 1; }
 
 native: # the stand-in forge and the demo

@@ -10,7 +10,7 @@ use policy::request::{Access, Action, Claim, JobRequest, Protocol, Reading, Targ
 use serde_json::value::RawValue;
 
 use crate::Message;
-use crate::claims::percent_decoded;
+use crate::claims::{as_read, percent_decoded};
 
 /// Fails where a job's request is not one that its accesses stand for.
 pub(crate) fn check(message: &Message, reading: &Reading) {
@@ -25,7 +25,15 @@ pub(crate) fn check(message: &Message, reading: &Reading) {
         Protocol::Registry => check_registry(message, job),
         Protocol::RegistryToken => check_scopes(message, job),
         Protocol::Api | Protocol::Trigger | Protocol::Runner => check_api(message, only(job)),
-        Protocol::Web => assert!(only(job).action == Action::GoGet && only(job).target == TargetRef::None),
+        Protocol::Web => check_web(only(job)),
+    }
+}
+
+fn check_web(access: &Access) {
+    match (access.action, &access.target) {
+        (Action::GoGet, TargetRef::Image(_)) | (Action::ReadPublic, TargetRef::None) => {}
+        (Action::UseAgent, TargetRef::Own) => {}
+        _ => panic!("{access:?}"),
     }
 }
 
@@ -235,7 +243,8 @@ fn image_of(method: &[u8], below: &str) -> Option<(String, Action)> {
 fn check_registry(message: &Message, job: &JobRequest) {
     let (path, query) = message.target();
     let path = String::from_utf8_lossy(path);
-    let path = path.strip_prefix(message.root()).unwrap_or(&path);
+    // The colon of a digest may be encoded.
+    let path = path.strip_prefix(message.root()).unwrap_or(&path).replace("%3A", ":").replace("%3a", ":");
     let below = path.strip_prefix("/v2/").expect("a path of the registry");
     let first = &job.accesses[0];
     if first.action == Action::DependencyProxy {
@@ -269,7 +278,8 @@ fn check_image(name: &str, target: &TargetRef) {
 fn check_scopes(message: &Message, job: &JobRequest) {
     let (path, query) = message.target();
     assert_eq!(path, format!("{}/jwt/auth", message.root()).as_bytes());
-    let pairs = pairs(query);
+    let form = message.body.as_deref().filter(|_| message.first(":method") == b"POST");
+    let pairs = pairs(form.or(query));
     let all = |wanted: &str| -> Vec<&str> {
         pairs.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str()).collect()
     };
@@ -330,7 +340,8 @@ const OF_A_JOB: &[(Action, &str, &[&str])] = &[
 ];
 
 fn check_api(message: &Message, access: &Access) {
-    let path = String::from_utf8_lossy(message.target().0);
+    let path = as_read(message);
+    let path = String::from_utf8_lossy(&path);
     let path = path.strip_prefix(message.root()).unwrap_or(&path);
     let below = path.strip_prefix("/api/v4/").expect("a path of the API");
     let segments: Vec<&str> = below.split('/').collect();

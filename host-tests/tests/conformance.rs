@@ -31,6 +31,8 @@ fn what_is_decided_otherwise_or_not_understood_fails() {
         }
     };
     let fetch = "{protocol: git, action: fetch}";
+    let broken = row("{relation: self}", fetch, "{decision: allow}, colour: red");
+    assert!(broken.starts_with("expected a row, found something else: unknown field `colour`"), "{broken}");
     assert_eq!(row("{relation: self}", fetch, "{decision: allow}"), "Passed");
     assert_eq!(row("{relation: self}", fetch, "{decision: deny}"), "decided otherwise");
     assert_eq!(row("{allowlisted: false}", fetch, "{decision: allow}"), "decided otherwise");

@@ -2,7 +2,7 @@
 
 use policy::config::Answers;
 use policy::decision::Failure;
-use policy::facts::{Origin, ProjectId, ProjectPath};
+use policy::facts::{Origin, ProjectId, ProjectPath, Role};
 use policy::reply::{self, Denied, Subject};
 use policy::request::{Action, Protocol};
 use policy::rules::Reason;
@@ -46,6 +46,7 @@ fn the_statuses_of_each_protocol() {
             protocol,
             answers: Answers::Gitlab17,
             action: Action::ReadReleases,
+            role: Role::None,
             reason,
             written: None,
         };

@@ -172,6 +172,7 @@ fn the_answers_are_read_as_the_page_says() {
                     environment: Some("production".into()),
                     source: Some("schedule".into()),
                     fork: Some(false),
+                    on_behalf_of: None,
                 };
                 assert_eq!(token(), Ok(Landed::Token(Token::Running(Job { context, ..job() }))));
             }
@@ -179,10 +180,14 @@ fn the_answers_are_read_as_the_page_says() {
                 let found = found("ask-target-path");
                 assert_eq!((found.role, found.affiliation), (Some(Role::Reporter), Affiliation::Internal));
                 assert_eq!((found.admission, found.outbound), (listed(Link::Project, &[]), Outbound::Open));
-                assert_eq!((found.target.id, found.target.path), (Some(ProjectId(102)), Some(path("libs/common"))));
+                assert_eq!(
+                    (found.target.id, found.target.path.clone()),
+                    (Some(ProjectId(102)), Some(path("libs/common")))
+                );
                 assert_eq!(found.target.visibility, Some(Visibility::Private));
                 assert_eq!(found.target.job_push, JobPush::Off);
-                assert!(Feature::ALL.iter().all(|(one, _)| found.target.features.level(*one) == Level::Enabled));
+                assert!(!found.target.public_jobs && !found.target.archived, "what is left out is not so");
+                assert!(Feature::ALL.iter().all(|(one, _)| found.target.level(*one) == Level::Enabled));
             }
             "target-fine-grained" => {
                 let found = found("ask-target-path");
@@ -193,9 +198,10 @@ fn the_answers_are_read_as_the_page_says() {
             "target-unlisted" => {
                 let found = found("ask-target-path");
                 assert_eq!((found.admission, found.role), (Admission::Unlisted, Some(Role::Developer)));
-                assert_eq!(found.target.features.level(Feature::Wiki), Level::Disabled);
-                assert_eq!(found.target.features.level(Feature::Packages), Level::Members);
-                assert_eq!(found.target.features.level(Feature::Issues), Level::Enabled);
+                assert_eq!(found.target.level(Feature::Wiki), Level::Disabled);
+                assert_eq!(found.target.level(Feature::Packages), Level::Members);
+                assert_eq!(found.target.level(Feature::Issues), Level::Enabled);
+                assert!(found.target.public_jobs && found.target.archived);
             }
             "target-own" => {
                 let found = found("ask-target-without-user");
@@ -243,7 +249,13 @@ fn every_required_member_is_required_and_no_more() {
     required("token-running-in-circumstances", "ask-token", &circumstances);
     required("target-found", "ask-target-path", &[]);
     required("target-fine-grained", "ask-target-path", &["permissions", "outbound"]);
-    let features = ["target.features", "target.features.wiki", "target.features.package_registry"];
+    let features = [
+        "target.features",
+        "target.public_jobs",
+        "target.archived",
+        "target.features.wiki",
+        "target.features.package_registry",
+    ];
     required("target-unlisted", "ask-target-path", &features);
 
     let mut more = blocks["target-unlisted"].clone();
@@ -373,7 +385,7 @@ fn gitlab_is_asked_what_the_table_says() {
     let found = standing(outcome.expect("it landed"));
     let granted = [Permission::ReadJobs, Permission::AdminPackages];
     assert_eq!((found.role, found.admission), (Some(Role::Reporter), listed(Link::Project, &granted)));
-    assert_eq!(found.target.features.level(Feature::Wiki), Level::Disabled);
+    assert_eq!(found.target.level(Feature::Wiki), Level::Disabled);
 
     let written: BTreeSet<String> = table.keys().map(|request| (*request).to_string()).collect();
     assert_eq!(asked, written);

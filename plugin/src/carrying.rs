@@ -71,7 +71,7 @@ impl Shared {
 pub(crate) fn send(reply: &Reply, id: &str, reason: &str) -> Result<(), HostError> {
     let mut headers: Vec<(&str, &str)> = reply.headers.clone();
     headers.push(("x-jobscope-decision", id));
-    host::reply(reply.status, &headers, &reply.body, &format!("jobscope:{reason}"))
+    host::reply(reply.status, &headers, &reply.text(id), &format!("jobscope:{reason}"))
 }
 
 fn write_down(record: &Record, id: &str, is_written: impl Fn(&str) -> bool) {

@@ -39,6 +39,9 @@ impl Root {
         let document = host::buffer(Buffer::PluginConfiguration, CONFIGURATION_LIMIT)
             .map_err(|error| format!("the configuration cannot be read: {error:?}"))?;
         let config = Config::parse(&document::json(document)).map_err(|errors| errors.to_string())?;
+        for warning in &config.warnings {
+            host::log(Level::Warn, &format!("jobscope: configuration: {warning}"));
+        }
         let secret = |key, name: Option<&str>| name.map(|name| secret(key, name)).transpose();
         let credential = secret("lookup.credential_env", config.lookup.credential_env.as_deref())?;
         let webhook = config.webhook.as_ref().map(|webhook| webhook.secret_env.as_str());

@@ -11,9 +11,9 @@ use alloc::vec::Vec;
 
 use crate::coded::coded;
 use crate::config::{Config, Mode, UnlistedEndpoints};
-use crate::facts::{Found, Invalid, Job, Standing, Token};
+use crate::facts::{Found, Invalid, Job, Role, Standing, Token};
 use crate::reply::{self, Reply};
-use crate::request::{Access, Action, Claim, JobRequest, Malformed, Protocol, Refused, TargetRef};
+use crate::request::{Access, Action, Bare, Claim, JobRequest, Malformed, Protocol, Refused, TargetRef};
 use crate::rules::{self, Question, RULES, Reach, Reason, Ruling, Verdict, Walk};
 
 pub use seen::Seen;
@@ -303,10 +303,10 @@ fn standings<'a>(access: &'a Access, facts: &'a Facts) -> impl Iterator<Item = O
 }
 
 fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, standing: Option<&'a Standing>) -> Question<'a> {
-    let need = rules::need(access.action);
+    let need = rules::needed(access, standing.map(|standing| &standing.target));
     let path = match need.reach {
         // The rules of the configuration know projects and no groups.
-        Reach::AboveOrigin => Some(&job.origin.path),
+        Reach::AboveOrigin | Reach::Agents => Some(&job.origin.path),
         Reach::Admitted
         | Reach::Own
         | Reach::OwnWhateverRole
@@ -318,14 +318,15 @@ fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, standing: 
         | Reach::Nothing => standing.and_then(|standing| standing.target.path.as_ref()),
     };
     let written = config.access.say(job, path, access.action);
-    let dependency_proxy = config.forge.dependency_proxy;
-    Question { job, access, need, standing, written, entries: config.entries, dependency_proxy }
+    let crate::config::Forge { dependency_proxy, kubernetes_agent, version, .. } = config.forge;
+    let entries = config.entries;
+    Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent, version }
 }
 
 /// Whether the rules look at the target of an access at all.
 fn looks_at_target(access: &Access) -> bool {
     match rules::need(access.action).reach {
-        Reach::Nothing | Reach::Itself | Reach::Never | Reach::AboveOrigin => false,
+        Reach::Nothing | Reach::Itself | Reach::Never | Reach::AboveOrigin | Reach::Agents => false,
         Reach::Admitted
         | Reach::Own
         | Reach::OwnWhateverRole
@@ -369,6 +370,10 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         path.is_some_and(|path| config.observe.targets.hold(path))
     };
     let is_denied = |(at, one): &(usize, &Judged<'_>)| !one.is_allowed() && !is_hoped(*at);
+    let action = one.question.access.action;
+    if one.is_allowed() && action == Action::ReadPublic {
+        return Decision { walk, ..strip(config, request, record) };
+    }
     if one.is_allowed() || each().filter(is_denied).all(|(_, one)| is_observed(one)) {
         if one.observed.is_some() || !one.is_allowed() {
             record.verdict = OBSERVED;
@@ -379,7 +384,7 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         let path = if config.mode == Mode::Observe { None } else { narrowed() };
         return Decision { outcome: Outcome::Forward(Grant { path, without: Vec::new() }), record, cause, walk, seen };
     }
-    if one.question.access.action == Action::Unlisted && config.forge.unlisted_endpoints == UnlistedEndpoints::Strip {
+    if action == Action::Unlisted && config.forge.unlisted_endpoints == UnlistedEndpoints::Strip {
         return Decision { walk, ..strip(config, request, record) };
     }
     let known = one
@@ -396,16 +401,28 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
     let denied = reply::Denied {
         protocol: request.protocol,
         answers: config.forge.answers,
-        action: one.question.access.action,
+        action,
+        role: one.question.need.role,
         reason,
         written: one.written,
     };
-    Decision { walk, seen, ..denial(config, record, cause, reply::rule(&denied, &subject)) }
+    let decision = Decision { walk, seen, ..denial(config, record, cause, reply::rule(&denied, &subject)) };
+    match (&request.bare, config.mode) {
+        // Go asks for every path above a package, and goes on at an anonymous visitor's answer.
+        (Some(bare), Mode::Enforce) if action == Action::GoGet => {
+            Decision { outcome: Outcome::Forward(without_token(bare)), ..decision }
+        }
+        _ => decision,
+    }
 }
 
 fn rule_name(ruling: Ruling, written: Option<&str>) -> Cow<'static, str> {
     let id = RULES.get(ruling.rule).map_or("-", |rule| rule.id);
     written.map_or(Cow::Borrowed(id), |written| Cow::Owned(alloc::format!("{id}:{written}")))
+}
+
+fn without_token(bare: &Bare) -> Grant {
+    Grant { path: bare.path.clone(), without: bare.headers.clone() }
 }
 
 /// An endpoint that no job token is for gets the request without one.
@@ -415,8 +432,7 @@ fn strip(config: &Config, request: &JobRequest, record: Record) -> Decision {
     let cause = Cause::Rule(reason);
     match (&request.bare, config.mode) {
         (Some(bare), Mode::Enforce) => {
-            let grant = Grant { path: bare.path.clone(), without: bare.headers.clone() };
-            Decision { outcome: Outcome::Forward(grant), record, cause, walk: None, seen: None }
+            Decision { outcome: Outcome::Forward(without_token(bare)), record, cause, walk: None, seen: None }
         }
         // Nothing is changed while decisions are only observed.
         (Some(_), Mode::Observe) | (None, _) => {
@@ -424,6 +440,7 @@ fn strip(config: &Config, request: &JobRequest, record: Record) -> Decision {
                 protocol: request.protocol,
                 answers: config.forge.answers,
                 action: Action::Unlisted,
+                role: Role::None,
                 reason,
                 written: None,
             };

@@ -142,6 +142,7 @@ fn case() -> impl Strategy<Value = Case> {
             environment,
             source,
             fork,
+            on_behalf_of: None,
         });
     let admission = select(vec![Admission::Open, Admission::Unlisted, Admission::LeftToForge]);
     let role = select(vec![None, Some(Role::None), Some(Role::Developer)]);
@@ -172,6 +173,8 @@ fn ask(from: &str, to: &str, action: Action) -> Case {
         visibility: Some(Visibility::Private),
         features: Features::OPEN,
         job_push: JobPush::Off,
+        public_jobs: true,
+        archived: false,
     };
     let standing = Standing {
         role: Some(Role::Developer),

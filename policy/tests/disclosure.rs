@@ -6,7 +6,7 @@ use std::io::Write;
 
 use policy::decision::{Outcome, decide};
 use policy::facts::{
-    Admission, Affiliation, Context, Entry, Features, Found, Grants, Job, JobId, JobPush, Level, Link, Origin,
+    Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, Job, JobId, JobPush, Level, Link, Origin,
     Outbound, Permissions, ProjectId, ProjectPath, Role, Secret, Standing, Target, Token, User, UserId, Visibility,
 };
 use policy::request::{Access, Action, Body, Head, JobRequest, Protocol, Reading, TargetRef, read};
@@ -72,8 +72,10 @@ fn hidden_standings(has_user: bool) -> Vec<Standing> {
                                     id: Some(ProjectId(2)),
                                     path: Some(path("a/b")),
                                     visibility,
-                                    features: Features([level; 9]),
+                                    features: Features([level; Feature::ALL.len()]),
                                     job_push,
+                                    public_jobs: job_push == JobPush::Off,
+                                    archived: job_push == JobPush::Admitted,
                                 };
                                 all.push(Standing { role, affiliation, admission, outbound, target });
                             }
@@ -172,6 +174,8 @@ fn a_hidden_target_among_several_scopes_is_answered_like_none() {
             visibility: Some(Visibility::Private),
             features: Features::OPEN,
             job_push: JobPush::Off,
+            public_jobs: true,
+            archived: false,
         };
         let (role, affiliation, outbound) = (Some(role), Affiliation::Internal, Outbound::Open);
         Found::Standing(Standing { role, affiliation, admission, outbound, target })
@@ -253,6 +257,8 @@ fn who_may_know_is_told_more() {
                     visibility: Some(Visibility::Private),
                     features: Features::OPEN,
                     job_push: JobPush::Off,
+                    public_jobs: true,
+                    archived: false,
                 },
             };
             let job = job(true);

@@ -7,8 +7,9 @@ use std::path::Path;
 use policy::bindings;
 use policy::config::{KEYS, Presence, RULE_KEYS, Use};
 use policy::decision::Failure;
+use policy::facts::{Feature, Version};
 use policy::lifecycle::Remark;
-use policy::request::{Action, Carriers, Malformed, Span, endpoints};
+use policy::request::{Action, Carriers, Instead, Malformed, Span, endpoints};
 use policy::rules::{self, Need, Needed, Open, RULES, Reach, Reason};
 
 /// Puts `table` between the marks of `name`, or fails when something else stands there.
@@ -96,7 +97,11 @@ fn rules_in_their_order() {
 fn actions_and_what_they_need() {
     let table = Action::ALL.iter().map(|(action, name, doc)| {
         let need = rules::need(*action);
-        let anonymous = if need.open == Open::ToAnybody { "yes" } else { "no" };
+        let anonymous = match need.open {
+            Open::ToAnybody => "yes",
+            Open::WithPublicJobs => "where jobs are public, and then a guest's",
+            Open::ToMembers => "no",
+        };
         let permission = match need.permission {
             Needed::All(all) => all.iter().map(|one| format!("`{}`", one.name())).collect::<Vec<_>>().join(", "),
             Needed::IfStrict(one) => format!("strict: `{}`", one.name()),
@@ -111,27 +116,42 @@ fn actions_and_what_they_need() {
 fn endpoints_of_the_api() {
     let table = endpoints().map(|endpoint| {
         let need = rules::need(endpoint.action);
+        let need = Need { role: need.role.max(endpoint.least), ..need };
         let also = match endpoint.carriers {
             Carriers::Usual => "",
             Carriers::Runner => "`PRIVATE-TOKEN`",
             Carriers::NugetKey => "`X-NuGet-ApiKey`",
             Carriers::Raw => "`Authorization: <token>`",
+            Carriers::AnyUser => "Basic with any user",
         };
         let (role, allowed) = match (endpoint.span, need.reach) {
             (Span::One, _) | (Span::Many, Reach::Nothing) => (role(need), reach(need.reach)),
             (Span::Many, _) => ("-".into(), "nowhere"),
         };
-        let (method, path, action) = (endpoint.method, endpoint.path, endpoint.action.name());
-        vec![method.into(), format!("`{path}`"), format!("`{action}`"), role, allowed.into(), also.into()]
+        let (method, path) = (endpoint.method, format!("`{}`", endpoint.path));
+        let mut action = format!("`{}`", endpoint.action.name());
+        if let Some(Instead { field, value, action: other }) = endpoint.instead {
+            action.push_str(&format!("; with `{field}: {value}` `{}`", other.name()));
+        }
+        let open: Vec<&str> = endpoint
+            .open
+            .iter()
+            .flat_map(|one| Feature::ALL.into_iter().find(|(known, _)| known == one))
+            .map(|(_, name)| name.trim_end_matches("_access_level"))
+            .collect();
+        let since = if endpoint.since == Version(0, 0) { String::new() } else { endpoint.since.to_string() };
+        vec![method.into(), path, action, role, allowed.into(), open.join(", "), since, also.into()]
     });
-    let head = "method | path | action | least role | where | token also in";
+    let head = "method | path | action | least role | where | opened by | since | token also in";
     compare("endpoints.md", "endpoints", &rows(head, table));
 }
 
 /// The least role that an action needs; `-` where the role does not matter.
 fn role(need: Need) -> String {
     match need.reach {
-        Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole | Reach::AboveOrigin => "-".into(),
+        Reach::Never | Reach::Itself | Reach::Nothing | Reach::OwnWhateverRole | Reach::AboveOrigin | Reach::Agents => {
+            "-".into()
+        }
         Reach::Admitted | Reach::Own | Reach::AdmittedOrOwn | Reach::WhereSet | Reach::Sources => {
             need.role.name().into()
         }
@@ -147,6 +167,7 @@ fn reach(reach: Reach) -> &'static str {
         Reach::WhereSet => "the own project, if it lets its jobs push; others, if they let other jobs push",
         Reach::Sources => "projects that admit the origin; without a user the own project",
         Reach::AboveOrigin => "groups above the origin, where `forge.dependency_proxy` is `on`",
+        Reach::Agents => "agents of the own project, where `forge.kubernetes_agent` is `on`",
         Reach::Never => "nowhere",
         Reach::Itself => "the job itself",
         Reach::Nothing => "no project is asked",

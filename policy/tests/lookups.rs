@@ -10,11 +10,13 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use policy::Config;
 use policy::decision::{Decision, Facts, Failure, Step, facts_without_lookup};
 use policy::facts::{
-    Admission, Affiliation, Context, Entry, Found, Grants, Invalid, Job, JobId, JobPush, Link, Origin, Outbound,
-    Permission, Permissions, ProjectId, ProjectPath, Secret, Standing, Token, User, UserId, Visibility,
+    Admission, Affiliation, Context, Entry, Feature, Found, Grants, Invalid, Job, JobId, JobPush, Level, Link, Origin,
+    Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Secret, Standing, Token, User, UserId, Visibility,
 };
 use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value};
 use policy::request::{Body, Head, Reading, TargetRef};
@@ -646,4 +648,134 @@ fn without_a_credential_nothing_that_carries_it_is_asked() {
     assert_eq!(calls[0].1.headers, [("accept", b"application/json".to_vec()), ("job-token", b"glcbt-1".to_vec())]);
     let (_, target) = Flight::start(&alone, None, Fact::Target(job(), common()), &|_| None);
     assert_eq!(target, Progress::Landed(Err(Failure::LookupRights)));
+}
+
+/// A job's token that is a JWT with these claims.
+fn jwt(claims: &serde_json::Value) -> Secret {
+    let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = json!({"typ": "JWT", "alg": "RS256"});
+    Secret::new(format!("glcbt-{}.{}.c2ln", part(&header), part(claims)).as_bytes())
+}
+
+/// A composite identity's job, as its token and a service of one's own tell.
+#[test]
+fn for_whom_a_composite_identity_works_is_known_from_the_token() {
+    let said = json!({"id": 7, "status": "running", "user": {"id": 11, "username": "duo"}, "ref": "main", "tag": false,
+        "pipeline": {"project_id": 101}, "web_url": "https://h/gl/apps/team/web/-/jobs/7"});
+    let world = World::from([(format!("{API}/job"), (200, said.to_string()))]);
+    let of_gitlab = |token| match fly(&config("gitlab", ""), Fact::Token(token), &world, false).0 {
+        Ok(Value::Token(Token::Running(job))) => Ok(job.people().collect::<Vec<_>>()),
+        Err(failure) => Err(failure),
+        other => panic!("{other:?}"),
+    };
+    let alone = Ok(vec![UserId(11)]);
+    let both = Ok(vec![UserId(11), UserId(12)]);
+    assert_eq!(of_gitlab(Secret::new(b"glcbt-64_abc")), alone);
+    assert_eq!(of_gitlab(jwt(&json!({"sub": "gid://gitlab/Ci::Build/7", "u": "b"}))), alone);
+    assert_eq!(of_gitlab(jwt(&json!({"scoped_user_id": null}))), alone);
+    assert_eq!(of_gitlab(jwt(&json!({"scoped_user_id": 11}))), alone);
+    assert_eq!(of_gitlab(jwt(&json!({"scoped_user_id": 12}))), both);
+    assert_eq!(of_gitlab(jwt(&json!({"scoped_user_id": "12"}))), both);
+    for unreadable in [json!("x"), json!(-1), json!(1.5), json!({}), json!([12])] {
+        let said = of_gitlab(jwt(&json!({"scoped_user_id": unreadable})));
+        assert_eq!(said, Err(Failure::LookupAnswer), "{unreadable}");
+    }
+
+    let of_service = |user: serde_json::Value, token| {
+        let job = json!({"id": 7, "user": user, "origin": {"id": 101, "path": "apps/team/web"}});
+        let body = json!({"version": 1, "token": "running", "job": job}).to_string();
+        let (mut flight, _) =
+            Flight::start(&config("generic", ""), Some(&Secret::new(b"s")), Fact::Token(token), &|_| None);
+        let answer = Answer { status: Some(200), next_page: None, location: None, body: body.as_bytes() };
+        match flight.answer(0, &answer) {
+            Progress::Landed(Ok(Value::Token(Token::Running(job)))) => job.people().collect::<Vec<_>>(),
+            other @ (Progress::Going(_) | Progress::Landed(_)) => panic!("{other:?}"),
+        }
+    };
+    let plain = || Secret::new(b"glcbt-64_abc");
+    assert_eq!(of_service(json!({"id": 11, "name": "duo"}), plain()), [UserId(11)]);
+    assert_eq!(
+        of_service(json!({"id": 11, "name": "duo", "on_behalf_of": {"id": 12}}), plain()),
+        [UserId(11), UserId(12)]
+    );
+    let claimed = jwt(&json!({"scoped_user_id": 12}));
+    assert_eq!(of_service(json!({"id": 11, "name": "duo"}), claimed), [UserId(11), UserId(12)]);
+}
+
+#[test]
+fn a_composite_identity_has_the_least_of_two_roles_and_is_external_where_one_is() {
+    let mut composite = job();
+    composite.context.on_behalf_of = Some(UserId(12));
+    let world = |of_user: u64, of_other: Option<u64>, external: bool| {
+        let mut world = world();
+        let mut say = |path: String, body: serde_json::Value| world.insert(path, (200, body.to_string()));
+        say(format!("{OF_COMMON}/members/all/11"), json!({"id": 11, "access_level": of_user}));
+        if let Some(level) = of_other {
+            say(format!("{OF_COMMON}/members/all/12"), json!({"id": 12, "access_level": level}));
+        }
+        say(format!("{API}/users/12"), json!({"id": 12, "external": external}));
+        world
+    };
+    for (of_user, of_other, external, role, affiliation) in [
+        (40, Some(20), false, Role::Reporter, Affiliation::Internal),
+        (20, Some(50), false, Role::Reporter, Affiliation::Internal),
+        (50, None, false, Role::None, Affiliation::Internal),
+        (40, Some(40), true, Role::Maintainer, Affiliation::External),
+    ] {
+        for last_first in [true, false] {
+            let fact = Fact::Target(composite.clone(), common());
+            let (found, asked) = fly(&config("gitlab", ""), fact, &world(of_user, of_other, external), last_first);
+            let Ok(Value::Target(Found::Standing(standing))) = found else { panic!("{found:?}") };
+            assert_eq!((standing.role, standing.affiliation), (Some(role), affiliation));
+            assert_eq!(asked.len(), 7, "two more than for one");
+        }
+    }
+    // Neither shares a key with the user alone.
+    assert_ne!(Fact::Target(composite.clone(), common()).key(), Fact::Target(job(), common()).key());
+    // An answer about somebody else is none.
+    let mut wrong = world(40, Some(40), false);
+    wrong.insert(format!("{OF_COMMON}/members/all/12"), (200, json!({"id": 11, "access_level": 40}).to_string()));
+    let (found, _) = fly(&config("gitlab", ""), Fact::Target(composite.clone(), common()), &wrong, false);
+    assert_eq!(found, Err(Failure::LookupAnswer));
+    // A service is told of both.
+    let fact = Fact::Target(composite, common());
+    let (_, progress) = Flight::start(&config("generic", ""), Some(&Secret::new(b"s")), fact, &|_| None);
+    let Progress::Going(calls) = progress else { panic!("{progress:?}") };
+    let asked: serde_json::Value = serde_json::from_slice(&calls[0].1.body).unwrap();
+    assert_eq!(asked["user"], json!({"id": 11, "name": "dana", "on_behalf_of": {"id": 12}}));
+}
+
+/// What the configuration says of roles it says by name, and of whom a composite identity works for no name is known.
+#[test]
+fn the_configuration_says_nothing_for_whom_a_composite_identity_works() {
+    let config = config(
+        "gitlab",
+        r#""membership": "configuration", "members": [{"user": "dana", "targets": ["**"], "role": "owner"}],
+           "external": "configuration", "visibility": "forge", "allowlists": "forge""#,
+    );
+    let standing = |job: &Job| match facts_without_lookup(&config, job, &common()).unwrap().remove(0) {
+        Found::Standing(standing) => (standing.role, standing.affiliation),
+        Found::Nothing => panic!(),
+    };
+    assert_eq!(standing(&job()), (Some(Role::Owner), Affiliation::Internal));
+    let mut composite = job();
+    composite.context.on_behalf_of = Some(UserId(12));
+    assert_eq!(standing(&composite), (Some(Role::None), Affiliation::External));
+}
+
+#[test]
+fn a_projects_state_is_read_and_what_is_not_shown_is_not_so() {
+    let read = |more: serde_json::Value| {
+        let mut world = world();
+        let mut project = json!({"id": 102, "path_with_namespace": "libs/common", "visibility": "private"});
+        project.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        world.insert(OF_COMMON.into(), (200, project.to_string()));
+        let target = found(&config("gitlab", ""), &world, &common()).0.target;
+        (target.public_jobs, target.archived, target.level(Feature::Infrastructure))
+    };
+    assert_eq!(read(json!({})), (false, false, Level::Enabled));
+    assert_eq!(read(json!({"public_jobs": true, "archived": true})), (true, true, Level::Enabled));
+    assert!(read(json!({"marked_for_deletion_on": "2026-01-01"})).1);
+    assert!(!read(json!({"marked_for_deletion_at": null, "marked_for_deletion_on": null})).1);
+    assert_eq!(read(json!({"infrastructure_access_level": "disabled"})).2, Level::Disabled);
 }

@@ -4,18 +4,19 @@
 
 use std::io::Write;
 
-use policy::config::{DependencyProxy, Mode};
+use policy::config::{DependencyProxy, KubernetesAgent, Mode};
 use policy::facts::{
     Admission, Affiliation, Context, Entry, Feature, Features, Grants, GroupId, GroupPath, Job, JobId, JobPush, Level,
     Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Standing, Target, User, UserId,
-    Visibility,
+    Version, Visibility,
 };
 use policy::request::{Access, Action, TargetRef};
-use policy::rules::{Entries, Named, Question, Verdict, Written, judge, need};
+use policy::rules::{Entries, Named, Question, Verdict, Written, judge, need, needed};
 
 /// What one action needs, in a table of this test's own.
 struct Row {
-    feature: Feature,
+    /// Nothing for what hangs on no part of the project.
+    feature: Option<Feature>,
     /// The least role, where neither visibility nor the origin's own project opens it.
     role: Role,
     /// Whether the fixed list of anonymous reads has it.
@@ -27,11 +28,11 @@ struct Row {
 }
 
 const fn api(feature: Feature, role: Role, anonymous: bool, permissions: &'static [Permission]) -> Row {
-    Row { feature, role, anonymous, permissions, asked: true }
+    Row { feature: Some(feature), role, anonymous, permissions, asked: true }
 }
 
 const fn passed(feature: Feature, role: Role, anonymous: bool, permissions: &'static [Permission]) -> Row {
-    Row { feature, role, anonymous, permissions, asked: false }
+    Row { feature: Some(feature), role, anonymous, permissions, asked: false }
 }
 
 /// `None` for what no job may do, and for what asks nothing of a project.
@@ -40,7 +41,7 @@ fn row_of(action: Action) -> Option<Row> {
     use Permission as P;
     use policy::facts::Role::{Developer, Guest, Maintainer, Planner, Reporter};
     Some(match action {
-        A::ReadCode | A::DownloadLfs | A::ReadDesign => {
+        A::ReadCode | A::DownloadLfs | A::GoGet | A::ReadDesign => {
             passed(Feature::Repository, Planner, true, &[P::ReadRepositories])
         }
         A::ReadWiki => passed(Feature::Wiki, Planner, true, &[P::ReadRepositories]),
@@ -54,6 +55,10 @@ fn row_of(action: Action) -> Option<Row> {
         A::ReadRepository => api(Feature::Repository, Planner, true, &[P::ReadRepositories]),
         A::ReadMergeRequests => api(Feature::MergeRequests, Planner, true, &[P::ReadMergeRequests]),
         A::ReadIssues => api(Feature::Issues, Guest, true, &[P::ReadWorkItems]),
+        A::ReadChangelog => api(Feature::Repository, Planner, true, &[P::ReadReleases]),
+        // Badges hang on no part of the project.
+        A::ReadBadges => Row { feature: None, ..api(Feature::Repository, Guest, true, &[P::ReadBadges]) },
+        A::WriteBadges => Row { feature: None, ..api(Feature::Repository, Maintainer, false, &[P::AdminBadges]) },
         A::ReadReleases => api(Feature::Releases, Guest, true, &[P::ReadReleases]),
         A::WriteReleases => api(Feature::Releases, Developer, false, &[P::AdminReleases]),
         A::ReadDeployments => api(Feature::Environments, Reporter, true, &[P::ReadDeployments]),
@@ -64,11 +69,12 @@ fn row_of(action: Action) -> Option<Row> {
         A::DeleteDeployments => api(Feature::Environments, Maintainer, false, &[P::AdminDeployments]),
         A::ReadEnvironments => api(Feature::Environments, Reporter, true, &[P::ReadEnvironments]),
         A::WriteEnvironments => api(Feature::Environments, Developer, false, &[P::AdminEnvironments]),
-        A::ReadSecureFiles => api(Feature::Builds, Developer, false, &[P::ReadSecureFiles]),
-        A::WriteSecureFiles => api(Feature::Builds, Maintainer, false, &[P::AdminSecureFiles]),
-        A::ReadTerraformState => api(Feature::Builds, Developer, false, &[P::ReadTerraformState]),
-        A::WriteTerraformState => api(Feature::Builds, Maintainer, false, &[P::AdminTerraformState]),
+        A::ReadSecureFiles => Row { feature: None, ..api(Feature::Builds, Developer, false, &[P::ReadSecureFiles]) },
+        A::WriteSecureFiles => Row { feature: None, ..api(Feature::Builds, Maintainer, false, &[P::AdminSecureFiles]) },
+        A::ReadTerraformState => api(Feature::Infrastructure, Developer, false, &[P::ReadTerraformState]),
+        A::WriteTerraformState => api(Feature::Infrastructure, Maintainer, false, &[P::AdminTerraformState]),
         A::ReadPackages
+        | A::ReadCargo
         | A::ReadComposer
         | A::ReadConan
         | A::ReadDebian
@@ -99,19 +105,23 @@ fn row_of(action: Action) -> Option<Row> {
         | A::PublishGem
         | A::PublishTerraform => api(Feature::Packages, Developer, false, &[P::AdminPackages]),
         A::DeletePackages => api(Feature::Packages, Maintainer, false, &[P::AdminPackages]),
+        A::ReadFirewall => Row { feature: None, ..api(Feature::Packages, Reporter, false, &[]) },
         A::ReadRegistryApi => api(Feature::Images, Reporter, false, &[]),
         // A single tag is a Developer's to delete, all else a Maintainer's, which the forge itself tells apart.
         A::DeleteRegistryApi => api(Feature::Images, Developer, false, &[]),
         A::WriteWiki
         | A::WriteDesign
         | A::Snippet
-        | A::GoGet
+        | A::ReadPublic
+        | A::UseAgent
         | A::RegistryLogin
         | A::RegistryToken
         | A::LoginConan
         | A::Catalog
         | A::DependencyProxy
         | A::ReadOwnJob
+        | A::BalanceTests
+        | A::ValidateSite
         | A::UpdateJob
         | A::TraceJob
         | A::UploadArtifact
@@ -119,16 +129,39 @@ fn row_of(action: Action) -> Option<Row> {
     })
 }
 
-/// Endpoints of these actions name features that open them on public projects.
+/// What a visitor and a guest see of a project with public jobs, and of one without nobody below a reporter.
+const JOBS: [Action; 4] = [Action::ReadJobs, Action::ReadArtifacts, Action::DownloadOwnArtifact, Action::ReadPipelines];
+
+/// What changes nothing in a project.
+fn only_reads(action: Action) -> bool {
+    let name = action.name();
+    [".read", ".pull", ".download", ".find"].iter().any(|end| name.ends_with(end))
+}
+
+/// Endpoints of these actions name features that open them on projects that the user may see.
 fn opened_by(action: Action) -> &'static [Feature] {
-    let opened: [(Action, &[Feature]); 4] = [
+    let opened: [(Action, &[Feature]); 8] = [
         (Action::ReadRepository, &[Feature::Repository]),
         (Action::ReadMergeRequests, &[Feature::Repository, Feature::MergeRequests]),
         (Action::ReadIssues, &[Feature::Issues]),
         (Action::ReadNpm, &[Feature::Packages]),
+        (Action::ReadJobs, &[Feature::Repository, Feature::Builds]),
+        (Action::ReadPipelines, &[Feature::Repository, Feature::Builds]),
+        (Action::ReadArtifacts, &[Feature::Repository, Feature::Builds]),
+        (Action::ReadEnvironments, &[Feature::Repository, Feature::Builds, Feature::Environments]),
     ];
     opened.into_iter().find(|(one, _)| *one == action).map_or(&[], |(_, features)| features)
 }
+
+/// What a job asks of itself.
+const ITSELF: [Action; 6] = [
+    Action::ReadOwnJob,
+    Action::BalanceTests,
+    Action::ValidateSite,
+    Action::UpdateJob,
+    Action::TraceJob,
+    Action::UploadArtifact,
+];
 
 /// Pushing code is what these need.
 const PUSHES: [Action; 3] = [Action::WriteCode, Action::UploadLfs, Action::LockLfs];
@@ -161,6 +194,31 @@ struct World<'a> {
     entries: Entries,
     says: Says,
     opened_by: &'static [Feature],
+    is_before_permissions: bool,
+}
+
+/// How far a part of the target is open, other parts that it works on considered.
+fn level_of(target: &Target, feature: Feature) -> Level {
+    let at = |one: Feature| {
+        let place = Feature::ALL.iter().position(|(known, _)| *known == one).unwrap();
+        *target.features.0.get(place).unwrap()
+    };
+    let own = at(feature);
+    let needs_code = [Feature::Builds, Feature::Environments, Feature::MergeRequests, Feature::Wiki].contains(&feature);
+    let is_public_wiki =
+        feature == Feature::Wiki && own == Level::Enabled && target.visibility == Some(Visibility::Public);
+    let needs_builds = feature == Feature::Environments;
+    if feature == Feature::Images && at(Feature::Repository) == Level::Disabled {
+        return Level::Disabled;
+    }
+    let mut level = own;
+    if needs_code && !is_public_wiki {
+        level = level.min(at(Feature::Repository));
+    }
+    if needs_builds {
+        level = level.min(at(Feature::Builds));
+    }
+    level
 }
 
 /// The second decider: may the job do this?
@@ -168,7 +226,8 @@ fn may(action: Action, row: &Row, world: &World<'_>) -> bool {
     let own = world.standing.admission == Admission::Own;
     let public = world.standing.target.visibility == Some(Visibility::Public);
     let internal = world.standing.target.visibility == Some(Visibility::Internal);
-    let level = world.standing.target.features.level(row.feature);
+    let target = &world.standing.target;
+    let level = row.feature.map_or(Level::Enabled, |feature| level_of(target, feature));
 
     // A denial and a ceiling stand above everything, also in the own project.
     if world.says.denied || world.says.limited {
@@ -181,6 +240,11 @@ fn may(action: Action, row: &Row, world: &World<'_>) -> bool {
 
     // What is switched off is off for everybody.
     if level == Level::Disabled {
+        return false;
+    }
+
+    // An archived project is read and not written.
+    if target.archived && !only_reads(action) {
         return false;
     }
 
@@ -201,14 +265,20 @@ fn may(action: Action, row: &Row, world: &World<'_>) -> bool {
     }
 
     // Images are pushed and deleted in the own project only; the registry's API serves the own project only.
-    let own_only = [Action::PushImage, Action::DeleteImage, Action::ReadRegistryApi, Action::DeleteRegistryApi];
+    let own_only = [
+        Action::PushImage,
+        Action::DeleteImage,
+        Action::ReadRegistryApi,
+        Action::DeleteRegistryApi,
+        Action::ReadFirewall,
+    ];
     if own_only.contains(&action) && !own {
         return false;
     }
 
     // A job without a user reads its own project's sources and nothing else.
     if !world.has_user {
-        return own && matches!(action, Action::ReadCode | Action::DownloadLfs);
+        return own && matches!(action, Action::ReadCode | Action::DownloadLfs | Action::GoGet);
     }
 
     // The own project's images ask for no role.
@@ -230,11 +300,17 @@ fn may(action: Action, row: &Row, world: &World<'_>) -> bool {
     // Who is no member sees a public project, and an internal one when known not to be external: the forge would let an
     // external user in there, which is suspected to be a defect.
     let visible = public || (internal && world.standing.affiliation == Affiliation::Internal);
-    let as_anybody = row.anonymous && visible && level == Level::Enabled;
+    let shows_jobs = !JOBS.contains(&action) || target.public_jobs;
+    let as_anybody = row.anonymous && visible && level == Level::Enabled && shows_jobs;
+    // An endpoint of the API that names parts is open to every job that sees the project, where all of them are open.
+    let opened = visible
+        && !world.opened_by.is_empty()
+        && world.opened_by.iter().all(|feature| level_of(target, *feature) == Level::Enabled);
 
-    // Whose origin is not let in gets the fixed list of anonymous reads; nothing derived from a role.
+    // Whose origin is not let in gets the fixed list of anonymous reads; nothing derived from a role. Since entries have
+    // permissions the API serves it those endpoints alone that say so.
     if !inbound {
-        return as_anybody;
+        return as_anybody && (!row.asked || opened || world.is_before_permissions);
     }
 
     // An entry that grants single permissions, the nearest one. An allow of the configuration makes it no wider.
@@ -245,12 +321,6 @@ fn may(action: Action, row: &Row, world: &World<'_>) -> bool {
         for permission in row.permissions {
             if !granted.grant(*permission) {
                 enough = false;
-            }
-        }
-        let mut opened = public && !world.opened_by.is_empty();
-        for feature in world.opened_by {
-            if world.standing.target.features.level(*feature) != Level::Enabled {
-                opened = false;
             }
         }
         if !enough && !opened {
@@ -266,7 +336,8 @@ fn may(action: Action, row: &Row, world: &World<'_>) -> bool {
     if world.standing.affiliation == Affiliation::External && role < Role::Reporter {
         return false;
     }
-    role >= row.role
+    let least = if JOBS.contains(&action) && target.public_jobs { Role::Guest } else { row.role };
+    role >= least
 }
 
 /// Which facts are varied how far.
@@ -332,19 +403,28 @@ fn targets(action: Action, row: &Row, facts: &Facts) -> Vec<Target> {
     let every_push = [JobPush::Off, JobPush::Own, JobPush::Admitted];
     let pushes = if PUSHES.contains(&action) { every_push.as_slice() } else { &[JobPush::Off] };
     let visibilities = [None, Some(Visibility::Private), Some(Visibility::Internal), Some(Visibility::Public)];
+    // Whether jobs are public matters to jobs alone, and that it takes no changes to none that reads: two tests hold that.
+    let public_jobs = if JOBS.contains(&action) { [true, false].as_slice() } else { &[true] };
+    let archived = if only_reads(action) { [false].as_slice() } else { &[false, true] };
+    let states: Vec<(bool, bool)> =
+        public_jobs.iter().flat_map(|jobs| archived.iter().map(|archived| (*jobs, *archived))).collect();
     let mut all = Vec::new();
     for visibility in visibilities {
         for level in LEVELS {
             for others in &facts.others {
                 for job_push in pushes {
-                    let levels = Feature::ALL.map(|(one, _)| if one == row.feature { level } else { *others });
-                    all.push(Target {
-                        id: Some(ProjectId(2)),
-                        path: Some(ProjectPath::parse("libs/common").unwrap()),
-                        visibility,
-                        features: Features(levels),
-                        job_push: *job_push,
-                    });
+                    for (public_jobs, archived) in &states {
+                        let of = |one| if Some(one) == row.feature { level } else { *others };
+                        all.push(Target {
+                            id: Some(ProjectId(2)),
+                            path: Some(ProjectPath::parse("libs/common").unwrap()),
+                            visibility,
+                            features: Features(Feature::ALL.map(|(one, _)| of(one))),
+                            job_push: *job_push,
+                            public_jobs: *public_jobs,
+                            archived: *archived,
+                        });
+                    }
                 }
             }
         }
@@ -391,8 +471,21 @@ fn written(says: Says) -> Written<'static> {
 }
 
 fn rules_allow(job: &Job, access: &Access, standing: Option<&Standing>, says: Says, entries: Entries) -> bool {
-    let (need, written, dependency_proxy) = (need(access.action), written(says), DependencyProxy::Off);
-    let question = Question { job, access, need, standing, written, entries, dependency_proxy };
+    rules_allow_at(Version::NEWEST, job, access, standing, says, entries)
+}
+
+fn rules_allow_at(
+    version: Version,
+    job: &Job,
+    access: &Access,
+    standing: Option<&Standing>,
+    says: Says,
+    entries: Entries,
+) -> bool {
+    let need = needed(access, standing.map(|standing| &standing.target));
+    let (written, dependency_proxy, kubernetes_agent) = (written(says), DependencyProxy::Off, KubernetesAgent::Off);
+    let question =
+        Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent, version };
     matches!(judge(&question, &[]).verdict, Verdict::Allow(_))
 }
 
@@ -410,17 +503,23 @@ fn compare(facts: &Facts) -> u64 {
                 for job in &jobs {
                     let has_user = job.user.is_some();
                     for says in &facts.says {
-                        for entries in [Entries::AsTheForge, Entries::Strict] {
-                            let world =
-                                World { has_user, standing: &standing, entries, says: *says, opened_by: access.open };
+                        let ways = [
+                            (Entries::AsTheForge, Version::NEWEST),
+                            (Entries::Strict, Version::NEWEST),
+                            (Entries::AsTheForge, Version(18, 2)),
+                        ];
+                        for (entries, version) in ways {
+                            let (says, is_before_permissions) = (*says, version < Version(18, 3));
+                            let (standing, opened_by) = (&standing, access.open);
+                            let world = World { has_user, standing, entries, says, opened_by, is_before_permissions };
                             let expected = may(*action, &row, &world);
-                            let decided = rules_allow(job, access, Some(&standing), *says, entries);
+                            let decided = rules_allow_at(version, job, access, Some(standing), says, entries);
                             assert_eq!(
                                 decided,
                                 expected,
-                                "{action:?} has_user={has_user} {standing:?} {entries:?} open={:?} {:?}",
+                                "{action:?} has_user={has_user} {standing:?} {entries:?} {version} open={:?} {:?}",
                                 access.open,
-                                written(*says)
+                                written(says)
                             );
                             compared += 1;
                         }
@@ -486,6 +585,35 @@ fn pushing_decides_nothing_else() {
     }
 }
 
+/// What the combinations leave out, because it matters to some actions alone.
+#[test]
+fn public_jobs_decide_nothing_else_and_what_is_archived_is_read() {
+    let facts = Facts {
+        roles: every_role(),
+        others: vec![Level::Enabled],
+        links: vec![Link::Project],
+        grants: some_grants,
+        says: vec![SILENT],
+    };
+    let job = job(true);
+    for (action, _, _) in Action::ALL {
+        let Some(row) = row_of(*action) else { continue };
+        let access = Access::new(*action, TargetRef::Id(ProjectId(2)));
+        let allows = |standing: &Standing| rules_allow(&job, &access, Some(standing), SILENT, Entries::AsTheForge);
+        for mut standing in standings(*action, &row, &facts) {
+            let before = allows(&standing);
+            if !JOBS.contains(action) {
+                standing.target.public_jobs = !standing.target.public_jobs;
+                assert_eq!(allows(&standing), before, "{action:?} {standing:?}");
+            }
+            if only_reads(*action) {
+                standing.target.archived = !standing.target.archived;
+                assert_eq!(allows(&standing), before, "{action:?} {standing:?}");
+            }
+        }
+    }
+}
+
 /// A job with a user pulls through the groups whose names its project's path begins with, unless the configuration says
 /// no; a login names no group.
 #[test]
@@ -504,8 +632,19 @@ fn it_agrees_on_the_dependency_proxy() {
                 let is_on = dependency_proxy == DependencyProxy::On;
                 let expected = is_on && has_user && named && !says.denied && !says.limited;
                 let (need, entries) = (need(access.action), Entries::AsTheForge);
-                let (access, written) = (&access, written(says));
-                let question = Question { job: &job, access, need, standing: None, written, entries, dependency_proxy };
+                let (access, written, kubernetes_agent) = (&access, written(says), KubernetesAgent::Off);
+                let (job, standing, version) = (&job, None, Version::NEWEST);
+                let question = Question {
+                    job,
+                    access,
+                    need,
+                    standing,
+                    written,
+                    entries,
+                    dependency_proxy,
+                    kubernetes_agent,
+                    version,
+                };
                 let decided = matches!(judge(&question, &[]).verdict, Verdict::Allow(_));
                 assert_eq!(decided, expected, "{access:?} has_user={has_user} {dependency_proxy:?} {written:?}");
             }
@@ -521,12 +660,11 @@ fn it_agrees_on_what_has_no_target() {
         let refs = [TargetRef::None, TargetRef::Own, TargetRef::Job(JobId(7)), TargetRef::Job(JobId(8))];
         for (action, _, _) in Action::ALL {
             for target in refs.clone() {
-                let asks_itself =
-                    [Action::ReadOwnJob, Action::UpdateJob, Action::TraceJob, Action::UploadArtifact].contains(action);
+                let asks_itself = ITSELF.contains(action);
                 // Another job's number is another job. What no project answers to, and what is never a job's, is
                 // denied.
                 let is_itself = target == TargetRef::Own || target == TargetRef::Job(JobId(7));
-                let is_login = [Action::RegistryLogin, Action::LoginConan].contains(action);
+                let is_login = [Action::RegistryLogin, Action::LoginConan, Action::ReadPublic].contains(action);
                 let expected = is_login || asks_itself && is_itself;
                 let access = Access::new(*action, target);
                 let decided = rules_allow(&job, &access, None, SILENT, Entries::AsTheForge);

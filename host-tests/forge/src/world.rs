@@ -56,6 +56,8 @@ pub struct Project {
     pub group: u64,
     pub visibility: Visibility,
     pub archived: bool,
+    /// Whether guests and visitors see its jobs.
+    pub public_jobs: bool,
     /// Direct members; `World::role` adds the groups'.
     pub members: BTreeMap<u64, Role>,
     pub inbound_limit: bool,

@@ -83,12 +83,13 @@ impl Source {
     }
 
     /// The configuration of a filter that asks it.
-    pub(super) fn configuration(self, answers: &str) -> String {
+    pub(super) fn configuration(self, given: &Given, answers: &str) -> String {
         let api = match self {
             Source::Forge => "auto",
             Source::Service => "v1",
         };
-        json!({"forge": {"answers": answers, "hosts": [HOST]}, "facts": {"outbound": "lookup"},
+        let version = given.version.as_deref().unwrap_or("newest");
+        json!({"forge": {"answers": answers, "version": version, "hosts": [HOST]}, "facts": {"outbound": "lookup"},
             "lookup": {"api": api, "cluster": "lookup", "authority": HOST, "credential_env": "LOOKUP_TOKEN"}})
         .to_string()
     }
@@ -143,6 +144,7 @@ fn of_forge(given: &Given, path: &str) -> Option<Value> {
         "" => {
             let mut answer = json!({"id": project.id, "path_with_namespace": project.path, "visibility": visibility,
                 "ci_job_token_scope_enabled": given.origin_limits,
+                "archived": given.archived, "public_jobs": given.public_jobs,
                 "ci_push_repository_for_job_token_allowed": given.push,
                 "ci_cross_project_push_for_job_token_allowed": given.cross_push});
             for (name, level) in &given.features {
@@ -250,5 +252,5 @@ fn of_service(given: &Given, body: &[u8]) -> Value {
         "external": given.user.as_ref().is_some_and(|user| user.external), "admission": admission,
         "outbound": if is_kept { "unlisted" } else { "open" },
         "target": {"id": project.id, "path": project.path, "visibility": visibility, "features": features,
-            "push_by_job_token": push}})
+            "push_by_job_token": push, "archived": given.archived, "public_jobs": given.public_jobs}})
 }

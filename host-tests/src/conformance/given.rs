@@ -34,6 +34,12 @@ pub(super) struct Given {
     /// Whether the origin limits where its jobs go, and whether it names the target.
     pub origin_limits: bool,
     pub origin_lists_target: bool,
+    /// Whether the target is archived.
+    pub archived: bool,
+    /// Whether guests and visitors see the target's jobs.
+    pub public_jobs: bool,
+    /// The forge's version; `None` for the newest.
+    pub version: Option<String>,
     /// The two settings for pushing by job tokens.
     pub push: bool,
     pub cross_push: bool,
@@ -97,10 +103,12 @@ pub(super) struct Asked {
     pub offline_token: bool,
     pub lacks_service: bool,
     pub names_other_job: bool,
+    /// What npm says that it does.
+    pub npm_command: Option<String>,
 }
 
 /// The parts of a project, in the words of the rows and of the forge's answer.
-const FEATURES: [(&str, &str); 9] = [
+const FEATURES: [(&str, &str); 10] = [
     ("repository", "repository_access_level"),
     ("wiki", "wiki_access_level"),
     ("builds", "builds_access_level"),
@@ -110,6 +118,7 @@ const FEATURES: [(&str, &str); 9] = [
     ("environments", "environments_access_level"),
     ("merge_requests", "merge_requests_access_level"),
     ("issues", "issues_access_level"),
+    ("infrastructure", "infrastructure_access_level"),
 ];
 
 const ROLES: [&str; 8] = ["none", "minimal", "guest", "planner", "reporter", "developer", "maintainer", "owner"];
@@ -183,6 +192,10 @@ impl Given {
             entry,
             origin_limits,
             origin_lists_target: notes.switch("origin_outbound_has_target")?.unwrap_or(listed.unwrap_or(true)),
+            archived: notes.switch("archived")?.unwrap_or(false),
+            // A project's jobs are public until somebody changes that.
+            public_jobs: notes.switch("public_jobs")?.unwrap_or(true),
+            version: notes.text("gitlab_version")?.map(str::to_owned),
             push: notes.switch("push_setting")?.unwrap_or(false),
             cross_push: notes.switch("cross_project_push_setting")?.unwrap_or(false),
             user: None,
@@ -385,6 +398,7 @@ fn request(notes: &Notes<'_>) -> Result<Asked> {
         offline_token: notes.switch("offline_token")?.unwrap_or(false),
         lacks_service: only("service_param", "missing")?,
         names_other_job,
+        npm_command: notes.text("npm_command")?.map(str::to_owned),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Every row of a file, asked and compared.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::asking::questions;
 use super::document::{Document, Row};
@@ -31,6 +31,9 @@ fn finding(exceptions: &Exceptions, filter: &Filter, row: &Row) -> Finding {
 
 /// Asks what a row asks, of every source of facts that can tell its world, in the core and in the filter.
 fn asked(exceptions: &Exceptions, filter: &Filter, row: &Row) -> Result<(Option<String>, Outcome)> {
+    if let Some(why) = &row.unread {
+        bail!("expected a row, found something else: {why}");
+    }
     let expected = Expected::of(&row.expect)?;
     let answers = if is_before_17(row) { "before-gitlab-17" } else { "gitlab-17" };
     let mut differs = None;

@@ -31,7 +31,8 @@ pub(super) enum Seen {
 /// # Errors
 /// The configuration is refused.
 pub(super) fn by_core(question: &Question, source: Source, answers: &str) -> Result<Seen> {
-    let config = Config::parse(source.configuration(answers).as_bytes()).map_err(|errors| anyhow!("{errors}"))?;
+    let config = Config::parse(source.configuration(&question.given, answers).as_bytes())
+        .map_err(|errors| anyhow!("{errors}"))?;
     let lookups = |path: &str, body: &[u8]| forge::answer(&question.given, path, body);
     let decision = match reading(&config, &question.message) {
         Reading::NotAJob => return Ok(Seen::Untouched),
@@ -68,10 +69,11 @@ fn of_decision(question: &Question, decision: Decision) -> Seen {
 /// The filter does not start.
 pub(super) fn by_filter(filter: &Filter, question: &Question, source: Source, answers: &str) -> Result<Seen> {
     let lookups = |path: &str, body: &[u8]| forge::answer(&question.given, path, body);
-    let (host, stream) = match sent(filter, &source.configuration(answers), &lookups, &question.message)? {
-        Ok(sent) => sent,
-        Err(why) => return Ok(Seen::Broken(why)),
-    };
+    let (host, stream) =
+        match sent(filter, &source.configuration(&question.given, answers), &lookups, &question.message)? {
+            Ok(sent) => sent,
+            Err(why) => return Ok(Seen::Broken(why)),
+        };
     let outcome = host.outcome(stream);
     Ok(match &outcome {
         Outcome::Forwarded { .. } if host.properties(stream).is_empty() => Seen::Untouched,

@@ -62,7 +62,7 @@ pub(super) const CLOSED: Endpoint = endpoint("POST", "deployments", &["admin_dep
 pub(super) const WITHOUT_POLICY: Endpoint = endpoint("GET", "packages/conan/v1/ping", &[]);
 
 /// One endpoint for each permission. No endpoint asks for `admin_jobs`.
-pub(super) const ENDPOINTS: [Endpoint; 19] = [
+pub(super) const ENDPOINTS: [Endpoint; 21] = [
     CLOSED,
     endpoint("GET", "deployments", &["read_deployments"]),
     endpoint("PUT", "deployments/1", &["admin_deployments"]),
@@ -82,12 +82,16 @@ pub(super) const ENDPOINTS: [Endpoint; 19] = [
     endpoint("GET", "terraform/state/s", &["read_terraform_state"]),
     endpoint("POST", "terraform/state/s", &["admin_terraform_state"]),
     endpoint("GET", "issues", &["read_work_items"]),
+    endpoint("GET", "badges", &["read_badges"]),
+    endpoint("POST", "badges", &["admin_badges"]),
 ];
 
-/// Endpoints of public projects that these parts, all open, open to everybody.
-pub(super) const OPEN: [(&[&str], Endpoint); 4] = [
+/// Endpoints of projects that these parts, all open, open to everybody.
+pub(super) const OPEN: [(&[&str], Endpoint); 6] = [
     (&["repository"], endpoint("GET", "repository/commits/main", &["read_repositories"])),
     (&["repository", "merge_requests"], endpoint("GET", "merge_requests", &["read_merge_requests"])),
+    (&["repository", "builds"], endpoint("GET", "pipelines", &["read_pipelines"])),
+    (&["repository", "builds", "environments"], endpoint("GET", "environments", &["read_environments"])),
     (&["issues"], endpoint("GET", "issues", &["read_work_items"])),
     (&["package_registry"], endpoint("GET", "packages/npm/p/-/p-1.0.tgz", &["read_packages"])),
 ];

@@ -32,7 +32,7 @@ pub fn seen(config: &Config, forge: &Forge, message: &Message) -> Seen {
 }
 
 /// Looks through a body that streams.
-fn looked(mut scan: Scan, body: &[u8]) -> Result<(), Refused> {
+pub(crate) fn looked(mut scan: Scan, body: &[u8]) -> Result<(), Refused> {
     scan.feed(body)?;
     scan.finish()
 }

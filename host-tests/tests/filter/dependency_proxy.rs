@@ -155,7 +155,7 @@ fn people_who_ask_for_very_many_push_out_nothing_of_a_job_and_grow_nothing() {
 fn where_it_is_off_no_job_uses_it_and_people_are_left_alone() {
     let mut host = host();
     for request in [log_in(&basic(DANA)), pull("apps", &basic(DANA))] {
-        assert_eq!(decided(&mut host, 0, request).1, "action.never");
+        assert_eq!(decided(&mut host, 0, request).1, "dependency-proxy.off");
     }
     host.reset_counts();
     let request = log_in(&person());

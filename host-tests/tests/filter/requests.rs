@@ -4,9 +4,14 @@ use host_tests::host::{Host, Hostcall, Outcome, Request, RequestHead};
 
 use crate::forge::{DANA, NORA, api, basic, clone, get, gitlab, host, host_with, nobody, post, property};
 
+/// Status and body of an answer, the decision's number taken out of it.
 fn reply(host: &mut Host, request: impl Into<Request>) -> (u32, String) {
     match host.exchange(0, request, gitlab) {
-        Outcome::Replied(reply) => (reply.status, reply.text()),
+        Outcome::Replied(reply) => {
+            let decision = reply.header("x-jobscope-decision").unwrap();
+            assert!(reply.text().contains(&decision), "{}", reply.text());
+            (reply.status, reply.text().replace(&decision, "N"))
+        }
         other => panic!("expected a reply, found {other:?}"),
     }
 }
@@ -69,7 +74,7 @@ fn a_target_that_the_user_may_not_know_is_not_there() {
     assert_eq!(hidden.0, 404);
     let hidden = reply(&mut host, api("/projects/infra%2Fsecrets/releases", NORA));
     assert_eq!(hidden, reply(&mut host, api("/projects/infra%2Fnothing/releases", NORA)));
-    assert_eq!(hidden, (404, r#"{"message":"404 Project Not Found"}"#.into()));
+    assert_eq!(hidden, (404, r#"{"message":"404 Project Not Found","error":"Decision N."}"#.into()));
 }
 
 #[test]

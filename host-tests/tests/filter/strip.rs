@@ -53,7 +53,7 @@ fn the_forge_sees_nobody() {
     assert_eq!(outcome.forwarded_header(":path").unwrap(), "/api/v4/users?page=2&x=%2f");
     // Where a runner says its token twice, it is a runner's route or none.
     let twice = host.exchange(0, form(DANA).body("a=1"), nobody);
-    assert_eq!(twice.reply().map(|reply| reply.status), Some(400));
+    assert_eq!(twice.reply().map(|reply| reply.status), Some(401));
     assert_eq!(host.hazards(), Vec::<String>::new());
 }
 

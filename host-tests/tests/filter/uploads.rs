@@ -38,7 +38,7 @@ fn refusal(host: &Host, stream: StreamId) -> (u32, String) {
 }
 
 #[test]
-fn a_runner_says_its_token_again_and_no_other() {
+fn the_token_of_the_head_is_said_again_and_no_other() {
     let mut host = host();
     // Cold, then warm.
     for _ in 0..2 {
@@ -48,8 +48,8 @@ fn a_runner_says_its_token_again_and_no_other() {
         let Outcome::Forwarded { body: forwarded, ended, .. } = host.outcome(stream) else { panic!() };
         assert_eq!((String::from_utf8(forwarded).unwrap(), ended), (body, true));
         for (name, other, code) in [
-            ("token", NORA, "jobscope:carrier.multiple"),
-            ("job_token", DANA, "jobscope:carrier.multiple"),
+            ("token", NORA, "jobscope:carrier.head-and-body"),
+            ("job_token", NORA, "jobscope:carrier.head-and-body"),
             ("_method", "PUT", "jobscope:method.override"),
         ] {
             let body = [file(), "content\r\n".into(), field(name, other), "--b--\r\n".into()].concat();
@@ -101,7 +101,7 @@ fn where_it_only_observes_the_upload_goes_on() {
     let stream = upload(&mut host, artifacts(), &[&body, "and more"]);
     let Outcome::Forwarded { body: forwarded, ended, .. } = host.outcome(stream) else { panic!() };
     assert_eq!((String::from_utf8(forwarded).unwrap(), ended), (format!("{body}and more"), true));
-    assert_eq!(host.properties(stream).get("jobscope_reason").unwrap(), b"carrier.multiple");
+    assert_eq!(host.properties(stream).get("jobscope_reason").unwrap(), b"carrier.head-and-body");
     assert_eq!(host.hazards(), Vec::<String>::new());
 }
 
@@ -117,7 +117,7 @@ fn what_a_host_buffers_meanwhile_is_looked_at_too() {
         host.request_body(stream, first, false);
         host.request_body(stream, second, false);
         if !goes_on {
-            assert_eq!(refusal(&host, stream), (400, "jobscope:carrier.multiple".into()));
+            assert_eq!(refusal(&host, stream), (400, "jobscope:carrier.head-and-body".into()));
             continue;
         }
         assert_eq!(host.outcome(stream), Outcome::Paused);

@@ -171,7 +171,7 @@ impl Binding {
 
 impl Row for Binding {
     const TABLE: &'static str = "binding";
-    const SIZE: usize = 832;
+    const SIZE: usize = 840;
 
     fn key(&self) -> Hash {
         self.key
@@ -210,6 +210,8 @@ impl Row for Binding {
             writer.known_text(context.source.as_deref(), Context::SOURCE_LIMIT)?;
             writer.flag(context.protected);
             writer.flag(context.fork);
+            writer.byte(u8::from(context.on_behalf_of.is_some()));
+            writer.number(context.on_behalf_of.map_or(0, |user| user.0));
         }
         writer.finish()
     }
@@ -293,6 +295,10 @@ fn job(reader: &mut Reader<'_>) -> Option<Job> {
         source: reader.known_text()?.map(Into::into),
         protected: reader.flag()?,
         fork: reader.flag()?,
+        on_behalf_of: {
+            let (is_known, user) = (reader.byte()? == 1, UserId(reader.number()?));
+            is_known.then_some(user)
+        },
     };
     Some(Job { id, user, origin, context })
 }

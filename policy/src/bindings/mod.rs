@@ -34,7 +34,7 @@ use crate::config::{Bindings, Lifetimes};
 use crate::facts::Lifetime;
 
 /// The layout of rows. It changes whenever a row is written in another order, also where its size stays.
-pub const LAYOUT: &str = "7";
+pub const LAYOUT: &str = "8";
 
 /// Every table, where so many running jobs are to be remembered. What is not here has no place in shared data, and what
 /// is here bounds it.

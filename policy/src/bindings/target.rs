@@ -101,6 +101,8 @@ pub(super) fn write_target(writer: &mut Writer, target: &Target) -> Option<()> {
     for level in target.features.0 {
         writer.byte(place(LEVELS.into_iter(), &level)?);
     }
+    writer.byte(u8::from(target.public_jobs));
+    writer.byte(u8::from(target.archived));
     // A project without a name was not looked up, and what was not looked up is not remembered.
     writer.number(target.id?.0);
     writer.text(target.path.as_ref()?.as_str())
@@ -109,13 +111,14 @@ pub(super) fn write_target(writer: &mut Writer, target: &Target) -> Option<()> {
 pub(super) fn read_target(reader: &mut Reader<'_>) -> Option<Target> {
     let visibility = known(reader.byte()?, |at| Visibility::ALL.get(at).map(|(one, _)| *one))?;
     let job_push = JobPush::ALL.get(usize::from(reader.byte()?))?.0;
-    let mut levels = [Level::Disabled; 9];
-    for level in &mut levels {
+    let mut features = Features::OPEN;
+    for level in &mut features.0 {
         *level = *LEVELS.get(usize::from(reader.byte()?))?;
     }
+    let (public_jobs, archived) = (reader.byte()? == 1, reader.byte()? == 1);
     let id = Some(ProjectId(reader.number()?));
     let path = Some(ProjectPath::parse(reader.text()?)?);
-    Some(Target { id, path, visibility, features: Features(levels), job_push })
+    Some(Target { id, path, visibility, features, job_push, public_jobs, archived })
 }
 
 fn write_admission(writer: &mut Writer, admission: Admission) -> Option<()> {

@@ -266,6 +266,7 @@ fn the_longest_that_lookups_give_fits() {
             environment: Some("e".repeat(64)),
             source: Some("s".repeat(32)),
             fork: Some(true),
+            on_behalf_of: Some(UserId(u64::MAX)),
         };
     }
     long.until = Some(Moment(u64::MAX));
@@ -289,6 +290,8 @@ fn a_target_keeps_all_that_the_rules_look_at() {
         visibility: Some(Visibility::Internal),
         features: Features::OPEN,
         job_push: JobPush::Admitted,
+        public_jobs: true,
+        archived: true,
     };
     let some = Permissions::of(&[Permission::ReadJobs, Permission::AdminPackages]);
     let entries = [Link::Project, Link::Group].into_iter().flat_map(|link| {
@@ -341,6 +344,8 @@ fn a_part_keeps_what_is_known_of_it() {
         visibility: Some(Visibility::Private),
         features: Features::OPEN,
         job_push: JobPush::Own,
+        public_jobs: true,
+        archived: true,
     };
     for project in [None, Some(target)] {
         let row = ProjectRow { key: key(1), project, confirmed: Moment(5) };
@@ -381,6 +386,8 @@ fn targets_that_are_not_there_push_out_none_that_is() {
         visibility: Some(Visibility::Internal),
         features: Features::OPEN,
         job_push: JobPush::Admitted,
+        public_jobs: true,
+        archived: true,
     };
     let found = Found::Standing(Standing {
         role: Some(Role::Developer),

@@ -32,6 +32,10 @@ pub enum ValueKind {
     UrlRoot,
     /// A path of our own on the forge's hosts, or nothing.
     OwnPath,
+    /// A version of the forge.
+    Version,
+    /// A list of endpoints of the forge's API.
+    Endpoints,
     /// A text that is not empty.
     Text,
     /// A host name, with or without port.
@@ -66,6 +70,8 @@ impl ValueKind {
             Self::AccessRules => "a list of rules, see Access rules".into(),
             Self::UrlRoot => "an empty text or a path such as `/gitlab`".into(),
             Self::OwnPath => "an empty text or a path such as `/-/jobscope/webhook`, of two or more names, not below `/api`, `/v2` or `/jwt` and without `.git`".into(),
+            Self::Endpoints => format!("a list of at most {} endpoints, see Endpoints of your own", super::endpoints::MOST),
+            Self::Version => "`newest`, or a version such as `18.8`, in quotes where 18.1 could be 18.10".into(),
             Self::Text => "a text that is not empty".into(),
             Self::Authority => "a host name, with or without port".into(),
             Self::Variable => "the name of an environment variable".into(),
@@ -177,6 +183,18 @@ pub const KEYS: &[Key] = &[
         doc: "Which GitLab denials are worded after: from 17 on Git and the API answer 403 and name the two projects, before they answered 404.",
     },
     Key {
+        path: "forge.version",
+        kind: ValueKind::Version,
+        presence: Presence::Default(r#""newest""#),
+        doc: "Which GitLab it is: endpoints that a later one has are refused, and before 18.3 the API serves visitors' reads of public projects to every job. See endpoints.md.",
+    },
+    Key {
+        path: "forge.endpoints",
+        kind: ValueKind::Endpoints,
+        presence: Presence::Default("[]"),
+        doc: "Endpoints of the API that the table does not have, or has otherwise. They are tried before it. See [Endpoints of your own](#endpoints-of-your-own).",
+    },
+    Key {
         path: "forge.hosts",
         kind: ValueKind::Hosts(1),
         presence: Presence::Required,
@@ -211,6 +229,12 @@ pub const KEYS: &[Key] = &[
         kind: ValueKind::Choice(&["off", "on"]),
         presence: Presence::Default(r#""off""#),
         doc: "Whether jobs use GitLab's dependency proxy. `off`: no job does, and people's requests to it are left alone. `on`: a job pulls through the groups above its own project while it runs. That has a cost for people, which is why it is off: see [Dependency proxy](#dependency-proxy).",
+    },
+    Key {
+        path: "forge.kubernetes_agent",
+        kind: ValueKind::Choice(&["off", "on"]),
+        presence: Presence::Default(r#""off""#),
+        doc: "Whether jobs work on clusters through the Kubernetes agent (`kubectl` with `ci:<agent>:<token>`). Which agents a job's project may use, the agent's server checks. Not `kubectl exec` and its like, which change the protocol of a connection.",
     },
     Key {
         path: "lookup.api",

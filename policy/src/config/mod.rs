@@ -4,6 +4,7 @@
 //! collects all errors, each with its path in the document; a document with one error configures nothing.
 
 mod access;
+mod endpoints;
 mod json;
 mod keys;
 mod nearest;
@@ -22,9 +23,11 @@ pub use access::{AccessRules, RULE_KEYS, RuleKey, RuleKind, RuleValue, Use};
 pub use keys::{KEYS, Key, Presence, ValueKind};
 pub use projects::Projects;
 pub use pull_policy::{Check, PullPolicies, PullPolicy, Runners};
-pub use reader::{ConfigError, ConfigErrors};
+pub use reader::{ConfigError, ConfigErrors, Warning};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
+use crate::facts::Version;
+use crate::request::Added;
 use crate::request::host::Host;
 use crate::rules::Entries;
 
@@ -54,6 +57,8 @@ pub struct Config {
     pub bindings: Bindings,
     /// Where the forge tells of ended jobs.
     pub webhook: Option<Webhook>,
+    /// What is legal, and probably not meant.
+    pub warnings: Vec<Warning>,
 }
 
 /// Whether decisions are carried out.
@@ -82,6 +87,10 @@ pub struct Forge {
     pub kind: Kind,
     /// Which of the forge's versions denials are worded after.
     pub answers: Answers,
+    /// Which version of it.
+    pub version: Version,
+    /// Endpoints of its API that stand before those of the table.
+    pub endpoints: Vec<Added>,
     /// Hosts of Git, LFS and the API.
     pub hosts: Vec<Host>,
     /// Hosts of the container registry.
@@ -94,6 +103,17 @@ pub struct Forge {
     pub lfs_credentials: LfsCredentials,
     /// Whether jobs use the dependency proxy.
     pub dependency_proxy: DependencyProxy,
+    /// Whether jobs use the Kubernetes agent.
+    pub kubernetes_agent: KubernetesAgent,
+}
+
+/// Whether jobs use the Kubernetes agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KubernetesAgent {
+    /// None does.
+    Off,
+    /// They do. Which agents a job may use, the agent's server checks.
+    On,
 }
 
 /// Whether jobs use the dependency proxy.
@@ -243,7 +263,7 @@ impl Config {
         let mode = reader.choice("mode", &[("enforce", Mode::Enforce), ("observe", Mode::Observe)]);
         let observed_targets = reader.projects("observe.targets");
         let observed_rules = reader.rules("observe.rules");
-        let access = AccessRules::read(&mut reader);
+        let (access, warnings) = AccessRules::read(&mut reader);
         let entries =
             reader.choice("rules.permissions", &[("as-the-forge", Entries::AsTheForge), ("strict", Entries::Strict)]);
         let kind = reader.choice("forge.kind", &[("gitlab", Kind::Gitlab), ("generic", Kind::Generic)]);
@@ -251,6 +271,11 @@ impl Config {
             "forge.answers",
             &[("gitlab-17", Answers::Gitlab17), ("before-gitlab-17", Answers::BeforeGitlab17)],
         );
+        let version = reader.version("forge.version");
+        let endpoints = endpoints::read(&mut reader);
+        if kind == Some(Kind::Generic) && endpoints.as_ref().is_some_and(|endpoints| !endpoints.is_empty()) {
+            reader.refuse("forge.endpoints", "no endpoints, since the table is GitLab's", "some");
+        }
         let hosts = reader.hosts("forge.hosts");
         let registry_hosts = reader.hosts("forge.registry_hosts");
         let relative_url_root = reader.url_root("forge.relative_url_root");
@@ -264,6 +289,11 @@ impl Config {
             reader.choice("forge.dependency_proxy", &[("off", DependencyProxy::Off), ("on", DependencyProxy::On)]);
         if (kind, dependency_proxy) == (Some(Kind::Generic), Some(DependencyProxy::On)) {
             reader.refuse("forge.dependency_proxy", "`off`, since only GitLab has one", "on");
+        }
+        let kubernetes_agent =
+            reader.choice("forge.kubernetes_agent", &[("off", KubernetesAgent::Off), ("on", KubernetesAgent::On)]);
+        if (kind, kubernetes_agent) == (Some(Kind::Generic), Some(KubernetesAgent::On)) {
+            reader.refuse("forge.kubernetes_agent", "`off`, since only GitLab has one", "on");
         }
         let named = reader.choice("lookup.api", &[("auto", None), ("v1", Some(Api::V1))]);
         let api = kind.and_then(|kind| named.map(|named| named.unwrap_or(Api::of(kind))));
@@ -325,12 +355,15 @@ impl Config {
                 forge: Forge {
                     kind: kind?,
                     answers: answers?,
+                    version: version?,
+                    endpoints: endpoints?,
                     hosts: hosts?,
                     registry_hosts: registry_hosts?,
                     relative_url_root: relative_url_root?,
                     unlisted_endpoints: unlisted_endpoints?,
                     lfs_credentials: lfs_credentials?,
                     dependency_proxy: dependency_proxy?,
+                    kubernetes_agent: kubernetes_agent?,
                 },
                 lookup: Lookup {
                     api: api?,
@@ -358,6 +391,7 @@ impl Config {
                     max_lifetime: max_lifetime?,
                 },
                 webhook: webhook?,
+                warnings,
             })
         })();
         reader.finish(read)
@@ -427,7 +461,7 @@ mod tests {
             "extra: unknown key",
             "forge.kindd: unknown key, did you mean `forge.kind`",
             "mode: expected one of `enforce`, `observe`, found `\"enforced\"`",
-            "forge.hosts: expected a list of one or more host names without port, found `[\"gitlab example\"]`",
+            "forge.hosts[0]: expected a host name without port, found `\"gitlab example\"`",
             "lookup.cluster: missing, expected a text that is not empty",
             "lookup.authority: missing, expected a host name, with or without port",
             "lookup.timeout: expected a time from 10ms to 1m, written as `500ms`, `2s`, `5m` or `24h`, found `\"2\"`",
@@ -435,6 +469,51 @@ mod tests {
             "lookup.credential_env: missing, expected the name of an environment variable with the service account's token, which `facts.membership` needs",
         ];
         assert_eq!(errors.to_string(), expected.join("\n"));
+    }
+
+    #[test]
+    fn an_error_says_what_stands_where_and_what_was_meant() {
+        let error = |document: &str| Config::parse(document.as_bytes()).unwrap_err().to_string();
+        for empty in ["", " \n"] {
+            let said = error(empty);
+            assert!(said.contains("\nthere is no configuration, or an empty one: it stands under"), "{said}");
+            assert!(said.contains("\nforge.hosts: missing"), "{said}");
+        }
+        let with = |more: &str| error(&SMALLEST.replacen('{', &format!("{{{more},"), 1));
+        for (more, line) in [
+            (
+                r#""observe": {"rules": ["inbound", "inbund", "login"]}"#,
+                "observe.rules[1]: expected the id of a rule (nearest is `inbound`), found `\"inbund\"`",
+            ),
+            (
+                r#""observe": {"rules": ["inbound", "login"]}"#,
+                "observe.rules[1]: expected a rule without which something can be judged, found `\"login\"`",
+            ),
+            (
+                r#""observe": {"targets": ["a/b", "web"]}"#,
+                "observe.targets[1]: expected a project such as `apps/web`, `apps/**` or `**`, found `\"web\"`",
+            ),
+            (r#""mode": "überwachen""#, "mode: expected one of `enforce`, `observe`, found `\"überwachen\"`"),
+            (r#""lokup": {}"#, "lokup: unknown key, did you mean `lookup`"),
+            (r#""timeout": "2s""#, "timeout: unknown key, did you mean `lookup.timeout`"),
+        ] {
+            let said = with(more);
+            assert!(said.lines().any(|found| found == line), "{line}\nis not in\n{said}");
+        }
+        let said = error(&SMALLEST.replace("\"cluster\"", "\"time_out\": \"2s\", \"cluster\""));
+        assert!(said.contains("lookup.time_out: unknown key, did you mean `lookup.timeout`"), "{said}");
+    }
+
+    #[test]
+    fn on_and_off_may_be_written_as_yaml_reads_them() {
+        let with = |proxy: &str| {
+            let document = SMALLEST.replace("\"hosts\"", &format!("\"dependency_proxy\": {proxy}, \"hosts\""));
+            Config::parse(document.as_bytes()).map(|config| config.forge.dependency_proxy)
+        };
+        assert_eq!(with("true"), Ok(DependencyProxy::On));
+        assert_eq!(with("false"), Ok(DependencyProxy::Off));
+        let mode = SMALLEST.replacen('{', "{\"mode\": true,", 1);
+        assert!(Config::parse(mode.as_bytes()).is_err(), "no switch");
     }
 
     #[test]
@@ -534,7 +613,7 @@ mod tests {
         for (bad, path) in [
             (r#"{"allowed": []}"#, "runner.pull_policy.allowed: expected a list of one or more of `always`"),
             (r#"{"allowed": "always"}"#, "runner.pull_policy.allowed: expected"),
-            (r#"{"allowed": ["Always"]}"#, "runner.pull_policy.allowed: expected"),
+            (r#"{"allowed": ["Always"]}"#, "runner.pull_policy.allowed[0]: expected one of `always`"),
             (r#"{"mod": "ignore"}"#, "runner.pull_policy.mod: unknown key, did you mean `runner.pull_policy.mode`"),
             (r#""enforce""#, "runner.pull_policy: unknown key"),
         ] {

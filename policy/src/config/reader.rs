@@ -10,10 +10,13 @@ use core::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::endpoints::MOST;
 use super::json::Members;
 use super::keys::{KEYS, Key, Presence, ValueKind};
+use super::nearest::{near, nearest as closest};
 use super::projects::Projects;
 use super::sources::Source;
+use crate::facts::Version;
 use crate::request::host::Host;
 use crate::rules::RULES;
 
@@ -26,6 +29,9 @@ pub enum ConfigError {
         /// What stands there.
         found: String,
     },
+    /// There is none, or an empty one, which Envoy hands over as none.
+    #[error("there is no configuration, or an empty one: it stands under `config.configuration` of the filter")]
+    Nothing,
     /// A key that the table does not have.
     #[error("{path}: unknown key{}", .meant.as_ref().map_or_else(String::new, |meant| format!(", did you mean `{meant}`")))]
     Unknown {
@@ -60,6 +66,21 @@ pub enum ConfigError {
     },
 }
 
+/// One thing in a configuration that is legal, and probably not meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Where it stands.
+    pub path: String,
+    /// What it does, and what could be meant.
+    pub text: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.text)
+    }
+}
+
 /// Every error of a document. Its `Display` gives one line for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
@@ -89,6 +110,10 @@ pub(super) fn document(text: &[u8]) -> Result<Document<'_>, ConfigErrors> {
     let refuse = |found: String| ConfigErrors(alloc::vec![ConfigError::Document { found }]);
     let no_json = |error: &dyn fmt::Display| refuse(format!("text that is not JSON: {error}"));
     let text = core::str::from_utf8(text).map_err(|error| no_json(&error))?;
+    if text.trim_ascii().is_empty() {
+        let plain = Value::Object(serde_json::Map::new());
+        return Ok(Document { plain, access: None, errors: alloc::vec![ConfigError::Nothing] });
+    }
     let Ok(Members(members)) = serde_json::from_str(text) else {
         return Err(match serde_json::from_str::<Value>(text) {
             Ok(other) => refuse(format!("`{}`", shown(&other))),
@@ -156,17 +181,17 @@ impl<'a> Reader<'a> {
 
     pub(super) fn choice<T: Copy>(&mut self, path: &'static str, among: &[(&str, T)]) -> Option<T> {
         self.take(path, |_, value| {
-            let name = value.as_str()?;
+            // `on` and `off` are YAML's way to write these.
+            let name = value.as_bool().map_or(value.as_str(), |is_on| Some(if is_on { "on" } else { "off" }))?;
             among.iter().find(|(n, _)| *n == name).map(|(_, choice)| *choice)
         })
     }
 
     pub(super) fn choices<T: Copy>(&mut self, path: &'static str, among: &[(&str, T)]) -> Option<Vec<T>> {
-        self.take(path, |_, value| {
-            let place = |name: &Value| among.iter().find(|(known, _)| Some(*known) == name.as_str());
-            let chosen: Option<Vec<T>> =
-                value.as_array()?.iter().map(|name| place(name).map(|(_, choice)| *choice)).collect();
-            chosen.filter(|chosen| !chosen.is_empty())
+        let words: Vec<&str> = among.iter().map(|(name, _)| *name).collect();
+        let expected = |_: &Value| format!("one of `{}`", words.join("`, `"));
+        self.entries(path, 1, expected, |name| {
+            among.iter().find(|(known, _)| Some(*known) == name.as_str()).map(|(_, choice)| *choice)
         })
     }
 
@@ -180,26 +205,74 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(super) fn hosts(&mut self, path: &'static str) -> Option<Vec<Host>> {
-        self.take(path, |kind, value| {
-            let ValueKind::Hosts(least) = kind else { return None };
-            let hosts: Option<Vec<Host>> =
-                value.as_array()?.iter().map(|host| Host::parse(host.as_str()?.as_bytes())).collect();
-            hosts.filter(|hosts| hosts.len() >= least)
+    /// A list of endpoints, of which none is read yet.
+    pub(super) fn endpoints(&mut self, path: &'static str) -> Option<Vec<Value>> {
+        self.take(path, |_, value| value.as_array().filter(|listed| listed.len() <= MOST).cloned())
+    }
+
+    /// A version, or the newest. A number loses the zero of 18.10, so that one and 18.1 are written in quotes.
+    pub(super) fn version(&mut self, path: &'static str) -> Option<Version> {
+        self.take(path, |_, value| match value {
+            Value::String(text) if text == "newest" => Some(Version::NEWEST),
+            Value::String(text) => Version::parse(text),
+            Value::Number(number) => {
+                let text = number.to_string();
+                let text = if text.contains('.') { text } else { [&text, ".0"].concat() };
+                Version::parse(&text).filter(|version| version.1 != 1 && version.1 != 10)
+            }
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         })
     }
 
+    pub(super) fn hosts(&mut self, path: &'static str) -> Option<Vec<Host>> {
+        let least = if let Some(ValueKind::Hosts(least)) = key(path).map(|key| key.kind) { least } else { 0 };
+        let expected = |_: &Value| "a host name without port".into();
+        self.entries(path, least, expected, |host| Host::parse(host.as_str()?.as_bytes()))
+    }
+
     pub(super) fn projects(&mut self, path: &'static str) -> Option<Projects> {
-        self.take(path, |_, value| {
-            let names: Option<Vec<&str>> = value.as_array()?.iter().map(Value::as_str).collect();
-            Projects::of(names?.into_iter())
-        })
+        let expected = |_: &Value| "a project such as `apps/web`, `apps/**` or `**`".into();
+        let names = self.entries(path, 0, expected, |name| {
+            let name = name.as_str()?;
+            Projects::of(core::iter::once(name)).map(|_| name.to_owned())
+        })?;
+        Projects::of(names.iter().map(String::as_str))
     }
 
     /// Rules that can be observed, by their places.
     pub(super) fn rules(&mut self, path: &'static str) -> Option<Vec<usize>> {
         let place = |name: &Value| RULES.iter().position(|rule| Some(rule.id) == name.as_str() && rule.is_observable());
-        self.take(path, |_, value| value.as_array()?.iter().map(place).collect())
+        let expected = |name: &Value| {
+            let name = name.as_str().unwrap_or_default();
+            let ids = || RULES.iter().filter(|rule| rule.is_observable()).map(|rule| rule.id);
+            if RULES.iter().any(|rule| rule.id == name) {
+                return "a rule without which something can be judged".into();
+            }
+            format!("the id of a rule (nearest is `{}`)", closest(name, ids()).unwrap_or_default())
+        };
+        self.entries(path, 0, expected, place)
+    }
+
+    /// A list of at least so many. Each entry that is wrong is an error of its own.
+    fn entries<T>(
+        &mut self,
+        path: &'static str,
+        least: usize,
+        expected: impl Fn(&Value) -> String,
+        parse: impl Fn(&Value) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let read = self.take(path, |_, value| {
+            let entries = value.as_array().filter(|entries| entries.len() >= least)?;
+            let read = |entry| parse(entry).ok_or_else(|| (expected(entry), shown(entry)));
+            Some(entries.iter().map(read).collect::<Vec<_>>())
+        })?;
+        let wrong = read.iter().enumerate().filter_map(|(at, entry)| Some((at, entry.as_ref().err()?)));
+        self.errors.extend(wrong.map(|(at, (expected, found))| ConfigError::Value {
+            path: format!("{path}[{at}]").into(),
+            expected: expected.clone(),
+            found: found.clone(),
+        }));
+        read.into_iter().map(Result::ok).collect()
     }
 
     /// A fact's source: one of three words, and under `list` what the configuration says of it. A list that nobody
@@ -326,12 +399,22 @@ fn walk(value: &Value, path: &mut String, unknown: &mut Vec<String>) {
     }
 }
 
-/// The key that was probably meant: the same section, and one name begins with the other.
+/// The key or section that was probably meant: one of the same section whose name begins with the other or is nearly it,
+/// or one of that name in another.
 fn nearest(path: &str) -> Option<&'static str> {
-    KEYS.iter().map(|key| key.path).find(|known| {
-        let section = |p: &str| p.rsplit_once('.').map_or("", |(section, _)| section).len();
-        section(path) == section(known) && (known.starts_with(path) || path.starts_with(known))
-    })
+    let split = |path| -> (&str, &str) { str::rsplit_once(path, '.').unwrap_or(("", path)) };
+    let (section, name) = split(path);
+    let keys = || KEYS.iter().map(|key| key.path);
+    let names = || keys().filter(|key| split(key).0 == section).map(|key| split(key).1);
+    let key = |name: &str| keys().find(|key| split(key) == (section, name));
+    let sections = || keys().filter_map(|key| key.split('.').next());
+    let begins = |known: &&str| known.starts_with(name) || name.starts_with(*known);
+    names()
+        .find(begins)
+        .or_else(|| near(name, names()))
+        .and_then(key)
+        .or_else(|| keys().find(|key| split(key).1 == name))
+        .or_else(|| near(name, sections()).filter(|_| section.is_empty()))
 }
 
 /// Whether a path can be ours: spelled in one way, and not where clients of the forge go with a job's token.
@@ -373,14 +456,14 @@ fn time(text: &str) -> Option<Duration> {
     }
 }
 
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     cut(&value.to_string())
 }
 
-/// Printable ASCII, at most 60 characters: an error must not carry a document into a log.
+/// Printable, at most 60 characters: an error must not carry a document into a log.
 pub(super) fn cut(text: &str) -> String {
-    let mut shown: String = text.chars().flat_map(char::escape_default).filter(|c| *c != '\\').take(60).collect();
-    if text.len() > 60 {
+    let mut shown: String = text.chars().flat_map(char::escape_debug).filter(|c| *c != '\\').take(60).collect();
+    if text.chars().nth(60).is_some() {
         shown.push_str("...");
     }
     shown

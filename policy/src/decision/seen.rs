@@ -23,6 +23,10 @@ pub struct Seen {
     pub level: Level,
     /// Whose jobs may push code to it.
     pub job_push: JobPush,
+    /// Whether its jobs are public.
+    pub public_jobs: bool,
+    /// Whether it takes no changes.
+    pub archived: bool,
 }
 
 impl fmt::Display for Seen {
@@ -36,13 +40,15 @@ impl fmt::Display for Seen {
         };
         let visibility = self.visibility.map_or(left, Visibility::name);
         let (level, push) = (self.level.name(), self.job_push.name());
+        let said = |is_so| if is_so { "yes" } else { "no" };
+        let (jobs, archived) = (said(self.public_jobs), said(self.archived));
         let outbound = match self.outbound {
             Outbound::Open => "open",
             Outbound::Unlisted => "unlisted",
         };
         write!(
             f,
-            "role={role} external={external} visibility={visibility} part={level} push={push} outbound={outbound} "
+            "role={role} external={external} visibility={visibility} part={level} public_jobs={jobs} archived={archived} push={push} outbound={outbound} "
         )?;
         match self.admission {
             Admission::Own => f.write_str("inbound=own"),
@@ -57,8 +63,8 @@ impl fmt::Display for Seen {
 impl Seen {
     pub(super) fn of(standing: &Standing, action: Action) -> Self {
         let Standing { role, affiliation, admission, outbound, ref target } = *standing;
-        let level = target.features.level(rules::need(action).feature);
-        let Target { visibility, job_push, .. } = *target;
-        Self { role, affiliation, admission, outbound, visibility, level, job_push }
+        let level = rules::need(action).feature.map_or(Level::Enabled, |feature| target.level(feature));
+        let Target { visibility, job_push, public_jobs, archived, .. } = *target;
+        Self { role, affiliation, admission, outbound, visibility, level, job_push, public_jobs, archived }
     }
 }

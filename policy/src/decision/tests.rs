@@ -36,6 +36,8 @@ fn standing(name: &str, role: Role, admission: Admission) -> Found {
         visibility: Some(Visibility::Private),
         features: Features::OPEN,
         job_push: JobPush::Off,
+        public_jobs: false,
+        archived: false,
     };
     let affiliation = Affiliation::Internal;
     Found::Standing(Standing { role: Some(role), affiliation, admission, outbound: Outbound::Open, target })
@@ -118,7 +120,7 @@ fn all_that_is_asked_must_be_allowed() {
     let last = walk.last().map(|(rule, answer)| (rule.id, matches!(answer, Answer::Verdict(Verdict::Allow(_)))));
     assert_eq!(last, Some(("role", true)));
     assert!(decision.why().starts_with(
-        "role=reporter external=no visibility=private part=enabled push=off outbound=open inbound=group; login: more"
+        "role=reporter external=no visibility=private part=enabled public_jobs=no archived=no push=off outbound=open inbound=group; login: more"
     ));
 }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::Config;
 use crate::facts::{
-    Admission, Affiliation, Features, Found, Job, JobPush, Outbound, ProjectId, ProjectPath, Standing, Target,
+    Admission, Affiliation, Features, Found, Job, JobPush, Outbound, ProjectId, ProjectPath, Role, Standing, Target,
 };
 use crate::request::TargetRef;
 
@@ -47,7 +47,13 @@ fn likely<'a>(config: &Config, candidates: &'a [ProjectPath]) -> Vec<&'a Project
 pub(super) fn fill(config: &Config, job: &Job, found: &mut Found) {
     let Found::Standing(standing) = found else { return };
     let (facts, user, path) = (&config.facts, job.user.as_ref(), standing.target.path.as_ref());
-    let said = (facts.membership.role(user, path), facts.external.affiliation(user), facts.visibility.visibility(path));
+    let mut said =
+        (facts.membership.role(user, path), facts.external.affiliation(user), facts.visibility.visibility(path));
+    // Of whom the job's user works for the configuration knows no name, so it says nothing in that one's favour.
+    if job.people().count() > 1 {
+        said.0 = said.0.map(|_| Some(Role::None));
+        said.1 = said.1.map(|_| Affiliation::External);
+    }
     let admission = facts.allowlists.admission(path).filter(|_| standing.admission != Admission::Own);
     standing.role = said.0.unwrap_or(standing.role);
     standing.affiliation = said.1.unwrap_or(standing.affiliation);
@@ -67,8 +73,10 @@ fn standing(config: &Config, job: &Job, id: Option<ProjectId>, path: Option<&Pro
             id,
             path: path.cloned(),
             visibility: None,
-            // Which parts are on, the forge knows, and checks behind us.
+            // Which parts are on, and whether it takes changes, the forge knows, and checks behind us.
             features: Features::OPEN,
+            public_jobs: true,
+            archived: false,
             // Nobody has said that jobs push here; where the project's settings are left to the forge, it says so.
             job_push: if facts.visibility.is_forge() { JobPush::Own } else { JobPush::Off },
         },

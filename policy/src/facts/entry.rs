@@ -49,11 +49,15 @@ pub enum Permission {
     ReadContainers,
     /// Push images. The forge itself no longer asks for it.
     AdminContainers,
+    /// Read badges.
+    ReadBadges,
+    /// Write badges.
+    AdminBadges,
 }
 
 impl Permission {
     /// All of them with the forge's name. Source: GitLab's job token policies.
-    pub const ALL: [(Self, &'static str); 22] = [
+    pub const ALL: [(Self, &'static str); 24] = [
         (Self::ReadDeployments, "read_deployments"),
         (Self::AdminDeployments, "admin_deployments"),
         (Self::ReadEnvironments, "read_environments"),
@@ -76,6 +80,8 @@ impl Permission {
         (Self::ReadWorkItems, "read_work_items"),
         (Self::ReadContainers, "read_containers"),
         (Self::AdminContainers, "admin_containers"),
+        (Self::ReadBadges, "read_badges"),
+        (Self::AdminBadges, "admin_badges"),
     ];
 
     /// By the forge's name, in whatever case: the forge's GraphQL API shouts.

@@ -43,6 +43,9 @@ pub struct Context {
     pub source: Option<String>,
     /// Whether it works on a merge request from a fork.
     pub fork: Option<bool>,
+    /// For whom the job's user works, where that is a service account with a composite identity: GitLab's
+    /// `scoped_user`. What that one may not, the job may not.
+    pub on_behalf_of: Option<UserId>,
 }
 
 impl Context {
@@ -78,6 +81,24 @@ pub struct Job {
     pub origin: Origin,
     /// In which circumstances it runs.
     pub context: Context,
+}
+
+impl Job {
+    /// Everybody who must be allowed what the job does: its user, and for whom that one works. Nobody, where nobody
+    /// stands behind it.
+    pub fn people(&self) -> impl Iterator<Item = UserId> {
+        let user = self.user.as_ref().map(|user| user.id);
+        let other = self.context.on_behalf_of.filter(|_| user.is_some()).filter(|other| user != Some(*other));
+        user.into_iter().chain(other)
+    }
+
+    /// Everybody's numbers for a key, and how many of the two count. Nobody is a user without a number.
+    pub(crate) fn people_key(&self) -> ([[u8; 8]; 2], usize) {
+        let mut people = self.people();
+        let mut number = || people.next().map(|user| user.0);
+        let (user, other) = (number().unwrap_or(0), number());
+        ([user, other.unwrap_or(0)].map(u64::to_be_bytes), if other.is_some() { 2 } else { 1 })
+    }
 }
 
 /// Why a token is no running job's, where it never was known to be one.

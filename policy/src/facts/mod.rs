@@ -11,6 +11,7 @@ mod path;
 mod secret;
 mod standing;
 mod target;
+mod version;
 
 pub use entry::{Entry, Grants, Link, Permission, Permissions};
 pub use group::{GroupId, GroupPath};
@@ -20,3 +21,4 @@ pub use path::{PATH_LIMIT, ProjectPath};
 pub use secret::{Hash, Secret};
 pub use standing::{Admission, Affiliation, Found, Outbound, Role, Standing};
 pub use target::{Feature, Features, JobPush, Level, ProjectId, Target, Visibility};
+pub use version::Version;

@@ -35,8 +35,8 @@ impl Visibility {
     }
 }
 
-/// How far a feature of a project is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How far a feature of a project is open, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Nobody uses it.
     Disabled,
@@ -89,11 +89,13 @@ pub enum Feature {
     MergeRequests,
     /// Issues.
     Issues,
+    /// Terraform state.
+    Infrastructure,
 }
 
 impl Feature {
     /// All of them with the name of their level in GitLab's project answer.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Repository, "repository_access_level"),
         (Self::Wiki, "wiki_access_level"),
         (Self::Builds, "builds_access_level"),
@@ -103,35 +105,32 @@ impl Feature {
         (Self::Environments, "environments_access_level"),
         (Self::MergeRequests, "merge_requests_access_level"),
         (Self::Issues, "issues_access_level"),
+        (Self::Infrastructure, "infrastructure_access_level"),
     ];
 
-    /// Whether it works on the project's code, so that it is off where the code is.
-    fn works_on_code(self) -> bool {
+    /// The features that it works on: it is open no further than they are.
+    fn works_on(self) -> &'static [Self] {
         match self {
-            Self::Builds | Self::Images | Self::Environments | Self::MergeRequests => true,
-            Self::Repository | Self::Wiki | Self::Packages | Self::Releases | Self::Issues => false,
+            Self::Wiki | Self::Builds | Self::MergeRequests => &[Self::Repository],
+            Self::Environments => &[Self::Repository, Self::Builds],
+            Self::Repository | Self::Images | Self::Packages | Self::Releases | Self::Issues | Self::Infrastructure => {
+                &[]
+            }
         }
     }
 }
 
 /// The level of every feature, in the order of [`Feature::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Features(pub [Level; 9]);
+pub struct Features(pub [Level; Feature::ALL.len()]);
 
 impl Features {
     /// Everything open to whoever sees the project.
-    pub const OPEN: Self = Self([Level::Enabled; 9]);
+    pub const OPEN: Self = Self([Level::Enabled; Feature::ALL.len()]);
 
-    /// The level of one feature: its own, unless it works on code and there is none.
+    /// The level that is set for one feature.
     #[must_use]
-    pub fn level(&self, feature: Feature) -> Level {
-        if feature.works_on_code() && self.own(Feature::Repository) == Level::Disabled {
-            return Level::Disabled;
-        }
-        self.own(feature)
-    }
-
-    fn own(&self, feature: Feature) -> Level {
+    pub fn set(&self, feature: Feature) -> Level {
         Feature::ALL.iter().zip(self.0).find(|((f, _), _)| *f == feature).map_or(Level::Disabled, |(_, level)| level)
     }
 }
@@ -182,27 +181,78 @@ pub struct Target {
     pub features: Features,
     /// Whose jobs may push code to it.
     pub job_push: JobPush,
+    /// Whether guests, and whoever may see it otherwise, see its jobs too: GitLab's "project-based pipeline visibility".
+    pub public_jobs: bool,
+    /// Whether it takes no changes: it is archived, or about to be deleted.
+    pub archived: bool,
+}
+
+impl Target {
+    /// How far one feature is open: as far as is set, and no further than what it works on.
+    #[must_use]
+    pub fn level(&self, feature: Feature) -> Level {
+        let set = self.features.set(feature);
+        // A public wiki is every visitor's, whoever may read the code.
+        if feature == Feature::Wiki && set == Level::Enabled && self.visibility == Some(Visibility::Public) {
+            return set;
+        }
+        // Images stay where the code is kept to members, and go where there is none.
+        let code = self.features.set(Feature::Repository);
+        if feature == Feature::Images && code == Level::Disabled {
+            return code;
+        }
+        feature.works_on().iter().map(|one| self.features.set(*one)).fold(set, Level::min)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Feature::{Builds, Environments, Images, MergeRequests, Repository, Wiki};
+
+    fn target(visibility: Visibility, set: &[(Feature, Level)]) -> Target {
+        let level = |one| set.iter().find(|(known, _)| *known == one).map_or(Level::Enabled, |(_, level)| *level);
+        Target {
+            id: None,
+            path: None,
+            visibility: Some(visibility),
+            features: Features(Feature::ALL.map(|(one, _)| level(one))),
+            job_push: JobPush::Off,
+            public_jobs: true,
+            archived: false,
+        }
+    }
+
+    fn closed(target: &Target, to: Level) -> std::vec::Vec<Feature> {
+        Feature::ALL.into_iter().map(|(one, _)| one).filter(|one| target.level(*one) == to).collect()
+    }
 
     #[test]
-    fn what_works_on_code_is_off_where_the_code_is() {
-        let with_code = |code: Level| {
-            let mut features = Features::OPEN;
-            features.0[0] = code;
-            features
-        };
-        for code in [Level::Enabled, Level::Members] {
-            assert_eq!(with_code(code).level(Feature::Images), Level::Enabled);
+    fn what_works_on_code_is_no_further_open_than_the_code() {
+        for (visibility, _) in Visibility::ALL {
+            let members = target(visibility, &[(Repository, Level::Members)]);
+            let off = target(visibility, &[(Repository, Level::Disabled)]);
+            let (mut with_code, mut without) = (
+                std::vec![Repository, Wiki, Builds, Environments, MergeRequests],
+                std::vec![Repository, Wiki, Builds, Images, Environments, MergeRequests],
+            );
+            // A public wiki is every visitor's.
+            if visibility == Visibility::Public {
+                with_code.retain(|one| *one != Wiki);
+                without.retain(|one| *one != Wiki);
+            }
+            assert_eq!(closed(&members, Level::Members), with_code, "{visibility:?}");
+            assert_eq!(closed(&off, Level::Disabled), without, "{visibility:?}");
         }
-        let off = Feature::ALL
-            .map(|(feature, _)| feature)
-            .into_iter()
-            .filter(|feature| with_code(Level::Disabled).level(*feature) == Level::Disabled);
-        use Feature::{Builds, Environments, Images, MergeRequests, Repository};
-        assert!(off.eq([Repository, Builds, Images, Environments, MergeRequests]));
+    }
+
+    #[test]
+    fn environments_are_no_further_open_than_builds_and_a_feature_closes_itself() {
+        let members = target(Visibility::Public, &[(Builds, Level::Members)]);
+        assert_eq!(closed(&members, Level::Members), [Builds, Environments]);
+        for (feature, _) in Feature::ALL {
+            let off = target(Visibility::Public, &[(feature, Level::Disabled)]);
+            assert_eq!(off.level(feature), Level::Disabled, "{feature:?}");
+        }
     }
 }

@@ -21,8 +21,8 @@ use crate::Config;
 use crate::bindings::{Confirmed, Moment};
 use crate::config::Api;
 use crate::decision::Failure;
-use crate::facts::{Found, Hash, Job, Known, Secret, Token};
-use crate::request::TargetRef;
+use crate::facts::{Found, Hash, Job, Known, Secret, Token, UserId};
+use crate::request::{TargetRef, token};
 
 /// A fact that somebody needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,13 +48,19 @@ impl Fact {
 /// The key of what a target is to a job.
 #[must_use]
 pub fn target_key(job: &Job, target: &TargetRef) -> Hash {
-    let user = job.user.as_ref().map_or(0, |user| user.id.0);
     let mut fields: Vec<&[u8]> = Vec::with_capacity(4);
-    let (user, origin, target_hash) = (user.to_be_bytes(), job.origin.id.0.to_be_bytes(), target.key());
-    fields.extend([&b"target"[..], &user, &origin, &target_hash.0]);
+    let (people, count) = job.people_key();
+    let people = people.get(..count).unwrap_or_default().as_flattened();
+    let (origin, target_hash) = (job.origin.id.0.to_be_bytes(), target.key());
+    fields.extend([&b"target"[..], people, &origin, &target_hash.0]);
     // The path decides which groups stand above the origin.
     fields.push(job.origin.path.as_str().as_bytes());
     Hash::of(&fields)
+}
+
+/// For whom the user of a token's job works, as the token itself says.
+fn on_behalf_of(token: &Secret) -> Result<Option<UserId>, Failure> {
+    token::scoped_user(token).map(|user| user.map(UserId)).map_err(|_| Failure::LookupAnswer)
 }
 
 /// What a flight brought.

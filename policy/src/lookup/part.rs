@@ -18,12 +18,13 @@ pub type Recall<'a> = &'a dyn Fn(&PartKey) -> Option<(Known, Moment)>;
 impl PartKey {
     /// The key of a part of what a project, which was named in a way that has this key, is to a job.
     pub(super) fn of(part: Part, job: &Job, reference: &Hash) -> Self {
-        let user = job.user.as_ref().map_or(0, |user| user.id.0).to_be_bytes();
+        let (people, count) = job.people_key();
+        let people = people.get(..count).unwrap_or_default().as_flattened();
         let (origin, path) = (job.origin.id.0.to_be_bytes(), job.origin.path.as_str().as_bytes());
         let fields: [&[u8]; 4] = match part {
             Part::Project => [b"project", &reference.0, b"", b""],
-            Part::Member => [b"member", &reference.0, &user, b""],
-            Part::External => [b"external", b"", &user, b""],
+            Part::Member => [b"member", &reference.0, people, b""],
+            Part::External => [b"external", b"", people, b""],
             // The origin's path decides which groups stand above it.
             Part::Allowlist => [b"allowlist", &reference.0, &origin, path],
             Part::Enforcement => [b"enforcement", b"", b"", b""],

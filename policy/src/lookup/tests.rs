@@ -137,7 +137,7 @@ fn a_target_is_read_from_its_parts() {
         (listed.admission, listed.role, listed.affiliation),
         (PROJECT, Some(Role::Reporter), Affiliation::Internal)
     );
-    assert_eq!(listed.target.features.level(crate::facts::Feature::Wiki), crate::facts::Level::Disabled);
+    assert_eq!(listed.target.level(crate::facts::Feature::Wiki), crate::facts::Level::Disabled);
     let group = standing(ask(
         &world("[]", r#"[{"id": 1, "web_url": "https://h/gl/groups/Apps"}]"#),
         Some(11),

@@ -15,7 +15,8 @@ use crate::config::Sources;
 use crate::decision::Failure;
 use crate::facts::{
     Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, Invalid, Job, JobId, JobPush, Level,
-    Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, Secret, Standing, Target, Token, Visibility,
+    Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, Secret, Standing, Target, Token, UserId,
+    Visibility,
 };
 use crate::request::TargetRef;
 
@@ -30,7 +31,8 @@ pub(super) struct Flight {
 
 #[derive(Debug)]
 enum About {
-    Token,
+    /// For whom the job's user works, as the token says.
+    Token(Result<Option<UserId>, Failure>),
     Target(Job),
 }
 
@@ -38,8 +40,9 @@ impl Flight {
     pub(super) fn start(config: &Config, credential: &Secret, fact: Fact) -> (Self, Progress) {
         let (about, question) = match fact {
             Fact::Token(token) => {
+                let on_behalf_of = super::on_behalf_of(&token);
                 let token = core::str::from_utf8(token.expose()).unwrap_or_default();
-                (About::Token, json!({"version": 1, "ask": "token", "token": token}))
+                (About::Token(on_behalf_of), json!({"version": 1, "ask": "token", "token": token}))
             }
             Fact::Target(job, target) => {
                 let question = json!({
@@ -47,7 +50,7 @@ impl Flight {
                     "ask": "target",
                     "job": {"id": job.id.0},
                     "origin": {"id": job.origin.id.0, "path": job.origin.path.as_str()},
-                    "user": job.user.as_ref().map(|user| json!({"id": user.id.0, "name": user.name})),
+                    "user": user(&job),
                     "target": reference(&job, &target),
                 });
                 (About::Target(job), question)
@@ -70,7 +73,7 @@ impl Flight {
         let body = body(answer)?;
         let fields = Fields::of(&body)?;
         match &self.about {
-            About::Token => token(&fields).map(Landed::Token),
+            About::Token(on_behalf_of) => token(&fields, *on_behalf_of).map(Landed::Token),
             About::Target(job) => found(&fields, job, &self.sources).map(Landed::Target),
         }
     }
@@ -92,6 +95,15 @@ pub(super) fn body(answer: &Answer<'_>) -> Result<Value, Failure> {
     Ok(body)
 }
 
+/// The job's user, and for whom that one works.
+fn user(job: &Job) -> Value {
+    let Some(user) = &job.user else { return Value::Null };
+    match job.people().nth(1) {
+        None => json!({"id": user.id.0, "name": user.name}),
+        Some(other) => json!({"id": user.id.0, "name": user.name, "on_behalf_of": {"id": other.0}}),
+    }
+}
+
 fn reference(job: &Job, target: &TargetRef) -> Value {
     match target {
         TargetRef::Own | TargetRef::Job(_) => json!({"id": job.origin.id.0}),
@@ -106,17 +118,21 @@ fn reference(job: &Job, target: &TargetRef) -> Value {
     }
 }
 
-fn token(fields: &Fields<'_>) -> Result<Token, Failure> {
+fn token(fields: &Fields<'_>, on_behalf_of: Result<Option<UserId>, Failure>) -> Result<Token, Failure> {
     match fields.text("token")? {
         "ended" => Ok(Token::Ended(None)),
         "running" => {
             let job = fields.object("job")?;
             let origin = job.object("origin")?;
+            let user = job.nullable("user")?;
+            let named = user.as_ref().and_then(|user| user.0.get("on_behalf_of")).filter(|other| !other.is_null());
+            let named = named.map(|other| Fields::of(other)?.number("id").map(UserId)).transpose()?;
+            let context = context(&job)?;
             Ok(Token::Running(Job {
                 id: JobId(job.number("id")?),
-                user: job.nullable("user")?.map(|user| user.user("name")).transpose()?,
+                user: user.map(|user| user.user("name")).transpose()?,
                 origin: Origin { id: ProjectId(origin.number("id")?), path: origin.project_path("path")? },
-                context: context(&job)?,
+                context: Context { on_behalf_of: named.or(on_behalf_of?), ..context },
             }))
         }
         other => Invalid::named(other).map(Token::Invalid).ok_or(Failure::LookupAnswer),
@@ -139,6 +155,7 @@ fn context(job: &Fields<'_>) -> Result<Context, Failure> {
         environment: text("environment")?,
         source: text("source")?,
         fork: flag("fork")?,
+        on_behalf_of: None,
     }
     .bounded())
 }
@@ -201,6 +218,11 @@ fn found(fields: &Fields<'_>, job: &Job, sources: &Sources) -> Result<Found, Fai
         Some(Some("unlisted")) => Outbound::Unlisted,
         Some(_) => return Err(Failure::LookupAnswer),
     };
+    // What a service leaves out is not so.
+    let setting = |name: &str| match target.0.get(name) {
+        None | Some(Value::Null) => Ok(false),
+        Some(value) => value.as_bool().ok_or(Failure::LookupAnswer),
+    };
     // A service of the first days says yes or no: the project's own jobs push, or none.
     let job_push = match target.0.get("push_by_job_token") {
         Some(Value::Bool(own)) => JobPush::of_settings(*own, false),
@@ -215,6 +237,14 @@ fn found(fields: &Fields<'_>, job: &Job, sources: &Sources) -> Result<Found, Fai
         affiliation,
         admission: if id == job.origin.id { Admission::Own } else { admission },
         outbound,
-        target: Target { id: Some(id), path: Some(target.project_path("path")?), visibility, features, job_push },
+        target: Target {
+            id: Some(id),
+            path: Some(target.project_path("path")?),
+            visibility,
+            features,
+            job_push,
+            public_jobs: setting("public_jobs")?,
+            archived: setting("archived")?,
+        },
     }))
 }

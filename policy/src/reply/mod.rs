@@ -2,7 +2,8 @@
 //! denial worded.
 //!
 //! Texts are printable ASCII and never repeat the request. A target is named only to somebody who could see it anyway;
-//! to everybody else the answer is that of a target that does not exist, byte for byte.
+//! to everybody else the answer is that of a target that does not exist, byte for byte. Every answer names its decision,
+//! of which the log says more.
 
 mod words;
 
@@ -15,11 +16,11 @@ use serde_json::json;
 
 use crate::config::Answers;
 use crate::decision::Failure;
-use crate::facts::{Origin, ProjectId, ProjectPath};
+use crate::facts::{Origin, ProjectId, ProjectPath, Role};
 use crate::request::Action;
 use crate::request::{Malformed, Protocol};
 use crate::rules::Reason;
-use words::{explanation, forge_words, lines, never_words, sentence, token_words};
+use words::{bare_words, explanation, forge_words, lines, never_words, sentence, token_words};
 
 /// An answer that the filter gives itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +29,19 @@ pub struct Reply {
     pub status: u16,
     /// Header fields, names in lower case.
     pub headers: Vec<(&'static str, &'static str)>,
-    /// The body.
+    /// The body, with [`DECISION`] where the decision is named.
     pub body: String,
+}
+
+/// Stands in a body for the decision's number, which nobody knows before it is logged.
+pub const DECISION: &str = "<decision>";
+
+impl Reply {
+    /// The body of this decision's answer.
+    #[must_use]
+    pub fn text(&self, decision: &str) -> String {
+        self.body.replace(DECISION, decision)
+    }
 }
 
 /// Whom a denial is about, as far as the client may know.
@@ -54,6 +66,8 @@ const GIT_DENIED: &str = "HTTP Basic: Access denied. The provided password or to
 const GIT_NOT_FOUND: &str =
     "The project you were looking for could not be found or you don't have permission to view it.";
 const DENIED: &str = "requested access to the resource is denied";
+/// A client that knows the usual text of a code shows the code alone, so this is none.
+const IMAGE_NOT_FOUND: &str = "there is no such image, or you may not see it";
 
 /// How a refusal weighs, whatever the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +93,8 @@ pub struct Denied<'a> {
     pub answers: Answers,
     /// What was asked.
     pub action: Action,
+    /// The least role that it needs.
+    pub role: Role,
     /// Why it was denied.
     pub reason: Reason,
     /// The rule of the configuration that denied it.
@@ -101,7 +117,7 @@ pub fn rule(denied: &Denied<'_>, subject: &Subject<'_>) -> Reply {
         }
         Subject::None => {
             let forge = never_words(protocol, denied.action).into();
-            let words = Words { forge, why: reason.text().into(), code: reason.code() };
+            let words = Words { forge, why: bare_words(denied.action, reason).into(), code: reason.code() };
             answer(protocol, Weight::Forbidden, &words)
         }
     }
@@ -184,7 +200,8 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
                 Weight::Withheld | Weight::Forbidden => format!("{} {}", words.forge, sentence(&words.why)),
                 Weight::Unauthorized | Weight::Other(_) => sentence(&words.why),
             };
-            json!({"message": message}).to_string()
+            // The client shows both.
+            json!({"message": message, "request_id": DECISION}).to_string()
         }
         Protocol::Registry | Protocol::RegistryToken => {
             headers.push(("content-type", "application/json"));
@@ -196,16 +213,16 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
         }
         Protocol::Api | Protocol::Trigger | Protocol::Runner => {
             headers.push(("content-type", "application/json"));
-            match weight {
-                Weight::NotFound if protocol == Protocol::Trigger => json!({"message": "404 Not Found"}).to_string(),
-                Weight::NotFound => json!({"message": "404 Project Not Found"}).to_string(),
+            let hidden = if protocol == Protocol::Trigger { "404 Not Found" } else { "404 Project Not Found" };
+            let said: &[(&str, &str)] = match weight {
+                Weight::NotFound => &[("message", hidden), ("error", &named(""))],
                 Weight::Unauthorized | Weight::Withheld | Weight::Forbidden | Weight::Other(_) => {
-                    // In this order, which is the order in which people read it.
-                    let [message, error, reason] =
-                        [&words.forge, &sentence(&words.why), words.code].map(|text| json!(text));
-                    format!(r#"{{"message":{message},"error":{error},"reason":{reason}}}"#)
+                    &[("message", &words.forge), ("error", &named(&sentence(&words.why))), ("reason", words.code)]
                 }
-            }
+            };
+            // In this order, which is the order in which people read it.
+            let members: Vec<String> = said.iter().map(|(name, text)| format!(r#""{name}":{}"#, json!(text))).collect();
+            format!("{{{}}}", members.join(","))
         }
     };
     Reply { status, headers, body }
@@ -227,24 +244,33 @@ fn status(protocol: Protocol, weight: Weight) -> u16 {
 
 /// Git prints each line after `remote: `.
 fn git_body(weight: Weight, words: &Words) -> String {
-    match weight {
-        Weight::NotFound => format!("{GIT_NOT_FOUND}\n"),
-        Weight::Unauthorized => format!("{GIT_DENIED}\n{}\n", sentence(&words.why)),
-        Weight::Withheld | Weight::Forbidden | Weight::Other(_) => {
-            format!("{}\n{}\n", words.forge, lines(&words.why))
-        }
-    }
+    let text = match weight {
+        Weight::NotFound => GIT_NOT_FOUND.into(),
+        Weight::Unauthorized => format!("{GIT_DENIED}\n{}", sentence(&words.why)),
+        Weight::Withheld | Weight::Forbidden | Weight::Other(_) => format!("{}\n{}", words.forge, lines(&words.why)),
+    };
+    format!("{text}\n{}\n", named(""))
+}
+
+/// A text, and which decision it is about.
+fn named(text: &str) -> String {
+    let blank = if text.is_empty() { "" } else { " " };
+    format!("{text}{blank}Decision {DECISION}.")
 }
 
 fn registry_body(weight: Weight, words: &Words) -> String {
     let (code, message) = match weight {
-        Weight::NotFound => ("DENIED", DENIED.to_string()),
+        Weight::NotFound => ("DENIED", IMAGE_NOT_FOUND.to_string()),
         Weight::Unauthorized => ("UNAUTHORIZED", sentence(&words.why)),
         Weight::Withheld | Weight::Forbidden => ("DENIED", format!("{DENIED}: {}", words.why)),
         Weight::Other(429) => ("TOOMANYREQUESTS", sentence(&words.why)),
         Weight::Other(_) => ("UNSUPPORTED", sentence(&words.why)),
     };
-    let detail = if words.code.is_empty() { serde_json::Value::Null } else { json!({"reason": words.code}) };
+    let detail = match words.code {
+        "" => json!({"decision": DECISION}),
+        code => json!({"reason": code, "decision": DECISION}),
+    };
+    let message = format!("{message} (decision {DECISION})");
     json!({"errors": [{"code": code, "message": message, "detail": detail}]}).to_string()
 }
 

@@ -7,7 +7,8 @@ fn known() -> (Origin, ProjectPath) {
 }
 
 fn denied(protocol: Protocol, reason: Reason) -> Denied<'static> {
-    Denied { protocol, answers: Answers::Gitlab17, action: Action::ReadReleases, reason, written: None }
+    let (answers, action, role) = (Answers::Gitlab17, Action::ReadReleases, Role::Guest);
+    Denied { protocol, answers, action, role, reason, written: None }
 }
 
 fn every_reply() -> Vec<Reply> {
@@ -69,7 +70,8 @@ fn git_shows_why_and_who_can_change_it() {
         reply.body,
         "Authentication by CI/CD job token not allowed from web to project #103.\n\
          The job token allowlist of infra/secrets does not name apps/web.\n\
-         A maintainer of infra/secrets can add apps/web under Settings > CI/CD > Job token permissions.\n"
+         A maintainer of infra/secrets can add apps/web under Settings > CI/CD > Job token permissions.\n\
+         Decision <decision>.\n"
     );
 }
 
@@ -84,7 +86,7 @@ fn the_api_answers_in_the_forges_words() {
     assert_eq!(body["message"], "403 Forbidden - Authentication by CI/CD job token not allowed from web to secrets.");
     assert_eq!(
         rule(&denied(Protocol::Api, Reason::NotMember), &Subject::Hidden).body,
-        r#"{"message":"404 Project Not Found"}"#
+        r#"{"message":"404 Project Not Found","error":"Decision <decision>."}"#
     );
     assert_eq!(token(Protocol::Api, Reason::TokenEnded).status, 401);
     assert_eq!(token(Protocol::Runner, Reason::TokenEnded).status, 403);
@@ -179,5 +181,44 @@ fn a_project_whose_number_nobody_knows_is_called_by_its_name() {
         let subject = Subject::Known { origin: &origin, target: &target, id: None };
         let denied = Denied { action: Action::ReadCode, ..denied(Protocol::Git, reason) };
         assert!(rule(&denied, &subject).body.starts_with(said), "{reason:?}");
+    }
+}
+
+#[test]
+fn every_answer_names_its_decision() {
+    for reply in every_reply() {
+        let text = reply.text("0123456789abcdef");
+        assert!(text.contains("0123456789abcdef") && !text.contains(DECISION), "{text}");
+    }
+}
+
+#[test]
+fn a_client_of_the_registry_shows_what_is_said_of_a_hidden_image() {
+    for protocol in [Protocol::Registry, Protocol::RegistryToken] {
+        let hidden = rule(&denied(protocol, Reason::NotMember), &Subject::Hidden).body;
+        let body: serde_json::Value = serde_json::from_str(&hidden).unwrap();
+        let message = body["errors"][0]["message"].as_str().unwrap();
+        assert!(message.starts_with(IMAGE_NOT_FOUND), "{hidden}");
+        assert_ne!(message, DENIED, "docker shows the code alone beside its usual text");
+    }
+}
+
+#[test]
+fn a_client_that_knows_no_projects_endpoint_is_not_told_of_one() {
+    let says = |action| rule(&Denied { action, ..denied(Protocol::Api, Reason::ManyTargets) }, &Subject::None).body;
+    for (action, said) in [(Action::ReadTerraform, "git::https://"), (Action::ReadComposer, "the type `vcs`")] {
+        assert!(says(action).contains(said) && !says(action).contains("ask the project's own"), "{}", says(action));
+    }
+    assert!(says(Action::ReadNpm).contains("ask the project's own endpoint"));
+}
+
+#[test]
+fn what_is_switched_off_says_who_can_switch_it_on() {
+    for (action, reason, key) in [
+        (Action::DependencyProxy, Reason::ProxyOff, "forge.dependency_proxy"),
+        (Action::UseAgent, Reason::AgentOff, "forge.kubernetes_agent"),
+    ] {
+        let reply = rule(&Denied { action, ..denied(Protocol::Api, reason) }, &Subject::None);
+        assert!(reply.status == 403 && reply.body.contains(key), "{}", reply.body);
     }
 }

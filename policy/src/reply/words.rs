@@ -26,6 +26,9 @@ pub(super) fn forge_words(
     // GitLab 17 itself named the path, before it named the number.
     let named = || id.map_or_else(|| target.name().to_string(), |id| format!("project #{}", id.0));
     match protocol {
+        Protocol::Git if reason == Reason::Archived => {
+            (Weight::Forbidden, "You can't push code to an archived project.".into())
+        }
         Protocol::Git if writes(action) => (Weight::Forbidden, write_words(action).into()),
         Protocol::Git if is_unseen && is_old => (Weight::Withheld, GIT_NOT_FOUND.into()),
         Protocol::Git if is_scope => (
@@ -77,6 +80,21 @@ fn writes(action: Action) -> bool {
 /// What the forge itself would say of something that it lets no job do anywhere.
 pub(super) fn never_words(protocol: Protocol, action: Action) -> &'static str {
     if protocol == Protocol::Git && writes(action) { write_words(action) } else { "403 Forbidden" }
+}
+
+/// What is said where no target is: the reason, or what this client can do where that is not what it says.
+pub(super) fn bare_words(action: Action, reason: Reason) -> &'static str {
+    match (action, reason) {
+        (Action::ReadTerraform, Reason::ManyTargets) => {
+            "Terraform's registry protocol names no project, and a job reads those alone that admit it; give the module as \
+             `git::https://` of its repository, or as the address of its archive at the project's own endpoint"
+        }
+        (Action::ReadComposer, Reason::ManyTargets) => {
+            "Composer's index is a group's, and a job reads those projects alone that admit it; give the project's repository \
+             as one of the type `vcs`"
+        }
+        _ => reason.text(),
+    }
 }
 
 fn write_words(action: Action) -> &'static str {
@@ -176,6 +194,9 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         Reason::OwnOnly => {
             format!("a job of {from} does this in {from} only, and this is {to}; no setting changes that")
         }
+        Reason::Archived => format!(
+            "{to} is archived, or about to be deleted, and takes no changes; an owner of {to} can bring it back"
+        ),
         Reason::FeatureOff => format!("this part of {to} is switched off; a maintainer of {to} can switch it on"),
         Reason::NoUser => format!(
             "nobody stands behind this job, so it reads the sources of {from} and nothing else; start it as a user"
@@ -184,7 +205,7 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         Reason::RoleTooLow => format!(
             "the user of this job has too low a role in {to}, and needs at least the role {}; \
              a maintainer of {to} can raise it",
-            need(denied.action).role.name()
+            denied.role.name()
         ),
         Reason::ExternalTooLow => format!(
             "the user of this job is external and needs at least the role reporter in {to}; a maintainer of {to} can raise it"
@@ -198,6 +219,9 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         | Reason::Anonymous
         | Reason::LeftToForge
         | Reason::GroupAbove
+        | Reason::Agent
+        | Reason::ProxyOff
+        | Reason::AgentOff
         | Reason::Login
         | Reason::TokenUnknown
         | Reason::TokenNotStarted

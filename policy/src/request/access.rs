@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::facts::{Feature, GroupId, GroupPath, Hash, JobId, ProjectId, ProjectPath};
+use crate::facts::{Feature, GroupId, GroupPath, Hash, JobId, ProjectId, ProjectPath, Role};
 
 /// The protocol a request speaks, which decides how a refusal is worded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,9 @@ actions! {
     ReadDesign "design.read" "Clone or fetch the design repository."
     WriteDesign "design.write" "Push the design repository."
     Snippet "snippet" "Clone, fetch or push a snippet's repository."
-    GoGet "go-get" "Ask which repository a Go import path means."
+    GoGet "go-get" "Ask which repository a Go import path means. Where that is not allowed, the request goes on without its token."
+    ReadPublic "web.public" "Read a document that everybody gets, such as `/.well-known/terraform.json`. The request goes on without its token."
+    UseAgent "kubernetes-agent.use" "Work on a cluster through the Kubernetes agent."
     DownloadLfs "lfs.download" "Download LFS objects and list locks."
     UploadLfs "lfs.upload" "Upload LFS objects."
     LockLfs "lfs.lock.write" "Create, verify or remove LFS locks."
@@ -71,6 +73,9 @@ actions! {
     RegistryToken "oci.token" "Exchange the job token for a registry token that nobody can see through."
     DependencyProxy "dependency-proxy.read" "Pull images through a group's dependency proxy."
     ReadOwnJob "job.self.read" "Read the job itself."
+    BalanceTests "job.test-balancing" "Share the tests of parallel jobs among them."
+    ValidateSite "dast.site-validation.write" "Report on the validation of a site (a DAST scanner does)."
+    ReadFirewall "dependency-firewall.read" "Ask whether the dependency firewall is on."
     UpdateJob "job.update" "Report the job's state (a runner does)."
     TraceJob "job.trace" "Append to the job's log (a runner does)."
     UploadArtifact "job.artifacts.write" "Upload the job's own artifacts (a runner does)."
@@ -83,7 +88,10 @@ actions! {
     ReadRepository "repository.read" "Read branches, tags, commits and files."
     ReadMergeRequests "merge-requests.read" "Read merge requests and their notes."
     ReadIssues "issues.read" "Read issues."
-    ReadReleases "releases.read" "Read releases and the changelog."
+    ReadChangelog "changelog.read" "Read the changelog, made from the commits."
+    ReadBadges "badges.read" "Read badges."
+    WriteBadges "badges.write" "Preview, create, change or delete badges."
+    ReadReleases "releases.read" "Read releases."
     WriteReleases "releases.write" "Create, change or delete releases."
     ReadDeployments "deployments.read" "Read deployments."
     CreateDeployments "deployments.create" "Create deployments."
@@ -97,6 +105,7 @@ actions! {
     WriteTerraformState "terraform.state.write" "Write, lock or delete Terraform state."
     ReadPackages "packages.read" "List packages and read their metadata."
     DeletePackages "packages.delete" "Delete packages."
+    ReadCargo "packages.cargo.read" "Download Cargo packages and their index."
     ReadComposer "packages.composer.read" "Download Composer packages."
     PublishComposer "packages.composer.publish" "Publish Composer packages."
     LoginConan "packages.conan.login" "Check the login of Conan's instance-wide registry without asking for anything."
@@ -196,15 +205,18 @@ pub struct Access {
     pub action: Action,
     /// Of whom.
     pub target: TargetRef,
-    /// Features that open the endpoint to every job where a public project opens them to everybody; often none.
+    /// Features that open the endpoint to every job where a project that the user may see opens them to everybody; often
+    /// none.
     pub open: &'static [Feature],
+    /// The least role that the endpoint asks for, where its action alone asks for a lower one.
+    pub least: Role,
 }
 
 impl Access {
     /// Asks `action` of `target`.
     #[must_use]
     pub fn new(action: Action, target: TargetRef) -> Self {
-        Self { action, target, open: &[] }
+        Self { action, target, open: &[], least: Role::None }
     }
 }
 

@@ -15,7 +15,7 @@ use super::runner::{self, Progress};
 use super::scan::Scan;
 use super::{
     Bare, Claim, Front, JobRequest, Mints, Reading, Refused, bare, hygiene, is_elsewhere, is_registry, job, lfs, path,
-    protocol_of, protocol_of_route, route,
+    protocol_of, protocol_of_route, registry_token, route,
 };
 use crate::Config;
 use crate::config::Kind;
@@ -39,6 +39,8 @@ pub(super) enum Want {
     LfsBatch(Secret, TargetRef),
     /// A form from which another forge may take a token before any in the head; and what else was read.
     Form(Box<Reading>),
+    /// A registry token, asked for in a form (OAuth 2); the token of the head, if it has one.
+    TokenForm(Option<Secret>),
     /// Nothing, where the content type does not say how it is read: the token of the head, if it has one, and the route.
     Untyped(Option<Secret>, Result<Route, Malformed>),
     /// The parameters of an API request: the token of its head, if it has one, and the route, once there is a token.
@@ -130,7 +132,7 @@ impl Pending {
         let want = match want {
             Want::Form(reading) => return with_form(protocol, *reading, body),
             _ if is_nobodys => return Reading::NotAJob,
-            want @ (Want::LfsBatch(..) | Want::Untyped(..) | Want::Parameters(..)) => want,
+            want @ (Want::LfsBatch(..) | Want::TokenForm(_) | Want::Untyped(..) | Want::Parameters(..)) => want,
         };
         let read = want.parse(protocol, body).map(|reading| match reading {
             // A token that stands in the body, wherever, cannot be removed from it.
@@ -182,6 +184,7 @@ impl Want {
                 let request = JobRequest::new(token, protocol, accesses);
                 return Ok(Reading::Job(JobRequest { mints: Some(Mints::LfsCredentials), ..request }));
             }
+            Want::TokenForm(in_head) => return with_token_form(in_head, body),
             // A form within a form.
             Want::Form(_) => return Err(Malformed::FormSyntax),
             Want::Untyped(Some(token), route) if body.is_empty() => {
@@ -199,10 +202,10 @@ impl Want {
         let token = match (in_head, in_body) {
             (None, None) => return Ok(Reading::NotAJob),
             (None, Some(token)) => token,
-            // A runner says its token in the header and again in the body.
-            (Some(token), Some(same)) if is_runner && token == same => token,
+            // Runners say their token in the header and again in the body, and so do some clients.
+            (Some(token), Some(same)) if token == same => token,
             (Some(token), None) if !found.foreign => token,
-            (Some(_), _) => return Err(Malformed::Multiple),
+            (Some(_), _) => return Err(Malformed::HeadAndBody),
         };
         if params::has(&pairs, "_method") && media != Media::Json {
             return Err(Malformed::Override);
@@ -213,6 +216,22 @@ impl Want {
         let protocol = protocol_of_route(&route);
         Ok(Reading::Job(JobRequest { progress, ..JobRequest::new(token, protocol, alloc::vec![route.access]) }))
     }
+}
+
+/// A form that asks for a registry token as a GET does in its query. It cannot be narrowed, so all of it must be allowed.
+fn with_token_form(in_head: Option<Secret>, form: &[u8]) -> Result<Reading, Malformed> {
+    let pairs = params::body(&Media::Form, form)?;
+    let found = params::credential(&pairs)?;
+    let token = match (in_head, found.job.map(|(_, token)| token)) {
+        (None, None) => return Ok(Reading::NotAJob),
+        (Some(token), None) if !found.foreign => token,
+        (Some(token), Some(same)) if token == same => token,
+        (Some(_), _) => return Err(Malformed::HeadAndBody),
+        (None, Some(token)) => token,
+    };
+    let accesses = registry_token::of_form(pairs)?;
+    let request = JobRequest::new(token, Protocol::RegistryToken, accesses);
+    Ok(Reading::Job(JobRequest { mints: Some(Mints::RegistryToken), ..request }))
 }
 
 fn is_runners(route: &Result<Route, Malformed>) -> bool {
@@ -264,7 +283,9 @@ pub(super) fn without_job(config: &Config, head: &Head<'_>, foreign: Option<Fore
     }
     match (is_held, strict) {
         (true, Ok(Typed::Parameters(media))) => {
-            Reading::Body(Pending::new(protocol, Want::Parameters(None, media, route)).looking(look))
+            let is_token_form = media == Media::Form && route == Err(Malformed::TokenPost);
+            let want = if is_token_form { Want::TokenForm(None) } else { Want::Parameters(None, media, route) };
+            Reading::Body(Pending::new(protocol, want).looking(look))
         }
         (true, Ok(Typed::Untyped)) => Reading::Body(Pending::new(protocol, Want::Untyped(None, route)).looking(look)),
         (_, strict) => {
@@ -319,8 +340,8 @@ pub(super) fn beside_token(
     if media_type == b"multipart/form-data" && route.body != api::Body::Inspect {
         check_encoding(head)?;
         let (boundary, _) = multipart::boundary(head.one("content-type")?.unwrap_or_default())?;
-        // A runner says its token in the header and again in the body.
-        let same = (route.caller == Caller::Runner).then(|| token.clone());
+        // What goes on without the token of its head must not have it in its body.
+        let same = (route.access.action != Action::Unlisted).then(|| token.clone());
         return job(token, Some(Scan::new(protocol, &boundary, same)));
     }
     let want = match (media(head)?, route.body) {
@@ -366,7 +387,8 @@ fn place(config: &Config, head: &Head<'_>) -> Place {
         Ok(target) => target,
     };
     if target.path == "/jwt/auth" {
-        return unread(Malformed::TokenPost);
+        let plain = hygiene::check(head).and_then(|()| Front::of(config, head));
+        return unread(plain.map_or_else(|malformed| malformed, |front| registry_token::post(&front)));
     }
     if target.path.ends_with("/info/lfs/objects/batch") {
         return Place::Lfs;
@@ -388,7 +410,7 @@ fn route_of_body(config: &Config, head: &Head<'_>) -> Result<Route, Malformed> {
         // In the body an empty one may stand for it, and then a job's token.
         return Err(Malformed::Multiple);
     }
-    let route = route(config, front.method, front.target.path)?;
+    let route = route(config, head, front.target.path)?;
     runner::refuse_state(&route, &query).map(|()| route)
 }
 
@@ -420,6 +442,11 @@ fn media(head: &Head<'_>) -> Result<Typed, Malformed> {
     }
     check_encoding(head)?;
     Ok(media)
+}
+
+/// Whether a body is a form that is read.
+pub(super) fn is_form(head: &Head<'_>) -> Result<bool, Malformed> {
+    Ok(matches!(media(head)?, Typed::Parameters(Media::Form)))
 }
 
 fn check_encoding(head: &Head<'_>) -> Result<(), Malformed> {

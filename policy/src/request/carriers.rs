@@ -53,7 +53,7 @@ mod tests {
     fn is_seen(credential: &Credential) -> bool {
         matches!(
             credential,
-            Credential::Job(..) | Credential::Runner(_) | Credential::Unmarked(..) | Credential::Refused(_)
+            Credential::Job(..) | Credential::Same(..) | Credential::Unmarked(..) | Credential::Refused(_)
         )
     }
 

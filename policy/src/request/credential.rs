@@ -27,8 +27,12 @@ pub(crate) use unmarked::{Ambiguous, candidate};
 pub(crate) enum Carrier {
     /// `Authorization: Basic`, user `gitlab-ci-token`.
     Basic,
+    /// `Authorization: Basic`, another user, which some routes pass over.
+    AnyUser,
     /// `Authorization: Bearer`.
     Bearer,
+    /// `Authorization: Bearer`, behind the number of a Kubernetes agent.
+    Agent,
     /// `Authorization: token`, which forges other than GitLab read.
     Token,
     /// `JOB-TOKEN`.
@@ -52,11 +56,13 @@ impl Carrier {
     pub(crate) fn misplaced(self) -> Malformed {
         match self {
             Self::Raw => Malformed::Authorization,
-            Self::Basic
+            Self::AnyUser => Malformed::AuthorizationUser,
+            Self::PrivateToken => Malformed::PrivateToken,
+            Self::Agent
+            | Self::Basic
             | Self::Bearer
             | Self::Token
             | Self::JobToken
-            | Self::PrivateToken
             | Self::Query
             | Self::Jwt
             | Self::NugetKey
@@ -74,8 +80,8 @@ pub(crate) enum Credential {
     Foreign(Foreign),
     /// A job's, alone.
     Job(Carrier, Secret),
-    /// A runner's habit: the same job token as `JOB-TOKEN` and `PRIVATE-TOKEN`.
-    Runner(Secret),
+    /// A job's, and the same in several places.
+    Same(Vec<Carrier>, Secret),
     /// Somebody's, and only the lookup knows whether a job's; and where it stood, if that can be read.
     Unmarked(Secret, Result<Carrier, Malformed>),
     /// A job's, or several of which one may be, but not in a way that can be read.
@@ -115,11 +121,13 @@ fn gather(kind: Kind, head: &Head<'_>) -> Result<Credential, Malformed> {
     // From here on the request is a job's.
     let mut jobs: Vec<(Carrier, Secret)> = Vec::new();
     let mut others: usize = 0;
+    let mut query_speaks = false;
     if let Some(query) = query {
         let text = core::str::from_utf8(query).map_err(|_| Malformed::QueryPercent)?;
         let found = params::credential_of_query(&params::query(text)?)?;
         jobs.extend(found.job.map(|(_, token)| (Carrier::Query, token)));
         others = others.saturating_add(usize::from(found.foreign));
+        query_speaks = found.foreign || !jobs.is_empty();
     }
     for (name, value) in head.fields() {
         let is_it = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
@@ -145,15 +153,20 @@ fn gather(kind: Kind, head: &Head<'_>) -> Result<Credential, Malformed> {
     }
     match (jobs.as_slice(), others) {
         ([(carrier, token)], 0) => Ok(Credential::Job(*carrier, token.clone())),
-        (
-            [(Carrier::JobToken, one), (Carrier::PrivateToken, two)]
-            | [(Carrier::PrivateToken, two), (Carrier::JobToken, one)],
-            0,
-        ) if one == two => Ok(Credential::Runner(one.clone())),
-        // The query was read as a job's, and strictly read it was none.
-        ([], _) => Err(Malformed::QueryKey),
-        _ => Err(Malformed::Multiple),
+        // One field that stands twice is joined to another value by some readers.
+        ([(_, token), more @ ..], 0) if more.iter().all(|(_, same)| same == token) && are_distinct(&jobs) => {
+            Ok(Credential::Same(jobs.iter().map(|(carrier, _)| *carrier).collect(), token.clone()))
+        }
+        // It was read as a job's, and strictly read it is none.
+        ([], _) => Err(if in_query { Malformed::QueryKey } else { Malformed::Authorization }),
+        _ => Err(if query_speaks { Malformed::HeaderAndQuery } else { Malformed::TwoHeaders }),
     }
+}
+
+fn are_distinct(jobs: &[(Carrier, Secret)]) -> bool {
+    let is_first =
+        |(at, (carrier, _)): (usize, &(Carrier, Secret))| !jobs.iter().take(at).any(|(one, _)| one == carrier);
+    jobs.iter().enumerate().all(is_first)
 }
 
 fn foreign(head: &Head<'_>) -> Credential {
@@ -182,11 +195,8 @@ pub(crate) fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
         return false;
     }
     // Where a credential stands its readers pass over bytes: nothing in it need be plain.
-    if is_read_for_credentials(name) {
-        let is_jobs = || names_job(value) || readers::logins_of_any_scheme(value).any(|login| names_job(&login));
-        if readers::is_list(value) || is_jobs() {
-            return true;
-        }
+    if is_read_for_credentials(name) && (readers::is_list(value) || is_agents(value) || is_read_as_jobs(value)) {
+        return true;
     }
     holds_job_shape(value)
         && (is_credentials(name) || holds(value, |word| token::is_job_shaped(word) && token::is_mentioned(word)))
@@ -204,6 +214,22 @@ fn is_read_for_credentials(name: &[u8]) -> bool {
         .checked_sub(AUTHORIZATION.len())
         .and_then(|at| name.get(at..))
         .is_some_and(|end| end.eq_ignore_ascii_case(AUTHORIZATION))
+}
+
+/// What begins a job's credential for the Kubernetes agent's server, where a person's begins with `pat:`.
+const AGENT: &str = "ci:";
+
+/// Whether a value is a job's for the Kubernetes agent's server, whatever token stands in it.
+fn is_agents(value: &[u8]) -> bool {
+    let credential = readers::behind_scheme(value, "bearer").map(readers::without_blanks);
+    credential.is_some_and(|credential| credential.starts_with(AGENT.as_bytes()))
+}
+
+/// The token behind an agent's number: `3:glcbt-...`.
+fn behind_agent(credential: &str) -> Result<(Carrier, Secret), Malformed> {
+    let (agent, token) = credential.split_once(':').ok_or(Malformed::Authorization)?;
+    let is_number = !agent.is_empty() && agent.bytes().all(|b| b.is_ascii_digit());
+    if is_number { Ok((Carrier::Agent, token::parse(token.as_bytes())?)) } else { Err(Malformed::Authorization) }
 }
 
 /// Whether some reader of an `authorization` field may find a job named in it.
@@ -248,10 +274,14 @@ fn authorization(kind: Kind, value: &[u8]) -> Result<Option<(Carrier, Secret)>, 
         let password = password.strip_prefix(b":").unwrap_or(password);
         return match (user == USER, token::is_job_shaped(password)) {
             (true, _) => Ok(Some((Carrier::Basic, token::parse(password)?))),
+            (false, true) if !names_job(user) => Ok(Some((Carrier::AnyUser, token::parse(password)?))),
             (false, true) => Err(Malformed::AuthorizationUser),
             (false, false) if names_job(&login) => Err(Malformed::AuthorizationUser),
             (false, false) => Ok(None),
         };
+    }
+    if let (Carrier::Bearer, Some(agents)) = (carrier, credential.strip_prefix(AGENT)) {
+        return behind_agent(agents).map(Some);
     }
     let credential = credential.as_bytes();
     match () {
@@ -380,11 +410,20 @@ mod tests {
         assert_eq!(found(&[("authorization", "Bearer glcbt-1")]), job(Carrier::Bearer, "glcbt-1"));
         assert_eq!(found(&[("job-token", "glcbt-1")]), job(Carrier::JobToken, "glcbt-1"));
         assert_eq!(found(&[(":path", "/x?job_token=glcbt-1")]), job(Carrier::Query, "glcbt-1"));
+        assert_eq!(found(&[("authorization", &basic("ci_user:glcbt-1"))]), job(Carrier::AnyUser, "glcbt-1"));
+        for token in ["glcbt-1", "legacy20chars0000000"] {
+            let value = format!("Bearer ci:3:{token}");
+            assert_eq!(found(&[("authorization", &value)]), job(Carrier::Agent, token));
+        }
+        for odd in ["Bearer ci:x:legacy", "Bearer ci:legacy", "bearer  ci:3:legacy", "Bearer ci:3:", "Bearer x:glcbt-1"]
+        {
+            assert!(matches!(found(&[("authorization", odd)]), Credential::Refused(_)), "{odd}");
+        }
         assert_eq!(found(&[("x-nuget-apikey", "glcbt-1")]), job(Carrier::NugetKey, "glcbt-1"));
         assert_eq!(found(&[("authorization", "glcbt-1")]), job(Carrier::Raw, "glcbt-1"));
         assert_eq!(
             found(&[("job-token", "glcbt-1"), ("private-token", "glcbt-1")]),
-            Credential::Runner(Secret::new(b"glcbt-1"))
+            Credential::Same(Vec::from([Carrier::JobToken, Carrier::PrivateToken]), Secret::new(b"glcbt-1"))
         );
     }
 
@@ -406,16 +445,30 @@ mod tests {
     }
 
     #[test]
-    fn two_credentials_are_refused_equal_or_not() {
-        let multiple = Credential::Refused(Malformed::Multiple);
+    fn equal_tokens_in_different_places_are_one_and_different_ones_are_refused_by_their_places() {
+        let login = basic("gitlab-ci-token:glcbt-1");
+        let token = || Secret::new(b"glcbt-1");
+        for (fields, carriers) in [
+            ([("job-token", "glcbt-1"), (":path", "/x?job_token=glcbt-1")], [Carrier::Query, Carrier::JobToken]),
+            ([("authorization", &*login), ("job-token", "glcbt-1")], [Carrier::Basic, Carrier::JobToken]),
+            ([("authorization", "glcbt-1"), ("job-token", "glcbt-1")], [Carrier::Raw, Carrier::JobToken]),
+            (
+                [("authorization", "Bearer glcbt-1"), ("private-token", "glcbt-1")],
+                [Carrier::Bearer, Carrier::PrivateToken],
+            ),
+        ] {
+            assert_eq!(found(&fields), Credential::Same(carriers.into(), token()), "{fields:?}");
+        }
+        let in_query = Credential::Refused(Malformed::HeaderAndQuery);
+        assert_eq!(found(&[("job-token", "glcbt-1"), (":path", "/x?job_token=glcbt-2")]), in_query);
+        assert_eq!(found(&[("private-token", "glpat-1"), (":path", "/x?job_token=glcbt-2")]), in_query);
+        let multiple = Credential::Refused(Malformed::TwoHeaders);
         assert_eq!(found(&[("job-token", "glcbt-1"), ("job-token", "glcbt-1")]), multiple);
         assert_eq!(found(&[("job-token", "glcbt-1"), ("private-token", "glpat-1")]), multiple);
         assert_eq!(found(&[("job-token", "glcbt-1"), ("private-token", "glcbt-2")]), multiple);
         assert_eq!(found(&[("job-token", "glcbt-1"), ("authorization", &basic("dana:x"))]), multiple);
-        assert_eq!(found(&[("job-token", "glcbt-1"), (":path", "/x?job_token=glcbt-1")]), multiple);
         assert_eq!(found(&[("x-nuget-apikey", "glcbt-1"), ("x-nuget-apikey", "glcbt-1")]), multiple);
         assert_eq!(found(&[("x-nuget-apikey", "az"), ("authorization", &basic("gitlab-ci-token:glcbt-1"))]), multiple);
-        assert_eq!(found(&[("authorization", "glcbt-1"), ("job-token", "glcbt-1")]), multiple);
         let many = std::vec![basic("dana:x"); 18].join(",");
         assert_eq!(found(&[("authorization", &many)]), Credential::Refused(Malformed::Authorization));
         let joined = format!("{},{}", basic("gitlab-ci-token:glcbt-1"), basic("dana:x"));
@@ -454,7 +507,7 @@ mod tests {
             assert!(matches!(found(&[("authorization", &value)]), Credential::Refused(_)), "{value}");
         }
         assert_eq!(
-            found(&[("authorization", &basic("dana:glcbt-1"))]),
+            found(&[("authorization", &basic("GITLAB-ci-token:glcbt-1"))]),
             Credential::Refused(Malformed::AuthorizationUser)
         );
         assert_eq!(

@@ -12,7 +12,7 @@ use super::head::{Body, Head};
 use super::look::{Counts, Look};
 use super::malformed::Malformed;
 use super::{
-    Front, Pending, Reading, Site, git, in_lfs, is_elsewhere, job, jobs, lfs, only, params, path, refuse_form,
+    Front, Pending, Reading, Site, anybody, git, in_lfs, is_elsewhere, job, jobs, lfs, only, params, path, refuse_form,
     registry, with_job_on_api,
 };
 use crate::Config;
@@ -48,8 +48,8 @@ pub(super) fn with_job(
     if target.path.starts_with("/api/") {
         return with_job_on_api(config, head, target, carriers, token);
     }
-    if target.query.is_some_and(params::is_go_get) {
-        return Ok(job(token, Protocol::Web, Access::new(Action::GoGet, TargetRef::None)));
+    if let Some(access) = anybody::read(method, target)? {
+        return Ok(job(token, Protocol::Web, access));
     }
     let repository = git::repository(target.path)?.or_else(|| git::without_suffix(target.path));
     let in_repository = repository.and_then(|one| Some((one.path, one.rest.strip_prefix("info/lfs/")?)));

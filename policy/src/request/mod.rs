@@ -4,6 +4,7 @@
 //! none is left to the forge. This room knows neither facts nor rules.
 
 mod access;
+mod anybody;
 mod api;
 mod bare;
 mod body;
@@ -28,12 +29,12 @@ mod registry;
 mod registry_token;
 mod runner;
 mod scan;
-mod token;
+pub(crate) mod token;
 
 use alloc::vec::Vec;
 
 pub use access::{Access, Action, Protocol, TargetRef};
-pub use api::{Carriers, Endpoint, Span, endpoints};
+pub use api::{Added, Carriers, Endpoint, Instead, Span, endpoints};
 pub use bare::Bare;
 pub use body::Pending;
 pub use head::{BODY_LIMIT, Body, Head};
@@ -45,7 +46,7 @@ pub use scan::Scan;
 pub(crate) use token::parse as job_token;
 
 use crate::Config;
-use crate::config::{Kind, UnlistedEndpoints};
+use crate::config::{Forge, Kind, UnlistedEndpoints};
 use crate::facts::Secret;
 use api::{Caller, Route};
 use credential::{Carrier, Credential};
@@ -217,7 +218,7 @@ pub fn read(config: &Config, head: &Head<'_>) -> Reading {
             read @ (Reading::Body(_) | Reading::Job(_) | Reading::Refused(_)) => Ok(read),
         },
         Credential::Job(carrier, token) => with_token(config, head, &[carrier], token),
-        Credential::Runner(token) => with_token(config, head, &[Carrier::JobToken, Carrier::PrivateToken], token),
+        Credential::Same(carriers, token) => with_token(config, head, &carriers, token),
         Credential::Unmarked(token, carrier) => {
             let read = carrier.and_then(|carrier| with_token(config, head, &[carrier], token.clone()));
             Ok(read.unwrap_or_else(refused).unmarked(token))
@@ -248,7 +249,16 @@ fn with_token(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Sec
         Kind::Gitlab => with_job(config, head, carriers, token),
         Kind::Generic => generic::with_job(config, head, carriers, token),
     };
-    Ok(reading?.with_bare(bare))
+    Ok(match reading?.with_bare(bare) {
+        Reading::Job(request) if request.bare.is_none() && anybody::asks(&request.accesses) => {
+            Reading::Job(JobRequest { bare: bare::of(head, &request.token), ..request })
+        }
+        reading @ (Reading::Job(_)
+        | Reading::NotAJob
+        | Reading::Passing(_)
+        | Reading::Body(_)
+        | Reading::Refused(_)) => reading,
+    })
 }
 
 fn job(token: Secret, protocol: Protocol, access: Access) -> Reading {
@@ -325,6 +335,9 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
             return Err(Malformed::TokenPath);
         }
         only(&[Carrier::Basic])?;
+        if head.body() == Body::Follows {
+            return token_form(head, registry_token::post(&Front { method, raw, target, site }), token);
+        }
         let raw_path = core::str::from_utf8(raw).unwrap_or_default().split('?').next().unwrap_or_default();
         let scopes = registry_token::read(method, raw_path, target.query)?;
         let accesses = scopes.accesses();
@@ -339,8 +352,13 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
         }
         return with_job_on_api(config, head, target, carriers, token);
     }
-    if target.query.is_some_and(params::is_go_get) {
-        return Ok(job(token, Protocol::Web, Access::new(Action::GoGet, TargetRef::None)));
+    if anybody::is_agents(target.path) {
+        only(&[Carrier::Agent])?;
+        return Ok(job(token, Protocol::Web, Access::new(Action::UseAgent, TargetRef::Own)));
+    }
+    if let Some(access) = anybody::read(method, target)? {
+        only(&[Carrier::Basic, Carrier::Bearer, Carrier::JobToken])?;
+        return Ok(job(token, Protocol::Web, access));
     }
     if let Some(repository) = git::repository(target.path)? {
         path::segments(target.path)?;
@@ -365,6 +383,13 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
     })
 }
 
+/// A request for a registry token that has a body, which is to be a form.
+fn token_form(head: &Head<'_>, why: Malformed, token: Secret) -> Result<Reading, Malformed> {
+    let is_form = why == Malformed::TokenPost && body::is_form(head)?;
+    let want = body::Want::TokenForm(Some(token));
+    if is_form { Ok(Reading::Body(Pending::new(Protocol::RegistryToken, want))) } else { Err(why) }
+}
+
 /// What an LFS request asks for, or the body that says it.
 fn in_lfs(head: &Head<'_>, token: Secret, asked: lfs::Asked) -> Result<Reading, Malformed> {
     match asked {
@@ -383,10 +408,13 @@ fn only(carriers: &[Carrier], allowed: &[Carrier]) -> Result<(), Malformed> {
     other.map_or(Ok(()), |other| Err(other.misplaced()))
 }
 
-/// What the API's path says. The table is GitLab's, and says nothing of another forge.
-fn route(config: &Config, method: &[u8], path: &str) -> Result<Route, Malformed> {
+/// What the API's method, path and head say. The table is GitLab's, and says nothing of another forge.
+fn route(config: &Config, head: &Head<'_>, path: &str) -> Result<Route, Malformed> {
     let route = match config.forge.kind {
-        Kind::Gitlab => api::read(method, path)?,
+        Kind::Gitlab => {
+            let Forge { version, endpoints, .. } = &config.forge;
+            api::read(*version, endpoints, head.method().unwrap_or_default(), path)?.with_head(head)
+        }
         Kind::Generic => Route::unlisted(TargetRef::None),
     };
     let is_stripped =
@@ -419,7 +447,7 @@ fn with_job_on_api(
     carriers: &[Carrier],
     token: Secret,
 ) -> Result<Reading, Malformed> {
-    let route = route(config, head.method().unwrap_or_default(), target.path)?;
+    let route = route(config, head, target.path)?;
     if let Some(carrier) = carriers.iter().find(|carrier| !route.carriers.admit(**carrier)) {
         return Err(carrier.misplaced());
     }

@@ -11,8 +11,11 @@ use super::token;
 use super::{multipart, path};
 use crate::facts::Secret;
 
-/// More pairs than this are nobody's request.
-const PAIRS_LIMIT: usize = 64;
+/// More pairs than this no query of a client has.
+const QUERY_LIMIT: usize = 64;
+
+/// More pairs than this no form of a client has: a trigger takes hundreds of variables.
+const FORM_LIMIT: usize = 1000;
 
 /// How long a pair is at least that holds a job token: `job_token=x`.
 const SHORTEST: usize = 11;
@@ -39,14 +42,14 @@ pub(crate) fn query(text: &str) -> Result<Pairs, Malformed> {
     if text.contains(';') {
         return Err(Malformed::QuerySemicolon);
     }
-    pairs(text.as_bytes(), Malformed::QueryPercent, Malformed::QueryControl, Malformed::QueryTooMany)
+    pairs(text.as_bytes(), QUERY_LIMIT, Malformed::QueryPercent, Malformed::QueryControl, Malformed::QueryTooMany)
 }
 
 /// Reads the parameters of a body strictly.
 pub(crate) fn body(media: &Media, body: &[u8]) -> Result<Pairs, Malformed> {
     match media {
-        Media::Form if body.contains(&b';') => Err(Malformed::FormSyntax),
-        Media::Form => pairs(body, Malformed::FormSyntax, Malformed::FormSyntax, Malformed::FormSyntax),
+        Media::Form if body.contains(&b';') => Err(Malformed::FormSemicolon),
+        Media::Form => pairs(body, FORM_LIMIT, Malformed::FormSyntax, Malformed::FormSyntax, Malformed::FormTooMany),
         Media::Multipart(boundary) => multipart::fields(boundary, body),
         Media::Json => json::texts(body)?.into_iter().map(|(name, value)| member(name, value)).collect(),
     }
@@ -64,11 +67,17 @@ fn member(name: String, value: Text) -> Result<(String, String), Malformed> {
     }
 }
 
-fn pairs(text: &[u8], percent: Malformed, control: Malformed, many: Malformed) -> Result<Pairs, Malformed> {
+fn pairs(
+    text: &[u8],
+    most: usize,
+    percent: Malformed,
+    control: Malformed,
+    many: Malformed,
+) -> Result<Pairs, Malformed> {
     if text.is_empty() {
         return Ok(Pairs::new());
     }
-    if text.split(|b| *b == b'&').count() > PAIRS_LIMIT {
+    if text.split(|b| *b == b'&').count() > most {
         return Err(many);
     }
     text.split(|b| *b == b'&')
@@ -207,10 +216,16 @@ pub(crate) fn credential(pairs: &Pairs) -> Result<Found, Malformed> {
             (false, _) => found.foreign |= !value.is_empty(),
             (true, _) if name != known => return Err(Malformed::QueryKey),
             // The forge ignores a job token in this place: what it would decide then is not what we would.
-            (true, "private_token") => return Err(Malformed::Carrier),
-            (true, _) if found.job.is_some() => return Err(Malformed::Multiple),
-            (true, _) if wraps => found.job = Some((known, token::unwrap(value.as_bytes())?)),
-            (true, _) => found.job = Some((known, token::parse(value.as_bytes())?)),
+            (true, "private_token") => return Err(Malformed::PrivateToken),
+            (true, _) => {
+                let token = if wraps { token::unwrap(value.as_bytes())? } else { token::parse(value.as_bytes())? };
+                match &found.job {
+                    // Under another name it says the same again.
+                    Some((name, same)) if *name != known && *same == token => {}
+                    Some(_) => return Err(Malformed::Multiple),
+                    None => found.job = Some((known, token)),
+                }
+            }
         }
     }
     if found.job.is_some() && found.foreign { Err(Malformed::Multiple) } else { Ok(found) }

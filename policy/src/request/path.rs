@@ -30,9 +30,20 @@ pub(crate) fn target<'a>(raw: &'a [u8], root: &str) -> Result<Target<'a>, Malfor
     if query.is_some_and(|query| query.contains('#')) {
         return Err(Malformed::Fragment);
     }
-    check(path)?;
-    let below = path.strip_prefix(root).filter(|rest| rest.starts_with('/')).ok_or(Malformed::Prefix)?;
-    Ok(Target { path: below, query })
+    let below = path.strip_prefix(root).filter(|rest| rest.starts_with('/'));
+    // The API undoes the encoding of its values, whatever in them is encoded.
+    let is_api = below.is_some_and(|below| below.starts_with("/api/v4/"));
+    check(path, if is_api { Spelling::AnyEncoding } else { Spelling::One })?;
+    Ok(Target { path: below.ok_or(Malformed::Prefix)?, query })
+}
+
+/// How a character may be written that stands for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    /// As it is.
+    One,
+    /// As it is, or percent-encoded.
+    AnyEncoding,
 }
 
 /// More segments than this nobody's request has. The forge itself refuses more than 50 slashes; what is matched against
@@ -40,14 +51,14 @@ pub(crate) fn target<'a>(raw: &'a [u8], root: &str) -> Result<Target<'a>, Malfor
 const DEPTH_LIMIT: usize = 64;
 
 /// Whether every byte of a path stands in its canonical spelling. A slash at the end is left to the caller.
-fn check(path: &str) -> Result<(), Malformed> {
+fn check(path: &str, spelling: Spelling) -> Result<(), Malformed> {
     let mut bytes = path.bytes();
     while let Some(byte) = bytes.next() {
         match byte {
             b'%' => {
                 let (high, low) = (bytes.next().and_then(hex), bytes.next().and_then(hex));
                 let (Some(high), Some(low)) = (high, low) else { return Err(Malformed::BadPercent) };
-                check_encoded(high << 4 | low)?;
+                check_encoded(high << 4 | low, spelling)?;
             }
             b'\\' => return Err(Malformed::Backslash),
             b';' => return Err(Malformed::Semicolon),
@@ -80,8 +91,9 @@ fn check(path: &str) -> Result<(), Malformed> {
     Ok(())
 }
 
-fn check_encoded(byte: u8) -> Result<(), Malformed> {
+fn check_encoded(byte: u8, spelling: Spelling) -> Result<(), Malformed> {
     match byte {
+        _ if is_unreserved(byte) && spelling == Spelling::AnyEncoding => Ok(()),
         b'.' => Err(Malformed::EncodedDotSegment),
         b'%' => Err(Malformed::DoubleEncoding),
         b'\\' => Err(Malformed::Backslash),
@@ -121,6 +133,41 @@ pub(crate) fn decode_bytes(text: &[u8]) -> Option<Vec<u8>> {
         decoded.push(if byte == b'%' { hex(bytes.next()?)? << 4 | hex(bytes.next()?)? } else { byte });
     }
     Some(decoded)
+}
+
+/// A checked path in which every character that stands for itself is written as it is; `None` where that is so already.
+pub(crate) fn plain(path: &str) -> Option<String> {
+    let (first, rest) = path.split_once('%')?;
+    let mut plain = String::from(first);
+    let mut is_changed = false;
+    for encoded in rest.split('%') {
+        let (digits, behind) = encoded.split_at_checked(2).unwrap_or((encoded, ""));
+        match unreserved(digits) {
+            Some(letter) => {
+                is_changed = true;
+                plain.push(letter);
+            }
+            None => {
+                plain.push('%');
+                plain.push_str(digits);
+            }
+        }
+        plain.push_str(behind);
+    }
+    is_changed.then_some(plain)
+}
+
+/// The character that stands for itself behind two hexadecimal digits.
+fn unreserved(digits: &str) -> Option<char> {
+    let [high, low] = *digits.as_bytes() else { return None };
+    let byte = hex(high)? << 4 | hex(low)?;
+    is_unreserved(byte).then_some(char::from(byte))
+}
+
+/// What is wrong with a path in which a character that stands for itself is encoded.
+pub(crate) fn needless(path: &str) -> Malformed {
+    let has_dot = path.as_bytes().windows(3).any(|window| window.eq_ignore_ascii_case(b"%2e"));
+    if has_dot { Malformed::EncodedDotSegment } else { Malformed::NeedlessEncoding }
 }
 
 /// Whether a path has an encoded slash.

@@ -2,6 +2,7 @@
 //!
 //! A name may itself hold the words of the endpoints (`g/blobs/uploads` is a name), so it is parsed from the right.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -30,9 +31,11 @@ pub(crate) fn read(method: &[u8], path: &str, query: Option<&str>) -> Result<Vec
             _ => Err(Malformed::MethodUnknown),
         };
     }
+    let path = &*plain(path);
     if path.as_bytes().contains(&b'%') {
         return Err(Malformed::RegistryName);
     }
+    let rest = path.strip_prefix("/v2/").ok_or(Malformed::Unclassifiable)?;
     // The one endpoint that ends in a slash.
     if let Some(name) = rest.strip_suffix("/blobs/uploads/") {
         return start_upload(method, name, &query);
@@ -55,6 +58,16 @@ pub(crate) fn read(method: &[u8], path: &str, query: Option<&str>) -> Result<Vec
         return Err(Malformed::RegistryMount);
     }
     Ok(vec![Access::new(action, image(name)?)])
+}
+
+/// A path that ends in a digest whose colon is encoded, as some clients write it, in its plain spelling.
+pub(crate) fn plain(path: &str) -> Cow<'_, str> {
+    let written = path.rsplit_once('/').filter(|(_, reference)| reference.contains('%'));
+    let plain = written.map(|(before, reference)| (before, reference.replace("%3A", ":").replace("%3a", ":")));
+    match plain {
+        Some((before, digest)) if is_digest(&digest) => Cow::Owned(alloc::format!("{before}/{digest}")),
+        _ => Cow::Borrowed(path),
+    }
 }
 
 fn names_mount(query: &Pairs) -> bool {
@@ -284,6 +297,20 @@ mod tests {
         }
         assert_eq!(put("digest=DIGEST&digest=DIGEST"), Err(Malformed::QueryDuplicate));
         assert_eq!(put("x;from=h/q"), Err(Malformed::QuerySemicolon));
+    }
+
+    #[test]
+    fn the_colon_of_a_digest_may_be_encoded() {
+        for colon in ["%3A", "%3a"] {
+            for word in ["manifests", "blobs", "referrers"] {
+                let path = |colon: &str| format!("/v2/g/p/{word}/{}", digest().replace(':', colon));
+                assert_eq!(one("GET", &path(colon)), one("GET", &path(":")), "{word} {colon}");
+            }
+        }
+        let nested = format!("/v2/g/p/manifests/{}", digest().replace(':', "%253A"));
+        for path in [&*nested, "/v2/g/p/manifests/v1%3Ax", "/v2/g%3Ap/manifests/v1"] {
+            assert_eq!(one("GET", path), Err(Malformed::RegistryName), "{path}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The registry's token endpoint: `GET /jwt/auth?service=container_registry&scope=repository:g/p:pull`.
+//! The registry's token endpoint: `GET /jwt/auth?service=container_registry&scope=repository:g/p:pull`, or the same in the
+//! form of a POST. The forge has no POST there, and clients go on to GET at its 404; but who may not is told why.
 //!
 //! A client asks for scopes; what the job may do of them is forwarded, and nothing else. A scope that merely hopes for
 //! a mount (pull, beside another that pushes) is dropped when it is refused; `*` is narrowed to what a job can hold.
@@ -7,6 +8,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::Front;
 use super::access::{Access, Action, TargetRef};
 use super::malformed::Malformed;
 use super::params::{self, Pairs};
@@ -114,7 +116,24 @@ pub(crate) fn read(method: &[u8], raw_path: &str, query: Option<&str>) -> Result
     if method != b"GET" {
         return Err(Malformed::TokenPost);
     }
-    let pairs = params::query(query.unwrap_or_default())?;
+    asked(raw_path, params::query(query.unwrap_or_default())?)
+}
+
+/// Why a request with a body is none for a token, but for its form.
+pub(super) fn post(front: &Front<'_>) -> Malformed {
+    match front.target.query {
+        Some(query) if !query.is_empty() => Malformed::QueryNotEmpty,
+        _ if front.method == b"POST" => Malformed::TokenPost,
+        _ => Malformed::MethodUnknown,
+    }
+}
+
+/// Reads the form of a POST.
+pub(super) fn of_form(pairs: Pairs) -> Result<Vec<Access>, Malformed> {
+    asked("", pairs).map(|request| request.accesses())
+}
+
+fn asked(raw_path: &str, pairs: Pairs) -> Result<TokenRequest, Malformed> {
     match params::one(&pairs, "service")? {
         Some("container_registry") => {}
         Some(DEPENDENCY_PROXY) => {
@@ -206,12 +225,12 @@ fn encode(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn asked(query: &str) -> Result<TokenRequest, Malformed> {
+    fn got(query: &str) -> Result<TokenRequest, Malformed> {
         read(b"GET", "/jwt/auth", Some(query))
     }
 
     fn actions(query: &str) -> Vec<Action> {
-        asked(query).unwrap().accesses().iter().map(|access| access.action).collect()
+        got(query).unwrap().accesses().iter().map(|access| access.action).collect()
     }
 
     #[test]
@@ -227,7 +246,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_the_dependency_proxy_goes_on_as_it_came() {
         let query = "scope=repository:g/dependency_proxy/containers/alpine:pull&service=dependency_proxy";
-        assert_eq!(asked(query).unwrap().narrowed(|_| true), None);
+        assert_eq!(got(query).unwrap().narrowed(|_| true), None);
         assert!(is_for_dependency_proxy(query));
         for other in ["", "service=container_registry", "service=dependency_proxy&service=dependency_proxy"] {
             assert!(!is_for_dependency_proxy(other), "{other}");
@@ -236,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_class_changes_nothing() {
-        let target = |query: &str| asked(query).unwrap().accesses().remove(0);
+        let target = |query: &str| got(query).unwrap().accesses().remove(0);
         assert_eq!(
             target("service=container_registry&scope=repository(plugin):g/p:pull"),
             target("service=container_registry&scope=repository:g/p:pull")
@@ -249,10 +268,10 @@ mod tests {
             std::format!("service=container_registry&scope={}", alloc::vec!["repository:g/p:pull"; count].join("+"))
         };
         assert_eq!(actions(&scopes(ACCESSES_LIMIT)).len(), ACCESSES_LIMIT);
-        assert_eq!(asked(&scopes(ACCESSES_LIMIT + 1)), Err(Malformed::Scope));
+        assert_eq!(got(&scopes(ACCESSES_LIMIT + 1)), Err(Malformed::Scope));
         let images = |count: usize| {
             let scopes: Vec<String> = (0..count).map(|at| std::format!("repository:g/p{at}:pull")).collect();
-            asked(&std::format!("service=container_registry&scope={}", scopes.join("+")))
+            got(&std::format!("service=container_registry&scope={}", scopes.join("+")))
         };
         assert!(images(TARGETS_LIMIT).is_ok());
         assert_eq!(images(TARGETS_LIMIT + 1), Err(Malformed::Scope));
@@ -260,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_refused_mount_source_is_dropped() {
-        let request = asked("account=gitlab-ci-token&service=container_registry&scope=repository:g/p:pull,push&scope=repository:h/q:pull").unwrap();
+        let request = got("account=gitlab-ci-token&service=container_registry&scope=repository:g/p:pull,push&scope=repository:h/q:pull").unwrap();
         assert!(!request.is_hoped(0) && !request.is_hoped(1) && request.is_hoped(2));
         let path = request.narrowed(|at| at < 2).unwrap();
         assert_eq!(
@@ -272,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_star_is_narrowed_to_what_a_job_can_hold() {
-        let request = asked("service=container_registry&scope=repository:g/p:*").unwrap();
+        let request = got("service=container_registry&scope=repository:g/p:*").unwrap();
         assert_eq!(
             request.narrowed(|_| true).unwrap(),
             b"/jwt/auth?service=container_registry&scope=repository:g/p:pull,push,delete"
@@ -294,13 +313,13 @@ mod tests {
         ] {
             let query = std::format!("service=container_registry&scope={scope}");
             assert!(
-                matches!(asked(&query), Err(Malformed::Scope | Malformed::RegistryName | Malformed::QueryControl)),
+                matches!(got(&query), Err(Malformed::Scope | Malformed::RegistryName | Malformed::QueryControl)),
                 "{scope}"
             );
         }
-        assert_eq!(asked("service=other"), Err(Malformed::TokenService));
-        assert_eq!(asked("service=container_registry&service=x"), Err(Malformed::QueryDuplicate));
-        assert_eq!(asked("service=container_registry&scope[]=repository:g/p:pull"), Err(Malformed::QueryBracket));
+        assert_eq!(got("service=other"), Err(Malformed::TokenService));
+        assert_eq!(got("service=container_registry&service=x"), Err(Malformed::QueryDuplicate));
+        assert_eq!(got("service=container_registry&scope[]=repository:g/p:pull"), Err(Malformed::QueryBracket));
         assert_eq!(read(b"POST", "/jwt/auth", None), Err(Malformed::TokenPost));
     }
 }

@@ -103,9 +103,9 @@ impl Visit for Watch {
             return Err(Malformed::Override);
         }
         if params::is_credential(part.name) {
-            let may_say = self.same.is_some() && part.name == "token" && part.kind == Kind::Field;
+            let may_say = self.same.is_some() && matches!(part.name, "token" | "job_token") && part.kind == Kind::Field;
             self.said = may_say.then_some(0);
-            return if may_say { Ok(()) } else { Err(Malformed::Multiple) };
+            return if may_say { Ok(()) } else { Err(Malformed::HeadAndBody) };
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl Visit for Watch {
         let (Some(said), Some(token)) = (self.said, &self.same) else { return Ok(()) };
         let expected = token.expose().get(said..).unwrap_or_default();
         if !expected.starts_with(bytes) {
-            return Err(Malformed::Multiple);
+            return Err(Malformed::HeadAndBody);
         }
         self.said = Some(said.saturating_add(bytes.len()));
         Ok(())
@@ -123,7 +123,7 @@ impl Visit for Watch {
     fn end(&mut self) -> Result<(), Malformed> {
         let (Some(said), Some(token)) = (self.said, &self.same) else { return Ok(()) };
         // Empty is absent.
-        if said == 0 || said == token.expose().len() { Ok(()) } else { Err(Malformed::Multiple) }
+        if said == 0 || said == token.expose().len() { Ok(()) } else { Err(Malformed::HeadAndBody) }
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
             let secret = body.find("glcbt-other").unwrap();
             for size in 1..=body.len() {
                 let (passed, end) = scanned(&body, None, size);
-                assert_eq!(end, Err(Malformed::Multiple), "{name} in pieces of {size}");
+                assert_eq!(end, Err(Malformed::HeadAndBody), "{name} in pieces of {size}");
                 assert!(passed <= secret, "{passed} bytes of {name} went on in pieces of {size}");
             }
         }
@@ -175,17 +175,18 @@ mod tests {
     }
 
     #[test]
-    fn a_runner_may_say_its_token_again_and_no_other() {
+    fn the_token_of_the_head_may_be_said_again_and_no_other() {
         let same = || Some(Secret::new(TOKEN));
         let says = |token: &str| upload(&[("file", "content"), ("token", token), ("expire_in", "")]);
         for size in 1..40 {
             assert_eq!(scanned(&says("glcbt-64_abc"), same(), size).1, Ok(()), "in pieces of {size}");
             for other in ["glcbt-64_abd", "glcbt-64_ab", "glcbt-64_abcd", "x"] {
-                assert_eq!(scanned(&says(other), same(), size).1, Err(Malformed::Multiple), "{other} by {size}");
+                assert_eq!(scanned(&says(other), same(), size).1, Err(Malformed::HeadAndBody), "{other} by {size}");
             }
         }
         assert_eq!(scanned(&says(""), same(), 5).1, Ok(()));
-        assert_eq!(scanned(&upload(&[("job_token", "glcbt-64_abc")]), same(), 5).1, Err(Malformed::Multiple));
+        assert_eq!(scanned(&upload(&[("job_token", "glcbt-64_abc")]), same(), 5).1, Ok(()));
+        assert_eq!(scanned(&upload(&[("password", "glcbt-64_abc")]), same(), 5).1, Err(Malformed::HeadAndBody));
     }
 
     #[test]

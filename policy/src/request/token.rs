@@ -98,12 +98,16 @@ pub(crate) fn is_one_jwt(value: &[u8]) -> bool {
         && URL_SAFE_NO_PAD.decode(claims).is_ok()
 }
 
+/// The claims of one JWT.
+fn claims(jwt: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let claims = jwt.split(|b| *b == b'.').nth(1).and_then(decoded);
+    claims.filter(|_| is_one_jwt(jwt)).ok_or(Malformed::Format)
+}
+
 /// The one job token inside a JWT. Its signature is the forge's to check; what it says is what the forge will read.
 pub(crate) fn unwrap(value: &[u8]) -> Result<Secret, Malformed> {
-    let claims = value.split(|b| *b == b'.').nth(1).and_then(decoded).filter(|_| is_one_jwt(value));
-    let payload = claims.ok_or(Malformed::Format)?;
     let mut texts: Vec<String> = Vec::new();
-    for (_, claim) in json::object(&payload)? {
+    for (_, claim) in json::object(&claims(value)?)? {
         collect(claim, &mut texts);
     }
     let mut tokens = texts.iter().filter(|text| is_job_shaped(text.as_bytes()));
@@ -111,6 +115,27 @@ pub(crate) fn unwrap(value: &[u8]) -> Result<Secret, Malformed> {
         (Some(token), None) => parse(token.as_bytes()),
         (Some(_), Some(_)) => Err(Malformed::Multiple),
         (None, _) => Err(Malformed::Format),
+    }
+}
+
+/// What the claims of a job's JWT say of the user for whom its user works; nothing where the token is no JWT. The forge
+/// checked them, once it calls the token a running job's.
+///
+/// # Errors
+/// They cannot be read.
+pub(crate) fn scoped_user(token: &Secret) -> Result<Option<u64>, Malformed> {
+    let token = token.expose();
+    let mark = token.windows(MARK.len()).position(|window| window == MARK);
+    let behind = mark.and_then(|at| token.get(at.saturating_add(MARK.len())..)).unwrap_or(token);
+    if !behind.starts_with(JWT) {
+        return Ok(None);
+    }
+    let claims = claims(behind)?;
+    let said = json::object(&claims)?.into_iter().find(|(name, _)| name == "scoped_user_id");
+    match said.map(|(_, value)| value) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(number)) => number.parse().map(Some).map_err(|_| Malformed::Format),
+        Some(value) => value.as_u64().map(Some).ok_or(Malformed::Format),
     }
 }
 

@@ -5,12 +5,12 @@ mod need;
 mod reason;
 mod table;
 
-pub use need::{Need, Needed, Open, Reach, need};
+pub use need::{Effect, Need, Needed, Open, Reach, need, needed};
 pub use reason::Reason;
 pub use table::RULES;
 
-use crate::config::{DependencyProxy, Mode};
-use crate::facts::{Affiliation, Job, Role, Standing, User, Visibility};
+use crate::config::{DependencyProxy, KubernetesAgent, Mode};
+use crate::facts::{Affiliation, Job, Role, Standing, User, Version, Visibility};
 use crate::request::Access;
 
 /// What a rule looks at.
@@ -30,6 +30,10 @@ pub struct Question<'a> {
     pub entries: Entries,
     /// Whether jobs use the dependency proxy.
     pub dependency_proxy: DependencyProxy,
+    /// Whether jobs use the Kubernetes agent.
+    pub kubernetes_agent: KubernetesAgent,
+    /// The forge's version.
+    pub version: Version,
 }
 
 /// What the rules of the configuration say of one thing asked. An enforced rule speaks before one that is observed.

@@ -1,10 +1,10 @@
 //! The rows, and how each judges.
 
 use super::Answer::{Aside, Left};
-use super::{Answer, Entries, Needed, Open, Question, Reach, Reason, Rule, Verdict};
-use crate::config::DependencyProxy;
+use super::{Answer, Effect, Entries, Needed, Open, Question, Reach, Reason, Rule, Verdict};
+use crate::config::{DependencyProxy, KubernetesAgent};
 use crate::facts::{
-    Admission, Affiliation, Feature, Grants, JobPush, Level, Link, Outbound, Role, Standing, Visibility,
+    Admission, Affiliation, Feature, Grants, JobPush, Level, Link, Outbound, Role, Standing, Version, Visibility,
 };
 use crate::request::TargetRef;
 
@@ -20,7 +20,7 @@ const fn deny(reason: Reason) -> Answer {
 pub const RULES: &[Rule] = &[
     Rule {
         id: "login",
-        doc: "A login to the image registry or to Conan's asks for nothing, and a running job's token is valid.",
+        doc: "A login to the image registry or to Conan's asks for nothing, and a running job's token is valid; so is it for what everybody gets.",
         aside: "more is asked than a login",
         judge: login,
     },
@@ -32,7 +32,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "never-for-jobs",
-        doc: "Some things are never a job's: writing wikis, snippets, the image catalog, a registry token for everything its user has, endpoints that take no job token. Nor is the dependency proxy, unless the configuration lets jobs use it.",
+        doc: "Some things are never a job's: writing wikis, snippets, the image catalog, a registry token for everything its user has, endpoints that take no job token. Nor is the dependency proxy or the Kubernetes agent, unless the configuration lets jobs use it.",
         aside: "jobs may do this somewhere",
         judge: never_for_jobs,
     },
@@ -67,6 +67,12 @@ pub const RULES: &[Rule] = &[
         judge: dependency_proxy,
     },
     Rule {
+        id: "kubernetes-agent",
+        doc: "Where jobs use the Kubernetes agent, a running job does. Which agents its project may use their server checks. For the configuration's rules this is done in the own project.",
+        aside: "no Kubernetes agent is asked",
+        judge: kubernetes_agent,
+    },
+    Rule {
         id: "configured-outbound",
         doc: "Where the configuration says to which targets an origin's jobs may go, they go to no other but their own project.",
         aside: "the configuration does not keep the origin to other targets",
@@ -74,9 +80,15 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "feature-on",
-        doc: "A part of a project that is switched off serves nobody, and where the repository is off, so are the parts that work on code: merge requests, builds, images and environments.",
+        doc: "A part of a project that is switched off serves nobody. Where the repository is off or kept to members, so are the parts that work on code: merge requests, builds, environments and wikis, but for public wikis; where it is off, so are images. Where builds are, so are environments.",
         aside: "this part of the target is on",
         judge: feature_on,
+    },
+    Rule {
+        id: "archived",
+        doc: "A project that is archived, or about to be deleted, takes no changes.",
+        aside: "this changes nothing, or the target takes changes",
+        judge: archived,
     },
     Rule {
         id: "push-code",
@@ -110,7 +122,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "inbound",
-        doc: "A target that limits access admits its own jobs and those that its allowlist names. Others get the anonymous reads of a public or internal target, and nothing that a role gives.",
+        doc: "A target that limits access admits its own jobs and those that its allowlist names. Others get the anonymous reads of a public or internal target, and nothing that a role gives; of the API, from GitLab 18.3 on, those endpoints alone that the parts of the target open.",
         aside: "the target admits the origin",
         judge: inbound,
     },
@@ -171,8 +183,14 @@ fn own_job(q: &Question<'_>) -> Answer {
 }
 
 fn never_for_jobs(q: &Question<'_>) -> Answer {
-    let is_off = q.need.reach == Reach::AboveOrigin && q.dependency_proxy == DependencyProxy::Off;
-    if q.need.reach == Reach::Never || is_off { deny(Reason::NeverForJobs) } else { Aside }
+    match () {
+        () if q.need.reach == Reach::Never => deny(Reason::NeverForJobs),
+        () if q.need.reach == Reach::AboveOrigin && q.dependency_proxy == DependencyProxy::Off => {
+            deny(Reason::ProxyOff)
+        }
+        () if q.need.reach == Reach::Agents && q.kubernetes_agent == KubernetesAgent::Off => deny(Reason::AgentOff),
+        () => Aside,
+    }
 }
 
 /// The forge would look inside by a package's name, with the user's rights and past every allowlist that we can see.
@@ -184,9 +202,9 @@ fn target_exists(q: &Question<'_>) -> Answer {
     if q.standing.is_none() && asks_project(q) { deny(Reason::TargetUnknown) } else { Aside }
 }
 
-/// A dependency proxy is a group's, and no project is asked.
+/// A dependency proxy is a group's, an agent is its server's to know, and no project is asked.
 fn asks_project(q: &Question<'_>) -> bool {
-    q.need.reach != Reach::AboveOrigin
+    !matches!(q.need.reach, Reach::AboveOrigin | Reach::Agents)
 }
 
 fn configured_deny(q: &Question<'_>) -> Answer {
@@ -203,11 +221,19 @@ fn configured_limit(q: &Question<'_>) -> Answer {
 
 fn dependency_proxy(q: &Question<'_>) -> Answer {
     match (&q.job.user, &q.access.target) {
-        _ if asks_project(q) => Aside,
+        _ if q.need.reach != Reach::AboveOrigin => Aside,
         (None, _) => deny(Reason::NoUser),
         (Some(_), TargetRef::None) => allow(Reason::Login),
         (Some(_), TargetRef::Group(group)) if q.job.origin.path.is_below(group.as_str()) => allow(Reason::GroupAbove),
         (Some(_), _) => deny(Reason::ProxyElsewhere),
+    }
+}
+
+fn kubernetes_agent(q: &Question<'_>) -> Answer {
+    match &q.job.user {
+        _ if q.need.reach != Reach::Agents => Aside,
+        None => deny(Reason::NoUser),
+        Some(_) => allow(Reason::Agent),
     }
 }
 
@@ -219,8 +245,14 @@ fn feature_on(q: &Question<'_>) -> Answer {
     if level(q) == Some(Level::Disabled) { deny(Reason::FeatureOff) } else { Aside }
 }
 
+/// How far the part that is used is open; what hangs on no part is as open as the project.
 fn level(q: &Question<'_>) -> Option<Level> {
-    q.standing.map(|standing| standing.target.features.level(q.need.feature))
+    q.standing.map(|standing| q.need.feature.map_or(Level::Enabled, |feature| standing.target.level(feature)))
+}
+
+fn archived(q: &Question<'_>) -> Answer {
+    let is_archived = q.standing.is_some_and(|standing| standing.target.archived);
+    if is_archived && q.need.effect == Effect::Write { deny(Reason::Archived) } else { Aside }
 }
 
 fn is_own(q: &Question<'_>) -> bool {
@@ -286,7 +318,7 @@ fn is_admitted(q: &Question<'_>, standing: &Standing) -> bool {
 fn inbound(q: &Question<'_>) -> Answer {
     let Some(standing) = q.standing else { return Aside };
     match standing.admission {
-        _ if !is_admitted(q, standing) && is_open_read(q, standing) => allow(Reason::Anonymous),
+        _ if !is_admitted(q, standing) && is_open_read(q, standing) && is_for_visitors(q) => allow(Reason::Anonymous),
         _ if !is_admitted(q, standing) => deny(Reason::NotListed),
         Admission::LeftToForge if q.written.admitted.is_none() => Left,
         Admission::Own | Admission::Listed(_) | Admission::Open | Admission::Unlisted | Admission::LeftToForge => Aside,
@@ -305,25 +337,37 @@ fn entry(q: &Question<'_>) -> Answer {
     }
 }
 
-/// Some endpoints of a public project are open to every job where the features that they use are open to everybody.
-fn is_open_endpoint(q: &Question<'_>) -> bool {
-    let open = |feature: &Feature| {
-        q.standing.is_some_and(|standing| standing.target.features.level(*feature) == Level::Enabled)
-    };
-    let is_public = q.standing.is_some_and(|standing| standing.target.visibility == Some(Visibility::Public));
-    is_public && !q.access.open.is_empty() && q.access.open.iter().all(open)
+/// From when on the API serves no job that is not let in what it serves every visitor: with the permissions of entries.
+const FINE_GRAINED: Version = Version(18, 3);
+
+/// Whether what is open to visitors is open to a job that is not let in. Git, LFS and images ask for no permission.
+fn is_for_visitors(q: &Question<'_>) -> bool {
+    matches!(q.need.permission, Needed::IfStrict(_)) || q.version < FINE_GRAINED || is_open_endpoint(q)
 }
 
-/// Whether whoever may see the target may do this: an anonymous read of a public target, or of an internal one by a
-/// user who is not external. A feature that is kept to members is open to nobody else, also on a public target. A target
-/// of which it is not known who may see it is open to nobody.
-fn is_open_read(q: &Question<'_>, standing: &Standing) -> bool {
-    let sees = match standing.target.visibility {
+/// Some endpoints are open to every job whose user may see the project, where the features that they use are open to
+/// everybody.
+fn is_open_endpoint(q: &Question<'_>) -> bool {
+    q.standing.is_some_and(|standing| {
+        let is_open = |feature: &Feature| standing.target.level(*feature) == Level::Enabled;
+        is_seen(q, standing) && !q.access.open.is_empty() && q.access.open.iter().all(is_open)
+    })
+}
+
+/// Whether the target is everybody's to see: a public one, or an internal one for a user who is not external. A target
+/// of which it is not known who may see it is seen by nobody.
+fn is_seen(q: &Question<'_>, standing: &Standing) -> bool {
+    match standing.target.visibility {
         Some(Visibility::Public) => true,
         Some(Visibility::Internal) => q.job.user.is_some() && standing.affiliation == Affiliation::Internal,
         Some(Visibility::Private) | None => false,
-    };
-    sees && q.need.open == Open::ToAnybody && level(q) == Some(Level::Enabled)
+    }
+}
+
+/// Whether whoever may see the target may do this. A feature that is kept to members is open to nobody else, also on a
+/// public target.
+fn is_open_read(q: &Question<'_>, standing: &Standing) -> bool {
+    is_seen(q, standing) && q.need.open == Open::ToAnybody && level(q) == Some(Level::Enabled)
 }
 
 fn external(q: &Question<'_>) -> Answer {

@@ -8,6 +8,8 @@ use crate::facts::{
 };
 use crate::request::{Action, TargetRef};
 
+mod gitlab;
+
 const LISTED: Admission = Admission::Listed(Entry { link: Link::Project, grants: Grants::Default });
 
 fn job(user: Option<&str>) -> Job {
@@ -26,6 +28,8 @@ fn standing(role: Role, admission: Admission, visibility: Visibility) -> Standin
         visibility: Some(visibility),
         features: Features::OPEN,
         job_push: JobPush::Off,
+        public_jobs: true,
+        archived: false,
     };
     let affiliation = Affiliation::Internal;
     Standing { role: Some(role), affiliation, admission, outbound: Outbound::Open, target }
@@ -37,8 +41,10 @@ fn question<'a>(
     standing: Option<&'a Standing>,
     written: Written<'a>,
 ) -> Question<'a> {
-    let (entries, dependency_proxy) = (Entries::AsTheForge, DependencyProxy::Off);
-    Question { job, access, need: need(access.action), standing, written, entries, dependency_proxy }
+    let (entries, dependency_proxy, kubernetes_agent) =
+        (Entries::AsTheForge, DependencyProxy::Off, KubernetesAgent::Off);
+    let (need, version) = (needed(access, standing.map(|standing| &standing.target)), Version::NEWEST);
+    Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent, version }
 }
 
 fn ask(job: &Job, access: &Access, standing: Option<&Standing>, written: Written<'_>) -> Verdict {
@@ -79,7 +85,7 @@ fn every_standing() -> Vec<Standing> {
                                 one.affiliation = affiliation;
                                 one.outbound = outbound;
                                 one.target.job_push = job_push;
-                                one.target.features = Features([level; 9]);
+                                one.target.features = Features([level; Feature::ALL.len()]);
                                 all.push(one);
                             }
                         }
@@ -193,7 +199,7 @@ fn a_denial_of_the_configuration_beats_every_allow_and_its_allow_beats_no_denial
         for action in all_actions() {
             let access = Access::new(action, TargetRef::Own);
             let plain = ask(&job, &access, Some(&standing), Written::default());
-            let no_project = [Reach::Never, Reach::Itself, Reach::Nothing, Reach::AboveOrigin];
+            let no_project = [Reach::Never, Reach::Itself, Reach::Nothing, Reach::AboveOrigin, Reach::Agents];
             let reaches_project = !no_project.contains(&need(action).reach);
             for written in [
                 Written { denied: rule, ..Written::default() },
@@ -261,7 +267,7 @@ fn single_permissions_limit_the_api_and_the_rest_where_that_is_wanted() {
 }
 
 #[test]
-fn an_open_endpoint_of_a_public_project_asks_no_permission() {
+fn an_endpoint_that_is_open_to_who_sees_the_project_asks_no_permission() {
     let job = job(Some("dana"));
     let mut target = standing(Role::None, only(&[]), Visibility::Public);
     let open: &[Feature] = &[Feature::Repository, Feature::MergeRequests];
@@ -269,9 +275,13 @@ fn an_open_endpoint_of_a_public_project_asks_no_permission() {
     let judged = |target: &Standing| ask(&job, &access, Some(target), Written::default());
     assert_eq!(judged(&target), Verdict::Allow(Reason::Anonymous));
     target.target.visibility = Some(Visibility::Internal);
+    assert_eq!(judged(&target), Verdict::Allow(Reason::Anonymous));
+    target.affiliation = Affiliation::External;
+    assert_eq!(judged(&target), Verdict::Deny(Reason::EntryTooNarrow), "internal projects are not for external users");
+    target.target.visibility = Some(Visibility::Private);
     assert_eq!(judged(&target), Verdict::Deny(Reason::EntryTooNarrow));
     target.target.visibility = Some(Visibility::Public);
-    target.target.features = Features([Level::Members; 9]);
+    target.target.features = Features([Level::Members; Feature::ALL.len()]);
     assert_eq!(judged(&target), Verdict::Deny(Reason::EntryTooNarrow));
 }
 
@@ -369,7 +379,9 @@ fn more_than_one_project_is_denied_whatever_is_known() {
             let expected = match need(*action).reach {
                 Reach::Nothing => Verdict::Allow(Reason::Login),
                 Reach::Itself => Verdict::Deny(Reason::ForeignJob),
-                Reach::Never | Reach::AboveOrigin => Verdict::Deny(Reason::NeverForJobs),
+                Reach::Never => Verdict::Deny(Reason::NeverForJobs),
+                Reach::AboveOrigin => Verdict::Deny(Reason::ProxyOff),
+                Reach::Agents => Verdict::Deny(Reason::AgentOff),
                 Reach::Admitted
                 | Reach::Own
                 | Reach::OwnWhateverRole
@@ -412,8 +424,24 @@ fn the_dependency_proxy_is_for_the_groups_above_the_origin_where_it_is_on() {
         let limited = on(&dana, Written { limited: rule, ..Written::default() });
         assert_eq!(limited, Verdict::Deny(Reason::ConfiguredLimit));
         let off = asked(&dana, target.clone(), Written { admitted: rule, ..Written::default() }, DependencyProxy::Off);
-        assert_eq!(off, Verdict::Deny(Reason::NeverForJobs));
+        assert_eq!(off, Verdict::Deny(Reason::ProxyOff));
     }
+}
+
+#[test]
+fn the_kubernetes_agent_is_for_every_running_job_of_a_user_where_it_is_on() {
+    let access = Access::new(Action::UseAgent, TargetRef::Own);
+    let asked = |job: &Job, written, kubernetes_agent| {
+        judge(&Question { kubernetes_agent, ..question(job, &access, None, written) }, &[]).verdict
+    };
+    let (dana, rule) = (job(Some("dana")), Some(Named { id: "r", mode: Mode::Enforce }));
+    let on = |written| asked(&dana, written, KubernetesAgent::On);
+    assert_eq!(on(Written::default()), Verdict::Allow(Reason::Agent));
+    assert_eq!(asked(&job(None), Written::default(), KubernetesAgent::On), Verdict::Deny(Reason::NoUser));
+    assert_eq!(on(Written { denied: rule, ..Written::default() }), Verdict::Deny(Reason::ConfiguredDeny));
+    assert_eq!(on(Written { limited: rule, ..Written::default() }), Verdict::Deny(Reason::ConfiguredLimit));
+    let off = asked(&dana, Written { admitted: rule, ..Written::default() }, KubernetesAgent::Off);
+    assert_eq!(off, Verdict::Deny(Reason::AgentOff));
 }
 
 #[test]

@@ -51,6 +51,7 @@ pub fn project(forge: &Forge, project: &Project, settings: bool) -> Value {
     let mut shape = basic_project(forge, project);
     shape["visibility"] = json!(project.visibility.word());
     shape["archived"] = json!(project.archived);
+    shape["public_jobs"] = json!(project.public_jobs);
     if settings {
         for (feature, field) in Feature::FIELDS {
             shape[field] = json!(project.feature(feature).word());

@@ -58,6 +58,7 @@ pub(super) struct ProjectEntry {
     pub(super) visibility: Visibility,
     #[serde(default)]
     pub(super) archived: bool,
+    pub(super) public_jobs: Option<bool>,
     #[serde(default)]
     pub(super) members: BTreeMap<String, Role>,
     pub(super) allowlist: Option<AllowlistEntry>,

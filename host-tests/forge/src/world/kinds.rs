@@ -63,12 +63,13 @@ pub enum Feature {
     Wiki,
     MergeRequests,
     Issues,
+    Infrastructure,
     Snippets,
 }
 
 impl Feature {
     /// Every feature with its field in the API's project.
-    pub const FIELDS: [(Feature, &'static str); 10] = [
+    pub const FIELDS: [(Feature, &'static str); 11] = [
         (Self::Repository, "repository_access_level"),
         (Self::Builds, "builds_access_level"),
         (Self::ContainerRegistry, "container_registry_access_level"),
@@ -78,6 +79,7 @@ impl Feature {
         (Self::Wiki, "wiki_access_level"),
         (Self::MergeRequests, "merge_requests_access_level"),
         (Self::Issues, "issues_access_level"),
+        (Self::Infrastructure, "infrastructure_access_level"),
         (Self::Snippets, "snippets_access_level"),
     ];
 }

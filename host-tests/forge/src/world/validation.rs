@@ -177,6 +177,8 @@ fn project(at: usize, entry: ProjectEntry, names: &mut Names) -> Option<Project>
         group: group?,
         visibility: entry.visibility,
         archived: entry.archived,
+        // GitLab shows them until somebody changes that.
+        public_jobs: entry.public_jobs.unwrap_or(true),
         members,
         // GitLab counts a missing settings row as on.
         inbound_limit: entry.inbound_limit.unwrap_or(true),

@@ -60,6 +60,8 @@ fn the_service_account_sees_what_decides() {
     let project = get("projects/libs%2Fcommon").json();
     assert_eq!(project["id"], 102);
     assert_eq!(project["visibility"], "private");
+    assert_eq!((&project["public_jobs"], &project["archived"]), (&true.into(), &false.into()));
+    assert_eq!(project["infrastructure_access_level"], "enabled");
     assert_eq!(project["namespace"]["full_path"], "libs");
     assert_eq!(project["repository_access_level"], "enabled");
     assert_eq!(project["ci_push_repository_for_job_token_allowed"], false);

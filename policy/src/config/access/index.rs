@@ -52,6 +52,11 @@ impl Index {
         Some(Named { id: &rule.id, mode: rule.mode })
     }
 
+    /// All of them.
+    pub(super) fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
     /// Whether one of the rules is carried out.
     pub(super) fn is_enforced(&self) -> bool {
         self.rules.iter().any(|rule| rule.mode == Mode::Enforce)

@@ -11,17 +11,20 @@ mod keys;
 mod names;
 mod reading;
 mod rule;
+mod suspicion;
 mod when;
 
 pub use keys::{RULE_KEYS, RuleKey, RuleValue, Use};
 pub use rule::RuleKind;
+
+use alloc::vec::Vec;
 
 use self::actions::Actions;
 use self::index::Index;
 use self::names::Names;
 use self::reading::Reading;
 use self::rule::Asked;
-use super::reader::Reader;
+use super::reader::{Reader, Warning};
 use crate::facts::{Job, ProjectPath};
 use crate::request::Action;
 use crate::rules::Written;
@@ -51,11 +54,12 @@ pub struct Needs {
 }
 
 impl AccessRules {
-    /// Takes the rules out of a document.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let (rules, errors) = Reading::new().lists(reader.access());
+    /// Takes the rules out of a document, and what of them is probably not meant.
+    pub(super) fn read(reader: &mut Reader<'_>) -> (Self, Vec<Warning>) {
+        let (rules, mut warnings, errors) = Reading::new().lists(reader.access());
         reader.report(errors);
-        rules
+        warnings.extend(suspicion::of(&rules));
+        (rules, warnings)
     }
 
     /// What the rules say of one thing that a job asks of a target. Where its path is not known, or no project is asked,

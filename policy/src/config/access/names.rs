@@ -64,6 +64,28 @@ impl Names {
         projects::keys_of(path).filter_map(|key| self.number(key)).collect()
     }
 
+    /// The numbers of all names that hold whatever a name holds, itself among them.
+    pub(super) fn above(&self, number: Number) -> Vec<Number> {
+        let key = self.key(number).unwrap_or_default();
+        let groups = key.match_indices('/').filter_map(|(at, _)| key.get(..=at));
+        let keys = core::iter::once("").chain(groups).chain(core::iter::once(key));
+        keys.filter_map(|key| self.number(key)).collect()
+    }
+
+    /// The project that a name lies below, where one is named. No project lies in another.
+    pub(super) fn below_project(&self, number: Number) -> Option<&str> {
+        let key = self.key(number)?;
+        let mut above = key.match_indices('/').filter_map(|(at, _)| key.get(..at));
+        above.find(|path| self.number(path).is_some())
+    }
+
+    /// A name, as it is written.
+    pub(super) fn written(&self, number: Number) -> String {
+        let key = self.key(number).unwrap_or_default();
+        let all = if key.is_empty() || key.ends_with('/') { "**" } else { "" };
+        [key, all].concat()
+    }
+
     /// Whether a project's own path is among the names.
     pub(super) fn has(&self, path: &ProjectPath) -> bool {
         self.number(path.as_str()).is_some()

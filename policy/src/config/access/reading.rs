@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::super::json;
 use super::super::nearest::near;
-use super::super::reader::{ConfigError, cut};
+use super::super::reader::{ConfigError, Warning, cut};
 use super::actions::Actions;
 use super::index::Index;
 use super::keys::{RULE_KEYS, RuleKey, RuleValue, Use};
@@ -25,6 +25,7 @@ use crate::config::Mode;
 pub(super) struct Reading {
     names: Names,
     ids: BTreeSet<Box<str>>,
+    warnings: Vec<Warning>,
     pub(super) errors: Vec<ConfigError>,
 }
 
@@ -41,11 +42,11 @@ impl Reading {
     pub(super) fn new() -> Self {
         let mut names = Names::default();
         let _every = names.admit("**");
-        Self { names, ids: BTreeSet::new(), errors: Vec::new() }
+        Self { names, ids: BTreeSet::new(), warnings: Vec::new(), errors: Vec::new() }
     }
 
     /// Reads the object that holds the four lists.
-    pub(super) fn lists(mut self, value: Option<&RawValue>) -> (AccessRules, Vec<ConfigError>) {
+    pub(super) fn lists(mut self, value: Option<&RawValue>) -> (AccessRules, Vec<Warning>, Vec<ConfigError>) {
         let members = value.map_or_else(Vec::new, |value| {
             json::members(value).unwrap_or_else(|| {
                 self.wrong("access", "an object with lists of rules", value.get());
@@ -67,7 +68,8 @@ impl Reading {
             environment: conditions().any(|when| when.environment.is_some()),
             fork: conditions().any(|when| when.fork.is_some()),
         };
-        (AccessRules { names: self.names, allow, deny, limit, outbound, denies, needs }, self.errors)
+        let rules = AccessRules { names: self.names, allow, deny, limit, outbound, denies, needs };
+        (rules, self.warnings, self.errors)
     }
 
     fn rules(&mut self, kind: RuleKind, value: &RawValue) -> Vec<Rule> {
@@ -90,6 +92,10 @@ impl Reading {
         let origins = self.field(&object, "origins", Self::projects);
         let actions = self.field(&object, "actions", Self::actions);
         let when = self.field(&object, "when", |reading, key, path, value| reading.when(kind, key, path, value));
+        if kind == RuleKind::Deny && (&targets, &origins, &when) == (&Some(None), &Some(None), &Some(None)) {
+            let text = "denies this in every project, to its own jobs too; say `targets: [\"**\"]` where that is meant";
+            self.warnings.push(Warning { path: object.path.clone().into(), text: text.into() });
+        }
         let every = || Set::of(alloc::vec![EVERY]);
         let rule = Rule {
             id: id??,

@@ -40,7 +40,7 @@ impl Set {
         self.0.first() == Some(&EVERY)
     }
 
-    fn hold(&self, holding: &[Number]) -> bool {
+    pub(super) fn hold(&self, holding: &[Number]) -> bool {
         holding.iter().any(|number| self.0.binary_search(number).is_ok())
     }
 }

@@ -161,3 +161,51 @@ fn every_key_of_a_rule_is_documented_and_stands_somewhere() {
         assert_eq!(RULE_KEYS.iter().filter(|other| other.path == key.path).count(), 1, "{}", key.path);
     }
 }
+
+#[test]
+fn what_is_legal_and_probably_not_meant_is_told() {
+    let warnings = |access: &str| parse(access).unwrap().warnings.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let everything = r#"denies this in every project, to its own jobs too; say `targets: ["**"]` where that is meant"#;
+    assert_eq!(warnings(r#"{"deny": [{"id": "a"}]}"#), [format!("access.deny[0]: {everything}")]);
+    assert_eq!(
+        warnings(r#"{"deny": [{"id": "a", "actions": ["oci.push"]}]}"#),
+        [format!("access.deny[0]: {everything}")]
+    );
+    for meant in [
+        r#"{"deny": [{"id": "a", "targets": ["**"]}]}"#,
+        r#"{"deny": [{"id": "a", "origins": ["apps/**"]}]}"#,
+        r#"{"deny": [{"id": "a", "when": {"fork": true}}]}"#,
+        r#"{"limit": [{"id": "a", "actions": ["git.read"]}]}"#,
+    ] {
+        assert_eq!(warnings(meant), Vec::<String>::new(), "{meant}");
+    }
+    let both = |allow: &str, deny: &str| {
+        warnings(&format!(r#"{{"allow": [{{"id": "in", {allow}}}], "deny": [{{"id": "out", {deny}}}]}}"#))
+    };
+    let (targets, origins) = (r#""targets": ["libs/a", "libs/b/**"]"#, r#""origins": ["apps/web"]"#);
+    let shadowed = ["access.allow[in]: lets nobody in: the rule `out` of `access.deny` denies all of it"];
+    let allow = format!(r#"{targets}, {origins}, "actions": ["git.read"]"#);
+    for deny in [
+        r#""targets": ["libs/**"]"#,
+        r#""targets": ["**"], "origins": ["apps/**"]"#,
+        r#""targets": ["libs/a", "libs/b/**"], "actions": ["git.*"]"#,
+    ] {
+        assert_eq!(both(&allow, deny), shadowed, "{deny}");
+    }
+    for deny in [
+        r#""targets": ["libs/b/**"]"#,
+        r#""targets": ["libs/**"], "origins": ["apps/other"]"#,
+        r#""targets": ["libs/**"], "actions": ["git.write"]"#,
+        r#""targets": ["libs/**"], "mode": "observe""#,
+        r#""targets": ["libs/**"], "when": {"fork": true}"#,
+    ] {
+        assert_eq!(both(&allow, deny), Vec::<String>::new(), "{deny}");
+    }
+    let nested = r#"{"deny": [{"id": "a", "targets": ["apps/web"]}, {"id": "b", "targets": ["apps/web/**"]}]}"#;
+    assert_eq!(
+        warnings(nested),
+        [
+            "access.deny[b]: `apps/web/**` lies below `apps/web`, which a rule names as a project: no project lies in another, so one of the two matches nothing"
+        ]
+    );
+}

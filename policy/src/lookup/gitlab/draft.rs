@@ -30,6 +30,8 @@ pub(super) struct Place {
     pub(super) is_gone: bool,
     /// The forge does not show its settings.
     pub(super) is_withheld: bool,
+    /// The roles of those who must be allowed, as far as they are answered.
+    roles: Vec<Role>,
     pub(super) allowlist: Allowlist,
     pub(super) older: Older,
 }
@@ -69,6 +71,8 @@ pub(super) struct Draft {
     /// The projects that may be meant; of those that are there the first is.
     pub(super) places: Vec<Place>,
     pub(super) outbound: OutboundList,
+    /// Whether each of those who must be allowed is external, as far as that is answered.
+    externals: Vec<bool>,
     held: Vec<Held>,
     asked: Vec<(Option<usize>, Part)>,
     found: Option<usize>,
@@ -93,7 +97,7 @@ impl Reference {
 impl Place {
     fn new(reference: Reference) -> Self {
         let (allowlist, older) = (Allowlist::default(), Older::default());
-        Self { reference, is_gone: false, is_withheld: false, allowlist, older }
+        Self { reference, is_gone: false, is_withheld: false, roles: Vec::new(), allowlist, older }
     }
 }
 
@@ -113,6 +117,7 @@ impl Draft {
             is_image,
             places: references.into_iter().map(Place::new).collect(),
             outbound: OutboundList::default(),
+            externals: Vec::new(),
             held: Vec::new(),
             asked: Vec::new(),
             found: None,
@@ -165,6 +170,25 @@ impl Draft {
         self.held.push(Held { at: None, known, since: None });
     }
 
+    /// The role of one of those who must be allowed. The least of all is what the job has.
+    pub(super) fn hold_role(&mut self, at: usize, role: Role) -> Result<(), Failure> {
+        let people = self.job.people().count();
+        let roles = &mut self.places.get_mut(at).ok_or(Failure::Doubt)?.roles;
+        roles.push(role);
+        if let Some(least) = roles.iter().min().copied().filter(|_| roles.len() == people) {
+            self.hold(at, Known::Member(least));
+        }
+        Ok(())
+    }
+
+    /// Whether one of those who must be allowed is external. One is enough.
+    pub(super) fn hold_external(&mut self, is_external: bool) {
+        self.externals.push(is_external);
+        if self.externals.len() == self.job.people().count() {
+            self.hold_for_all(Known::External(self.externals.contains(&true)));
+        }
+    }
+
     /// One more answer of an older forge about a place's allowlist is in.
     pub(super) fn hold_older(&mut self, at: usize) -> Result<(), Failure> {
         let place = self.places.get_mut(at).ok_or(Failure::Doubt)?;
@@ -193,6 +217,7 @@ impl Draft {
     pub(super) fn start_again(&mut self, id: ProjectId) {
         self.places = [Place::new(Reference::Id(id))].into();
         self.outbound = OutboundList::default();
+        self.externals.clear();
         self.held.clear();
         self.asked.clear();
     }

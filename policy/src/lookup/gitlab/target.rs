@@ -17,7 +17,7 @@ use crate::Config;
 use crate::bindings::{Confirmed, Moment};
 use crate::decision::Failure;
 use crate::facts::{
-    Feature, Features, Found, Job, JobPush, Known, Level, Part, ProjectId, Role, Secret, Target, Visibility,
+    Feature, Features, Found, Job, JobPush, Known, Level, Part, ProjectId, Role, Secret, Target, UserId, Visibility,
 };
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::{Call, PartKey, Progress, Recall, Value as Fact};
@@ -43,7 +43,8 @@ enum Asked {
     JobOfOrigin,
     /// The project at a place of those that may be meant, and so on.
     Project(usize),
-    Member(usize),
+    /// The role of one of those who must be allowed.
+    Member(usize, UserId),
     Allowlist {
         at: usize,
         from: Cursors,
@@ -56,8 +57,8 @@ enum Asked {
         list: &'static str,
         page: usize,
     },
-    /// Whether the user is external.
-    User,
+    /// Whether one of them is external.
+    User(UserId),
     /// Whether the instance limits access where the project does not.
     Settings,
     /// Whether the origin limits where its jobs go.
@@ -159,9 +160,9 @@ impl TargetFlight {
             (Asked::Project(at), Said::NotFound) => self.draft.hold(at, Known::Project(None)),
             // The registry's names are not followed to where a project moved.
             (Asked::Project(at), Said::Moved(_)) if self.draft.is_image => self.place(at)?.is_gone = true,
-            (Asked::Member(_) | Asked::Scope(_) | Asked::Listed { .. }, Said::Moved(_)) if self.draft.is_image => {}
+            (Asked::Member(..) | Asked::Scope(_) | Asked::Listed { .. }, Said::Moved(_)) if self.draft.is_image => {}
             // The forge serves a project that moved under its old path too: everything is asked again by its number.
-            (Asked::Project(_) | Asked::Member(_) | Asked::Scope(_) | Asked::Listed { .. }, Said::Moved(id))
+            (Asked::Project(_) | Asked::Member(..) | Asked::Scope(_) | Asked::Listed { .. }, Said::Moved(id))
                 if self.first == 0 =>
             {
                 self.first = self.asked.len();
@@ -169,13 +170,12 @@ impl TargetFlight {
                 self.draft.start_again(ProjectId(id));
                 return Ok(self.missing());
             }
-            (Asked::Member(at), Said::Yes(body)) => {
+            (Asked::Member(at, user), Said::Yes(body)) => {
                 let member = Fields::of(&body)?;
-                self.is_of_user(&member)?;
-                let role = Role::of_level(member.number("access_level")?);
-                self.draft.hold(at, Known::Member(role));
+                is_of_user(user, &member)?;
+                self.draft.hold_role(at, Role::of_level(member.number("access_level")?))?;
             }
-            (Asked::Member(at), Said::NotFound) => self.draft.hold(at, Known::Member(Role::None)),
+            (Asked::Member(at, _), Said::NotFound) => self.draft.hold_role(at, Role::None)?,
             (Asked::Allowlist { at, from, page }, Said::Yes(body)) => {
                 let origin = self.job.origin.clone();
                 let allowlist = &mut self.place(at)?.allowlist;
@@ -208,12 +208,11 @@ impl TargetFlight {
             // Of a project that is not there this is no news, and its own answer may come later. Of one that is there it
             // means that the service account may not read its settings.
             (Asked::Scope(at) | Asked::Listed { at, .. }, Said::NotFound) => self.place(at)?.is_withheld = true,
-            (Asked::User, Said::Yes(body)) => {
+            (Asked::User(id), Said::Yes(body)) => {
                 let user = Fields::of(&body)?;
-                self.is_of_user(&user)?;
+                is_of_user(id, &user)?;
                 // Only an administrator's answer has the field.
-                let is_external = user.flag("external").map_err(|_| Failure::LookupRights)?;
-                self.draft.hold_for_all(Known::External(is_external));
+                self.draft.hold_external(user.flag("external").map_err(|_| Failure::LookupRights)?);
             }
             // An old forge has no such setting.
             (Asked::Settings, Said::Yes(body)) => {
@@ -277,14 +276,16 @@ impl TargetFlight {
 
     /// The calls that tell a part.
     fn calls(&self, at: usize, part: Part) -> Vec<(Call, Asked)> {
-        let of_user = |path: &str| self.job.user.as_ref().map(|user| self.get(&format!("{path}/{}", user.id.0)));
         match part {
             Part::Project => self.of_place(at, "").map(|call| (call, Asked::Project(at))).into_iter().collect(),
             Part::Member => {
-                let path = self.draft.places.get(at).map(|place| format!("{}/members/all", path_to(&place.reference)));
-                path.and_then(|path| of_user(&path)).map(|call| (call, Asked::Member(at))).into_iter().collect()
+                let of = |user: UserId| self.of_place(at, &format!("/members/all/{}", user.0));
+                self.job.people().filter_map(|user| Some((of(user)?, Asked::Member(at, user)))).collect()
             }
-            Part::External => of_user("/users").map(|call| (call, Asked::User)).into_iter().collect(),
+            Part::External => {
+                let of = |user: UserId| self.get(&format!("/users/{}", user.0));
+                self.job.people().map(|user| (of(user), Asked::User(user))).collect()
+            }
             Part::Allowlist => self.allowlist(at, Cursors::default(), 1).into_iter().collect(),
             Part::Enforcement => vec![(self.get("/application/settings"), Asked::Settings)],
             Part::Outbound => {
@@ -340,13 +341,6 @@ impl TargetFlight {
         Ok(is_listed)
     }
 
-    /// A positive sign that an answer is about the user who was asked for.
-    fn is_of_user(&self, answer: &Fields<'_>) -> Result<(), Failure> {
-        let id = answer.number("id")?;
-        let is_asked = self.job.user.as_ref().is_some_and(|user| user.id.0 == id);
-        if is_asked { Ok(()) } else { Err(Failure::LookupAnswer) }
-    }
-
     fn place(&mut self, at: usize) -> Result<&mut Place, Failure> {
         self.draft.places.get_mut(at).ok_or(Failure::Doubt)
     }
@@ -360,6 +354,11 @@ impl TargetFlight {
         self.outstanding = self.outstanding.saturating_add(calls.len());
         Progress::Going(calls)
     }
+}
+
+/// A positive sign that an answer is about the user who was asked for.
+fn is_of_user(user: UserId, answer: &Fields<'_>) -> Result<(), Failure> {
+    if answer.number("id")? == user.0 { Ok(()) } else { Err(Failure::LookupAnswer) }
 }
 
 /// The path of the API to a project that is named by its path or number.
@@ -389,6 +388,10 @@ fn target(body: &Value) -> Result<Target, Failure> {
             Some(value) => *level = value.as_str().and_then(Level::named).ok_or(Failure::LookupAnswer)?,
         }
     }
+    // A project that is about to be deleted takes no more changes than an archived one.
+    let is_marked = ["marked_for_deletion_at", "marked_for_deletion_on"]
+        .iter()
+        .any(|name| fields.0.get(*name).is_some_and(|at| !at.is_null()));
     // A setting that is not shown is off.
     let setting = |name: &str| fields.0.get(name).and_then(Value::as_bool) == Some(true);
     Ok(Target {
@@ -400,5 +403,7 @@ fn target(body: &Value) -> Result<Target, Failure> {
             setting("ci_push_repository_for_job_token_allowed"),
             setting("ci_cross_project_push_for_job_token_allowed"),
         ),
+        public_jobs: setting("public_jobs"),
+        archived: is_marked || setting("archived"),
     })
 }

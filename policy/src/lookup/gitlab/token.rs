@@ -10,15 +10,17 @@ use serde_json::Value;
 use super::{JOB, SERVICE_ACCOUNT, encoded, get, path_of};
 use crate::Config;
 use crate::decision::Failure;
-use crate::facts::{Context, Invalid, Job, JobId, Origin, ProjectId, ProjectPath, Secret, Token};
+use crate::facts::{Context, Invalid, Job, JobId, Origin, ProjectId, ProjectPath, Secret, Token, UserId};
 use crate::lookup::answer::{Answer, Fields, Said};
-use crate::lookup::{Call, Progress, Value as Fact};
+use crate::lookup::{Call, Progress, Value as Fact, on_behalf_of};
 
 /// Looks up whose token it is.
 #[derive(Debug)]
 pub(in crate::lookup) struct TokenFlight {
     root: String,
     credential: Option<Secret>,
+    /// For whom the job's user works, as the token says.
+    on_behalf_of: Result<Option<UserId>, Failure>,
     /// What a rule of the configuration looks at that the job's first answer must be known for.
     wanted: Vec<Asked>,
     /// What each call asked, by its number.
@@ -58,6 +60,7 @@ impl TokenFlight {
         let flight = Self {
             root,
             credential: credential.cloned(),
+            on_behalf_of: on_behalf_of(token),
             wanted: wanted.into_iter().filter_map(|(asked, is_wanted)| is_wanted.then_some(asked)).collect(),
             outstanding: asked.len(),
             asked,
@@ -84,6 +87,7 @@ impl TokenFlight {
         match (asked, self.job.as_mut()) {
             (Asked::Job, _) => match self.read_job(said)? {
                 Token::Running(mut job) => {
+                    job.context.on_behalf_of = self.on_behalf_of?;
                     if let Some(said) = self.environment.take() {
                         read_circumstance(&mut job, Asked::Environment, said)?;
                     }
@@ -328,6 +332,7 @@ mod tests {
             environment: Some("live".into()),
             source: Some("push".into()),
             fork: Some(false),
+            on_behalf_of: None,
         };
         assert_eq!((context, asked.len()), (Ok(expected), 2));
 

@@ -1,5 +1,6 @@
 //! The REST API: which endpoint a path is, which project it names, and where its body may hold a token.
 
+mod added;
 mod packages;
 mod pattern;
 mod table;
@@ -7,13 +8,16 @@ mod table;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use added::Added;
 pub(crate) use table::Body;
-pub use table::Carriers;
-use table::{Row, Table};
+pub use table::{Carriers, Instead};
+use table::{Row, Table, Whose};
 
 use super::access::{Access, Action, TargetRef};
+use super::head::Head;
 use super::malformed::Malformed;
 use super::path;
+use crate::facts::{Feature, Role, Version};
 use pattern::Owner;
 pub use pattern::Span;
 
@@ -28,13 +32,26 @@ pub(crate) struct Route {
     pub carriers: Carriers,
     /// Whether a runner or a client calls it.
     pub caller: Caller,
+    /// With which field it asks something else.
+    pub instead: Option<Instead>,
 }
 
 impl Route {
     /// An endpoint that no job token is for.
     pub(crate) fn unlisted(target: TargetRef) -> Self {
         let access = Access::new(Action::Unlisted, target);
-        Self { access, body: Body::Stream, carriers: Carriers::Usual, caller: Caller::Client }
+        Self { access, body: Body::Stream, carriers: Carriers::Usual, caller: Caller::Client, instead: None }
+    }
+
+    /// What it is in a request with this head.
+    pub(super) fn with_head(mut self, head: &Head<'_>) -> Self {
+        let says = |one: &Instead| {
+            head.all(one.field).any(|value| value.trim_ascii().eq_ignore_ascii_case(one.value.as_bytes()))
+        };
+        if let Some(instead) = self.instead.filter(says) {
+            self.access.action = instead.action;
+        }
+        self
     }
 }
 
@@ -56,10 +73,18 @@ pub struct Endpoint {
     pub path: String,
     /// What it asks.
     pub action: Action,
+    /// The parts of a project that open it to every job where everybody may use them.
+    pub open: &'static [Feature],
+    /// The least role that it asks for beyond what its action does.
+    pub least: Role,
+    /// With which field it asks something else.
+    pub instead: Option<Instead>,
     /// From where the token is read.
     pub carriers: Carriers,
     /// Of how many projects it is.
     pub span: Span,
+    /// From which version of the forge on it is there.
+    pub since: Version,
 }
 
 /// Every endpoint that takes a job token.
@@ -73,8 +98,15 @@ pub fn endpoints() -> impl Iterator<Item = Endpoint> {
             method: row.method,
             path,
             action: row.action,
+            open: row.open,
+            least: row.least,
+            instead: row.instead,
             carriers: table.carriers,
-            span: pattern::span(table.pattern(row)),
+            span: match row.whose {
+                Whose::Paths => pattern::span(table.pattern(row)),
+                Whose::OwnJobs => Span::One,
+            },
+            since: row.since,
         }
     })
 }
@@ -82,35 +114,77 @@ pub fn endpoints() -> impl Iterator<Item = Endpoint> {
 /// Below which the forge's own components speak to each other.
 const INTERNAL: [&str; 2] = ["internal", "geo"];
 
-/// Whether the forge's own components speak to each other there, and nobody else to them.
+/// Whether the forge's own components speak to each other there, and no job to them.
 pub(crate) fn is_internal(path: &str) -> bool {
-    let below = path.strip_prefix("/api/v4/").unwrap_or_default();
-    below.split('/').next().is_some_and(|first| INTERNAL.contains(&first))
+    let segments = path.strip_prefix("/api/v4/").unwrap_or_default().split('/');
+    let is_below = segments.clone().next().is_some_and(|first| INTERNAL.contains(&first));
+    is_below && covering(Version::NEWEST, &segments.collect::<Vec<_>>()).next().is_none()
 }
 
-/// Reads a path that begins with `/api/v4/`.
-pub(crate) fn read(method: &[u8], path: &str) -> Result<Route, Malformed> {
+/// Reads a path that begins with `/api/v4/`, as a forge of this version does. What the configuration added stands before
+/// the table; how the body is treated, and where the token is read, a row of the table still says.
+///
+/// A value may have letters encoded that need not be, which the forge undoes; the words of an endpoint may not.
+pub(crate) fn read(version: Version, added: &[Added], method: &[u8], path: &str) -> Result<Route, Malformed> {
+    let Some(plain) = path::plain(path) else { return read_plain(version, added, method, path) };
+    // What the forge would take for a word of an endpoint must be written as one.
+    if rows(version, added, path) == rows(version, added, &plain) {
+        read_plain(version, added, method, &plain)
+    } else {
+        Err(path::needless(path))
+    }
+}
+
+/// Everything whose pattern covers a path: what was added, and the rows, with the base that each stands below.
+fn rows<'a>(version: Version, added: &'a [Added], path: &str) -> (Vec<&'a Added>, Vec<(&'static str, &'static Row)>) {
+    let below = path.strip_prefix("/api/v4/").unwrap_or_default();
+    let segments: Vec<&str> = below.strip_suffix('/').unwrap_or(below).split('/').collect();
+    let added = added.iter().filter(|one| one.covers(&segments).is_some()).collect();
+    (added, covering(version, &segments).map(|(table, row, _)| (table.base.text(), row)).collect())
+}
+
+fn read_plain(version: Version, added: &[Added], method: &[u8], path: &str) -> Result<Route, Malformed> {
+    if path == "/api/graphql" {
+        return Err(Malformed::GraphQl);
+    }
     let below = path.strip_prefix("/api/v4").filter(|rest| rest.starts_with('/')).ok_or(Malformed::ApiVersion)?;
     let bare = below.strip_suffix('/').unwrap_or(below);
     if bare.ends_with("/authorize") && !bare.starts_with("/jobs/") {
         return Err(Malformed::InternalRoute);
     }
     let mut segments: Vec<&str> = bare.split('/').skip(1).collect();
-    let asked = if method == b"HEAD" { b"GET" } else { method };
     let mut is_listed = false;
-    let found = covering(&segments).find(|(_, row, _)| {
+    let found = covering(version, &segments).find(|(_, row, _)| {
         is_listed = true;
-        row.method.as_bytes() == asked
+        row.method.as_bytes() == read_as(method)
     });
     if bare != below && !found.is_some_and(|(_, row, _)| ends_in_slash(row)) {
         return Err(Malformed::TrailingSlash);
     }
-    let Some((table, row, owner)) = found else { return unlisted(&mut segments, is_listed) };
-    let target = owner.map_or(Ok(TargetRef::None), Owner::read)?;
+    if let Some((one, owner)) = added.iter().find_map(|one| Some((one, one.fit(read_as(method), &segments)?))) {
+        segments.iter().try_for_each(|segment| check_value(segment))?;
+        let route = Route::unlisted(owner.map_or(Ok(TargetRef::None), Owner::read)?);
+        let Some((table, row, _)) = found.filter(|_| one.action() != Action::Unlisted) else {
+            let body = if one.action() == Action::Unlisted { route.body } else { Body::Inspect };
+            return Ok(Route { access: Access { action: one.action(), ..route.access }, body, ..route });
+        };
+        let access = Access { action: one.action(), ..route.access };
+        return Ok(Route { access, body: row.body, carriers: table.carriers, ..route });
+    }
+    let Some((table, row, owner)) = found else { return unlisted(version, &mut segments, is_listed) };
+    let target = match row.whose {
+        Whose::Paths => owner.map_or(Ok(TargetRef::None), Owner::read)?,
+        Whose::OwnJobs => TargetRef::Own,
+    };
     segments.iter().try_for_each(|segment| check_value(segment))?;
     let caller = if table.carriers == Carriers::Runner { Caller::Runner } else { Caller::Client };
-    let access = Access { open: row.open, ..Access::new(row.action, target) };
-    Ok(Route { access, body: row.body, carriers: table.carriers, caller })
+    let access = Access { open: row.open, least: row.least, ..Access::new(row.action, target) };
+    Ok(Route { access, body: row.body, carriers: table.carriers, caller, instead: row.instead })
+}
+
+/// The method that an endpoint has for a request's.
+fn read_as(method: &[u8]) -> &[u8] {
+    if method == b"HEAD" { b"GET" } else { method }
 }
 
 /// Whether a client may write a slash behind a row's path.
@@ -118,12 +192,15 @@ fn ends_in_slash(row: &Row) -> bool {
     row.path.text().ends_with('/')
 }
 
-/// Every row whose pattern covers a path, whatever its method, and whose endpoint it is; in the order in which they are
-/// tried. Most paths fit the base of few tables.
-fn covering<'a>(segments: &'a [&'a str]) -> impl Iterator<Item = (&'static Table, &'static Row, Option<Owner<'a>>)> {
+/// Every row of a version whose pattern covers a path, whatever its method, and whose endpoint it is; in the order in which
+/// they are tried. Most paths fit the base of few tables.
+fn covering<'a>(
+    version: Version,
+    segments: &'a [&'a str],
+) -> impl Iterator<Item = (&'static Table, &'static Row, Option<Owner<'a>>)> {
     let tables = table::tables().filter_map(|table| Some((table, pattern::below(table.base.parts(), segments)?)));
     tables.flat_map(move |(table, below)| {
-        table.rows.iter().filter_map(move |row| {
+        table.rows.iter().filter(move |row| row.since <= version).filter_map(move |row| {
             let owner = pattern::fit(row.path.parts(), below)?;
             Some((table, row, pattern::owner(table.base.parts(), segments).or(owner)))
         })
@@ -131,17 +208,18 @@ fn covering<'a>(segments: &'a [&'a str]) -> impl Iterator<Item = (&'static Table
 }
 
 /// A path that no row has with this method.
-fn unlisted(segments: &mut [&str], is_listed: bool) -> Result<Route, Malformed> {
+fn unlisted(version: Version, segments: &mut [&str], is_listed: bool) -> Result<Route, Malformed> {
     let target = match &*segments {
         [first, ..] if INTERNAL.contains(first) => return Err(Malformed::InternalRoute),
         ["projects", id, ..] => pattern::project(id)?,
         _ => TargetRef::None,
     };
     segments.iter().try_for_each(|segment| check_value(segment))?;
+    // No job token is for another method of an endpoint.
     if is_listed {
-        return Err(Malformed::MethodUnknown);
+        return Ok(Route::unlisted(target));
     }
-    if has_format(segments) {
+    if has_format(version, segments) {
         return Err(Malformed::PathFormat);
     }
     match &*segments {
@@ -165,11 +243,11 @@ fn check_value(segment: &str) -> Result<(), Malformed> {
 }
 
 /// Whether a path is an endpoint's but for a format behind it: `/trigger/pipeline.json` is the trigger to the forge.
-fn has_format(segments: &mut [&str]) -> bool {
+fn has_format(version: Version, segments: &mut [&str]) -> bool {
     let Some(last) = segments.last_mut() else { return false };
     let Some((bare, _)) = last.rsplit_once('.') else { return false };
     let written = core::mem::replace(last, bare);
-    let is_listed = covering(segments).next().is_some();
+    let is_listed = covering(version, segments).next().is_some();
     if let Some(last) = segments.last_mut() {
         *last = written;
     }

@@ -5,9 +5,9 @@
 
 use super::super::access::Action::*;
 use super::table::Body::{Inspect, Stream, Upload};
-use super::table::Carriers::{NugetKey, Raw, Usual};
+use super::table::Carriers::{AnyUser, NugetKey, Raw, Usual};
 use super::table::{Row, Table, row, table};
-use crate::facts::Feature;
+use crate::facts::Feature::Packages;
 
 /// A Conan recipe, behind a base that ends in `conans` or `files`.
 macro_rules! recipe {
@@ -17,19 +17,20 @@ macro_rules! recipe {
 }
 
 pub(super) const TABLES: &[Table] = &[
+    table("projects/:project/packages/cargo", Usual, CARGO),
     table("projects/:project/packages/composer", Usual, COMPOSER),
     // Composer alone says `group`.
     table("group/:group/-/packages/composer", Usual, COMPOSER_INDEX),
-    table("projects/:project/packages/conan/v1", Usual, CONAN),
-    table("projects/:project/packages/conan/v2", Usual, CONAN),
-    table(recipe!("projects/:project/packages/conan/v1/conans"), Usual, CONAN_1),
-    table(recipe!("projects/:project/packages/conan/v1/files"), Usual, CONAN_1_FILES),
-    table(recipe!("projects/:project/packages/conan/v2/conans"), Usual, CONAN_2),
-    table("packages/conan/v1", Usual, CONAN_OF_ALL),
-    table("packages/conan/v2", Usual, CONAN_OF_ALL),
-    table(recipe!("packages/conan/v1/conans"), Usual, CONAN_1),
-    table(recipe!("packages/conan/v1/files"), Usual, CONAN_1_FILES),
-    table(recipe!("packages/conan/v2/conans"), Usual, CONAN_2),
+    table("projects/:project/packages/conan/v1", AnyUser, CONAN),
+    table("projects/:project/packages/conan/v2", AnyUser, CONAN),
+    table(recipe!("projects/:project/packages/conan/v1/conans"), AnyUser, CONAN_1),
+    table(recipe!("projects/:project/packages/conan/v1/files"), AnyUser, CONAN_1_FILES),
+    table(recipe!("projects/:project/packages/conan/v2/conans"), AnyUser, CONAN_2),
+    table("packages/conan/v1", AnyUser, CONAN_OF_ALL),
+    table("packages/conan/v2", AnyUser, CONAN_OF_ALL),
+    table(recipe!("packages/conan/v1/conans"), AnyUser, CONAN_1),
+    table(recipe!("packages/conan/v1/files"), AnyUser, CONAN_1_FILES),
+    table(recipe!("packages/conan/v2/conans"), AnyUser, CONAN_2),
     table("projects/:project/packages/debian", Usual, DEBIAN),
     table("projects/:project/packages/debian", Usual, DEBIAN_UPLOAD),
     table("groups/:group/-/packages/debian", Usual, DEBIAN),
@@ -58,6 +59,16 @@ pub(super) const TABLES: &[Table] = &[
     table("packages/terraform/modules/v1/:namespace/:module_name/:module_system", Usual, TERRAFORM_OF_NAMESPACE),
 ];
 
+/// Behind a flag of the forge. The index has a package's first letters before its name, by the name's length.
+const CARGO: &[Row] = &[
+    row("GET", "config.json", ReadCargo, Inspect).open(&[Packages]).since(19, 0),
+    row("GET", "1/:package_name", ReadCargo, Inspect).open(&[Packages]).since(19, 0),
+    row("GET", "2/:package_name", ReadCargo, Inspect).open(&[Packages]).since(19, 0),
+    row("GET", "3/:first/:package_name", ReadCargo, Inspect).open(&[Packages]).since(19, 0),
+    row("GET", ":package_name/:package_version/download", ReadCargo, Inspect).open(&[Packages]).since(19, 0),
+    row("GET", ":first/:second/:package_name", ReadCargo, Inspect).open(&[Packages]).since(19, 0),
+];
+
 const COMPOSER: &[Row] = &[
     row("GET", "archives/*package_name", ReadComposer, Stream),
     // Read from any carrier, a form's fields among them.
@@ -72,7 +83,7 @@ const COMPOSER_INDEX: &[Row] = &[
     row("GET", "*package_name", ReadComposer, Inspect),
 ];
 
-/// A login answers with a JWT that wraps the job token, which is judged again wherever it is used.
+/// Conan asks for a user's name, and the forge passes over it. A login answers with a JWT that wraps the job token, which is judged again wherever it is used.
 const CONAN: &[Row] = &[
     row("GET", "ping", FindConan, Stream),
     row("GET", "users/authenticate", FindConan, Stream),
@@ -88,13 +99,13 @@ const CONAN_OF_ALL: &[Row] = &[
 ];
 
 const CONAN_1: &[Row] = &[
-    row("GET", "", ReadConan, Stream),
-    row("GET", "digest", ReadConan, Stream),
-    row("GET", "download_urls", ReadConan, Stream),
-    row("GET", "search", ReadConan, Stream),
-    row("GET", "packages/:package_reference", ReadConan, Stream),
-    row("GET", "packages/:package_reference/digest", ReadConan, Stream),
-    row("GET", "packages/:package_reference/download_urls", ReadConan, Stream),
+    row("GET", "", ReadConan, Stream).open(&[Packages]),
+    row("GET", "digest", ReadConan, Stream).open(&[Packages]),
+    row("GET", "download_urls", ReadConan, Stream).open(&[Packages]),
+    row("GET", "search", ReadConan, Stream).open(&[Packages]),
+    row("GET", "packages/:package_reference", ReadConan, Stream).open(&[Packages]),
+    row("GET", "packages/:package_reference/digest", ReadConan, Stream).open(&[Packages]),
+    row("GET", "packages/:package_reference/download_urls", ReadConan, Stream).open(&[Packages]),
     // These answer with addresses and change nothing.
     row("POST", "upload_urls", ReadConan, Stream),
     row("POST", "packages/:package_reference/upload_urls", ReadConan, Stream),
@@ -102,31 +113,34 @@ const CONAN_1: &[Row] = &[
 ];
 
 const CONAN_1_FILES: &[Row] = &[
-    row("GET", ":recipe_revision/export/:file_name", ReadConan, Stream),
+    row("GET", ":recipe_revision/export/:file_name", ReadConan, Stream).open(&[Packages]),
     row("PUT", ":recipe_revision/export/:file_name", PublishConan, Stream),
-    row("GET", ":recipe_revision/package/:package_reference/:package_revision/:file_name", ReadConan, Stream),
+    row("GET", ":recipe_revision/package/:package_reference/:package_revision/:file_name", ReadConan, Stream)
+        .open(&[Packages]),
     row("PUT", ":recipe_revision/package/:package_reference/:package_revision/:file_name", PublishConan, Stream),
 ];
 
 const CONAN_2: &[Row] = &[
-    row("GET", "latest", ReadConan, Stream),
-    row("GET", "search", ReadConan, Stream),
-    row("GET", "revisions", ReadConan, Stream),
+    row("GET", "latest", ReadConan, Stream).open(&[Packages]),
+    row("GET", "search", ReadConan, Stream).open(&[Packages]),
+    row("GET", "revisions", ReadConan, Stream).open(&[Packages]),
     row("DELETE", "revisions/:revision", DeletePackages, Stream),
-    row("GET", "revisions/:revision/search", ReadConan, Stream),
-    row("GET", "revisions/:revision/files", ReadConan, Stream),
-    row("GET", "revisions/:revision/files/:file_name", ReadConan, Stream),
+    row("GET", "revisions/:revision/search", ReadConan, Stream).open(&[Packages]),
+    row("GET", "revisions/:revision/files", ReadConan, Stream).open(&[Packages]),
+    row("GET", "revisions/:revision/files/:file_name", ReadConan, Stream).open(&[Packages]),
     row("PUT", "revisions/:revision/files/:file_name", PublishConan, Stream),
-    row("GET", "revisions/:revision/packages/:reference/latest", ReadConan, Stream),
-    row("GET", "revisions/:revision/packages/:reference/revisions", ReadConan, Stream),
+    row("GET", "revisions/:revision/packages/:reference/latest", ReadConan, Stream).open(&[Packages]),
+    row("GET", "revisions/:revision/packages/:reference/revisions", ReadConan, Stream).open(&[Packages]),
     row("DELETE", "revisions/:revision/packages/:reference/revisions/:package_revision", DeletePackages, Stream),
-    row("GET", "revisions/:revision/packages/:reference/revisions/:package_revision/files", ReadConan, Stream),
+    row("GET", "revisions/:revision/packages/:reference/revisions/:package_revision/files", ReadConan, Stream)
+        .open(&[Packages]),
     row(
         "GET",
         "revisions/:revision/packages/:reference/revisions/:package_revision/files/:file_name",
         ReadConan,
         Stream,
-    ),
+    )
+    .open(&[Packages]),
     row(
         "PUT",
         "revisions/:revision/packages/:reference/revisions/:package_revision/files/:file_name",
@@ -150,6 +164,9 @@ const GO: &[Row] = &[
     row("GET", "*module_name/@v/:module_version.info", ReadGo, Stream),
     row("GET", "*module_name/@v/:module_version.mod", ReadGo, Stream),
     row("GET", "*module_name/@v/:module_version.zip", ReadGo, Stream),
+    // The forge has neither of these, and Go goes on at its 404.
+    row("GET", "*module_name/@latest", ReadGo, Stream),
+    row("GET", "sumdb/*database", ReadGo, Stream),
 ];
 
 const HELM: &[Row] = &[
@@ -170,15 +187,15 @@ const MODELS: &[Row] = &[
 const NPM: &[Row] = &[
     row("GET", "-/package/*scoped_name/dist-tags", ReadNpm, Inspect),
     row("PUT", "-/package/*scoped_name/dist-tags/:tag", PublishNpm, Upload),
-    row("DELETE", "-/package/*scoped_name/dist-tags/:tag", PublishNpm, Upload),
+    row("DELETE", "-/package/*scoped_name/dist-tags/:tag", DeletePackages, Upload),
     row("POST", "-/npm/v1/security/advisories/bulk", ReadNpm, Inspect),
     row("POST", "-/npm/v1/security/audits/quick", ReadNpm, Inspect),
     row("GET", "*scoped_name", ReadNpm, Inspect),
 ];
 
 const NPM_FILES: &[Row] = &[
-    row("PUT", ":package_name", PublishNpm, Upload),
-    row("GET", "*package_name/-/*file_name", ReadNpm, Inspect).open(&[Feature::Packages]),
+    row("PUT", ":package_name", PublishNpm, Upload).instead("npm-command", "deprecate", DeletePackages),
+    row("GET", "*package_name/-/*file_name", ReadNpm, Inspect).open(&[Packages]),
 ];
 
 const NUGET: &[Row] = &[
@@ -221,6 +238,8 @@ const RPM: &[Row] = &[
 ];
 
 const GEMS: &[Row] = &[
+    // Whether there is a registry at all.
+    row("GET", "/", ReadGem, Stream),
     row("GET", ":file_name", ReadGem, Stream),
     row("GET", "quick/Marshal.4.8/:file_name", ReadGem, Stream),
     row("GET", "gems/:file_name", ReadGem, Stream),

@@ -84,6 +84,11 @@ pub(super) fn span(mut pattern: impl Iterator<Item = &'static str>) -> Span {
     owner.map_or(Span::Many, |(_, span, _)| *span)
 }
 
+/// Whether a part of a pattern says whose endpoint it is.
+pub(super) fn says_whose(part: &str) -> bool {
+    OWNERS.iter().any(|(name, ..)| *name == part)
+}
+
 /// The part of a path that says whose endpoint it is, and how it is read.
 #[derive(Clone, Copy)]
 pub(super) struct Owner<'a> {
@@ -116,8 +121,9 @@ pub(super) fn owner<'a>(base: &[&str], segments: &'a [&'a str]) -> Option<Owner<
 }
 
 /// Whether a pattern covers all of the segments, and whose endpoint it then is; `Some(None)` is nobody's.
-pub(super) fn fit<'a>(pattern: &[&str], segments: &'a [&'a str]) -> Option<Option<Owner<'a>>> {
+pub(super) fn fit<'a>(pattern: &[impl AsRef<str>], segments: &'a [&'a str]) -> Option<Option<Owner<'a>>> {
     let Some((part, rest)) = pattern.split_first() else { return segments.is_empty().then_some(None) };
+    let part = part.as_ref();
     if !part.starts_with('*') {
         let (segment, behind) = segments.split_first()?;
         let owner = takes(part, segment).then(|| fit(rest, behind)).flatten()?;

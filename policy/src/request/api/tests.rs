@@ -6,8 +6,12 @@ use std::{format, fs};
 use super::*;
 use crate::facts::{GroupId, GroupPath, JobId, ProjectId, ProjectPath};
 
+fn at(version: Version, method: &str, path: &str) -> Result<Route, Malformed> {
+    read(version, &[], method.as_bytes(), &format!("/api/v4/{path}"))
+}
+
 fn asked(method: &str, path: &str) -> Result<(Action, TargetRef), Malformed> {
-    read(method.as_bytes(), &format!("/api/v4/{path}")).map(|route| (route.access.action, route.access.target))
+    at(Version::NEWEST, method, path).map(|route| (route.access.action, route.access.target))
 }
 
 fn action(method: &str, path: &str) -> Result<Action, Malformed> {
@@ -57,6 +61,22 @@ fn an_endpoint_is_its_method_and_its_whole_path() {
         ("GET", "Projects/5/releases", Action::Unlisted),
         ("GET", "projects/5/jobs/0x7/artifacts", Action::Unlisted),
         ("POST", "jobs/request", Action::Unlisted),
+        // No job token is for another method.
+        ("PATCH", "projects/5/releases", Action::Unlisted),
+        ("POST", "projects/5/issues", Action::Unlisted),
+        ("PUT", "groups/5/-/packages/pypi/simple", Action::Unlisted),
+        ("PUT", "packages/maven/g/a/1/a.jar", Action::Unlisted),
+        ("DELETE", "jobs/7", Action::Unlisted),
+        // A ref has slashes, as it is.
+        ("GET", "projects/5/jobs/artifacts/feature/x/download", Action::ReadArtifacts),
+        ("GET", "projects/5/jobs/artifacts/feature%2Fx/download", Action::ReadArtifacts),
+        ("GET", "projects/5/jobs/artifacts/feature/x/y/raw/a/b.txt", Action::ReadArtifacts),
+        ("POST", "projects/5/ref/feature/x/trigger/pipeline", Action::TriggerPipeline),
+        ("GET", "projects/5/packages/go/example.com/m/@latest", Action::ReadGo),
+        ("GET", "projects/5/packages/go/sumdb/sum.golang.org/supported", Action::ReadGo),
+        ("HEAD", "projects/5/packages/rubygems/", Action::ReadGem),
+        // It would make of the token one that is its whole user's and outlives the job.
+        ("POST", "token_exchange", Action::Unlisted),
         // A group's endpoints are not a project's, and composer's `group` is nobody else's.
         ("PUT", "groups/g/-/packages/generic/n/1/f", Action::Unlisted),
         ("GET", "groups/g/packages/npm/x", Action::Unlisted),
@@ -66,11 +86,8 @@ fn an_endpoint_is_its_method_and_its_whole_path() {
         assert_eq!(self::action(method, path), Ok(action), "{method} {path}");
     }
     for (method, path, malformed) in [
-        ("PATCH", "projects/5/releases", Malformed::MethodUnknown),
         ("PATCH", "projects/05/releases", Malformed::ProjectId),
         ("GET", "projects/05/nothing", Malformed::ProjectId),
-        ("PUT", "groups/5/-/packages/pypi/simple", Malformed::MethodUnknown),
-        ("PUT", "packages/maven/g/a/1/a.jar", Malformed::MethodUnknown),
         ("POST", "projects/5/trigger/pipeline.json", Malformed::PathFormat),
         ("GET", "projects/5/releases/", Malformed::TrailingSlash),
         ("GET", "projects/5/nothing/", Malformed::TrailingSlash),
@@ -125,7 +142,6 @@ fn a_runner_names_a_job() {
         ("PUT", "jobs/0", Malformed::ProjectId),
         ("PUT", "jobs/x", Malformed::Unclassifiable),
         ("PUT", "jobs/0x7", Malformed::Unclassifiable),
-        ("DELETE", "jobs/7", Malformed::MethodUnknown),
         ("GET", "jobs/7/other", Malformed::Unclassifiable),
     ] {
         assert_eq!(action(method, path), Err(malformed), "{path}");
@@ -228,19 +244,18 @@ fn every_row_is_reached_and_none_stands_twice() {
         let path = example(&parts.join("/"));
         assert!(seen.insert((row.method, parts.clone())), "{parts:?}");
         let segments: Vec<&str> = path.split('/').collect();
-        let (by_table, by_row, _) = covering(&segments).find(|(_, found, _)| found.method == row.method).unwrap();
+        let found = covering(Version::NEWEST, &segments).find(|(_, found, _)| found.method == row.method);
+        let (by_table, by_row, _) = found.unwrap();
         assert_eq!((by_table.base.text(), by_row), (table.base.text(), row), "{path}");
         let (_, target) = asked(row.method, &path).unwrap();
-        assert_eq!(target.is_single(), pattern::span(table.pattern(row)) == Span::One, "{path}");
+        let is_of_one = row.whose == Whose::OwnJobs || pattern::span(table.pattern(row)) == Span::One;
+        assert_eq!(target.is_single(), is_of_one, "{path}");
     }
     assert_eq!(endpoints().count(), seen.len());
 }
 
 /// What no job token needs, though GitLab's list has it.
-const EXCEPTIONS: &[(&str, &str)] = &[
-    ("/authorize", "the forge's own proxy asks these, never a client"),
-    ("/transition", "a scanner of the forge's own reports there, on an internal route"),
-];
+const EXCEPTIONS: &[(&str, &str)] = &[("/authorize", "the forge's own proxy asks these, never a client")];
 
 #[test]
 fn every_documented_endpoint_is_listed() {
@@ -310,7 +325,7 @@ fn a_walk_by_bases_finds_what_a_walk_along_all_rows_finds() {
             n if n % 4 == 2 => segments[at] = word,
             _ => segments.push(word),
         }
-        let quick: Vec<_> = covering(&segments)
+        let quick: Vec<_> = covering(Version::NEWEST, &segments)
             .map(|(_, row, owner)| (row.method, row.action, owner.map(|owner| owner.read())))
             .collect();
         let slow: Vec<_> = endpoints
@@ -328,4 +343,191 @@ fn a_walk_by_bases_finds_what_a_walk_along_all_rows_finds() {
         (listed, all) = (listed + usize::from(!slow.is_empty()), all + 1);
     }
     assert!(listed > all / 4 && listed < all * 3 / 4, "{listed} of {all}");
+}
+
+#[test]
+fn a_value_has_unreserved_letters_in_either_spelling_and_a_word_in_one() {
+    for (path, plain) in [
+        ("projects/5/repository/files/src%2Fmain%2Esh/raw", "projects/5/repository/files/src%2Fmain.sh/raw"),
+        ("projects/5/releases/v1%2E0%2Da%5Fb%7Ec", "projects/5/releases/v1.0-a_b~c"),
+        ("projects/%67%2fp%2Ejs/releases", "projects/g%2fp.js/releases"),
+        (
+            "projects/5/packages/debian/pool/s/5/j/n/1.0%7erc1/n_1.0%7erc1_a.deb",
+            "projects/5/packages/debian/pool/s/5/j/n/1.0~rc1/n_1.0~rc1_a.deb",
+        ),
+        ("projects/5/packages/npm/%40a%2fb%2Dc", "projects/5/packages/npm/%40a%2fb-c"),
+    ] {
+        assert!(asked("GET", plain).is_ok(), "{plain}");
+        assert_eq!(asked("GET", path), asked("GET", plain), "{path}");
+    }
+    for (path, malformed) in [
+        ("projects/5/rele%61ses", Malformed::NeedlessEncoding),
+        ("projects/5/releases/perm%61link/latest", Malformed::NeedlessEncoding),
+        ("projects/5/jobs/%37/artifacts", Malformed::NeedlessEncoding),
+        ("projects/5/packages/go/m/@v/v1%2Einfo", Malformed::EncodedDotSegment),
+        ("projects/5/releases/%2E%2e", Malformed::DotSegment),
+        ("projects/5/releases/%2E", Malformed::DotSegment),
+        ("projects/5/repository/files/a%2F%2E%2E%2Fb/raw", Malformed::DotSegment),
+        ("projects/5/%2e%2e/x", Malformed::DotSegment),
+        ("projects/5/packages/generic/n/1/f/%61uthorize", Malformed::InternalRoute),
+        ("%69nternal/allowed", Malformed::InternalRoute),
+    ] {
+        assert_eq!(action("GET", path), Err(malformed), "{path}");
+    }
+}
+
+/// What an endpoint asks, of which role at least beyond what the action needs, and which parts open it.
+fn row(method: &str, path: &str) -> (Action, Role, &'static [Feature]) {
+    let access = at(Version::NEWEST, method, &format!("projects/5/{path}")).unwrap().access;
+    (access.action, access.least, access.open)
+}
+
+#[test]
+fn what_gitlab_keeps_to_maintainers_is_theirs() {
+    for (method, path) in [
+        ("DELETE", "registry/repositories/1"),
+        ("DELETE", "registry/repositories/1/tags"),
+        ("POST", "environments/stop_stale"),
+        ("DELETE", "packages/npm/-/package/@s%2fp/dist-tags/latest"),
+    ] {
+        let (action, least, _) = row(method, path);
+        assert_eq!(least.max(crate::rules::need(action).role), Role::Maintainer, "{path}");
+    }
+    for (method, path) in [
+        ("DELETE", "registry/repositories/1/tags/v1"),
+        ("POST", "environments/1/stop"),
+        ("PUT", "packages/npm/-/package/@s%2fp/dist-tags/latest"),
+    ] {
+        let (action, least, _) = row(method, path);
+        assert_eq!(least.max(crate::rules::need(action).role), Role::Developer, "{path}");
+    }
+}
+
+#[test]
+fn npm_deprecates_with_a_field_what_it_otherwise_publishes() {
+    let route = at(Version::NEWEST, "PUT", "projects/5/packages/npm/@s%2fp").unwrap();
+    let asked = |fields: &[(&[u8], &[u8])]| {
+        let head = Head::new(fields, super::super::Body::None);
+        route.clone().with_head(&head).access.action
+    };
+    assert_eq!(asked(&[]), Action::PublishNpm);
+    assert_eq!(asked(&[(b"npm-command", b"publish")]), Action::PublishNpm);
+    for value in [&b"deprecate"[..], b" deprecate ", b"Deprecate"] {
+        assert_eq!(asked(&[(b"npm-command", value)]), Action::DeletePackages);
+    }
+    assert_eq!(asked(&[(b"npm-command", b"publish"), (b"npm-command", b"deprecate")]), Action::DeletePackages);
+    assert_eq!(row("GET", "packages/npm/p").0, Action::ReadNpm);
+}
+
+#[test]
+fn the_parts_that_open_an_endpoint_are_gitlabs() {
+    use Feature::{Builds, Environments, Issues, MergeRequests, Packages, Repository};
+    let code: &[Feature] = &[Repository, Builds];
+    for (path, open) in [
+        ("pipelines", code),
+        ("pipelines/1", code),
+        ("pipelines/1/jobs", code),
+        ("pipelines/1/bridges", code),
+        ("jobs/artifacts/main/raw/a/b", code),
+        ("environments", &[Repository, Builds, Environments]),
+        ("repository/commits/main", &[Repository]),
+        ("repository/commits/main/merge_requests", &[Repository, MergeRequests]),
+        ("merge_requests", &[Repository, MergeRequests]),
+        ("merge_requests/1/notes", &[Repository, MergeRequests]),
+        ("issues", &[Issues]),
+        ("issues/1", &[Issues]),
+        ("packages/1/package_files", &[Packages]),
+        ("packages/npm/p/-/p-1.tgz", &[Packages]),
+        ("packages/conan/v2/conans/n/1/u/c/latest", &[Packages]),
+        ("packages/conan/v1/conans/n/1/u/c", &[Packages]),
+        // An archive of artifacts is nobody's who is not let in.
+        ("jobs/artifacts/main/download", &[]),
+        ("jobs/1/artifacts", &[]),
+        ("jobs/1/artifacts/tree", &[]),
+        ("jobs/1/artifacts/a/b", &[]),
+    ] {
+        assert_eq!(row("GET", path).2, open, "{path}");
+    }
+    assert_eq!(at(Version::NEWEST, "GET", "jobs/7/artifacts").unwrap().access.open, code);
+}
+
+#[test]
+fn the_changelog_is_made_from_code() {
+    let (action, ..) = row("GET", "repository/changelog");
+    let need = crate::rules::need(action);
+    assert_eq!((need.feature, need.role), (Some(Feature::Repository), Role::Planner));
+}
+
+#[test]
+fn a_row_is_there_from_its_version_on() {
+    for (method, path, since) in [
+        ("GET", "projects/5/repository/tags/v1", Version(18, 8)),
+        ("GET", "projects/5/repository/archive", Version(19, 3)),
+        ("GET", "projects/5/repository/archive.tar.gz", Version(19, 3)),
+        ("GET", "projects/5/repository/commits/main/refs", Version(19, 4)),
+        ("GET", "projects/5/badges", Version(19, 1)),
+        ("GET", "projects/5/badges/render", Version(19, 1)),
+        ("DELETE", "projects/5/badges/7", Version(19, 1)),
+        ("GET", "projects/5/pipelines/7/trigger_jobs", Version(19, 2)),
+        ("GET", "projects/5/packages/cargo/se/rd/serde", Version(19, 0)),
+        ("GET", "projects/5/packages/cargo/serde/1.0.0/download", Version(19, 0)),
+        ("POST", "job/test_balancing/request", Version(19, 4)),
+        ("GET", "projects/5/dependency_firewall/enablement", Version(19, 4)),
+    ] {
+        let action = |version| at(version, method, path).map(|route| route.access.action);
+        assert!(action(since).is_ok_and(|action| action != Action::Unlisted), "{path}");
+        assert!(action(Version::NEWEST).is_ok_and(|action| action != Action::Unlisted), "{path}");
+        let before = if since.1 == 0 { Version(since.0 - 1, 11) } else { Version(since.0, since.1 - 1) };
+        assert!(!action(before).is_ok_and(|action| action != Action::Unlisted), "{path} at {before}");
+    }
+    assert_eq!(action("GET", "projects/5/repository/archive.exe"), Err(Malformed::PathFormat));
+}
+
+#[test]
+fn a_scanners_report_is_the_jobs_own_and_its_neighbours_stay_internal() {
+    let report = "internal/dast/site_validations/7/transition";
+    assert_eq!(asked("POST", report), Ok((Action::ValidateSite, TargetRef::Own)));
+    assert!(!is_internal(&format!("/api/v4/{report}")));
+    for (method, path) in [
+        ("GET", report),
+        ("POST", "internal/dast/site_validations/7"),
+        ("POST", "internal/dast/site_validations/x/transition"),
+        ("POST", "internal/dast"),
+    ] {
+        assert_eq!(action(method, path), Err(Malformed::InternalRoute), "{method} {path}");
+    }
+}
+
+#[test]
+fn what_the_configuration_adds_stands_before_the_table() {
+    let added = [
+        ("GET", "/projects/:project/feature_flags/:name", "repository.read"),
+        ("GET", "/projects/:project/releases", "api.unlisted"),
+        ("PUT", "/projects/:project/packages/generic/*rest", "packages.delete"),
+        ("GET", "/job/steps", "job.self.read"),
+    ]
+    .map(|(method, path, action)| Added::of(method, path, action).unwrap());
+    let asked = |method: &str, path: &str| {
+        let route = read(Version::NEWEST, &added, method.as_bytes(), &format!("/api/v4/{path}"));
+        route.map(|route| (route.access.action, route.access.target, route.body))
+    };
+    let project = || TargetRef::Id(ProjectId(5));
+    let flags = (Action::ReadRepository, project(), Body::Inspect);
+    assert_eq!(asked("GET", "projects/5/feature_flags/x"), Ok(flags.clone()));
+    assert_eq!(asked("HEAD", "projects/5/feature_flags/x"), Ok(flags.clone()));
+    assert_eq!(asked("GET", "projects/5/feature_flags/%78"), Ok(flags));
+    assert_eq!(asked("GET", "projects/5/releases").unwrap().0, Action::Unlisted);
+    assert_eq!(asked("GET", "projects/5/releases/v1").unwrap().0, Action::ReadReleases);
+    let upload = (Action::DeletePackages, project(), Body::Upload);
+    assert_eq!(asked("PUT", "projects/5/packages/generic/p/1/f"), Ok(upload), "the body is treated as the table says");
+    assert_eq!(asked("GET", "job/steps"), Ok((Action::ReadOwnJob, TargetRef::Own, Body::Inspect)));
+    for (path, malformed) in [
+        ("projects/05/feature_flags/x", Malformed::ProjectId),
+        ("projects/5/feature_flags/..%2fx", Malformed::DotSegment),
+        ("projects/5/feature_flags/x/", Malformed::TrailingSlash),
+        // Its words have one spelling, as those of the table.
+        ("projects/5/feature%5fflags/x", Malformed::NeedlessEncoding),
+    ] {
+        assert_eq!(asked("GET", path), Err(malformed), "{path}");
+    }
 }

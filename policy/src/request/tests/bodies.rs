@@ -239,7 +239,7 @@ fn a_path_that_looks_like_another_protocol_does_not_hide_a_token_in_a_body() {
 #[test]
 fn a_persons_form_that_no_strict_reader_reads_passes_unless_a_job_token_may_stand_in_it() {
     let form = || field("content-type", "application/x-www-form-urlencoded");
-    let many: String = (0..70).map(|n| format!("&variables[V{n}]=x")).collect();
+    let many: String = (0..1100).map(|n| format!("&variables[V{n}]=x")).collect();
     let empty = "&".repeat(1 << 19);
     for rest in ["&variables[MSG]=hello world", "&a=100%", "&a=b;c", &many, &empty, "&a=\u{1}", "&a=glcbt- rotation"] {
         for head in [vec![form()], vec![]] {
@@ -331,12 +331,16 @@ fn an_audit_by_npm_is_no_form() {
 }
 
 #[test]
-fn a_token_in_the_head_and_another_in_the_body_are_two() {
+fn the_token_of_the_head_may_stand_in_the_body_again_and_another_is_refused() {
     let head = [field("job-token", TOKEN), field("content-type", "application/x-www-form-urlencoded")];
     let pending = waits("POST", TRIGGER, &head);
     assert_eq!(
         pending.finish(b"token=glcbt-other"),
-        Reading::Refused(Refused { protocol: Protocol::Trigger, malformed: Malformed::Multiple })
+        Reading::Refused(Refused { protocol: Protocol::Trigger, malformed: Malformed::HeadAndBody })
+    );
+    assert_eq!(
+        asked(waits("POST", TRIGGER, &head).finish(format!("token={TOKEN}").as_bytes())).1,
+        Action::TriggerPipeline
     );
 }
 
@@ -381,7 +385,7 @@ fn an_upload_is_looked_through_where_it_may_hold_parameters() {
         assert_eq!(streams(method, path, &typed("application/octet-stream")), None);
         let form = waits(method, path, &typed("application/x-www-form-urlencoded"));
         assert_eq!(refusal(form.clone().finish(b"_method=DELETE")), Malformed::Override);
-        assert_eq!(refusal(form.finish(b"a=1&job_token=glcbt-b")), Malformed::Multiple);
+        assert_eq!(refusal(form.finish(b"a=1&job_token=glcbt-b")), Malformed::HeadAndBody);
     }
     let packed = [basic(), field("content-type", "multipart/form-data; boundary=b"), field("content-encoding", "gzip")];
     assert_eq!(refusal(reading("POST", pypi, &packed, Body::Follows)), Malformed::BodyEncoding);
@@ -394,10 +398,10 @@ fn json_beside_a_token_is_read_where_the_forge_may_prefer_what_it_says() {
     let bearer = field("authorization", &format!("Bearer {TOKEN}"));
     assert_eq!(streams("PUT", tags, &[bearer.clone(), json()]), None);
     let pending = waits("PUT", tags, &[field("job-token", TOKEN), json()]);
-    assert_eq!(refusal(pending.finish(br#"{"job_token":"glcbt-b"}"#)), Malformed::Multiple);
+    assert_eq!(refusal(pending.finish(br#"{"job_token":"glcbt-b"}"#)), Malformed::HeadAndBody);
     // A parameter of that name comes before a Bearer token.
     let pending = waits("POST", RELEASES, &[bearer, json()]);
-    assert_eq!(refusal(pending.finish(br#"{"access_token":"glpat-b"}"#)), Malformed::Multiple);
+    assert_eq!(refusal(pending.finish(br#"{"access_token":"glpat-b"}"#)), Malformed::HeadAndBody);
 }
 
 #[test]
@@ -430,7 +434,7 @@ fn one_type_one_charset_one_kind_of_value() {
     }
     for method in ["PUT", "DELETE"] {
         let pending = waits(method, "/api/v4/projects/5/releases/v1", &typed("application/json"));
-        assert_eq!(refusal(pending.finish(br#"{"job_token":"glcbt-b"}"#)), Malformed::Multiple, "{method}");
+        assert_eq!(refusal(pending.finish(br#"{"job_token":"glcbt-b"}"#)), Malformed::HeadAndBody, "{method}");
     }
     for form in
         ["%6aob_token=glcbt-b", "+job_token=glcbt-b", "job_token%00=glcbt-b", "a;job_token=b", "a=%zz", "\u{e9}=%ff"]
@@ -441,10 +445,10 @@ fn one_type_one_charset_one_kind_of_value() {
 }
 
 #[test]
-fn who_asks_for_a_registry_token_by_post_is_told_to_get_it() {
+fn a_registry_token_is_asked_for_by_post_as_by_get() {
+    let media = || field("content-type", "application/x-www-form-urlencoded; charset=utf-8");
     let form = |login: &str| {
-        let media = field("content-type", "application/x-www-form-urlencoded; charset=utf-8");
-        let pending = waits("POST", "/jwt/auth", &[media]);
+        let pending = waits("POST", "/jwt/auth", &[media()]);
         pending.finish(format!("client_id=containerd-client&grant_type=password&{login}&scope=repository%3Ag%2Fp%3Apull&service=container_registry").as_bytes())
     };
     for login in [
@@ -452,10 +456,25 @@ fn who_asks_for_a_registry_token_by_post_is_told_to_get_it() {
         "password=legacy20chars0000000&username=gitlab-ci-token".into(),
         format!("refresh_token={TOKEN}"),
     ] {
-        assert_eq!(refusal(form(&login)), Malformed::TokenPost, "{login}");
+        let job = job(form(&login));
+        assert_eq!((job.protocol, job.mints), (Protocol::RegistryToken, Some(Mints::RegistryToken)), "{login}");
+        assert_eq!(job.accesses.iter().map(|access| access.action).collect::<Vec<_>>(), [Action::PullImage], "{login}");
+        assert_eq!(job.scopes, None, "a form is not narrowed");
     }
     assert_eq!(form("username=dana&password=x"), Reading::NotAJob);
+    assert_eq!(form("username=dana&password=x;y"), Reading::NotAJob);
+    assert_eq!(
+        refusal(form(&format!("username=gitlab-ci-token&password={TOKEN}&service=x"))),
+        Malformed::QueryDuplicate
+    );
+    let login = waits("POST", "/jwt/auth", &[basic(), media()]);
+    assert_eq!(asked(login.clone().finish(b"service=container_registry")).1, Action::RegistryLogin);
+    assert_eq!(refusal(login.finish(b"service=container_registry&password=glcbt-other")), Malformed::HeadAndBody);
     assert_eq!(refusal(reading("POST", "/jwt/auth", &[basic()], Body::Follows)), Malformed::TokenPost);
+    assert_eq!(
+        refusal(reading("POST", "/jwt/auth?service=x", &[basic(), media()], Body::Follows)),
+        Malformed::QueryNotEmpty
+    );
 }
 
 #[test]

@@ -148,9 +148,10 @@ fn each(changed: impl Fn(&Accepted)) {
 }
 
 #[test]
-fn an_unreserved_byte_in_percent_encoding_refuses_what_was_accepted() {
+fn an_unreserved_byte_in_percent_encoding_changes_no_value_of_the_api_and_refuses_all_else_that_was_accepted() {
     each(|request| {
         let path = request.path.split('?').next().unwrap();
+        let api = "/api/v4/";
         for (at, byte) in path.bytes().enumerate() {
             let is_digit = path.as_bytes()[at.saturating_sub(2)..at].contains(&b'%');
             if is_digit || !(byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)) {
@@ -158,7 +159,9 @@ fn an_unreserved_byte_in_percent_encoding_refuses_what_was_accepted() {
             }
             for encoded in [format!("%{byte:02X}"), format!("%{byte:02x}")] {
                 let other = format!("{}{encoded}{}", &request.path[..at], &request.path[at + 1..]);
-                assert!(is_refused(&request.at(&other)), "{other}");
+                let (read, plain) = (request.at(&other), request.read());
+                let is_same = path.starts_with(api) && at >= api.len() && read == plain;
+                assert!(is_refused(&read) || is_same, "{other}");
             }
         }
     });
