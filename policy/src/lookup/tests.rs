@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
+use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
-use std::format;
 
 use super::*;
 use crate::facts::{
