@@ -135,7 +135,7 @@ const JOBS: [Action; 4] = [Action::ReadJobs, Action::ReadArtifacts, Action::Down
 /// What changes nothing in a project.
 fn only_reads(action: Action) -> bool {
     let name = action.name();
-    [".read", ".pull", ".download", ".find"].iter().any(|end| name.ends_with(end))
+    action == Action::GoGet || [".read", ".pull", ".download", ".find"].iter().any(|end| name.ends_with(end))
 }
 
 /// Endpoints of these actions name features that open them on projects that the user may see.
