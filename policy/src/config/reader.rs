@@ -10,12 +10,13 @@ use core::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::choices::{self, Choice, SourceKind};
 use super::json::Members;
 use super::keys::{KEYS, Key, Presence, ValueKind};
 use super::projects::Projects;
 use super::sources::Source;
 use crate::request::host::Host;
-use crate::rules::RULES;
+use crate::rules::{Denials, RULES};
 
 /// One thing that is wrong with a configuration document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -154,18 +155,13 @@ impl<'a> Reader<'a> {
         );
     }
 
-    pub(super) fn choice<T: Copy>(&mut self, path: &'static str, among: &[(&str, T)]) -> Option<T> {
-        self.take(path, |_, value| {
-            let name = value.as_str()?;
-            among.iter().find(|(n, _)| *n == name).map(|(_, choice)| *choice)
-        })
+    pub(super) fn choice<T: Copy>(&mut self, path: &'static str, among: &Choice<T>) -> Option<T> {
+        self.take(path, |_, value| among.named(value.as_str()?))
     }
 
-    pub(super) fn choices<T: Copy>(&mut self, path: &'static str, among: &[(&str, T)]) -> Option<Vec<T>> {
+    pub(super) fn choices<T: Copy>(&mut self, path: &'static str, among: &Choice<T>) -> Option<Vec<T>> {
         self.take(path, |_, value| {
-            let place = |name: &Value| among.iter().find(|(known, _)| Some(*known) == name.as_str());
-            let chosen: Option<Vec<T>> =
-                value.as_array()?.iter().map(|name| place(name).map(|(_, choice)| *choice)).collect();
+            let chosen: Option<Vec<T>> = value.as_array()?.iter().map(|name| among.named(name.as_str()?)).collect();
             chosen.filter(|chosen| !chosen.is_empty())
         })
     }
@@ -198,7 +194,9 @@ impl<'a> Reader<'a> {
 
     /// Rules that can be observed, by their places.
     pub(super) fn rules(&mut self, path: &'static str) -> Option<Vec<usize>> {
-        let place = |name: &Value| RULES.iter().position(|rule| Some(rule.id) == name.as_str() && rule.is_observable());
+        let place = |name: &Value| {
+            RULES.iter().position(|rule| Some(rule.id) == name.as_str() && rule.denials == Denials::Observable)
+        };
         self.take(path, |_, value| value.as_array()?.iter().map(place).collect())
     }
 
@@ -210,11 +208,8 @@ impl<'a> Reader<'a> {
         list: Option<&'static str>,
         parse: &dyn Fn(&Value) -> Option<T>,
     ) -> Option<Source<T>> {
-        let word = self.take(path, |kind, value| {
-            let ValueKind::Choice(words) = kind else { return None };
-            words.iter().find(|word| Some(**word) == value.as_str())
-        })?;
-        let says = *word == "configuration";
+        let from = self.choice(path, &choices::SOURCE)?;
+        let says = from == SourceKind::Configuration;
         match list {
             Some(list) if !says && self.written(list).is_some() => {
                 self.refuse(list, &format!("no such key unless `{path}` is `configuration`"), "a list");
@@ -222,7 +217,7 @@ impl<'a> Reader<'a> {
             }
             Some(list) if says => self.take(list, |_, value| parse(value)).map(Source::Configuration),
             _ if says => parse(&Value::Null).map(Source::Configuration),
-            _ if *word == "lookup" => Some(Source::Lookup),
+            _ if from == SourceKind::Lookup => Some(Source::Lookup),
             _ => Some(Source::Forge),
         }
     }
@@ -270,7 +265,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What is written under a key.
-    fn written(&self, path: &str) -> Option<&'a Value> {
+    pub(super) fn written(&self, path: &str) -> Option<&'a Value> {
         path.split('.').try_fold(&self.document.plain, |at, name| at.get(name))
     }
 
