@@ -28,6 +28,8 @@ pub struct Reply {
     pub status: u16,
     /// Header fields, names in lower case.
     pub headers: Vec<(&'static str, &'static str)>,
+    /// After how many seconds the client may come back, where it may.
+    pub retry_after: Option<u64>,
     /// The body.
     pub body: String,
 }
@@ -137,6 +139,8 @@ pub fn failure(protocol: Protocol, failure: Failure) -> Reply {
         | Failure::LookupUnreachable
         | Failure::LookupAnswer
         | Failure::Answer
+        | Failure::AnswerUnrecorded
+        | Failure::LookupThrottled
         | Failure::LookupRights
         | Failure::LookupLimit
         | Failure::LookupBusy
@@ -146,9 +150,7 @@ pub fn failure(protocol: Protocol, failure: Failure) -> Reply {
     };
     let words =
         Words { forge: format!("{status} {}", status_word(status)), why: failure.text().into(), code: failure.code() };
-    let mut reply = answer(protocol, Weight::Other(status), &words);
-    reply.headers.push(("retry-after", "2"));
-    reply
+    Reply { retry_after: Some(2), ..answer(protocol, Weight::Other(status), &words) }
 }
 
 /// What an answer says.
@@ -207,7 +209,7 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
             }
         }
     };
-    Reply { status, headers, body }
+    Reply { status, headers, retry_after: None, body }
 }
 
 fn status(protocol: Protocol, weight: Weight) -> u16 {
