@@ -1,8 +1,8 @@
 //! The forge's answers to requests that went on: what they tell is remembered. A body that must be read is copied as it
 //! passes, or held back until it was read.
 
-use policy::bindings::Minted;
-use policy::lifecycle::{ANSWER_LIMIT, AnswerHead, Birth, Body, Event, Fate, Watch};
+use policy::bindings::{Freshness, Minted};
+use policy::lifecycle::{self, ANSWER_LIMIT, AnswerHead, Birth, Body, Event, Fate, Watch};
 use policy::lookup::Fact;
 use proxy_wasm::types::Action;
 
@@ -14,6 +14,14 @@ use crate::shared::{Setup, Shared};
 pub(crate) struct Answer {
     watch: Watch,
     way: Way,
+}
+
+/// What became of what an answer told.
+struct Heeded {
+    /// Whether all of it is remembered.
+    is_whole: bool,
+    /// The number and reason of the decision, where something was decided on it.
+    decided: Option<(String, &'static str)>,
 }
 
 enum Way {
@@ -56,9 +64,9 @@ impl Shared {
         })
     }
 
-    /// Remembers what an answer told. Where something was decided on it, gives the decision's number and reason.
-    fn heed(&self, setup: &Setup, events: impl IntoIterator<Item = Event>) -> Option<(String, &'static str)> {
-        let mut decided = None;
+    /// Remembers what an answer told.
+    fn heed(&self, setup: &Setup, events: impl IntoIterator<Item = Event>) -> Heeded {
+        let mut heeded = Heeded { is_whole: true, decided: None };
         for event in events {
             match event {
                 Event::Ended(end) => {
@@ -69,18 +77,24 @@ impl Shared {
                         );
                     }
                 }
-                Event::Born(birth) => self.welcome(setup, birth),
-                Event::Minted { key, parent, lifetime } => {
-                    let learnt = host::now().and_then(|now| {
-                        setup.store.learn_minted(&Minted { key, parent, until: now.after(lifetime) }, now)
-                    });
-                    if let Err(error) = learnt {
-                        host::log(Level::Error, &format!("jobscope: a credential cannot be remembered: {error:?}"));
+                Event::Doubted(end) => {
+                    if let Err(error) = host::now().and_then(|now| setup.store.doubt(end.token, now)) {
+                        host::log(Level::Error, &format!("jobscope: a job's end cannot be looked up: {error:?}"));
                     }
                 }
-                Event::Judged(record) => decided = Some((self.note_more(&record), record.reason)),
+                Event::Born(birth) => self.welcome(setup, birth),
+                Event::Minted { key, parent, lifetime, forgotten } => {
+                    let learnt = host::now().and_then(|now| {
+                        setup.store.learn_minted(&Minted { key, parent, until: now.after(lifetime), forgotten }, now)
+                    });
+                    if !matches!(learnt, Ok(true)) {
+                        host::log(Level::Error, &format!("jobscope: a credential cannot be remembered: {learnt:?}"));
+                        heeded.is_whole = false;
+                    }
+                }
+                Event::Judged(record) => heeded.decided = Some((self.note_more(&record), record.reason)),
                 Event::Unread(record) => {
-                    decided = Some((self.note_more(&record), record.reason));
+                    heeded.decided = Some((self.note_more(&record), record.reason));
                     host::log(
                         Level::Error,
                         "jobscope: an answer that should be looked into cannot be read, and goes on as it is",
@@ -92,7 +106,7 @@ impl Shared {
                 }
             }
         }
-        decided
+        heeded
     }
 
     /// Remembers a job that has just begun, and looks it up, so that its first request finds it.
@@ -101,7 +115,7 @@ impl Shared {
         let born = host::now().and_then(|now| setup.store.born(token.hash(), job, origin, timeout, now).map(|()| now));
         match born {
             Ok(now) => {
-                let _ = self.ask(setup, Fact::Token(token), None, now);
+                let _ = self.ask(setup, Fact::Token(token), None, Freshness::Fresh, now);
                 host::enter_root(self.root);
             }
             Err(error) => {
@@ -142,8 +156,13 @@ impl Answer {
         let Some(setup) = shared.setup() else { return Action::Pause };
         let body = body.ok().filter(|_| is_whole);
         let told = self.watch.body(&setup.config, body.as_deref());
-        let decided = shared.heed(&setup, told.events);
-        match (held, told.fate) {
+        let Heeded { is_whole, mut decided } = shared.heed(&setup, told.events);
+        let mut fate = told.fate;
+        if held.is_some() && !is_whole {
+            let told = lifecycle::unrecorded(&setup.config);
+            (decided, fate) = (shared.heed(&setup, told.events).decided, told.fate);
+        }
+        match (held, fate) {
             (Some(size), Fate::Replaced(new)) => {
                 host::replace_body(Buffer::ResponseBody, size, &new).map_or_else(give_up, |()| Action::Continue)
             }

@@ -5,13 +5,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use policy::Config;
-use policy::bindings::{Confirmed, Moment};
+use policy::bindings::{Confirmed, Freshness, Moment};
 use policy::decision::Failure;
 use policy::facts::{Hash, Job, Known};
 use policy::lookup::{Answer, Call, Fact, Flight, PartKey, Progress, Value};
 
 use crate::host::{self, Level};
 use crate::shared::Setup;
+use crate::throttle::Throttle;
 
 /// The most lookups of one worker at a time: as many requests as Envoy has under way to a cluster unless it is told
 /// otherwise. Who asks for one more is told to come back, and memory does not grow with what clients send.
@@ -33,6 +34,8 @@ pub(crate) struct Flights {
     delayed: Vec<(Moment, Departure)>,
     /// Facts whose lookup failed, and until when nobody looks them up in the background.
     resting: HashMap<Hash, Moment>,
+    /// When a forge that has had too much is asked again.
+    throttle: Throttle,
     chance: RandomState,
 }
 
@@ -80,25 +83,36 @@ pub(crate) enum News {
 }
 
 impl Flights {
-    /// Looks a fact up unless that is under way, and lets `waiter` wait for it. `Some` when nothing must be asked for it,
-    /// or nothing can be: then nobody waits.
-    pub(crate) fn ask(&mut self, setup: &Setup, fact: Fact, waiter: Option<u32>, now: Moment) -> Option<Landing> {
+    /// Looks a fact up unless that is under way, of parts that are at least as fresh as `least`, and lets `waiter` wait for
+    /// it. `Some` when nothing must be asked for it, or nothing can be: then nobody waits.
+    pub(crate) fn ask(
+        &mut self,
+        setup: &Setup,
+        fact: Fact,
+        waiter: Option<u32>,
+        least: Freshness,
+        now: Moment,
+    ) -> Option<Landing> {
         let key = fact.key();
         if let Some(under_way) = self.under_way.get_mut(&key) {
             under_way.waiting.extend(waiter);
             return None;
         }
-        if waiter.is_none() && self.resting.get(&key).is_some_and(|until| now < *until) {
+        if waiter.is_none() && self.resting.get(&key).is_some_and(|until| !until.has_come(REST.saturating_mul(2), now))
+        {
             return None;
         }
         if self.under_way.len() >= MOST {
             // What is only refreshed waits for better times.
             return waiter.map(|_| Landing::failed(key, Failure::LookupBusy, now));
         }
-        let recall = |part: &PartKey| setup.store.part(part, now);
+        let recall = |part: &PartKey| setup.store.part(part, least, now);
         let (flight, progress) = Flight::start(&setup.config, setup.credential.as_ref(), fact, &recall);
         match progress {
             Progress::Landed(result) => Some(Landing::of(key, &flight, result, Vec::new(), now)),
+            Progress::Going(_) if self.throttle.pause(&key, now).is_some() => {
+                waiter.map(|_| Landing::failed(key, Failure::LookupThrottled, now))
+            }
             Progress::Going(calls) => {
                 self.send_all(key, calls);
                 let under_way = UnderWay { flight, waiting: waiter.into_iter().collect(), asked: now, failed: None };
@@ -123,7 +137,11 @@ impl Flights {
         let mut departing = std::mem::take(&mut self.departing);
         departing.extend(self.delayed.extract_if(.., |(then, _)| *then <= now).map(|(_, departure)| departure));
         for departure in departing {
-            let Some(under_way) = self.under_way.get(&departure.key) else { continue };
+            let Some(under_way) = self.under_way.get_mut(&departure.key) else { continue };
+            if self.throttle.pause(&departure.key, now).is_some() {
+                under_way.failed = Some(Failure::LookupThrottled);
+                continue;
+            }
             match send(config, &departure.call, patience(config, under_way.asked, now)) {
                 Some(id) => {
                     self.sent.insert(id, departure);
@@ -169,6 +187,18 @@ impl Flights {
                 news
             }
         }
+    }
+
+    /// The answer that comes to a call says that it was too much.
+    pub(crate) fn throttle(&mut self, call: u32, pause: Duration, now: Moment) {
+        if let Some(departure) = self.sent.get(&call) {
+            self.throttle.note(departure.key, &departure.call, pause, now);
+        }
+    }
+
+    /// For how long a fact is not asked for, because the forge has had too much.
+    pub(crate) fn pause(&self, key: &Hash, now: Moment) -> Option<Duration> {
+        self.throttle.pause(key, now)
     }
 
     /// Flights that are over without an answer having come: nothing could be sent, or their answers were lost.
@@ -227,7 +257,7 @@ impl Flights {
     /// Keeps a fact from being looked up in the background for a while.
     fn rest(&mut self, key: Hash, now: Moment) {
         if self.resting.len() >= MOST {
-            self.resting.retain(|_, until| now < *until);
+            self.resting.retain(|_, until| !until.has_come(REST.saturating_mul(2), now));
         }
         if self.resting.len() < MOST {
             let until = now.after(self.jittered(REST, &key, now));

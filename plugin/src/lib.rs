@@ -16,6 +16,7 @@ mod root;
 mod shared;
 mod store;
 mod stream;
+mod throttle;
 mod waking;
 mod webhook;
 

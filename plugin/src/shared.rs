@@ -7,7 +7,7 @@ use std::hash::RandomState;
 use std::rc::Rc;
 
 use policy::Config;
-use policy::bindings::Moment;
+use policy::bindings::{Freshness, Moment};
 use policy::decision::{Facts, Grant};
 use policy::facts::{Hash, Secret};
 use policy::lifecycle::Watch;
@@ -17,6 +17,7 @@ use crate::errands::Errands;
 use crate::flights::Flights;
 use crate::following::Following;
 use crate::host::{self, Level};
+use crate::judging::Denial;
 use crate::store::Store;
 
 /// A configuration and what was opened for it.
@@ -35,9 +36,13 @@ pub(crate) struct Setup {
 pub(crate) struct Parked {
     pub(crate) request: JobRequest,
     pub(crate) facts: Facts,
+    /// How old the oldest of them is.
+    pub(crate) oldest: Freshness,
     /// The facts that are under way for it.
     pub(crate) missing: Vec<Hash>,
     pub(crate) deadline: Moment,
+    /// What it would be denied, while facts are looked up once more.
+    pub(crate) denial: Denial,
 }
 
 /// Shared by the root and its streams. Borrows are short: none is held across a call that may call back.

@@ -3,6 +3,8 @@
 //! Everything here runs on the root context and acts for streams by making them the effective context. A stream that
 //! left is no longer among those who wait: to wake one that is gone is to touch freed memory of the host.
 
+use std::time::Duration;
+
 use policy::bindings::{Freshness, Moment};
 use policy::decision::{self, Facts, Failure, Step};
 use policy::facts::{Hash, Job, Token};
@@ -11,8 +13,9 @@ use policy::request::{Malformed, Protocol, Refused};
 
 use crate::flights::{Landing, News};
 use crate::host::{self, Level};
-use crate::judging::host_failed;
+use crate::judging::{Recalled, host_failed};
 use crate::shared::{Now, Parked, Setup, Shared};
+use crate::stream::BODY_PATIENCE;
 
 impl Shared {
     /// Sends what is to be sent; on the root context.
@@ -21,6 +24,14 @@ impl Shared {
         let (Some(setup), Ok(now)) = (self.setup(), host::now()) else { return };
         self.flights.borrow_mut().depart(&setup.config, now);
         self.errands.borrow_mut().depart(&setup.config, now);
+    }
+
+    /// The answer that comes to a call says that it was too much; on the root context. Without the time nobody knows when
+    /// it is no longer.
+    pub(crate) fn throttle(&self, call: u32, pause: Duration) {
+        if let Ok(now) = host::now() {
+            self.flights.borrow_mut().throttle(call, pause, now);
+        }
     }
 
     /// Takes the answer to a call; on the root context. `is_lost` when the call did not reach the service.
@@ -50,27 +61,29 @@ impl Shared {
             waiting.iter().filter_map(|stream| self.parked.borrow().get(stream).map(|one| one.request.clone()))
         {
             let known = Facts { token: Some(Token::Running(job.clone())), targets: Vec::new() };
-            let Ok((facts, _)) = self.recall(setup, &parked, known, Freshness::Fresh, now) else { continue };
+            let recalled = self.recall(setup, &parked, known, Freshness::Fresh, now);
+            let Ok(Recalled { facts, .. }) = recalled else { continue };
             if let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, &parked, &facts) {
                 needed.extend(targets.into_iter().map(|target| Fact::Target(job.clone(), target)));
             }
         }
         for fact in needed {
-            let _ = self.ask(setup, fact, None, now);
+            let _ = self.ask(setup, fact, None, Freshness::Fresh, now);
         }
     }
 
-    /// Has a fact looked up, and lets `waiter` wait for it. `Some` when it is there at once, because all its parts are
+    /// Has a fact looked up, of parts that are no older than `least`, and lets `waiter` wait for it. `Some` when it is there at once, because all its parts are
     /// remembered, or is not to be had.
     pub(crate) fn ask(
         &self,
         setup: &Setup,
         fact: Fact,
         waiter: Option<u32>,
+        least: Freshness,
         now: Moment,
-    ) -> Option<Result<Value, Failure>> {
-        let landing = self.flights.borrow_mut().ask(setup, fact, waiter, now)?;
-        Some(learn(setup, landing))
+    ) -> Option<Result<(Value, Freshness), Failure>> {
+        let landing = self.flights.borrow_mut().ask(setup, fact, waiter, least, now)?;
+        Some(learn(setup, landing, now))
     }
 
     /// A fact is there, or is not to be had: remembers it, and wakes those who wait.
@@ -84,11 +97,11 @@ impl Shared {
                 return;
             }
         };
-        match learn(setup, landing) {
+        match learn(setup, landing, now) {
             Err(failure) => self.wake_all(setup, &waiting, now, |_| Err(failure)),
-            Ok(value) => self.wake_all(setup, &waiting, now, |parked| {
+            Ok((value, freshness)) => self.wake_all(setup, &waiting, now, |parked| {
                 parked.missing.retain(|missing| *missing != key);
-                parked.learn(key, &value);
+                parked.learn(key, &value, freshness);
                 Ok(())
             }),
         }
@@ -122,9 +135,7 @@ impl Shared {
                         self.carry_out(*stream, None, &failed)
                     }
                 },
-                Err(failure) => {
-                    self.carry_out(*stream, None, &decision::failed(&setup.config, parked.request.protocol, failure))
-                }
+                Err(failure) => self.miss(setup, *stream, &parked, failure),
             };
             self.release(*stream, &outcome);
         }
@@ -157,7 +168,7 @@ impl Shared {
             .parked
             .borrow()
             .iter()
-            .filter(|(_, parked)| now >= parked.deadline)
+            .filter(|(_, parked)| parked.deadline.has_come(setup.config.lookup.timeout, now))
             .map(|(stream, _)| *stream)
             .collect();
         for stream in &late {
@@ -168,7 +179,7 @@ impl Shared {
             .bodies
             .borrow()
             .iter()
-            .filter(|(_, (_, deadline))| now >= *deadline)
+            .filter(|(_, (_, deadline))| deadline.has_come(BODY_PATIENCE, now))
             .map(|(stream, (protocol, _))| (*stream, *protocol))
             .collect();
         for (stream, protocol) in slow {
@@ -183,18 +194,22 @@ impl Shared {
     }
 }
 
-/// Remembers what a flight brought, and tells what holds now.
-fn learn(setup: &Setup, landing: Landing) -> Result<Value, Failure> {
+/// Remembers what a flight brought, and tells what holds now, and how old it is.
+fn learn(setup: &Setup, landing: Landing, now: Moment) -> Result<(Value, Freshness), Failure> {
     let Landing { key, result, asked, learned, confirmed, .. } = landing;
     let value = result.inspect_err(|failure| {
         host::log(Level::Warn, &format!("jobscope: a lookup failed: {}: {}", failure.code(), failure.text()));
     })?;
     let remembered = match value {
-        Value::Token(token) => setup.store.learn_token(key, token, asked).map(|learned| learned.map(Value::Token)),
+        Value::Token(token) => setup
+            .store
+            .learn_token(key, token, asked, now)
+            .map(|learned| learned.map(|token| (Value::Token(token), Freshness::New))),
         Value::Target(found) => {
-            let parts = learned.into_iter().try_for_each(|(part, known)| setup.store.learn_part(part, known, asked));
-            let target = parts.and_then(|()| setup.store.learn_target(key, &found, confirmed));
-            target.map(|()| Ok(Value::Target(found)))
+            let mut parts = learned.into_iter();
+            let parts = parts.try_for_each(|(part, known)| setup.store.learn_part(part, known, asked, now));
+            let target = parts.and_then(|()| setup.store.learn_target(key, &found, confirmed, now));
+            target.map(|()| Ok((Value::Target(found), setup.config.lifetimes.of_all(&confirmed, now))))
         }
     };
     remembered.unwrap_or_else(|error| {
@@ -204,8 +219,9 @@ fn learn(setup: &Setup, landing: Landing) -> Result<Value, Failure> {
 }
 
 impl Parked {
-    /// Takes a fact; a target's is filed under the target, for every access that means it.
-    pub(crate) fn learn(&mut self, key: Hash, value: &Value) {
+    /// Takes a fact of this age; a target's is filed under the target, for every access that means it.
+    pub(crate) fn learn(&mut self, key: Hash, value: &Value, freshness: Freshness) {
+        self.oldest = self.oldest.max(freshness);
         let found = match value {
             Value::Token(token) => {
                 self.facts.token = Some(token.clone());
