@@ -17,7 +17,7 @@ JUNK ?= 50000
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-demo --
 
-.PHONY: help run demo test hostile conformance soak fuzz bench mutants check setup build native validate clean docs
+.PHONY: help run demo test oracle hostile conformance soak fuzz bench mutants check setup build native validate clean docs
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ demo: setup build native ## play the demo's story unattended
 test: setup build native ## run every test: the core, the filter in the test host, the story in a real Envoy
 	cargo test --locked
 	@echo "All tests passed."
+
+oracle: setup build native ## compare with real readers: Git, a registry, Rack, Grape, Go, Python; RUNS= for more requests than in `make test`
+	ORACLE_RUNS=$(RUNS) cargo test --locked -p jobscope-host-tests --test oracle_git --test oracle_registry --test oracle_readers -- --nocapture --test-threads 1
 
 hostile: build native ## read the hostile requests of ROWS=FILE with the core and the filter
 	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-hostile -- $(ROWS) --exceptions cases/hostile-exceptions.yaml

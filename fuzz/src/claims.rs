@@ -26,7 +26,7 @@ pub(crate) fn check(message: &Message, reading: &Reading) {
                 check_other_spellings(message, reading);
             }
         }
-        Reading::Body(_) => panic!("a body was read twice"),
+        Reading::Body(_) | Reading::Passing(_) => panic!("a body was read twice"),
     }
 }
 
@@ -174,7 +174,9 @@ fn may_be_a_jobs(message: &Message) -> bool {
         || is_marked(&query)
         || message.fields.iter().any(|(name, value)| {
             let is_named = matches!(name.as_slice(), b"job-token" | b"job_token") && !value.is_empty();
-            is_named || is_marked(value) || (name == b"authorization" && has(value, b"basic") && !is_a_persons(value))
+            let is_login = has(value, b"basic") && !is_a_persons(value);
+            let is_credential = name.to_ascii_lowercase().ends_with(b"authorization");
+            is_named || is_marked(value) || (is_credential && (is_login || is_dotted(value)))
         })
 }
 
@@ -182,7 +184,12 @@ fn may_be_a_jobs(message: &Message) -> bool {
 fn is_a_persons(value: &[u8]) -> bool {
     let login = value.strip_prefix(b"Basic ").and_then(|login| STANDARD.decode(login).ok());
     let marks = [&b"gitlab-ci-token"[..], b"glcbt", b"eyJ"];
-    login.is_some_and(|login| !marks.iter().any(|mark| has(&login, mark)))
+    login.is_some_and(|login| !is_dotted(&login) && !marks.iter().any(|mark| has(&login, mark)))
+}
+
+/// Whether it may be a JWT: bytes that its readers pass over hide its beginning, and not its parts.
+fn is_dotted(text: &[u8]) -> bool {
+    text.iter().filter(|b| **b == b'.').count() >= 2
 }
 
 /// Whether a body could hold a job token, or hide one behind an escape.

@@ -66,10 +66,7 @@ impl Message {
             self.fields.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect();
         let body = if self.body.is_some() { Body::Follows } else { Body::None };
         let config = if self.root().is_empty() { &AT_THE_ROOT } else { &BELOW_A_PATH };
-        match read(config, &Head::new(&fields, body)) {
-            Reading::Body(pending) => pending.finish(self.body.as_deref().unwrap_or_default()),
-            reading @ (Reading::NotAJob | Reading::Job(_) | Reading::Refused(_)) => reading,
-        }
+        read(config, &Head::new(&fields, body)).finish(self.body.as_deref().unwrap_or_default())
     }
 
     /// The path below which the forge lies.

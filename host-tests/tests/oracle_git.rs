@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::thread;
 
 use host_tests::oracle::git::{Forest, Named, Seen, WORDS};
-use host_tests::oracle::{Ask, Counts, Random, compare_compiled, family};
+use host_tests::oracle::{Ask, Counts, Random, compare_compiled, family, runs};
 use policy::Config;
 
 const CONFIGURATION: &str = r#"{
@@ -37,7 +37,7 @@ fn what_is_accepted_touches_the_repository_that_was_named() {
     let forest = Forest::plant().unwrap();
     let seeds: Vec<Ask> = forest.seeds().into_iter().map(|(_, ask)| ask).collect();
     let known = seeds.len();
-    let asks = family(&seeds, &WORDS, &mut Random::new(SEED), COUNT);
+    let asks = family(&seeds, &WORDS, &mut Random::new(SEED), runs(COUNT));
     drop(forest);
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let shares: Vec<(Counts, Vec<String>)> = thread::scope(|scope| {
@@ -89,6 +89,6 @@ fn compare(asks: &[Ask]) -> (Counts, Vec<String>) {
 #[test]
 fn the_compiled_filter_names_the_same() {
     let seeds: Vec<Ask> = Forest::plant().unwrap().seeds().into_iter().map(|(_, ask)| ask).collect();
-    let asks = family(&seeds, &WORDS, &mut Random::new(SEED), COUNT);
+    let asks = family(&seeds, &WORDS, &mut Random::new(SEED), runs(COUNT));
     compare_compiled(CONFIGURATION, HOST, asks.iter().step_by(8)).unwrap();
 }

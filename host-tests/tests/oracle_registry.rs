@@ -1,7 +1,7 @@
 //! The reference registry beside the filter: what the filter accepts touches the image that the filter named.
 
 use host_tests::oracle::registry::{Images, Named, WORDS, seeds, strange};
-use host_tests::oracle::{Ask, Counts, Random, compare_compiled, family};
+use host_tests::oracle::{Ask, Counts, Random, compare_compiled, family, runs};
 use policy::Config;
 
 const CONFIGURATION: &str = r#"{
@@ -32,7 +32,7 @@ fn what_is_accepted_touches_the_image_that_was_named() {
     let mut counts = Counts::default();
     let mut redirected = 0;
     let mut wrong = Vec::new();
-    for ask in family(&seeds, &WORDS, &mut Random::new(SEED), COUNT) {
+    for ask in family(&seeds, &WORDS, &mut Random::new(SEED), runs(COUNT)) {
         let ask = images.address(&ask);
         let named = named(&ask);
         let (answer, touched) = images.ask(&ask).unwrap();
@@ -64,6 +64,6 @@ fn what_is_accepted_touches_the_image_that_was_named() {
 #[test]
 fn the_compiled_filter_names_the_same() {
     let seeds: Vec<Ask> = seeds().into_iter().map(|(_, ask)| ask).chain(strange()).collect();
-    let asks = family(&seeds, &WORDS, &mut Random::new(SEED), COUNT);
+    let asks = family(&seeds, &WORDS, &mut Random::new(SEED), runs(COUNT));
     compare_compiled(CONFIGURATION, HOST, asks.iter().step_by(4)).unwrap();
 }

@@ -91,9 +91,10 @@ fn fact(question: &str) -> Fact {
         "ask-target-path" => Fact::Target(job(), TargetRef::Path(path("libs/common"))),
         "ask-target-id" => Fact::Target(job(), TargetRef::Id(ProjectId(102))),
         "ask-target-of-job" => Fact::Target(job(), TargetRef::ProjectOfJob(JobId(1002))),
-        "ask-target-image" => {
-            Fact::Target(job(), TargetRef::Image(vec![path("containers/poetry/python3.11"), path("containers/poetry")]))
-        }
+        "ask-target-image" => Fact::Target(
+            job(),
+            TargetRef::Image([path("containers/poetry/python3.11"), path("containers/poetry")].into()),
+        ),
         "ask-target-without-user" => Fact::Target(job_without_user(), TargetRef::Id(ProjectId(101))),
         other => panic!("`{other}` is no known question"),
     }

@@ -8,6 +8,7 @@ use proxy_wasm::types::Action;
 
 use crate::carrying;
 use crate::host::{self, Buffer, HostError, Level, Map};
+use crate::journal;
 use crate::shared::{Setup, Shared};
 
 /// An answer whose body is being read.
@@ -42,7 +43,7 @@ impl Shared {
             Ok(Some(way @ Way::Copied(_))) => (Some(Answer { watch, way }), Action::Continue),
             Ok(Some(way @ Way::Held(_))) => (Some(Answer { watch, way }), Action::Pause),
             Err(error) => {
-                host::log(Level::Error, &format!("jobscope: an answer cannot be read: {error:?}"));
+                journal::note(Level::Error, "an answer cannot be read", &format!("{error:?}"));
                 (None, Answer { watch, way: Way::Held(0) }.finish(self, false))
             }
         }
@@ -71,15 +72,13 @@ impl Shared {
             match event {
                 Event::Ended(end) => {
                     if let Err(error) = host::now().and_then(|now| setup.store.end(end, now)) {
-                        host::log(
-                            Level::Critical,
-                            &format!("jobscope: the end of a job cannot be remembered: {error:?}"),
-                        );
+                        let detail = format!("{error:?}");
+                        journal::note(Level::Critical, "the end of a job cannot be remembered", &detail);
                     }
                 }
                 Event::Doubted(end) => {
                     if let Err(error) = host::now().and_then(|now| setup.store.doubt(end.token, now)) {
-                        host::log(Level::Error, &format!("jobscope: a job's end cannot be looked up: {error:?}"));
+                        journal::note(Level::Error, "a job's end cannot be looked up", &format!("{error:?}"));
                     }
                 }
                 Event::Born(birth) => self.welcome(setup, birth),
@@ -88,17 +87,15 @@ impl Shared {
                         setup.store.learn_minted(&Minted { key, parent, until: now.after(lifetime), forgotten }, now)
                     });
                     if !matches!(learnt, Ok(true)) {
-                        host::log(Level::Error, &format!("jobscope: a credential cannot be remembered: {learnt:?}"));
+                        journal::note(Level::Error, "a credential cannot be remembered", &format!("{learnt:?}"));
                         heeded.is_whole = false;
                     }
                 }
                 Event::Judged(record) => heeded.decided = Some((self.note_more(&record), record.reason)),
                 Event::Unread(record) => {
                     heeded.decided = Some((self.note_more(&record), record.reason));
-                    host::log(
-                        Level::Error,
-                        "jobscope: an answer that should be looked into cannot be read, and goes on as it is",
-                    );
+                    let what = "an answer that should be looked into cannot be read, and goes on as it is";
+                    journal::note(Level::Error, what, record.reason);
                 }
                 Event::Failed(calls) => {
                     self.errands.borrow_mut().begin(calls);
@@ -119,7 +116,7 @@ impl Shared {
                 host::enter_root(self.root);
             }
             Err(error) => {
-                host::log(Level::Warn, &format!("jobscope: a job that begins cannot be remembered: {error:?}"));
+                journal::note(Level::Warn, "a job that begins cannot be remembered", &format!("{error:?}"));
             }
         }
     }
@@ -179,7 +176,7 @@ impl Answer {
 /// Ends a stream whose answer must not go on as it is. Where the host does not even reply, nothing goes on, and the host's
 /// own timeout ends it.
 fn give_up(error: HostError) -> Action {
-    host::log(Level::Error, &format!("jobscope: an answer cannot be replaced: {error:?}"));
+    journal::note(Level::Error, "an answer cannot be replaced", &format!("{error:?}"));
     let _ = host::set_property("jobscope_verdict", "deny");
     let _ = host::set_property("jobscope_reason", "host.failed");
     let _ = host::unavailable("host.failed");

@@ -8,6 +8,7 @@ use policy::reply::Reply;
 use policy::request::JobRequest;
 
 use crate::host::{self, HostError, Level};
+use crate::journal;
 use crate::shared::{Now, Shared};
 
 impl Shared {
@@ -22,7 +23,7 @@ impl Shared {
             Outcome::Forward(grant) => {
                 if let Err(error) = narrow(grant) {
                     // The request asks for more than was granted, so it cannot go on as it is.
-                    host::log(Level::Error, &format!("jobscope: a narrowed request cannot be forwarded: {error:?}"));
+                    journal::note(Level::Error, "a narrowed request cannot be forwarded", &format!("{error:?}"));
                     let _ = host::unavailable("host.failed");
                     return Now::Answered;
                 }
@@ -35,7 +36,7 @@ impl Shared {
             }
             Outcome::Reply(reply) => {
                 if let Err(error) = send(reply, &id, decision.record.reason) {
-                    host::log(Level::Error, &format!("jobscope: a request cannot be answered: {error:?}"));
+                    journal::note(Level::Error, "a request cannot be answered", &format!("{error:?}"));
                 }
                 Now::Answered
             }

@@ -7,7 +7,8 @@ use policy::bindings::Moment;
 use policy::lookup::Call;
 
 use crate::flights;
-use crate::host::{self, Level};
+use crate::host::Level;
+use crate::journal;
 
 /// The errands of one worker.
 #[derive(Debug, Default)]
@@ -62,5 +63,5 @@ impl Errands {
 }
 
 fn complain(why: &str) {
-    host::log(Level::Error, &format!("jobscope: the forge would not be told that a job failed: {why}"));
+    journal::note(Level::Error, "the forge would not be told that a job failed", why);
 }

@@ -1,22 +1,33 @@
 //! Lookups under way, one per fact and worker, and the requests that wait for them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use policy::Config;
 use policy::bindings::{Confirmed, Freshness, Moment};
 use policy::decision::Failure;
-use policy::facts::{Hash, Job, Known};
+use policy::facts::{Hash, Job, JobId, Known};
 use policy::lookup::{Answer, Call, Fact, Flight, PartKey, Progress, Value};
 
 use crate::host::{self, Level};
+use crate::journal;
 use crate::shared::Setup;
 use crate::throttle::Throttle;
+use crate::ticks::AT_ONCE;
 
 /// The most lookups of one worker at a time: as many requests as Envoy has under way to a cluster unless it is told
 /// otherwise. Who asks for one more is told to come back, and memory does not grow with what clients send.
 const MOST: usize = 1024;
+
+/// The most requests that wait for one lookup, and lookups of what one job asks for. What lies beyond is told to come back, so
+/// that no token and no job takes the place of all others.
+const MOST_WAITING: usize = 12_288;
+const MOST_OF_ONE: usize = 64;
+
+/// The most calls of one job's lookups at a time. What lies beyond waits its turn: clusters let some hundred calls
+/// through, and these are everybody's.
+const CALLS_OF_ONE: usize = 16;
 
 /// How long a fact whose lookup failed is at least not looked up in the background, and at most twice that: a lookup
 /// service that is away is not called by every request.
@@ -30,6 +41,8 @@ pub(crate) struct Flights {
     sent: HashMap<u32, Departure>,
     /// Calls that are to be sent as soon as the root context is entered.
     departing: Vec<Departure>,
+    /// Calls that are to be sent when others of their job were answered, the oldest first.
+    queued: Vec<Departure>,
     /// Calls that did not reach the service, and when they are sent again.
     delayed: Vec<(Moment, Departure)>,
     /// Facts whose lookup failed, and until when nobody looks them up in the background.
@@ -42,7 +55,10 @@ pub(crate) struct Flights {
 #[derive(Debug)]
 struct UnderWay {
     flight: Flight,
-    waiting: Vec<u32>,
+    /// Whose target is looked up; none while a token is.
+    job: Option<JobId>,
+    /// In the order in which they came: the host counts its streams.
+    waiting: BTreeSet<u32>,
     asked: Moment,
     /// A call that could not be sent.
     failed: Option<Failure>,
@@ -52,6 +68,7 @@ struct UnderWay {
 #[derive(Debug)]
 struct Departure {
     key: Hash,
+    job: Option<JobId>,
     number: usize,
     call: Call,
     attempt: u32,
@@ -62,7 +79,7 @@ struct Departure {
 pub(crate) struct Landing {
     pub(crate) key: Hash,
     pub(crate) result: Result<Value, Failure>,
-    pub(crate) waiting: Vec<u32>,
+    pub(crate) waiting: BTreeSet<u32>,
     /// When it was asked: the fact is as old as that.
     pub(crate) asked: Moment,
     /// What was learned of parts.
@@ -76,7 +93,7 @@ pub(crate) struct Landing {
 pub(crate) enum News {
     /// Nothing that anybody waits for.
     Nothing,
-    /// A job is known, while its circumstances are still asked for; who waits for it.
+    /// A job is known, while its circumstances are still asked for; some of those who wait for it.
     Job(Job, Vec<u32>),
     /// A flight is over.
     Landed(Box<Landing>),
@@ -95,6 +112,9 @@ impl Flights {
     ) -> Option<Landing> {
         let key = fact.key();
         if let Some(under_way) = self.under_way.get_mut(&key) {
+            if waiter.is_some() && under_way.waiting.len() >= MOST_WAITING {
+                return Some(Landing::failed(key, Failure::LookupBusy, now));
+            }
             under_way.waiting.extend(waiter);
             return None;
         }
@@ -102,24 +122,34 @@ impl Flights {
         {
             return None;
         }
-        if self.under_way.len() >= MOST {
+        let job = match &fact {
+            Fact::Token(_) => None,
+            Fact::Target(job, _) => Some(job.id),
+        };
+        if self.under_way.len() >= MOST || self.has_its_share(job) {
             // What is only refreshed waits for better times.
             return waiter.map(|_| Landing::failed(key, Failure::LookupBusy, now));
         }
         let recall = |part: &PartKey| setup.store.part(part, least, now);
         let (flight, progress) = Flight::start(&setup.config, setup.credential.as_ref(), fact, &recall);
         match progress {
-            Progress::Landed(result) => Some(Landing::of(key, &flight, result, Vec::new(), now)),
+            Progress::Landed(result) => Some(Landing::of(key, &flight, result, BTreeSet::new(), now)),
             Progress::Going(_) if self.throttle.pause(&key, now).is_some() => {
                 waiter.map(|_| Landing::failed(key, Failure::LookupThrottled, now))
             }
             Progress::Going(calls) => {
-                self.send_all(key, calls);
-                let under_way = UnderWay { flight, waiting: waiter.into_iter().collect(), asked: now, failed: None };
+                self.send_all(key, job, calls);
+                let under_way =
+                    UnderWay { flight, job, waiting: waiter.into_iter().collect(), asked: now, failed: None };
                 self.under_way.insert(key, under_way);
                 None
             }
         }
+    }
+
+    /// Whether as many targets of a job are being looked up as may be.
+    fn has_its_share(&self, job: Option<JobId>) -> bool {
+        job.is_some() && self.under_way.values().filter(|under_way| under_way.job == job).count() >= MOST_OF_ONE
     }
 
     /// Whether this fact is being looked up.
@@ -134,13 +164,26 @@ impl Flights {
 
     /// Sends what is to be sent. On the root context alone: the answers are delivered to the context that sends.
     pub(crate) fn depart(&mut self, config: &Config, now: Moment) {
-        let mut departing = std::mem::take(&mut self.departing);
+        let mut departing = std::mem::take(&mut self.queued);
+        departing.append(&mut self.departing);
         departing.extend(self.delayed.extract_if(.., |(then, _)| *then <= now).map(|(_, departure)| departure));
+        let mut calls: HashMap<JobId, usize> = HashMap::new();
+        for job in self.sent.values().filter(|_| !departing.is_empty()).filter_map(|departure| departure.job) {
+            let calls = calls.entry(job).or_default();
+            *calls = calls.saturating_add(1);
+        }
         for departure in departing {
             let Some(under_way) = self.under_way.get_mut(&departure.key) else { continue };
             if self.throttle.pause(&departure.key, now).is_some() {
                 under_way.failed = Some(Failure::LookupThrottled);
                 continue;
+            }
+            if let Some(calls) = departure.job.map(|job| calls.entry(job).or_default()) {
+                if *calls >= CALLS_OF_ONE {
+                    self.queued.push(departure);
+                    continue;
+                }
+                *calls = calls.saturating_add(1);
             }
             match send(config, &departure.call, patience(config, under_way.asked, now)) {
                 Some(id) => {
@@ -175,15 +218,17 @@ impl Flights {
         }
         // A flight that landed early leaves answers behind that nobody waits for.
         let Some(under_way) = self.under_way.get_mut(&key) else { return News::Nothing };
-        let was_known = under_way.flight.job().is_some();
+        let (was_known, job) = (under_way.flight.job().is_some(), under_way.job);
         match under_way.flight.answer(number, answer) {
             Progress::Landed(result) => {
                 self.land(key, result, now).map_or(News::Nothing, |landing| News::Landed(Box::new(landing)))
             }
             Progress::Going(calls) => {
                 let known = under_way.flight.job().filter(|_| !was_known).cloned();
-                let news = known.map_or(News::Nothing, |job| News::Job(job, under_way.waiting.clone()));
-                self.send_all(key, calls);
+                let news = known.map_or(News::Nothing, |job| {
+                    News::Job(job, under_way.waiting.iter().copied().take(AT_ONCE).collect())
+                });
+                self.send_all(key, job, calls);
                 news
             }
         }
@@ -214,15 +259,18 @@ impl Flights {
         over.into_iter().filter_map(|(key, failure)| self.land(key, Err(failure), now)).collect()
     }
 
-    /// Nobody waits for a stream that left.
-    pub(crate) fn leave(&mut self, waiter: u32) {
-        for under_way in self.under_way.values_mut() {
-            under_way.waiting.retain(|waiting| *waiting != waiter);
+    /// One waits no longer for these facts.
+    pub(crate) fn leave(&mut self, keys: &[Hash], waiter: u32) {
+        for key in keys {
+            if let Some(under_way) = self.under_way.get_mut(key) {
+                under_way.waiting.remove(&waiter);
+            }
         }
     }
 
-    fn send_all(&mut self, key: Hash, calls: Vec<(usize, Call)>) {
-        self.departing.extend(calls.into_iter().map(|(number, call)| Departure { key, number, call, attempt: 0 }));
+    fn send_all(&mut self, key: Hash, job: Option<JobId>, calls: Vec<(usize, Call)>) {
+        let departures = calls.into_iter().map(|(number, call)| Departure { key, job, number, call, attempt: 0 });
+        self.departing.extend(departures);
     }
 
     /// Has a call that did not reach the service sent again after a while, unless it was sent often enough or its
@@ -244,6 +292,7 @@ impl Flights {
         // What was still to be sent, or comes in late, belongs to no flight that may begin next.
         self.sent.retain(|_, departure| departure.key != key);
         self.departing.retain(|departure| departure.key != key);
+        self.queued.retain(|departure| departure.key != key);
         self.delayed.retain(|(_, departure)| departure.key != key);
         match &result {
             Ok(_) => {
@@ -274,13 +323,13 @@ impl Flights {
 }
 
 impl Landing {
-    fn of(key: Hash, flight: &Flight, result: Result<Value, Failure>, waiting: Vec<u32>, asked: Moment) -> Self {
+    fn of(key: Hash, flight: &Flight, result: Result<Value, Failure>, waiting: BTreeSet<u32>, asked: Moment) -> Self {
         Self { key, result, waiting, asked, learned: flight.learned(), confirmed: flight.confirmed(asked) }
     }
 
     fn failed(key: Hash, failure: Failure, asked: Moment) -> Self {
         let (learned, confirmed) = (Vec::new(), Confirmed::at(asked));
-        Self { key, result: Err(failure), waiting: Vec::new(), asked, learned, confirmed }
+        Self { key, result: Err(failure), waiting: BTreeSet::new(), asked, learned, confirmed }
     }
 }
 
@@ -309,10 +358,8 @@ pub(crate) fn send(config: &Config, call: &Call, timeout: Duration) -> Option<u3
     match host::call(&config.lookup.cluster, headers, &call.body, timeout) {
         Ok(id) => Some(id),
         Err(error) => {
-            host::log(
-                Level::Error,
-                &format!("jobscope: the lookup cluster `{}` cannot be called: {error:?}", config.lookup.cluster),
-            );
+            let detail = format!("`{}`, {error:?}", config.lookup.cluster);
+            journal::note(Level::Error, "the lookup cluster cannot be called", &detail);
             None
         }
     }

@@ -170,6 +170,11 @@ pub(crate) fn headers(map: Map) -> Result<Headers> {
 pub(crate) struct Headers(Vec<u8>);
 
 impl Headers {
+    /// How many bytes they have.
+    pub(crate) fn size(&self) -> usize {
+        self.0.len()
+    }
+
     /// The fields; `None` when the packing is not what it must be.
     pub(crate) fn fields(&self) -> Option<Vec<(&[u8], &[u8])>> {
         if self.0.is_empty() {

@@ -6,15 +6,18 @@ use policy::facts::Token;
 use policy::lookup::{Fact, target_key};
 use policy::request::{JobRequest, Protocol};
 
+use crate::crowd::Parked;
 use crate::host::{self, HostError, Level};
-use crate::shared::{Now, Parked, Setup, Shared};
+use crate::journal;
+use crate::shared::{Now, Setup, Shared};
 
 /// How often a decision may ask for facts: for the token and for targets, and for both once more before it denies.
 const ROUNDS: usize = 6;
 
 impl Shared {
-    /// Judges a job's request with what is remembered; what is missing is looked up, and the request waits for it.
-    pub(crate) fn judge(&self, setup: &Setup, stream: u32, request: JobRequest) -> Now {
+    /// Judges a job's request, whose head has so many bytes, with what is remembered; what is missing is looked up, and the
+    /// request waits for it.
+    pub(crate) fn judge(&self, setup: &Setup, stream: u32, request: JobRequest, head: usize) -> Now {
         let recall = |now| self.recall(setup, &request, Facts::default(), Freshness::Stale, now);
         let (Recalled { facts, oldest, due }, now) =
             match host::now().and_then(|now| recall(now).map(|recalled| (recalled, now))) {
@@ -22,9 +25,9 @@ impl Shared {
                 Err(error) => return self.carry_out(stream, None, &host_failed(setup, request.protocol, error)),
             };
         let deadline = now.after(setup.config.lookup.timeout);
-        let parked = Parked { request, facts, oldest, missing: Vec::new(), deadline, denial: Denial::None };
+        let parked = Parked { request, facts, oldest, missing: Vec::new(), deadline, head, denial: Denial::None };
         let becomes = self.step(setup, stream, parked, now);
-        let looks_again = self.parked.borrow().get(&stream).is_some_and(Parked::looks_again);
+        let looks_again = self.crowd.borrow().parked(stream).is_some_and(Parked::looks_again);
         self.refresh(setup, if looks_again { Vec::new() } else { due }, now);
         becomes
     }
@@ -52,6 +55,9 @@ impl Shared {
                 }
                 Step::Decided(decision) => return self.carry_out(stream, Some(&parked.request), &decision),
                 Step::NotAJob => return Now::NotAJob,
+                _ if !self.crowd.borrow().has_room() => {
+                    return self.miss(setup, stream, &parked, Failure::LookupBusy);
+                }
                 Step::NeedsToken => match self.admit(setup, &parked.request, now) {
                     Ok(()) => vec![Fact::Token(parked.request.token.clone())],
                     Err(failure) => return self.fail(setup, stream, &parked.request, failure),
@@ -66,13 +72,13 @@ impl Shared {
                     None => parked.missing.push(key),
                     Some(Ok((value, freshness))) => parked.learn(key, &value, freshness),
                     Some(Err(failure)) => {
-                        self.flights.borrow_mut().leave(stream);
+                        self.flights.borrow_mut().leave(&parked.missing, stream);
                         return self.miss(setup, stream, &parked, failure);
                     }
                 }
             }
             if !parked.missing.is_empty() {
-                self.parked.borrow_mut().insert(stream, parked);
+                self.crowd.borrow_mut().await_facts(stream, parked);
                 return Now::Waits;
             }
         }
@@ -121,7 +127,7 @@ impl Shared {
             Ok(None) => Ok(()),
             Ok(Some(over)) => Err(over),
             Err(error) => {
-                host::log(Level::Error, &format!("jobscope: a lookup cannot be counted: {error:?}"));
+                journal::note(Level::Error, "a lookup cannot be counted", &format!("{error:?}"));
                 Err(Failure::Host)
             }
         }
@@ -238,6 +244,6 @@ impl Denial {
 
 /// The decision when the host refused a call.
 pub(crate) fn host_failed(setup: &Setup, protocol: Protocol, error: HostError) -> Decision {
-    host::log(Level::Error, &format!("jobscope: the host refused a call: {error:?}"));
+    journal::note(Level::Error, "the host refused a call", &format!("{error:?}"));
     decision::failed(&setup.config, protocol, Failure::Host)
 }

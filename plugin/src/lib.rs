@@ -6,17 +6,20 @@
 
 mod answers;
 mod carrying;
+mod crowd;
 mod document;
 mod errands;
 mod flights;
 mod following;
 mod host;
+mod journal;
 mod judging;
 mod root;
 mod shared;
 mod store;
 mod stream;
 mod throttle;
+mod ticks;
 mod waking;
 mod webhook;
 

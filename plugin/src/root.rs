@@ -90,7 +90,7 @@ impl RootContext for Root {
             Ok(setup) => {
                 let period = setup.config.lookup.timeout.checked_div(10).unwrap_or_default().clamp(TICKS.0, TICKS.1);
                 self.shared.configure(setup);
-                if let Err(error) = host::tick_every(period) {
+                if let Err(error) = self.shared.ticks.begin(period) {
                     host::log(Level::Critical, &format!("jobscope: no clock, so no deadlines: {error:?}"));
                     return false;
                 }

@@ -2,23 +2,23 @@
 //! that wait.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::RandomState;
 use std::rc::Rc;
 
 use policy::Config;
-use policy::bindings::{Freshness, Moment};
-use policy::decision::{Facts, Grant};
-use policy::facts::{Hash, Secret};
+use policy::decision::Grant;
+use policy::facts::Secret;
 use policy::lifecycle::Watch;
-use policy::request::{JobRequest, Protocol};
 
+use crate::crowd::Crowd;
 use crate::errands::Errands;
 use crate::flights::Flights;
 use crate::following::Following;
 use crate::host::{self, Level};
-use crate::judging::Denial;
+use crate::journal;
 use crate::store::Store;
+use crate::ticks::Ticks;
 
 /// A configuration and what was opened for it.
 #[derive(Debug)]
@@ -31,20 +31,6 @@ pub(crate) struct Setup {
     pub(crate) store: Store,
 }
 
-/// A request that waits for facts.
-#[derive(Debug)]
-pub(crate) struct Parked {
-    pub(crate) request: JobRequest,
-    pub(crate) facts: Facts,
-    /// How old the oldest of them is.
-    pub(crate) oldest: Freshness,
-    /// The facts that are under way for it.
-    pub(crate) missing: Vec<Hash>,
-    pub(crate) deadline: Moment,
-    /// What it would be denied, while facts are looked up once more.
-    pub(crate) denial: Denial,
-}
-
 /// Shared by the root and its streams. Borrows are short: none is held across a call that may call back.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -53,11 +39,8 @@ pub(crate) struct Shared {
     pub(crate) flights: RefCell<Flights>,
     pub(crate) errands: RefCell<Errands>,
     pub(crate) following: RefCell<Following>,
-    pub(crate) parked: RefCell<HashMap<u32, Parked>>,
-    /// Requests whose body is awaited, and until when.
-    pub(crate) bodies: RefCell<HashMap<u32, (Protocol, Moment)>>,
-    /// Requests that waited and were let go.
-    pub(crate) released: RefCell<HashSet<u32>>,
+    pub(crate) crowd: RefCell<Crowd>,
+    pub(crate) ticks: Ticks,
     /// Requests whose answers tell something, once they go on.
     pub(crate) watched: RefCell<HashMap<u32, Watch>>,
     pub(crate) ids: RandomState,
@@ -85,9 +68,8 @@ impl Shared {
             flights: RefCell::default(),
             errands: RefCell::default(),
             following: RefCell::new(Following::new()),
-            parked: RefCell::default(),
-            bodies: RefCell::default(),
-            released: RefCell::default(),
+            crowd: RefCell::default(),
+            ticks: Ticks::default(),
             watched: RefCell::default(),
             ids: RandomState::new(),
             count: Cell::new(0),
@@ -107,33 +89,13 @@ impl Shared {
         self.flights.borrow().has_departures()
     }
 
-    /// Notes that a body is awaited.
-    pub(crate) fn await_body(&self, stream: u32, protocol: Protocol, deadline: Moment) {
-        self.bodies.borrow_mut().insert(stream, (protocol, deadline));
-    }
-
-    /// The awaited body is there. `false` when it came too late and the request has been answered.
-    pub(crate) fn body_arrived(&self, stream: u32) -> bool {
-        self.bodies.borrow_mut().remove(&stream).is_some()
-    }
-
-    /// Whether a request that waited was let go.
-    pub(crate) fn was_released(&self, stream: u32) -> bool {
-        self.released.borrow().contains(&stream)
-    }
-
-    /// Whether a request waits for facts.
-    pub(crate) fn waits(&self, stream: u32) -> bool {
-        self.parked.borrow().contains_key(&stream)
-    }
-
     /// Notes what to look for in the answer to a request that goes on. Its head is still here.
     pub(crate) fn watch(&self, stream: u32, watch: Watch) {
         if watch.reads_body()
             && let Err(error) = host::remove_request_header("accept-encoding")
         {
             // Compressed, the answer tells nothing.
-            host::log(Level::Warn, &format!("jobscope: an answer may come compressed: {error:?}"));
+            journal::note(Level::Warn, "an answer may come compressed", &format!("{error:?}"));
         }
         self.watched.borrow_mut().insert(stream, watch);
     }
@@ -147,12 +109,8 @@ impl Shared {
 
     /// The stream is going: nothing may wake it from here on.
     pub(crate) fn leave(&self, stream: u32) {
-        let was_parked = self.parked.borrow_mut().remove(&stream).is_some();
-        if was_parked {
-            self.flights.borrow_mut().leave(stream);
-        }
-        self.bodies.borrow_mut().remove(&stream);
-        self.released.borrow_mut().remove(&stream);
+        let missing = self.crowd.borrow_mut().leave(stream);
+        self.flights.borrow_mut().leave(&missing, stream);
         self.watched.borrow_mut().remove(&stream);
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use policy::Config;
 use policy::bindings::{
-    self, Binding, Confirmed, Denial, Follower, Freshness, Inquiry, JobRow, Minted, Moment, PartRow, Place, ProjectRow,
-    Quota, Rejection, Remembered, Row, Table, TargetRow, Usage,
+    self, Binding, Confirmed, Denial, Follower, Freshness, Inquiry, JobRow, Minted, Missing, Moment, PartRow, Place,
+    ProjectRow, Quota, Rejection, Remembered, Row, Table, TargetRow, Usage,
 };
 use policy::config::{Bindings, Lifetimes};
 use policy::decision::Failure;
@@ -15,6 +15,7 @@ use policy::lookup::PartKey;
 use policy::request::{Claim, JobRequest};
 
 use crate::host::{self, HostError, Level, Written};
+use crate::journal;
 
 /// A write that loses this many races is given up. Two workers on one bucket rarely race twice.
 const ATTEMPTS: usize = 16;
@@ -92,7 +93,7 @@ impl Store {
                 return Ok(Some(bytes));
             }
         }
-        host::log(Level::Error, "jobscope: a write to shared data lost every race");
+        journal::note(Level::Error, "a write to shared data lost every race", key);
         Err(HostError { call: "set_shared_data", status: 8 })
     }
 
@@ -128,10 +129,17 @@ impl Store {
 
     /// What is remembered of a target, and whether it is to be looked up again.
     pub(crate) fn target(&self, key: &Hash, now: Moment) -> Result<Option<(Found, Freshness)>, HostError> {
-        let row = self.find::<TargetRow>(&self.inquiry.fact(key), now)?;
-        Ok(row.and_then(|row| {
-            let freshness = self.lifetimes.of_all(&row.confirmed, now);
-            (freshness != Freshness::Gone).then_some((row.found, freshness))
+        let key = self.inquiry.fact(key);
+        let known = match self.find::<TargetRow>(&key, now)? {
+            Some(row) => Some((row.found, row.confirmed)),
+            None => {
+                let missing = self.find::<Missing>(&key, now)?.filter(|missing| missing.serves(now));
+                missing.map(|missing| (Found::Nothing, Confirmed::at(missing.confirmed)))
+            }
+        };
+        Ok(known.and_then(|(found, confirmed)| {
+            let freshness = self.lifetimes.of_all(&confirmed, now);
+            (freshness != Freshness::Gone).then_some((found, freshness))
         }))
     }
 
@@ -290,7 +298,7 @@ impl Store {
         Ok((end < buckets).then_some(end))
     }
 
-    /// Remembers a target.
+    /// Remembers a target, or that it is not there.
     pub(crate) fn learn_target(
         &self,
         key: Hash,
@@ -299,6 +307,11 @@ impl Store {
         now: Moment,
     ) -> Result<(), HostError> {
         let key = self.inquiry.fact(&key);
+        // One that was there keeps its place.
+        if *found == Found::Nothing && self.find::<TargetRow>(&key, now)?.is_none() {
+            let confirmed = confirmed.oldest();
+            return self.put(now, || Missing { key, confirmed }).map(drop);
+        }
         self.put(now, || TargetRow { key, found: found.clone(), confirmed }).map(drop)
     }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use policy::decision::{self, Grant};
+use policy::decision::{self, Failure, Grant};
 use policy::lifecycle::Watch;
 use policy::request::{self, BODY_LIMIT, Body, Head, Malformed, Pending, Protocol, Reading, Refused, Scan};
 use policy::webhook;
@@ -11,7 +11,9 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::answers::Answer;
+use crate::crowd::Awaited;
 use crate::host::{self, Buffer, HostError, Level, Map};
+use crate::journal;
 use crate::shared::{Now, Setup, Shared};
 
 /// How long a body that must be read may take to come.
@@ -41,6 +43,8 @@ pub(crate) struct Stream {
     context: u32,
     shared: Rc<Shared>,
     phase: Phase,
+    /// How many bytes its head has.
+    head: usize,
     /// What looks at each piece of the body before it goes on.
     scan: Option<Scan>,
     /// How much of what the host holds of the body was looked at.
@@ -53,11 +57,12 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(context: u32, shared: Rc<Shared>) -> Self {
-        Self { context, shared, phase: Phase::New, scan: None, seen: 0, answer: None, withheld: false }
+        Self { context, shared, phase: Phase::New, head: 0, scan: None, seen: 0, answer: None, withheld: false }
     }
 
     fn read_head(&mut self, setup: &Setup, body: Body) -> Result<Action, HostError> {
         let headers = host::headers(Map::Request)?;
+        self.head = headers.size();
         let fields = headers.fields().ok_or(HostError { call: "get_header_map_pairs", status: 4 })?;
         let head = Head::new(&fields, body);
         match webhook::read_head(&setup.config, setup.webhook_secret.as_ref(), &head) {
@@ -83,16 +88,18 @@ impl Stream {
     fn act(&mut self, setup: &Setup, reading: Reading, held: Held) -> Action {
         let now = match reading {
             // Not a job's: the forge answers.
-            Reading::NotAJob => {
-                self.phase = Phase::Passed;
-                return Action::Continue;
+            Reading::NotAJob => Now::NotAJob,
+            // Nor this, as far as its head goes.
+            Reading::Passing(scan) => {
+                self.scan = Some(scan);
+                Now::NotAJob
             }
             Reading::Refused(refused) => {
                 self.shared.carry_out(self.context, None, &decision::refused(&setup.config, refused))
             }
             Reading::Job(mut request) => {
                 self.scan = request.scan.take();
-                let now = self.shared.judge(setup, self.context, request);
+                let now = self.shared.judge(setup, self.context, request, self.head);
                 if self.shared.has_departures() {
                     host::enter_root(self.shared.root);
                 }
@@ -103,7 +110,15 @@ impl Stream {
                     Ok(now) => now.after(BODY_PATIENCE),
                     Err(error) => return self.fail(setup, error),
                 };
-                self.shared.await_body(self.context, pending.protocol(), deadline);
+                let (protocol, is_nobodys) = (pending.protocol(), pending.is_nobodys());
+                let awaited = Awaited { protocol, is_nobodys };
+                if !self.shared.crowd.borrow_mut().await_body(self.context, awaited, deadline, self.head) {
+                    self.shared.leave(self.context);
+                    return match is_nobodys {
+                        true => self.act(setup, pending.let_go(Malformed::BodyTooLarge), held),
+                        false => self.give_up(setup, protocol, Failure::Busy),
+                    };
+                }
                 self.phase = Phase::Body(pending);
                 return Action::Pause;
             }
@@ -111,7 +126,10 @@ impl Stream {
         if let (Now::Waits, Held::Not(Body::Follows)) = (&now, held)
             && let Err(error) = host::hold_body(self.shared.root, self.context)
         {
-            host::log(Level::Warn, &format!("jobscope: a body is buffered while its request waits: {error:?}"));
+            journal::note(Level::Warn, "a body is buffered while its request waits", &format!("{error:?}"));
+        }
+        if let (Now::Waits, Held::Whole(size)) = (&now, held) {
+            self.shared.crowd.borrow_mut().hold(self.context, size);
         }
         self.settle(&now)
     }
@@ -148,20 +166,33 @@ impl Stream {
     }
 
     fn fail(&mut self, setup: &Setup, error: HostError) -> Action {
-        host::log(Level::Error, &format!("jobscope: a request cannot be read: {error:?}"));
-        let failed = decision::failed(&setup.config, Protocol::Web, decision::Failure::Host);
+        journal::note(Level::Error, "a request cannot be read", &format!("{error:?}"));
+        self.give_up(setup, Protocol::Web, Failure::Host)
+    }
+
+    fn give_up(&mut self, setup: &Setup, protocol: Protocol, failure: Failure) -> Action {
+        let failed = decision::failed(&setup.config, protocol, failure);
         let now = self.shared.carry_out(self.context, None, &failed);
         self.settle(&now)
     }
 
     /// Whether what still comes of the request goes on: after a decision that lets it, and not before.
     fn passes(&mut self) -> bool {
-        if self.shared.was_released(self.context) && !matches!(self.phase, Phase::Passed) {
-            self.phase = Phase::Passed;
+        if self.shared.crowd.borrow().was_released(self.context) && !matches!(self.phase, Phase::Passed) {
+            if let Phase::Body(pending) = std::mem::replace(&mut self.phase, Phase::Passed)
+                && let Reading::Passing(scan) = pending.let_go(Malformed::BodyTimeout)
+            {
+                self.scan = Some(scan);
+            }
             // What a host buffered meanwhile goes on without being shown again.
             self.seen = 0;
         }
         matches!(self.phase, Phase::Passed)
+    }
+
+    /// Whether it waits for facts.
+    fn waits(&self) -> bool {
+        self.shared.crowd.borrow().parked(self.context).is_some()
     }
 
     /// Looks at what came of the body. `Some` when the request ends here.
@@ -174,7 +205,7 @@ impl Stream {
         });
         match looked {
             Ok(Ok(())) => {
-                self.scan = Some(scan);
+                self.scan = Some(scan).filter(|scan| !scan.is_over());
                 self.seen = size;
                 None
             }
@@ -186,10 +217,23 @@ impl Stream {
         }
     }
 
+    /// Shows what came of an awaited body to who awaits it.
+    fn feed(&mut self, size: usize) -> Result<(), HostError> {
+        if let Phase::Body(pending) = &mut self.phase
+            && pending.is_looked_at()
+        {
+            let piece = host::piece(Buffer::RequestBody, self.seen, size.saturating_sub(self.seen))?;
+            pending.feed(&piece);
+            self.seen = size;
+            self.shared.crowd.borrow_mut().body_comes(self.context, pending.is_nobodys());
+        }
+        Ok(())
+    }
+
     /// Ends a request of which some may have gone on already: the upstream never sees its end.
     fn break_off(&mut self, setup: &Setup, refused: Refused) -> Action {
         self.shared.leave(self.context);
-        self.act(setup, Reading::Refused(refused), Held::Whole)
+        self.act(setup, Reading::Refused(refused), Held::Whole(0))
     }
 
     /// Goes on reading an answer, or stops it for good.
@@ -202,7 +246,7 @@ impl Stream {
     /// Ends the wait for a body. `None` when there is none, or when it came too late and the request was answered.
     fn take_pending(&mut self) -> Option<Pending> {
         match std::mem::replace(&mut self.phase, Phase::Answered) {
-            Phase::Body(pending) if self.shared.body_arrived(self.context) => Some(pending),
+            Phase::Body(pending) if self.shared.crowd.borrow_mut().body_arrived(self.context) => Some(pending),
             Phase::Body(_) | Phase::New | Phase::Answered => None,
             phase @ (Phase::Report | Phase::Waiting | Phase::Passed) => {
                 self.phase = phase;
@@ -217,8 +261,8 @@ impl Stream {
 enum Held {
     /// It is not, and it may come.
     Not(Body),
-    /// All of it is here.
-    Whole,
+    /// So much of it is held back, and all of it is there.
+    Whole(usize),
 }
 
 impl Context for Stream {
@@ -250,7 +294,7 @@ impl HttpContext for Stream {
             return Action::Pause;
         }
         let passes = self.passes();
-        if (passes || self.shared.waits(self.context))
+        if (passes || self.waits())
             && let Some(action) = self.look(size, end_of_stream)
         {
             return action;
@@ -259,12 +303,22 @@ impl HttpContext for Stream {
             self.seen = 0;
             return Action::Continue;
         }
-        if size <= BODY_LIMIT && !end_of_stream {
+        if let Err(error) = self.feed(size) {
+            let Some(setup) = self.shared.setup() else { return Action::Pause };
+            return self.fail(&setup, error);
+        }
+        let has_room = self.shared.crowd.borrow_mut().hold(self.context, size.saturating_add(self.head));
+        let is_settled = matches!(&self.phase, Phase::Body(pending) if pending.is_settled());
+        if has_room && size <= BODY_LIMIT && !end_of_stream && !is_settled {
             return Action::Pause;
         }
         let (Some(setup), Some(pending)) = (self.shared.setup(), self.take_pending()) else { return Action::Pause };
-        let reading = if size > BODY_LIMIT {
-            pending.refuse(Malformed::BodyTooLarge)
+        self.seen = 0;
+        if !has_room && !pending.is_nobodys() {
+            return self.give_up(&setup, pending.protocol(), Failure::Busy);
+        }
+        let reading = if !has_room || size > BODY_LIMIT || !end_of_stream {
+            pending.let_go(Malformed::BodyTooLarge)
         } else {
             match host::buffer(Buffer::RequestBody, size) {
                 Ok(body) => {
@@ -274,7 +328,7 @@ impl HttpContext for Stream {
                 Err(error) => return self.fail(&setup, error),
             }
         };
-        self.act(&setup, reading, Held::Whole)
+        self.act(&setup, reading, Held::Whole(size))
     }
 
     /// Trailers end a body without the body callback being told, and some forges read fields from them.
@@ -283,16 +337,17 @@ impl HttpContext for Stream {
             return self.answer_report(webhook::Answer::Unreadable);
         }
         let passes = self.passes();
-        if (passes || self.shared.waits(self.context))
+        if (passes || self.waits())
             && let (Some(scan), Some(setup)) = (self.scan.take(), self.shared.setup())
+            && let Err(refused) = scan.finish_with_trailers()
         {
-            return self.break_off(&setup, scan.refuse(Malformed::Trailers));
+            return self.break_off(&setup, refused);
         }
         if passes {
             return Action::Continue;
         }
         let (Some(setup), Some(pending)) = (self.shared.setup(), self.take_pending()) else { return Action::Pause };
-        self.act(&setup, pending.refuse(Malformed::Trailers), Held::Whole)
+        self.act(&setup, pending.let_go(Malformed::Trailers), Held::Whole(0))
     }
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use policy::bindings::{Freshness, Moment};
 use policy::decision::{self, Facts, Failure, Step};
-use policy::facts::{Hash, Job, Token};
-use policy::lookup::{Answer, Fact, Value, target_key};
-use policy::request::{Malformed, Protocol, Refused};
+use policy::facts::{Job, Token};
+use policy::lookup::{Answer, Fact, Value};
+use policy::request::{Malformed, Refused};
 
+use crate::crowd::{Awaited, Landed, Woken};
 use crate::flights::{Landing, News};
-use crate::host::{self, Level};
+use crate::host::{self, HostError, Level};
+use crate::journal;
 use crate::judging::{Recalled, host_failed};
-use crate::shared::{Now, Parked, Setup, Shared};
-use crate::stream::BODY_PATIENCE;
+use crate::shared::{Now, Setup, Shared};
+use crate::ticks::AT_ONCE;
 
 impl Shared {
     /// Sends what is to be sent; on the root context.
@@ -47,19 +49,18 @@ impl Shared {
         let (is_lost, now) = (is_lost && clock.is_ok(), clock.unwrap_or(Moment(0)));
         let news = self.flights.borrow_mut().answer(&setup.config, call, answer, is_lost, now);
         match news {
-            News::Landed(landing) => self.land(&setup, *landing),
+            News::Landed(landing) => self.land(&setup, *landing, clock),
             News::Job(job, waiting) if clock.is_ok() => self.ask_ahead(&setup, &job, &waiting, now),
             News::Job(..) | News::Nothing => {}
         }
-        self.depart();
+        self.wake(&setup);
     }
 
     /// Has looked up what requests need of targets as soon as their job is known, beside what is still asked of it.
     fn ask_ahead(&self, setup: &Setup, job: &Job, waiting: &[u32], now: Moment) {
         let mut needed = Vec::new();
-        for parked in
-            waiting.iter().filter_map(|stream| self.parked.borrow().get(stream).map(|one| one.request.clone()))
-        {
+        for stream in waiting {
+            let Some(parked) = self.crowd.borrow().parked(*stream).map(|one| one.request.clone()) else { continue };
             let known = Facts { token: Some(Token::Running(job.clone())), targets: Vec::new() };
             let recalled = self.recall(setup, &parked, known, Freshness::Fresh, now);
             let Ok(Recalled { facts, .. }) = recalled else { continue };
@@ -72,8 +73,8 @@ impl Shared {
         }
     }
 
-    /// Has a fact looked up, of parts that are no older than `least`, and lets `waiter` wait for it. `Some` when it is there at once, because all its parts are
-    /// remembered, or is not to be had.
+    /// Has a fact looked up, of parts that are no older than `least`, and lets `waiter` wait for it. `Some` when it is there
+    /// at once, because all its parts are remembered, or is not to be had.
     pub(crate) fn ask(
         &self,
         setup: &Setup,
@@ -86,69 +87,70 @@ impl Shared {
         Some(learn(setup, landing, now))
     }
 
-    /// A fact is there, or is not to be had: remembers it, and wakes those who wait.
-    pub(crate) fn land(&self, setup: &Setup, mut landing: Landing) {
-        let (waiting, key, asked) = (std::mem::take(&mut landing.waiting), landing.key, landing.asked);
-        let now = match host::now() {
-            Ok(now) => now,
+    /// A fact is there, or is not to be had: remembers it, and has those told who wait.
+    fn land(&self, setup: &Setup, mut landing: Landing, now: Result<Moment, HostError>) {
+        let (waiting, key) = (std::mem::take(&mut landing.waiting), landing.key);
+        let result = match now {
+            Ok(now) => learn(setup, landing, now),
             Err(error) => {
-                host::log(Level::Error, &format!("jobscope: the proxy does not tell the time: {error:?}"));
-                self.wake_all(setup, &waiting, asked, |_| Err(Failure::Host));
-                return;
+                journal::note(Level::Error, "the proxy does not tell the time", &format!("{error:?}"));
+                Err(Failure::Host)
             }
         };
-        match learn(setup, landing, now) {
-            Err(failure) => self.wake_all(setup, &waiting, now, |_| Err(failure)),
-            Ok((value, freshness)) => self.wake_all(setup, &waiting, now, |parked| {
-                parked.missing.retain(|missing| *missing != key);
-                parked.learn(key, &value, freshness);
-                Ok(())
-            }),
-        }
+        self.crowd.borrow_mut().tell(waiting, Landed { key, result });
     }
 
-    /// Gives each of those who wait the news, and has those that miss nothing more go on or be answered.
-    pub(crate) fn wake_all(
-        &self,
-        setup: &Setup,
-        waiting: &[u32],
-        now: Moment,
-        tell: impl Fn(&mut Parked) -> Result<(), Failure>,
-    ) {
-        for stream in waiting {
-            let Some(mut parked) = self.parked.borrow_mut().remove(stream) else { continue };
-            let told = tell(&mut parked);
-            if told.is_ok() && !parked.missing.is_empty() {
-                self.parked.borrow_mut().insert(*stream, parked);
-                continue;
-            }
+    /// Has those go on or be answered for whom there is news, and no more than one call of the host may; the others
+    /// follow at once.
+    fn wake(&self, setup: &Setup) {
+        let now = host::now();
+        for _ in 0..AT_ONCE {
+            let Some((stream, woken)) = self.crowd.borrow_mut().wake() else { break };
             // A stream that left is no longer among those who wait, so this context lives.
-            if let Err(error) = host::act_as(*stream) {
-                host::log(Level::Error, &format!("jobscope: a waiting request is gone: {error:?}"));
+            if let Err(error) = host::act_as(stream) {
+                journal::note(Level::Error, "a waiting request is gone", &format!("{error:?}"));
                 continue;
             }
-            let outcome = match told {
-                Ok(()) => match self.recall_after_wait(setup, &mut parked, now) {
-                    Ok(()) => self.step(setup, *stream, parked, now),
-                    Err(error) => {
-                        let failed = host_failed(setup, parked.request.protocol, error);
-                        self.carry_out(*stream, None, &failed)
-                    }
-                },
-                Err(failure) => self.miss(setup, *stream, &parked, failure),
-            };
-            self.release(*stream, &outcome);
+            let outcome = self.wake_one(setup, stream, woken, now);
+            self.release(stream, &outcome);
         }
         let _ = host::act_as(self.root);
         self.depart();
+        self.ticks.hurry(self.crowd.borrow().has_news());
+    }
+
+    /// Decides on a request that waits no longer. It is the effective context.
+    fn wake_one(&self, setup: &Setup, stream: u32, woken: Woken, now: Result<Moment, HostError>) -> Now {
+        let decision = match woken {
+            Woken::WithFacts(mut parked) => {
+                let recalled = now.and_then(|now| self.recall_after_wait(setup, &mut parked, now).map(|()| now));
+                match recalled {
+                    Ok(now) => return self.step(setup, stream, *parked, now),
+                    Err(error) => host_failed(setup, parked.request.protocol, error),
+                }
+            }
+            Woken::WithoutFacts(parked, failure) => {
+                self.flights.borrow_mut().leave(&parked.missing, stream);
+                return self.miss(setup, stream, &parked, failure);
+            }
+            // What is nobody's so far is looked through as the rest of it passes.
+            Woken::Crowded(Awaited { is_nobodys: true, .. }) | Woken::WithoutBody(Awaited { is_nobodys: true, .. }) => {
+                return Now::NotAJob;
+            }
+            Woken::Crowded(Awaited { protocol, .. }) => decision::failed(&setup.config, protocol, Failure::Busy),
+            Woken::WithoutBody(Awaited { protocol, .. }) => {
+                decision::refused(&setup.config, Refused { protocol, malformed: Malformed::BodyTimeout })
+            }
+        };
+        self.carry_out(stream, None, &decision)
     }
 
     /// Lets a request go that waited, if that is what was decided. It is the effective context.
     fn release(&self, stream: u32, outcome: &Now) {
         let (Now::Forward(_) | Now::NotAJob) = outcome else { return };
-        self.released.borrow_mut().insert(stream);
+        self.crowd.borrow_mut().release(stream);
         if let Err(error) = host::resume_request() {
-            host::log(Level::Error, &format!("jobscope: a request cannot be resumed: {error:?}"));
+            journal::note(Level::Error, "a request cannot be resumed", &format!("{error:?}"));
         }
     }
 
@@ -157,40 +159,16 @@ impl Shared {
         let Some(setup) = self.setup() else { return };
         // Without the time there are no deadlines; every request that asks for it is refused meanwhile.
         let Ok(now) = host::now() else { return };
+        journal::sum_up(now);
         self.depart();
         self.following.borrow_mut().tick(&setup, now);
         self.errands.borrow_mut().tick(&setup.config, now);
         let overdue = self.flights.borrow_mut().overdue(&setup.config, now);
         for landing in overdue {
-            self.land(&setup, landing);
+            self.land(&setup, landing, Ok(now));
         }
-        let late: Vec<u32> = self
-            .parked
-            .borrow()
-            .iter()
-            .filter(|(_, parked)| parked.deadline.has_come(setup.config.lookup.timeout, now))
-            .map(|(stream, _)| *stream)
-            .collect();
-        for stream in &late {
-            self.flights.borrow_mut().leave(*stream);
-        }
-        self.wake_all(&setup, &late, now, |_| Err(Failure::LookupTimeout));
-        let slow: Vec<(u32, Protocol)> = self
-            .bodies
-            .borrow()
-            .iter()
-            .filter(|(_, (_, deadline))| deadline.has_come(BODY_PATIENCE, now))
-            .map(|(stream, (protocol, _))| (*stream, *protocol))
-            .collect();
-        for (stream, protocol) in slow {
-            self.bodies.borrow_mut().remove(&stream);
-            if host::act_as(stream).is_ok() {
-                let refused = Refused { protocol, malformed: Malformed::BodyTimeout };
-                let outcome = self.carry_out(stream, None, &decision::refused(&setup.config, refused));
-                self.release(stream, &outcome);
-            }
-        }
-        let _ = host::act_as(self.root);
+        self.crowd.borrow_mut().expire(setup.config.lookup.timeout, now);
+        self.wake(&setup);
     }
 }
 
@@ -198,7 +176,7 @@ impl Shared {
 fn learn(setup: &Setup, landing: Landing, now: Moment) -> Result<(Value, Freshness), Failure> {
     let Landing { key, result, asked, learned, confirmed, .. } = landing;
     let value = result.inspect_err(|failure| {
-        host::log(Level::Warn, &format!("jobscope: a lookup failed: {}: {}", failure.code(), failure.text()));
+        journal::note(Level::Warn, failure.code(), failure.text());
     })?;
     let remembered = match value {
         Value::Token(token) => setup
@@ -213,28 +191,7 @@ fn learn(setup: &Setup, landing: Landing, now: Moment) -> Result<(Value, Freshne
         }
     };
     remembered.unwrap_or_else(|error| {
-        host::log(Level::Error, &format!("jobscope: a fact cannot be remembered: {error:?}"));
+        journal::note(Level::Error, "a fact cannot be remembered", &format!("{error:?}"));
         Err(Failure::Host)
     })
-}
-
-impl Parked {
-    /// Takes a fact of this age; a target's is filed under the target, for every access that means it.
-    pub(crate) fn learn(&mut self, key: Hash, value: &Value, freshness: Freshness) {
-        self.oldest = self.oldest.max(freshness);
-        let found = match value {
-            Value::Token(token) => {
-                self.facts.token = Some(token.clone());
-                return;
-            }
-            Value::Target(found) => found,
-        };
-        let Some(Token::Running(job)) = &self.facts.token else { return };
-        let targets = self.request.accesses.iter().map(|access| &access.target);
-        for target in targets.filter(|target| target_key(job, target) == key) {
-            if !self.facts.targets.iter().any(|(known, _)| known == target) {
-                self.facts.targets.push((target.clone(), found.clone()));
-            }
-        }
-    }
 }

@@ -84,6 +84,7 @@ coded! {
         LookupBusy "lookup.busy" "too many lookups are under way"
         Answer "answer.unreadable" "the forge's answer may hand out a credential, and cannot be read"
         AnswerUnrecorded "answer.unrecorded" "the forge's answer hands out a credential, and there is no room to remember whose it is"
+        Busy "host.busy" "the proxy holds as many bodies back as it may"
         NotConfigured "configuration.missing" "the filter has no configuration"
         Host "host.failed" "the proxy refused a call"
         Doubt "internal.doubt" "the filter met a state that it does not know"

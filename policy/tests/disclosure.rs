@@ -102,7 +102,7 @@ fn names() -> [TargetRef; 4] {
     [
         TargetRef::Path(path("a/b")),
         TargetRef::Id(ProjectId(2)),
-        TargetRef::Image(vec![path("a/b/c"), path("a/b")]),
+        TargetRef::Image([path("a/b/c"), path("a/b")].into()),
         TargetRef::ProjectOfJob(JobId(9)),
     ]
 }

@@ -568,7 +568,7 @@ fn where_nothing_is_looked_up_the_job_and_the_request_say_what_is_known() {
         TargetRef::Id(ProjectId(101)),
         TargetRef::Path(path("Apps/Team/Web")),
         TargetRef::ProjectOfJob(JobId(1001)),
-        TargetRef::Image(vec![path("apps/team/web/a"), path("apps/team/web"), path("apps/team")]),
+        TargetRef::Image([path("apps/team/web/a"), path("apps/team/web"), path("apps/team")].into()),
     ] {
         assert_eq!(standings(&config, &same), own, "{same:?}");
     }
@@ -584,7 +584,7 @@ fn where_nothing_is_looked_up_the_job_and_the_request_say_what_is_known() {
         assert_eq!(standing.target.path, None);
     }
     // Each candidate for an image's project may be the one.
-    let image = TargetRef::Image(vec![path("libs/common/a"), path("libs/common")]);
+    let image = TargetRef::Image([path("libs/common/a"), path("libs/common")].into());
     let paths = |config: &Config| -> Vec<String> {
         standings(config, &image).into_iter().map(|one| one.target.path.unwrap().to_string()).collect()
     };

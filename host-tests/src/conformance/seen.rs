@@ -36,7 +36,9 @@ pub(super) fn by_core(question: &Question, source: Source, answers: &str) -> Res
     let decision = match reading(&config, &question.message) {
         Reading::NotAJob => return Ok(Seen::Untouched),
         Reading::Refused(refused) => decision::refused(&config, refused),
-        Reading::Body(_) => return Ok(Seen::Broken("the whole body was read and another one is wanted".into())),
+        Reading::Body(_) | Reading::Passing(_) => {
+            return Ok(Seen::Broken("the whole body was read and another one is wanted".into()));
+        }
         Reading::Job(job) => match decided(&config, &lookups, &job) {
             Ok(Some(decision)) => decision,
             Ok(None) => return Ok(Seen::Untouched),

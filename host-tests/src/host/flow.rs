@@ -3,7 +3,7 @@
 use super::Host;
 use super::calling::Verdict;
 use super::maps::HeaderMap;
-use super::stream::{Iteration, Side, StreamId};
+use super::stream::{Iteration, Reply, Side, StreamId};
 use super::vm::Export;
 
 const STOP_ITERATION: u32 = 1;
@@ -280,9 +280,19 @@ impl Host {
             way.out.headers = way.headers.as_ref().map(|map| map.pairs().to_vec()).unwrap_or_default();
             way.out.ended = end;
         });
-        if end && side == Side::Response {
-            self.finish(id);
+        match side {
+            Side::Request => self.answer_directly(id),
+            Side::Response if end => self.finish(id),
+            Side::Response => {}
         }
+    }
+
+    /// The route answers what came to it, without an upstream.
+    fn answer_directly(&mut self, id: StreamId) {
+        let Some(status) = self.world.borrow().options.direct_response else { return };
+        let details = "direct_response".to_owned();
+        let reply = Reply { status: status.into(), headers: Vec::new(), body: b"from the route".to_vec(), details };
+        self.local_reply(id, reply, true);
     }
 
     /// Sends on the trailers that the filter has seen, if there are any.

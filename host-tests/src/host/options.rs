@@ -26,6 +26,9 @@ pub struct Options {
     /// Whether a pause in the request's or response's headers still lets the
     /// body through to the filter. Without it, the body is held back.
     pub allow_on_headers_stop_iteration: bool,
+    /// The status with which the route itself answers what goes on, if there is no
+    /// upstream behind it (`direct_response`).
+    pub direct_response: Option<u16>,
     /// How much of a body the host keeps for a filter that pauses in its
     /// callback.
     pub buffer_limit: usize,
@@ -48,6 +51,7 @@ impl Default for Options {
             clusters: BTreeMap::new(),
             now: 1_800_000_000_000_000_000,
             allow_on_headers_stop_iteration: true,
+            direct_response: None,
             buffer_limit: 1 << 20,
             log_level: Level::Info,
             seed: 0,

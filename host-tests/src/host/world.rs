@@ -87,6 +87,8 @@ pub(super) struct VmRecord {
     /// not count.
     pub(super) next_iteration_stopped: bool,
     pub(super) actions: VecDeque<Action>,
+    /// How many callbacks, and what they put off, run inside one another now.
+    pub(super) depth: usize,
     pub(super) initializing: bool,
     /// Why it is dead.
     pub(super) failed: Option<String>,

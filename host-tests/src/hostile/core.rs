@@ -19,7 +19,7 @@ pub(crate) type Lookups<'a> = &'a dyn Fn(&str, &[u8]) -> (u16, String);
 /// Reads a message, and judges it in the world of `forge`.
 pub fn seen(config: &Config, forge: &Forge, message: &Message) -> Seen {
     match reading(config, message) {
-        Reading::NotAJob => Seen::Passed,
+        Reading::NotAJob | Reading::Passing(_) => Seen::Passed,
         Reading::Refused(refused) => {
             Seen::Refused { status: refused.malformed.status(), code: refused.malformed.code().into() }
         }
@@ -43,9 +43,11 @@ pub(crate) fn reading(config: &Config, message: &Message) -> Reading {
     let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(name, value)| (&name[..], &value[..])).collect();
     let body = if message.head.end_of_stream { Body::None } else { Body::Follows };
     match read(config, &Head::new(&fields, body)) {
-        Reading::Body(pending) if message.body.len() > BODY_LIMIT => pending.refuse(Malformed::BodyTooLarge),
-        Reading::Body(pending) => pending.finish(&message.body),
-        other => other,
+        Reading::Body(mut pending) if message.body.len() > BODY_LIMIT => {
+            pending.feed(&message.body);
+            pending.let_go(Malformed::BodyTooLarge)
+        }
+        other => other.finish(&message.body),
     }
 }
 

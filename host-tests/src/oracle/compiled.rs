@@ -53,7 +53,7 @@ fn sayable(reading: &Reading) -> Vec<Said> {
 }
 
 /// The forge's answer to a lookup.
-fn lookup(call: &Callout) -> Answer {
+pub(super) fn lookup(call: &Callout) -> Answer {
     let path = call.path();
     if path == "/api/graphql" {
         return allowlist(&call.body);

@@ -1,6 +1,8 @@
 //! Real readers beside ours: what the filter says of a request is compared with what Git's own server and the reference
 //! registry do with the same bytes.
 //!
+//! [`readers`] does so for credentials, with readers in Ruby, Go and Python.
+//!
 //! A generator makes requests that are almost those of real clients, the same ones in every run. Each is read by the
 //! core and given to the reader, whose answer or whose disk tells which repository it touched. The readers do not know
 //! the filter, and nothing here knows how the filter reads.
@@ -10,6 +12,7 @@ mod compiled;
 pub mod git;
 mod mutation;
 mod random;
+pub mod readers;
 pub mod registry;
 
 use std::env;
@@ -23,6 +26,12 @@ pub use ask::Ask;
 pub use compiled::compare_compiled;
 pub use mutation::{Words, family};
 pub use random::Random;
+
+/// How many requests to make: `usual`, unless `make oracle RUNS=n` says otherwise.
+#[must_use]
+pub fn runs(usual: usize) -> usize {
+    env::var("ORACLE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(usual)
+}
 
 /// A directory for a reader's files, removed when dropped. In memory where the system has such a place: Git and the
 /// registry wait for the disk at each thing that they store.

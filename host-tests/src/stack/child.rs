@@ -1,12 +1,15 @@
 //! A program that the stack started.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 
-use super::signals;
+use super::{START, signals};
 
 /// How much of a log is worth repeating.
 const LAST_LINES: usize = 12;
@@ -20,7 +23,7 @@ pub(crate) struct Child {
 
 /// What becomes of a program's standard output.
 #[derive(Clone, Copy)]
-pub(super) enum Output {
+pub(crate) enum Output {
     /// Into the log, as its standard error.
     Logged,
     /// For us to read.
@@ -29,7 +32,7 @@ pub(super) enum Output {
 
 impl Child {
     /// Starts `command` with nothing of this process' environment but its PATH; its log is `<dir>/<name>.log`.
-    pub(super) fn spawn(name: &'static str, dir: &Path, output: Output, command: &mut Command) -> Result<Self> {
+    pub(crate) fn spawn(name: &'static str, dir: &Path, output: Output, command: &mut Command) -> Result<Self> {
         let log = dir.join(format!("{name}.log"));
         let file = File::create(&log).with_context(|| format!("cannot write `{}`", log.display()))?;
         let set: Vec<_> =
@@ -51,9 +54,21 @@ impl Child {
         Ok(Self { name, process, log })
     }
 
-    /// The standard output of a program started with [`Output::Read`], once.
-    pub(super) fn stdout(&mut self) -> Option<ChildStdout> {
-        self.process.stdout.take()
+    /// The first line that a program started with [`Output::Read`] says, once.
+    pub(crate) fn first_line(&mut self) -> Result<String> {
+        let stdout = self.process.stdout.take().with_context(|| self.complaint("has no output"))?;
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            // Read to its end, or the program would block on a full pipe.
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let Ok(line) = receiver.recv_timeout(START) else {
+            self.require_alive()?;
+            bail!("{}", self.complaint("did not say that it is ready"));
+        };
+        Ok(line)
     }
 
     /// How many bytes of memory it has now.
@@ -62,6 +77,11 @@ impl Child {
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB"));
         let kilobytes: u64 = resident.context("no VmRSS in the process' status")?.trim().parse()?;
         Ok(kilobytes << 10)
+    }
+
+    /// What it has logged so far.
+    pub(super) fn log(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(&self.log)?).into_owned())
     }
 
     /// An error with the program's last words when it has ended.

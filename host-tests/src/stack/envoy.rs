@@ -24,6 +24,9 @@ pub(super) struct Running<'a> {
     /// Another filter than the one that was built.
     pub(super) wasm: Option<&'a Path>,
     pub(super) delivery: Delivery,
+    pub(super) workers: u32,
+    /// What else is not as deployed.
+    pub(super) change: fn(&mut Value),
 }
 
 pub(super) fn access_log(dir: &Path) -> PathBuf {
@@ -48,7 +51,7 @@ pub(super) fn start(dir: &Path, running: &Running<'_>) -> Result<Child> {
         command()?
             .arg("-c")
             .arg(&file)
-            .args(["--disable-hot-restart", "--concurrency", "2"])
+            .args(["--disable-hot-restart", "--concurrency", &running.workers.to_string()])
             .args(["--file-flush-interval-msec", "20"])
             .args(["--log-level", "warning", "--component-log-level", "wasm:info"]),
     )?;
@@ -62,6 +65,7 @@ pub(super) fn adapted(dir: &Path, running: &Running<'_>) -> Result<Value> {
     let mut configuration = deployed(&checkout().join("envoy/envoy.yaml"))?;
     let built = places::filter()?;
     adapt(&mut configuration, running, dir, running.wasm.unwrap_or(&built))?;
+    (running.change)(&mut configuration);
     Ok(configuration)
 }
 
@@ -217,6 +221,8 @@ mod tests {
             filter: &[("/lookup/timeout", json!("1s"))],
             wasm: None,
             delivery: Delivery::Fixed,
+            workers: 2,
+            change: |_| (),
         };
         adapt(&mut configuration, &running, Path::new("/run"), Path::new("/the.wasm")).unwrap();
         configuration

@@ -1,10 +1,7 @@
 //! The stand-in forge, and its control routes: what it saw, and how to make it fail.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -13,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::child::{Child, Output};
 use super::raw::{self, Answer};
-use super::{START, checkout, places};
+use super::{checkout, places};
 
 /// A running stand-in forge.
 pub struct Forge {
@@ -65,18 +62,7 @@ impl Forge {
             .args(["--listen", "127.0.0.1:0"])
             .args(["--external-url", &format!("http://127.0.0.1:{ingress_port}")]);
         let mut child = Child::spawn("jobscope-forge", dir, Output::Read, &mut command)?;
-        let stdout = child.stdout().context("the forge has no output")?;
-        let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || {
-            // Read to its end, or the forge would block on a full pipe.
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-        let Ok(line) = receiver.recv_timeout(START) else {
-            child.require_alive()?;
-            bail!("{}", child.complaint("did not say that it is ready"));
-        };
+        let line = child.first_line()?;
         let ready: Ready =
             serde_json::from_str(&line).with_context(|| format!("the forge said `{}`", line.escape_debug()))?;
         Ok(Self { child, port: ready.listening.port(), registry_certificate: ready.registry_certificate })

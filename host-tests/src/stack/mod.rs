@@ -25,19 +25,22 @@ use serde_json::Value;
 
 pub use envoy::validate;
 pub use forge::{Forge, LookupFault};
-pub use ingress::Ingress;
+pub use ingress::{Ingress, Setup};
 pub use places::{checkout, filter};
 pub use raw::Answer;
 
-pub(crate) use child::Child;
+pub(crate) use child::{Child, Output};
 pub(crate) use ports::pick as pick_port;
-pub(crate) use raw::exchange;
+pub(crate) use raw::{End, exchange, unchunked};
 pub(crate) use registry::start_open as start_open_registry;
 
 use run_dir::RunDir;
 
 /// How long a program may take until it answers.
 const START: Duration = Duration::from_secs(60);
+
+/// How many workers Envoy has, where a test asks for no other number.
+const WORKERS: u32 = 2;
 
 /// Which port Envoy listens on.
 #[derive(Clone, Copy, Debug)]
@@ -290,6 +293,8 @@ fn running<'a>(
         filter,
         wasm,
         delivery,
+        workers: WORKERS,
+        change: |_| (),
     }
 }
 

@@ -77,14 +77,14 @@ pub(crate) fn exchange(port: u16, request: &[u8], patience: Duration) -> Result<
 }
 
 /// Where an answer ends.
-enum End {
+pub(crate) enum End {
     At(usize),
     LastChunk,
     Close,
 }
 
 impl End {
-    fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let body_at = head_length(bytes)?;
         let head = String::from_utf8_lossy(bytes.get(..body_at)?).to_lowercase();
         if head.contains("\r\ntransfer-encoding: chunked\r\n") {
@@ -97,7 +97,7 @@ impl End {
         Some(length.map_or(Self::Close, |length| Self::At(body_at + length)))
     }
 
-    fn is_in(&self, bytes: &[u8]) -> bool {
+    pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
         match self {
             Self::At(end) => bytes.len() >= *end,
             Self::LastChunk => bytes.ends_with(b"\r\n0\r\n\r\n"),
@@ -111,7 +111,7 @@ fn head_length(bytes: &[u8]) -> Option<usize> {
     Some(end + 4)
 }
 
-fn unchunked(mut framed: &[u8]) -> Vec<u8> {
+pub(crate) fn unchunked(mut framed: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(end) = framed.windows(2).position(|two| two == b"\r\n") {
         let (size, rest) = framed.split_at(end);

@@ -56,6 +56,109 @@ fn a_body_that_never_ends_or_is_too_large_is_refused() {
     assert_eq!(host.hazards(), Vec::<String>::new());
 }
 
+/// What of a body went on so far.
+fn gone_on(host: &Host, stream: StreamId) -> Vec<u8> {
+    let Outcome::Forwarded { body, .. } = host.outcome(stream) else { panic!("{:?}", host.outcome(stream)) };
+    body
+}
+
+fn json(path: &str) -> RequestHead {
+    post(path).header("content-type", "application/json").with_body()
+}
+
+const RELEASES: &str = "/api/v4/projects/103/releases";
+
+#[test]
+fn a_persons_body_goes_on_as_it_comes() {
+    let mut host = host();
+    let who = [
+        ("private-token", "glpat-1"),
+        ("authorization", "Bearer glpat-1"),
+        ("authorization", "Basic ZGFuYTpnbHBhdC0x"),
+        ("deploy-token", "gldt-1"),
+        ("cookie", "_gitlab_session=1"),
+    ];
+    let package =
+        RequestHead::new("PUT", "gitlab.example.com", "/api/v4/projects/101/packages/maven/a/b.jar").with_body();
+    let unlisted =
+        ["/api/v4/projects/102/repository/files/a%2Eb", "/api/v4/projects/102/issues", "/api/v4/internal/allowed"];
+    for (name, value) in who {
+        let mut heads: Vec<RequestHead> = unlisted.iter().map(|path| json(path)).collect();
+        if name != "cookie" {
+            heads.push(package.clone());
+        }
+        for head in heads {
+            let stream = host.open(0, head.header(name, value));
+            for piece in 1..=12_usize {
+                host.request_body(stream, vec![b'{'; 256 << 10], piece == 12);
+                assert_eq!(gone_on(&host, stream).len(), piece * (256 << 10), "{name}");
+            }
+        }
+    }
+    assert_eq!((host.callouts().len(), host.hazards()), (0, vec![]));
+}
+
+#[test]
+fn a_body_that_may_be_a_jobs_waits_no_longer_than_it_can_be_held() {
+    let mut host = host();
+    // Slow: what came goes on when its time is over, and the rest as it comes.
+    let stream = host.open(0, json(RELEASES));
+    host.request_body(stream, b"{\"tag_name\": ", false);
+    assert_eq!(host.outcome(stream), Outcome::Paused);
+    host.advance(Duration::from_secs(11));
+    assert_eq!(gone_on(&host, stream), b"{\"tag_name\": ");
+    host.request_body(stream, b"\"v1\"}", true);
+    assert_eq!(gone_on(&host, stream), b"{\"tag_name\": \"v1\"}");
+    // Large.
+    let stream = host.open(0, json(RELEASES));
+    let piece = format!("{{\"description\": \"{}", "x".repeat(600 << 10));
+    host.request_body(stream, piece.as_str(), false);
+    assert_eq!(host.outcome(stream), Outcome::Paused);
+    host.request_body(stream, "x".repeat(600 << 10), false);
+    host.request_body(stream, b"\"}", true);
+    assert_eq!(gone_on(&host, stream).len(), piece.len() + (600 << 10) + 2);
+    // What is seen to be no form and no JSON is not held at all.
+    let stream = host.open(
+        0,
+        RequestHead::new("PUT", "gitlab.example.com", "/api/v4/projects/101/packages/maven/a/b.jar").with_body(),
+    );
+    host.request_body(stream, b"PK\x03\x04", false);
+    assert_eq!(gone_on(&host, stream), b"PK\x03\x04");
+    host.request_body(stream, b"{\"job_token\": \"x\"}", true);
+    assert_eq!((host.callouts().len(), host.hazards()), (0, vec![]));
+}
+
+#[test]
+fn a_jobs_token_does_not_go_on_in_whatever_was_let_go() {
+    let mut host = host();
+    let (first, rest) = ("{\"a\": \"", format!("\", \"job_\\u0074oken\": \"{DANA}\"}}"));
+    let broken_off = |host: &mut Host, head: RequestHead, wait: Duration, code: &str| {
+        let stream = host.open(0, head);
+        host.request_body(stream, first, false);
+        host.advance(wait);
+        if wait.is_zero() && host.outcome(stream) == Outcome::Paused {
+            host.request_body(stream, "x".repeat((1 << 20) + 1), false);
+        }
+        assert!(gone_on(host, stream).starts_with(first.as_bytes()));
+        let (one, other) = rest.split_at(10);
+        host.request_body(stream, one, false);
+        host.request_body(stream, other, true);
+        let outcome = host.outcome(stream);
+        assert_eq!(outcome.reply().unwrap_or_else(|| panic!("{outcome:?}")).details, format!("jobscope:{code}"));
+        assert!(host.is_closed(stream));
+    };
+    broken_off(&mut host, json(RELEASES), Duration::ZERO, "body.too-large");
+    broken_off(&mut host, json(RELEASES), Duration::from_secs(11), "body.timeout");
+    let statuses = json("/api/v4/projects/103/statuses/abc");
+    broken_off(&mut host, statuses.clone().header("deploy-token", "x"), Duration::ZERO, "carrier.multiple");
+    broken_off(&mut host, statuses.header("cookie", "a=b"), Duration::ZERO, "carrier.unsupported");
+    let elsewhere = RequestHead::new("POST", "other.example.com", "/api/v4/projects/103/releases")
+        .header("content-type", "application/json")
+        .with_body();
+    broken_off(&mut host, elsewhere, Duration::ZERO, "host.unknown");
+    assert_eq!((host.callouts().len(), host.hazards()), (0, vec![]));
+}
+
 #[test]
 fn a_token_in_a_form_is_found() {
     let mut host = host();
@@ -176,6 +279,8 @@ fn trailers_of_a_body_that_nobody_reads_pass() {
     let stream = open_with_trailers(&mut host, post("/users/sign_in"), "user=dana&password=x");
     assert!(host.callouts().is_empty());
     assert_eq!(whole(&host, stream), "user=dana&password=x");
+    let stream = open_with_trailers(&mut host, json(RELEASES), r#"{"tag_name": "v1"}"#);
+    assert_eq!(whole(&host, stream), r#"{"tag_name": "v1"}"#);
     // A job's: the first waits until its token and its target are known, the second is warm.
     let stream = open_with_trailers(&mut host, upload(101), "package");
     assert_eq!((host.outcome(stream), host.callouts().is_empty()), (Outcome::Paused, false));

@@ -11,6 +11,7 @@ mod inquiry;
 mod job;
 mod layout;
 mod minted;
+mod missing;
 mod part;
 mod quota;
 mod rejection;
@@ -24,6 +25,7 @@ pub use inquiry::{Inquiry, Mark};
 pub use job::{JobRow, Place};
 pub use layout::{LAYOUT, layout};
 pub use minted::{Forgotten, Minted};
+pub use missing::Missing;
 pub use part::{PartRow, ProjectRow};
 pub use quota::{Quota, Usage};
 pub use rejection::Rejection;
@@ -38,10 +40,11 @@ use crate::facts::Lifetime;
 /// Every table, where so many running jobs are to be remembered. What is not here has no place in shared data, and what
 /// is here bounds it.
 #[must_use]
-pub fn tables(capacity: u32) -> [Table; 8] {
+pub fn tables(capacity: u32) -> [Table; 9] {
     [
         Table::of::<Binding>(capacity),
         Table::of::<TargetRow>(capacity),
+        Table::of::<Missing>(capacity),
         Table::of::<ProjectRow>(capacity),
         Table::of::<PartRow>(capacity),
         Table::of::<Rejection>(capacity),

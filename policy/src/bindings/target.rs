@@ -85,8 +85,7 @@ impl Row for TargetRow {
         Some(Self { key, found, confirmed })
     }
 
-    /// What no longer serves goes first, and so does what is not there: a job can ask for any number of such targets, and
-    /// pushes nobody's real ones out. Among equals the oldest goes.
+    /// What no longer serves goes first, and so does what is not there any more. Among equals the oldest goes.
     fn rank(&self, config: &Bindings, now: Moment) -> (u8, u64) {
         let is_gone = freshness(config, self.confirmed.oldest(), now) == Freshness::Gone;
         let worth = match self.found {

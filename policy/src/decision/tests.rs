@@ -306,7 +306,7 @@ fn push_with_mount(config: &Config) -> JobRequest {
 
 #[test]
 fn what_is_observed_is_forwarded_as_it_came_and_no_more_than_that() {
-    let image = |name: &str| TargetRef::Image(vec![ProjectPath::parse(name).unwrap()]);
+    let image = |name: &str| TargetRef::Image([ProjectPath::parse(name).unwrap()].into());
     let facts = Facts {
         token: Some(Token::Running(job())),
         targets: vec![

@@ -154,7 +154,7 @@ impl Watch {
         match reading {
             _ if birth::is_asked_for(config, head) => Some(Self::JobRequest(Runner::of_head(head))),
             Reading::NotAJob if exchange::is_asked_for(config, head) => Some(Self::Exchange(None)),
-            Reading::NotAJob | Reading::Job(_) | Reading::Body(_) | Reading::Refused(_) => None,
+            Reading::NotAJob | Reading::Passing(_) | Reading::Job(_) | Reading::Body(_) | Reading::Refused(_) => None,
         }
     }
 

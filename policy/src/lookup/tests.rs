@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
+use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
-use std::{format, vec};
 
 use super::*;
 use crate::facts::{
@@ -223,7 +223,7 @@ fn an_image_is_its_one_project_that_exists() {
     let mut moved = by_number.clone();
     moved.insert("/gl/api/v4/projects/libs%2Fold".into(), (301, "102".into()));
     assert_eq!(ask(&moved, Some(11), image(&["libs/old/a", "libs/old"])), Ok(Value::Target(Found::Nothing)));
-    assert_eq!(ask(&by_number, Some(11), TargetRef::Image(vec![])), Ok(Value::Target(Found::Nothing)));
+    assert_eq!(ask(&by_number, Some(11), TargetRef::Image([].into())), Ok(Value::Target(Found::Nothing)));
 }
 
 #[test]

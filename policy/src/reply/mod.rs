@@ -144,6 +144,7 @@ pub fn failure(protocol: Protocol, failure: Failure) -> Reply {
         | Failure::LookupRights
         | Failure::LookupLimit
         | Failure::LookupBusy
+        | Failure::Busy
         | Failure::NotConfigured
         | Failure::Host
         | Failure::Doubt => 503,

@@ -1,5 +1,6 @@
 //! What a request asks for, once it has been read: protocol, action, target.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::facts::{Feature, GroupId, GroupPath, Hash, JobId, ProjectId, ProjectPath};
@@ -146,7 +147,7 @@ pub enum TargetRef {
     /// A project by its number.
     Id(ProjectId),
     /// An image: the project is the longest of these paths that exists, longest first. One to three.
-    Image(Vec<ProjectPath>),
+    Image(Arc<[ProjectPath]>),
     /// Whatever projects of a group the forge finds.
     Group(GroupPath),
     /// The same, by the group's number.

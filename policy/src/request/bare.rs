@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 
 use memchr::memmem;
 
+use super::carriers::FIELDS;
 use super::credential::may_hold_job_token;
 use super::head::Head;
 use super::params;
 use crate::facts::Secret;
 
-/// Fields that say who somebody is, to whatever forge.
-const IDENTITY: [&str; 7] =
-    ["authorization", "cookie", "deploy-token", "job-token", "private-token", "proxy-authorization", "x-nuget-apikey"];
+/// Fields that say who somebody is beside those of a forge.
+const IDENTITY: [&str; 2] = ["cookie", "proxy-authorization"];
 
 /// What to change in a request so that nobody is named in it any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,8 @@ pub struct Bare {
 pub(crate) fn of(head: &Head<'_>, token: &Secret) -> Option<Bare> {
     let mut headers: Vec<String> = Vec::new();
     for (name, value) in head.fields().iter().filter(|(name, _)| !name.starts_with(b":")) {
-        let is_identity = IDENTITY.iter().any(|known| known.as_bytes() == *name);
+        let fields = FIELDS.iter().map(|(known, _)| known).chain(&IDENTITY);
+        let is_identity = fields.into_iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
         if is_identity || may_hold_job_token(name, value) || holds(value, token) {
             let name = core::str::from_utf8(name).ok()?;
             if !headers.iter().any(|known| known == name) {

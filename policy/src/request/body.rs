@@ -3,15 +3,14 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use memchr::memmem;
-
 use super::access::{Access, Action, Protocol, TargetRef};
 use super::api::{self, Caller, Route};
-use super::credential::{Carrier, Foreign, candidate};
+use super::credential::{Ambiguous, Carrier, Foreign, candidate};
 use super::head::{BODY_LIMIT, Body, Head};
+use super::look::{Counts, Look};
 use super::malformed::Malformed;
 use super::multipart::{self, Spelling};
-use super::params::{self, Found, Media, Pairs};
+use super::params::{self, Media};
 use super::runner::{self, Progress};
 use super::scan::Scan;
 use super::{
@@ -19,6 +18,7 @@ use super::{
     protocol_of, protocol_of_route, route,
 };
 use crate::Config;
+use crate::config::Kind;
 use crate::facts::Secret;
 
 /// A request whose body must be read first. It is bounded: [`BODY_LIMIT`].
@@ -26,6 +26,8 @@ use crate::facts::Secret;
 pub struct Pending {
     protocol: Protocol,
     want: Want,
+    /// What looks through the body as it comes, where nothing in the head is a job's, and how much it has seen.
+    look: Option<(Look, usize)>,
     /// The credential of its head, where that may be anybody's.
     unmarked: Option<Secret>,
     bare: Option<Bare>,
@@ -37,8 +39,6 @@ pub(super) enum Want {
     LfsBatch(Secret, TargetRef),
     /// A form from which another forge may take a token before any in the head; and what else was read.
     Form(Box<Reading>),
-    /// Nobody's token: where one stands all the same, the request is refused.
-    Nobody(Media),
     /// Nothing, where the content type does not say how it is read: the token of the head, if it has one, and the route.
     Untyped(Option<Secret>, Result<Route, Malformed>),
     /// The parameters of an API request: the token of its head, if it has one, and the route, once there is a token.
@@ -47,7 +47,12 @@ pub(super) enum Want {
 
 impl Pending {
     pub(super) fn new(protocol: Protocol, want: Want) -> Self {
-        Self { protocol, want, unmarked: None, bare: None }
+        Self { protocol, want, look: None, unmarked: None, bare: None }
+    }
+
+    /// The same, and goes on unread unless this finds a token in it.
+    pub(super) fn looking(self, look: Look) -> Self {
+        Self { look: Some((look, 0)), ..self }
     }
 
     /// The same, with a credential in its head that may be anybody's.
@@ -60,15 +65,54 @@ impl Pending {
         Self { bare, ..self }
     }
 
+    /// Whether the pieces of the body are to be shown to it as they come.
+    #[must_use]
+    pub fn is_looked_at(&self) -> bool {
+        self.look.is_some()
+    }
+
+    /// Looks at the next piece of the body, which is held back.
+    pub fn feed(&mut self, piece: &[u8]) {
+        if let Some((look, seen)) = &mut self.look {
+            look.feed(piece);
+            *seen = seen.saturating_add(piece.len());
+        }
+    }
+
+    /// Whether nothing that came so far can be a job's.
+    #[must_use]
+    pub fn is_nobodys(&self) -> bool {
+        self.look.as_ref().is_some_and(|(look, _)| !look.has_found())
+    }
+
+    /// Whether nothing that still comes can make it a job's, so that it need not be held back any longer.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.look.as_ref().is_some_and(|(look, _)| look.is_over()) && self.is_nobodys()
+    }
+
+    /// What cannot be held back until its end, for whatever reason: it goes on where nothing in it can be a job's, and a
+    /// token that still comes does not.
+    #[must_use]
+    pub fn let_go(self, malformed: Malformed) -> Reading {
+        let is_others =
+            matches!(&self.want, Want::Form(reading) if !matches!(**reading, Reading::NotAJob | Reading::Passing(_)));
+        match self.look {
+            Some((look, _)) if look.is_over() && !look.has_found() && !is_others => Reading::NotAJob,
+            Some((look, _)) if !look.has_found() && !is_others => {
+                Reading::Passing(Scan::generous(self.protocol, look, malformed))
+            }
+            _ => self.refuse(malformed),
+        }
+    }
+
     /// In whose words the request is answered.
     #[must_use]
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
 
-    /// A refusal of this request.
-    #[must_use]
-    pub fn refuse(&self, malformed: Malformed) -> Reading {
+    fn refuse(&self, malformed: Malformed) -> Reading {
         let refused = Reading::Refused(Refused { protocol: self.protocol, malformed });
         match &self.unmarked {
             Some(token) => refused.unmarked(token.clone()),
@@ -78,11 +122,15 @@ impl Pending {
 
     /// Reads the whole body.
     #[must_use]
-    pub fn finish(self, body: &[u8]) -> Reading {
-        let Self { protocol, want, unmarked, bare } = self;
+    pub fn finish(mut self, body: &[u8]) -> Reading {
+        let unseen = self.look.as_ref().and_then(|(_, seen)| body.get(*seen..)).unwrap_or_default();
+        self.feed(unseen);
+        let is_nobodys = self.is_nobodys();
+        let Self { protocol, want, unmarked, bare, .. } = self;
         let want = match want {
             Want::Form(reading) => return with_form(protocol, *reading, body),
-            want @ (Want::LfsBatch(..) | Want::Nobody(_) | Want::Untyped(..) | Want::Parameters(..)) => want,
+            _ if is_nobodys => return Reading::NotAJob,
+            want @ (Want::LfsBatch(..) | Want::Untyped(..) | Want::Parameters(..)) => want,
         };
         let read = want.parse(protocol, body).map(|reading| match reading {
             // A token that stands in the body, wherever, cannot be removed from it.
@@ -90,7 +138,7 @@ impl Pending {
                 let bare = bare.filter(|_| !bare::holds(body, &request.token));
                 Reading::Job(JobRequest { bare, ..request })
             }
-            Reading::NotAJob | Reading::Body(_) | Reading::Refused(_) => reading,
+            Reading::NotAJob | Reading::Passing(_) | Reading::Body(_) | Reading::Refused(_) => reading,
         });
         let reading = read.unwrap_or_else(|malformed| Reading::Refused(Refused { protocol, malformed }));
         match unmarked {
@@ -106,17 +154,16 @@ fn with_form(protocol: Protocol, reading: Reading, form: &[u8]) -> Reading {
     if form.len() > BODY_LIMIT {
         return refuse(Malformed::BodyTooLarge);
     }
-    let in_form: Vec<Secret> = params::credentials(form).iter().filter_map(|value| candidate(value)).collect();
+    let in_form: Result<Vec<_>, Ambiguous> = params::credentials(form).iter().map(|value| candidate(value)).collect();
+    let Ok(in_form) = in_form else { return refuse(Malformed::Carrier) };
+    let in_form: Vec<Secret> = in_form.into_iter().flatten().collect();
     let is_alone = match &reading {
-        Reading::NotAJob => true,
-        Reading::Body(pending) => {
-            matches!(pending.want, Want::Nobody(_) | Want::Untyped(None, _) | Want::Parameters(None, ..))
-        }
+        Reading::NotAJob | Reading::Passing(_) => true,
+        Reading::Body(pending) => pending.look.is_some(),
         Reading::Job(_) | Reading::Refused(_) => false,
     };
     match (in_form.as_slice(), reading) {
-        ([], Reading::Body(pending)) => pending.finish(form),
-        ([], reading) => reading,
+        ([], reading) => reading.finish(form),
         ([token], _) if is_alone => {
             Reading::Job(JobRequest::unread(token.clone(), protocol, Claim::Unmarked(Some(Malformed::Carrier))))
         }
@@ -137,28 +184,17 @@ impl Want {
             }
             // A form within a form.
             Want::Form(_) => return Err(Malformed::FormSyntax),
-            Want::Nobody(media) => (None, media, Err(Malformed::Carrier)),
-            Want::Untyped(token, route) if body.is_empty() => return beside_nothing(token, route),
-            Want::Untyped(None, route) => {
-                let is_runner = is_runners(&route);
-                return if untyped_may_hold_token(body, is_runner) {
-                    route.and(Err(Malformed::BodyType))
-                } else {
-                    Ok(Reading::NotAJob)
-                };
+            Want::Untyped(Some(token), route) if body.is_empty() => {
+                let route = route?;
+                return Ok(job(token, protocol_of_route(&route), route.access));
             }
-            Want::Untyped(Some(_), route) => return route.and(Err(Malformed::BodyType)),
+            // Readers guess, and some would find a token.
+            Want::Untyped(_, route) => return route.and(Err(Malformed::BodyType)),
             Want::Parameters(token, media, route) => (token, media, route),
         };
         let is_runner = is_runners(&route);
-        let pairs = match (params::body(&media, body), &in_head) {
-            (Ok(pairs), _) => pairs,
-            // Nobody's token was seen, and what cannot be read here as parameters no forge reads as a job token
-            // unless the text of one stands in it.
-            (Err(_), None) if !may_hold_token(&media, body, is_runner) => return Ok(Reading::NotAJob),
-            (Err(malformed), _) => return Err(malformed),
-        };
-        let found = credential(&pairs, is_runner)?;
+        let pairs = params::body(&media, body)?;
+        let found = if is_runner { runner::credential(&pairs)? } else { params::credential(&pairs)? };
         let in_body = found.job.map(|(_, token)| token);
         let token = match (in_head, in_body) {
             (None, None) => return Ok(Reading::NotAJob),
@@ -173,7 +209,7 @@ impl Want {
         }
         let route = route?;
         let progress =
-            if route.access.action == Action::UpdateJob { runner::progress(&media, body)?.0 } else { Progress::Going };
+            if route.access.action == Action::UpdateJob { runner::progress(&pairs)? } else { Progress::Going };
         let protocol = protocol_of_route(&route);
         Ok(Reading::Job(JobRequest { progress, ..JobRequest::new(token, protocol, alloc::vec![route.access]) }))
     }
@@ -183,67 +219,68 @@ fn is_runners(route: &Result<Route, Malformed>) -> bool {
     route.as_ref().is_ok_and(|route| route.caller == Caller::Runner)
 }
 
-fn credential(pairs: &Pairs, is_runner: bool) -> Result<Found, Malformed> {
-    if is_runner { runner::credential(pairs) } else { params::credential(pairs) }
-}
-
-fn beside_nothing(token: Option<Secret>, route: Result<Route, Malformed>) -> Result<Reading, Malformed> {
-    let Some(token) = token else { return Ok(Reading::NotAJob) };
-    let route = route?;
-    Ok(job(token, protocol_of_route(&route), route.access))
-}
-
-/// Whether a body without a content type holds a job token, as a form or as JSON: the forge's own parts read it both
-/// ways.
-fn untyped_may_hold_token(body: &[u8], is_runner: bool) -> bool {
-    [Media::Form, Media::Json].iter().any(|media| match params::body(media, body) {
-        Ok(pairs) => !matches!(credential(&pairs, is_runner), Ok(found) if found.job.is_none()),
-        // What is not an object no forge reads as one.
-        Err(_) if *media == Media::Json && !body.trim_ascii_start().starts_with(b"{") => false,
-        Err(_) => may_hold_token(media, body, is_runner),
-    })
-}
-
-/// Whether some forge may read a job token in a body that cannot be read here.
-fn may_hold_token(media: &Media, body: &[u8], is_runner: bool) -> bool {
-    match media {
-        // Scripts of people write forms with blanks and stray percent signs. A runner's token may be any text.
-        Media::Form if !is_runner => params::form_may_hold_job_token(body),
-        Media::Form | Media::Json | Media::Multipart(_) => {
-            let small = body.to_ascii_lowercase();
-            let has = |text: &[u8]| memmem::find(&small, text).is_some();
-            has(b"glcbt") || has(b"token") || has(b"%") || has(b"\\")
-        }
-    }
-}
-
 /// A request whose head has no job token. Its body may have one, where the forge would read it.
-pub(super) fn without_job(config: &Config, head: &Head<'_>, foreign: Option<Foreign>) -> Result<Reading, Malformed> {
-    let route = match route_for_body(config, head) {
-        ForBody::Nothing => return Ok(Reading::NotAJob),
-        ForBody::Lfs if foreign.is_some() => return Ok(Reading::NotAJob),
-        ForBody::Lfs => return Ok(Reading::Body(Pending::new(Protocol::Lfs, Want::Nobody(Media::Json)))),
-        ForBody::Route(route) => route,
+///
+/// Nothing of people's is held back for that, nor refused for its size: a body is read first where nobody is named in the
+/// head and where the forge takes a job's token from it whoever is; every other is looked through as it passes.
+pub(super) fn without_job(config: &Config, head: &Head<'_>, foreign: Option<Foreign>) -> Reading {
+    let place = place(config, head);
+    let counts = match &place {
+        Place::Nothing => return Reading::NotAJob,
+        Place::Route { route, .. } if is_runners(route) => Counts::Runners,
+        Place::Elsewhere | Place::Lfs | Place::Route { .. } => Counts::Usual,
     };
-    if let Ok(route) = &route {
-        // The trigger and the runner's routes look at their parameters, whoever else is named in the head.
-        let is_client = route.caller == Caller::Client && route.access.action != Action::TriggerPipeline;
-        let is_decided = match (route.body, foreign) {
-            (_, Some(Foreign::Decisive)) => is_client,
-            (api::Body::Stream, Some(Foreign::ByRoute)) => true,
-            (api::Body::Stream | api::Body::Inspect | api::Body::Upload, _) => false,
-        };
-        // An endpoint that no job token is for reads none; where that costs nobody a large body, it is looked into.
-        if is_decided || (route.access.action == Action::Unlisted && is_large(head)) {
-            return Ok(Reading::NotAJob);
+    let Some(look) = Look::of(head, counts) else { return Reading::NotAJob };
+    let protocol = protocol_of(config, head);
+    let passing = |look, malformed| Reading::Passing(Scan::generous(protocol, look, malformed));
+    let (route, is_persons) = match place {
+        Place::Nothing => return Reading::NotAJob,
+        Place::Elsewhere => return passing(look, Malformed::UnknownHost),
+        // LFS takes no credential from a body, and one that stands there is somebody's mistake.
+        Place::Lfs if foreign.is_some() => return Reading::NotAJob,
+        Place::Lfs => return passing(look, Malformed::Carrier),
+        Place::Route { route, is_persons } => (route, is_persons || foreign.is_some()),
+    };
+    let listed = route.as_ref().ok().filter(|route| route.access.action != Action::Unlisted);
+    // The trigger and the runner's routes look at their parameters, whoever is named in the head.
+    let heeds_head = |route: &Route| route.caller == Caller::Client && route.access.action != Action::TriggerPipeline;
+    let is_content = |route: &Route| route.body == api::Body::Stream && !is_untyped(head);
+    let is_settled = match foreign {
+        Some(Foreign::Decisive) => route.as_ref().is_ok_and(heeds_head),
+        Some(Foreign::ByRoute) => listed.is_some_and(is_content),
+        None => false,
+    };
+    if is_settled {
+        return Reading::NotAJob;
+    }
+    let is_held = match listed {
+        Some(route) => !is_persons || route.body == api::Body::Inspect || !heeds_head(route),
+        None => !is_persons && head.all("cookie").next().is_none(),
+    };
+    let strict = media(head);
+    if foreign != Some(Foreign::Decisive) && inflates(head) && head.one("content-encoding").ok().flatten().is_some() {
+        // Nobody can look into it but the forge.
+        return Reading::Refused(Refused { protocol, malformed: Malformed::BodyEncoding });
+    }
+    match (is_held, strict) {
+        (true, Ok(Typed::Parameters(media))) => {
+            Reading::Body(Pending::new(protocol, Want::Parameters(None, media, route)).looking(look))
+        }
+        (true, Ok(Typed::Untyped)) => Reading::Body(Pending::new(protocol, Want::Untyped(None, route)).looking(look)),
+        (_, strict) => {
+            let malformed = route.map(|_| ()).and(strict.map(|_| ())).err();
+            passing(look, malformed.unwrap_or(if is_persons { Malformed::Multiple } else { Malformed::Carrier }))
         }
     }
-    let want = match media(head)? {
-        Typed::Content => return Ok(Reading::NotAJob),
-        Typed::Untyped => Want::Untyped(None, route),
-        Typed::Parameters(media) => Want::Parameters(None, media, route),
-    };
-    Ok(Reading::Body(Pending::new(protocol_of(config, head), want)))
+}
+
+/// Whether the forge inflates a body before it looks for parameters: npm's audits alone, however the path is spelled.
+fn inflates(head: &Head<'_>) -> bool {
+    params::generous(head.path().unwrap_or_default()).to_ascii_lowercase().contains("/npm/v1/security/")
+}
+
+fn is_untyped(head: &Head<'_>) -> bool {
+    head.all("content-type").all(|value| value.trim_ascii().is_empty())
 }
 
 /// An API request whose head has a token, and which has a body: whether the body streams, is looked through as it
@@ -295,65 +332,64 @@ pub(super) fn beside_token(
     Ok(Reading::Body(Pending::new(protocol, want)))
 }
 
-/// Whether a body says that it is over the limit.
-fn is_large(head: &Head<'_>) -> bool {
-    let length = head.all("content-length").next().and_then(|length| core::str::from_utf8(length).ok()?.parse().ok());
-    length.is_some_and(|length: usize| length > BODY_LIMIT)
-}
-
-/// What a body without a token in its head could be for.
-enum ForBody {
-    /// No forge reads a job token from it.
+/// For whom a body without a token in its head could be.
+enum Place {
+    /// For nobody who reads a job token from it.
     Nothing,
-    /// LFS takes no credential from a body, and one that stands there is somebody's mistake.
+    /// For a host that is in no list, at a path of the forge's API: it may be the forge under another name.
+    Elsewhere,
+    /// For LFS.
     Lfs,
-    /// An endpoint of the API, or a path that cannot be read and may be one.
-    Route(Result<Route, Malformed>),
+    /// For an endpoint of the API, or a path that cannot be read and may be one.
+    Route {
+        route: Result<Route, Malformed>,
+        /// Whether the query says whose it is, or the path that it is the forge's own.
+        is_persons: bool,
+    },
 }
 
-fn route_for_body(config: &Config, head: &Head<'_>) -> ForBody {
-    if head.body() == Body::None || is_registry(config, head) || is_elsewhere(config, head) {
-        return ForBody::Nothing;
+fn place(config: &Config, head: &Head<'_>) -> Place {
+    if head.body() == Body::None || is_registry(config, head) {
+        return Place::Nothing;
     }
-    let target = match path::target(head.path().unwrap_or_default(), &config.forge.relative_url_root) {
+    let raw = head.path().unwrap_or_default();
+    if is_elsewhere(config, head) {
+        let is_api =
+            config.forge.kind == Kind::Gitlab && params::generous(raw).to_ascii_lowercase().contains("/api/v4/");
+        return if is_api { Place::Elsewhere } else { Place::Nothing };
+    }
+    let unread = |malformed| Place::Route { route: Err(malformed), is_persons: false };
+    let target = match path::target(raw, &config.forge.relative_url_root) {
         // Outside the forge's root nothing of the forge's is.
-        Err(Malformed::Prefix) => return ForBody::Nothing,
-        Err(malformed) => return ForBody::Route(Err(malformed)),
+        Err(Malformed::Prefix) => return Place::Nothing,
+        Err(malformed) => return unread(malformed),
         Ok(target) => target,
     };
     if target.path == "/jwt/auth" {
-        return ForBody::Route(Err(Malformed::TokenPost));
+        return unread(Malformed::TokenPost);
     }
     if target.path.ends_with("/info/lfs/objects/batch") {
-        return ForBody::Lfs;
+        return Place::Lfs;
     }
-    // No job token is for what the forge's own components tell each other, and that may be large.
-    if !target.path.starts_with("/api/v4/") || (api::is_internal(target.path) && is_large(head)) {
-        return ForBody::Nothing;
+    if !target.path.starts_with("/api/v4/") {
+        return Place::Nothing;
     }
-    route_of_body(config, head).unwrap_or_else(|malformed| ForBody::Route(Err(malformed)))
+    let query = params::query(target.query.unwrap_or_default());
+    let names_person = query.as_ref().is_ok_and(params::names_person);
+    Place::Route { route: route_of_body(config, head), is_persons: names_person || api::is_internal(target.path) }
 }
 
 /// Whatever a token in the head must satisfy, one in the body must too.
-fn route_of_body(config: &Config, head: &Head<'_>) -> Result<ForBody, Malformed> {
+fn route_of_body(config: &Config, head: &Head<'_>) -> Result<Route, Malformed> {
     hygiene::check(head)?;
     let front = Front::of(config, head)?;
     let query = params::query(front.target.query.unwrap_or_default())?;
-    let is_foreign = params::credential_of_query(&query)?.foreign;
-    let route = route(config, front.method, front.target.path)
-        .and_then(|route| runner::refuse_state(&route, &query).map(|()| route));
-    if !is_foreign {
-        return Ok(ForBody::Route(route));
+    if params::credential_of_query(&query)?.foreign {
+        // In the body an empty one may stand for it, and then a job's token.
+        return Err(Malformed::Multiple);
     }
-    // The query says whose it is, unless the forge reads parameters from the body: there an empty one would undo that.
-    let is_content = match route.as_ref().map(|route| (route.body, route.access.action)) {
-        Ok((_, Action::Unlisted)) => is_large(head),
-        Ok((api::Body::Stream, _)) => true,
-        // Without a type, a form is in a POST alone (Rack).
-        Ok((api::Body::Upload, _)) => head.media_type()?.is_empty() && front.method != b"POST",
-        Ok((api::Body::Inspect, _)) | Err(_) => false,
-    };
-    if is_content && params::names_person(&query) { Ok(ForBody::Nothing) } else { Err(Malformed::Multiple) }
+    let route = route(config, front.method, front.target.path)?;
+    runner::refuse_state(&route, &query).map(|()| route)
 }
 
 /// What a content type says of a body.

@@ -11,18 +11,16 @@ mod unmarked;
 use alloc::vec::Vec;
 
 use base64::Engine;
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::general_purpose::STANDARD;
 
+use super::carriers::{FIELDS, SCHEMES};
 use super::head::{Head, Times};
 use super::malformed::Malformed;
-use super::params;
-use super::token;
+use super::{params, readers, token};
 use crate::config::Kind;
 use crate::facts::Secret;
-pub(crate) use unmarked::candidate;
 use unmarked::unmarked;
+pub(crate) use unmarked::{Ambiguous, candidate};
 
 /// Where a token stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +91,6 @@ pub(crate) enum Foreign {
     ByRoute,
 }
 
-const GENEROUS: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
-
 /// The user name that goes with a job token.
 const USER: &[u8] = b"gitlab-ci-token";
 
@@ -131,21 +122,22 @@ fn gather(kind: Kind, head: &Head<'_>) -> Result<Credential, Malformed> {
         others = others.saturating_add(usize::from(found.foreign));
     }
     for (name, value) in head.fields() {
-        match *name {
-            b"authorization" if token::is_job_token(value) => jobs.push((Carrier::Raw, token::parse(value)?)),
-            b"authorization" => match authorization(kind, value)? {
+        let is_it = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
+        match FIELDS.iter().map(|(known, _)| *known).chain(["job_token"]).find(is_it).unwrap_or_default() {
+            "authorization" if token::is_job_token(value) => jobs.push((Carrier::Raw, token::parse(value)?)),
+            "authorization" => match authorization(kind, value)? {
                 Some(job) => jobs.push(job),
                 None => others = others.saturating_add(1),
             },
             // Empty is absent.
-            b"job-token" if value.is_empty() => {}
-            b"job-token" => jobs.push((Carrier::JobToken, token::parse(value)?)),
-            b"private-token" if token::is_job_shaped(value) => jobs.push((Carrier::PrivateToken, token::parse(value)?)),
-            b"x-nuget-apikey" if token::is_job_token(value) => jobs.push((Carrier::NugetKey, token::parse(value)?)),
-            b"x-nuget-apikey" if may_hold_job_token(name, value) => return Err(Malformed::Carrier),
-            b"x-nuget-apikey" if value.is_empty() => {}
-            b"private-token" | b"deploy-token" | b"x-nuget-apikey" => others = others.saturating_add(1),
-            b"job_token" => return Err(Malformed::Underscore),
+            "job-token" if value.is_empty() => {}
+            "job-token" => jobs.push((Carrier::JobToken, token::parse(value)?)),
+            "private-token" if token::is_job_shaped(value) => jobs.push((Carrier::PrivateToken, token::parse(value)?)),
+            "x-nuget-apikey" if token::is_job_token(value) => jobs.push((Carrier::NugetKey, token::parse(value)?)),
+            "x-nuget-apikey" if may_hold_job_token(name, value) => return Err(Malformed::Carrier),
+            "x-nuget-apikey" if value.is_empty() => {}
+            "private-token" | "deploy-token" | "x-nuget-apikey" => others = others.saturating_add(1),
+            "job_token" => return Err(Malformed::Underscore),
             // A job token in a field that nothing here reads: some forge may.
             _ if may_hold_job_token(name, value) => return Err(Malformed::Carrier),
             _ => {}
@@ -180,13 +172,6 @@ fn foreign(head: &Head<'_>) -> Credential {
     }
 }
 
-/// The scheme of a credential and what follows the first blank.
-fn split_scheme(value: &[u8]) -> (&[u8], &[u8]) {
-    let end = value.iter().position(|b| *b <= b' ').unwrap_or(value.len());
-    let (scheme, rest) = value.split_at_checked(end).unwrap_or((value, b""));
-    (scheme, rest.trim_ascii())
-}
-
 /// Whether a field may be read as a job's credential by any forge.
 pub(crate) fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
     if name.eq_ignore_ascii_case(b"job-token") || name.eq_ignore_ascii_case(b"job_token") {
@@ -196,12 +181,12 @@ pub(crate) fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
     if name.starts_with(b":") {
         return false;
     }
-    if name == b"authorization" {
-        // Two fields arrive joined by a comma, and a decoder that passes over foreign bytes passes over that one too.
-        return holds_job_shape(value)
-            || core::iter::once(value)
-                .chain(value.split(|b| *b == b','))
-                .any(|one| generous_basic(one).is_some_and(|login| is_jobs_user(&login) || holds_job_shape(&login)));
+    // Where a credential stands its readers pass over bytes: nothing in it need be plain.
+    if is_read_for_credentials(name) {
+        let is_jobs = || names_job(value) || readers::logins_of_any_scheme(value).any(|login| names_job(&login));
+        if readers::is_list(value) || is_jobs() {
+            return true;
+        }
     }
     holds_job_shape(value)
         && (is_credentials(name) || holds(value, |word| token::is_job_shaped(word) && token::is_mentioned(word)))
@@ -212,9 +197,27 @@ fn is_credentials(name: &[u8]) -> bool {
     [&b"auth"[..], b"token", b"key"].iter().any(|part| name.windows(part.len()).any(|w| w.eq_ignore_ascii_case(part)))
 }
 
-/// Whether a login is that of a job, in whatever letters, with or without a password.
-fn is_jobs_user(login: &[u8]) -> bool {
-    login.split(|b| *b == b':').next().is_some_and(|user| user.eq_ignore_ascii_case(USER))
+/// Whether a field is the one that every reader looks at, or one that stands for it.
+fn is_read_for_credentials(name: &[u8]) -> bool {
+    const AUTHORIZATION: &[u8] = b"authorization";
+    name.len()
+        .checked_sub(AUTHORIZATION.len())
+        .and_then(|at| name.get(at..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(AUTHORIZATION))
+}
+
+/// Whether some reader of an `authorization` field may find a job named in it.
+fn is_read_as_jobs(value: &[u8]) -> bool {
+    names_job(value) || readers::logins_of_any_scheme(value).any(|login| names_job(&login))
+}
+
+/// Whether a job is named in a credential: by its user, in whatever letters and with or without a password, by its
+/// token, or by a JWT that wraps one.
+fn names_job(credential: &[u8]) -> bool {
+    let user = credential.split(|b| *b == b':').next().unwrap_or_default();
+    readers::without_blanks(user).eq_ignore_ascii_case(USER)
+        || token::is_marked(credential)
+        || token::wraps_job_token(credential)
 }
 
 fn holds_job_shape(value: &[u8]) -> bool {
@@ -227,31 +230,7 @@ fn holds(value: &[u8], is_token: impl Fn(&[u8]) -> bool) -> bool {
         return false;
     }
     let is_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=');
-    value.split(|b| !is_word(b)).any(|word| is_token(word) || token::wraps_job_token(word))
-}
-
-/// The login of a Basic credential as the most generous decoder reads it, which is Ruby's: bytes outside the alphabet
-/// are passed over, and so is padding that comes too early in its group of four.
-pub(super) fn generous_basic(value: &[u8]) -> Option<Vec<u8>> {
-    let value = value.get(value.iter().position(|b| *b > b' ')?..)?;
-    let (scheme, rest) = split_scheme(value);
-    if !scheme.eq_ignore_ascii_case(b"basic") {
-        return None;
-    }
-    let mut letters: Vec<u8> = Vec::with_capacity(rest.len());
-    for byte in rest {
-        match byte {
-            b'=' if letters.len() % 4 >= 2 => break,
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => letters.push(*byte),
-            // The alphabet of URLs, which some decoders take as well.
-            b'-' => letters.push(b'+'),
-            b'_' => letters.push(b'/'),
-            _ => {}
-        }
-    }
-    // A last letter alone says nothing; stray bits in the last group are dropped.
-    let whole = letters.len().checked_sub(usize::from(letters.len() % 4 == 1))?;
-    GENEROUS.decode(letters.get(..whole)?).ok()
+    value.split(|b| !is_word(b)).any(is_token) || token::wraps_job_token(value)
 }
 
 /// Reads one `authorization` field strictly: `Basic` and canonical base64 of one login, or `Bearer` and one token.
@@ -270,17 +249,19 @@ fn authorization(kind: Kind, value: &[u8]) -> Result<Option<(Carrier, Secret)>, 
         return match (user == USER, token::is_job_shaped(password)) {
             (true, _) => Ok(Some((Carrier::Basic, token::parse(password)?))),
             (false, true) => Err(Malformed::AuthorizationUser),
-            (false, false) if is_jobs_user(&login) || holds_job_shape(&login) => Err(Malformed::AuthorizationUser),
+            (false, false) if names_job(&login) => Err(Malformed::AuthorizationUser),
             (false, false) => Ok(None),
         };
     }
-    if token::wraps_job_token(credential.as_bytes()) {
-        return Ok(Some((Carrier::Jwt, token::unwrap(credential.as_bytes())?)));
-    }
-    if token::is_job_shaped(credential.as_bytes()) {
-        Ok(Some((carrier, token::parse(credential.as_bytes())?)))
-    } else {
-        Ok(None)
+    let credential = credential.as_bytes();
+    match () {
+        () if token::wraps_job_token(credential) && token::is_one_jwt(credential) => {
+            Ok(Some((Carrier::Jwt, token::unwrap(credential)?)))
+        }
+        () if token::is_job_shaped(credential) => Ok(Some((carrier, token::parse(credential)?))),
+        // Somebody reads it as a parameter or as a login, or passes over what stands around it.
+        () if is_read_as_jobs(value) => Err(Malformed::Authorization),
+        () => Ok(None),
     }
 }
 
@@ -297,10 +278,10 @@ pub(super) fn spelled(value: &[u8]) -> Result<(&str, &str), Malformed> {
 
 /// Which scheme of `authorization` it is, in letters of either case.
 fn carrier(scheme: &str) -> Result<Carrier, Malformed> {
-    [("basic", Carrier::Basic), ("bearer", Carrier::Bearer), ("token", Carrier::Token)]
-        .into_iter()
-        .find(|(name, _)| scheme.eq_ignore_ascii_case(name))
-        .map(|(_, carrier)| carrier)
+    SCHEMES
+        .iter()
+        .find(|(name, ..)| scheme.eq_ignore_ascii_case(name))
+        .map(|(_, carrier, _)| *carrier)
         .ok_or(Malformed::Authorization)
 }
 
@@ -435,6 +416,8 @@ mod tests {
         assert_eq!(found(&[("x-nuget-apikey", "glcbt-1"), ("x-nuget-apikey", "glcbt-1")]), multiple);
         assert_eq!(found(&[("x-nuget-apikey", "az"), ("authorization", &basic("gitlab-ci-token:glcbt-1"))]), multiple);
         assert_eq!(found(&[("authorization", "glcbt-1"), ("job-token", "glcbt-1")]), multiple);
+        let many = std::vec![basic("dana:x"); 18].join(",");
+        assert_eq!(found(&[("authorization", &many)]), Credential::Refused(Malformed::Authorization));
         let joined = format!("{},{}", basic("gitlab-ci-token:glcbt-1"), basic("dana:x"));
         assert_eq!(found(&[("authorization", &joined)]), Credential::Refused(Malformed::Authorization));
     }
@@ -445,6 +428,9 @@ mod tests {
         for value in [
             format!("Basic  {plain}"),
             format!("Basic\t{plain}"),
+            format!("Token {plain}"),
+            format!("Bearer {plain}"),
+            format!("Negotiate\t{}-{}", &plain[..5], &plain[5..]),
             format!(" Basic {plain}"),
             format!("Basic {}", plain.trim_end_matches('=')),
             format!("Basic {plain} x"),
@@ -453,10 +439,17 @@ mod tests {
             format!("Basic {}={}", &plain[..5], &plain[5..]),
             format!("Basic {},{}", &plain[..6], &plain[6..]),
             format!("Basic\x0b{plain}"),
+            format!("Basic\u{a0}{plain}"),
+            format!("Basic {}-{}", &plain[..6], &plain[6..]),
+            format!("Basic {}_{}", &plain[..7], &plain[7..]),
             "glcbt-1,glcbt-1".into(),
             "glcbt-1 ".into(),
             "Token glcbt-1".into(),
             "Bearer  glcbt-1".into(),
+            "Bearer token=glcbt-1".into(),
+            "Token token=\"glcbt-1\"".into(),
+            format!("Basic {}", STANDARD.encode(" gitlab-ci-token:legacy")),
+            format!("Basic {}", STANDARD.encode("gitlab-ci-token\0:legacy")),
         ] {
             assert!(matches!(found(&[("authorization", &value)]), Credential::Refused(_)), "{value}");
         }

@@ -9,6 +9,7 @@ use super::access::{Access, Action, Protocol, TargetRef};
 use super::body::Want;
 use super::credential::Carrier;
 use super::head::{Body, Head};
+use super::look::{Counts, Look};
 use super::malformed::Malformed;
 use super::{
     Front, Pending, Reading, Site, git, in_lfs, is_elsewhere, job, jobs, lfs, only, params, path, refuse_form,
@@ -20,6 +21,8 @@ use crate::facts::Secret;
 
 /// Where these forges read a job token, whatever is asked.
 const CARRIERS: [Carrier; 3] = [Carrier::Basic, Carrier::Bearer, Carrier::Token];
+
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// A request whose head has one token.
 pub(super) fn with_job(
@@ -71,13 +74,16 @@ pub(super) fn with_job(
 /// Gitea's API takes a token from a form as well, before any in the head, unless it is told not to. So the form is read
 /// first, whoever the head names and in whatever way the path is spelled.
 pub(super) fn with_form(config: &Config, head: &Head<'_>, reading: Reading) -> Reading {
-    let is_form = head.all("content-type").any(|media| {
-        let form = b"application/x-www-form-urlencoded";
-        media.windows(form.len()).any(|window| window.eq_ignore_ascii_case(form))
-    });
+    let is_form =
+        head.all("content-type").any(|media| media.windows(FORM.len()).any(|window| window.eq_ignore_ascii_case(FORM)));
     let is_api = || params::generous(head.path().unwrap_or_default()).to_ascii_lowercase().contains("/api/");
     if head.body() == Body::Follows && is_form && is_api() && !is_elsewhere(config, head) {
-        return Reading::Body(Pending::new(Protocol::Api, Want::Form(Box::new(reading))));
+        let pending = Pending::new(Protocol::Api, Want::Form(Box::new(reading)));
+        let is_plain = head.media_type().is_ok_and(|media| media.eq_ignore_ascii_case(FORM));
+        return Reading::Body(match Look::of(head, Counts::AnyCredential).filter(|_| is_plain) {
+            Some(look) => pending.looking(look),
+            None => pending,
+        });
     }
     reading
 }

@@ -5,7 +5,8 @@ use super::malformed::Malformed;
 /// The largest body that is ever read.
 pub const BODY_LIMIT: usize = 1 << 20;
 
-/// The head of a request: fields as the host gives them, names in lower case, pseudo-headers among them.
+/// The head of a request: fields as the host gives them, pseudo-headers among them. Names are compared without
+/// case: not every host folds them.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     fields: &'a [(&'a [u8], &'a [u8])],
@@ -43,7 +44,7 @@ impl<'a> Head<'a> {
 
     /// Every value of one field.
     pub(crate) fn all(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.fields.iter().filter(move |(n, _)| *n == name.as_bytes()).map(|(_, value)| *value)
+        self.fields.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| *value)
     }
 
     /// Every field.

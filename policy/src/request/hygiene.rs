@@ -23,6 +23,9 @@ const REFUSED: &[(&str, Malformed)] = &[
     ("x-webauth-user", Malformed::InternalHeader),
 ];
 
+/// What the names of the fields begin with that the forge's own components send each other.
+const INTERNAL: [&[u8]; 2] = [b"gitlab-", b"x-gitlab-workhorse"];
+
 /// Fields that decide how a request is read and may stand once.
 const ONCE: [&str; 5] = ["content-type", "content-length", "content-encoding", "host", ":authority"];
 
@@ -35,17 +38,22 @@ pub(crate) fn check(head: &Head<'_>) -> Result<(), Malformed> {
         if name.contains(&b'_') {
             return Err(Malformed::Underscore);
         }
-        if name.starts_with(b"gitlab-") || name.starts_with(b"x-gitlab-workhorse") {
+        if INTERNAL.iter().any(|prefix| begins_with(name, prefix)) {
             return Err(Malformed::InternalHeader);
         }
-        if let Some((_, malformed)) = REFUSED.iter().find(|(refused, _)| refused.as_bytes() == *name) {
+        if let Some((_, malformed)) = REFUSED.iter().find(|(refused, _)| name.eq_ignore_ascii_case(refused.as_bytes()))
+        {
             return Err(*malformed);
         }
-        if *name == b"connection" && !value.split(|b| *b == b',').all(is_harmless) {
+        if name.eq_ignore_ascii_case(b"connection") && !value.split(|b| *b == b',').all(is_harmless) {
             return Err(Malformed::ConnectionToken);
         }
     }
     Ok(())
+}
+
+fn begins_with(name: &[u8], prefix: &[u8]) -> bool {
+    name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
 }
 
 /// A proxy removes the fields that `Connection` lists, so it may list none of ours.
@@ -67,6 +75,10 @@ mod tests {
             ("x-rewrite-url", "/", Malformed::UrlRewrite),
             ("gitlab-workhorse-api-request", "x", Malformed::InternalHeader),
             ("connection", "close, job-token", Malformed::ConnectionToken),
+            ("Connection", "close, job-token", Malformed::ConnectionToken),
+            ("X-HTTP-Method-Override", "GET", Malformed::Override),
+            ("Gitlab-Workhorse-Api-Request", "x", Malformed::InternalHeader),
+            ("X-GitLab-Workhorse", "x", Malformed::InternalHeader),
             ("job_token", "x", Malformed::Underscore),
         ] {
             let fields = [(name.as_bytes(), value.as_bytes())];

@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::malformed::Malformed;
+use super::token;
 
 const TWICE: &str = "key stands twice";
 
@@ -49,7 +50,52 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Object<V> {
     }
 }
 
-/// The members of a JSON object in their order.
+/// A value as far as it is a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Text {
+    Said(String),
+    Null,
+    /// A list, an object, a number, true or false, of which nothing but the syntax was looked at.
+    Other,
+}
+
+/// Deeper than this no reader goes that is careful, and what is deep costs more than what is long.
+const DEPTH_LIMIT: usize = 128;
+
+/// The longest text that is undone, as it is written.
+const TEXT_LIMIT: usize = 6 * token::LIMIT;
+
+fn is_shallow(body: &[u8]) -> bool {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    body.iter().all(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b'{' | b'[' if !is_text => depth = depth.saturating_add(1),
+            b'}' | b']' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth <= DEPTH_LIMIT
+    })
+}
+
+/// The members of a body in their order, and of each what is a parameter. Of what is deeper nothing is kept.
+pub(crate) fn texts(body: &[u8]) -> Result<Vec<(String, Text)>, Malformed> {
+    if !is_shallow(body) {
+        return Err(Malformed::JsonSyntax);
+    }
+    let text = |value: &RawValue| match value.get().as_bytes().first() {
+        // Longer than any that matters, with all of its letters escaped.
+        Some(b'"') if value.get().len() > TEXT_LIMIT => Ok(Text::Other),
+        Some(b'"') => serde_json::from_str(value.get()).map(Text::Said).map_err(|_| Malformed::JsonSyntax),
+        Some(b'n') => Ok(Text::Null),
+        _ => Ok(Text::Other),
+    };
+    written(body)?.into_iter().map(|(name, value)| Ok((name, text(value)?))).collect()
+}
+
+/// The members of a JSON object in their order, whole: of what is as short as a field of a head.
 pub(crate) fn object(body: &[u8]) -> Result<Vec<(String, Value)>, Malformed> {
     members(body)
 }
@@ -70,6 +116,44 @@ fn members<'de, V: Deserialize<'de>>(body: &'de [u8]) -> Result<Vec<(String, V)>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_read_as_strictly_as_all_of_it() {
+        for body in [
+            &br#"{"a":"x\u0041","b":null,"c":[1,{"d":-1.5e3}],"e":true}"#[..],
+            br#"{"a":1,"\u0061":2}"#,
+            br#"{"a":"\ud800"}"#,
+            br#"{"a":{"b":"\x"}}"#,
+            br#"{"a":{"b":1,"b":2}}"#,
+            br#"{"a":{1:2}}"#,
+            br#"{"a":[01]}"#,
+            b"{\"a\":[\"\xff\"]}",
+            b"{\"a\":[\"\n\"]}",
+            b"{\"a\":[}",
+            b"[]",
+            b"{}x",
+        ] {
+            let whole = object(body).map(|members| {
+                let text = |value| match value {
+                    Value::String(text) => Text::Said(text),
+                    Value::Null => Text::Null,
+                    Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Text::Other,
+                };
+                members.into_iter().map(|(name, value)| (name, text(value))).collect()
+            });
+            assert_eq!(texts(body), whole, "{}", body.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_is_deep_is_not_read_and_what_is_long_is_no_token() {
+        let deep =
+            |depth: usize| texts(std::format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth)).as_bytes());
+        let other = || Ok(std::vec![("a".into(), Text::Other)]);
+        assert_eq!((deep(DEPTH_LIMIT - 1), deep(DEPTH_LIMIT)), (other(), Err(Malformed::JsonSyntax)));
+        assert_eq!(texts(std::format!("{{\"a\":\"{}\"}}", "\\u0061".repeat(token::LIMIT + 1)).as_bytes()), other());
+        assert!(texts(std::format!("{{\"a\":\"\\\\\",\"b\":\"\\\"{}\"}}", "[".repeat(1000)).as_bytes()).is_ok());
+    }
 
     #[test]
     fn one_reading_or_none() {

@@ -3,12 +3,10 @@
 //! Other forges transfer objects below `info/lfs` too: Gitea at `objects/<oid>`, giftless at `objects/storage/<oid>`.
 //! giftless also answers at the repository's own path, without `.git/info/lfs`.
 
-use serde_json::Value;
-
 use super::access::{Access, Action, TargetRef};
 use super::git::{self, Repository};
 use super::head::Head;
-use super::json;
+use super::json::{self, Text};
 use super::malformed::Malformed;
 use super::params;
 use crate::config::Kind;
@@ -98,17 +96,15 @@ pub(crate) fn read(
 
 /// Reads the body of a batch request: the `operation`, and nothing of the objects.
 pub(crate) fn operation(body: &[u8]) -> Result<Action, Malformed> {
-    let members = json::object(body)?;
+    let members = json::texts(body)?;
     if members.iter().any(|(name, _)| name != "operation" && params::is_spelling_of(name, "operation")) {
         return Err(Malformed::JsonDuplicateKey);
     }
-    match members.iter().find(|(name, _)| name == "operation") {
-        Some((_, Value::String(operation))) if operation == "download" => Ok(Action::DownloadLfs),
-        Some((_, Value::String(operation))) if operation == "upload" => Ok(Action::UploadLfs),
-        Some((_, Value::String(_))) | None => Err(Malformed::LfsOperation),
-        Some((_, Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_))) => {
-            Err(Malformed::LfsOperationType)
-        }
+    match members.iter().find(|(name, _)| name == "operation").map(|(_, value)| value) {
+        Some(Text::Said(operation)) if operation == "download" => Ok(Action::DownloadLfs),
+        Some(Text::Said(operation)) if operation == "upload" => Ok(Action::UploadLfs),
+        Some(Text::Said(_)) | None => Err(Malformed::LfsOperation),
+        Some(Text::Null | Text::Other) => Err(Malformed::LfsOperationType),
     }
 }
 

@@ -7,6 +7,7 @@ mod access;
 mod api;
 mod bare;
 mod body;
+mod carriers;
 mod credential;
 mod dependency_proxy;
 mod generic;
@@ -16,11 +17,13 @@ pub mod host;
 mod hygiene;
 pub(crate) mod json;
 mod lfs;
+mod look;
 mod malformed;
 mod minted;
 mod multipart;
 mod params;
 mod path;
+mod readers;
 mod registry;
 mod registry_token;
 mod runner;
@@ -53,6 +56,8 @@ use host::Host;
 pub enum Reading {
     /// It carries no job token: it is not ours to judge.
     NotAJob,
+    /// Its head carries none, and it goes on at once. Its body could carry one, and is looked through as it passes.
+    Passing(Scan),
     /// It carries one, or may carry one, and says what it asks for.
     Job(JobRequest),
     /// Only its body says whose it is, or what it asks for.
@@ -152,6 +157,16 @@ impl JobRequest {
 }
 
 impl Reading {
+    /// What it is with its whole body. What must be looked at in a job's upload is left to that.
+    #[must_use]
+    pub fn finish(self, body: &[u8]) -> Self {
+        match self {
+            Self::Body(pending) => pending.finish(body),
+            Self::Passing(mut scan) => scan.feed(body).map_or_else(Self::Refused, |()| Self::NotAJob),
+            Self::NotAJob | Self::Job(_) | Self::Refused(_) => self,
+        }
+    }
+
     /// What was read with a credential that may be anybody's.
     fn unmarked(self, token: Secret) -> Self {
         match self {
@@ -164,7 +179,7 @@ impl Reading {
             Self::Refused(Refused { protocol, malformed }) => {
                 Self::Job(JobRequest::unread(token, protocol, Claim::Unmarked(Some(malformed))))
             }
-            Self::NotAJob => Self::NotAJob,
+            Self::NotAJob | Self::Passing(_) => self,
         }
     }
 
@@ -177,7 +192,7 @@ impl Reading {
             // What says in its body what it asks takes the token itself.
             Self::Body(pending) => unread(token, pending.protocol(), Malformed::Carrier),
             Self::Refused(Refused { protocol, malformed }) => unread(token, protocol, malformed),
-            Self::NotAJob => Self::NotAJob,
+            Self::NotAJob | Self::Passing(_) => self,
         }
     }
 
@@ -186,7 +201,7 @@ impl Reading {
         match self {
             Self::Job(request) => Self::Job(JobRequest { bare, ..request }),
             Self::Body(pending) => Self::Body(pending.with_bare(bare)),
-            Self::NotAJob | Self::Refused(_) => self,
+            Self::NotAJob | Self::Passing(_) | Self::Refused(_) => self,
         }
     }
 }
@@ -200,10 +215,13 @@ pub fn read(config: &Config, head: &Head<'_>) -> Reading {
     };
     let reading = match credential::find(config.forge.kind, head) {
         Credential::Refused(malformed) => Err(malformed),
-        Credential::None => body::without_job(config, head, None),
+        Credential::None => Ok(body::without_job(config, head, None)),
         Credential::Foreign(foreign) => match body::without_job(config, head, Some(foreign)) {
-            Ok(Reading::NotAJob) => with_minted(config, head),
-            read => read,
+            passes @ (Reading::NotAJob | Reading::Passing(_)) => match with_minted(config, head) {
+                Ok(Reading::NotAJob) => Ok(passes),
+                read => read,
+            },
+            read @ (Reading::Body(_) | Reading::Job(_) | Reading::Refused(_)) => Ok(read),
         },
         Credential::Job(carrier, token) => with_token(config, head, &[carrier], token),
         Credential::Runner(token) => with_token(config, head, &[Carrier::JobToken, Carrier::PrivateToken], token),

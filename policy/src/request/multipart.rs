@@ -6,7 +6,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use memchr::memmem;
+use memchr::{memchr, memchr_iter};
 
 use super::malformed::Malformed;
 use super::params::{self, Pairs};
@@ -102,11 +102,57 @@ impl Visit for Fields {
 /// Reads a body as it comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reader {
-    /// Two dashes and the boundary.
-    delimiter: Vec<u8>,
+    delimiter: Delimiter,
     /// What came and was not read yet: less than a delimiter, or than the header of a part.
     rest: Vec<u8>,
     place: Place,
+}
+
+/// Two dashes and the boundary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Delimiter {
+    bytes: Vec<u8>,
+    /// How much of it stands at its own beginning and, once more, up to each of its bytes: as much need not be read again.
+    again: Vec<usize>,
+}
+
+impl Delimiter {
+    fn new(boundary: &[u8]) -> Self {
+        let mut delimiter = Self { bytes: Vec::new(), again: Vec::new() };
+        for byte in [b"--", boundary].concat() {
+            let last = delimiter.again.last().copied();
+            let again = last.map_or(0, |read| delimiter.read(read, byte));
+            delimiter.bytes.push(byte);
+            delimiter.again.push(again);
+        }
+        delimiter
+    }
+
+    /// How much of it has been read when so much had been and this byte follows.
+    fn read(&self, mut read: usize, byte: u8) -> usize {
+        loop {
+            match (self.bytes.get(read), read.checked_sub(1)) {
+                (Some(next), _) if *next == byte => return read.saturating_add(1),
+                (_, Some(last)) => read = self.again.get(last).copied().unwrap_or_default(),
+                (_, None) => return 0,
+            }
+        }
+    }
+
+    /// Where it begins: each byte is read once, whatever they are (Knuth, Morris and Pratt), and most are passed over.
+    fn find(&self, text: &[u8]) -> Option<usize> {
+        let (mut at, mut read) = (0, 0);
+        while let Some(rest) = text.get(at..) {
+            let passed = if read == 0 { memchr(b'-', rest)? } else { 0 };
+            at = at.saturating_add(passed);
+            read = self.read(read, *text.get(at)?);
+            at = at.saturating_add(1);
+            if read == self.bytes.len() {
+                return at.checked_sub(read);
+            }
+        }
+        None
+    }
 }
 
 /// Where in the body a reader is.
@@ -127,7 +173,7 @@ enum Place {
 impl Reader {
     /// A reader of a body with this boundary.
     pub(crate) fn new(boundary: &[u8]) -> Self {
-        Self { delimiter: [b"--", boundary].concat(), rest: Vec::new(), place: Place::Start }
+        Self { delimiter: Delimiter::new(boundary), rest: Vec::new(), place: Place::Start }
     }
 
     /// Reads on, as far as it can be told.
@@ -135,19 +181,30 @@ impl Reader {
         let mut text = core::mem::take(&mut self.rest);
         text.extend_from_slice(bytes);
         let mut rest = text.as_slice();
-        while let Some((next, after)) = self.step(rest, visit)? {
-            self.place = next;
-            rest = after;
+        loop {
+            match self.step(rest, visit) {
+                Ok(Some((next, after))) => (self.place, rest) = (next, after),
+                Ok(None) => break,
+                Err(malformed) => {
+                    self.rest = rest.to_vec();
+                    return Err(malformed);
+                }
+            }
         }
         if self.place == Place::Content {
             // A delimiter may have begun, with the line end that belongs to it.
-            let kept = rest.len().min(self.delimiter.len().saturating_add(1));
+            let kept = rest.len().min(self.delimiter.bytes.len().saturating_add(1));
             let (content, tail) = rest.split_at_checked(rest.len().saturating_sub(kept)).unwrap_or((b"", rest));
             visit.content(content)?;
             rest = tail;
         }
         self.rest = rest.to_vec();
         Ok(())
+    }
+
+    /// What came and was not read.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.rest
     }
 
     /// The body is over: all of it was read, down to the last delimiter.
@@ -159,11 +216,12 @@ impl Reader {
     /// Reads up to the next place. `None` when more must come first.
     fn step<'a>(&self, text: &'a [u8], visit: &mut impl Visit) -> Result<Option<(Place, &'a [u8])>, Malformed> {
         match self.place {
-            Place::Start => after(text, &self.delimiter, Place::Delimiter),
+            Place::Start => after(text, &self.delimiter.bytes, Place::Delimiter),
             Place::Delimiter if text.starts_with(b"-") => after(text, b"--", Place::End),
             Place::Delimiter => after(text, b"\r\n", Place::Head),
             Place::Head => {
-                let end = memmem::find(text, b"\r\n\r\n");
+                let end = memchr_iter(b'\r', text.get(..HEAD_LIMIT.saturating_add(4)).unwrap_or(text))
+                    .find(|at| text.get(*at..).is_some_and(|rest| rest.starts_with(b"\r\n\r\n")));
                 // The end may have begun.
                 if end.unwrap_or(text.len().saturating_sub(3)) > HEAD_LIMIT {
                     return Err(Malformed::MultipartSyntax);
@@ -174,11 +232,11 @@ impl Reader {
             }
             Place::Content => {
                 // Some readers take a delimiter for one that does not begin a line (Rack 2), so there may be none.
-                let end = memmem::find(text, &self.delimiter);
+                let end = self.delimiter.find(text);
                 let Some((content, rest)) = end.and_then(|at| text.split_at_checked(at)) else { return Ok(None) };
                 visit.content(content.strip_suffix(b"\r\n").ok_or(Malformed::MultipartSyntax)?)?;
                 visit.end()?;
-                after(rest, &self.delimiter, Place::Delimiter)
+                after(rest, &self.delimiter.bytes, Place::Delimiter)
             }
             Place::End if b"\r\n".starts_with(text) => Ok(None),
             Place::End => Err(Malformed::MultipartSyntax),
@@ -199,16 +257,25 @@ fn after<'a>(text: &'a [u8], expected: &[u8], place: Place) -> Result<Option<(Pl
 fn part(head: &[u8]) -> Result<Part<'_>, Malformed> {
     let head = core::str::from_utf8(head).map_err(|_| Malformed::MultipartSyntax)?;
     let mut disposition = None;
-    for line in head.split("\r\n") {
+    let mut rest = Some(head);
+    while let Some(lines) = rest {
+        let (line, after) = match lines.split_once('\n') {
+            Some((line, after)) => (line.strip_suffix('\r').ok_or(Malformed::MultipartSyntax)?, Some(after)),
+            None => (lines, None),
+        };
+        rest = after;
         let (name, value) = line.split_once(':').ok_or(Malformed::MultipartSyntax)?;
         let value = value.trim_matches(' ');
-        let known = match name.to_ascii_lowercase().as_str() {
-            "content-disposition" => disposition.replace(value).is_none(),
+        let is = |known| name.eq_ignore_ascii_case(known);
+        let known = match () {
+            () if is("content-disposition") => disposition.replace(value).is_none(),
             // Rack looks for a disposition anywhere in the head.
-            "content-type" => !value.contains(':'),
+            () if is("content-type") => !value.contains(':'),
             // What changes nothing.
-            "content-transfer-encoding" => matches!(value.to_ascii_lowercase().as_str(), "7bit" | "8bit" | "binary"),
-            _ => false,
+            () if is("content-transfer-encoding") => {
+                ["7bit", "8bit", "binary"].iter().any(|known| value.eq_ignore_ascii_case(known))
+            }
+            () => false,
         };
         // Another field, a folded line, or a second disposition.
         if !known || value.bytes().any(|b| b.is_ascii_control()) {
@@ -281,6 +348,19 @@ fn parameter<'a>(text: &'a str, key: &str) -> Option<(&'a str, Spelling, &'a str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_delimiter_is_found_where_it_first_stands() {
+        for boundary in ["b", "-", "--", "a--a", "-a---ab", "aab"] {
+            let delimiter = Delimiter::new(boundary.as_bytes());
+            let whole = std::format!("--{boundary}");
+            for number in 0..3_usize.pow(9) {
+                let text: std::string::String =
+                    (0..9).map(|at| ["-", "a", "b"][number / 3_usize.pow(at) % 3]).collect();
+                assert_eq!(delimiter.find(text.as_bytes()), text.find(&whole), "{boundary} in {text}");
+            }
+        }
+    }
     use proptest::prelude::*;
     use std::{format, vec};
 

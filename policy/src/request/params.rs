@@ -1,22 +1,18 @@
 //! Names and values of a query, a form or a JSON object, and the job token among them.
 
 use alloc::borrow::Cow;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde_json::Value;
-
+use super::carriers::PARAMETERS;
+use super::json::{self, Text};
 use super::malformed::Malformed;
 use super::token;
-use super::{json, multipart, path};
+use super::{multipart, path};
 use crate::facts::Secret;
 
 /// More pairs than this are nobody's request.
 const PAIRS_LIMIT: usize = 64;
-
-/// Names under which a forge, or its token endpoint, reads a credential.
-const CREDENTIAL_NAMES: [&str; 7] =
-    ["job_token", "token", "access_token", "bearer_token", "private_token", "password", "refresh_token"];
 
 /// How long a pair is at least that holds a job token: `job_token=x`.
 const SHORTEST: usize = 11;
@@ -52,26 +48,20 @@ pub(crate) fn body(media: &Media, body: &[u8]) -> Result<Pairs, Malformed> {
         Media::Form if body.contains(&b';') => Err(Malformed::FormSyntax),
         Media::Form => pairs(body, Malformed::FormSyntax, Malformed::FormSyntax, Malformed::FormSyntax),
         Media::Multipart(boundary) => multipart::fields(boundary, body),
-        Media::Json => json::object(body)?.into_iter().map(|(name, value)| member(name, &value)).collect(),
+        Media::Json => json::texts(body)?.into_iter().map(|(name, value)| member(name, value)).collect(),
     }
 }
 
-/// A member of a JSON object as a parameter. A job token is a text: what a forge makes of a list of one, or of a number,
+/// A member of a JSON object as a parameter. A credential is a text: what a forge makes of a list of one, or of a number,
 /// is its own affair.
-fn member(name: String, value: &Value) -> Result<(String, String), Malformed> {
-    let text = match value {
-        Value::String(text) => text.clone(),
+fn member(name: String, value: Text) -> Result<(String, String), Malformed> {
+    match value {
+        Text::Said(text) => Ok((name, text)),
         // Absent, as an empty text is.
-        Value::Null => String::new(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            let text = value.to_string();
-            if is_spelling_of(&name, "job_token") || (is_credential(&name) && holds(&text)) {
-                return Err(Malformed::JsonToken);
-            }
-            text
-        }
-    };
-    Ok((name, text))
+        Text::Null => Ok((name, String::new())),
+        Text::Other if is_credential(&name) => Err(Malformed::JsonToken),
+        Text::Other => Ok((name, String::new())),
+    }
 }
 
 fn pairs(text: &[u8], percent: Malformed, control: Malformed, many: Malformed) -> Result<Pairs, Malformed> {
@@ -90,12 +80,23 @@ fn pairs(text: &[u8], percent: Malformed, control: Malformed, many: Malformed) -
 }
 
 fn word(text: &[u8], percent: Malformed, control: Malformed) -> Result<String, Malformed> {
-    let spaced: Vec<u8> = text.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
-    let decoded = path::decode_bytes(&spaced).ok_or(percent)?;
-    if decoded.iter().any(|b| matches!(b, 0..0x20 | 0x7f) && !matches!(b, b'\n' | b'\r' | b'\t'))
-        || text.iter().any(|b| matches!(b, 0..=0x20 | 0x7f))
-    {
-        return Err(control);
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(byte) = rest.next() {
+        let byte = match byte {
+            0..=0x20 | 0x7f => return Err(control),
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || rest.next().copied().and_then(path::hex);
+                let (Some(high), Some(low)) = (digit(), digit()) else { return Err(percent) };
+                high << 4 | low
+            }
+            byte => *byte,
+        };
+        if matches!(byte, 0..0x20 | 0x7f) && !matches!(byte, b'\n' | b'\r' | b'\t') {
+            return Err(control);
+        }
+        decoded.push(byte);
     }
     String::from_utf8(decoded).map_err(|_| percent)
 }
@@ -153,7 +154,7 @@ pub(crate) fn is_spelling_of(name: &str, meant: &str) -> bool {
 /// The credential that a generous server takes a name for.
 fn credential_name(name: &str) -> Option<&'static str> {
     let name = name.trim_start_matches(is_around);
-    CREDENTIAL_NAMES.into_iter().find(|known| begins_as(name, known))
+    PARAMETERS.iter().map(|(known, _)| *known).find(|known| begins_as(name, known))
 }
 
 /// Whether a name is another up to its first bracket.
@@ -230,16 +231,6 @@ pub(crate) fn may_hold_job_token(query: &[u8]) -> bool {
     })
 }
 
-/// The same of a form, which may be a job's login as well.
-pub(crate) fn form_may_hold_job_token(form: &[u8]) -> bool {
-    let mut long = split(form).filter(|pair| pair.len() > JOBS_USER.len());
-    may_hold_job_token(form)
-        || long.any(|pair| {
-            let (name, value) = parts(pair);
-            is_spelling_of(&generous(name), "username") && generous(value).trim().eq_ignore_ascii_case(JOBS_USER)
-        })
-}
-
 /// The values in a query that stand under the name of a credential, read generously.
 pub(crate) fn credentials(query: &[u8]) -> Vec<Vec<u8>> {
     split(query)
@@ -257,8 +248,8 @@ pub(crate) fn without_credentials(query: &str) -> Option<String> {
 
 fn names_credential(pair: &[u8]) -> bool {
     let name = parts(pair).0;
-    // The shortest is `token`.
-    name.len() >= 5 && is_credential(&generous(name))
+    // The shortest is `jwt`.
+    name.len() >= 3 && is_credential(&generous(name))
 }
 
 fn split(query: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -146,7 +146,7 @@ pub(crate) fn image(name: &str) -> Result<TargetRef, Malformed> {
         candidates.extend(ProjectPath::parse(path));
         candidate = path.rsplit_once('/').map(|(shorter, _)| shorter);
     }
-    Ok(TargetRef::Image(candidates))
+    Ok(TargetRef::Image(candidates.into()))
 }
 
 /// Whether this is an image's name.

@@ -3,7 +3,7 @@
 use super::access::Action;
 use super::api::Route;
 use super::malformed::Malformed;
-use super::params::{self, Found, Media, Pairs};
+use super::params::{self, Found, Pairs};
 use super::token;
 
 /// The job's token among a runner's parameters. On these routes `token` is a job's, in whatever format: an old forge's
@@ -34,21 +34,19 @@ pub enum Progress {
 }
 
 /// The state that an update reports.
-pub(crate) fn progress(media: &Media, body: &[u8]) -> Result<(Progress, Pairs), Malformed> {
-    let pairs = params::body(media, body)?;
-    let state = params::one(&pairs, "state")?;
-    let progress =
-        if matches!(state, Some("success" | "failed" | "canceled")) { Progress::Final } else { Progress::Going };
-    Ok((progress, pairs))
+pub(crate) fn progress(pairs: &Pairs) -> Result<Progress, Malformed> {
+    let is_final = matches!(params::one(pairs, "state")?, Some("success" | "failed" | "canceled"));
+    Ok(if is_final { Progress::Final } else { Progress::Going })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::params::Media;
     use super::*;
 
     #[test]
     fn a_final_state_ends_the_job() {
-        let state = |body: &[u8]| progress(&Media::Json, body).map(|(progress, _)| progress);
+        let state = |body: &[u8]| params::body(&Media::Json, body).and_then(|pairs| progress(&pairs));
         assert_eq!(state(br#"{"token":"glcbt-1","state":"success"}"#), Ok(Progress::Final));
         assert_eq!(state(br#"{"token":"glcbt-1","state":"running"}"#), Ok(Progress::Going));
         assert_eq!(state(br#"{"state":"running","state":"failed"}"#), Err(Malformed::JsonDuplicateKey));

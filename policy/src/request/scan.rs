@@ -1,26 +1,40 @@
-//! An upload beside a token in the head: its parts are looked through as they stream by.
+//! A body that is looked through as it streams by.
 //!
-//! The forge reads the fields of a form as parameters, a credential or another method among them, and prefers some of
-//! them to the head. An upload can be of any size, so nothing of it is kept.
+//! Beside a token in the head the forge reads the fields of a form as parameters, a credential or another method among
+//! them, and prefers some of them to the head. And what carries no job's token in its head may have one in its body. A body
+//! can be of any size, so nothing of it is kept.
 
 use super::access::Protocol;
+use super::look::Look;
 use super::malformed::Malformed;
 use super::multipart::{Kind, Part, Reader, Visit};
 use super::{Refused, params};
 use crate::facts::Secret;
 
-/// Looks through the body of a job's upload. Each piece is to be fed before it goes on, and the end be told.
+/// Looks through a body. Each piece is to be fed before it goes on, and the end be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scan {
     protocol: Protocol,
-    reader: Reader,
-    watch: Watch,
+    way: Way,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Way {
+    /// A job's upload: nothing but what clients write.
+    Strict(Reader, Watch),
+    /// Somebody's body: whatever it is, unless a job's token stands in it, which is refused for this.
+    Generous(Look, Malformed),
 }
 
 impl Scan {
-    /// Of a body with this boundary. `same` is the token of the head where the body may say it again.
+    /// Of a job's upload with this boundary. `same` is the token of the head where the body may say it again.
     pub(super) fn new(protocol: Protocol, boundary: &[u8], same: Option<Secret>) -> Self {
-        Self { protocol, reader: Reader::new(boundary), watch: Watch { same, said: None } }
+        Self { protocol, way: Way::Strict(Reader::new(boundary), Watch { same, said: None }) }
+    }
+
+    /// Of a body that is nobody's so far.
+    pub(super) fn generous(protocol: Protocol, look: Look, malformed: Malformed) -> Self {
+        Self { protocol, way: Way::Generous(look, malformed) }
     }
 
     /// Looks at the next piece.
@@ -28,7 +42,23 @@ impl Scan {
     /// # Errors
     /// The piece must not go on, and neither must anything behind it.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), Refused> {
-        self.reader.feed(piece, &mut self.watch).map_err(|malformed| self.refuse(malformed))
+        let looked = match &mut self.way {
+            Way::Strict(reader, watch) => reader.feed(piece, watch),
+            Way::Generous(look, malformed) => {
+                look.feed(piece);
+                if look.has_found() { Err(*malformed) } else { Ok(()) }
+            }
+        };
+        looked.map_err(|malformed| self.refuse(malformed))
+    }
+
+    /// Whether nothing that still comes can matter.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        match &self.way {
+            Way::Strict(..) => false,
+            Way::Generous(look, _) => look.is_over(),
+        }
     }
 
     /// The body is over.
@@ -36,12 +66,24 @@ impl Scan {
     /// # Errors
     /// It ended before its last delimiter.
     pub fn finish(&self) -> Result<(), Refused> {
-        self.reader.finish().map_err(|malformed| self.refuse(malformed))
+        match &self.way {
+            Way::Strict(reader, _) => reader.finish().map_err(|malformed| self.refuse(malformed)),
+            Way::Generous(..) => Ok(()),
+        }
     }
 
-    /// A refusal of this upload.
-    #[must_use]
-    pub fn refuse(&self, malformed: Malformed) -> Refused {
+    /// The body is over, and trailers follow.
+    ///
+    /// # Errors
+    /// It is a job's.
+    pub fn finish_with_trailers(&self) -> Result<(), Refused> {
+        match &self.way {
+            Way::Strict(..) => Err(self.refuse(Malformed::Trailers)),
+            Way::Generous(..) => Ok(()),
+        }
+    }
+
+    fn refuse(&self, malformed: Malformed) -> Refused {
         Refused { protocol: self.protocol, malformed }
     }
 }

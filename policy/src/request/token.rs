@@ -9,11 +9,12 @@ use alloc::vec::Vec;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
+use memchr::memmem;
 use serde_json::Value;
 
-use super::json;
 use super::malformed::Malformed;
+use super::{json, readers};
 use crate::facts::Secret;
 
 /// The longest token the forge reads.
@@ -50,7 +51,7 @@ pub(crate) fn may_hold(value: &[u8]) -> bool {
 
 /// Whether a value can only be a job token, wherever it stands.
 pub(crate) fn is_job_shaped(value: &[u8]) -> bool {
-    let at = value.windows(MARK.len()).position(|w| w == MARK);
+    let at = memmem::find(value, MARK);
     at.and_then(|at| value.get(..at)).is_some_and(|prefix| prefix.iter().all(|b| is_token_byte(*b)))
 }
 
@@ -66,15 +67,41 @@ pub(crate) fn is_job_token(value: &[u8]) -> bool {
     is_job_shaped(value) && value.iter().all(|b| is_token_byte(*b))
 }
 
-/// Whether a value is a JWT of the forge's own with a job token inside: what Conan, Terraform and the dependency proxy
-/// exchange the token for.
+/// Whether the mark of a job token stands somewhere.
+pub(crate) fn is_marked(value: &[u8]) -> bool {
+    memmem::find(value, MARK).is_some()
+}
+
+/// Whether some reader may find a JWT of the forge's own with a job token inside: what Conan, Terraform and the
+/// dependency proxy exchange the token for. Readers pass over foreign bytes, so all that counts is what a text between
+/// two dots decodes to.
 pub(crate) fn wraps_job_token(value: &[u8]) -> bool {
-    payload(value).is_some_and(|payload| payload.windows(MARK.len()).any(|window| window == MARK))
+    /// As many bits as the mark has.
+    const WIDTH: u64 = (1 << 48) - 1;
+    let mut parts = value.split(|b| *b == b'.').skip(1).peekable();
+    core::iter::from_fn(|| parts.next().filter(|_| parts.peek().is_some())).any(|payload| {
+        let mut last: u64 = 0;
+        readers::decoded_part(payload).any(|byte| {
+            last = (last << 8 | u64::from(byte)) & WIDTH;
+            last == u64::from_be_bytes(*b"\0\0glcbt-")
+        })
+    })
+}
+
+/// Whether a value is one JWT and nothing else, its claims in the one spelling that its maker gave them.
+pub(crate) fn is_one_jwt(value: &[u8]) -> bool {
+    let mut parts = value.split(|b| *b == b'.');
+    let claims = parts.nth(1).unwrap_or_default();
+    value.starts_with(JWT)
+        && value.iter().all(|b| is_token_byte(*b))
+        && parts.count() == 1
+        && URL_SAFE_NO_PAD.decode(claims).is_ok()
 }
 
 /// The one job token inside a JWT. Its signature is the forge's to check; what it says is what the forge will read.
 pub(crate) fn unwrap(value: &[u8]) -> Result<Secret, Malformed> {
-    let payload = payload(value).ok_or(Malformed::Format)?;
+    let claims = value.split(|b| *b == b'.').nth(1).and_then(decoded).filter(|_| is_one_jwt(value));
+    let payload = claims.ok_or(Malformed::Format)?;
     let mut texts: Vec<String> = Vec::new();
     for (_, claim) in json::object(&payload)? {
         collect(claim, &mut texts);
@@ -87,13 +114,18 @@ pub(crate) fn unwrap(value: &[u8]) -> Result<Secret, Malformed> {
     }
 }
 
-fn payload(value: &[u8]) -> Option<Vec<u8>> {
-    if !value.starts_with(JWT) {
-        return None;
-    }
+/// Whether some reader may take a value for a JWT: parts between dots, and the first decodes to the beginning of an object.
+pub(crate) fn resembles_jwt(value: &[u8]) -> bool {
     let mut parts = value.split(|b| *b == b'.');
-    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    decoded(payload)
+    let header = parts.next().unwrap_or_default();
+    let mut json = readers::decoded_part(header).filter(|b| !b.is_ascii_whitespace());
+    parts.nth(1).is_some() && json.next() == Some(b'{') && json.next() == Some(b'"')
+}
+
+/// Whether a value is one JWT, signed (three parts) or encrypted (five), in the one spelling that its maker gave it.
+pub(crate) fn is_plain_jwt(value: &[u8]) -> bool {
+    let parts = value.split(|b| *b == b'.');
+    matches!(parts.clone().count(), 3 | 5) && parts.into_iter().all(|part| URL_SAFE_NO_PAD.decode(part).is_ok())
 }
 
 /// One part of a JWT.
@@ -197,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_token_inside_a_jwt_is_found() {
-        let jwt = |claims: &str| std::format!("eyJ9.{}.sig", URL_SAFE.encode(claims));
+        let jwt = |claims: &str| std::format!("eyJ9.{}.sig", URL_SAFE_NO_PAD.encode(claims));
         for claims in [r#"{"token":"glcbt-1"}"#, r#"{"user":7,"deep":{"access":["glcbt-1"]}}"#] {
             assert!(wraps_job_token(jwt(claims).as_bytes()));
             assert_eq!(unwrap(jwt(claims).as_bytes()), Ok(Secret::new(b"glcbt-1")), "{claims}");

@@ -123,3 +123,29 @@ fn two_runs_are_the_same_to_the_instruction() {
     assert_eq!(calls, [("proxy_log", 1), ("random_get", 1)].into());
     assert_eq!(run(), (instructions, logs, calls));
 }
+
+#[test]
+fn replies_that_one_callback_asks_for_are_sent_inside_one_another_and_a_stack_holds_only_so_many() {
+    let exports = r#"
+        (global $last (mut i32) (i32.const 0))
+        (func (export "proxy_on_configure") (param i32 i32) (result i32)
+            (drop (call $period (i32.const 1000))) (i32.const 1))
+        (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+            (global.set $last (local.get 0)) (i32.const 1))
+        (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) (i32.const 0))
+        (func (export "proxy_on_tick") (param i32)
+            (loop $next
+                (if (i32.gt_u (global.get $last) (local.get 0)) (then
+                    (drop (call $effective (global.get $last)))
+                    (drop (call $reply (i32.const 401)))
+                    (global.set $last (i32.sub (global.get $last) (i32.const 1)))
+                    (br $next)))))"#;
+    for (streams, survives) in [(200, true), (300, false)] {
+        let mut host = start(exports, Options::default());
+        let streams: Vec<StreamId> = (0..streams).map(|_| host.open(0, get())).collect();
+        host.tick(0);
+        assert_eq!(host.trap(0), (!survives).then(|| "Maximum call stack size exceeded".to_owned()));
+        let answered = streams.iter().filter(|stream| host.downstream(**stream).status() == Some(401)).count();
+        assert_eq!(answered == streams.len(), survives, "{answered}");
+    }
+}

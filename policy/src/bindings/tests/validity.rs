@@ -36,6 +36,7 @@ fn rows_that_are_written_in_another_way_have_another_layout() {
         TargetRow { key: key(1), found, confirmed }.write(),
         ProjectRow { key: key(1), project: Some(target), confirmed: Moment(4) }.write(),
         Rejection { key: key(1), invalid: Invalid::Foreign, confirmed: Moment(6) }.write(),
+        Missing { key: key(1), confirmed: Moment(6) }.write(),
         lasting(1, 2, 7).write(),
         minted(1, None, 7).write(),
         put(&[], JobRow::named(job_key(1), key(2), Moment(8))),
@@ -44,7 +45,7 @@ fn rows_that_are_written_in_another_way_have_another_layout() {
     let rows = rows.into_iter().chain(bindings.iter().map(Row::write)).chain(parts.map(|known| part(known).write()));
     let written = Hash::of(&[&rows.flat_map(|row| row.unwrap()).collect::<Vec<u8>>()]);
     let short = |hash: Hash| hash.0[..6].iter().map(|byte| std::format!("{byte:02x}")).collect::<std::string::String>();
-    let golden = ("8".into(), "4cde758b6c40".into(), "8e4bc65220cf".into());
+    let golden = ("8".into(), "6cedb640cd6e".into(), "709170879a31".into());
     assert_eq!(
         (std::string::String::from(LAYOUT), short(written), short(layout(64))),
         golden,
@@ -148,6 +149,8 @@ proptest! {
             let row = bindings::put(&[], Rejection { key: key(1), invalid, confirmed: then }, &config, then).unwrap();
             prop_assert!(!is_ahead || !bindings::find::<Rejection>(&row, &key(1), now).unwrap().serves(now));
         }
+        let row = bindings::put(&[], Missing { key: key(1), confirmed: then }, &config, then).unwrap();
+        prop_assert!(!is_ahead || !bindings::find::<Missing>(&row, &key(1), now).unwrap().serves(now));
         let job = bindings::put(&[], JobRow::ended(job_key(1), then), &config, then).unwrap();
         let job = bindings::put(&job, JobRow::named(job_key(1), key(1), now), &config, now).unwrap();
         prop_assert_eq!(JobRow::place(bindings::find(&job, &job_key(1), now).as_ref(), &key(1)), Place::Ended);

@@ -66,7 +66,7 @@ pub struct Endpoint {
 pub fn endpoints() -> impl Iterator<Item = Endpoint> {
     table::rows().map(|(table, row)| {
         let mut path: String = table.pattern(row).flat_map(|segment| ["/", segment]).collect();
-        if row.path.ends_with('/') {
+        if ends_in_slash(row) {
             path.push('/');
         }
         Endpoint {
@@ -95,12 +95,17 @@ pub(crate) fn read(method: &[u8], path: &str) -> Result<Route, Malformed> {
     if bare.ends_with("/authorize") && !bare.starts_with("/jobs/") {
         return Err(Malformed::InternalRoute);
     }
-    let segments: Vec<&str> = bare.split('/').skip(1).collect();
-    let found = find(method, &segments);
-    if bare != below && !found.is_some_and(|(_, row, _)| row.path.ends_with('/')) {
+    let mut segments: Vec<&str> = bare.split('/').skip(1).collect();
+    let asked = if method == b"HEAD" { b"GET" } else { method };
+    let mut is_listed = false;
+    let found = covering(&segments).find(|(_, row, _)| {
+        is_listed = true;
+        row.method.as_bytes() == asked
+    });
+    if bare != below && !found.is_some_and(|(_, row, _)| ends_in_slash(row)) {
         return Err(Malformed::TrailingSlash);
     }
-    let Some((table, row, owner)) = found else { return unlisted(&segments) };
+    let Some((table, row, owner)) = found else { return unlisted(&mut segments, is_listed) };
     let target = owner.map_or(Ok(TargetRef::None), Owner::read)?;
     segments.iter().try_for_each(|segment| check_value(segment))?;
     let caller = if table.carriers == Carriers::Runner { Caller::Runner } else { Caller::Client };
@@ -108,29 +113,38 @@ pub(crate) fn read(method: &[u8], path: &str) -> Result<Route, Malformed> {
     Ok(Route { access, body: row.body, carriers: table.carriers, caller })
 }
 
-/// The first row that fits.
-fn find<'a>(method: &[u8], segments: &'a [&'a str]) -> Option<(Table, Row, Option<Owner<'a>>)> {
-    let asked = if method == b"HEAD" { b"GET" } else { method };
-    table::rows()
-        .filter(|(_, row)| row.method.as_bytes() == asked)
-        .find_map(|(table, row)| Some((table, row, pattern::fit(table.pattern(row), segments)?)))
+/// Whether a client may write a slash behind a row's path.
+fn ends_in_slash(row: &Row) -> bool {
+    row.path.text().ends_with('/')
+}
+
+/// Every row whose pattern covers a path, whatever its method, and whose endpoint it is; in the order in which they are
+/// tried. Most paths fit the base of few tables.
+fn covering<'a>(segments: &'a [&'a str]) -> impl Iterator<Item = (&'static Table, &'static Row, Option<Owner<'a>>)> {
+    let tables = table::tables().filter_map(|table| Some((table, pattern::below(table.base.parts(), segments)?)));
+    tables.flat_map(move |(table, below)| {
+        table.rows.iter().filter_map(move |row| {
+            let owner = pattern::fit(row.path.parts(), below)?;
+            Some((table, row, pattern::owner(table.base.parts(), segments).or(owner)))
+        })
+    })
 }
 
 /// A path that no row has with this method.
-fn unlisted(segments: &[&str]) -> Result<Route, Malformed> {
-    let target = match segments {
+fn unlisted(segments: &mut [&str], is_listed: bool) -> Result<Route, Malformed> {
+    let target = match &*segments {
         [first, ..] if INTERNAL.contains(first) => return Err(Malformed::InternalRoute),
         ["projects", id, ..] => pattern::project(id)?,
         _ => TargetRef::None,
     };
     segments.iter().try_for_each(|segment| check_value(segment))?;
-    if is_listed(segments) {
+    if is_listed {
         return Err(Malformed::MethodUnknown);
     }
     if has_format(segments) {
         return Err(Malformed::PathFormat);
     }
-    match segments {
+    match &*segments {
         // Asked with the runner's own token, `request` is no job's number.
         ["jobs", number, ..] if *number != "request" => Err(Malformed::Unclassifiable),
         _ => Ok(Route::unlisted(target)),
@@ -150,17 +164,16 @@ fn check_value(segment: &str) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Whether some row has this path.
-fn is_listed(segments: &[&str]) -> bool {
-    table::rows().any(|(table, row)| pattern::fit(table.pattern(row), segments).is_some())
-}
-
 /// Whether a path is an endpoint's but for a format behind it: `/trigger/pipeline.json` is the trigger to the forge.
-fn has_format(segments: &[&str]) -> bool {
-    let Some((last, before)) = segments.split_last() else { return false };
+fn has_format(segments: &mut [&str]) -> bool {
+    let Some(last) = segments.last_mut() else { return false };
     let Some((bare, _)) = last.rsplit_once('.') else { return false };
-    let bare: Vec<&str> = before.iter().copied().chain(core::iter::once(bare)).collect();
-    is_listed(&bare)
+    let written = core::mem::replace(last, bare);
+    let is_listed = covering(segments).next().is_some();
+    if let Some(last) = segments.last_mut() {
+        *last = written;
+    }
+    is_listed
 }
 
 #[cfg(test)]

@@ -33,6 +33,51 @@ const OWNERS: &[(&str, Span, Reader)] = &[
     ("job", Span::One, |_| Ok(TargetRef::Own)),
 ];
 
+/// The most segments of a base or of what follows it.
+const MOST: usize = 12;
+
+/// The segments of a pattern, split by the compiler: a path is held against hundreds of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    text: &'static str,
+    parts: [&'static str; MOST],
+    count: usize,
+}
+
+impl Pattern {
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "run by the compiler, which an error stops"
+    )]
+    pub(super) const fn of(text: &'static str) -> Self {
+        let (mut parts, mut count, mut rest) = ([""; MOST], 0, text.as_bytes());
+        while !rest.is_empty() {
+            let mut end = 0;
+            while end < rest.len() && rest[end] != b'/' {
+                end += 1;
+            }
+            let (part, behind) = rest.split_at(end);
+            if let (Ok(part), true) = (core::str::from_utf8(part), end > 0) {
+                parts[count] = part;
+                count += 1;
+            }
+            rest = if let [_, behind @ ..] = behind { behind } else { behind };
+        }
+        Self { text, parts, count }
+    }
+
+    /// As it is written.
+    pub(super) fn text(&self) -> &'static str {
+        self.text
+    }
+
+    /// What stands between its slashes.
+    pub(super) fn parts(&self) -> &[&'static str] {
+        self.parts.get(..self.count).unwrap_or_default()
+    }
+}
+
 /// Of how many projects the endpoints of a pattern are.
 pub(super) fn span(mut pattern: impl Iterator<Item = &'static str>) -> Span {
     let owner = pattern.find_map(|part| OWNERS.iter().find(|(name, ..)| *name == part));
@@ -46,36 +91,46 @@ pub(super) struct Owner<'a> {
     parts: &'a [&'a str],
 }
 
-impl Owner<'_> {
+impl<'a> Owner<'a> {
+    /// What a name's part of the path says, if it says whose.
+    fn of(name: &str, parts: &'a [&'a str]) -> Option<Self> {
+        let reader = OWNERS.iter().find(|(owner, ..)| *owner == name).map(|(.., reader)| *reader)?;
+        Some(Self { reader, parts })
+    }
+
     /// The target.
     pub(super) fn read(self) -> Result<TargetRef, Malformed> {
         (self.reader)(self.parts)
     }
 }
 
+/// What is left of the segments behind a base, if they begin as it does.
+pub(super) fn below<'a>(base: &[&str], segments: &'a [&'a str]) -> Option<&'a [&'a str]> {
+    let (begin, behind) = segments.split_at_checked(base.len())?;
+    base.iter().zip(begin).all(|(part, segment)| takes(part, segment)).then_some(behind)
+}
+
+/// Whose endpoint it is by a base that was found to fit.
+pub(super) fn owner<'a>(base: &[&str], segments: &'a [&'a str]) -> Option<Owner<'a>> {
+    base.iter().zip(segments.chunks(1)).find_map(|(part, parts)| Owner::of(part, parts))
+}
+
 /// Whether a pattern covers all of the segments, and whose endpoint it then is; `Some(None)` is nobody's.
-pub(super) fn fit<'a, P>(mut pattern: P, segments: &'a [&'a str]) -> Option<Option<Owner<'a>>>
-where
-    P: Iterator<Item = &'static str> + Clone,
-{
-    let Some(part) = pattern.next() else { return segments.is_empty().then_some(None) };
-    let most = if part.starts_with('*') { segments.len() } else { 1 };
-    (1..=most).rev().find_map(|taken| {
+pub(super) fn fit<'a>(pattern: &[&str], segments: &'a [&'a str]) -> Option<Option<Owner<'a>>> {
+    let Some((part, rest)) = pattern.split_first() else { return segments.is_empty().then_some(None) };
+    if !part.starts_with('*') {
+        let (segment, behind) = segments.split_first()?;
+        let owner = takes(part, segment).then(|| fit(rest, behind)).flatten()?;
+        return Some(segments.get(..1).and_then(|parts| Owner::of(part, parts)).or(owner));
+    }
+    (1..=segments.len()).rev().find_map(|taken| {
         let (parts, behind) = segments.split_at_checked(taken)?;
-        if !takes(part, parts) {
-            return None;
-        }
-        let owner = fit(pattern.clone(), behind)?;
-        let reader = OWNERS.iter().find(|(name, ..)| *name == part).map(|(.., reader)| *reader);
-        Some(reader.map(|reader| Owner { reader, parts }).or(owner))
+        let owner = fit(rest, behind)?;
+        Some(Owner::of(part, parts).or(owner))
     })
 }
 
-fn takes(part: &str, parts: &[&str]) -> bool {
-    if part.starts_with('*') {
-        return true;
-    }
-    let value = one(parts);
+fn takes(part: &str, value: &str) -> bool {
     let Some(name) = part.strip_prefix(':') else { return value == part };
     match name.split_once('.') {
         Some((_, suffix)) => value.rsplit_once('.').is_some_and(|(stem, end)| !stem.is_empty() && end == suffix),
@@ -158,7 +213,7 @@ mod tests {
 
     fn target(pattern: &'static str, path: &str) -> Option<Result<TargetRef, Malformed>> {
         let segments: Vec<&str> = path.split('/').collect();
-        Some(fit(pattern.split('/'), &segments)?.map_or(Ok(TargetRef::None), Owner::read))
+        Some(fit(Pattern::of(pattern).parts(), &segments)?.map_or(Ok(TargetRef::None), Owner::read))
     }
 
     fn path(text: &str) -> TargetRef {

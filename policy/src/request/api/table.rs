@@ -7,6 +7,7 @@
 use super::super::access::Action::{self, *};
 use super::super::credential::Carrier;
 use super::packages;
+use super::pattern::Pattern;
 use crate::facts::Feature;
 use Body::{Inspect, Stream, Upload};
 
@@ -56,7 +57,7 @@ pub(crate) struct Row {
     /// The method; `GET` stands for `HEAD` too.
     pub method: &'static str,
     /// What follows the base. With a slash at its end it is asked with one or without.
-    pub path: &'static str,
+    pub path: Pattern,
     /// What it asks.
     pub action: Action,
     /// How its body is treated.
@@ -66,7 +67,7 @@ pub(crate) struct Row {
 }
 
 pub(super) const fn row(method: &'static str, path: &'static str, action: Action, body: Body) -> Row {
-    Row { method, path, action, body, open: &[] }
+    Row { method, path: Pattern::of(path), action, body, open: &[] }
 }
 
 impl Row {
@@ -79,8 +80,8 @@ impl Row {
 /// Rows below one base.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Table {
-    /// What follows `/api/v4/`.
-    pub base: &'static str,
+    /// What follows `/api/v4/`. Each of its segments takes one.
+    pub base: Pattern,
     /// From where the token is read.
     pub carriers: Carriers,
     /// The rows.
@@ -89,19 +90,23 @@ pub(crate) struct Table {
 
 impl Table {
     /// The segments of a row's pattern.
-    pub(super) fn pattern(self, row: Row) -> impl Iterator<Item = &'static str> + Clone {
-        self.base.split('/').chain(row.path.split('/')).filter(|segment| !segment.is_empty())
+    pub(super) fn pattern(&'static self, row: &'static Row) -> impl Iterator<Item = &'static str> + Clone {
+        self.base.parts().iter().chain(row.path.parts()).copied()
     }
 }
 
 pub(super) const fn table(base: &'static str, carriers: Carriers, rows: &'static [Row]) -> Table {
-    Table { base, carriers, rows }
+    Table { base: Pattern::of(base), carriers, rows }
+}
+
+/// Every table, in the order in which they are tried.
+pub(super) fn tables() -> impl Iterator<Item = &'static Table> {
+    TABLES.iter().chain(packages::TABLES)
 }
 
 /// Every row with its table, in the order in which they are tried.
-pub(crate) fn rows() -> impl Iterator<Item = (Table, Row)> {
-    let tables = TABLES.iter().chain(packages::TABLES);
-    tables.flat_map(|table| table.rows.iter().map(|row| (*table, *row)))
+pub(super) fn rows() -> impl Iterator<Item = (&'static Table, &'static Row)> {
+    tables().flat_map(|table| table.rows.iter().map(move |row| (table, row)))
 }
 
 const TABLES: &[Table] = &[

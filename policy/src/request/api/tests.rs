@@ -228,8 +228,8 @@ fn every_row_is_reached_and_none_stands_twice() {
         let path = example(&parts.join("/"));
         assert!(seen.insert((row.method, parts.clone())), "{parts:?}");
         let segments: Vec<&str> = path.split('/').collect();
-        let (by_table, by_row, _) = find(row.method.as_bytes(), &segments).unwrap();
-        assert_eq!((by_table.base, by_row), (table.base, row), "{path}");
+        let (by_table, by_row, _) = covering(&segments).find(|(_, found, _)| found.method == row.method).unwrap();
+        assert_eq!((by_table.base.text(), by_row), (table.base.text(), row), "{path}");
         let (_, target) = asked(row.method, &path).unwrap();
         assert_eq!(target.is_single(), pattern::span(table.pattern(row)) == Span::One, "{path}");
     }
@@ -266,4 +266,66 @@ fn every_documented_endpoint_is_listed() {
         endpoints += 1;
     }
     assert!(endpoints > 150 && used.len() == EXCEPTIONS.len());
+}
+
+/// Whether a pattern covers a path, and which part each of its names takes, in the way of a reader who has all day.
+fn slow_fit<'a>(pattern: &[&'a str], segments: &[&str]) -> Option<Vec<(&'a str, String)>> {
+    let Some((part, rest)) = pattern.split_first() else { return segments.is_empty().then(Vec::new) };
+    let most = if part.starts_with('*') { segments.len() } else { segments.len().min(1) };
+    (1..=most).rev().find_map(|taken| {
+        let value = segments[..taken].join("/");
+        let fits = match part.strip_prefix(':') {
+            Some(name) if name.ends_with("_id") || name.ends_with("_iid") => value.bytes().all(|b| b.is_ascii_digit()),
+            Some(name) => name
+                .split_once('.')
+                .is_none_or(|(_, end)| value.len() > end.len() + 1 && value.ends_with(&format!(".{end}"))),
+            None => part.starts_with('*') || value == *part,
+        };
+        let named = if fits { slow_fit(rest, &segments[taken..]) } else { None };
+        named.map(|named| core::iter::once((*part, value)).chain(named).collect())
+    })
+}
+
+#[test]
+fn a_walk_by_bases_finds_what_a_walk_along_all_rows_finds() {
+    let words = ["7", "projects", "packages", "-", "npm", "v1", "job", "groups", "x.json", "artifacts", "@s%2fp", "05"];
+    let endpoints: Vec<Endpoint> = endpoints().collect();
+    let patterns: Vec<Vec<&str>> =
+        endpoints.iter().map(|one| one.path.split('/').filter(|part| !part.is_empty()).collect()).collect();
+    let mut seed: u32 = 1;
+    let mut next = move |below: usize| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as usize % below
+    };
+    let (mut listed, mut all) = (0, 0);
+    for (endpoint, mutation) in endpoints.iter().flat_map(|endpoint| (0..16).map(move |mutation| (endpoint, mutation)))
+    {
+        let plain = example(&endpoint.path);
+        let mut segments: Vec<&str> = plain.split('/').collect();
+        let (at, word) = (next(segments.len()), words[next(words.len())]);
+        match mutation {
+            0 => {}
+            n if n % 4 == 0 => drop(segments.remove(at)),
+            n if n % 4 == 1 => segments.insert(at, word),
+            n if n % 4 == 2 => segments[at] = word,
+            _ => segments.push(word),
+        }
+        let quick: Vec<_> = covering(&segments)
+            .map(|(_, row, owner)| (row.method, row.action, owner.map(|owner| owner.read())))
+            .collect();
+        let slow: Vec<_> = endpoints
+            .iter()
+            .zip(&patterns)
+            .filter_map(|(one, pattern)| Some((one.method, one.action, slow_fit(pattern, &segments)?)))
+            .collect();
+        assert_eq!(quick.len(), slow.len(), "{segments:?}");
+        for ((method, action, target), (slow_method, slow_action, named)) in quick.iter().zip(&slow) {
+            assert_eq!((method, action), (slow_method, slow_action), "{segments:?}");
+            if let Some((_, id)) = named.iter().find(|(name, _)| *name == ":project") {
+                assert_eq!(*target, Some(pattern::project(id)), "{segments:?}");
+            }
+        }
+        (listed, all) = (listed + usize::from(!slow.is_empty()), all + 1);
+    }
+    assert!(listed > all / 4 && listed < all * 3 / 4, "{listed} of {all}");
 }

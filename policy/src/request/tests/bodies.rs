@@ -1,5 +1,7 @@
 //! A token in a body, and what a body is read as beside a token of the head.
 
+use core::slice;
+
 use super::*;
 
 const TRIGGER: &str = "/api/v4/projects/5/trigger/pipeline";
@@ -7,6 +9,19 @@ const RELEASES: &str = "/api/v4/projects/5/releases";
 
 fn waits(method: &str, path: &str, head: &[(String, String)]) -> Pending {
     pending(reading(method, path, head, Body::Follows))
+}
+
+fn passing(method: &str, path: &str, head: &[(String, String)]) -> Scan {
+    let reading = reading(method, path, head, Body::Follows);
+    let Reading::Passing(scan) = reading else { panic!("{method} {path}: {reading:?}") };
+    scan
+}
+
+/// Why a body is broken off that was going on.
+fn broken_off(mut scan: Scan, body: &str) -> Option<Malformed> {
+    let (first, rest) = body.split_at(body.len() / 2);
+    let fed = scan.feed(first.as_bytes()).and_then(|()| scan.feed(rest.as_bytes())).and_then(|()| scan.finish());
+    fed.err().map(|refused| refused.malformed)
 }
 
 fn streams(method: &str, path: &str, head: &[(String, String)]) -> Option<Scan> {
@@ -59,27 +74,152 @@ fn whoever_else_is_named_the_trigger_reads_its_form() {
 }
 
 #[test]
-fn a_body_that_cannot_be_told_is_refused_where_a_token_could_stand_in_it() {
-    for media in [
-        "multipart/mixed; boundary=b",
-        "multipart/form-data; boundary=\"b\"",
-        "application/x-www-form-urlencoded,application/json",
-        "text/x-json",
-        "application/vnd.api+json",
+fn a_body_that_cannot_be_told_goes_on_unless_a_token_could_stand_in_it() {
+    for (media, malformed) in [
+        ("multipart/mixed; boundary=b", Malformed::BodyType),
+        ("multipart/form-data; boundary=a;b", Malformed::MultipartSyntax),
+        ("application/x-www-form-urlencoded,application/json", Malformed::BodyType),
+        ("application/x-www-form-urlencoded; charset=utf-7", Malformed::BodyType),
+        ("text/x-json", Malformed::BodyType),
+        ("application/vnd.api+json", Malformed::BodyType),
     ] {
-        assert!(
-            matches!(reading("POST", TRIGGER, &[field("content-type", media)], Body::Follows), Reading::Refused(_)),
-            "{media}"
-        );
+        let scan = passing("POST", TRIGGER, &[field("content-type", media)]);
+        assert_eq!(broken_off(scan.clone(), "{\"a\": \"token=glptt-1 $CI_JOB_TOKEN\"}"), None, "{media}");
+        let token = format!("&token={TOKEN}&{{\"token\":\"{TOKEN}\"}}");
+        assert_eq!(broken_off(scan, &token), Some(malformed), "{media}");
     }
     let twice = [field("content-type", "text/plain"), field("content-type", "application/json")];
-    assert!(matches!(reading("POST", TRIGGER, &twice, Body::Follows), Reading::Refused(_)));
+    assert_eq!(broken_off(passing("POST", TRIGGER, &twice), "{\"job_token\":1}"), Some(Malformed::DuplicateHeader));
     let packed = [field("content-type", "application/json"), field("content-encoding", "gzip")];
-    assert!(matches!(reading("POST", TRIGGER, &packed, Body::Follows), Reading::Refused(_)));
+    assert_eq!(broken_off(passing("POST", TRIGGER, &packed), "\u{1f}\u{8b}"), None, "no forge inflates it");
+    assert_eq!(broken_off(passing("POST", TRIGGER, &packed), "{\"job_token\":1}"), Some(Malformed::BodyEncoding));
+    // But for npm's audits, of which a person's says its token before.
+    let audit = "/api/v4/projects/5/packages/npm/-/npm/v1/security/audits/quick";
+    assert_eq!(refusal(reading("POST", audit, &packed, Body::Follows)), Malformed::BodyEncoding);
+    let person = [&packed[..], &[field("authorization", "Bearer glpat-1")]].concat();
+    assert_eq!(reading("POST", audit, &person, Body::Follows), Reading::NotAJob);
     assert_eq!(
         reading("POST", TRIGGER, &[field("content-type", "application/octet-stream")], Body::Follows),
         Reading::NotAJob
     );
+}
+
+#[test]
+fn a_persons_body_is_not_held_back_whatever_it_is_for() {
+    let people = [
+        field("private-token", "glpat-1"),
+        field("authorization", "Bearer glpat-1"),
+        field("authorization", "Basic ZGFuYTpnbHBhdC0x"),
+        field("deploy-token", "gldt-1"),
+        field("cookie", "_gitlab_session=1"),
+    ];
+    let types = [
+        "",
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=b",
+        "application/octet-stream",
+    ];
+    for (person, media) in people.iter().flat_map(|person| types.iter().map(move |media| (person, media))) {
+        let head = [person.clone(), field("content-type", media)];
+        for method in ["POST", "PUT", "PATCH", "DELETE"] {
+            for path in [
+                "/api/v4/projects/5/repository/files/a%2Eb",
+                "/api/v4/projects/5/issues",
+                "/api/v4/projects/5/jobs",
+                "/api/v4/internal/allowed",
+                "/api/v4/projects/5/trigger/pipeline.json",
+                "//api/v4/projects/5/releases",
+            ] {
+                let read = reading(method, path, &head, Body::Follows);
+                assert!(matches!(read, Reading::NotAJob | Reading::Passing(_)), "{method} {path} {head:?}: {read:?}");
+            }
+            for path in [
+                "packages/generic/n/1.0/f",
+                "packages/maven/a/b.jar",
+                "packages/npm/p",
+                "packages/pypi",
+                "terraform/state/s",
+            ] {
+                let path = format!("/api/v4/projects/5/{path}");
+                let read = reading(method, &path, &head, Body::Follows);
+                let is_session = person.0 == "cookie";
+                assert!(
+                    matches!(read, Reading::NotAJob | Reading::Passing(_)) || is_session,
+                    "{method} {path} {head:?}: {read:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn beside_whoever_is_named_a_token_in_a_body_does_not_go_on() {
+    let json = format!("{{\"job_token\":\"{TOKEN}\"}}");
+    let form = format!("a=1&job_token={TOKEN}");
+    let parts = format!("--b\r\nContent-Disposition: form-data; name=\"job_token\"\r\n\r\n{TOKEN}\r\n--b--\r\n");
+    for decoy in
+        [field("deploy-token", "x"), field("authorization", "Basic eDp5"), field("cookie", "x=y"), field("x-a", "b")]
+    {
+        for (media, body) in [
+            ("application/json", &json),
+            ("application/x-www-form-urlencoded", &form),
+            ("multipart/form-data; boundary=b", &parts),
+            ("", &json),
+            ("", &form),
+        ] {
+            let head = [decoy.clone(), field("content-type", media)];
+            for (method, path) in [
+                ("POST", "/api/v4/projects/103/statuses/abc"),
+                ("POST", "/api/v4/internal/dast/site_validations/1/transition"),
+                ("PATCH", "/api/v4/projects/5/releases"),
+                ("PUT", "/api/v4/projects/5/packages/maven/a/b.jar"),
+                ("POST", "/api/v4/projects/5/packages/composer"),
+                ("DELETE", "/api/v4/projects/5/secure_files/1"),
+                ("POST", "//api/v4/projects/5/releases"),
+            ] {
+                let read = reading(method, path, &head, Body::Follows);
+                let small = read.clone().finish(body.as_bytes());
+                assert!(matches!(small, Reading::Refused(_) | Reading::Job(_)), "{method} {path} {head:?}: {small:?}");
+                let mut large = match read {
+                    Reading::Body(pending) => pending.let_go(Malformed::BodyTooLarge),
+                    read @ (Reading::NotAJob | Reading::Passing(_) | Reading::Job(_) | Reading::Refused(_)) => read,
+                };
+                let Reading::Passing(scan) = &mut large else { panic!("{large:?}") };
+                assert!(scan.feed(body.as_bytes()).is_err(), "{method} {path} {head:?}");
+            }
+        }
+    }
+    // Terraform's state is JSON without a type to the forge.
+    let state =
+        passing("PUT", "/api/v4/projects/5/packages/terraform/modules/m/aws/1.0.0/file", &[field("deploy-token", "x")]);
+    assert_eq!(broken_off(state, &json), Some(Malformed::Multiple));
+    let query = passing("DELETE", "/api/v4/projects/5/secure_files/1?private_token=x", &[]);
+    assert_eq!(broken_off(query, &json), Some(Malformed::Multiple));
+}
+
+#[test]
+fn what_is_held_back_is_let_go_once_it_is_too_large_or_too_slow_unless_a_token_stands_in_it() {
+    for (media, mine, jobs) in [
+        ("application/json", "{\"a\":\"b\",", format!("\"job_token\":\"{TOKEN}\"}}")),
+        ("application/x-www-form-urlencoded", "a=b&", format!("job_token={TOKEN}")),
+    ] {
+        for malformed in [Malformed::BodyTooLarge, Malformed::BodyTimeout, Malformed::Trailers] {
+            let mut held = waits("POST", RELEASES, &[field("content-type", media)]);
+            held.feed(mine.as_bytes());
+            let Reading::Passing(mut scan) = held.clone().let_go(malformed) else { panic!() };
+            assert_eq!(scan.feed(jobs.as_bytes()).unwrap_err().malformed, malformed);
+            held.feed(jobs.as_bytes());
+            assert_eq!(refusal(held.let_go(malformed)), malformed);
+        }
+    }
+    let mut package = waits("PUT", "/api/v4/projects/5/packages/generic/n/1.0/f", &[]);
+    assert!(!package.is_settled());
+    package.feed(b"PK\x03\x04");
+    assert!(package.is_settled() && package.let_go(Malformed::BodyTooLarge) == Reading::NotAJob);
+    // Of a job's nothing goes on unread.
+    let job = waits("POST", RELEASES, &[field("job-token", TOKEN), field("content-type", "application/json")]);
+    assert_eq!(refusal(job.let_go(Malformed::BodyTooLarge)), Malformed::BodyTooLarge);
 }
 
 #[test]
@@ -107,12 +247,8 @@ fn a_persons_form_that_no_strict_reader_reads_passes_unless_a_job_token_may_stan
         for head in [vec![form()], vec![]] {
             let finish = |body: String| waits("POST", TRIGGER, &head).finish(body.as_bytes());
             assert_eq!(finish(format!("token=glptt-x&ref=main{rest}")), Reading::NotAJob, "{rest:?}");
-            for token in [
-                format!("token={TOKEN}"),
-                "[job_token]=y".into(),
-                "%6aob_token=y".into(),
-                format!("a={TOKEN}0123456789abcdef"),
-            ] {
+            assert_eq!(finish(format!("a={TOKEN}0123456789abcdef{rest}")), Reading::NotAJob, "nobody reads it there");
+            for token in [format!("token={TOKEN}"), "[job_token]=y".into(), "%6aob_token=y".into()] {
                 let read = finish(format!("{token}{rest}"));
                 assert!(matches!(read, Reading::Refused(_)), "{token}{rest:?}");
             }
@@ -130,62 +266,56 @@ fn a_persons_form_that_no_strict_reader_reads_passes_unless_a_job_token_may_stan
 }
 
 #[test]
-fn what_is_for_a_neighbour_or_for_the_forges_own_components_may_be_large() {
+fn what_is_for_a_neighbour_or_for_the_forges_own_components_goes_on_at_once() {
     let json = |more: &[(String, String)]| [&[field("content-type", "application/json")], more].concat();
-    let length = |bytes: usize| field("content-length", &format!("{bytes}"));
+    let job = format!(r#"{{"job_token":"{TOKEN}"}}"#);
     let neighbour = json(&[field(":authority", "chat.example.com:8443")]);
-    assert_eq!(reading("POST", "/api/v4/posts", &neighbour, Body::Follows), Reading::NotAJob);
+    for path in ["/api/v4/posts", "/chat/%61pi/v4/posts"] {
+        let scan = passing("POST", path, &neighbour);
+        assert_eq!(broken_off(scan.clone(), r#"{"token":"x","message":"glcbt-64_0123456789abcdef"}"#), None);
+        assert_eq!(broken_off(scan, &job), Some(Malformed::UnknownHost), "the forge under a name that nobody listed");
+    }
+    assert_eq!(reading("POST", "/api/users", &neighbour, Body::Follows), Reading::NotAJob);
+    let upload = [field("content-type", "application/octet-stream"), neighbour[1].clone()];
+    assert_eq!(reading("POST", "/api/v4/files", &upload, Body::Follows), Reading::NotAJob);
     for unsound in ["", "gitlab.example.com,chat.example.com", "u@chat.example.com"] {
         let head = json(&[field(":authority", unsound)]);
         assert!(matches!(reading("POST", TRIGGER, &head, Body::Follows), Reading::Body(_)), "{unsound}");
     }
     let token = field("job-token", TOKEN);
-    assert_eq!(
-        refusal(reading(
-            "POST",
-            "/api/v4/posts",
-            &[&neighbour[..], core::slice::from_ref(&token)].concat(),
-            Body::Follows
-        )),
-        Malformed::UnknownHost
-    );
+    let marked = [&neighbour[..], core::slice::from_ref(&token)].concat();
+    assert_eq!(refusal(reading("POST", "/api/v4/posts", &marked, Body::Follows)), Malformed::UnknownHost);
     for path in ["/api/v4/internal/allowed", "/api/v4/geo/proxy_git_ssh/receive_pack"] {
-        let of = |bytes: usize| json(&[field("gitlab-shell-api-request", "x"), length(bytes)]);
-        assert_eq!(reading("POST", path, &of(BODY_LIMIT + 1), Body::Follows), Reading::NotAJob);
-        let small = waits("POST", path, &of(100));
-        assert_eq!(small.clone().finish(br#"{"changes":"x"}"#), Reading::NotAJob);
-        assert!(matches!(small.finish(format!(r#"{{"job_token":"{TOKEN}"}}"#).as_bytes()), Reading::Refused(_)));
-        assert!(matches!(
-            reading("POST", path, &json(&[token.clone(), length(BODY_LIMIT + 1)]), Body::Follows),
-            Reading::Refused(_)
-        ));
+        let scan = passing("POST", path, &json(&[field("gitlab-shell-api-request", "x")]));
+        assert_eq!(broken_off(scan.clone(), r#"{"changes":"x"}"#), None);
+        assert_eq!(broken_off(scan, &job), Some(Malformed::InternalHeader));
+        assert!(matches!(reading("POST", path, &json(slice::from_ref(&token)), Body::Follows), Reading::Refused(_)));
     }
 }
 
 #[test]
-fn a_persons_token_in_the_query_decides_where_the_body_has_no_parameters() {
+fn a_persons_token_in_the_query_lets_a_body_go_on() {
     let package = "/api/v4/projects/5/packages/generic/n/1.0/f";
     for name in ["private_token", "access_token"] {
-        assert_eq!(reading("PUT", &format!("{package}?{name}=glpat-1"), &[], Body::Follows), Reading::NotAJob);
-        assert!(matches!(
-            reading("PUT", &format!("{package}?{name}="), &[], Body::Follows),
-            Reading::NotAJob | Reading::Body(_)
-        ));
-        let large = [field("content-type", "application/json"), field("content-length", "2000000")];
-        for forge in [GITLAB, STRIP] {
-            let commits = format!("/api/v4/projects/5/repository/commits?{name}=glpat-1");
-            assert_eq!(reading_with(forge, "POST", &commits, &large, Body::Follows), Reading::NotAJob);
+        for (method, path) in [("PUT", package), ("POST", RELEASES), ("POST", "/api/v4/projects/5/repository/commits")]
+        {
+            let path = format!("{path}?{name}=glpat-1");
+            for media in ["", "application/json", "application/x-www-form-urlencoded"] {
+                let scan = passing(method, &path, &[field("content-type", media)]);
+                assert_eq!(broken_off(scan.clone(), "tag_name=v1"), None);
+                // The forge would take the body's empty one for the query's, and then a job token.
+                let body = format!("{name}=&job_token={TOKEN}");
+                let json = format!(r#"{{"{name}":"","job_token":"{TOKEN}"}}"#);
+                assert_eq!(
+                    broken_off(scan, if media.ends_with("json") { &json } else { &body }),
+                    Some(Malformed::Multiple)
+                );
+            }
         }
-        // The forge would take the body's empty one for the query's, and then a job token.
-        let form = [field("content-type", "application/x-www-form-urlencoded")];
-        let pending = waits("POST", &format!("{RELEASES}?{name}=glpat-1"), &form);
-        assert_eq!(pending.clone().finish(b"tag_name=v1"), Reading::NotAJob);
-        assert_eq!(refusal(pending.finish(format!("{name}=&job_token={TOKEN}").as_bytes())), Malformed::Multiple);
+        assert!(matches!(reading("PUT", &format!("{package}?{name}="), &[], Body::Follows), Reading::Body(_)));
     }
-    for (method, query) in [("PUT", "token=legacy"), ("POST", "private_token=glpat-1")] {
-        let read = reading(method, &format!("{package}?{query}"), &[], Body::Follows);
-        assert!(matches!(read, Reading::Body(_)), "{method} {query}");
-    }
+    let read = reading("PUT", &format!("{package}?token=legacy"), &[], Body::Follows);
+    assert!(matches!(read, Reading::Body(_)), "it may be a job's of an old forge");
 }
 
 #[test]
@@ -360,7 +490,9 @@ fn a_persons_upload_streams_with_the_registrys_own_carrier() {
         ("PUT", "projects/5/packages/terraform/modules/m/aws/1.0.0/file", field("deploy-token", "gldt-1")),
     ] {
         let path = format!("/api/v4/{path}");
-        assert_eq!(reading(method, &path, core::slice::from_ref(&who), Body::Follows), Reading::NotAJob, "{path}");
+        let head = [who.clone(), field("content-type", "multipart/form-data; boundary=b")];
+        assert_eq!(reading(method, &path, &head, Body::Follows), Reading::NotAJob, "{path}");
+        assert_eq!(broken_off(passing(method, &path, core::slice::from_ref(&who)), "PK\u{3}\u{4}"), None, "{path}");
         // Where the forge passes over it, a form may still hold a job token.
         assert!(matches!(reading("POST", RELEASES, &[who], Body::Follows), Reading::Body(_)), "{path}");
     }

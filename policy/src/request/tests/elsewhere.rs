@@ -77,7 +77,7 @@ fn another_forges_credential_is_a_jobs_until_somebody_says_otherwise() {
     }
     let media = [field("content-type", "application/vnd.git-lfs+json")];
     let batch = pending(elsewhere("POST", "/o/r.git/info/lfs/objects/batch", &media, Body::Follows));
-    assert_eq!(claim(batch.refuse(Malformed::BodyTooLarge)), Claim::Unmarked(Some(Malformed::BodyTooLarge)));
+    assert_eq!(claim(batch.clone().let_go(Malformed::BodyTooLarge)), Claim::Unmarked(Some(Malformed::BodyTooLarge)));
     assert_eq!(claim(batch.clone().finish(b"{}")), Claim::Unmarked(Some(Malformed::LfsOperation)));
     assert_eq!(claim(batch.finish(br#"{"operation":"upload"}"#)), Claim::Unmarked(None));
 

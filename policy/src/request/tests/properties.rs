@@ -78,10 +78,7 @@ impl Accepted {
 
     fn read_with(&self, path: &str, fields: &[(String, String)]) -> Reading {
         let follows = if self.body.is_some() { Body::Follows } else { Body::None };
-        match reading(self.method, path, fields, follows) {
-            Reading::Body(pending) => pending.finish(self.body.unwrap_or_default().as_bytes()),
-            other @ (Reading::NotAJob | Reading::Job(_) | Reading::Refused(_)) => other,
-        }
+        reading(self.method, path, fields, follows).finish(self.body.unwrap_or_default().as_bytes())
     }
 
     /// Whether the token stands in the body alone.

@@ -1,0 +1,146 @@
+//! A look for a job's token in a body, as generous as any forge, while the body passes. It keeps no more of a body than a
+//! name or the header of a part, whatever comes, and costs so much for each byte at most.
+//!
+//! What is found may be a job's; only a strict reading tells. What is not found no forge reads as one.
+
+mod decoded;
+mod form;
+mod json;
+mod parts;
+mod text;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::vec::Vec;
+
+use memchr::memmem;
+
+use form::Form;
+use json::Json;
+use parts::Parts;
+use text::Text;
+pub(super) use words::Counts;
+
+use super::head::{Head, Times};
+use super::multipart;
+
+/// Looks through one body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Look {
+    /// The ways in which it may be read; none is left when nothing can be found any more.
+    readers: Vec<Reader>,
+    has_found: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Reader {
+    Form(Form),
+    /// A form to somebody, as long as it is text.
+    Pairs(Form),
+    Json(Json),
+    /// JSON, if it begins as such.
+    Untyped(Json),
+    Parts(Parts),
+    Text(Text),
+    /// It cannot be read in this way, or nobody reads it so.
+    Over,
+}
+
+impl Look {
+    /// In every way in which the body of this request may be read. `None` when no forge looks for parameters in it.
+    pub(super) fn of(head: &Head<'_>, counts: Counts) -> Option<Self> {
+        let readers = match head.times("content-type") {
+            Times::Never => untyped(head, counts),
+            Times::More => Vec::from([Reader::Text(Text::new(counts))]),
+            Times::Once(value) if value.trim_ascii().is_empty() => untyped(head, counts),
+            Times::Once(value) => Vec::from([typed(value, counts)?]),
+        };
+        Some(Self { readers, has_found: false })
+    }
+
+    /// Looks at the next piece.
+    pub(super) fn feed(&mut self, piece: &[u8]) {
+        self.has_found |= self.readers.iter_mut().any(|reader| reader.finds(piece));
+        self.readers.retain(|reader| *reader != Reader::Over);
+    }
+
+    /// Whether a job's token may stand in what came.
+    pub(super) fn has_found(&self) -> bool {
+        self.has_found
+    }
+
+    /// Whether nothing that still comes can matter.
+    pub(super) fn is_over(&self) -> bool {
+        self.readers.is_empty()
+    }
+}
+
+impl Reader {
+    fn finds(&mut self, piece: &[u8]) -> bool {
+        match self {
+            Self::Form(form) => form.finds(piece),
+            Self::Parts(parts) => parts.finds(piece),
+            Self::Text(text) => text.finds(piece),
+            Self::Over => false,
+            Self::Pairs(form) => {
+                let is_binary = |b: u8| !b.is_ascii() || b.is_ascii_control() && !b.is_ascii_whitespace();
+                let (text, binary) = until(piece, is_binary);
+                let found = form.finds(text);
+                if !binary.is_empty() {
+                    *self = Self::Over;
+                }
+                found
+            }
+            Self::Json(json) => {
+                let found = json.finds(piece);
+                if json.is_list() {
+                    *self = Self::Over;
+                }
+                found
+            }
+            Self::Untyped(json) => {
+                let begin = piece.trim_ascii_start();
+                match begin.first() {
+                    None => return false,
+                    // An object, a comment before it, and the marks of other encodings.
+                    Some(b'{' | b'/' | 0 | 0xef | 0xfe | 0xff) => *self = Self::Json(json.clone()),
+                    Some(_) => *self = Self::Over,
+                }
+                self.finds(begin)
+            }
+        }
+    }
+}
+
+/// How a body of this type may be read; every multipart type is a form to Rack, and so is the first of two types that a
+/// comma joins; every type with `json` in its name is JSON to Rails.
+fn typed(content_type: &[u8], counts: Counts) -> Option<Reader> {
+    let media = content_type.split(|b| *b == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    let has = |part: &[u8]| memmem::find(&media, part).is_some();
+    let reader = match media.as_slice() {
+        b"application/x-www-form-urlencoded" => Reader::Form(Form::new(counts)),
+        b"multipart/form-data" => match multipart::boundary(content_type) {
+            Ok((boundary, _)) => Reader::Parts(Parts::new(&boundary, counts)),
+            Err(_) => Reader::Text(Text::new(counts)),
+        },
+        _ if has(b"multipart") || has(b"x-www-form") || has(b",") => Reader::Text(Text::new(counts)),
+        _ if has(b"json") => Reader::Json(Json::new(counts)),
+        _ => return None,
+    };
+    Some(reader)
+}
+
+/// Without a type a form is in a POST alone (Rack), and JSON where an endpoint says so (Grape).
+fn untyped(head: &Head<'_>, counts: Counts) -> Vec<Reader> {
+    let form = Form::new(counts);
+    let form = if head.method() == Some(b"POST") { Reader::Form(form) } else { Reader::Pairs(form) };
+    Vec::from([form, Reader::Untyped(Json::new(counts))])
+}
+
+/// What stands before the first byte of a kind, and what stands from there on.
+fn until(bytes: &[u8], is_end: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let end = bytes.iter().position(|byte| is_end(*byte)).unwrap_or(bytes.len());
+    bytes.split_at_checked(end).unwrap_or((bytes, b""))
+}
