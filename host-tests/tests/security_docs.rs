@@ -40,7 +40,7 @@ fn the_statuses_of_each_protocol() {
             other => panic!("`{other}` is no known protocol"),
         };
         let failure = reply::failure(protocol, Failure::LookupTimeout);
-        assert!(PAGE.contains("and always with `Retry-After: 2`") && failure.headers.contains(&("retry-after", "2")));
+        assert!(PAGE.contains("and always with `Retry-After: 2`") && failure.retry_after == Some(2));
         let known = Subject::Known { origin: &origin, target: &target, id: Some(ProjectId(102)) };
         let denied = |reason| Denied {
             protocol,

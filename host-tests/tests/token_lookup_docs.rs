@@ -434,9 +434,11 @@ fn gitlabs_answers_are_taken_as_the_table_says() {
         landed(flight.answer(0, &answer(Some(status), body.as_bytes())))
     };
     let no = r#"{"message": "no"}"#;
-    assert_eq!(token(401, no), Ok(Landed::Token(Token::Invalid(Invalid::Unknown))));
-    assert_eq!(token(403, no), Ok(Landed::Token(Token::Invalid(Invalid::UserRefused))));
-    assert_eq!(token(404, no), Ok(Landed::Token(Token::Invalid(Invalid::Unknown))));
+    for (status, invalid) in [(401, Invalid::Unknown), (403, Invalid::UserRefused), (404, Invalid::Unknown)] {
+        let forges = format!(r#"{{"message": "{status} No"}}"#);
+        assert_eq!(token(status, &forges), Ok(Landed::Token(Token::Invalid(invalid))));
+        assert_eq!(token(status, no), Err(Failure::LookupAnswer), "a gateway's");
+    }
     assert_eq!(token(401, "no"), Err(Failure::LookupAnswer));
     let example = blocks()["gitlab-job"].to_string();
     assert_eq!(

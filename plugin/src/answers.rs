@@ -1,19 +1,28 @@
 //! The forge's answers to requests that went on: what they tell is remembered. A body that must be read is copied as it
 //! passes, or held back until it was read.
 
-use policy::bindings::Minted;
-use policy::lifecycle::{ANSWER_LIMIT, AnswerHead, Birth, Body, Event, Fate, Watch};
+use policy::bindings::{Freshness, Minted};
+use policy::lifecycle::{self, ANSWER_LIMIT, AnswerHead, Birth, Body, Event, Fate, Watch};
 use policy::lookup::Fact;
 use proxy_wasm::types::Action;
 
 use crate::carrying;
 use crate::host::{self, Buffer, HostError, Level, Map};
+use crate::journal;
 use crate::shared::{Setup, Shared};
 
 /// An answer whose body is being read.
 pub(crate) struct Answer {
     watch: Watch,
     way: Way,
+}
+
+/// What became of what an answer told.
+struct Heeded {
+    /// Whether all of it is remembered.
+    is_whole: bool,
+    /// The number and reason of the decision, where something was decided on it.
+    decided: Option<(String, &'static str)>,
 }
 
 enum Way {
@@ -34,7 +43,7 @@ impl Shared {
             Ok(Some(way @ Way::Copied(_))) => (Some(Answer { watch, way }), Action::Continue),
             Ok(Some(way @ Way::Held(_))) => (Some(Answer { watch, way }), Action::Pause),
             Err(error) => {
-                host::log(Level::Error, &format!("jobscope: an answer cannot be read: {error:?}"));
+                journal::note(Level::Error, "an answer cannot be read", &format!("{error:?}"));
                 (None, Answer { watch, way: Way::Held(0) }.finish(self, false))
             }
         }
@@ -56,35 +65,37 @@ impl Shared {
         })
     }
 
-    /// Remembers what an answer told. Where something was decided on it, gives the decision's number and reason.
-    fn heed(&self, setup: &Setup, events: impl IntoIterator<Item = Event>) -> Option<(String, &'static str)> {
-        let mut decided = None;
+    /// Remembers what an answer told.
+    fn heed(&self, setup: &Setup, events: impl IntoIterator<Item = Event>) -> Heeded {
+        let mut heeded = Heeded { is_whole: true, decided: None };
         for event in events {
             match event {
                 Event::Ended(end) => {
                     if let Err(error) = host::now().and_then(|now| setup.store.end(end, now)) {
-                        host::log(
-                            Level::Critical,
-                            &format!("jobscope: the end of a job cannot be remembered: {error:?}"),
-                        );
+                        let detail = format!("{error:?}");
+                        journal::note(Level::Critical, "the end of a job cannot be remembered", &detail);
+                    }
+                }
+                Event::Doubted(end) => {
+                    if let Err(error) = host::now().and_then(|now| setup.store.doubt(end.token, now)) {
+                        journal::note(Level::Error, "a job's end cannot be looked up", &format!("{error:?}"));
                     }
                 }
                 Event::Born(birth) => self.welcome(setup, birth),
-                Event::Minted { key, parent, lifetime } => {
+                Event::Minted { key, parent, lifetime, forgotten } => {
                     let learnt = host::now().and_then(|now| {
-                        setup.store.learn_minted(&Minted { key, parent, until: now.after(lifetime) }, now)
+                        setup.store.learn_minted(&Minted { key, parent, until: now.after(lifetime), forgotten }, now)
                     });
-                    if let Err(error) = learnt {
-                        host::log(Level::Error, &format!("jobscope: a credential cannot be remembered: {error:?}"));
+                    if !matches!(learnt, Ok(true)) {
+                        journal::note(Level::Error, "a credential cannot be remembered", &format!("{learnt:?}"));
+                        heeded.is_whole = false;
                     }
                 }
-                Event::Judged(record) => decided = Some((self.note_more(&record), record.reason)),
+                Event::Judged(record) => heeded.decided = Some((self.note_more(&record), record.reason)),
                 Event::Unread(record) => {
-                    decided = Some((self.note_more(&record), record.reason));
-                    host::log(
-                        Level::Error,
-                        "jobscope: an answer that should be looked into cannot be read, and goes on as it is",
-                    );
+                    heeded.decided = Some((self.note_more(&record), record.reason));
+                    let what = "an answer that should be looked into cannot be read, and goes on as it is";
+                    journal::note(Level::Error, what, record.reason);
                 }
                 Event::Failed(calls) => {
                     self.errands.borrow_mut().begin(calls);
@@ -92,7 +103,7 @@ impl Shared {
                 }
             }
         }
-        decided
+        heeded
     }
 
     /// Remembers a job that has just begun, and looks it up, so that its first request finds it.
@@ -101,11 +112,11 @@ impl Shared {
         let born = host::now().and_then(|now| setup.store.born(token.hash(), job, origin, timeout, now).map(|()| now));
         match born {
             Ok(now) => {
-                let _ = self.ask(setup, Fact::Token(token), None, now);
+                let _ = self.ask(setup, Fact::Token(token), None, Freshness::Fresh, now);
                 host::enter_root(self.root);
             }
             Err(error) => {
-                host::log(Level::Warn, &format!("jobscope: a job that begins cannot be remembered: {error:?}"));
+                journal::note(Level::Warn, "a job that begins cannot be remembered", &format!("{error:?}"));
             }
         }
     }
@@ -142,8 +153,13 @@ impl Answer {
         let Some(setup) = shared.setup() else { return Action::Pause };
         let body = body.ok().filter(|_| is_whole);
         let told = self.watch.body(&setup.config, body.as_deref());
-        let decided = shared.heed(&setup, told.events);
-        match (held, told.fate) {
+        let Heeded { is_whole, mut decided } = shared.heed(&setup, told.events);
+        let mut fate = told.fate;
+        if held.is_some() && !is_whole {
+            let told = lifecycle::unrecorded(&setup.config);
+            (decided, fate) = (shared.heed(&setup, told.events).decided, told.fate);
+        }
+        match (held, fate) {
             (Some(size), Fate::Replaced(new)) => {
                 host::replace_body(Buffer::ResponseBody, size, &new).map_or_else(give_up, |()| Action::Continue)
             }
@@ -160,7 +176,7 @@ impl Answer {
 /// Ends a stream whose answer must not go on as it is. Where the host does not even reply, nothing goes on, and the host's
 /// own timeout ends it.
 fn give_up(error: HostError) -> Action {
-    host::log(Level::Error, &format!("jobscope: an answer cannot be replaced: {error:?}"));
+    journal::note(Level::Error, "an answer cannot be replaced", &format!("{error:?}"));
     let _ = host::set_property("jobscope_verdict", "deny");
     let _ = host::set_property("jobscope_reason", "host.failed");
     let _ = host::unavailable("host.failed");

@@ -70,6 +70,8 @@ impl Shared {
 /// Answers the effective context's request.
 pub(crate) fn send(reply: &Reply, id: &str, reason: &str) -> Result<(), HostError> {
     let mut headers: Vec<(&str, &str)> = reply.headers.clone();
+    let retry_after = reply.retry_after.map(|seconds| seconds.to_string());
+    headers.extend(retry_after.iter().map(|seconds| ("retry-after", seconds.as_str())));
     headers.push(("x-jobscope-decision", id));
     host::reply(reply.status, &headers, &reply.text(id), &format!("jobscope:{reason}"))
 }

@@ -2,12 +2,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::time::Duration;
 
-use policy::bindings::Moment;
+use policy::bindings::{Freshness, Moment};
 use policy::decision::{Facts, Failure};
 use policy::facts::{Hash, Token};
 use policy::lookup::{Value, target_key};
 use policy::request::{JobRequest, Protocol};
+
+use crate::judging::Denial;
+use crate::stream::BODY_PATIENCE;
 
 /// The most requests that wait at a time. A proxy has some thousand connections, and each may wait when the lookup service
 /// is away; who comes when so many wait is told to come back.
@@ -71,18 +75,22 @@ pub(crate) struct Awaited {
 pub(crate) struct Parked {
     pub(crate) request: JobRequest,
     pub(crate) facts: Facts,
+    /// How old the oldest of them is.
+    pub(crate) oldest: Freshness,
     /// The facts that are under way for it.
     pub(crate) missing: Vec<Hash>,
     pub(crate) deadline: Moment,
     /// How many bytes its head has.
     pub(crate) head: usize,
+    /// What it would be denied, while facts are looked up once more.
+    pub(crate) denial: Denial,
 }
 
-/// A fact that was looked up, or why it is not to be had.
+/// A fact that was looked up and how old it is, or why it is not to be had.
 #[derive(Debug)]
 pub(crate) struct Landed {
     pub(crate) key: Hash,
-    pub(crate) result: Result<Value, Failure>,
+    pub(crate) result: Result<(Value, Freshness), Failure>,
 }
 
 #[derive(Debug)]
@@ -207,9 +215,12 @@ impl Crowd {
         self.news.extend(waiting.into_iter().map(|stream| (stream, News::Landed(Rc::clone(&landed)))));
     }
 
-    /// There is news for those who have waited too long.
-    pub(crate) fn expire(&mut self, now: Moment) {
-        let is_late = |member: &mut Member| member.deadline.take_if(|deadline| now >= *deadline).is_some();
+    /// There is news for those who have waited too long: for facts no longer than this.
+    pub(crate) fn expire(&mut self, lookups: Duration, now: Moment) {
+        let is_late = |member: &mut Member| {
+            let patience = member.standing.patience(lookups);
+            member.deadline.take_if(|deadline| deadline.has_come(patience, now)).is_some()
+        };
         let late = self.members.iter_mut().filter_map(|(stream, member)| is_late(member).then_some(*stream)).collect();
         self.announce(late, || News::Late);
         if self.held > MOST_HELD / 2 {
@@ -289,6 +300,14 @@ impl Standing {
             Self::Decided | Self::Body(_) | Self::Released => (0, 0),
         }
     }
+
+    /// How long a request may stand in it, where lookups may take this long.
+    fn patience(&self, lookups: Duration) -> Duration {
+        match self {
+            Self::Body(_) => BODY_PATIENCE,
+            Self::Decided | Self::Facts(_) | Self::Released => lookups,
+        }
+    }
 }
 
 impl Parked {
@@ -299,17 +318,18 @@ impl Parked {
             return None;
         }
         match &landed.result {
-            Ok(value) => {
+            Ok((value, freshness)) => {
                 self.missing.retain(|missing| *missing != key);
-                self.learn(key, value);
+                self.learn(key, value, *freshness);
                 self.missing.is_empty().then_some(Ok(()))
             }
             Err(failure) => Some(Err(*failure)),
         }
     }
 
-    /// Takes a fact; a target's is filed under the target, for every access that means it.
-    pub(crate) fn learn(&mut self, key: Hash, value: &Value) {
+    /// Takes a fact of this age; a target's is filed under the target, for every access that means it.
+    pub(crate) fn learn(&mut self, key: Hash, value: &Value, freshness: Freshness) {
+        self.oldest = self.oldest.max(freshness);
         let found = match value {
             Value::Token(token) => {
                 self.facts.token = Some(token.clone());

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use policy::Config;
-use policy::bindings::{Confirmed, Moment};
+use policy::bindings::{Confirmed, Freshness, Moment};
 use policy::decision::Failure;
 use policy::facts::{Hash, Job, JobId, Known};
 use policy::lookup::{Answer, Call, Fact, Flight, PartKey, Progress, Value};
@@ -13,6 +13,7 @@ use policy::lookup::{Answer, Call, Fact, Flight, PartKey, Progress, Value};
 use crate::host::{self, Level};
 use crate::journal;
 use crate::shared::Setup;
+use crate::throttle::Throttle;
 use crate::ticks::AT_ONCE;
 
 /// The most lookups of one worker at a time: as many requests as Envoy has under way to a cluster unless it is told
@@ -46,6 +47,8 @@ pub(crate) struct Flights {
     delayed: Vec<(Moment, Departure)>,
     /// Facts whose lookup failed, and until when nobody looks them up in the background.
     resting: HashMap<Hash, Moment>,
+    /// When a forge that has had too much is asked again.
+    throttle: Throttle,
     chance: RandomState,
 }
 
@@ -97,9 +100,16 @@ pub(crate) enum News {
 }
 
 impl Flights {
-    /// Looks a fact up unless that is under way, and lets `waiter` wait for it. `Some` when nothing must be asked for it,
-    /// or nothing can be: then nobody waits.
-    pub(crate) fn ask(&mut self, setup: &Setup, fact: Fact, waiter: Option<u32>, now: Moment) -> Option<Landing> {
+    /// Looks a fact up unless that is under way, of parts that are at least as fresh as `least`, and lets `waiter` wait for
+    /// it. `Some` when nothing must be asked for it, or nothing can be: then nobody waits.
+    pub(crate) fn ask(
+        &mut self,
+        setup: &Setup,
+        fact: Fact,
+        waiter: Option<u32>,
+        least: Freshness,
+        now: Moment,
+    ) -> Option<Landing> {
         let key = fact.key();
         if let Some(under_way) = self.under_way.get_mut(&key) {
             if waiter.is_some() && under_way.waiting.len() >= MOST_WAITING {
@@ -108,7 +118,8 @@ impl Flights {
             under_way.waiting.extend(waiter);
             return None;
         }
-        if waiter.is_none() && self.resting.get(&key).is_some_and(|until| now < *until) {
+        if waiter.is_none() && self.resting.get(&key).is_some_and(|until| !until.has_come(REST.saturating_mul(2), now))
+        {
             return None;
         }
         let job = match &fact {
@@ -119,10 +130,13 @@ impl Flights {
             // What is only refreshed waits for better times.
             return waiter.map(|_| Landing::failed(key, Failure::LookupBusy, now));
         }
-        let recall = |part: &PartKey| setup.store.part(part, now);
+        let recall = |part: &PartKey| setup.store.part(part, least, now);
         let (flight, progress) = Flight::start(&setup.config, setup.credential.as_ref(), fact, &recall);
         match progress {
             Progress::Landed(result) => Some(Landing::of(key, &flight, result, BTreeSet::new(), now)),
+            Progress::Going(_) if self.throttle.pause(&key, now).is_some() => {
+                waiter.map(|_| Landing::failed(key, Failure::LookupThrottled, now))
+            }
             Progress::Going(calls) => {
                 self.send_all(key, job, calls);
                 let under_way =
@@ -159,7 +173,11 @@ impl Flights {
             *calls = calls.saturating_add(1);
         }
         for departure in departing {
-            let Some(under_way) = self.under_way.get(&departure.key) else { continue };
+            let Some(under_way) = self.under_way.get_mut(&departure.key) else { continue };
+            if self.throttle.pause(&departure.key, now).is_some() {
+                under_way.failed = Some(Failure::LookupThrottled);
+                continue;
+            }
             if let Some(calls) = departure.job.map(|job| calls.entry(job).or_default()) {
                 if *calls >= CALLS_OF_ONE {
                     self.queued.push(departure);
@@ -214,6 +232,18 @@ impl Flights {
                 news
             }
         }
+    }
+
+    /// The answer that comes to a call says that it was too much.
+    pub(crate) fn throttle(&mut self, call: u32, pause: Duration, now: Moment) {
+        if let Some(departure) = self.sent.get(&call) {
+            self.throttle.note(departure.key, &departure.call, pause, now);
+        }
+    }
+
+    /// For how long a fact is not asked for, because the forge has had too much.
+    pub(crate) fn pause(&self, key: &Hash, now: Moment) -> Option<Duration> {
+        self.throttle.pause(key, now)
     }
 
     /// Flights that are over without an answer having come: nothing could be sent, or their answers were lost.
@@ -276,7 +306,7 @@ impl Flights {
     /// Keeps a fact from being looked up in the background for a while.
     fn rest(&mut self, key: Hash, now: Moment) {
         if self.resting.len() >= MOST {
-            self.resting.retain(|_, until| now < *until);
+            self.resting.retain(|_, until| !until.has_come(REST.saturating_mul(2), now));
         }
         if self.resting.len() < MOST {
             let until = now.after(self.jittered(REST, &key, now));

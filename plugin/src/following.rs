@@ -17,6 +17,9 @@ use crate::shared::Setup;
 /// How often it is looked who follows; also the shortest time between two questions.
 const LOOKS: Duration = Duration::from_secs(1);
 
+/// After which time an answer counts as lost.
+const LOST: Duration = PATIENCE.saturating_mul(2);
+
 /// One root context's part in following.
 #[derive(Debug)]
 pub(crate) struct Following {
@@ -61,6 +64,7 @@ impl Following {
     }
 
     fn go_on(&mut self, setup: &Setup, after: Option<Cursor>, now: Moment) {
+        let patience = setup.config.lookup.timeout;
         match &mut self.state {
             State::Rests(until) if now < *until && *until <= now.after(changes::LONGEST_PAUSE) => {}
             State::Rests(_) => {
@@ -76,12 +80,12 @@ impl Following {
                     }
                 }
             }
-            State::Asked { at, .. } if now.since(*at) > PATIENCE.saturating_mul(2) => {
+            State::Asked { at, .. } if at.after(LOST).has_come(LOST, now) => {
                 self.fail(&told(Failure::LookupTimeout), now);
             }
             State::Asked { .. } => {}
             // What was asked before then lands first, and is aged with the rest.
-            State::Ages { before, .. } if now.since(*before) < setup.config.lookup.timeout => {}
+            State::Ages { before, .. } if !before.after(patience).has_come(patience, now) => {}
             State::Ages { cursor, before, from } => match setup.store.age(*from, *before) {
                 Ok(Some(next)) => *from = next,
                 Ok(None) => {

@@ -11,30 +11,32 @@ use crate::host::{self, HostError, Level};
 use crate::journal;
 use crate::shared::{Now, Setup, Shared};
 
-/// How often a decision may ask for facts: for the token, and for targets.
-const ROUNDS: usize = 3;
+/// How often a decision may ask for facts: for the token and for targets, and for both once more before it denies.
+const ROUNDS: usize = 6;
 
 impl Shared {
-    /// Judges a job's request, whose head has so many bytes, with what is remembered; what is missing is looked up, and the request waits for it.
+    /// Judges a job's request, whose head has so many bytes, with what is remembered; what is missing is looked up, and the
+    /// request waits for it.
     pub(crate) fn judge(&self, setup: &Setup, stream: u32, request: JobRequest, head: usize) -> Now {
-        let recalled = host::now().and_then(|now| Ok((self.recall_for(setup, &request, now)?, now)));
-        let (facts, now) = match recalled {
-            Ok(recalled) => recalled,
-            Err(error) => return self.carry_out(stream, None, &host_failed(setup, request.protocol, error)),
-        };
+        let recall = |now| self.recall(setup, &request, Facts::default(), Freshness::Stale, now);
+        let (Recalled { facts, oldest, due }, now) =
+            match host::now().and_then(|now| recall(now).map(|recalled| (recalled, now))) {
+                Ok(recalled) => recalled,
+                Err(error) => return self.carry_out(stream, None, &host_failed(setup, request.protocol, error)),
+            };
         let deadline = now.after(setup.config.lookup.timeout);
-        self.step(setup, stream, Parked { request, facts, missing: Vec::new(), deadline, head }, now)
+        let parked = Parked { request, facts, oldest, missing: Vec::new(), deadline, head, denial: Denial::None };
+        let becomes = self.step(setup, stream, parked, now);
+        let looks_again = self.crowd.borrow().parked(stream).is_some_and(Parked::looks_again);
+        self.refresh(setup, if looks_again { Vec::new() } else { due }, now);
+        becomes
     }
 
-    /// Facts for a request. Old ones may allow it; to deny it they are looked up first, so that what a maintainer has
-    /// just granted is not refused for as long as an old fact lasts.
-    fn recall_for(&self, setup: &Setup, request: &JobRequest, now: Moment) -> Result<Facts, HostError> {
-        let (facts, oldest) = self.recall(setup, request, Facts::default(), Freshness::Stale, now)?;
-        let denies = |facts| matches!(policy::decide(&setup.config, request, facts), Step::Decided(decision) if decision.denies());
-        if oldest == Freshness::Fresh || !denies(&facts) {
-            return Ok(facts);
+    /// Has facts looked up again for which nobody waits. Who looks again asks for all of it, and for nothing that is older.
+    fn refresh(&self, setup: &Setup, due: Vec<Fact>, now: Moment) {
+        for fact in due {
+            let _ = self.ask(setup, fact, None, Freshness::Fresh, now);
         }
-        Ok(self.recall(setup, request, Facts::default(), Freshness::Fresh, now)?.0)
     }
 
     /// Decides, or has the missing facts looked up.
@@ -42,10 +44,19 @@ impl Shared {
         // A fact may be there at once, composed of what is remembered: the token first, then its targets.
         for _ in 0..ROUNDS {
             let missing = match policy::decide(&setup.config, &parked.request, &parked.facts) {
+                Step::Decided(decision) if parked.is_doubtful(&decision) => {
+                    match self.look_again(setup, &mut parked, decision, now) {
+                        Ok(()) => continue,
+                        Err(error) => {
+                            let failed = host_failed(setup, parked.request.protocol, error);
+                            return self.carry_out(stream, None, &failed);
+                        }
+                    }
+                }
                 Step::Decided(decision) => return self.carry_out(stream, Some(&parked.request), &decision),
                 Step::NotAJob => return Now::NotAJob,
                 _ if !self.crowd.borrow().has_room() => {
-                    return self.fail(setup, stream, &parked.request, Failure::LookupBusy);
+                    return self.miss(setup, stream, &parked, Failure::LookupBusy);
                 }
                 Step::NeedsToken => match self.admit(setup, &parked.request, now) {
                     Ok(()) => vec![Fact::Token(parked.request.token.clone())],
@@ -57,12 +68,12 @@ impl Shared {
             };
             for fact in missing {
                 let key = fact.key();
-                match self.ask(setup, fact, Some(stream), now) {
+                match self.ask(setup, fact, Some(stream), parked.denial.least(), now) {
                     None => parked.missing.push(key),
-                    Some(Ok(value)) => parked.learn(key, &value),
+                    Some(Ok((value, freshness))) => parked.learn(key, &value, freshness),
                     Some(Err(failure)) => {
                         self.flights.borrow_mut().leave(&parked.missing, stream);
-                        return self.fail(setup, stream, &parked.request, failure);
+                        return self.miss(setup, stream, &parked, failure);
                     }
                 }
             }
@@ -74,8 +85,32 @@ impl Shared {
         self.fail(setup, stream, &parked.request, Failure::Doubt)
     }
 
+    /// Has the facts by which a request would be denied looked up once more, so that what a maintainer has just granted is
+    /// not refused for as long as a fact lasts.
+    fn look_again(&self, setup: &Setup, parked: &mut Parked, decision: Decision, now: Moment) -> Result<(), HostError> {
+        let is_due = parked.oldest > Freshness::Fresh;
+        parked.denial = if is_due { Denial::Due } else { Denial::Known(Box::new(decision)) };
+        let Recalled { facts, oldest, .. } =
+            self.recall(setup, &parked.request, Facts::default(), Freshness::New, now)?;
+        (parked.facts, parked.oldest) = (facts, oldest);
+        Ok(())
+    }
+
+    /// Decides on a request for which a fact is not to be had.
+    pub(crate) fn miss(&self, setup: &Setup, stream: u32, parked: &Parked, failure: Failure) -> Now {
+        match &parked.denial {
+            Denial::Known(decision) => self.carry_out(stream, Some(&parked.request), decision),
+            Denial::None | Denial::Due => self.fail(setup, stream, &parked.request, failure),
+        }
+    }
+
     fn fail(&self, setup: &Setup, stream: u32, request: &JobRequest, failure: Failure) -> Now {
-        self.carry_out(stream, None, &decision::failed(&setup.config, request.protocol, failure))
+        let mut failed = decision::failed(&setup.config, request.protocol, failure);
+        if failure == Failure::LookupThrottled {
+            let pause = host::now().ok().and_then(|now| self.flights.borrow().pause(&request.token.hash(), now));
+            failed = failed.retry_after(pause);
+        }
+        self.carry_out(stream, None, &failed)
     }
 
     /// Whether a token may be looked up: where nothing is known of it, this is one lookup more of its source's. The
@@ -101,55 +136,109 @@ impl Shared {
     /// Looks again at what is remembered, for a request that waited: its token may be known now, and so its targets; or its
     /// job may have ended meanwhile.
     pub(crate) fn recall_after_wait(&self, setup: &Setup, parked: &mut Parked, now: Moment) -> Result<(), HostError> {
-        if let Remembered::Fresh(ended @ Token::Ended(_)) = setup.store.credential(&parked.request, now)? {
+        if let Remembered::New(ended @ Token::Ended(_)) = setup.store.credential(&parked.request, now)? {
             parked.facts.token = Some(ended);
         }
         let known = std::mem::take(&mut parked.facts);
-        parked.facts = self.recall(setup, &parked.request, known, Freshness::Fresh, now)?.0;
+        let least = parked.denial.least();
+        let Recalled { facts, oldest, due } = self.recall(setup, &parked.request, known, least, now)?;
+        (parked.facts, parked.oldest) = (facts, parked.oldest.max(oldest));
+        self.refresh(setup, if parked.looks_again() { Vec::new() } else { due }, now);
         Ok(())
     }
 
-    /// Adds what is remembered to `facts`, and tells how old the oldest of it is. What has grown old is looked up again,
-    /// and nobody waits for that; it counts only where `least` is content with it.
+    /// Adds what is remembered to `facts`, where it is as fresh as `least`.
     pub(crate) fn recall(
         &self,
         setup: &Setup,
         request: &JobRequest,
-        mut facts: Facts,
+        facts: Facts,
         least: Freshness,
         now: Moment,
-    ) -> Result<(Facts, Freshness), HostError> {
-        let refresh = |fact| drop(self.ask(setup, fact, None, now));
-        let mut oldest = Freshness::Fresh;
-        if facts.token.is_none() {
-            match setup.store.credential(request, now)? {
-                Remembered::Fresh(token) => facts.token = Some(token),
-                Remembered::Stale(token) => {
-                    refresh(Fact::Token(request.token.clone()));
-                    oldest = Freshness::Stale;
-                    facts.token = (least == Freshness::Stale).then_some(token);
-                }
-                Remembered::Announced | Remembered::Nothing => {}
+    ) -> Result<Recalled, HostError> {
+        let mut recalled = Recalled { facts, oldest: Freshness::New, due: Vec::new() };
+        if recalled.facts.token.is_none() {
+            let known = match setup.store.credential(request, now)? {
+                Remembered::New(token) => Some((token, Freshness::New)),
+                Remembered::Fresh(token) => Some((token, Freshness::Fresh)),
+                Remembered::Stale(token) => Some((token, Freshness::Stale)),
+                Remembered::Announced | Remembered::Nothing => None,
+            };
+            if let Some((token, freshness)) = known {
+                let serves = recalled.take(freshness, least, || Fact::Token(request.token.clone()));
+                recalled.facts.token = serves.then_some(token);
             }
         }
         // As often as the rules ask for targets that are remembered: each round adds some, so it ends.
-        while let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, request, &facts) {
-            let known = facts.targets.len();
+        while let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, request, &recalled.facts) {
+            let known = recalled.facts.targets.len();
             for target in targets {
                 let Some((found, freshness)) = setup.store.target(&target_key(&job, &target), now)? else { continue };
-                if freshness == Freshness::Stale {
-                    refresh(Fact::Target(job.clone(), target.clone()));
-                    oldest = Freshness::Stale;
-                }
-                if freshness == Freshness::Fresh || least == Freshness::Stale {
-                    facts.targets.push((target, found));
+                if recalled.take(freshness, least, || Fact::Target(job.clone(), target.clone())) {
+                    recalled.facts.targets.push((target, found));
                 }
             }
-            if facts.targets.len() == known {
+            if recalled.facts.targets.len() == known {
                 break;
             }
         }
-        Ok((facts, oldest))
+        Ok(recalled)
+    }
+}
+
+/// What was remembered.
+#[derive(Debug)]
+pub(crate) struct Recalled {
+    pub(crate) facts: Facts,
+    /// How old the oldest of it is.
+    oldest: Freshness,
+    /// What has grown old, and is to be looked up again.
+    due: Vec<Fact>,
+}
+
+impl Recalled {
+    /// Notes how old a fact is, and tells whether it serves where nothing older than `least` does.
+    fn take(&mut self, freshness: Freshness, least: Freshness, fact: impl FnOnce() -> Fact) -> bool {
+        if freshness == Freshness::Stale {
+            self.due.push(fact());
+        }
+        let serves = freshness <= least;
+        if serves {
+            self.oldest = self.oldest.max(freshness);
+        }
+        serves
+    }
+}
+
+/// What a request would be denied, while the facts that say so are looked up once more.
+#[derive(Debug)]
+pub(crate) enum Denial {
+    /// Nothing yet.
+    None,
+    /// It would be denied from facts that are due: these deny nothing.
+    Due,
+    /// It is denied so where the lookup fails.
+    Known(Box<Decision>),
+}
+
+impl Parked {
+    /// Whether a decision denies by facts that are to be looked up once more before they do.
+    fn is_doubtful(&self, decision: &Decision) -> bool {
+        decision.denies() && self.oldest > Freshness::New && !self.looks_again()
+    }
+
+    fn looks_again(&self) -> bool {
+        !matches!(self.denial, Denial::None)
+    }
+}
+
+impl Denial {
+    /// How old the facts may be by which the request is decided.
+    fn least(&self) -> Freshness {
+        match self {
+            Self::None => Freshness::Fresh,
+            Self::Due | Self::Known(_) => Freshness::New,
+        }
     }
 }
 

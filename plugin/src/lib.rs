@@ -18,6 +18,7 @@ mod root;
 mod shared;
 mod store;
 mod stream;
+mod throttle;
 mod ticks;
 mod waking;
 mod webhook;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use policy::Config;
 use policy::facts::Secret;
-use policy::lookup::Answer;
+use policy::lookup::{self, Answer};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -80,6 +80,9 @@ impl Context for Root {
         let is_lost =
             status.is_none_or(|status| matches!(status, 502 | 503)) && field("x-envoy-upstream-service-time").is_none();
         let answer = Answer { status, next_page: field("x-next-page"), location: field("location"), body: &body };
+        if let Some(pause) = lookup::pause(status, field("retry-after")) {
+            self.shared.throttle(call, pause);
+        }
         self.shared.answer(call, &answer, is_lost);
     }
 }

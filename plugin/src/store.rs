@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use policy::Config;
 use policy::bindings::{
-    self, Binding, Confirmed, Denial, Follower, Freshness, JobRow, Minted, Missing, Moment, PartRow, Place, ProjectRow,
-    Quota, Rejection, Remembered, Row, Table, TargetRow, Usage,
+    self, Binding, Confirmed, Denial, Follower, Freshness, Inquiry, JobRow, Minted, Missing, Moment, PartRow, Place,
+    ProjectRow, Quota, Rejection, Remembered, Row, Table, TargetRow, Usage,
 };
 use policy::config::{Bindings, Lifetimes};
 use policy::decision::Failure;
@@ -15,6 +15,7 @@ use policy::lookup::PartKey;
 use policy::request::{Claim, JobRequest};
 
 use crate::host::{self, HostError, Level, Written};
+use crate::journal;
 
 /// A write that loses this many races is given up. Two workers on one bucket rarely race twice.
 const ATTEMPTS: usize = 16;
@@ -27,36 +28,23 @@ const AGED: u32 = 512;
 pub(crate) struct Store {
     config: Bindings,
     lifetimes: Lifetimes,
-    /// Whose facts these are, and how they are laid out.
-    mark: String,
+    /// Whose facts these are.
+    inquiry: Inquiry,
+    /// How the tables are laid out.
+    layout: String,
 }
 
 impl Store {
     /// Creates every key that the tables will ever have. A key that is created later could be created by two workers at
     /// once, and one of them would lose what it wrote.
     ///
-    /// Their names carry whose facts these are and how the tables are laid out: another forge, or another layout, never
-    /// reads what was written for this one.
+    /// Their names carry how the tables are laid out: another layout never reads what was written in this one. Whose facts
+    /// they hold is a matter of the rows, so that ends outlive every configuration of the same size.
     pub(crate) fn open(config: &Config) -> Result<Self, HostError> {
-        let rows = config.bindings.capacity;
-        let (kind, root) = (format!("{:?}", config.lookup.api), &config.forge.relative_url_root);
-        // A fact that was not looked up is not in the rows.
-        let looked_up = config.facts.looked_up().collect::<Vec<_>>().join(" ");
-        let needs = format!("{:?}", config.access.needs());
-        let tables = bindings::tables(rows);
-        let layout = tables.map(|table| table.row().to_string()).join(" ");
-        let whose = Hash::of(&[
-            kind.as_bytes(),
-            config.lookup.authority.as_bytes(),
-            root.as_bytes(),
-            &rows.to_be_bytes(),
-            looked_up.as_bytes(),
-            needs.as_bytes(),
-            layout.as_bytes(),
-            bindings::LAYOUT.as_bytes(),
-        ]);
-        let mark: String = whose.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let store = Self { config: config.bindings.clone(), lifetimes: config.lifetimes.clone(), mark };
+        let (config, lifetimes, inquiry) = (config.bindings.clone(), config.lifetimes.clone(), Inquiry::of(config));
+        let tables = bindings::tables(config.capacity);
+        let layout = short(&bindings::layout(config.capacity));
+        let store = Self { config, lifetimes, inquiry, layout };
         let buckets = tables.into_iter().flat_map(|table| (0..table.buckets()).map(move |bucket| (table, bucket)));
         let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain([store.follower()]);
         for key in keys {
@@ -68,12 +56,13 @@ impl Store {
     }
 
     fn name(&self, table: Table, bucket: u32) -> String {
-        format!("jobscope.{}.{}.{bucket}", self.mark, table.name())
+        format!("jobscope.{}.{}.{bucket}", self.layout, table.name())
     }
 
-    /// The key of who follows the list of ended jobs.
+    /// The key of who follows this forge's list of ended jobs.
     fn follower(&self) -> String {
-        format!("jobscope.{}.follower", self.mark)
+        let forge = short(&self.inquiry.job(&Hash([0; 32])));
+        format!("jobscope.{}.follower.{forge}", self.layout)
     }
 
     /// The key of shared data with the bucket of a row.
@@ -82,9 +71,9 @@ impl Store {
         self.name(table, table.bucket(key))
     }
 
-    fn find<R: Row>(&self, key: &Hash) -> Result<Option<R>, HostError> {
+    fn find<R: Row>(&self, key: &Hash, now: Moment) -> Result<Option<R>, HostError> {
         let bucket = host::shared_data(&self.bucket::<R>(key))?;
-        Ok(bucket.and_then(|(bytes, _)| bindings::find(&bytes, key)))
+        Ok(bucket.and_then(|(bytes, _)| bindings::find(&bytes, key, now)))
     }
 
     /// Puts a row, and tells what stands under its key now: nothing, where it found no room.
@@ -92,7 +81,7 @@ impl Store {
         let key = row().key();
         // Full of rows that are worth more, or too long to remember: it is looked up each time.
         let bytes = Self::change(&self.bucket::<R>(&key), |bytes| bindings::put(bytes, row(), &self.config, now))?;
-        Ok(bytes.and_then(|bytes| bindings::find(&bytes, &key)))
+        Ok(bytes.and_then(|bytes| bindings::find(&bytes, &key, now)))
     }
 
     /// Changes what stands under a key, and gives what stands there now; `None` where there is nothing to change.
@@ -104,17 +93,18 @@ impl Store {
                 return Ok(Some(bytes));
             }
         }
-        host::log(Level::Error, "jobscope: a write to shared data lost every race");
+        journal::note(Level::Error, "a write to shared data lost every race", key);
         Err(HostError { call: "set_shared_data", status: 8 })
     }
 
     /// What is remembered of a token.
     fn token(&self, key: &Hash, now: Moment) -> Result<Remembered, HostError> {
-        if let Some(binding) = self.find::<Binding>(key)? {
-            return Ok(binding.tells(&self.config, now));
+        if let Some(binding) = self.find::<Binding>(key, now)? {
+            return Ok(binding.tells(&self.config, self.inquiry.mark(), now));
         }
-        let rejection = self.find::<Rejection>(key)?.filter(|rejection| rejection.serves(now));
-        Ok(rejection.map_or(Remembered::Nothing, |rejection| Remembered::Fresh(Token::Invalid(rejection.invalid))))
+        let rejection = self.find::<Rejection>(&self.inquiry.fact(key), now)?;
+        let rejection = rejection.filter(|rejection| rejection.serves(now));
+        Ok(rejection.map_or(Remembered::Nothing, |rejection| Remembered::New(Token::Invalid(rejection.invalid))))
     }
 
     /// What is remembered of a request's credential: of the token, or of the one that it was made from.
@@ -123,28 +113,34 @@ impl Store {
         if !matches!(request.claim, Claim::Minted(_)) {
             return self.token(&key, now);
         }
-        let Some(minted) = self.find::<Minted>(&key)? else { return Ok(Remembered::Nothing) };
-        let Some(parent) = minted.parent else { return Ok(Remembered::Fresh(Token::Invalid(Invalid::Foreign))) };
+        let Some(minted) = self.find::<Minted>(&key, now)? else { return Ok(Remembered::Nothing) };
+        let Some(parent) = minted.parent else { return Ok(Remembered::New(Token::Invalid(Invalid::Foreign))) };
         Ok(match self.token(&parent, now)? {
             // Without the token itself nobody can be asked again, so the old serves for as long as it may.
-            Remembered::Fresh(token) | Remembered::Stale(token) => Remembered::Fresh(token),
-            Remembered::Announced | Remembered::Nothing => Remembered::Fresh(Token::Forgotten),
+            Remembered::New(token) | Remembered::Fresh(token) | Remembered::Stale(token) => Remembered::New(token),
+            Remembered::Announced | Remembered::Nothing => Remembered::New(Token::Forgotten),
         })
     }
 
-    /// Remembers from whose token a credential was made.
-    pub(crate) fn learn_minted(&self, minted: &Minted, now: Moment) -> Result<(), HostError> {
-        self.put(now, || minted.clone()).map(drop)
+    /// Remembers from whose token a credential was made. `false` where there is no room.
+    pub(crate) fn learn_minted(&self, minted: &Minted, now: Moment) -> Result<bool, HostError> {
+        self.put(now, || minted.clone()).map(|row| row.is_some())
     }
 
     /// What is remembered of a target, and whether it is to be looked up again.
     pub(crate) fn target(&self, key: &Hash, now: Moment) -> Result<Option<(Found, Freshness)>, HostError> {
-        let Some(row) = self.find::<TargetRow>(key)? else {
-            let missing = self.find::<Missing>(key)?.filter(|missing| missing.serves(now));
-            return Ok(missing.map(|_| (Found::Nothing, Freshness::Fresh)));
+        let key = self.inquiry.fact(key);
+        let known = match self.find::<TargetRow>(&key, now)? {
+            Some(row) => Some((row.found, row.confirmed)),
+            None => {
+                let missing = self.find::<Missing>(&key, now)?.filter(|missing| missing.serves(now));
+                missing.map(|missing| (Found::Nothing, Confirmed::at(missing.confirmed)))
+            }
         };
-        let freshness = self.lifetimes.of_all(&row.confirmed, now);
-        Ok((freshness != Freshness::Gone).then_some((row.found, freshness)))
+        Ok(known.and_then(|(found, confirmed)| {
+            let freshness = self.lifetimes.of_all(&confirmed, now);
+            (freshness != Freshness::Gone).then_some((found, freshness))
+        }))
     }
 
     /// Remembers what a lookup that was sent at `asked` said of a token, and tells what holds now: an end that was
@@ -154,51 +150,55 @@ impl Store {
         key: Hash,
         said: Token,
         asked: Moment,
+        now: Moment,
     ) -> Result<Result<Token, Failure>, HostError> {
         match said {
-            Token::Running(job) => self.bind(key, job, asked),
+            Token::Running(job) => self.bind(key, job, asked, now),
             Token::Ended(job) => {
                 let end = End { token: key, job: job.as_ref().map(|job| job.id) };
-                self.end(end, asked).map(|()| Ok(Token::Ended(job)))
+                self.end(end, now).map(|()| Ok(Token::Ended(job)))
             }
             // No lookup says this.
             Token::Forgotten => Ok(Ok(said)),
-            Token::Invalid(invalid) => match self.find::<Binding>(&key)? {
+            Token::Invalid(invalid) => match self.find::<Binding>(&key, now)? {
                 None => {
-                    self.put(asked, || Rejection { key, invalid, confirmed: asked })?;
+                    let key = self.inquiry.fact(&key);
+                    self.put(now, || Rejection { key, invalid, confirmed: asked })?;
                     Ok(Ok(said))
                 }
-                Some(binding) => match binding.denied(asked) {
+                Some(binding) => match binding.denied(asked, self.inquiry.mark()) {
                     Denial::Ends(job) => {
                         let end = End { token: key, job: job.as_ref().map(|job| job.id) };
-                        self.end(end, asked).map(|()| Ok(Token::Ended(job)))
+                        self.end(end, now).map(|()| Ok(Token::Ended(job)))
                     }
                     Denial::Outdated(job) => Ok(Ok(Token::Running(job))),
                     // The next request asks again.
-                    Denial::Early => Ok(Ok(said)),
+                    Denial::Nothing => Ok(Ok(said)),
                 },
             },
         }
     }
 
-    fn bind(&self, key: Hash, job: Job, asked: Moment) -> Result<Result<Token, Failure>, HostError> {
-        match Binding::holds(self.find(&key)?, job.clone()) {
+    fn bind(&self, key: Hash, job: Job, asked: Moment, now: Moment) -> Result<Result<Token, Failure>, HostError> {
+        match Binding::holds(self.find(&key, now)?, job.clone()) {
             Ok(Token::Running(_)) => {}
             holds => return Ok(holds),
         }
         // A job is named before its token is bound, and anew whenever it is confirmed: an end that is told by its number
         // finds the token, or is found by the lookup that was under way.
-        match self.name_job(job.id, key, asked)? {
+        match self.name_job(job.id, key, now)? {
             Place::Found => {}
-            Place::Ended => return self.end_token(key, asked).map(|_| Ok(Token::Ended(Some(job)))),
+            Place::Ended => return self.end_token(key, now).map(|_| Ok(Token::Ended(Some(job)))),
             Place::None => return Ok(Ok(Token::Running(job))),
         }
-        let held = self.put(asked, || Binding::running(key, job.clone(), asked))?;
+        let mark = self.inquiry.mark();
+        let held = self.put(now, || Binding::running(key, job.clone(), asked, mark))?;
         Ok(Binding::holds(held, job))
     }
 
     fn name_job(&self, job: JobId, token: Hash, now: Moment) -> Result<Place, HostError> {
-        let row = self.put(now, || JobRow::named(job, token, now))?;
+        let key = JobRow::key_of(&self.inquiry, job);
+        let row = self.put(now, || JobRow::named(key, token, now))?;
         Ok(JobRow::place(row.as_ref(), &token))
     }
 
@@ -226,7 +226,7 @@ impl Store {
         quotas: &[Quota],
         now: Moment,
     ) -> Result<Option<Failure>, HostError> {
-        if self.find::<Binding>(token)?.is_some() {
+        if self.find::<Binding>(token, now)?.is_some() {
             return Ok(None);
         }
         for quota in quotas {
@@ -253,11 +253,23 @@ impl Store {
 
     /// From now on no worker serves this job, also where a lookup of its token is under way.
     pub(crate) fn end_job(&self, job: JobId, now: Moment) -> Result<(), HostError> {
-        let row = self.put(now, || JobRow::ended(job, now))?;
+        let key = JobRow::key_of(&self.inquiry, job);
+        let row = self.put(now, || JobRow::ended(key, now))?;
         let tokens = row.map(JobRow::into_tokens).unwrap_or_default();
         let ends = tokens.into_iter().map(|token| self.end_token(token, now).map(drop));
         // Each of them, and then the first that failed.
         ends.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// A token's job may be over: no worker serves it, under whichever of its tokens, before it was looked up.
+    pub(crate) fn doubt(&self, token: Hash, now: Moment) -> Result<(), HostError> {
+        let job = self.find::<Binding>(&token, now)?.and_then(Binding::into_job);
+        let row = job.map(|job| self.find::<JobRow>(&JobRow::key_of(&self.inquiry, job.id), now)).transpose()?;
+        let others = row.flatten().map(JobRow::into_tokens).unwrap_or_default();
+        for token in others.into_iter().chain([token]) {
+            Self::change(&self.bucket::<Binding>(&token), |bytes| bindings::doubt(bytes, &token, &self.config, now))?;
+        }
+        Ok(())
     }
 
     /// Takes the task of following the list of ended jobs, or goes on with it, as `change` says. `None` while another
@@ -287,41 +299,60 @@ impl Store {
     }
 
     /// Remembers a target, or that it is not there.
-    pub(crate) fn learn_target(&self, key: Hash, found: &Found, confirmed: Confirmed) -> Result<(), HostError> {
+    pub(crate) fn learn_target(
+        &self,
+        key: Hash,
+        found: &Found,
+        confirmed: Confirmed,
+        now: Moment,
+    ) -> Result<(), HostError> {
+        let key = self.inquiry.fact(&key);
         // One that was there keeps its place.
-        if *found == Found::Nothing && self.find::<TargetRow>(&key)?.is_none() {
+        if *found == Found::Nothing && self.find::<TargetRow>(&key, now)?.is_none() {
             let confirmed = confirmed.oldest();
-            return self.put(confirmed, || Missing { key, confirmed }).map(drop);
+            return self.put(now, || Missing { key, confirmed }).map(drop);
         }
-        self.put(confirmed.oldest(), || TargetRow { key, found: found.clone(), confirmed }).map(drop)
+        self.put(now, || TargetRow { key, found: found.clone(), confirmed }).map(drop)
     }
 
-    /// What is remembered of a part of a target and need not be looked up again, and when it was looked up. A part that
-    /// cannot be read is looked up.
-    pub(crate) fn part(&self, key: &PartKey, now: Moment) -> Option<(Known, Moment)> {
+    /// What is remembered of a part of a target, at least as fresh as `least`, and when it was looked up. A part that cannot
+    /// be read is looked up.
+    pub(crate) fn part(&self, key: &PartKey, least: Freshness, now: Moment) -> Option<(Known, Moment)> {
+        let hash = self.inquiry.fact(&key.hash);
         let of_project = |row: ProjectRow| (Known::Project(row.project), row.confirmed);
         let row = match key.part {
-            Part::Project => self.find::<ProjectRow>(&key.hash).map(|row| row.map(of_project)),
+            Part::Project => self.find::<ProjectRow>(&hash, now).map(|row| row.map(of_project)),
             Part::Member | Part::External | Part::Allowlist | Part::Enforcement | Part::Outbound => {
-                self.find::<PartRow>(&key.hash).map(|row| row.map(|row| (row.known, row.confirmed)))
+                self.find::<PartRow>(&hash, now).map(|row| row.map(|row| (row.known, row.confirmed)))
             }
         };
-        let is_fresh = |confirmed| self.lifetimes.of_part(key.part.lifetime(), confirmed, now) == Freshness::Fresh;
+        let is_fresh = |confirmed| self.lifetimes.of_part(key.part.lifetime(), confirmed, now) <= least;
         row.ok()?.filter(|(_, confirmed)| is_fresh(*confirmed))
     }
 
     /// Remembers a part of a target.
-    pub(crate) fn learn_part(&self, key: PartKey, known: Known, confirmed: Moment) -> Result<(), HostError> {
-        let key = key.hash;
+    pub(crate) fn learn_part(
+        &self,
+        key: PartKey,
+        known: Known,
+        confirmed: Moment,
+        now: Moment,
+    ) -> Result<(), HostError> {
+        let key = self.inquiry.fact(&key.hash);
         match known {
             Known::Project(project) => {
-                self.put(confirmed, || ProjectRow { key, project: project.clone(), confirmed }).map(drop)
+                self.put(now, || ProjectRow { key, project: project.clone(), confirmed }).map(drop)
             }
             Known::Member(_)
             | Known::External(_)
             | Known::Allowlist { .. }
             | Known::Enforcement(_)
-            | Known::Outbound(_) => self.put(confirmed, || PartRow { key, known: known.clone(), confirmed }).map(drop),
+            | Known::Outbound(_) => self.put(now, || PartRow { key, known: known.clone(), confirmed }).map(drop),
         }
     }
+}
+
+/// A hash as part of a name.
+fn short(hash: &Hash) -> String {
+    hash.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }

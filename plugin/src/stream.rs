@@ -17,7 +17,7 @@ use crate::journal;
 use crate::shared::{Now, Setup, Shared};
 
 /// How long a body that must be read may take to come.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Names of header fields that are ours to set. Whatever a client sends under them is removed.
 const OURS: &[u8] = b"x-jobscope-";

@@ -3,6 +3,8 @@
 //! Everything here runs on the root context and acts for streams by making them the effective context. A stream that
 //! left is no longer among those who wait: to wake one that is gone is to touch freed memory of the host.
 
+use std::time::Duration;
+
 use policy::bindings::{Freshness, Moment};
 use policy::decision::{self, Facts, Failure, Step};
 use policy::facts::{Job, Token};
@@ -13,7 +15,7 @@ use crate::crowd::{Awaited, Landed, Woken};
 use crate::flights::{Landing, News};
 use crate::host::{self, HostError, Level};
 use crate::journal;
-use crate::judging::host_failed;
+use crate::judging::{Recalled, host_failed};
 use crate::shared::{Now, Setup, Shared};
 use crate::ticks::AT_ONCE;
 
@@ -24,6 +26,14 @@ impl Shared {
         let (Some(setup), Ok(now)) = (self.setup(), host::now()) else { return };
         self.flights.borrow_mut().depart(&setup.config, now);
         self.errands.borrow_mut().depart(&setup.config, now);
+    }
+
+    /// The answer that comes to a call says that it was too much; on the root context. Without the time nobody knows when
+    /// it is no longer.
+    pub(crate) fn throttle(&self, call: u32, pause: Duration) {
+        if let Ok(now) = host::now() {
+            self.flights.borrow_mut().throttle(call, pause, now);
+        }
     }
 
     /// Takes the answer to a call; on the root context. `is_lost` when the call did not reach the service.
@@ -39,7 +49,7 @@ impl Shared {
         let (is_lost, now) = (is_lost && clock.is_ok(), clock.unwrap_or(Moment(0)));
         let news = self.flights.borrow_mut().answer(&setup.config, call, answer, is_lost, now);
         match news {
-            News::Landed(landing) => self.land(&setup, *landing),
+            News::Landed(landing) => self.land(&setup, *landing, clock),
             News::Job(job, waiting) if clock.is_ok() => self.ask_ahead(&setup, &job, &waiting, now),
             News::Job(..) | News::Nothing => {}
         }
@@ -52,33 +62,41 @@ impl Shared {
         for stream in waiting {
             let Some(parked) = self.crowd.borrow().parked(*stream).map(|one| one.request.clone()) else { continue };
             let known = Facts { token: Some(Token::Running(job.clone())), targets: Vec::new() };
-            let Ok((facts, _)) = self.recall(setup, &parked, known, Freshness::Fresh, now) else { continue };
+            let recalled = self.recall(setup, &parked, known, Freshness::Fresh, now);
+            let Ok(Recalled { facts, .. }) = recalled else { continue };
             if let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, &parked, &facts) {
                 needed.extend(targets.into_iter().map(|target| Fact::Target(job.clone(), target)));
             }
         }
         for fact in needed {
-            let _ = self.ask(setup, fact, None, now);
+            let _ = self.ask(setup, fact, None, Freshness::Fresh, now);
         }
     }
 
-    /// Has a fact looked up, and lets `waiter` wait for it. `Some` when it is there at once, because all its parts are
-    /// remembered, or is not to be had.
+    /// Has a fact looked up, of parts that are no older than `least`, and lets `waiter` wait for it. `Some` when it is there
+    /// at once, because all its parts are remembered, or is not to be had.
     pub(crate) fn ask(
         &self,
         setup: &Setup,
         fact: Fact,
         waiter: Option<u32>,
+        least: Freshness,
         now: Moment,
-    ) -> Option<Result<Value, Failure>> {
-        let landing = self.flights.borrow_mut().ask(setup, fact, waiter, now)?;
-        Some(learn(setup, landing))
+    ) -> Option<Result<(Value, Freshness), Failure>> {
+        let landing = self.flights.borrow_mut().ask(setup, fact, waiter, least, now)?;
+        Some(learn(setup, landing, now))
     }
 
     /// A fact is there, or is not to be had: remembers it, and has those told who wait.
-    pub(crate) fn land(&self, setup: &Setup, mut landing: Landing) {
+    fn land(&self, setup: &Setup, mut landing: Landing, now: Result<Moment, HostError>) {
         let (waiting, key) = (std::mem::take(&mut landing.waiting), landing.key);
-        let result = learn(setup, landing);
+        let result = match now {
+            Ok(now) => learn(setup, landing, now),
+            Err(error) => {
+                journal::note(Level::Error, "the proxy does not tell the time", &format!("{error:?}"));
+                Err(Failure::Host)
+            }
+        };
         self.crowd.borrow_mut().tell(waiting, Landed { key, result });
     }
 
@@ -113,7 +131,7 @@ impl Shared {
             }
             Woken::WithoutFacts(parked, failure) => {
                 self.flights.borrow_mut().leave(&parked.missing, stream);
-                decision::failed(&setup.config, parked.request.protocol, failure)
+                return self.miss(setup, stream, &parked, failure);
             }
             // What is nobody's so far is looked through as the rest of it passes.
             Woken::Crowded(Awaited { is_nobodys: true, .. }) | Woken::WithoutBody(Awaited { is_nobodys: true, .. }) => {
@@ -147,25 +165,29 @@ impl Shared {
         self.errands.borrow_mut().tick(&setup.config, now);
         let overdue = self.flights.borrow_mut().overdue(&setup.config, now);
         for landing in overdue {
-            self.land(&setup, landing);
+            self.land(&setup, landing, Ok(now));
         }
-        self.crowd.borrow_mut().expire(now);
+        self.crowd.borrow_mut().expire(setup.config.lookup.timeout, now);
         self.wake(&setup);
     }
 }
 
-/// Remembers what a flight brought, and tells what holds now.
-fn learn(setup: &Setup, landing: Landing) -> Result<Value, Failure> {
+/// Remembers what a flight brought, and tells what holds now, and how old it is.
+fn learn(setup: &Setup, landing: Landing, now: Moment) -> Result<(Value, Freshness), Failure> {
     let Landing { key, result, asked, learned, confirmed, .. } = landing;
     let value = result.inspect_err(|failure| {
         journal::note(Level::Warn, failure.code(), failure.text());
     })?;
     let remembered = match value {
-        Value::Token(token) => setup.store.learn_token(key, token, asked).map(|learned| learned.map(Value::Token)),
+        Value::Token(token) => setup
+            .store
+            .learn_token(key, token, asked, now)
+            .map(|learned| learned.map(|token| (Value::Token(token), Freshness::New))),
         Value::Target(found) => {
-            let parts = learned.into_iter().try_for_each(|(part, known)| setup.store.learn_part(part, known, asked));
-            let target = parts.and_then(|()| setup.store.learn_target(key, &found, confirmed));
-            target.map(|()| Ok(Value::Target(found)))
+            let mut parts = learned.into_iter();
+            let parts = parts.try_for_each(|(part, known)| setup.store.learn_part(part, known, asked, now));
+            let target = parts.and_then(|()| setup.store.learn_target(key, &found, confirmed, now));
+            target.map(|()| Ok((Value::Target(found), setup.config.lifetimes.of_all(&confirmed, now))))
         }
     };
     remembered.unwrap_or_else(|error| {

@@ -8,6 +8,7 @@ mod unasked;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::coded::coded;
 use crate::config::{Config, Mode, UnlistedEndpoints};
@@ -79,8 +80,10 @@ coded! {
         LookupRights "lookup.rights" "the service account may not read what the lookup needs"
         LookupSourceLimit "lookup.source-limit" "too many unknown tokens come from this address; try again in a moment"
         LookupLimit "lookup.limit" "too many unknown tokens are being looked up; try again in a moment"
+        LookupThrottled "lookup.throttled" "the forge answers no lookups for a while, because there were too many"
         LookupBusy "lookup.busy" "too many lookups are under way"
         Answer "answer.unreadable" "the forge's answer may hand out a credential, and cannot be read"
+        AnswerUnrecorded "answer.unrecorded" "the forge's answer hands out a credential, and there is no room to remember whose it is"
         Busy "host.busy" "the proxy holds as many bodies back as it may"
         NotConfigured "configuration.missing" "the filter has no configuration"
         Host "host.failed" "the proxy refused a call"
@@ -155,6 +158,15 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// The same, and the client comes back after this time, where it is known.
+    #[must_use]
+    pub fn retry_after(mut self, pause: Option<Duration>) -> Self {
+        if let (Outcome::Reply(reply), Some(pause)) = (&mut self.outcome, pause) {
+            reply.retry_after = Some(pause.as_secs().max(1));
+        }
+        self
+    }
+
     /// Whether it denies, also where that is only observed.
     #[must_use]
     pub fn denies(&self) -> bool {
@@ -179,6 +191,9 @@ pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
         // Nobody can be asked: it was not seen being made, so it is a person's, unless it may be a job's by what it says.
         (None, Claim::Minted(_)) if !request.may_be_jobs(config) => return Step::NotAJob,
         (Some(Token::Invalid(Invalid::Foreign)), Claim::Unmarked(_) | Claim::Minted(_)) => return Step::NotAJob,
+        (None | Some(Token::Invalid(_) | Token::Ended(_)), Claim::Marked) if request.is_runners_report() => {
+            return Step::Decided(reported(request, facts.token.as_ref()));
+        }
         (None, Claim::Marked | Claim::Unmarked(_)) => return Step::NeedsToken,
         (_, Claim::Unmarked(Some(malformed)) | Claim::Minted(Some(malformed))) => {
             return Step::Decided(refused(config, Refused { protocol: request.protocol, malformed }));
@@ -464,7 +479,22 @@ fn target_name(access: &Access, job: &Job, standing: Option<&Standing>) -> Strin
     }
 }
 
+/// A runner reports on a job that is not known to run. That takes nobody's right, and only the forge can tell whether the
+/// report is still to count: it has each by the job's number, and compares the token.
+fn reported(request: &JobRequest, token: Option<&Token>) -> Decision {
+    let job = if let Some(Token::Ended(job)) = token { job.as_ref() } else { None };
+    let record = token_record(request, Reason::RunnerReport, job);
+    let outcome = Outcome::Forward(Grant::default());
+    Decision { outcome, record, cause: Cause::Rule(Reason::RunnerReport), walk: None, seen: None }
+}
+
 fn refuse_token(config: &Config, request: &JobRequest, reason: Reason, job: Option<&Job>) -> Decision {
+    let record = token_record(request, reason, job);
+    denial(config, record, Cause::Rule(reason), reply::token(request.protocol, reason))
+}
+
+/// What is recorded where the token decides, and not what is asked.
+fn token_record(request: &JobRequest, reason: Reason, job: Option<&Job>) -> Record {
     let access = request.accesses.first();
     let mut record = bare_record(access.map_or("-", |access| access.action.name()), reason.code());
     if let (Some(job), Some(access)) = (job, access) {
@@ -473,7 +503,7 @@ fn refuse_token(config: &Config, request: &JobRequest, reason: Reason, job: Opti
         record.origin = job.origin.path.to_string();
         record.target = target_name(access, job, None);
     }
-    denial(config, record, Cause::Rule(reason), reply::token(request.protocol, reason))
+    record
 }
 
 /// A job's, or perhaps one, of which it is not remembered whose: the client is to get another one. How, a registry says

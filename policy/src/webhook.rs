@@ -7,16 +7,12 @@ use serde_json::Value;
 
 use crate::Config;
 use crate::config::Webhook;
-use crate::facts::{Hash, JobId, Secret};
+use crate::facts::{FINAL_STATES, Hash, JobId, Secret};
 use crate::request::host::Host;
 use crate::request::{Body, Head};
 
 /// The largest report that is read, in bytes.
 pub const BODY_LIMIT: usize = 1 << 20;
-
-/// The states from which a job does not come back. A skipped one may: the forge runs it, under the same number, when an
-/// earlier one is retried.
-const FINAL: [&str; 3] = ["success", "failed", "canceled"];
 
 /// What a request to the webhook's path gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +108,7 @@ pub fn read_report(body: &[u8]) -> Result<JobId, Answer> {
     }
     let (job, state) = (number("build_id")?, text("build_status")?);
     number("project_id")?;
-    if FINAL.contains(&state) { Ok(JobId(job)) } else { Err(Answer::Ignored) }
+    if FINAL_STATES.contains(&state) { Ok(JobId(job)) } else { Err(Answer::Ignored) }
 }
 
 #[cfg(test)]

@@ -228,10 +228,9 @@ fn each_invariant_is_held_by_a_test_that_is_there() {
     for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
         let held_by = row.trim_matches('|').rsplit('|').next().unwrap().trim().trim_matches('`');
         let name = held_by.rsplit("::").next().unwrap().rsplit('/').next().unwrap().trim_end_matches(".rs");
-        let places = [format!("/{name}.rs"), format!("/{name}/main.rs")];
-        let is_there = files.iter().any(|(path, text)| {
-            places.iter().any(|place| path.ends_with(place)) || text.contains(&format!("fn {name}("))
-        });
+        let (paths, function) = ([format!("/{name}.rs"), format!("/{name}/main.rs")], format!("fn {name}("));
+        let is_test = |path: &str, text: &str| paths.iter().any(|end| path.ends_with(end)) || text.contains(&function);
+        let is_there = files.iter().any(|(path, text)| is_test(path, text));
         assert!(is_there, "ARCHITECTURE.md: no test `{held_by}`");
         rows += 1;
     }

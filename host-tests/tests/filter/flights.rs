@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use host_tests::host::{Answer, Endpoints, Host, Outcome};
+use host_tests::host::{Answer, Callout, Endpoints, Host, Outcome};
 
-use crate::forge::{DANA, clone, configuration, gitlab, host, host_of, host_with_limits, status};
+use crate::forge::{
+    DANA, NORA, clone, configuration, gitlab, host, host_of, host_with_limits, nobody, property, status,
+};
 
 /// A host that sends a lost call again so often.
 fn host_with_retries(retries: u32) -> Host {
@@ -161,5 +163,44 @@ fn lookups_under_way_are_bounded() {
     for stream in waiting.into_iter().chain([joins]) {
         assert_eq!(status(&host.outcome(stream)), 401);
     }
+    assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
+}
+
+/// A forge that has had too much, for so many seconds.
+fn too_much(seconds: &'static str) -> impl Fn(&Callout) -> Answer {
+    move |_| Answer::response(429, &[("retry-after", seconds), ("x-envoy-upstream-service-time", "1")], "Retry later\n")
+}
+
+#[test]
+fn a_forge_that_has_had_too_much_is_asked_nothing_for_as_long_as_it_says() {
+    let mut host = host();
+    assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
+    let target = |name: &str| clone(name, DANA);
+    let stream = host.send(0, target("infra/secrets"), too_much("17"));
+    assert_eq!(property(&host, stream, "jobscope_reason"), "lookup.throttled");
+    let outcome = host.outcome(stream);
+    let reply = outcome.reply().unwrap();
+    assert_eq!((reply.status, reply.header("retry-after").as_deref()), (503, Some("17")));
+    for second in 0..17 {
+        let refused = host.exchange(0, target("infra/secrets"), nobody);
+        assert_eq!(status(&refused), 503);
+        let left = (17 - second).to_string();
+        assert_eq!(refused.reply().unwrap().header("retry-after").as_deref(), Some(&*left));
+        assert_eq!(status(&host.exchange(0, target("libs/common"), nobody)), 200, "who is known is served");
+        host.advance(Duration::from_secs(1));
+    }
+    assert_eq!(status(&host.exchange(0, target("infra/secrets"), gitlab)), 403, "then it is asked again");
+    assert_eq!(host.hazards(), Vec::<String>::new());
+}
+
+#[test]
+fn a_job_of_whom_the_forge_has_had_too_much_keeps_others_waiting_for_two_seconds_at_most() {
+    let mut host = host();
+    assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), too_much("30"))), 503);
+    assert_eq!(status(&host.exchange(0, clone("apps/web", NORA), nobody)), 503);
+    host.advance(Duration::from_secs(2));
+    assert_eq!(status(&host.exchange(0, clone("apps/web", NORA), gitlab)), 200);
+    assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), nobody)), 503);
+    host.advance(Duration::from_secs(28));
     assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use host_tests::host::{Host, Hostcall, Request, RequestHead, Status};
 
-use crate::forge::{DANA, NORA, api, basic, clone, finish, get, gitlab, host_with_limits, nobody, post, status};
+use crate::forge::{DANA, NORA, api, basic, clone, get, gitlab, host_with_limits, nobody, post, status};
 
 /// Another client's address.
 const ELSEWHERE: &str = "198.51.100.7:40000";
@@ -76,6 +76,9 @@ fn each_protocol_says_in_its_own_words_to_come_back() {
         .header("content-type", "application/vnd.git-lfs+json")
         .header("authorization", basic(NORA))
         .body(r#"{"operation": "download", "objects": []}"#);
+    let artifact = post("/api/v4/jobs/1002/artifacts")
+        .header("job-token", NORA)
+        .header("content-type", "application/octet-stream");
     let requests: [(Request, &str); 6] = [
         (clone("libs/common", NORA).into(), "429 Too Many Requests\nToo many unknown tokens"),
         (batch, r#"{"message":"Too many unknown tokens"#),
@@ -85,7 +88,7 @@ fn each_protocol_says_in_its_own_words_to_come_back() {
             r#""code":"TOOMANYREQUESTS""#,
         ),
         (api("/projects/102/releases", NORA).into(), r#""reason":"lookup.source-limit""#),
-        (finish(NORA), r#""reason":"lookup.source-limit""#),
+        (artifact.body("PK"), r#""reason":"lookup.source-limit""#),
     ];
     for (request, says) in requests {
         let outcome = host.exchange(0, request, nobody);

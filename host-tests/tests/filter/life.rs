@@ -2,12 +2,34 @@
 
 use std::time::Duration;
 
-use host_tests::host::{Answer, Host, Outcome, RequestHead};
+use host_tests::host::{Answer, Callout, Host, Outcome, Request, RequestHead};
 
 use crate::forge::{
     DANA, NORA, allowlist, api, clone, finish, gitlab, host, host_with, host_with_limits, nobody, patient_exchange,
     status,
 };
+
+/// The runner goes on with the job's log.
+fn trace(token: &str) -> Request {
+    let head = RequestHead::new("PATCH", "gitlab.example.com", "/api/v4/jobs/1001/trace");
+    head.header("job-token", token).body("log")
+}
+
+/// The runner uploads an artifact.
+fn upload(token: &str) -> Request {
+    let head = RequestHead::new("POST", "gitlab.example.com", "/api/v4/jobs/1001/artifacts");
+    head.header("job-token", token).header("content-type", "application/octet-stream").body("PK")
+}
+
+/// Whether anybody looks a job up for this clone, and what comes of it.
+fn looked_up(host: &mut Host, worker: usize, forge: impl Fn(&Callout) -> Answer) -> (bool, u32) {
+    let mut asked = false;
+    let outcome = host.exchange(worker, clone("libs/common", DANA), |call: &Callout| {
+        asked |= call.path() == "/api/v4/job";
+        forge(call)
+    });
+    (asked, status(&outcome))
+}
 
 /// Has the runner report success, which the forge answers so.
 fn report(host: &mut Host, answer: u16, fields: &[(&str, &str)]) {
@@ -24,8 +46,7 @@ fn from_the_end_on_no_worker_serves_the_token() {
     for worker in [0, 1] {
         assert_eq!(status(&host.exchange(worker, clone("libs/common", DANA), nobody)), 401);
         assert_eq!(status(&host.exchange(worker, api("/job", DANA), nobody)), 401);
-        // A runner stops at 403.
-        assert_eq!(status(&host.exchange(worker, finish(DANA), nobody)), 403);
+        assert_eq!(status(&host.exchange(worker, upload(DANA), nobody)), 403);
     }
     assert_eq!(status(&host.exchange(1, clone("apps/web", NORA), gitlab)), 200, "another job goes on");
 }
@@ -236,15 +257,10 @@ fn a_lookup_that_was_under_way_does_not_bring_an_ended_job_back() {
 #[test]
 fn a_trace_that_the_forge_answers_with_an_end_ends_the_job() {
     let mut host = host();
-    let trace = || {
-        host_tests::host::RequestHead::new("PATCH", "gitlab.example.com", "/api/v4/jobs/1001/trace")
-            .header("job-token", DANA)
-            .body("log")
-    };
-    let stream = host.send(0, trace(), gitlab);
+    let stream = host.send(0, trace(DANA), gitlab);
     host.respond(stream, 202, &[("job-status", "running")], "");
     assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
-    let stream = host.send(0, trace(), gitlab);
+    let stream = host.send(0, trace(DANA), gitlab);
     host.respond(stream, 202, &[("job-status", "canceled")], "");
     assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), nobody)), 401);
 }
@@ -277,12 +293,194 @@ fn what_was_granted_is_not_refused_from_an_old_fact() {
         _ => gitlab(call),
     };
     assert_eq!(status(&host.exchange(0, clone("infra/secrets", DANA), granted)), 403, "fresh facts serve");
-    host.advance(Duration::from_secs(31));
+    host.advance(Duration::from_secs(3));
     assert_eq!(
         status(&host.exchange(0, clone("infra/secrets", DANA), granted)),
         200,
         "old ones allow, and do not deny"
     );
+}
+
+#[test]
+fn who_is_denied_again_and_again_costs_a_lookup_in_two_seconds() {
+    let mut host = host_with(r#", "facts": {"projects_revalidate_after": "4m", "members_revalidate_after": "4m"}"#);
+    let mut looked_up = 0;
+    for _ in 0..100 {
+        let mut asked = false;
+        let denied = host.exchange(0, clone("infra/secrets", DANA), |call: &Callout| {
+            asked = true;
+            gitlab(call)
+        });
+        assert_eq!(status(&denied), 403);
+        looked_up += u32::from(asked);
+        host.advance(Duration::from_millis(100));
+    }
+    assert_eq!(looked_up, 5, "in ten seconds");
+}
+
+#[test]
+fn a_denial_of_which_the_facts_cannot_be_looked_up_once_more_stands_until_they_are_due() {
+    let mut host = host();
+    assert_eq!(status(&host.exchange(0, clone("infra/secrets", DANA), gitlab)), 403);
+    host.advance(Duration::from_secs(3));
+    let broken = |_: &Callout| Answer::json(500, "{}");
+    assert_eq!(status(&host.exchange(0, clone("infra/secrets", DANA), broken)), 403);
+    host.advance(Duration::from_secs(30));
+    assert_eq!(status(&host.exchange(0, clone("infra/secrets", DANA), broken)), 503, "what is due denies nothing");
+}
+
+#[test]
+fn of_several_targets_none_is_denied_by_an_old_fact_while_another_is_looked_up() {
+    let mut host = host();
+    let ask = |scopes: &[&str]| {
+        let scopes: String = scopes.iter().map(|scope| format!("&scope=repository:{scope}:pull")).collect();
+        crate::forge::get(&format!("/jwt/auth?service=container_registry{scopes}"))
+            .header("authorization", crate::forge::basic(DANA))
+    };
+    assert_eq!(status(&host.exchange(0, ask(&["infra/secrets"]), gitlab)), 401);
+    let granted = |call: &Callout| match call.path().as_str() {
+        "/api/graphql" => Answer::json(200, allowlist(&serde_json::from_slice(&call.body).unwrap(), &[101])),
+        _ => gitlab(call),
+    };
+    host.advance(Duration::from_secs(31));
+    assert_eq!(status(&host.exchange(0, ask(&["infra/secrets", "libs/common"]), granted)), 200);
+}
+
+#[test]
+fn a_403_ends_no_job_and_has_it_looked_up_before_it_is_served_again() {
+    for report in [finish, trace, upload] {
+        let mut host = host();
+        assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
+        let other = format!("{DANA}-1");
+        assert_eq!(status(&host.exchange(0, clone("libs/common", &other), lenient)), 200);
+        let stream = host.send(0, report(DANA), gitlab);
+        host.respond(stream, 403, &[("content-type", "text/html")], "<h1>Blocked</h1>");
+        assert_eq!(looked_up(&mut host, 1, gitlab), (true, 200), "a firewall said it");
+        let mut asked = false;
+        let under_another_name = host.exchange(1, clone("libs/common", &other), |call: &Callout| {
+            asked |= call.path() == "/api/v4/job";
+            lenient(call)
+        });
+        assert_eq!((asked, status(&under_another_name)), (true, 200), "so is each of its tokens");
+        let stream = host.send(0, report(DANA), gitlab);
+        host.respond(stream, 403, &[], "");
+        assert_eq!(looked_up(&mut host, 1, forgetful).1, 401, "the forge said it");
+        assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), nobody)), 401);
+    }
+}
+
+#[test]
+fn a_403_beside_which_the_job_runs_changes_nothing() {
+    for state in ["running", "canceling"] {
+        for report in [finish, trace, upload] {
+            let mut host = host();
+            assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
+            let stream = host.send(0, report(DANA), gitlab);
+            host.respond(stream, 403, &[("job-status", state)], "");
+            assert_eq!(status(&host.exchange(1, clone("libs/common", DANA), nobody)), 200, "{state}");
+        }
+    }
+}
+
+#[test]
+fn a_final_state_that_the_forge_names_ends_the_job_unless_it_refuses_a_file() {
+    for (report, served) in
+        [(finish as fn(&str) -> Request, (false, 401)), (trace, (false, 401)), (upload, (true, 200))]
+    {
+        let mut host = host();
+        assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
+        let stream = host.send(0, report(DANA), gitlab);
+        host.respond(stream, 403, &[("job-status", "failed")], "");
+        assert_eq!(looked_up(&mut host, 1, gitlab), served);
+    }
+}
+
+#[test]
+fn a_runners_word_on_a_job_that_does_not_run_is_left_to_the_forge() {
+    let states = |state: &'static str| {
+        move |call: &Callout| match call.path().as_str() {
+            "/api/v4/job" => Answer::json(200, format!(r#"{{"id": 1001, "status": "{state}"}}"#)),
+            _ => gitlab(call),
+        }
+    };
+    let refused = |call: &Callout| match call.path().as_str() {
+        "/api/v4/job" => Answer::json(403, r#"{"message": "403 Forbidden - Your account has been deactivated"}"#),
+        _ => gitlab(call),
+    };
+    type Forge = Box<dyn Fn(&Callout) -> Answer>;
+    let forges: [Forge; 5] = [
+        Box::new(forgetful),
+        Box::new(states("pending")),
+        Box::new(states("success")),
+        Box::new(refused),
+        Box::new(|_| Answer::refused()),
+    ];
+    for forge in forges {
+        let mut host = host();
+        for _ in 0..2 {
+            for report in [finish, trace] {
+                let stream = host.send(0, report(DANA), nobody);
+                assert!(matches!(host.outcome(stream), Outcome::Forwarded { .. }), "{:?}", host.outcome(stream));
+                assert_eq!(host.properties(stream)["jobscope_reason"], b"runner.report");
+                host.respond(stream, 403, &[], "");
+                assert!(host.callouts().is_empty(), "a report that is nobody's asks nobody");
+            }
+            let uploads = patient_exchange(&mut host, 0, upload(DANA), &forge);
+            assert!(matches!(status(&uploads), 403 | 503), "a file is judged: {uploads:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stranger_who_reports_on_a_job_changes_nothing_of_it() {
+    let mut host = host();
+    assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
+    for report in [finish, trace] {
+        let stream = host.send(0, report("glcbt-64_junk"), nobody);
+        assert!(matches!(host.outcome(stream), Outcome::Forwarded { .. }));
+        host.respond(stream, 403, &[], "");
+    }
+    assert_eq!(status(&host.exchange(1, clone("libs/common", DANA), nobody)), 200);
+}
+
+/// Sets the clock back by an hour.
+fn set_back(host: &mut Host) {
+    host.set_clock(host.now() - 3_600_000_000_000);
+}
+
+#[test]
+fn where_the_clock_is_set_back_nothing_serves_that_was_not_looked_up_since() {
+    let mut host = host();
+    assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
+    let junk = || clone("libs/common", "glcbt-64_later");
+    assert_eq!(status(&host.exchange(0, junk(), gitlab)), 401);
+    set_back(&mut host);
+    assert_eq!(looked_up(&mut host, 1, gitlab), (true, 200));
+    assert_eq!(looked_up(&mut host, 0, nobody), (false, 200), "and then it is known again");
+    let began = |call: &Callout| {
+        let mut call = call.clone();
+        call.headers.iter_mut().filter(|(name, _)| name == b"job-token").for_each(|(_, value)| *value = NORA.into());
+        gitlab(&call)
+    };
+    assert_eq!(status(&host.exchange(1, clone("apps/web", "glcbt-64_later"), began)), 200, "a no is over too");
+    set_back(&mut host);
+    assert_eq!(looked_up(&mut host, 0, forgetful), (true, 401), "the forge's no counts");
+    set_back(&mut host);
+    assert_eq!(status(&host.exchange(1, clone("libs/common", DANA), nobody)), 401, "an end stays an end");
+}
+
+#[test]
+fn who_waits_while_the_clock_is_set_back_is_answered() {
+    let mut host = host();
+    let waits = host.open(0, clone("libs/common", DANA));
+    let batch = crate::forge::post("/libs/common.git/info/lfs/objects/batch")
+        .header("content-type", "application/vnd.git-lfs+json")
+        .header("authorization", crate::forge::basic(DANA));
+    let uploads = host.open(0, batch.with_body());
+    set_back(&mut host);
+    host.tick(0);
+    assert_eq!([waits, uploads].map(|stream| status(&host.outcome(stream))), [503, 408]);
+    assert_eq!(host.hazards(), Vec::<String>::new());
 }
 
 #[test]

@@ -483,6 +483,46 @@ fn the_forges_lfs_credential_is_judged_like_the_jobs_own_where_it_is_left() {
 }
 
 #[test]
+fn no_job_has_its_first_lfs_credential_forgotten_by_asking_for_more() {
+    let mut host = leaving(r#", "bindings": {"capacity": 64}"#);
+    let credential = |number: u32| {
+        let login = format!("dana:{}", jwt(&format!(r#"{{"data":{{"actor":"dana"}},"jti":"{number}"}}"#)));
+        format!("Basic {}", STANDARD.encode(login))
+    };
+    let mut refused = 0;
+    for number in 0..900 {
+        let stream = host.send(0, batch(&basic(DANA)), gitlab);
+        host.respond(stream, 200, LFS, located("gitlab.example.com", &credential(number)));
+        let client = host.downstream(stream);
+        if client.status() == Some(503) {
+            assert_eq!(reason(&host, stream), "answer.unrecorded");
+            refused += 1;
+        } else {
+            let object =
+                get(&format!("/apps/web.git/gitlab-lfs/objects/{OBJECT}")).header("authorization", credential(number));
+            assert_eq!(status(&host.exchange(1, object, gitlab)), 200, "{number}");
+        }
+        host.close(stream);
+        host.clear_logs();
+    }
+    assert!(refused > 700, "{refused}");
+    let stream = host.send(0, clone("apps/web", NORA), gitlab);
+    assert_eq!(status(&host.outcome(stream)), 200);
+    let first = get(&format!("/apps/web.git/gitlab-lfs/objects/{OBJECT}")).header("authorization", credential(0));
+    let stream = host.send(1, first, gitlab);
+    assert_eq!(property(&host, stream, "jobscope_job"), "1001", "the first is still the job's");
+}
+
+#[test]
+fn an_lfs_credential_that_cannot_be_written_does_not_go_on() {
+    let mut host = leaving("");
+    let stream = host.send(0, batch(&basic(DANA)), gitlab);
+    host.fail_always(Hostcall::SetSharedData, Status::InternalFailure);
+    host.respond(stream, 200, LFS, located("gitlab.example.com", &users_lfs()));
+    assert_eq!((host.downstream(stream).status(), reason(&host, stream)), (Some(503), "answer.unrecorded".into()));
+}
+
+#[test]
 fn observing_changes_neither_a_request_nor_an_answer() {
     let mut host = host_with(r#", "mode": "observe""#);
     let token = registry_jwt("build", 7);

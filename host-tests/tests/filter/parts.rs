@@ -107,7 +107,72 @@ fn no_part_that_has_grown_old_denies() {
     assert_eq!(asked(&mut host, 0, clone("infra/secrets", DANA)).1, 403);
     host.advance(Duration::from_secs(31));
     let (again, status) = asked(&mut host, 0, clone("infra/secrets", DANA));
-    assert_eq!((again, status), (vec!["/application/settings".into(), "jobscopeAllowlist infra/secrets".into()], 403));
+    assert_eq!((again.len(), status), (5, 403), "nor one that could be newer: all of it is asked again");
+    assert_eq!(asked(&mut host, 0, clone("infra/secrets", DANA)), (vec![], 403));
+}
+
+/// The old path of a project that is now this one, or nowhere.
+fn renamed(now: Option<u64>) -> impl Fn(&Callout) -> Answer {
+    move |call| {
+        let is_by_path = call.path().contains("/projects/libs%2Fcommon");
+        let asks_by_path = call.path() == "/api/graphql" && {
+            let asked: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
+            asked["variables"]["path"] == "libs/common"
+        };
+        match (is_by_path, asks_by_path, now) {
+            (true, _, Some(now)) => {
+                let at = call.path().replace("libs%2Fcommon", &now.to_string());
+                let location = format!("https://gitlab.example.com{at}");
+                let fields = [("location", location.as_str()), ("x-envoy-upstream-service-time", "1")];
+                Answer::response(301, &fields, "")
+            }
+            (true, _, None) => Answer::json(404, r#"{"message": "404 Project Not Found"}"#),
+            (_, true, _) => Answer::json(200, r#"{"data": {"project": null}}"#),
+            _ => forge(call),
+        }
+    }
+}
+
+#[test]
+fn a_project_that_moved_or_is_gone_while_it_is_remembered_is_asked_for_once_more() {
+    for (now, expected) in [(Some(102), 200), (None, 404)] {
+        let mut host = host_with(r#", "facts": {"projects_revalidate_after": "4m"}"#);
+        asked(&mut host, 0, clone("libs/common", DANA));
+        // Another project's job: the project is remembered, and its allowlist is asked for by the old path.
+        let other = host.exchange(0, clone("libs/common", ELSEWHERE), |call: &Callout| match call.path().as_str() {
+            "/api/graphql" if renamed(now)(call) == forge(call) => {
+                Answer::json(200, crate::forge::allowlist(&serde_json::from_slice(&call.body).unwrap(), &[109]))
+            }
+            _ => renamed(now)(call),
+        });
+        assert_eq!(crate::forge::status(&other), expected, "{now:?}");
+        assert_eq!(host.hazards(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_path_that_is_another_projects_now_is_read_as_that_one() {
+    let mut host = host_with(r#", "facts": {"projects_revalidate_after": "4m"}"#);
+    asked(&mut host, 0, clone("libs/common", DANA));
+    // What was infra/secrets has the path now, and admits the other origin.
+    let swapped = |call: &Callout| match call.path().as_str() {
+        "/api/v4/projects/libs%2Fcommon" => {
+            Answer::json(200, r#"{"id": 103, "path_with_namespace": "libs/common", "visibility": "private"}"#)
+        }
+        "/api/graphql" => {
+            let said = crate::forge::allowlist(&serde_json::from_slice(&call.body).unwrap(), &[109]);
+            Answer::json(200, said.replace("Project/102", "Project/103"))
+        }
+        _ => forge(call),
+    };
+    assert_eq!(crate::forge::status(&host.exchange(0, clone("libs/common", ELSEWHERE), swapped)), 200);
+    let mut calls = 0;
+    let broken = host.exchange(0, clone("infra/secrets", ELSEWHERE), |call: &Callout| {
+        calls += 1;
+        if call.path() == "/api/graphql" { Answer::json(200, r#"{"data": {"project": null}}"#) } else { forge(call) }
+    });
+    assert_eq!(crate::forge::status(&broken), 503, "a contradiction that stays is none of what is remembered");
+    assert!(calls < 12, "{calls}");
 }
 
 #[test]

@@ -59,6 +59,56 @@ fn what_is_remembered_outlives_a_configuration_and_an_end_ends_for_all_of_them()
 }
 
 #[test]
+fn an_end_outlives_every_configuration_of_the_same_size() {
+    let more = [
+        r#", "access": {"deny": [{"id": "r", "targets": ["x/y"], "when": {"protected": true}}]}"#,
+        r#", "access": {"deny": [{"id": "r", "targets": ["x/y"], "when": {"fork": true}}]}"#,
+        r#", "facts": {"outbound": "lookup", "external": "forge"}"#,
+        r#", "bindings": {"max_stale": "10m"}, "mode": "enforce""#,
+        "",
+    ];
+    let mut host = host();
+    for token in [DANA, NORA] {
+        assert_eq!(status(&host.exchange(0, clone("apps/web", token), gitlab)), 200);
+    }
+    let runner = host.send(0, finish(DANA), nobody);
+    host.respond(runner, 200, &[], "");
+    let size = host.shared_data().len();
+    for more in more {
+        reconfigure(&mut host, more);
+        for worker in [0, 1] {
+            assert_eq!(status(&host.exchange(worker, clone("apps/web", DANA), nobody)), 401, "{more}");
+        }
+        assert_eq!(status(&host.exchange(0, clone("apps/web", NORA), gitlab)), 200, "{more}");
+        assert_eq!(host.shared_data().len(), size, "no table is added");
+    }
+    let elsewhere =
+        configuration("").replace(r#""authority": "gitlab.example.com""#, r#""authority": "other.example""#);
+    host.reconfigure(elsewhere).unwrap();
+    assert_eq!(status(&host.exchange(0, clone("apps/web", DANA), nobody)), 401, "a token is one forge's");
+}
+
+#[test]
+fn what_was_not_asked_before_is_asked_before_it_serves() {
+    let mut host = host();
+    assert_eq!(status(&host.exchange(0, clone("apps/web", DANA), gitlab)), 200);
+    reconfigure(
+        &mut host,
+        r#", "access": {"deny": [{"id": "r", "targets": ["apps/web"], "when": {"protected": true}}]}"#,
+    );
+    assert_eq!(status(&host.exchange(0, clone("apps/web", DANA), gitlab)), 403, "its branch is protected");
+    // Somebody else's no is not the forge's.
+    host.reconfigure(
+        configuration("").replace(r#""authority": "gitlab.example.com""#, r#""authority": "other.example""#),
+    )
+    .unwrap();
+    let other = |_: &host_tests::host::Callout| Answer::json(401, r#"{"message": "401 Unauthorized"}"#);
+    assert_eq!(status(&host.exchange(0, clone("apps/web", DANA), other)), 401);
+    reconfigure(&mut host, "");
+    assert_eq!(status(&host.exchange(0, clone("apps/web", DANA), gitlab)), 200);
+}
+
+#[test]
 fn an_answer_that_comes_when_everybody_of_the_old_configuration_left_harms_nobody() {
     let mut host = host();
     let leaves = host.open(0, clone("libs/common", DANA));

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::row::{Reader, Writer};
-use super::{Freshness, Moment, Row, freshness};
+use super::{Freshness, Mark, Moment, Row, freshness};
 use crate::config::Bindings;
 use crate::decision::Failure;
 use crate::facts::{Context, Hash, Job, JobId, Origin, ProjectId, ProjectPath, Token, User, UserId};
@@ -12,6 +12,9 @@ use crate::facts::{Context, Hash, Job, JobId, Origin, ProjectId, ProjectPath, To
 const ENDED: u8 = 0;
 const RUNNING: u8 = 1;
 const BORN: u8 = 2;
+
+/// Of what no lookup told.
+const NO_MARK: Mark = Mark(0);
 
 /// The shortest time that a forge gives a job.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -49,6 +52,8 @@ pub struct Binding {
     pub confirmed: Moment,
     /// When the job is over at the latest by its own timeout, where that is known.
     pub until: Option<Moment>,
+    /// What the lookup asked that told of a running job.
+    pub mark: Mark,
 }
 
 /// What it means that a lookup does not know a token that is bound.
@@ -58,14 +63,17 @@ pub enum Denial {
     Ends(Option<Job>),
     /// A later lookup knew it. Databases of the forge may lag, and answers overtake each other.
     Outdated(Job),
-    /// It was only just handed out, and may not have reached every database of the forge.
-    Early,
+    /// Nothing: the job was only just handed out, and may not have reached every database of the forge, or it was somebody
+    /// else who knew it.
+    Nothing,
 }
 
 /// What is remembered of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remembered {
-    /// It serves.
+    /// It was looked up just now, or cannot change: it serves, to deny as well.
+    New(Token),
+    /// It serves. To deny it is looked up once more.
     Fresh(Token),
     /// It serves, and is to be looked up again.
     Stale(Token),
@@ -80,31 +88,34 @@ impl Binding {
     #[must_use]
     pub fn born(key: Hash, job: JobId, origin: ProjectId, timeout: Option<Duration>, now: Moment) -> Self {
         let until = timeout.map(|timeout| now.after(timeout.max(LEAST_TIMEOUT)).after(GRACE));
-        Self { key, state: State::Born { job, origin }, since: now, confirmed: now, until }
+        Self { key, state: State::Born { job, origin }, since: now, confirmed: now, until, mark: NO_MARK }
     }
 
-    /// What a lookup that was sent at `asked` says of a running job.
+    /// What a lookup that was sent at `asked`, and asked this, says of a running job.
     #[must_use]
-    pub fn running(key: Hash, job: Job, asked: Moment) -> Self {
-        Self { key, state: State::Running(job), since: asked, confirmed: asked, until: None }
+    pub fn running(key: Hash, job: Job, asked: Moment, mark: Mark) -> Self {
+        Self { key, state: State::Running(job), since: asked, confirmed: asked, until: None, mark }
     }
 
     /// The end of a job.
     #[must_use]
     pub fn ended(key: Hash, now: Moment) -> Self {
-        Self { key, state: State::Ended(None), since: now, confirmed: now, until: None }
+        Self { key, state: State::Ended(None), since: now, confirmed: now, until: None, mark: NO_MARK }
     }
 
-    /// What it tells now.
+    /// What it tells now, where lookups ask this.
     #[must_use]
-    pub fn tells(self, config: &Bindings, now: Moment) -> Remembered {
+    pub fn tells(self, config: &Bindings, mark: Mark, now: Moment) -> Remembered {
         let is_over = self.is_over(config, now);
         match self.state {
-            State::Ended(job) => Remembered::Fresh(Token::Ended(job)),
-            State::Running(job) if is_over => Remembered::Fresh(Token::Ended(Some(job))),
-            State::Born { .. } if is_over => Remembered::Fresh(Token::Ended(None)),
+            State::Ended(job) => Remembered::New(Token::Ended(job)),
+            State::Running(job) if is_over => Remembered::New(Token::Ended(Some(job))),
+            State::Born { .. } if is_over => Remembered::New(Token::Ended(None)),
             State::Born { .. } => Remembered::Announced,
+            // Another configuration asked for less, or asked somebody else.
+            State::Running(_) if self.mark != mark => Remembered::Announced,
             State::Running(job) => match freshness(config, self.confirmed, now) {
+                Freshness::New => Remembered::New(Token::Running(job)),
                 Freshness::Fresh => Remembered::Fresh(Token::Running(job)),
                 Freshness::Stale => Remembered::Stale(Token::Running(job)),
                 Freshness::Gone => Remembered::Announced,
@@ -125,14 +136,15 @@ impl Binding {
         }
     }
 
-    /// What it means that a lookup, asked at `asked`, no longer knows the token as a running job's.
+    /// What it means that a lookup, asked at `asked` and for this, does not know the token as a running job's.
     #[must_use]
-    pub fn denied(self, asked: Moment) -> Denial {
+    pub fn denied(self, asked: Moment, mark: Mark) -> Denial {
         match self.state {
+            State::Running(_) if self.mark != mark => Denial::Nothing,
             State::Running(job) if self.confirmed > asked => Denial::Outdated(job),
             State::Running(job) => Denial::Ends(Some(job)),
             State::Ended(job) => Denial::Ends(job),
-            State::Born { .. } => Denial::Early,
+            State::Born { .. } => Denial::Nothing,
         }
     }
 
@@ -154,6 +166,12 @@ impl Binding {
         serves.then_some(Self { confirmed: before.before(config.max_stale), ..self })
     }
 
+    /// The same, in doubt: it is looked up before it serves again. `None` where it does not run.
+    pub(super) fn doubted(self, config: &Bindings, now: Moment) -> Option<Self> {
+        let confirmed = now.before(config.max_stale);
+        matches!(self.state, State::Running(_)).then_some(Self { confirmed, ..self })
+    }
+
     /// Whether the job is over by its age, whatever the forge says.
     fn is_over(&self, config: &Bindings, now: Moment) -> bool {
         now.since(self.since) >= config.max_lifetime || self.until.is_some_and(|until| now >= until)
@@ -171,7 +189,7 @@ impl Binding {
 
 impl Row for Binding {
     const TABLE: &'static str = "binding";
-    const SIZE: usize = 840;
+    const SIZE: usize = 848;
 
     fn key(&self) -> Hash {
         self.key
@@ -181,6 +199,7 @@ impl Row for Binding {
         let mut writer = Writer::new(Self::SIZE, self.key);
         writer.number(self.since.0);
         writer.number(self.confirmed.0);
+        writer.number(self.mark.0);
         writer.byte(u8::from(self.until.is_some()));
         writer.number(self.until.map_or(0, |until| until.0));
         let (state, job) = match &self.state {
@@ -220,6 +239,7 @@ impl Row for Binding {
         let mut reader = Reader(bytes);
         let key = reader.key()?;
         let (since, confirmed) = (Moment(reader.number()?), Moment(reader.number()?));
+        let mark = Mark(reader.number()?);
         let (is_bounded, bound) = (reader.byte()? == 1, Moment(reader.number()?));
         let until = is_bounded.then_some(bound);
         let state = match reader.byte()? {
@@ -234,7 +254,7 @@ impl Row for Binding {
                 }
             }
         };
-        Some(Self { key, state, since, confirmed, until })
+        Some(Self { key, state, since, confirmed, until, mark })
     }
 
     /// Those that are over, or that nobody has confirmed for so long that they no longer serve, go first; then those
@@ -253,6 +273,13 @@ impl Row for Binding {
         (worth, self.confirmed.0)
     }
 
+    /// An end stays an end. A bound goes back with the moment from which it was counted.
+    fn seen(self, now: Moment) -> Self {
+        let ahead = if self.since.is_ahead(now) { self.since.since(now) } else { Duration::ZERO };
+        let until = self.until.map(|until| until.before(ahead));
+        Self { since: self.since.before(ahead), confirmed: self.confirmed.seen(now), until, ..self }
+    }
+
     /// An end is final: a lookup that was under way when the job ended does not bring it back. A token is one job's: what
     /// names another is wrong, and changes nothing. The age goes on, and of two bounds the earlier holds.
     fn over(self, old: Self) -> Self {
@@ -266,20 +293,18 @@ impl Row for Binding {
         }
         let (key, since) = (self.key, old.since.min(self.since));
         let until = self.until.into_iter().chain(old.until).min();
-        let (state, confirmed) = match (self.state, old.state) {
-            (_, State::Ended(job)) => (State::Ended(job), self.confirmed.max(old.confirmed)),
-            (State::Ended(None), State::Running(job)) => (State::Ended(Some(job)), self.confirmed),
-            (State::Ended(job), State::Running(_) | State::Born { .. }) => (State::Ended(job), self.confirmed),
+        let (new, known) = ((self.confirmed, self.mark), (old.confirmed, old.mark));
+        let (state, (confirmed, mark)) = match (self.state, old.state) {
+            (_, State::Ended(job)) => (State::Ended(job), if new.0 > known.0 { new } else { known }),
+            (State::Ended(None), State::Running(job)) => (State::Ended(Some(job)), new),
+            (State::Ended(job), State::Running(_) | State::Born { .. }) => (State::Ended(job), new),
             // The newer of two answers stands, whichever came last.
-            (State::Running(_), State::Running(job)) if old.confirmed > self.confirmed => {
-                (State::Running(job), old.confirmed)
-            }
-            (State::Running(job), State::Running(_)) => (State::Running(job), self.confirmed),
-            (State::Running(job), State::Born { .. }) => (State::Running(job), self.confirmed),
+            (State::Running(_), State::Running(job)) if old.confirmed > self.confirmed => (State::Running(job), known),
+            (State::Running(job), State::Running(_) | State::Born { .. }) => (State::Running(job), new),
             // To hand a job out says nothing of its user, so it confirms no lookup.
-            (State::Born { .. }, state) => (state, old.confirmed),
+            (State::Born { .. }, state) => (state, known),
         };
-        Self { key, state, since, confirmed, until }
+        Self { key, state, since, confirmed, until, mark }
     }
 }
 

@@ -9,6 +9,15 @@ use crate::facts::Hash;
 /// The most rows in a bucket. With a mean of a quarter of it, a bucket overflows about once in a million.
 pub const BUCKET_ROWS: usize = 16;
 
+/// How many rows of one kind a bucket has room for, whatever else comes.
+const KIND_ROWS: usize = BUCKET_ROWS / 2;
+
+/// How many rows of one owner it keeps.
+const OWNER_ROWS: usize = 4;
+
+/// How many rows that are never pushed out it takes; less than [`KIND_ROWS`], so that there is room for others.
+const HELD_ROWS: usize = 6;
+
 /// A table: what it is called, how long its rows are, and how many buckets it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Table {
@@ -61,10 +70,54 @@ fn rows<R: Row>(bucket: &[u8]) -> impl Iterator<Item = &[u8]> {
     bucket.chunks_exact(R::SIZE)
 }
 
-/// The row of a key.
+/// The row of a key, as it counts now.
 #[must_use]
-pub fn find<R: Row>(bucket: &[u8], key: &Hash) -> Option<R> {
-    rows::<R>(bucket).find(|row| row.starts_with(&key.0)).and_then(R::read)
+pub fn find<R: Row>(bucket: &[u8], key: &Hash, now: Moment) -> Option<R> {
+    rows::<R>(bucket).find(|row| row.starts_with(&key.0)).and_then(R::read).map(|row| row.seen(now))
+}
+
+/// A row of another key than the one that comes.
+struct Kept<'a> {
+    bytes: &'a [u8],
+    rank: (u8, u64),
+    owner: Option<Hash>,
+    kind: u8,
+    is_held: bool,
+}
+
+/// Where a row that comes has its place.
+enum Place {
+    /// Behind the others.
+    Free,
+    /// In the place of this one.
+    Of(usize),
+    /// Nowhere.
+    None,
+}
+
+/// The place of a row that comes.
+fn place<R: Row>(kept: &[Kept<'_>], coming: &R, config: &Bindings, now: Moment) -> Place {
+    let count = |counts: &dyn Fn(&Kept<'_>) -> bool| kept.iter().filter(|row| counts(row)).count();
+    let is_own = |row: &Kept<'_>| row.owner.is_some() && row.owner == coming.owner();
+    let is_of_kind = |row: &Kept<'_>| row.kind == coming.kind();
+    let (owns_most, is_full) = (count(&is_own) >= OWNER_ROWS, kept.len() >= BUCKET_ROWS);
+    if coming.is_held(now) && count(&|row| row.is_held) >= HELD_ROWS {
+        return Place::None;
+    }
+    if !owns_most && !is_full {
+        return Place::Free;
+    }
+    let has_share = count(&is_of_kind) >= KIND_ROWS;
+    let may_go = |row: &Kept<'_>| match () {
+        () if row.is_held => false,
+        () if owns_most => is_own(row),
+        () => is_of_kind(row) == has_share || row.rank.0 == 0,
+    };
+    match kept.iter().enumerate().filter(|(_, row)| may_go(row)).min_by_key(|(_, row)| row.rank) {
+        // Of the other kind there are more than its share.
+        Some((at, lowest)) if !is_of_kind(lowest) || lowest.rank <= coming.rank(config, now) => Place::Of(at),
+        Some(_) | None => Place::None,
+    }
 }
 
 /// The bucket with a row put in: over the row of its key, else behind the others, else over the row that ranks lowest.
@@ -72,25 +125,24 @@ pub fn find<R: Row>(bucket: &[u8], key: &Hash) -> Option<R> {
 #[must_use]
 pub fn put<R: Row>(bucket: &[u8], row: R, config: &Bindings, now: Moment) -> Option<Vec<u8>> {
     let key = row.key();
-    let mut kept: Vec<(Vec<u8>, (u8, u64))> = Vec::with_capacity(BUCKET_ROWS);
+    let mut kept: Vec<Kept<'_>> = Vec::with_capacity(BUCKET_ROWS);
     let mut coming = row;
     for bytes in rows::<R>(bucket).take(BUCKET_ROWS) {
         // Bytes that cannot be read are dropped: their fact will be looked up again.
-        let Some(old) = R::read(bytes) else { continue };
+        let Some(old) = R::read(bytes).map(|old| old.seen(now)) else { continue };
         if old.key() == key {
             coming = coming.over(old);
         } else {
-            kept.push((bytes.to_vec(), old.rank(config, now)));
+            let (rank, owner, kind, is_held) = (old.rank(config, now), old.owner(), old.kind(), old.is_held(now));
+            kept.push(Kept { bytes, rank, owner, kind, is_held });
         }
     }
-    if kept.len() >= BUCKET_ROWS {
-        let lowest = kept.iter().enumerate().min_by_key(|(_, (_, rank))| *rank).map(|(at, (_, rank))| (at, *rank))?;
-        if lowest.1 > coming.rank(config, now) {
-            return None;
-        }
-        kept.swap_remove(lowest.0);
+    match place(&kept, &coming, config, now) {
+        Place::Free => {}
+        Place::Of(at) => drop(kept.swap_remove(at)),
+        Place::None => return None,
     }
-    let mut bytes: Vec<u8> = kept.into_iter().flat_map(|(bytes, _)| bytes).collect();
+    let mut bytes: Vec<u8> = kept.into_iter().flat_map(|row| row.bytes).copied().collect();
     bytes.extend(coming.write()?);
     Some(bytes)
 }
@@ -99,12 +151,24 @@ pub fn put<R: Row>(bucket: &[u8], row: R, config: &Bindings, now: Moment) -> Opt
 /// before it serves again. Only those that were confirmed before then are changed; `None` where there are none.
 #[must_use]
 pub fn age(bucket: &[u8], config: &Bindings, before: Moment) -> Option<Vec<u8>> {
+    changed(bucket, |binding| binding.aged(config, before))
+}
+
+/// The bucket with one binding in doubt: where it runs, it is looked up before it serves again. `None` where there is none
+/// to doubt.
+#[must_use]
+pub fn doubt(bucket: &[u8], key: &Hash, config: &Bindings, now: Moment) -> Option<Vec<u8>> {
+    changed(bucket, |binding| if binding.key == *key { binding.doubted(config, now) } else { None })
+}
+
+/// The bucket with some of its bindings changed; `None` where none is.
+fn changed(bucket: &[u8], change: impl Fn(Binding) -> Option<Binding>) -> Option<Vec<u8>> {
     let mut is_changed = false;
-    let mut aged = Vec::with_capacity(bucket.len());
+    let mut all = Vec::with_capacity(bucket.len());
     for bytes in rows::<Binding>(bucket) {
-        let old = Binding::read(bytes).and_then(|binding| binding.aged(config, before)?.write());
-        is_changed |= old.is_some();
-        aged.extend(old.as_deref().unwrap_or(bytes));
+        let new = Binding::read(bytes).and_then(|binding| change(binding)?.write());
+        is_changed |= new.is_some();
+        all.extend(new.as_deref().unwrap_or(bytes));
     }
-    is_changed.then_some(aged)
+    is_changed.then_some(all)
 }

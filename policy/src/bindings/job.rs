@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::row::{Reader, Writer};
-use super::{Moment, Row};
+use super::{Inquiry, Moment, Row};
 use crate::config::Bindings;
 use crate::facts::{Hash, JobId};
 
@@ -34,22 +34,22 @@ pub enum Place {
 }
 
 impl JobRow {
-    /// The key of a job.
+    /// The key of a job of this forge.
     #[must_use]
-    pub fn key_of(job: JobId) -> Hash {
-        Hash::of(&[b"job", &job.0.to_be_bytes()])
+    pub fn key_of(inquiry: &Inquiry, job: JobId) -> Hash {
+        inquiry.job(&Hash::of(&[b"job", &job.0.to_be_bytes()]))
     }
 
-    /// A job goes by this token.
+    /// The job of this key goes by this token.
     #[must_use]
-    pub fn named(job: JobId, token: Hash, now: Moment) -> Self {
-        Self { key: Self::key_of(job), tokens: [token].into(), since: now, is_ended: false }
+    pub fn named(key: Hash, token: Hash, now: Moment) -> Self {
+        Self { key, tokens: [token].into(), since: now, is_ended: false }
     }
 
-    /// A job that ended.
+    /// The job of this key ended.
     #[must_use]
-    pub fn ended(job: JobId, now: Moment) -> Self {
-        Self { key: Self::key_of(job), tokens: Vec::new(), since: now, is_ended: true }
+    pub fn ended(key: Hash, now: Moment) -> Self {
+        Self { key, tokens: Vec::new(), since: now, is_ended: true }
     }
 
     /// The tokens that the job goes by.
@@ -101,6 +101,10 @@ impl Row for JobRow {
     fn rank(&self, config: &Bindings, now: Moment) -> (u8, u64) {
         let is_ended = self.is_ended || now.since(self.since) >= config.max_lifetime;
         (u8::from(!is_ended), self.since.0)
+    }
+
+    fn seen(self, now: Moment) -> Self {
+        Self { since: self.since.min(now), ..self }
     }
 
     /// An end is final, and a job keeps the tokens that it goes by.

@@ -8,6 +8,15 @@ use super::{Moment, Row};
 use crate::config::Bindings;
 use crate::facts::Hash;
 
+/// What becomes of a credential that is not remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgotten {
+    /// Its service is asked for another one.
+    Challenged,
+    /// It is taken for a person's. So no job may have it forgotten while the forge takes it.
+    Persons,
+}
+
 /// What is remembered of a credential that the forge made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Minted {
@@ -17,11 +26,13 @@ pub struct Minted {
     pub parent: Option<Hash>,
     /// When the forge itself no longer takes it.
     pub until: Moment,
+    /// What becomes of it where it is not remembered.
+    pub forgotten: Forgotten,
 }
 
 impl Row for Minted {
     const TABLE: &'static str = "minted";
-    const SIZE: usize = 73;
+    const SIZE: usize = 74;
 
     fn key(&self) -> Hash {
         self.key
@@ -30,6 +41,7 @@ impl Row for Minted {
     fn write(&self) -> Option<Vec<u8>> {
         let mut writer = Writer::new(Self::SIZE, self.key);
         writer.number(self.until.0);
+        writer.byte(u8::from(self.forgotten == Forgotten::Persons));
         writer.byte(u8::from(self.parent.is_some()));
         if let Some(parent) = self.parent {
             writer.key(parent);
@@ -40,27 +52,45 @@ impl Row for Minted {
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
         let (key, until) = (reader.key()?, Moment(reader.number()?));
+        let forgotten = match reader.byte()? {
+            0 => Forgotten::Challenged,
+            1 => Forgotten::Persons,
+            _ => return None,
+        };
         let parent = match reader.byte()? {
             0 => None,
             1 => Some(reader.key()?),
             _ => return None,
         };
-        Some(Self { key, parent, until })
+        Some(Self { key, parent, until, forgotten })
     }
 
-    /// What the forge no longer takes goes first, then what it soon will not; and what is no job's pushes out nothing that
-    /// is.
+    /// What the forge no longer takes goes first, then what it soon will not.
     fn rank(&self, _: &Bindings, now: Moment) -> (u8, u64) {
-        let kind = match (self.until > now, self.parent) {
-            (false, _) => 0,
-            (true, None) => 1,
-            (true, Some(_)) => 2,
-        };
-        (kind, self.until.0)
+        (u8::from(self.until > now), self.until.0)
+    }
+
+    /// It says when it is over, and not when it was noted.
+    fn seen(self, _: Moment) -> Self {
+        self
+    }
+
+    fn owner(&self) -> Option<Hash> {
+        self.parent
+    }
+
+    /// Jobs' and other people's: neither pushes the others out.
+    fn kind(&self) -> u8 {
+        u8::from(self.parent.is_some())
+    }
+
+    fn is_held(&self, now: Moment) -> bool {
+        self.parent.is_some() && self.forgotten == Forgotten::Persons && self.until > now
     }
 
     /// What was made from a job's token stays that.
     fn over(self, old: Self) -> Self {
-        Self { parent: self.parent.or(old.parent), ..self }
+        let forgotten = if old.forgotten == Forgotten::Persons { old.forgotten } else { self.forgotten };
+        Self { parent: self.parent.or(old.parent), forgotten, ..self }
     }
 }

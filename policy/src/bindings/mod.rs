@@ -7,7 +7,9 @@
 mod binding;
 mod bucket;
 mod follower;
+mod inquiry;
 mod job;
+mod layout;
 mod minted;
 mod missing;
 mod part;
@@ -17,10 +19,12 @@ mod row;
 mod target;
 
 pub use binding::{Binding, Denial, Remembered, State};
-pub use bucket::{BUCKET_ROWS, Table, age, find, put};
+pub use bucket::{BUCKET_ROWS, Table, age, doubt, find, put};
 pub use follower::Follower;
+pub use inquiry::{Inquiry, Mark};
 pub use job::{JobRow, Place};
-pub use minted::Minted;
+pub use layout::{LAYOUT, layout};
+pub use minted::{Forgotten, Minted};
 pub use missing::Missing;
 pub use part::{PartRow, ProjectRow};
 pub use quota::{Quota, Usage};
@@ -32,9 +36,6 @@ use core::time::Duration;
 
 use crate::config::{Bindings, Lifetimes};
 use crate::facts::Lifetime;
-
-/// The layout of rows. It changes whenever a row is written in another order, also where its size stays.
-pub const LAYOUT: &str = "8";
 
 /// Every table, where so many running jobs are to be remembered. What is not here has no place in shared data, and what
 /// is here bounds it.
@@ -53,6 +54,13 @@ pub fn tables(capacity: u32) -> [Table; 9] {
     ]
 }
 
+/// By how much the clocks of two workers may differ. What lies further ahead was noted before the clock was set back.
+const SKEW: Duration = Duration::from_secs(1);
+
+/// How long a fact that was looked up may deny without being looked up once more: what a maintainer grants counts at once,
+/// and who is denied again and again costs a lookup in so much time and no more.
+const DENIES: Duration = Duration::from_secs(2);
+
 /// A moment, in milliseconds since the Unix epoch. The shell has the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub u64);
@@ -62,6 +70,23 @@ impl Moment {
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This moment as it counts now: one that lies ahead was noted before the clock was set back, and is as good as none.
+    #[must_use]
+    pub fn seen(self, now: Self) -> Self {
+        if self.is_ahead(now) { Self(0) } else { self }
+    }
+
+    /// Whether this moment, which was at most `within` away when it was set, has come: also where the clock was set back
+    /// since, and nobody knows how long it has been.
+    #[must_use]
+    pub fn has_come(self, within: Duration, now: Self) -> bool {
+        now >= self || self > now.after(within)
+    }
+
+    fn is_ahead(self, now: Self) -> bool {
+        self > now.after(SKEW)
     }
 
     /// A while before this moment.
@@ -107,6 +132,13 @@ impl Confirmed {
         self
     }
 
+    /// The same as it counts now.
+    #[must_use]
+    pub fn seen(self, now: Moment) -> Self {
+        let Self { projects, members, allowlists } = self;
+        Self { projects: projects.seen(now), members: members.seen(now), allowlists: allowlists.seen(now) }
+    }
+
     /// The oldest of it.
     #[must_use]
     pub fn oldest(&self) -> Moment {
@@ -117,7 +149,9 @@ impl Confirmed {
 /// Whether a fact still serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Freshness {
-    /// It serves.
+    /// It was looked up just now: it serves, to deny as well.
+    New,
+    /// It serves. To deny it is looked up once more.
     Fresh,
     /// It serves, and is to be looked up again in the background.
     Stale,
@@ -154,9 +188,11 @@ impl Lifetimes {
 
 fn serves(fresh: Duration, stale: Duration, confirmed: Moment, now: Moment) -> Freshness {
     match now.since(confirmed) {
+        _ if confirmed.is_ahead(now) => Freshness::Gone,
         age if age >= stale => Freshness::Gone,
         age if age >= fresh => Freshness::Stale,
-        _ => Freshness::Fresh,
+        age if age >= DENIES => Freshness::Fresh,
+        _ => Freshness::New,
     }
 }
 

@@ -76,6 +76,10 @@ impl Row for ProjectRow {
         (u8::from(self.project.is_some()), self.confirmed.0)
     }
 
+    fn seen(self, now: Moment) -> Self {
+        Self { confirmed: self.confirmed.seen(now), ..self }
+    }
+
     /// The newer of two answers stands, whichever came last.
     fn over(self, old: Self) -> Self {
         if old.confirmed > self.confirmed { old } else { self }
@@ -145,6 +149,10 @@ impl Row for PartRow {
     /// The oldest goes first.
     fn rank(&self, _: &Bindings, _: Moment) -> (u8, u64) {
         (0, self.confirmed.0)
+    }
+
+    fn seen(self, now: Moment) -> Self {
+        Self { confirmed: self.confirmed.seen(now), ..self }
     }
 
     /// The newer of two answers stands, whichever came last.

@@ -47,7 +47,7 @@ impl Quota {
         let most = micros.saturating_add(SECOND);
         let each = SECOND.checked_div(self.per_second.into()).unwrap_or(SECOND);
         // What lies further ahead was written before the clock was set back.
-        let used = find::<Usage>(bucket, &self.key).map(|usage| usage.until).filter(|until| *until <= most);
+        let used = find::<Usage>(bucket, &self.key, now).map(|usage| usage.until).filter(|until| *until <= most);
         let used = used.map_or(micros, |until| until.max(micros));
         let until = used.saturating_add(each);
         if until > most {
@@ -104,6 +104,11 @@ impl Row for Usage {
     /// Who has used least goes first: nobody gets a new start by pushing others out. The count of all stays.
     fn rank(&self, _: &Bindings, _: Moment) -> (u8, u64) {
         (u8::from(self.key == ALL), self.until)
+    }
+
+    /// What lies ahead is looked at where it is used up.
+    fn seen(self, _: Moment) -> Self {
+        self
     }
 }
 
@@ -167,7 +172,7 @@ mod tests {
             assert!(bucket.len() <= BUCKET_ROWS * Usage::SIZE);
         }
         assert_eq!(busy.take(&bucket, &config(), Moment(1_000)), None);
-        assert!(find::<Usage>(&bucket, &ALL).is_some());
+        assert!(find::<Usage>(&bucket, &ALL, Moment(1_000)).is_some());
     }
 
     #[test]

@@ -73,4 +73,8 @@ impl Row for Rejection {
     fn rank(&self, _: &Bindings, _: Moment) -> (u8, u64) {
         (0, self.confirmed.0)
     }
+
+    fn seen(self, now: Moment) -> Self {
+        Self { confirmed: self.confirmed.seen(now), ..self }
+    }
 }

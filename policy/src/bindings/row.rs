@@ -30,6 +30,27 @@ pub trait Row: Sized {
     /// How much it is worth to keep now, least first.
     fn rank(&self, config: &Bindings, now: Moment) -> (u8, u64);
 
+    /// The row as it counts now. A moment at which something was noted and that lies ahead is from before the clock was set
+    /// back: it serves nothing, and nothing is older.
+    #[must_use]
+    fn seen(self, now: Moment) -> Self;
+
+    /// Whose it is, where a bucket keeps only some of each: who makes very many pushes out none but his own.
+    fn owner(&self) -> Option<Hash> {
+        None
+    }
+
+    /// Of which kind it is, where a bucket keeps room for each.
+    fn kind(&self) -> u8 {
+        0
+    }
+
+    /// Whether it is never pushed out. Then one that comes is not taken instead.
+    fn is_held(&self, now: Moment) -> bool {
+        let _ = now;
+        false
+    }
+
     /// What stands afterwards when this row comes and `old` stands under the same key.
     #[must_use]
     fn over(self, old: Self) -> Self {

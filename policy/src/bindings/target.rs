@@ -1,5 +1,7 @@
 //! What a target is to the jobs of one user and origin.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::row::{Reader, Writer, place};
@@ -17,6 +19,11 @@ const AFFILIATIONS: [Affiliation; 3] = [Affiliation::Internal, Affiliation::Exte
 /// What is left to the forge.
 const LEFT: u8 = u8::MAX;
 const LEVELS: [Level; 3] = [Level::Disabled, Level::Members, Level::Enabled];
+
+/// The lists of which rows hold places and that stand here.
+pub(super) fn lists() -> String {
+    format!("{ADMISSIONS:?} {LINKS:?} {AFFILIATIONS:?} {LEVELS:?}")
+}
 
 /// What is remembered of a target, under [`crate::lookup::target_key`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +93,10 @@ impl Row for TargetRow {
             Found::Standing(_) | Found::Nothing => 0,
         };
         (worth, self.confirmed.oldest().0)
+    }
+
+    fn seen(self, now: Moment) -> Self {
+        Self { confirmed: self.confirmed.seen(now), ..self }
     }
 
     /// The newer of two answers stands, whichever came last.

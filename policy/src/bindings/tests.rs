@@ -1,10 +1,13 @@
+mod minted;
+mod validity;
+
 use std::vec::Vec;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::facts::{
-    Admission, Affiliation, Context, Entry, Features, Found, Grants, Hash, Invalid, Job, JobId, JobPush, Known,
+    Admission, Affiliation, Context, Entry, Features, Found, Grants, Hash, Invalid, Job, JobId, JobPush, Known, Level,
     Lifetime, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Standing, Target, Token,
     User, UserId, Visibility,
 };
@@ -15,6 +18,26 @@ pub(super) fn config() -> crate::config::Bindings {
     )
     .unwrap()
     .bindings
+}
+
+const MARK: Mark = Mark(7);
+
+/// The row of a key while everything in the bucket still serves.
+fn find<R: Row>(bucket: &[u8], key: &Hash) -> Option<R> {
+    super::find(bucket, key, Moment(100_000_000))
+}
+
+/// The key of a job of the forge of [`config`].
+fn job_key(number: u64) -> Hash {
+    JobRow::key_of(&inquiry(""), JobId(number))
+}
+
+/// What lookups ask where the configuration has these keys more.
+fn inquiry(more: &str) -> Inquiry {
+    let config = std::format!(
+        r#"{{"forge": {{"hosts": ["h"]}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}{more}}}"#
+    );
+    Inquiry::of(&crate::Config::parse(config.as_bytes()).unwrap())
 }
 
 /// Puts a row while everything in the bucket still serves.
@@ -35,6 +58,7 @@ fn running(number: u64, confirmed: u64) -> Binding {
         since: Moment(confirmed),
         confirmed: Moment(confirmed),
         until: None,
+        mark: MARK,
     }
 }
 
@@ -135,21 +159,25 @@ fn running_ones_go_last_whatever_their_age() {
 #[test]
 fn a_lookup_that_no_longer_knows_a_token_ends_it_unless_a_later_one_did() {
     let State::Running(job) = running(1, 30).state else { panic!("a running one") };
-    assert_eq!(running(1, 30).denied(Moment(29)), Denial::Outdated(job.clone()));
-    assert_eq!(running(1, 30).denied(Moment(30)), Denial::Ends(Some(job)));
-    assert_eq!(ended(1, 30).denied(Moment(10)), Denial::Ends(None));
+    assert_eq!(running(1, 30).denied(Moment(29), MARK), Denial::Outdated(job.clone()));
+    assert_eq!(running(1, 30).denied(Moment(30), MARK), Denial::Ends(Some(job)));
+    assert_eq!(ended(1, 30).denied(Moment(10), MARK), Denial::Ends(None));
 }
 
 #[test]
 fn a_job_that_was_born_serves_nothing_before_a_lookup_named_it() {
     let bucket = put(&[], born(1, 10)).unwrap();
     let binding = find::<Binding>(&bucket, &key(1)).unwrap();
-    assert_eq!(binding.clone().denied(Moment(20)), Denial::Early, "not every database of the forge knows it yet");
-    assert_eq!(binding.tells(&config(), Moment(20)), Remembered::Announced);
+    assert_eq!(
+        binding.clone().denied(Moment(20), MARK),
+        Denial::Nothing,
+        "not every database of the forge knows it yet"
+    );
+    assert_eq!(binding.tells(&config(), MARK, Moment(20)), Remembered::Announced);
     let bucket = put(&bucket, running(1, 30)).unwrap();
     let binding = find::<Binding>(&bucket, &key(1)).unwrap();
     assert_eq!((binding.since, binding.until), (Moment(10), born(1, 10).until), "it is as old as its birth");
-    assert!(matches!(binding.clone().tells(&config(), Moment(40)), Remembered::Fresh(Token::Running(_))));
+    assert!(matches!(binding.clone().tells(&config(), MARK, Moment(40)), Remembered::New(Token::Running(_))));
     // Handed out again, it stays what it was.
     assert_eq!(find::<Binding>(&put(&bucket, born(1, 50)).unwrap(), &key(1)), Some(binding));
 }
@@ -161,14 +189,14 @@ fn a_binding_ends_with_the_jobs_own_timeout() {
     let born = |timeout| Binding::born(key(1), JobId(1), ProjectId(101), timeout, at(0));
     let fresh = |seconds: u64, timeout| {
         let bucket = put(&put(&[], born(timeout)).unwrap(), Binding { since: at(0), ..running(1, seconds * 1000) });
-        find::<Binding>(&bucket.unwrap(), &key(1)).unwrap().tells(&config(), at(seconds))
+        find::<Binding>(&bucket.unwrap(), &key(1)).unwrap().tells(&config(), MARK, at(seconds))
     };
-    assert!(matches!(fresh(3899, hour), Remembered::Fresh(Token::Running(_))));
-    assert!(matches!(fresh(3900, hour), Remembered::Fresh(Token::Ended(Some(_)))));
-    assert!(matches!(fresh(3900, None), Remembered::Fresh(Token::Running(_))), "none is known");
-    assert_eq!(born(hour).tells(&config(), at(3900)), Remembered::Fresh(Token::Ended(None)));
-    assert_eq!(born(Some(Duration::ZERO)).tells(&config(), at(359)), Remembered::Announced, "no job has less");
-    assert_eq!(born(Some(Duration::MAX)).tells(&config(), at(24 * 3600)), Remembered::Fresh(Token::Ended(None)));
+    assert!(matches!(fresh(3899, hour), Remembered::New(Token::Running(_))));
+    assert!(matches!(fresh(3900, hour), Remembered::New(Token::Ended(Some(_)))));
+    assert!(matches!(fresh(3900, None), Remembered::New(Token::Running(_))), "none is known");
+    assert_eq!(born(hour).tells(&config(), MARK, at(3900)), Remembered::New(Token::Ended(None)));
+    assert_eq!(born(Some(Duration::ZERO)).tells(&config(), MARK, at(359)), Remembered::Announced, "no job has less");
+    assert_eq!(born(Some(Duration::MAX)).tells(&config(), MARK, at(24 * 3600)), Remembered::New(Token::Ended(None)));
 }
 
 #[test]
@@ -179,26 +207,26 @@ fn an_aged_binding_is_looked_up_before_it_serves_again() {
     let aged = age(&bucket, &config(), now).unwrap();
     assert_eq!(aged.len(), bucket.len());
     let find = |bucket: &[u8], number| find::<Binding>(bucket, &key(number)).unwrap();
-    assert_eq!(find(&aged, 1).tells(&config(), now), Remembered::Announced);
+    assert_eq!(find(&aged, 1).tells(&config(), MARK, now), Remembered::Announced);
     for (number, row) in [(2, &rows[1]), (3, &rows[2]), (4, &rows[3]), (5, &rows[4])] {
         assert_eq!(&find(&aged, number), row, "it was confirmed later, or serves nothing");
     }
     let confirmed = put(&aged, running(1, 500_001)).unwrap();
-    assert!(matches!(find(&confirmed, 1).tells(&config(), Moment(500_001)), Remembered::Fresh(Token::Running(_))));
+    assert!(matches!(find(&confirmed, 1).tells(&config(), MARK, Moment(500_001)), Remembered::New(Token::Running(_))));
     assert_eq!(age(&aged, &config(), now), None, "nothing is left to age");
     assert_eq!(age(b"junk", &config(), now), None);
 }
 
 #[test]
 fn a_job_has_a_few_tokens_and_an_end() {
-    let named = |bucket: &[u8], token| put(bucket, JobRow::named(JobId(1), key(token), Moment(10))).unwrap();
-    let found = |bucket: &[u8]| find::<JobRow>(bucket, &JobRow::key_of(JobId(1)));
+    let named = |bucket: &[u8], token| put(bucket, JobRow::named(job_key(1), key(token), Moment(10))).unwrap();
+    let found = |bucket: &[u8]| find::<JobRow>(bucket, &job_key(1));
     let bucket = (1..=9).chain([1]).fold(Vec::new(), |bucket, token| named(&bucket, token));
     let row = found(&bucket);
     assert!((1..=8).all(|token| JobRow::place(row.as_ref(), &key(token)) == Place::Found));
     assert_eq!(JobRow::place(row.as_ref(), &key(9)), Place::None, "one too many is nobody's");
     assert_eq!(JobRow::place(None, &key(1)), Place::None);
-    let bucket = named(&put(&bucket, JobRow::ended(JobId(1), Moment(20))).unwrap(), 1);
+    let bucket = named(&put(&bucket, JobRow::ended(job_key(1), Moment(20))).unwrap(), 1);
     let row = found(&bucket).unwrap();
     assert_eq!(JobRow::place(Some(&row), &key(1)), Place::Ended);
     assert_eq!(row.into_tokens(), (1..=8).map(key).collect::<Vec<_>>());
@@ -206,14 +234,14 @@ fn a_job_has_a_few_tokens_and_an_end() {
 
 #[test]
 fn jobs_that_are_over_are_the_first_to_be_forgotten_by_number() {
-    let row = |number: u64, at| JobRow::named(JobId(number), key(number), Moment(at));
+    let row = |number: u64, at| JobRow::named(job_key(number), key(number), Moment(at));
     let full = (0..15).fold(Vec::new(), |bucket, n| put(&bucket, row(n, n)).unwrap());
-    let full = put(&full, JobRow::ended(JobId(99), Moment(99))).unwrap();
+    let full = put(&full, JobRow::ended(job_key(99), Moment(99))).unwrap();
     let bucket = put(&full, row(20, 50)).unwrap();
-    assert_eq!(find::<JobRow>(&bucket, &JobRow::key_of(JobId(99))), None);
-    assert_eq!(put(&bucket, JobRow::ended(JobId(98), Moment(99))), None, "an end of nobody's takes no job's place");
+    assert_eq!(find::<JobRow>(&bucket, &job_key(99)), None);
+    assert_eq!(put(&bucket, JobRow::ended(job_key(98), Moment(99))), None, "an end of nobody's takes no job's place");
     let bucket = put(&bucket, row(21, 50)).unwrap();
-    assert_eq!(find::<JobRow>(&bucket, &JobRow::key_of(JobId(0))), None, "then the oldest");
+    assert_eq!(find::<JobRow>(&bucket, &job_key(0)), None, "then the oldest");
 }
 
 #[test]
@@ -356,7 +384,7 @@ fn a_part_keeps_what_is_known_of_it() {
 #[test]
 fn what_is_composed_serves_as_well_as_the_worst_of_its_parts() {
     let document = br#"{"forge": {"hosts": ["h"]}, "lookup": {"cluster": "c", "authority": "h", "credential_env": "E"},
-        "facts": {"projects_revalidate_after": "4m", "members_revalidate_after": "1m", "allowlists_revalidate_after": "1h"}}"#;
+        "facts": {"projects_revalidate_after": "4m", "members_revalidate_after": "1m", "allowlists_revalidate_after": "5m"}}"#;
     let lifetimes = crate::Config::parse(document).unwrap().lifetimes;
     let composed = Confirmed { projects: Moment(0), members: Moment(180_000), allowlists: Moment(100_000) };
     let serves = |seconds: u64| lifetimes.of_all(&composed, Moment(seconds * 1000));
@@ -364,7 +392,6 @@ fn what_is_composed_serves_as_well_as_the_worst_of_its_parts() {
         [serves(239), serves(240), serves(299), serves(300)],
         [Freshness::Fresh, Freshness::Stale, Freshness::Stale, Freshness::Gone]
     );
-    // A part that would be fresh for longer than `bindings.max_stale` is gone with it.
     assert_eq!(lifetimes.of_part(Lifetime::Allowlists, Moment(0), Moment(299_999)), Freshness::Fresh);
     assert_eq!(lifetimes.of_part(Lifetime::Allowlists, Moment(0), Moment(300_000)), Freshness::Gone);
     let older = Confirmed::at(Moment(50)).with(Lifetime::Members, Moment(20)).with(Lifetime::Projects, Moment(90));
@@ -424,45 +451,19 @@ fn a_fact_grows_old_and_then_goes() {
     let config = config();
     let at = |seconds: u64| freshness(&config, Moment(1_000), Moment(1_000 + seconds * 1000));
     assert_eq!(
-        [at(0), at(29), at(30), at(299), at(300)],
-        [Freshness::Fresh, Freshness::Fresh, Freshness::Stale, Freshness::Stale, Freshness::Gone]
+        [at(0), at(1), at(2), at(29), at(30), at(299), at(300)],
+        [
+            Freshness::New,
+            Freshness::New,
+            Freshness::Fresh,
+            Freshness::Fresh,
+            Freshness::Stale,
+            Freshness::Stale,
+            Freshness::Gone
+        ]
     );
-    assert_eq!(freshness(&config, Moment(5_000), Moment(0)), Freshness::Fresh, "a clock that went back");
-}
-
-#[test]
-fn of_what_was_minted_the_shortest_lived_goes_first() {
-    let row = |number: u64, until| Minted { key: key(number), parent: Some(key(0)), until: Moment(until) };
-    assert_eq!(find::<Minted>(&put(&[], row(1, 5)).unwrap(), &key(1)), Some(row(1, 5)));
-    let mut bucket = Vec::new();
-    for number in 1..=16 {
-        bucket = put(&bucket, row(number, 100 + number)).unwrap();
-    }
-    bucket = put(&bucket, row(17, 300)).unwrap();
-    assert_eq!(bucket.len(), BUCKET_ROWS * Minted::SIZE);
-    assert!(find::<Minted>(&bucket, &key(1)).is_none() && find::<Minted>(&bucket, &key(2)).is_some());
-    assert!(put(&bucket, row(18, 1)).is_none(), "what is over pushes nothing out");
-}
-
-#[test]
-fn what_was_minted_for_somebody_else_pushes_out_nothing_of_a_job_and_changes_nothing_of_it() {
-    let row = |number: u64, parent| Minted { key: key(number), parent, until: Moment(1_000 + number) };
-    let jobs = |number| row(number, Some(key(0)));
-    let mut bucket = Vec::new();
-    for number in 1..=16 {
-        bucket = put(&bucket, jobs(number)).unwrap();
-    }
-    assert!(put(&bucket, row(17, None)).is_none());
-    let again = put(&bucket, Minted { until: Moment(9_000), ..row(1, None) }).unwrap();
-    assert_eq!(find::<Minted>(&again, &key(1)), Some(Minted { until: Moment(9_000), ..jobs(1) }));
-
-    let mut bucket = Vec::new();
-    for number in 1..=16 {
-        bucket = put(&bucket, row(number, None)).unwrap();
-    }
-    assert_eq!(find::<Minted>(&bucket, &key(1)), Some(row(1, None)));
-    let after = put(&bucket, Minted { until: Moment(500), ..jobs(17) }).unwrap();
-    assert!(find::<Minted>(&after, &key(1)).is_none() && find::<Minted>(&after, &key(17)).is_some());
+    assert_eq!(freshness(&config, Moment(5_000), Moment(4_000)), Freshness::New, "the clock of another worker");
+    assert_eq!(freshness(&config, Moment(5_000), Moment(3_999)), Freshness::Gone, "a clock that went back");
 }
 
 proptest! {

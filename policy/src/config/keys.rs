@@ -4,6 +4,8 @@ use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 
+use super::choices;
+
 /// Whether a key must be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
@@ -101,9 +103,6 @@ fn written(time: Duration) -> String {
     whole.unwrap_or_else(|| "0s".into())
 }
 
-/// Where facts may come from.
-const SOURCES: &[&str] = &["lookup", "configuration", "forge"];
-
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -124,7 +123,7 @@ pub struct Key {
 pub const KEYS: &[Key] = &[
     Key {
         path: "mode",
-        kind: ValueKind::Choice(&["enforce", "observe"]),
+        kind: ValueKind::Choice(choices::MODE.words),
         presence: Presence::Default(r#""enforce""#),
         doc: "`enforce` answers a denied request; `observe` records the decision and forwards the request all the same.",
     },
@@ -166,19 +165,19 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         path: "rules.permissions",
-        kind: ValueKind::Choice(&["as-the-forge", "strict"]),
+        kind: ValueKind::Choice(choices::PERMISSIONS.words),
         presence: Presence::Default(r#""as-the-forge""#),
         doc: "How far an allowlist entry that grants single permissions reaches: `as-the-forge` limits the API by it; `strict` limits Git and LFS (`read_repositories`), images (`read_containers`) and triggers (`admin_pipelines`) too.",
     },
     Key {
         path: "forge.kind",
-        kind: ValueKind::Choice(&["gitlab", "generic"]),
+        kind: ValueKind::Choice(choices::KIND.words),
         presence: Presence::Default(r#""gitlab""#),
         doc: "How requests are read: `gitlab` as GitLab does; `generic` as other forges do, see [Other forges](#other-forges).",
     },
     Key {
         path: "forge.answers",
-        kind: ValueKind::Choice(&["gitlab-17", "before-gitlab-17"]),
+        kind: ValueKind::Choice(choices::ANSWERS.words),
         presence: Presence::Default(r#""gitlab-17""#),
         doc: "Which GitLab denials are worded after: from 17 on Git and the API answer 403 and name the two projects, before they answered 404.",
     },
@@ -214,19 +213,19 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         path: "forge.unlisted_endpoints",
-        kind: ValueKind::Choice(&["deny", "strip"]),
+        kind: ValueKind::Choice(choices::UNLISTED_ENDPOINTS.words),
         presence: Presence::Default(r#""deny""#),
         doc: "What becomes of a job's request to an endpoint of the API that no job token is for: `deny` answers it; `strip` forwards it without the token, so that the forge sees an anonymous visitor.",
     },
     Key {
         path: "forge.lfs_credentials",
-        kind: ValueKind::Choice(&["own", "forge"]),
+        kind: ValueKind::Choice(choices::LFS_CREDENTIALS.words),
         presence: Presence::Default(r#""own""#),
-        doc: "Which credential a job finds in GitLab's answer to an LFS batch. `own`: its own token, in place of the one that GitLab made for the job's user and that also uploads. `forge`: the forge's, which is remembered and judged like the job's token.",
+        doc: "Which credential a job finds in GitLab's answer to an LFS batch. `own`: its own token, in place of the one that GitLab made for the job's user and that also uploads. `forge`: the forge's, which is remembered and judged like the job's token; where there is no room for that, the batch gets 503.",
     },
     Key {
         path: "forge.dependency_proxy",
-        kind: ValueKind::Choice(&["off", "on"]),
+        kind: ValueKind::Choice(choices::DEPENDENCY_PROXY.words),
         presence: Presence::Default(r#""off""#),
         doc: "Whether jobs use GitLab's dependency proxy. `off`: no job does, and people's requests to it are left alone. `on`: a job pulls through the groups above its own project while it runs. That has a cost for people, which is why it is off: see [Dependency proxy](#dependency-proxy).",
     },
@@ -238,7 +237,7 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         path: "lookup.api",
-        kind: ValueKind::Choice(&["auto", "v1"]),
+        kind: ValueKind::Choice(choices::API.words),
         presence: Presence::Default(r#""auto""#),
         doc: "Which API answers lookups. `auto`: GitLab's own where `forge.kind` is `gitlab`, and a service of yours elsewhere. `v1`: a service of yours, for GitLab too. See token-lookup.md.",
     },
@@ -286,13 +285,13 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         path: "lookup.changes",
-        kind: ValueKind::Choice(&["off", "on"]),
+        kind: ValueKind::Choice(choices::CHANGES.words),
         presence: Presence::Default(r#""off""#),
         doc: "Whether a service of yours is asked which jobs ended (`GET /jobscope/v1/changes`), by one worker of each Envoy. Not with GitLab's own API, which has no such list. See token-lookup.md.",
     },
     Key {
         path: "facts.membership",
-        kind: ValueKind::Choice(SOURCES),
+        kind: ValueKind::Choice(choices::SOURCE.words),
         presence: Presence::Default(r#""lookup""#),
         doc: "Where the role of a job's user in a target comes from: `lookup`, `configuration` (`facts.members`), or `forge`, which leaves it to the forge to check.",
     },
@@ -304,7 +303,7 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         path: "facts.external",
-        kind: ValueKind::Choice(SOURCES),
+        kind: ValueKind::Choice(choices::SOURCE.words),
         presence: Presence::Default(r#""lookup""#),
         doc: "Where it comes from whether a user is external: `lookup`, `configuration` (`facts.external_users`), or `forge`.",
     },
@@ -316,7 +315,7 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         path: "facts.visibility",
-        kind: ValueKind::Choice(SOURCES),
+        kind: ValueKind::Choice(choices::SOURCE.words),
         presence: Presence::Default(r#""lookup""#),
         doc: "Where it comes from who may see a target: `lookup`, `configuration` (`facts.visibilities`), or `forge`.",
     },
@@ -328,13 +327,13 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         path: "facts.allowlists",
-        kind: ValueKind::Choice(SOURCES),
+        kind: ValueKind::Choice(choices::SOURCE.words),
         presence: Presence::Default(r#""lookup""#),
         doc: "Where it comes from whether a target admits an origin: `lookup`, `configuration` (its access rules alone), or `forge`.",
     },
     Key {
         path: "facts.outbound",
-        kind: ValueKind::Choice(&["lookup", "forge"]),
+        kind: ValueKind::Choice(choices::OUTBOUND.words),
         presence: Presence::Default(r#""forge""#),
         doc: "Whether the outbound list of the origin is looked up, or left to the forge, where it still has one.",
     },
@@ -342,7 +341,7 @@ pub const KEYS: &[Key] = &[
         path: "facts.projects_revalidate_after",
         kind: ValueKind::Time(Duration::from_secs(1), DAY),
         presence: Presence::Default(r#""30s""#),
-        doc: "The age at which a project's path, visibility, features and push settings are looked up again. The request that notices does not wait, as long as this is shorter than `bindings.max_stale`.",
+        doc: "The age at which a project's path, visibility, features and push settings are looked up again. The request that notices does not wait, unless it would be denied: no fact denies that is older than two seconds and was not looked up once more. At most `bindings.max_stale`, which it is where nothing is written and that is shorter.",
     },
     Key {
         path: "facts.members_revalidate_after",
@@ -358,25 +357,25 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         path: "runner.pull_policy.mode",
-        kind: ValueKind::Choice(&["ignore", "observe", "enforce"]),
+        kind: ValueKind::Choice(choices::CHECK.words),
         presence: Presence::Default(r#""ignore""#),
         doc: "Whether the pull policies of a job's images are looked at when a runner gets the job: `ignore` does not; `observe` records those that are not allowed; `enforce` does what `otherwise` says. See [Pull policy](#pull-policy).",
     },
     Key {
         path: "runner.pull_policy.allowed",
-        kind: ValueKind::Choices(&["always", "if-not-present", "never"]),
+        kind: ValueKind::Choices(choices::PULL_POLICY.words),
         presence: Presence::Default(r#"["always"]"#),
         doc: "The pull policies that an image may have. An image without any has the runner's own, which may be another.",
     },
     Key {
         path: "runner.pull_policy.otherwise",
-        kind: ValueKind::Choice(&["rewrite", "refuse"]),
+        kind: ValueKind::Choice(choices::OTHERWISE.words),
         presence: Presence::Default(r#""rewrite""#),
         doc: "What becomes of a job whose images have others: `rewrite` gives its runner the job with those that are allowed, or the first allowed one; `refuse` keeps the job from its runner and tells the forge that it failed.",
     },
     Key {
         path: "runner.pull_policy.runners",
-        kind: ValueKind::Choice(&["shared", "all"]),
+        kind: ValueKind::Choice(choices::RUNNERS.words),
         presence: Presence::Default(r#""shared""#),
         doc: "To which runners this applies: `shared` is every runner whose token does not say that it is a project's own.",
     },
@@ -384,7 +383,7 @@ pub const KEYS: &[Key] = &[
         path: "bindings.capacity",
         kind: ValueKind::Count(64, 1 << 20),
         presence: Presence::Default("32768"),
-        doc: "How many running jobs are remembered at the same time. It fixes the number of keys in shared data and bounds the memory.",
+        doc: "How many running jobs are remembered at the same time. It fixes the number of keys in shared data and bounds the memory. Another value begins with empty tables, and ends that were seen are forgotten; they outlive every other change of the configuration.",
     },
     Key {
         path: "bindings.revalidate_after",

@@ -4,6 +4,7 @@
 //! collects all errors, each with its path in the document; a document with one error configures nothing.
 
 mod access;
+mod choices;
 mod endpoints;
 mod json;
 mod keys;
@@ -260,17 +261,13 @@ impl Config {
         let document = reader::document(document)?;
         let mut reader = reader::Reader::new(&document);
         reader.refuse_unknown_keys();
-        let mode = reader.choice("mode", &[("enforce", Mode::Enforce), ("observe", Mode::Observe)]);
+        let mode = reader.choice("mode", &choices::MODE);
         let observed_targets = reader.projects("observe.targets");
         let observed_rules = reader.rules("observe.rules");
         let (access, warnings) = AccessRules::read(&mut reader);
-        let entries =
-            reader.choice("rules.permissions", &[("as-the-forge", Entries::AsTheForge), ("strict", Entries::Strict)]);
-        let kind = reader.choice("forge.kind", &[("gitlab", Kind::Gitlab), ("generic", Kind::Generic)]);
-        let answers = reader.choice(
-            "forge.answers",
-            &[("gitlab-17", Answers::Gitlab17), ("before-gitlab-17", Answers::BeforeGitlab17)],
-        );
+        let entries = reader.choice("rules.permissions", &choices::PERMISSIONS);
+        let kind = reader.choice("forge.kind", &choices::KIND);
+        let answers = reader.choice("forge.answers", &choices::ANSWERS);
         let version = reader.version("forge.version");
         let endpoints = endpoints::read(&mut reader);
         if kind == Some(Kind::Generic) && endpoints.as_ref().is_some_and(|endpoints| !endpoints.is_empty()) {
@@ -279,23 +276,17 @@ impl Config {
         let hosts = reader.hosts("forge.hosts");
         let registry_hosts = reader.hosts("forge.registry_hosts");
         let relative_url_root = reader.url_root("forge.relative_url_root");
-        let unlisted_endpoints = reader.choice(
-            "forge.unlisted_endpoints",
-            &[("deny", UnlistedEndpoints::Deny), ("strip", UnlistedEndpoints::Strip)],
-        );
-        let lfs_credentials =
-            reader.choice("forge.lfs_credentials", &[("own", LfsCredentials::Own), ("forge", LfsCredentials::Forge)]);
-        let dependency_proxy =
-            reader.choice("forge.dependency_proxy", &[("off", DependencyProxy::Off), ("on", DependencyProxy::On)]);
+        let unlisted_endpoints = reader.choice("forge.unlisted_endpoints", &choices::UNLISTED_ENDPOINTS);
+        let lfs_credentials = reader.choice("forge.lfs_credentials", &choices::LFS_CREDENTIALS);
+        let dependency_proxy = reader.choice("forge.dependency_proxy", &choices::DEPENDENCY_PROXY);
         if (kind, dependency_proxy) == (Some(Kind::Generic), Some(DependencyProxy::On)) {
             reader.refuse("forge.dependency_proxy", "`off`, since only GitLab has one", "on");
         }
-        let kubernetes_agent =
-            reader.choice("forge.kubernetes_agent", &[("off", KubernetesAgent::Off), ("on", KubernetesAgent::On)]);
+        let kubernetes_agent = reader.choice("forge.kubernetes_agent", &choices::KUBERNETES_AGENT);
         if (kind, kubernetes_agent) == (Some(Kind::Generic), Some(KubernetesAgent::On)) {
             reader.refuse("forge.kubernetes_agent", "`off`, since only GitLab has one", "on");
         }
-        let named = reader.choice("lookup.api", &[("auto", None), ("v1", Some(Api::V1))]);
+        let named = reader.choice("lookup.api", &choices::API);
         let api = kind.and_then(|kind| named.map(|named| named.unwrap_or(Api::of(kind))));
         let cluster = reader.text("lookup.cluster");
         let authority = reader.authority("lookup.authority");
@@ -304,18 +295,18 @@ impl Config {
         let credential_env = reader.environment_variable("lookup.credential_env");
         let max_unknown_per_second = reader.count("lookup.max_unknown_per_second");
         let max_unknown_per_source = reader.count("lookup.max_unknown_per_source");
-        let changes = reader.choice("lookup.changes", &[("off", Changes::Off), ("on", Changes::Followed)]);
+        let changes = reader.choice("lookup.changes", &choices::CHANGES);
         if (api, changes) == (Some(Api::Gitlab), Some(Changes::Followed)) {
             reader.refuse("lookup.changes", "`off`, since GitLab's own API has no list of ended jobs", "on");
         }
         let facts = Sources::read(&mut reader);
-        let projects = reader.duration("facts.projects_revalidate_after");
-        let members = reader.duration("facts.members_revalidate_after");
-        let allowlists = reader.duration("facts.allowlists_revalidate_after");
         let pull_policies = PullPolicies::read(&mut reader, mode, api);
         let capacity = reader.count("bindings.capacity");
         let revalidate_after = reader.duration("bindings.revalidate_after");
         let max_stale = reader.duration("bindings.max_stale");
+        let projects = read_lifetime(&mut reader, "facts.projects_revalidate_after", max_stale);
+        let members = read_lifetime(&mut reader, "facts.members_revalidate_after", max_stale);
+        let allowlists = read_lifetime(&mut reader, "facts.allowlists_revalidate_after", max_stale);
         let max_lifetime = reader.duration("bindings.max_lifetime");
         let webhook = read_webhook(&mut reader);
         if let (Some(here), Some(registry)) = (&hosts, &registry_hosts)
@@ -396,6 +387,15 @@ impl Config {
         })();
         reader.finish(read)
     }
+}
+
+/// After which time a fact is looked up again: before it no longer serves.
+fn read_lifetime(reader: &mut reader::Reader<'_>, key: &'static str, max_stale: Option<Duration>) -> Option<Duration> {
+    let (after, stale) = (reader.duration(key)?, max_stale?);
+    if after > stale && reader.written(key).is_some() {
+        reader.refuse(key, "a time no longer than `bindings.max_stale`", "a longer one");
+    }
+    Some(after.min(stale))
 }
 
 /// In it `None` where there is no webhook.
@@ -520,6 +520,49 @@ mod tests {
     fn a_number_from_a_protobuf_struct_is_a_number() {
         let document = SMALLEST.replace("\"forge\"", "\"bindings\": {\"capacity\": 4096.0}, \"forge\"");
         assert_eq!(Config::parse(document.as_bytes()).unwrap().bindings.capacity, 4096);
+    }
+
+    #[test]
+    fn a_fact_is_looked_up_again_before_it_no_longer_serves() {
+        for of in ["projects", "members", "allowlists"] {
+            let read = |fresh: &str, stale: &str| {
+                let more = format!(
+                    r#""facts": {{"{of}_revalidate_after": "{fresh}"}}, "bindings": {{"revalidate_after": "1s", "max_stale": "{stale}"}}, "forge""#
+                );
+                Config::parse(SMALLEST.replace("\"forge\"", &more).as_bytes()).map_err(|errors| errors.to_string())
+            };
+            assert!(read("5m", "5m").is_ok());
+            let error = read("6m", "5m").unwrap_err();
+            let expected = "1 error in the configuration\nfacts.{}_revalidate_after: expected a time no longer than `bindings.max_stale`, found `a longer one`";
+            assert_eq!(error, expected.replace("{}", of));
+            // What is not written follows.
+            let lifetimes = read("2s", "3s").unwrap().lifetimes;
+            let all = [lifetimes.projects, lifetimes.members, lifetimes.allowlists].map(|time| time.as_secs());
+            assert_eq!(all.iter().sum::<u64>(), 2 + 3 + 3, "{lifetimes:?}");
+        }
+        let shorter = SMALLEST.replace("\"forge\"", r#""bindings": {"max_stale": "20s"}, "forge""#);
+        let error = Config::parse(shorter.as_bytes()).unwrap_err().to_string();
+        assert!(
+            error.contains("bindings.max_stale: expected a time no shorter than `bindings.revalidate_after`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn each_word_of_a_choice_is_read() {
+        for key in KEYS {
+            let (ValueKind::Choice(words), Some((section, name))) = (key.kind, key.path.rsplit_once('.')) else {
+                continue;
+            };
+            for word in words {
+                let mut value = format!(r#"{{"{name}": "{word}"}}"#);
+                for outer in section.rsplit('.') {
+                    value = format!(r#"{{"{outer}": {value}}}"#);
+                }
+                let errors = Config::parse(value.as_bytes()).unwrap_err().to_string();
+                assert!(!errors.contains(&format!("{}: expected one of", key.path)), "{errors}");
+            }
+        }
     }
 
     #[test]

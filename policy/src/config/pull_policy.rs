@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use super::reader::Reader;
-use super::{Api, Mode};
+use super::{Api, Mode, choices};
 
-/// How a runner gets an image that its machine may have already.
+/// How a runner gets an image that its machine may have already. Their names are the forge's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullPolicy {
     /// It asks the registry each time, and so asks whether the job may have it.
@@ -15,10 +15,6 @@ pub enum PullPolicy {
     /// It starts what is on the machine, and nothing else.
     Never,
 }
-
-/// Their names, which are the forge's.
-const NAMES: [(&str, PullPolicy); 3] =
-    [("always", PullPolicy::Always), ("if-not-present", PullPolicy::IfNotPresent), ("never", PullPolicy::Never)];
 
 /// Whose payloads are looked at, and for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,32 +54,23 @@ impl PullPolicy {
     /// The policy of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        NAMES.iter().find(|(known, _)| *known == name).map(|(_, policy)| *policy)
+        choices::PULL_POLICY.named(name)
     }
 
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Always => "always",
-            Self::IfNotPresent => "if-not-present",
-            Self::Never => "never",
-        }
+        choices::PULL_POLICY.word(self)
     }
 }
 
 impl PullPolicies {
     /// Takes its keys out of a document. Where decisions are only observed, so are pull policies.
     pub(super) fn read(reader: &mut Reader<'_>, mode: Option<Mode>, api: Option<Api>) -> Option<Self> {
-        let check = reader.choice(
-            "runner.pull_policy.mode",
-            &[("ignore", Check::Ignore), ("observe", Check::Observe), ("enforce", Check::Rewrite)],
-        );
-        let allowed = reader.choices("runner.pull_policy.allowed", &NAMES);
-        let otherwise =
-            reader.choice("runner.pull_policy.otherwise", &[("rewrite", Check::Rewrite), ("refuse", Check::Refuse)]);
-        let runners =
-            reader.choice("runner.pull_policy.runners", &[("shared", Runners::Shared), ("all", Runners::All)]);
+        let check = reader.choice("runner.pull_policy.mode", &choices::CHECK);
+        let allowed = reader.choices("runner.pull_policy.allowed", &choices::PULL_POLICY);
+        let otherwise = reader.choice("runner.pull_policy.otherwise", &choices::OTHERWISE);
+        let runners = reader.choice("runner.pull_policy.runners", &choices::RUNNERS);
         if (otherwise, api) == (Some(Check::Refuse), Some(Api::V1)) {
             let expected = "`rewrite`, since only GitLab's own API can be told that a job failed";
             reader.refuse("runner.pull_policy.otherwise", expected, "refuse");

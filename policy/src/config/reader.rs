@@ -10,6 +10,7 @@ use core::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::choices::{self, Choice, SourceKind};
 use super::endpoints::MOST;
 use super::json::Members;
 use super::keys::{KEYS, Key, Presence, ValueKind};
@@ -18,7 +19,7 @@ use super::projects::Projects;
 use super::sources::Source;
 use crate::facts::Version;
 use crate::request::host::Host;
-use crate::rules::RULES;
+use crate::rules::{Denials, RULES};
 
 /// One thing that is wrong with a configuration document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -179,20 +180,17 @@ impl<'a> Reader<'a> {
         );
     }
 
-    pub(super) fn choice<T: Copy>(&mut self, path: &'static str, among: &[(&str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Copy>(&mut self, path: &'static str, among: &Choice<T>) -> Option<T> {
         self.take(path, |_, value| {
             // `on` and `off` are YAML's way to write these.
             let name = value.as_bool().map_or(value.as_str(), |is_on| Some(if is_on { "on" } else { "off" }))?;
-            among.iter().find(|(n, _)| *n == name).map(|(_, choice)| *choice)
+            among.named(name)
         })
     }
 
-    pub(super) fn choices<T: Copy>(&mut self, path: &'static str, among: &[(&str, T)]) -> Option<Vec<T>> {
-        let words: Vec<&str> = among.iter().map(|(name, _)| *name).collect();
-        let expected = |_: &Value| format!("one of `{}`", words.join("`, `"));
-        self.entries(path, 1, expected, |name| {
-            among.iter().find(|(known, _)| Some(*known) == name.as_str()).map(|(_, choice)| *choice)
-        })
+    pub(super) fn choices<T: Copy>(&mut self, path: &'static str, among: &Choice<T>) -> Option<Vec<T>> {
+        let expected = |_: &Value| format!("one of `{}`", among.words.join("`, `"));
+        self.entries(path, 1, expected, |name| among.named(name.as_str()?))
     }
 
     pub(super) fn text(&mut self, path: &'static str) -> Option<String> {
@@ -241,10 +239,12 @@ impl<'a> Reader<'a> {
 
     /// Rules that can be observed, by their places.
     pub(super) fn rules(&mut self, path: &'static str) -> Option<Vec<usize>> {
-        let place = |name: &Value| RULES.iter().position(|rule| Some(rule.id) == name.as_str() && rule.is_observable());
+        let place = |name: &Value| {
+            RULES.iter().position(|rule| Some(rule.id) == name.as_str() && rule.denials == Denials::Observable)
+        };
         let expected = |name: &Value| {
             let name = name.as_str().unwrap_or_default();
-            let ids = || RULES.iter().filter(|rule| rule.is_observable()).map(|rule| rule.id);
+            let ids = || RULES.iter().filter(|rule| rule.denials == Denials::Observable).map(|rule| rule.id);
             if RULES.iter().any(|rule| rule.id == name) {
                 return "a rule without which something can be judged".into();
             }
@@ -283,11 +283,8 @@ impl<'a> Reader<'a> {
         list: Option<&'static str>,
         parse: &dyn Fn(&Value) -> Option<T>,
     ) -> Option<Source<T>> {
-        let word = self.take(path, |kind, value| {
-            let ValueKind::Choice(words) = kind else { return None };
-            words.iter().find(|word| Some(**word) == value.as_str())
-        })?;
-        let says = *word == "configuration";
+        let from = self.choice(path, &choices::SOURCE)?;
+        let says = from == SourceKind::Configuration;
         match list {
             Some(list) if !says && self.written(list).is_some() => {
                 self.refuse(list, &format!("no such key unless `{path}` is `configuration`"), "a list");
@@ -295,7 +292,7 @@ impl<'a> Reader<'a> {
             }
             Some(list) if says => self.take(list, |_, value| parse(value)).map(Source::Configuration),
             _ if says => parse(&Value::Null).map(Source::Configuration),
-            _ if *word == "lookup" => Some(Source::Lookup),
+            _ if from == SourceKind::Lookup => Some(Source::Lookup),
             _ => Some(Source::Forge),
         }
     }
@@ -343,7 +340,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What is written under a key.
-    fn written(&self, path: &str) -> Option<&'a Value> {
+    pub(super) fn written(&self, path: &str) -> Option<&'a Value> {
         path.split('.').try_fold(&self.document.plain, |at, name| at.get(name))
     }
 

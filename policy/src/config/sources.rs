@@ -7,6 +7,7 @@ use core::convert::Infallible;
 
 use serde_json::{Map, Value};
 
+use super::choices::{self, SourceKind};
 use super::projects::Projects;
 use super::reader::Reader;
 use crate::facts::{Admission, Affiliation, ProjectPath, Role, User, Visibility};
@@ -65,13 +66,13 @@ impl Sources {
         let visibility =
             reader.source("facts.visibility", Some("facts.visibilities"), &|value| Visibilities::read(value));
         let allowlists = reader.source("facts.allowlists", None, &|_| Some(()));
-        let outbound = reader.choice("facts.outbound", &[("lookup", true), ("forge", false)]);
+        let outbound = reader.choice("facts.outbound", &choices::OUTBOUND);
         Some(Self {
             membership: membership?,
             external: external?,
             visibility: visibility?,
             allowlists: allowlists?,
-            outbound: if outbound? { Source::Lookup } else { Source::Forge },
+            outbound: if outbound? == SourceKind::Lookup { Source::Lookup } else { Source::Forge },
         })
     }
 

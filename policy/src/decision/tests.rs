@@ -479,3 +479,39 @@ fn what_was_made_from_a_jobs_token_is_judged_like_it() {
     assert_eq!(seen(Token::Ended(None), None), "token.ended");
     assert_eq!(seen(Token::Invalid(Invalid::Unknown), None), "token.unknown");
 }
+
+#[test]
+fn a_runners_report_on_a_job_that_is_not_known_to_run_goes_on_and_nothing_else_does() {
+    use crate::request::Action::{ReadOwnJob, TraceJob, UpdateJob, UploadArtifact};
+    let of_job = |action| request(Protocol::Runner, vec![Access::new(action, TargetRef::Job(JobId(1001)))]);
+    let invalid = Invalid::ALL.iter().map(|(invalid, _)| Some(Token::Invalid(*invalid)));
+    for token in invalid.chain([None, Some(Token::Ended(None)), Some(Token::Ended(Some(job())))]) {
+        let facts = Facts { token: token.clone(), targets: Vec::new() };
+        for mode in ["enforce", "observe"] {
+            for action in [UpdateJob, TraceJob] {
+                let decision = decided(decide(&config(mode), &of_job(action), &facts));
+                assert_eq!(decision.outcome, Outcome::Forward(Grant::default()), "{token:?}");
+                assert_eq!((decision.record.verdict, decision.record.reason), ("allow", "runner.report"));
+                let is_known = matches!(token, Some(Token::Ended(Some(_))));
+                assert_eq!(decision.record.job, if is_known { "1001" } else { "-" });
+            }
+            for action in [ReadOwnJob, UploadArtifact] {
+                let step = decide(&config(mode), &of_job(action), &facts);
+                let denies = matches!(&step, Step::Decided(decision) if decision.denies());
+                assert!(denies || (token.is_none() && step == Step::NeedsToken), "{step:?}");
+            }
+        }
+        let both = [UpdateJob, UploadArtifact].map(|action| Access::new(action, TargetRef::Job(JobId(1001))));
+        let step = decide(&config("enforce"), &request(Protocol::Runner, both.to_vec()), &facts);
+        assert!(!matches!(step, Step::Decided(decision) if !decision.denies()));
+    }
+    // One that runs reports on itself alone.
+    let other = request(Protocol::Runner, vec![Access::new(UpdateJob, TargetRef::Job(JobId(1002)))]);
+    assert_eq!(decided(decide(&config("enforce"), &other, &known(&[]))).record.reason, "job.foreign");
+    // What was made from a token is no runner's, nor is what may be a person's.
+    for claim in [Claim::Unmarked(None), Claim::Minted(None)] {
+        let other = JobRequest { claim, ..of_job(UpdateJob) };
+        let step = decide(&config("enforce"), &other, &Facts { token: Some(Token::Ended(None)), targets: Vec::new() });
+        assert!(decided(step).denies(), "{claim:?}");
+    }
+}

@@ -8,6 +8,10 @@ use super::{ProjectId, ProjectPath};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
 
+/// The states from which a job does not come back. A skipped one may: the forge runs it, under the same number, when an
+/// earlier one is retried.
+pub const FINAL_STATES: [&str; 3] = ["success", "failed", "canceled"];
+
 /// The number the forge knows a user by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(pub u64);

@@ -15,7 +15,7 @@ mod version;
 
 pub use entry::{Entry, Grants, Link, Permission, Permissions};
 pub use group::{GroupId, GroupPath};
-pub use job::{Context, Invalid, Job, JobId, Origin, Token, User, UserId};
+pub use job::{Context, FINAL_STATES, Invalid, Job, JobId, Origin, Token, User, UserId};
 pub use part::{Known, Lifetime, Part};
 pub use path::{PATH_LIMIT, ProjectPath};
 pub use secret::{Hash, Secret};

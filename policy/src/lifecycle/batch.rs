@@ -13,6 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{AnswerHead, Event};
+use crate::bindings::Forgotten;
 use crate::facts::{Hash, Secret};
 use crate::request::host::Host;
 use crate::request::{Malformed, json, signed};
@@ -52,7 +53,12 @@ pub(super) fn read(parent: Hash, answer: &[u8]) -> Option<Vec<Event>> {
     Some(
         found
             .into_iter()
-            .map(|signed| Event::Minted { key: signed.hash(), parent: Some(parent), lifetime: LIFETIME })
+            .map(|signed| Event::Minted {
+                key: signed.hash(),
+                parent: Some(parent),
+                lifetime: LIFETIME,
+                forgotten: Forgotten::Persons,
+            })
             .collect(),
     )
 }
@@ -216,7 +222,7 @@ mod tests {
         let key = Hash::of(&[b"eyJh.eyJw"]);
         assert_eq!(
             read(parent, came.as_bytes()),
-            Some(vec![Event::Minted { key, parent: Some(parent), lifetime: LIFETIME }])
+            Some(vec![Event::Minted { key, parent: Some(parent), lifetime: LIFETIME, forgotten: Forgotten::Persons }])
         );
         assert_eq!(read(parent, b"{"), None);
     }

@@ -1,7 +1,29 @@
 //! How a job ends: what an answer of the forge to a runner's report says.
 
 use super::{AnswerHead, End, Event};
+use crate::facts::FINAL_STATES;
 use crate::request::{Action, JobRequest, Progress, TargetRef};
+
+/// What a runner reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// That the job is over.
+    Final,
+    /// How it goes on.
+    Going,
+    /// A file of the job's. Whether it is taken says nothing of the job: what stands between may refuse it for what is in it.
+    File,
+}
+
+/// What an answer says of the job's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Runs,
+    Over,
+    /// One in which no job is that a runner has.
+    Other,
+}
 
 /// Whether a request is a runner's report on its job.
 pub(super) fn is_report(request: &JobRequest) -> bool {
@@ -16,19 +38,35 @@ pub(super) fn of(request: &JobRequest) -> End {
     End { token: request.token.hash(), job }
 }
 
+/// What a request reports.
+pub(super) fn report(request: &JobRequest) -> Report {
+    let is_file = request.accesses.iter().any(|access| access.action == Action::UploadArtifact);
+    match (is_file, request.progress) {
+        (true, _) => Report::File,
+        (false, Progress::Final) => Report::Final,
+        (false, Progress::Going) => Report::Going,
+    }
+}
+
 /// Reads the head of the forge's answer to a report.
 ///
-/// 202 to a final state means that the forge has yet to take the log in: the runner asks again with the same token, and
-/// the job goes on. 403 on a runner's route means that the forge no longer knows the token as a running job's.
-pub(super) fn read(end: End, progress: Progress, answer: &AnswerHead<'_>) -> Option<Event> {
-    let says_over = answer.field("job-status").is_some_and(|state| !matches!(state, b"running" | b"canceling"));
-    let is_over = match (progress, answer.status()?) {
-        (Progress::Final | Progress::Going, 403) => true,
-        (Progress::Final, status @ 200..=299) if status != 202 => true,
-        (Progress::Final | Progress::Going, 200..=299) => says_over,
-        (Progress::Final | Progress::Going, _) => false,
+/// What ends a job is a sign of the forge's own: the state that it names, or that it took a final one. 202 to a final state
+/// means that it has yet to take the log in: the runner asks again with the same token, and the job goes on. 403 may be the
+/// word of whatever stands between, so the job is only looked up.
+pub(super) fn read(end: End, report: Report, answer: &AnswerHead<'_>) -> Option<Event> {
+    let said = match answer.field("job-status") {
+        None => Said::Nothing,
+        Some(b"running" | b"canceling") => Said::Runs,
+        Some(state) if FINAL_STATES.iter().any(|known| known.as_bytes() == state) => Said::Over,
+        Some(_) => Said::Other,
     };
-    is_over.then_some(Event::Ended(end))
+    match (answer.status()?, report, said) {
+        (200 | 201 | 203..=299, Report::Final, _) | (200..=299, _, Said::Over) => Some(Event::Ended(end)),
+        (403, Report::Final | Report::Going, Said::Over) => Some(Event::Ended(end)),
+        (200..=299 | 403, _, Said::Runs) | (200..=299, _, Said::Nothing) => None,
+        (200..=299, _, Said::Other) | (403, _, _) => Some(Event::Doubted(end)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -41,53 +79,67 @@ mod tests {
         End { token: Hash::of(&[b"glcbt-1"]), job: Some(JobId(7)) }
     }
 
-    fn ends(progress: Progress, status: u16, job_status: Option<&str>) -> bool {
+    fn told(report: Report, status: u16, state: Option<&str>) -> &'static str {
         let status = status.to_string();
         let mut fields = std::vec![(&b":status"[..], status.as_bytes())];
-        fields.extend(job_status.map(|state| (&b"job-status"[..], state.as_bytes())));
-        let event = read(end(), progress, &AnswerHead::new(&fields));
-        assert!(event.is_none() || event == Some(Event::Ended(end())));
-        event.is_some()
+        fields.extend(state.map(|state| (&b"job-status"[..], state.as_bytes())));
+        match read(end(), report, &AnswerHead::new(&fields)) {
+            None => "nothing",
+            Some(Event::Ended(of)) if of == end() => "end",
+            Some(Event::Doubted(of)) if of == end() => "doubt",
+            Some(other) => panic!("{other:?}"),
+        }
     }
+
+    const ALL: [Report; 3] = [Report::Final, Report::Going, Report::File];
 
     #[test]
     fn a_final_state_that_the_forge_took_ends_the_job() {
         for status in [200, 201, 204] {
-            assert!(ends(Progress::Final, status, None), "{status}");
-            assert!(!ends(Progress::Going, status, None), "{status}");
+            assert_eq!(ALL.map(|report| told(report, status, None)), ["end", "nothing", "nothing"], "{status}");
         }
-        assert!(!ends(Progress::Final, 202, None), "the runner repeats it");
-        assert!(!ends(Progress::Final, 202, Some("running")));
+        for state in [None, Some("running"), Some("canceling")] {
+            assert_eq!(ALL.map(|report| told(report, 202, state)), ["nothing"; 3], "the runner repeats it: {state:?}");
+        }
     }
 
     #[test]
-    fn a_status_that_is_not_running_or_canceling_ends_the_job() {
-        for (state, is_over) in [
-            ("running", false),
-            ("canceling", false),
-            ("canceled", true),
-            ("success", true),
-            ("failed", true),
-            ("pending", true),
-            ("", true),
+    fn a_final_state_that_the_forge_names_ends_the_job_and_another_one_has_it_looked_up() {
+        for (state, tells) in [
+            ("running", "nothing"),
+            ("canceling", "nothing"),
+            ("canceled", "end"),
+            ("success", "end"),
+            ("failed", "end"),
+            ("pending", "doubt"),
+            ("", "doubt"),
+            ("Success", "doubt"),
         ] {
-            assert_eq!(ends(Progress::Going, 202, Some(state)), is_over, "{state}");
-            assert_eq!(ends(Progress::Final, 202, Some(state)), is_over, "{state}");
-            assert!(!ends(Progress::Going, 500, Some(state)), "{state}");
+            assert_eq!(ALL.map(|report| told(report, 202, Some(state))), [tells; 3], "{state}");
+            assert_eq!(ALL.map(|report| told(report, 500, Some(state))), ["nothing"; 3], "{state}");
         }
     }
 
     #[test]
     fn an_end_that_the_forge_did_not_confirm_ends_nothing() {
         for status in [400, 401, 404, 409, 416, 500, 502, 503, 504] {
-            assert!(!ends(Progress::Final, status, Some("success")), "{status}");
-            assert!(!ends(Progress::Going, status, Some("failed")), "{status}");
+            for state in [None, Some("success"), Some("failed"), Some("running")] {
+                assert_eq!(ALL.map(|report| told(report, status, state)), ["nothing"; 3], "{status} {state:?}");
+            }
         }
-        assert_eq!(read(end(), Progress::Final, &AnswerHead::new(&[])), None, "no status");
+        assert_eq!(read(end(), Report::Final, &AnswerHead::new(&[])), None, "no status");
     }
 
     #[test]
-    fn a_runner_that_is_forbidden_has_lost_its_job() {
-        assert!(ends(Progress::Going, 403, None) && ends(Progress::Final, 403, Some("running")));
+    fn a_403_ends_nothing_by_itself_and_an_uploads_never_does() {
+        for (state, tells) in [
+            (None, ["doubt"; 3]),
+            (Some("running"), ["nothing"; 3]),
+            (Some("canceling"), ["nothing"; 3]),
+            (Some("success"), ["end", "end", "doubt"]),
+            (Some("pending"), ["doubt"; 3]),
+        ] {
+            assert_eq!(ALL.map(|report| told(report, 403, state)), tells, "{state:?}");
+        }
     }
 }

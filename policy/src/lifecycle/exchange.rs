@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{AnswerHead, Event};
 use crate::Config;
+use crate::bindings::Forgotten;
 use crate::config::DependencyProxy;
 use crate::facts::Hash;
 use crate::request::{self, Head};
@@ -33,7 +34,7 @@ pub(super) fn read(parent: Option<Hash>, answer: &[u8]) -> impl Iterator<Item = 
     let said = ["token", "access_token"]
         .into_iter()
         .filter_map(move |name| request::signed(answer.get(name)?.as_str()?.as_bytes()));
-    said.map(move |signed| Event::Minted { key: signed.hash(), parent, lifetime })
+    said.map(move |signed| Event::Minted { key: signed.hash(), parent, lifetime, forgotten: Forgotten::Challenged })
 }
 
 #[cfg(test)]
@@ -51,6 +52,7 @@ mod tests {
             key: Hash::of(&[signed]),
             parent: parent(),
             lifetime: Duration::from_secs(seconds),
+            forgotten: Forgotten::Challenged,
         };
         let answer = br#"{"token": "eyJh.eyJw.sig", "access_token": "eyJh.eyJq.sig", "expires_in": 60}"#;
         let events: Vec<Event> = read(parent(), answer).collect();

@@ -14,15 +14,17 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 pub use birth::Birth;
+pub use end::Report;
 pub use runner::Runner;
 pub use start::Remark;
 
+use crate::bindings::Forgotten;
 use crate::config::{Kind, LfsCredentials, Mode};
 use crate::decision::{self, Failure, Outcome, Record};
 use crate::facts::{Hash, JobId, ProjectPath, Secret};
 use crate::lookup::Call;
 use crate::reply::Reply;
-use crate::request::{Head, JobRequest, Mints, Progress, Protocol, Reading};
+use crate::request::{Head, JobRequest, Mints, Protocol, Reading};
 use crate::{Config, Decision};
 
 /// The longest body of an answer that is read, in bytes: what a runner gets of its job is some KiB, and more only where
@@ -35,7 +37,7 @@ pub enum Watch {
     /// This runner asks for a job: the answer may hand it one.
     JobRequest(Runner),
     /// A runner reports on the job behind this token.
-    Report(End, Progress),
+    Report(End, Report),
     /// A credential is exchanged for others: the job's token with this hash, or somebody else's.
     Exchange(Option<Hash>),
     /// A job asks where LFS objects are. The answer's credentials are recorded under this hash of its token, and nothing is
@@ -71,6 +73,8 @@ pub enum Event {
     Born(Birth),
     /// A job is over.
     Ended(End),
+    /// A job may be over: it is looked up before it serves again.
+    Doubted(End),
     /// The forge made a credential of a kind that it makes from jobs' tokens.
     Minted {
         /// The hash of what is signed of it.
@@ -79,6 +83,8 @@ pub enum Event {
         parent: Option<Hash>,
         /// How long the forge takes it.
         lifetime: Duration,
+        /// What becomes of it where it is not remembered.
+        forgotten: Forgotten,
     },
     /// Something was decided on the answer.
     Judged(Record),
@@ -158,7 +164,7 @@ impl Watch {
     pub fn of_job(config: &Config, request: &JobRequest, decision: &Decision) -> Option<Self> {
         let hash = || request.token.hash();
         if end::is_report(request) {
-            return (!decision.denies()).then(|| Self::Report(end::of(request), request.progress));
+            return (!decision.denies()).then(|| Self::Report(end::of(request), end::report(request)));
         }
         // What other forges make is not told from their users' credentials.
         let mints = request.mints.filter(|_| config.forge.kind == Kind::Gitlab)?;
@@ -199,7 +205,7 @@ impl Watch {
     pub fn head(&self, config: &Config, answer: &AnswerHead<'_>) -> (Option<Event>, Body) {
         match self {
             Self::JobRequest(runner) => start::head(config, *runner, answer),
-            Self::Report(end, progress) => (end::read(*end, *progress, answer), Body::Unseen),
+            Self::Report(end, report) => (end::read(*end, *report, answer), Body::Unseen),
             Self::Exchange(_) => (None, Body::copied_where(exchange::is_granted(answer))),
             Self::ObservedBatch(_) => (None, Body::copied_where(batch::is_given(answer))),
             Self::Batch(_) | Self::OwnBatch(_) => {
@@ -217,13 +223,13 @@ impl Watch {
             Self::Report(..) => kept(Vec::new()),
             Self::Exchange(parent) => kept(body.into_iter().flat_map(|body| exchange::read(*parent, body)).collect()),
             Self::ObservedBatch(parent) => kept(body.and_then(|body| batch::read(*parent, body)).unwrap_or_default()),
-            Self::Batch(parent) => {
-                body.and_then(|body| batch::read(*parent, body)).map_or_else(|| refused(config, Protocol::Lfs), kept)
-            }
+            Self::Batch(parent) => body
+                .and_then(|body| batch::read(*parent, body))
+                .map_or_else(|| refused(config, Protocol::Lfs, Failure::Answer), kept),
             Self::OwnBatch(token) => {
                 let new = body.and_then(|body| batch::with_own(&config.forge.hosts, token, body).ok());
                 new.map_or_else(
-                    || refused(config, Protocol::Lfs),
+                    || refused(config, Protocol::Lfs, Failure::Answer),
                     |new| Told { events: Vec::new(), fate: Fate::Replaced(new) },
                 )
             }
@@ -231,9 +237,15 @@ impl Watch {
     }
 }
 
+/// The client gets none of an answer that hands out what cannot be remembered, where it would then be a person's.
+#[must_use]
+pub fn unrecorded(config: &Config) -> Told {
+    refused(config, Protocol::Lfs, Failure::AnswerUnrecorded)
+}
+
 /// The client gets none of an answer that may hand out what it must not have.
-fn refused(config: &Config, protocol: Protocol) -> Told {
-    let failed = decision::failed(config, protocol, Failure::Answer);
+fn refused(config: &Config, protocol: Protocol, failure: Failure) -> Told {
+    let failed = decision::failed(config, protocol, failure);
     let fate = match failed.outcome {
         Outcome::Reply(reply) => Fate::Refused(reply),
         // It is only observed.

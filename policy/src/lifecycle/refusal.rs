@@ -17,6 +17,7 @@ pub(super) fn reply() -> Reply {
     Reply {
         status: 409,
         headers: vec![("cache-control", "no-store"), ("content-type", "application/json")],
+        retry_after: None,
         body: r#"{"message":"409 Conflict"}"#.into(),
     }
 }

@@ -51,6 +51,7 @@ impl Answer<'_> {
             401 => refusal(Said::Unauthorized),
             403 => refusal(Said::Forbidden),
             404 => refusal(Said::NotFound),
+            429 => Err(Failure::LookupThrottled),
             301 => self.moved().map(Said::Moved).ok_or(Failure::LookupAnswer),
             // Envoy's own words for a cluster that does not answer.
             504 => Err(Failure::LookupTimeout),
@@ -61,6 +62,19 @@ impl Answer<'_> {
 }
 
 impl Answer<'_> {
+    /// The same where a refusal ends a job. GitLab writes the status into its message too, and gateways that stand between
+    /// and answer in JSON do not.
+    pub(super) fn said_of_job(&self) -> Result<Said, Failure> {
+        let said = self.said()?;
+        let body: Value = serde_json::from_slice(self.body).unwrap_or_default();
+        let message = body.get("message").and_then(Value::as_str).unwrap_or_default();
+        let is_forges = || self.status.is_some_and(|status| message.starts_with(&status.to_string()));
+        match &said {
+            Said::Unauthorized | Said::Forbidden | Said::NotFound if !is_forges() => Err(Failure::LookupAnswer),
+            Said::Yes(_) | Said::Unauthorized | Said::Forbidden | Said::NotFound | Said::Moved(_) => Ok(said),
+        }
+    }
+
     /// The project's number in `https://host/below/api/v4/projects/7...`.
     fn moved(&self) -> Option<u64> {
         let location = core::str::from_utf8(self.location?).ok()?;

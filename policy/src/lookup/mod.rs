@@ -8,6 +8,7 @@ mod answer;
 pub mod changes;
 mod gitlab;
 mod part;
+mod throttle;
 mod v1;
 
 use alloc::boxed::Box;
@@ -16,6 +17,7 @@ use alloc::vec::Vec;
 
 pub use answer::Answer;
 pub use part::{PartKey, Recall};
+pub use throttle::{LONGEST_PAUSE, pause};
 
 use crate::Config;
 use crate::bindings::{Confirmed, Moment};

@@ -116,6 +116,10 @@ fn a_token_is_read_from_gitlabs_job() {
     assert_eq!(say(200, &body.replace("active", "blocked")), Ok(Value::Token(Token::Invalid(Invalid::UserBlocked))));
     assert_eq!(say(401, r#"{"message": "401 Unauthorized"}"#), Ok(Value::Token(Token::Invalid(Invalid::Unknown))));
     for (status, body, failure) in [
+        (401, r#"{"message": "Unauthorized"}"#, Failure::LookupAnswer),
+        (403, r#"{"message": "Forbidden"}"#, Failure::LookupAnswer),
+        (404, r#"{"message": "no Route matched with those values"}"#, Failure::LookupAnswer),
+        (429, "Retry later\n", Failure::LookupThrottled),
         (200, "<html>", Failure::LookupAnswer),
         (200, "{}", Failure::LookupAnswer),
         (200, &body.replace("/gl/", "/other/")[..], Failure::LookupAnswer),

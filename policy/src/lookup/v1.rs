@@ -85,6 +85,7 @@ pub(super) fn body(answer: &Answer<'_>) -> Result<Value, Failure> {
         None | Some(502 | 503) => return Err(Failure::LookupUnreachable),
         Some(504) => return Err(Failure::LookupTimeout),
         Some(200) => {}
+        Some(429) => return Err(Failure::LookupThrottled),
         Some(401 | 403) => return Err(Failure::LookupRights),
         Some(_) => return Err(Failure::LookupAnswer),
     }

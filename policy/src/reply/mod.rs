@@ -29,6 +29,8 @@ pub struct Reply {
     pub status: u16,
     /// Header fields, names in lower case.
     pub headers: Vec<(&'static str, &'static str)>,
+    /// After how many seconds the client may come back, where it may.
+    pub retry_after: Option<u64>,
     /// The body, with [`DECISION`] where the decision is named.
     pub body: String,
 }
@@ -153,6 +155,8 @@ pub fn failure(protocol: Protocol, failure: Failure) -> Reply {
         | Failure::LookupUnreachable
         | Failure::LookupAnswer
         | Failure::Answer
+        | Failure::AnswerUnrecorded
+        | Failure::LookupThrottled
         | Failure::LookupRights
         | Failure::LookupLimit
         | Failure::LookupBusy
@@ -163,9 +167,7 @@ pub fn failure(protocol: Protocol, failure: Failure) -> Reply {
     };
     let words =
         Words { forge: format!("{status} {}", status_word(status)), why: failure.text().into(), code: failure.code() };
-    let mut reply = answer(protocol, Weight::Other(status), &words);
-    reply.headers.push(("retry-after", "2"));
-    reply
+    Reply { retry_after: Some(2), ..answer(protocol, Weight::Other(status), &words) }
 }
 
 /// What an answer says.
@@ -225,7 +227,7 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
             format!("{{{}}}", members.join(","))
         }
     };
-    Reply { status, headers, body }
+    Reply { status, headers, retry_after: None, body }
 }
 
 fn status(protocol: Protocol, weight: Weight) -> u16 {

@@ -218,6 +218,7 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         | Reason::Configured
         | Reason::Anonymous
         | Reason::LeftToForge
+        | Reason::RunnerReport
         | Reason::GroupAbove
         | Reason::Agent
         | Reason::ProxyOff

@@ -143,6 +143,13 @@ impl JobRequest {
         Self { claim, ..Self::new(token, protocol, Vec::new()) }
     }
 
+    /// Whether it is a runner's report on its job.
+    #[must_use]
+    pub fn is_runners_report(&self) -> bool {
+        let reports = |access: &Access| matches!(access.action, Action::UpdateJob | Action::TraceJob);
+        !self.accesses.is_empty() && self.accesses.iter().all(reports)
+    }
+
     /// Whether its credential may have been made from a job's token by what it says of itself.
     #[must_use]
     pub(crate) fn may_be_jobs(&self, config: &Config) -> bool {

@@ -112,20 +112,19 @@ pub struct Rule {
     pub doc: &'static str,
     /// Why it does not apply where it stands aside.
     pub aside: &'static str,
+    /// Whether its denials can be only recorded.
+    pub denials: Denials,
     /// Its answer.
     judge: fn(&Question<'_>) -> Answer,
 }
 
-/// Without these the rows behind them have nothing to go by.
-const FUNDAMENTAL: [&str; 7] =
-    ["login", "own-job", "never-for-jobs", "one-target", "target-exists", "left-to-forge", "nothing-matched"];
-
-impl Rule {
-    /// Whether its denials can be only recorded.
-    #[must_use]
-    pub fn is_observable(&self) -> bool {
-        !FUNDAMENTAL.contains(&self.id)
-    }
+/// Whether a row's denials can be only recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denials {
+    /// They can.
+    Observable,
+    /// They cannot: without this row those behind it have nothing to go by.
+    Fundamental,
 }
 
 /// A verdict, the row that gave it, and the way there.

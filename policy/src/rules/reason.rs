@@ -15,6 +15,7 @@ coded! {
         Anonymous "anonymous-read" "everybody who may see the target may read this"
         LeftToForge "forge.decides" "the configuration leaves this to the forge"
         Agent "kubernetes-agent.own" "the agent's server checks which agents the job's project may use"
+        RunnerReport "runner.report" "a runner reports on a job that is not known to run; the forge decides"
         GroupAbove "dependency-proxy.above" "the group is above the job's own project"
         Login "login" "nothing is asked but whether the token is valid"
         TokenUnknown "token.unknown" "no running job has this token"

@@ -491,3 +491,12 @@ fn where_rules_go_by_paths_a_project_without_one_is_denied() {
     assert_eq!(ask(&job, &access, Some(&standing), blind), Verdict::Deny(Reason::TargetUnnamed));
     assert_eq!(ask(&job, &access, Some(&standing), Written::default()), Verdict::Allow(Reason::NotLimited));
 }
+
+#[test]
+fn the_key_that_has_rules_observed_names_those_that_cannot_be() {
+    let key = crate::config::KEYS.iter().find(|key| key.path == "observe.rules").unwrap();
+    let (_, not) = key.doc.split_once(" Not ").unwrap();
+    let named: Vec<&str> = not.split('`').skip(1).step_by(2).collect();
+    let fundamental = RULES.iter().filter(|rule| rule.denials == Denials::Fundamental).map(|rule| rule.id);
+    assert_eq!(named, fundamental.collect::<Vec<_>>());
+}

@@ -31,7 +31,7 @@ impl Filtered {
     pub fn of(config: &Config, planted: &Planted) -> Self {
         let message = &planted.message;
         match reading(config, message) {
-            Reading::NotAJob => Self::Passed,
+            Reading::NotAJob | Reading::Passing(_) => Self::Passed,
             Reading::Refused(refused) => Self::Refused(refused.malformed.code()),
             // The whole body was read.
             Reading::Body(_) => Self::Refused("internal"),

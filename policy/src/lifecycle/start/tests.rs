@@ -28,7 +28,7 @@ fn told(pull_policy: &str, runner: Runner, payload: Option<&str>) -> (Vec<String
     let Told { events, fate } = body(&config(pull_policy), runner, payload.map(str::as_bytes));
     let events = events.iter().map(|event| match event {
         Event::Born(birth) => format!("born {}", birth.job.0),
-        Event::Ended(_) | Event::Minted { .. } => format!("{event:?}"),
+        Event::Ended(_) | Event::Doubted(_) | Event::Minted { .. } => format!("{event:?}"),
         Event::Judged(record) => format!("{} {} {}", record.verdict, record.reason, record.job),
         Event::Unread(record) => format!("{} {} {}", record.verdict, record.reason, record.job),
         Event::Failed(calls) => format!("{} calls", calls.len()),

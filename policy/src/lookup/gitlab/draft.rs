@@ -160,6 +160,11 @@ impl Draft {
         missing
     }
 
+    /// Whether what is known of a project was remembered.
+    pub(super) fn has_recalled_project(&self) -> bool {
+        self.held.iter().any(|held| held.known.part() == Part::Project && held.since.is_some())
+    }
+
     /// Takes what was answered of a place.
     pub(super) fn hold(&mut self, at: usize, known: Known) {
         self.held.push(Held { at: Some(at), known, since: None });

@@ -23,7 +23,7 @@ use crate::facts::Secret;
 const PAGES: usize = 10;
 
 /// Whose token a call carries, by the header field that carries it.
-const JOB: &str = "job-token";
+pub(super) const JOB: &str = "job-token";
 const SERVICE_ACCOUNT: &str = "private-token";
 
 fn get(root: &str, path: &str, field: &'static str, credential: &Secret) -> Call {

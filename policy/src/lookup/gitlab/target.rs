@@ -15,6 +15,7 @@ use super::graphql::{self, Cursors, Page};
 use super::{PAGES, SERVICE_ACCOUNT, encoded, get, path_of};
 use crate::Config;
 use crate::bindings::{Confirmed, Moment};
+use crate::config::Sources;
 use crate::decision::Failure;
 use crate::facts::{
     Feature, Features, Found, Job, JobPush, Known, Level, Part, ProjectId, Role, Secret, Target, UserId, Visibility,
@@ -34,6 +35,12 @@ pub(in crate::lookup) struct TargetFlight {
     outstanding: usize,
     /// Answers to calls before this one no longer count.
     first: usize,
+    sources: Arc<Sources>,
+    target: TargetRef,
+    /// Whether everything was asked again by a project's number, because it had moved.
+    is_followed: bool,
+    /// Whether everything was asked again, because what was remembered contradicted what was answered.
+    is_anew: bool,
     draft: Draft,
 }
 
@@ -81,42 +88,59 @@ impl TargetFlight {
         target: TargetRef,
         recall: Recall<'_>,
     ) -> (Self, Progress) {
-        let own = Reference::Id(job.origin.id);
-        let mut behind = None;
-        let (references, is_image) = match target {
-            TargetRef::Own | TargetRef::Job(_) => (vec![own], false),
-            TargetRef::Id(id) => (vec![Reference::Id(id)], false),
-            TargetRef::Path(path) => (vec![Reference::Path(path)], false),
-            TargetRef::ProjectOfJob(other) if other == job.id => (vec![own], false),
-            // Without a project the forge finds no job: it is looked for where it is likely and allowed to be.
-            TargetRef::ProjectOfJob(other) => {
-                behind = Some(format!("/projects/{}/jobs/{}", job.origin.id.0, other.0));
-                (vec![own], false)
-            }
-            TargetRef::Image(candidates) => (candidates.iter().cloned().map(Reference::Path).collect(), true),
-            TargetRef::None | TargetRef::Group(_) | TargetRef::GroupId(_) | TargetRef::Namespace(_) => {
-                (Vec::new(), false)
-            }
-        };
         let mut flight = Self {
             root: config.forge.relative_url_root.clone(),
             credential: credential.clone(),
-            draft: Draft::new(Arc::clone(&config.facts), &job, references, is_image),
+            draft: draft(&config.facts, &job, &target),
             job,
             asked: Vec::new(),
             outstanding: 0,
             first: 0,
+            sources: Arc::clone(&config.facts),
+            target,
+            is_followed: false,
+            is_anew: false,
         };
         flight.draft.recall(recall);
-        let mut asks: Vec<(Call, Asked)> =
-            behind.into_iter().map(|path| (flight.get(&path), Asked::JobOfOrigin)).collect();
-        asks.extend(flight.missing());
+        let asks = flight.begin();
         let progress = if asks.is_empty() { flight.conclude() } else { Ok(flight.ask(asks)) };
+        let progress = progress.or_else(|failure| flight.ask_anew(failure));
         (flight, progress.unwrap_or_else(|failure| Progress::Landed(Err(failure))))
     }
 
+    /// The calls for all that is not known at the beginning.
+    fn begin(&mut self) -> Vec<(Call, Asked)> {
+        // Without a project the forge finds no job: it is looked for where it is likely and allowed to be.
+        let behind = if let TargetRef::ProjectOfJob(other) = &self.target { Some(*other) } else { None };
+        let behind = behind.filter(|other| *other != self.job.id);
+        let path = behind.map(|other| format!("/projects/{}/jobs/{}", self.job.origin.id.0, other.0));
+        let job = path.map(|path| (self.get(&path), Asked::JobOfOrigin));
+        job.into_iter().chain(self.missing()).collect()
+    }
+
+    /// What is remembered of a project may be over: it moved, is deleted, or another one has its path. Where what is
+    /// answered does not fit it, everything is asked once more, and nothing is remembered.
+    fn ask_anew(&mut self, failure: Failure) -> Result<Progress, Failure> {
+        let may_be_over = matches!(failure, Failure::LookupRights | Failure::LookupAnswer | Failure::Doubt);
+        if self.is_anew || !may_be_over || !self.draft.has_recalled_project() {
+            return Err(failure);
+        }
+        self.is_anew = true;
+        self.draft = draft(&self.sources, &self.job, &self.target);
+        self.restart();
+        let asks = self.begin();
+        Ok(self.ask(asks))
+    }
+
+    /// Answers to what was asked so far no longer count.
+    fn restart(&mut self) {
+        self.first = self.asked.len();
+        self.outstanding = 0;
+    }
+
     pub(in crate::lookup) fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress {
-        self.take(call, answer).unwrap_or_else(|failure| Progress::Landed(Err(failure)))
+        let taken = self.take(call, answer).or_else(|failure| self.ask_anew(failure));
+        taken.unwrap_or_else(|failure| Progress::Landed(Err(failure)))
     }
 
     /// What was learned of parts, to be remembered.
@@ -163,10 +187,10 @@ impl TargetFlight {
             (Asked::Member(..) | Asked::Scope(_) | Asked::Listed { .. }, Said::Moved(_)) if self.draft.is_image => {}
             // The forge serves a project that moved under its old path too: everything is asked again by its number.
             (Asked::Project(_) | Asked::Member(..) | Asked::Scope(_) | Asked::Listed { .. }, Said::Moved(id))
-                if self.first == 0 =>
+                if !self.is_followed =>
             {
-                self.first = self.asked.len();
-                self.outstanding = 0;
+                self.is_followed = true;
+                self.restart();
                 self.draft.start_again(ProjectId(id));
                 return Ok(self.missing());
             }
@@ -359,6 +383,18 @@ impl TargetFlight {
 /// A positive sign that an answer is about the user who was asked for.
 fn is_of_user(user: UserId, answer: &Fields<'_>) -> Result<(), Failure> {
     if answer.number("id")? == user.0 { Ok(()) } else { Err(Failure::LookupAnswer) }
+}
+
+/// Nothing is known yet of the projects that may be meant.
+fn draft(sources: &Arc<Sources>, job: &Job, target: &TargetRef) -> Draft {
+    let (references, is_image) = match target {
+        TargetRef::Own | TargetRef::Job(_) | TargetRef::ProjectOfJob(_) => (vec![Reference::Id(job.origin.id)], false),
+        TargetRef::Id(id) => (vec![Reference::Id(*id)], false),
+        TargetRef::Path(path) => (vec![Reference::Path(path.clone())], false),
+        TargetRef::Image(candidates) => (candidates.iter().cloned().map(Reference::Path).collect(), true),
+        TargetRef::None | TargetRef::Group(_) | TargetRef::GroupId(_) | TargetRef::Namespace(_) => (Vec::new(), false),
+    };
+    Draft::new(Arc::clone(sources), job, references, is_image)
 }
 
 /// The path of the API to a project that is named by its path or number.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{JOB, SERVICE_ACCOUNT, encoded, get, path_of};
 use crate::Config;
 use crate::decision::Failure;
-use crate::facts::{Context, Invalid, Job, JobId, Origin, ProjectId, ProjectPath, Secret, Token, UserId};
+use crate::facts::{Context, FINAL_STATES, Invalid, Job, JobId, Origin, ProjectId, ProjectPath, Secret, Token, UserId};
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::{Call, Progress, Value as Fact, on_behalf_of};
 
@@ -83,7 +83,7 @@ impl TokenFlight {
     fn take(&mut self, call: usize, answer: &Answer<'_>) -> Result<Progress, Failure> {
         let asked = *self.asked.get(call).ok_or(Failure::Doubt)?;
         self.outstanding = self.outstanding.checked_sub(1).ok_or(Failure::Doubt)?;
-        let said = answer.said()?;
+        let said = if asked == Asked::Job { answer.said_of_job()? } else { answer.said()? };
         match (asked, self.job.as_mut()) {
             (Asked::Job, _) => match self.read_job(said)? {
                 Token::Running(mut job) => {
@@ -158,7 +158,7 @@ fn job(body: &Value, root: &str) -> Result<Token, Failure> {
     let fields = Fields::of(body)?;
     match fields.text("status")? {
         "running" | "canceling" => {}
-        "success" | "failed" | "canceled" => return Ok(Token::Ended(None)),
+        state if FINAL_STATES.contains(&state) => return Ok(Token::Ended(None)),
         _ => return Ok(Token::Invalid(Invalid::NotStarted)),
     }
     if fields.0.get("erased_at").is_some_and(|at| !at.is_null()) {
@@ -359,9 +359,9 @@ mod tests {
         let live = || agents(200, json!({"job": {"id": 7}}));
         let main = || branch(200, json!({"protected": true}));
         for (world, failure) in [
-            ([live(), branch(403, json!({"message": "no"}))], Failure::LookupRights),
+            ([live(), branch(403, json!({"message": "403 Forbidden"}))], Failure::LookupRights),
             ([live(), branch(200, json!({}))], Failure::LookupAnswer),
-            ([agents(401, json!({"message": "no"})), main()], Failure::LookupRights),
+            ([agents(401, json!({"message": "401 Unauthorized"})), main()], Failure::LookupRights),
             ([agents(200, json!({"job": {"id": 8}})), main()], Failure::LookupAnswer),
             ([agents(200, json!({"job": {"id": 7}, "environment": {}})), main()], Failure::LookupAnswer),
         ] {
