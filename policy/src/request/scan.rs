@@ -18,7 +18,7 @@ pub struct Scan {
     way: Way,
 }
 
-#[expect(clippy::large_enum_variant, reason = "a stream has one, and it is not worth an allocation of its own")]
+#[allow(clippy::large_enum_variant, reason = "a stream has one, and it is not worth an allocation of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Way {
     /// A job's upload: nothing but what clients write.

@@ -34,7 +34,7 @@ pub(super) struct Look {
     has_found: bool,
 }
 
-#[expect(clippy::large_enum_variant, reason = "a stream has one, and it is not worth an allocation of its own")]
+#[allow(clippy::large_enum_variant, reason = "a stream has one, and it is not worth an allocation of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Reader {
     Form(Form),

@@ -6,7 +6,7 @@ use super::super::multipart::{Part, Reader, Visit};
 use super::text::Text;
 use super::words::{Counts, Meaning, Name, Words};
 
-#[expect(clippy::large_enum_variant, reason = "a stream has one, and it is not worth an allocation of its own")]
+#[allow(clippy::large_enum_variant, reason = "a stream has one, and it is not worth an allocation of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Parts {
     Plain(Reader, Watch),
