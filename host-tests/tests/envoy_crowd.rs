@@ -371,11 +371,7 @@ async fn two_thousand_bodies_that_never_come_are_given_up_one_by_one() {
         let fields = vec![basic("gitlab-ci-token", &Lookups::running(KNOWN)), ("content-type", json)];
         scene.request("POST", "/libs/common.git/info/lfs/objects/batch", fields, Body::never())
     };
-    let form = |_| {
-        let form = "application/x-www-form-urlencoded".to_owned();
-        scene.request("POST", "/api/v4/projects/102/trigger/pipeline", vec![("content-type", form)], Body::never())
-    };
-    let requests = (0..SIZE / 2).map(batch).chain((0..SIZE / 2).map(form)).collect();
+    let requests = (0..SIZE).map(batch).collect();
     let crowd = scene.send(Protocol::Http2, requests);
     let given_up = |_, answer: &Answer| {
         matches!(answer.status, 408 | 503) && serde_json::from_slice::<Value>(&answer.body).is_ok()

@@ -285,7 +285,7 @@ fn an_upload_is_broken_off_before_another_token_goes_on() {
     for _ in 0..2 {
         let answer = upload("glcbt-64_somebodyElses");
         assert_eq!(answer.status, Some(400), "{answer:?}");
-        assert!(answer.text().contains("carrier.multiple"), "{answer:?}");
+        assert!(answer.text().contains("carrier.head-and-body"), "{answer:?}");
     }
     assert_served(&stack);
 }

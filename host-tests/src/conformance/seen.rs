@@ -5,11 +5,12 @@ use std::fmt;
 use anyhow::{Result, anyhow};
 use policy::Config;
 use policy::decision::{self, Cause, Decision};
+use policy::reply::DECISION;
 use policy::request::Reading;
 
 use super::asking::Question;
 use super::forge::{self, Source};
-use crate::host::{Filter, Outcome};
+use crate::host::{Filter, Outcome, Reply};
 use crate::hostile::core::{decided, reading};
 use crate::hostile::filter::sent;
 
@@ -80,11 +81,17 @@ pub(super) fn by_filter(filter: &Filter, question: &Question, source: Source, an
         Outcome::Forwarded { .. } => Seen::Forwarded { path: outcome.forwarded_header(":path").unwrap_or_default() },
         Outcome::Replied(reply) => Seen::Answered {
             status: u16::try_from(reply.status).unwrap_or_default(),
-            body: String::from_utf8_lossy(&reply.body).into_owned(),
+            body: numberless(reply),
             code: reply.details.strip_prefix("jobscope:").unwrap_or(&reply.details).to_owned(),
         },
         other => Seen::Broken(format!("{other:?}")),
     })
+}
+
+/// The body of an answer as the core gives it, which does not know the decision's number.
+fn numberless(reply: &Reply) -> String {
+    let number = reply.header("x-jobscope-decision").unwrap_or_default();
+    String::from_utf8_lossy(&reply.body).replace(&number, DECISION)
 }
 
 impl fmt::Display for Seen {

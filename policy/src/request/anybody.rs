@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use super::access::{Access, Action, TargetRef};
 use super::malformed::Malformed;
-use super::params;
 use super::path::Target;
+use super::{git, params};
 use crate::facts::ProjectPath;
 
 /// Documents that a forge answers to everybody alike, but for those below `/.well-known/`.
@@ -20,6 +20,8 @@ pub(super) fn read(method: &[u8], target: Target<'_>) -> Result<Option<Access>, 
     let is_read = matches!(method, b"GET" | b"HEAD");
     let is_document = target.path.starts_with("/.well-known/") || DOCUMENTS.contains(&target.path);
     match target.query {
+        // Some servers look at the path first, and serve the repository.
+        Some(query) if params::is_go_get(query) && is_in_repository(target.path) => Err(Malformed::Unclassifiable),
         // As Go writes it. Any other spelling may be nobody's question to the forge.
         Some("go-get=1") if is_read => Ok(Some(go_get(target.path))),
         Some(query) if params::is_go_get(query) && !is_read => Err(Malformed::MethodUnknown),
@@ -27,6 +29,10 @@ pub(super) fn read(method: &[u8], target: Target<'_>) -> Result<Option<Access>, 
         _ if is_read && is_document => Ok(Some(public())),
         _ => Ok(None),
     }
+}
+
+fn is_in_repository(path: &str) -> bool {
+    path.to_ascii_lowercase().contains(".git/") || git::without_suffix(path).is_some()
 }
 
 fn public() -> Access {
@@ -85,14 +91,19 @@ mod tests {
     }
 
     #[test]
+    fn go_asks_nothing_of_a_repository_itself() {
+        for path in ["/g/p.git/info/refs", "/g/p.git/HEAD", "/g/p.Git/x", "/g/p/info/refs", "/g/p/git-upload-pack"] {
+            for query in ["go-get=1", "service=git-upload-pack&go-get=1", "go-gEt"] {
+                assert_eq!(asked("GET", path, Some(query)), Err(Malformed::Unclassifiable), "{path}?{query}");
+            }
+        }
+    }
+
+    #[test]
     fn another_spelling_of_gos_question_goes_on_without_a_token_and_only_to_be_read() {
         for query in ["go-get=1&x", "go-get=1abc", "Go-Get[]=1", "x;go_get", "go%2Dget=1"] {
             assert_eq!(asked("GET", "/g/p", Some(query)), Ok(Some(public())), "{query}");
-            assert_eq!(
-                asked("POST", "/g/p.git/git-receive-pack", Some(query)),
-                Err(Malformed::MethodUnknown),
-                "{query}"
-            );
+            assert_eq!(asked("POST", "/g/p", Some(query)), Err(Malformed::MethodUnknown), "{query}");
         }
     }
 
