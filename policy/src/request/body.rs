@@ -251,15 +251,17 @@ pub(super) fn without_job(config: &Config, head: &Head<'_>, foreign: Option<Fore
     if is_settled {
         return Reading::NotAJob;
     }
+    let is_nobodys = !is_persons && head.all("cookie").next().is_none();
     let is_held = match listed {
         Some(route) => !is_persons || route.body == api::Body::Inspect || !heeds_head(route),
-        None => !is_persons && head.all("cookie").next().is_none(),
+        None => is_nobodys,
     };
-    let strict = media(head);
-    if foreign != Some(Foreign::Decisive) && inflates(head) && head.one("content-encoding").ok().flatten().is_some() {
-        // Nobody can look into it but the forge.
+    let is_packed = head.all("content-encoding").next().is_some();
+    // Who unpacks it finds what nobody can look for here; and of people none packs a body and does not say who it is.
+    if is_packed && (is_nobodys || foreign != Some(Foreign::Decisive) && inflates(head)) {
         return Reading::Refused(Refused { protocol, malformed: Malformed::BodyEncoding });
     }
+    let strict = media(head);
     match (is_held, strict) {
         (true, Ok(Typed::Parameters(media))) => {
             Reading::Body(Pending::new(protocol, Want::Parameters(None, media, route)).looking(look))

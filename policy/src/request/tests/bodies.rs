@@ -89,8 +89,10 @@ fn a_body_that_cannot_be_told_goes_on_unless_a_token_could_stand_in_it() {
     let twice = [field("content-type", "text/plain"), field("content-type", "application/json")];
     assert_eq!(broken_off(passing("POST", TRIGGER, &twice), "{\"job_token\":1}"), Some(Malformed::DuplicateHeader));
     let packed = [field("content-type", "application/json"), field("content-encoding", "gzip")];
-    assert_eq!(broken_off(passing("POST", TRIGGER, &packed), "\u{1f}\u{8b}"), None, "no forge inflates it");
-    assert_eq!(broken_off(passing("POST", TRIGGER, &packed), "{\"job_token\":1}"), Some(Malformed::BodyEncoding));
+    assert_eq!(refusal(reading("POST", TRIGGER, &packed, Body::Follows)), Malformed::BodyEncoding);
+    let session = [&packed[..], &[field("cookie", "_gitlab_session=1")]].concat();
+    assert_eq!(broken_off(passing("POST", TRIGGER, &session), "\u{1f}\u{8b}"), None, "no forge inflates it");
+    assert_eq!(broken_off(passing("POST", TRIGGER, &session), "{\"job_token\":1}"), Some(Malformed::BodyEncoding));
     // But for npm's audits, of which a person's says its token before.
     let audit = "/api/v4/projects/5/packages/npm/-/npm/v1/security/audits/quick";
     assert_eq!(refusal(reading("POST", audit, &packed, Body::Follows)), Malformed::BodyEncoding);
