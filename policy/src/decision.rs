@@ -468,14 +468,21 @@ fn target_name(access: &Access, job: &Job, standing: Option<&Standing>) -> Strin
     match (standing.and_then(|standing| standing.target.path.as_ref()), &access.target) {
         (Some(path), _) => path.to_string(),
         (None, TargetRef::Own) => job.origin.path.to_string(),
-        (None, TargetRef::Path(path)) => path.to_string(),
-        (None, TargetRef::Id(id)) => alloc::format!("#{}", id.0),
-        (None, TargetRef::Group(path)) => alloc::format!("group {path}"),
-        (None, TargetRef::Namespace(path)) => alloc::format!("namespace {path}"),
-        (None, TargetRef::GroupId(id)) => alloc::format!("group #{}", id.0),
-        (None, TargetRef::Job(job) | TargetRef::ProjectOfJob(job)) => alloc::format!("job #{}", job.0),
-        (None, TargetRef::Image(candidates)) => candidates.first().map_or_else(|| "-".into(), ToString::to_string),
-        (None, TargetRef::None) => "-".into(),
+        (None, target) => written_target(target).unwrap_or_else(|| "-".into()),
+    }
+}
+
+/// A target in the words of the request, where it names one.
+fn written_target(target: &TargetRef) -> Option<String> {
+    match target {
+        TargetRef::Path(path) => Some(path.to_string()),
+        TargetRef::Id(id) => Some(alloc::format!("#{}", id.0)),
+        TargetRef::Group(path) => Some(alloc::format!("group {path}")),
+        TargetRef::Namespace(path) => Some(alloc::format!("namespace {path}")),
+        TargetRef::GroupId(id) => Some(alloc::format!("group #{}", id.0)),
+        TargetRef::Job(job) | TargetRef::ProjectOfJob(job) => Some(alloc::format!("job #{}", job.0)),
+        TargetRef::Image(candidates) => candidates.first().map(ToString::to_string),
+        TargetRef::Own | TargetRef::None => None,
     }
 }
 
@@ -484,6 +491,8 @@ fn target_name(access: &Access, job: &Job, standing: Option<&Standing>) -> Strin
 fn reported(request: &JobRequest, token: Option<&Token>) -> Decision {
     let job = if let Some(Token::Ended(job)) = token { job.as_ref() } else { None };
     let record = token_record(request, Reason::RunnerReport, job);
+    let named = request.accesses.first().and_then(|access| written_target(&access.target));
+    let record = Record { target: named.unwrap_or(record.target), ..record };
     let outcome = Outcome::Forward(Grant::default());
     Decision { outcome, record, cause: Cause::Rule(Reason::RunnerReport), walk: None, seen: None }
 }

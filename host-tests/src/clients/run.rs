@@ -5,11 +5,12 @@ use std::fmt;
 use anyhow::{Context, Result, anyhow};
 use policy::Config;
 use policy::decision::{Outcome as Fate, refused};
+use policy::facts::Secret;
 use policy::request::{Claim, JobRequest, Reading};
 
 use super::document::{Exceptions, Expected, Row};
 use super::filter::Filters;
-use super::message::{message, shows_registry_jwt};
+use super::message::{TOKEN, message, shows_registry_jwt};
 use super::world::{Access, World};
 use crate::host::Filter;
 use crate::hostile::core::{decided, looked, reading};
@@ -113,7 +114,7 @@ fn seen(world: &World, message: &Message) -> Result<Seen> {
         Reading::Body(_) => return Ok(Seen::Broken("the whole body was read and another one is wanted".into())),
         Reading::Job(job) if shows_registry_jwt(message) => {
             // It was seen being made, so it is known whose it is.
-            let job = JobRequest { claim: Claim::Marked, ..job };
+            let job = JobRequest { claim: Claim::Marked, token: Secret::new(TOKEN.as_bytes()), ..job };
             decided(&config, &|path, body| world.answer(path, body), &job)
                 .map_err(|why| anyhow!(why))?
                 .context("nobody's")?
