@@ -13,7 +13,7 @@ use super::filter::Filters;
 use super::message::{TOKEN, message, shows_registry_jwt};
 use super::world::{Access, World};
 use crate::host::Filter;
-use crate::hostile::core::{decided, looked, reading};
+use crate::hostile::core::{decided, decided_of_known, looked, reading};
 use crate::hostile::message::Message;
 use crate::rows::{Finding, Outcome, Run};
 
@@ -121,7 +121,8 @@ fn seen(world: &World, message: &Message) -> Result<Seen> {
         }
         Reading::Job(mut job) => match job.scan.take().map_or(Ok(()), |scan| looked(scan, &message.body)) {
             Err(unread) => refused(&config, unread),
-            Ok(()) => match decided(&config, &|path, body| world.answer(path, body), &job) {
+            // Other rows of its world went before.
+            Ok(()) => match decided_of_known(&config, &|path, body| world.answer(path, body), &job) {
                 Err(why) => return Ok(Seen::Broken(why)),
                 Ok(None) => return Ok(Seen::Untouched),
                 Ok(Some(decision)) => decision,

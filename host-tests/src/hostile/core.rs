@@ -121,7 +121,25 @@ fn end(config: &Config, forge: &Forge, job: &JobRequest) -> Result<Ended, String
 
 /// The decision on a job's request, every fact looked up; `None` for a credential that is somebody else's.
 pub(crate) fn decided(config: &Config, lookups: Lookups<'_>, job: &JobRequest) -> Result<Option<Decision>, String> {
-    let mut facts = Facts::default();
+    decided_from(config, lookups, job, Facts::default())
+}
+
+/// The same where the token is known already.
+pub(crate) fn decided_of_known(
+    config: &Config,
+    lookups: Lookups<'_>,
+    job: &JobRequest,
+) -> Result<Option<Decision>, String> {
+    let token = Some(token(config, lookups, &job.token)?);
+    decided_from(config, lookups, job, Facts { token, ..Facts::default() })
+}
+
+fn decided_from(
+    config: &Config,
+    lookups: Lookups<'_>,
+    job: &JobRequest,
+    mut facts: Facts,
+) -> Result<Option<Decision>, String> {
     // The token, then the targets, then the decision.
     for _ in 0..3 {
         match decide(config, job, &facts) {
