@@ -57,7 +57,7 @@ fn check_carriers(message: &Message, token: &[u8]) {
     let present: Vec<_> = carriers.iter().filter(|name| !message.first(name).is_empty()).collect();
     let is_same = |name: &&&str| {
         let fields = vec![(name.as_bytes().to_vec(), message.first(name).to_vec())];
-        stands_in(&Message { fields, body: None, ..message.clone() }, token)
+        stands_in(&Message { fields, body: None }, token)
     };
     assert!(present.len() <= 1 || present.iter().all(is_same), "several credentials: {present:?}");
 }
