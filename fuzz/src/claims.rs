@@ -206,7 +206,7 @@ fn may_be_a_jobs(message: &Message) -> bool {
             let is_named = matches!(name.as_slice(), b"job-token" | b"job_token") && !value.is_empty();
             let is_login = has(value, b"basic") && !is_a_persons(value);
             let is_credential = name.to_ascii_lowercase().ends_with(b"authorization");
-            is_named || is_marked(value) || (is_credential && (is_login || is_dotted(value)))
+            is_named || is_marked(value) || (is_credential && (is_login || is_dotted(value) || is_other_login(value)))
         })
 }
 
@@ -215,6 +215,29 @@ fn is_a_persons(value: &[u8]) -> bool {
     let login = value.strip_prefix(b"Basic ").and_then(|login| STANDARD.decode(login).ok());
     let marks = [&b"gitlab-ci-token"[..], b"glcbt", b"eyJ"];
     login.is_some_and(|login| !is_dotted(&login) && !marks.iter().any(|mark| has(&login, mark)))
+}
+
+/// Whether a login of a job stands behind the first blank, whatever stands before it: some readers of Basic do not look.
+fn is_other_login(value: &[u8]) -> bool {
+    let value = value.trim_ascii_start();
+    let blank = value.iter().position(|b| *b <= b' ').unwrap_or(value.len());
+    let is_letter = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    let letters = |text: Vec<u8>| text.into_iter().filter(is_letter).collect::<Vec<u8>>();
+    let mapped = |b: &u8| {
+        if *b == b'-' {
+            b'+'
+        } else if *b == b'_' {
+            b'/'
+        } else {
+            *b
+        }
+    };
+    [letters(value[blank..].to_vec()), letters(value[blank..].iter().map(mapped).collect())].iter().any(|text| {
+        // A last letter alone says nothing, and no reader minds what its last bits are.
+        let whole = text.len() - text.len() % 4;
+        let login = STANDARD.decode(&text[..whole]).unwrap_or_default();
+        [&b"gitlab-ci-token"[..], b"glcbt"].iter().any(|mark| has(&login, mark))
+    })
 }
 
 /// Whether it may be a JWT: bytes that its readers pass over hide its beginning, and not its parts.
