@@ -33,7 +33,7 @@ test: setup build native ## run every test: the core, the filter in the test hos
 	@echo "All tests passed."
 
 oracle: setup build native ## compare with real readers: Git, a registry, Rack, Grape, Go, Python; RUNS= for more requests than in `make test`
-	ORACLE_RUNS=$(RUNS) cargo test --locked -p jobscope-host-tests --test oracle_git --test oracle_registry --test oracle_readers -- --nocapture --test-threads 1
+	ORACLE_RUNS=$(RUNS) cargo test --locked --test oracle_git --test oracle_registry --test oracle_readers -- --nocapture --test-threads 1
 
 hostile: build native ## read the hostile requests of ROWS=FILE with the core and the filter
 	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-hostile -- $(ROWS) --exceptions cases/hostile-exceptions.yaml
