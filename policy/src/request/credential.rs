@@ -483,6 +483,7 @@ mod tests {
             format!("Basic\t{plain}"),
             format!("Token {plain}"),
             format!("Bearer {plain}"),
+            format!("Basic!x {plain}"),
             format!("Negotiate\t{}-{}", &plain[..5], &plain[5..]),
             format!(" Basic {plain}"),
             format!("Basic {}", plain.trim_end_matches('=')),

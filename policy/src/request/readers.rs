@@ -113,8 +113,9 @@ pub(super) fn logins_of_any_scheme(value: &[u8]) -> impl Iterator<Item = Vec<u8>
     let from_scheme = value.trim_ascii_start();
     let blank = from_scheme.iter().position(|b| *b <= b' ');
     let credential = blank.and_then(|at| from_scheme.get(at..)).unwrap_or_default();
-    let is_other = behind_scheme(value, "basic").is_none();
-    logins(value).chain(is_other.then(|| decoded(credential.trim_ascii())).into_iter().flatten())
+    let credential = credential.trim_ascii();
+    let is_other = behind_scheme(value, "basic") != Some(credential);
+    logins(value).chain(is_other.then(|| decoded(credential)).into_iter().flatten())
 }
 
 /// Whether a Basic credential goes on behind its padding: some readers end there, and read another login.
