@@ -15,7 +15,7 @@ CASES ?= cases/gitlab-cases.yaml
 JOBS ?= 20000
 JUNK ?= 50000
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
-DEMO := cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-demo --
+DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
 .PHONY: help run demo test oracle hostile conformance soak fuzz bench mutants check setup build native validate clean docs
 
@@ -33,16 +33,16 @@ test: setup build native ## run every test: the core, the filter in the test hos
 	@echo "All tests passed."
 
 oracle: setup build native ## compare with real readers: Git, a registry, Rack, Grape, Go, Python; RUNS= for more requests than in `make test`
-	ORACLE_RUNS=$(RUNS) cargo test --locked --test oracle_git --test oracle_registry --test oracle_readers -- --nocapture --test-threads 1
+	ORACLE_RUNS=$(RUNS) cargo test --locked --test oracle -- --nocapture --test-threads 1
 
 hostile: build native ## read the hostile requests of ROWS=FILE with the core and the filter
-	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-hostile -- $(ROWS) --exceptions cases/hostile-exceptions.yaml
+	@cargo run --locked --quiet --bin jobscope-hostile -- $(ROWS) --exceptions cases/hostile-exceptions.yaml
 
 conformance: build native ## decide the cases of CASES=FILE with the core and the filter
-	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-conformance -- $(CASES) --exceptions cases/conformance-exceptions.yaml
+	@cargo run --locked --quiet --bin jobscope-conformance -- $(CASES) --exceptions cases/conformance-exceptions.yaml
 
 soak: setup build native ## let JOBS=20000 live and die behind a real Envoy, with JUNK=50000 unknown tokens: does its memory grow?
-	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-soak -- --jobs $(JOBS) --junk $(JUNK)
+	@cargo run --locked --quiet --bin jobscope-soak -- --jobs $(JOBS) --junk $(JUNK)
 
 fuzz: setup ## run the fuzz targets, or TARGET=NAME alone, each for SECONDS=5, or for a fixed number of RUNS=
 	@scripts/fuzz $(TARGET) $(if $(RUNS),$(RUNS) runs,$(SECONDS))
@@ -65,7 +65,7 @@ native: # the stand-in forge and the demo
 
 docs: build ## write the tables in docs/ anew from the code
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-policy --test docs -- --test-threads 1
-	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-host-tests --test filter operations
+	UPDATE_DOCS=1 cargo test --locked --quiet --test filter operations
 
 mutants: ## change the rules in one place at a time, and fail where no test notices (long; not in CI)
 	@scripts/mutants

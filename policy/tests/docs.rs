@@ -227,8 +227,9 @@ fn each_invariant_is_held_by_a_test_that_is_there() {
     let mut rows = 0;
     for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
         let held_by = row.trim_matches('|').rsplit('|').next().unwrap().trim().trim_matches('`');
-        let name = held_by.rsplit("::").next().unwrap().rsplit('/').next().unwrap().trim_end_matches(".rs");
-        let (paths, function) = ([format!("/{name}.rs"), format!("/{name}/main.rs")], format!("fn {name}("));
+        let module = held_by.trim_end_matches(".rs").replace("::", "/");
+        let function = format!("fn {}(", module.rsplit('/').next().unwrap());
+        let paths = [".rs", "/mod.rs", "/main.rs"].map(|end| format!("/{module}{end}"));
         let is_test = |path: &str, text: &str| paths.iter().any(|end| path.ends_with(end)) || text.contains(&function);
         let is_there = files.iter().any(|(path, text)| is_test(path, text));
         assert!(is_there, "ARCHITECTURE.md: no test `{held_by}`");

@@ -16,8 +16,8 @@ use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value as Landed};
 use policy::request::TargetRef;
 use serde_json::Value;
 
-const PAGE: &str = include_str!("../../docs/token-lookup.md");
-const OPENAPI: &str = include_str!("../../docs/token-lookup.openapi.yaml");
+const PAGE: &str = include_str!("../../../docs/token-lookup.md");
+const OPENAPI: &str = include_str!("../../../docs/token-lookup.openapi.yaml");
 const TOKEN: &[u8] = b"glcbt-64_bXktam9iLXRva2Vu";
 
 type Outcome = Result<Landed, Failure>;
