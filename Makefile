@@ -17,10 +17,11 @@ JUNK ?= 50000
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
-.PHONY: help run demo test oracle hostile conformance soak fuzz bench mutants check setup build native validate clean docs
+.PHONY: help run demo test oracle hostile conformance soak fuzz bench mutants check deny setup build native validate \
+	release release-check clean docs
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup build native ## start the demo at PORT=8080, and show each decision as it is made
 	@$(DEMO) run --port $(PORT)
@@ -56,9 +57,17 @@ check: setup ## check format and lints, native and wasm
 	cargo clippy --locked $(PLUGIN) -- -D warnings
 	cd fuzz && cargo fmt --check && cargo clippy --locked --release -- -D warnings
 
-build: ## build the filter
-	@scripts/target
-	@cargo build --locked --release $(PLUGIN) || { echo "The filter did not build: see above." >&2; exit 1; }
+deny: ## check licences, sources and duplicates of what is built in
+	@scripts/deny
+
+build: ## build the filter: the same bytes wherever and by whomever
+	@scripts/build
+
+release: build ## put the filter, an image of it, sums and what tells of them in dist/: RELEASE.md
+	@scripts/release
+
+release-check: setup build ## build it elsewhere, sign, verify, push and pull it
+	@scripts/release-check
 
 native: # the stand-in forge and the demo
 	@cargo build --locked || { echo "The demo did not build: see above." >&2; exit 1; }
@@ -77,4 +86,4 @@ setup: ## get what is needed: Envoy, the Rust target, a registry, clients
 	@scripts/setup
 
 clean: ## remove what was built and what the demo left, but not Envoy
-	rm -rf target .run fuzz/target fuzz/corpus fuzz/artifacts
+	rm -rf target dist .run fuzz/target fuzz/corpus fuzz/artifacts
