@@ -17,7 +17,7 @@ JUNK ?= 50000
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
-.PHONY: help run demo test oracle hostile conformance soak matrix fuzz bench mutants check deny setup build native validate \
+.PHONY: help run demo test oracle hostile conformance soak kubernetes matrix fuzz bench mutants check deny setup build native validate \
 	release release-check clean docs
 
 help: ## print the targets
@@ -44,6 +44,9 @@ conformance: build native ## decide the cases of CASES=FILE with the core and th
 
 soak: setup build native ## let JOBS=20000 live and die behind a real Envoy, with JUNK=50000 unknown tokens: does its memory grow?
 	@cargo run --locked --quiet --bin jobscope-soak -- --jobs $(JOBS) --junk $(JUNK)
+
+kubernetes: setup build native ## check envoy/kubernetes: what its manifests make of Envoy plays the story
+	@scripts/kubernetes
 
 matrix: setup build native ## play the story with each version of Envoy that jobscope is for
 	@scripts/matrix
