@@ -17,7 +17,7 @@ JUNK ?= 50000
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
-.PHONY: help run demo test oracle hostile conformance soak kubernetes matrix fuzz bench mutants check deny setup build native validate \
+.PHONY: help run demo test one oracle hostile conformance soak kubernetes matrix fuzz bench mutants check deny setup build native validate \
 	release release-check clean docs
 
 help: ## print the targets
@@ -32,6 +32,9 @@ demo: setup build native ## play the demo's story unattended
 test: setup build native ## run every test: the core, the filter in the test host, the story in a real Envoy
 	cargo test --locked
 	@echo "All tests passed."
+
+one: build native ## run one test, or those of a module, by its name in ARCHITECTURE.md: TEST=filter::rounds
+	@scripts/one $(TEST)
 
 oracle: setup build native ## compare with real readers: Git, a registry, Rack, Grape, Go, Python; RUNS= for more requests than in `make test`
 	ORACLE_RUNS=$(RUNS) cargo test --locked --test oracle -- --nocapture --test-threads 1

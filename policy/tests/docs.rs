@@ -263,3 +263,15 @@ fn the_oldest_rust_is_the_one_that_it_is_built_with() {
     let (oldest, pinned) = (after(&manifest, "rust-version = "), after(&toolchain, "channel = "));
     assert!(pinned.starts_with(&format!("{oldest}.")), "{oldest} is stated, and {pinned} is used");
 }
+
+/// Files that the recipes name: words in backticks with a slash, below the project's folder.
+#[test]
+fn each_file_that_a_recipe_names_is_there() {
+    let page = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let (_, recipes) = page.split_once("## Recipes").expect("the chapter of recipes");
+    let named: Vec<&str> = recipes.split('`').skip(1).step_by(2).filter(|word| word.contains('/')).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        assert!(root().join(name).exists(), "CONTRIBUTING.md names `{name}`, which is not there");
+    }
+}
