@@ -73,7 +73,7 @@ impl Stream {
                 return Ok(Action::Pause);
             }
         }
-        let reading = request::read(&setup.config, &head);
+        let reading = request::read(&setup.config.forge, &head);
         if let Some(watch) = Watch::of_head(&setup.config, &head, &reading) {
             self.shared.watch(self.context, watch);
         }
