@@ -115,12 +115,11 @@ def chart():
     documents += render(values | {"filter": {"image": "registry.example.com/tools/jobscope@sha256:00"}})
     configuration = documents[0]["data"]
     assert configuration["envoy.yaml"] == for_a_pod.rstrip("\n"), "the configuration is handed on as it is"
-    return documents, merged_by_envoy(*(yaml.safe_load(configuration[name]) for name in ("envoy.yaml", "ready.yaml")))
-
-
-def merged_by_envoy(configuration, more):
-    merge(configuration, more)
-    return configuration
+    bootstrap, more = (yaml.safe_load(configuration[name]) for name in ("envoy.yaml", "ready.yaml"))
+    # In a pod every address is the pod's.
+    more["static_resources"]["listeners"][0]["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": 0}
+    merge(bootstrap, more)
+    return documents, bootstrap
 
 
 def crds():
@@ -169,7 +168,9 @@ def play(name, bootstrap):
         demo = ["cargo", "run", "--locked", "--quiet", "--bin", "jobscope-demo", "--"]
         subprocess.run([*demo, "validate", file.name], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         environment = os.environ | {"JOBSCOPE_ENVOY_YAML": file.name}
-        played = subprocess.run([*demo, "play"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        played = subprocess.run(
+            [*demo, "play"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         print(f"kubernetes: {name}: {played.stderr.strip()}")
         if played.returncode:
             sys.exit(1)
