@@ -19,9 +19,6 @@ use crate::shared::{Now, Setup, Shared};
 /// How long a body that must be read may take to come.
 pub(crate) const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Names of header fields that are ours to set. Whatever a client sends under them is removed.
-const OURS: &[u8] = b"x-jobscope-";
-
 /// Where a request stands.
 enum Phase {
     /// Nothing was read yet.
@@ -77,10 +74,8 @@ impl Stream {
         if let Some(watch) = Watch::of_head(&setup.config, &head, &reading) {
             self.shared.watch(self.context, watch);
         }
-        for (name, _) in fields.iter().filter(|(name, _)| name.starts_with(OURS)) {
-            if let Ok(name) = std::str::from_utf8(name) {
-                host::remove_request_header(name)?;
-            }
+        for name in head.ours() {
+            host::remove_request_header(name)?;
         }
         Ok(self.act(setup, reading, Held::Not(body)))
     }
