@@ -66,6 +66,7 @@ impl Stream {
             webhook::Reading::Elsewhere => {}
             webhook::Reading::Answered(answer) => return Ok(self.answer_report(answer)),
             webhook::Reading::Report => {
+                self.shared.crowd.borrow_mut().await_report(self.context);
                 self.phase = Phase::Report;
                 return Ok(Action::Pause);
             }
@@ -283,7 +284,7 @@ impl HttpContext for Stream {
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if matches!(self.phase, Phase::Report) {
-            if self.shared.take_report(size, end_of_stream) {
+            if self.shared.take_report(self.context, self.head, size, end_of_stream) {
                 self.phase = Phase::Answered;
             }
             return Action::Pause;

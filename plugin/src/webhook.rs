@@ -6,12 +6,14 @@ use crate::host::{self, Buffer, Level};
 use crate::shared::{Setup, Shared};
 
 impl Shared {
-    /// Takes what has come of a report, and tells whether it was answered. While more of it is to come, the host keeps it.
-    pub(crate) fn take_report(&self, size: usize, end_of_stream: bool) -> bool {
+    /// Takes what has come of a report, whose head has so many bytes, and tells whether it was answered. While more of it is
+    /// to come, the host keeps it; one that is there at once needs no room.
+    pub(crate) fn take_report(&self, stream: u32, head: usize, size: usize, end_of_stream: bool) -> bool {
         let Some(setup) = self.setup() else { return false };
         let report = match (size <= BODY_LIMIT, end_of_stream) {
             (false, _) => Err(Answer::TooLarge),
-            (true, false) => return false,
+            (true, false) if self.crowd.borrow_mut().hold(stream, size.saturating_add(head)) => return false,
+            (true, false) => Err(Answer::Busy),
             (true, true) => host::buffer(Buffer::RequestBody, size).map_err(|_| Answer::Failed),
         };
         let answer = report.and_then(|body| self.heed_report(&setup, &body));

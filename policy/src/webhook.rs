@@ -33,11 +33,13 @@ pub enum Answer {
     Media,
     /// The end cannot be remembered.
     Failed,
+    /// Too much is kept of other requests to wait for the rest of it.
+    Busy,
 }
 
 impl Answer {
     /// All of them, with their statuses and their names in the access log.
-    pub const ALL: [(Self, u16, &'static str); 8] = [
+    pub const ALL: [(Self, u16, &'static str); 9] = [
         (Self::Ended, 204, "webhook.ended"),
         (Self::Ignored, 204, "webhook.ignored"),
         (Self::Unreadable, 400, "webhook.unreadable"),
@@ -46,6 +48,7 @@ impl Answer {
         (Self::TooLarge, 413, "webhook.too-large"),
         (Self::Media, 415, "webhook.media"),
         (Self::Failed, 503, "webhook.failed"),
+        (Self::Busy, 503, "webhook.busy"),
     ];
 
     /// The status, and the name in the access log.
