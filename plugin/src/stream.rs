@@ -122,7 +122,7 @@ impl Stream {
         if let (Now::Waits, Held::Not(Body::Follows)) = (&now, held)
             && let Err(error) = host::hold_body(self.shared.root, self.context)
         {
-            journal::note(Level::Warn, "a body is buffered while its request waits", &format!("{error:?}"));
+            journal::note(Level::Warn, "a body is buffered while its request waits", error);
         }
         if let (Now::Waits, Held::Whole(size)) = (&now, held) {
             self.shared.crowd.borrow_mut().hold(self.context, size);
@@ -162,7 +162,7 @@ impl Stream {
     }
 
     fn fail(&mut self, setup: &Setup, error: HostError) -> Action {
-        journal::note(Level::Error, "a request cannot be read", &format!("{error:?}"));
+        journal::note(Level::Error, "a request cannot be read", error);
         self.give_up(setup, Protocol::Web, Failure::Host)
     }
 

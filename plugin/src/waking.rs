@@ -93,7 +93,7 @@ impl Shared {
         let result = match now {
             Ok(now) => learn(setup, landing, now),
             Err(error) => {
-                journal::note(Level::Error, "the proxy does not tell the time", &format!("{error:?}"));
+                journal::note(Level::Error, "the proxy does not tell the time", error);
                 Err(Failure::Host)
             }
         };
@@ -108,7 +108,7 @@ impl Shared {
             let Some((stream, woken)) = self.crowd.borrow_mut().wake() else { break };
             // A stream that left is no longer among those who wait, so this context lives.
             if let Err(error) = host::act_as(stream) {
-                journal::note(Level::Error, "a waiting request is gone", &format!("{error:?}"));
+                journal::note(Level::Error, "a waiting request is gone", error);
                 continue;
             }
             let outcome = self.wake_one(setup, stream, woken, now);
@@ -150,7 +150,7 @@ impl Shared {
         let (Now::Forward(_) | Now::NotAJob) = outcome else { return };
         self.crowd.borrow_mut().release(stream);
         if let Err(error) = host::resume_request() {
-            journal::note(Level::Error, "a request cannot be resumed", &format!("{error:?}"));
+            journal::note(Level::Error, "a request cannot be resumed", error);
         }
     }
 
@@ -191,7 +191,7 @@ fn learn(setup: &Setup, landing: Landing, now: Moment) -> Result<(Value, Freshne
         }
     };
     remembered.unwrap_or_else(|error| {
-        journal::note(Level::Error, "a fact cannot be remembered", &format!("{error:?}"));
+        journal::note(Level::Error, "a fact cannot be remembered", error);
         Err(Failure::Host)
     })
 }

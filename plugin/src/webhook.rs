@@ -3,6 +3,7 @@
 use policy::webhook::{self, Answer, BODY_LIMIT};
 
 use crate::host::{self, Buffer, Level};
+use crate::journal;
 use crate::shared::{Setup, Shared};
 
 impl Shared {
@@ -26,7 +27,7 @@ impl Shared {
         let job = webhook::read_report(body)?;
         let _ = host::set_property("jobscope_job", &job.0.to_string());
         host::now().and_then(|now| setup.store.end_job(job, now)).map_err(|error| {
-            host::log(Level::Critical, &format!("jobscope: the end of a job cannot be remembered: {error:?}"));
+            journal::note(Level::Critical, "the end of a job cannot be remembered", error);
             Answer::Failed
         })?;
         Ok(Answer::Ended)
@@ -40,7 +41,7 @@ impl Shared {
         }
         let details = format!("jobscope:{name}");
         if let Err(error) = host::reply(status, &[("cache-control", "no-store")], "", &details) {
-            host::log(Level::Error, &format!("jobscope: a request cannot be answered: {error:?}"));
+            journal::note(Level::Error, "a request cannot be answered", error);
         }
     }
 }
