@@ -48,10 +48,12 @@ impl Shared {
         let clock = host::now();
         let (is_lost, now) = (is_lost && clock.is_ok(), clock.unwrap_or(Moment(0)));
         let news = self.flights.borrow_mut().answer(&setup.config, call, answer, is_lost, now);
-        match news {
-            News::Landed(landing) => self.land(&setup, *landing, clock),
-            News::Job(job, waiting) if clock.is_ok() => self.ask_ahead(&setup, &job, &waiting, now),
-            News::Job(..) | News::Nothing => {}
+        for news in news {
+            match news {
+                News::Landed(landing) => self.land(&setup, *landing, clock),
+                News::Job(job, waiting) if clock.is_ok() => self.ask_ahead(&setup, &job, &waiting, now),
+                News::Job(..) => {}
+            }
         }
         self.wake(&setup);
     }
@@ -174,9 +176,10 @@ impl Shared {
 
 /// Remembers what a flight brought, and tells what holds now, and how old it is.
 fn learn(setup: &Setup, landing: Landing, now: Moment) -> Result<(Value, Freshness), Failure> {
-    let Landing { key, result, asked, learned, confirmed, .. } = landing;
-    let value = result.inspect_err(|failure| {
-        journal::note(Level::Warn, failure.code(), failure.text());
+    let Landing { key, result, asked, learned, confirmed, said, .. } = landing;
+    let value = result.inspect_err(|failure| match &said {
+        Some(said) => journal::note(Level::Warn, failure.code(), format_args!("{} ({said})", failure.text())),
+        None => journal::note(Level::Warn, failure.code(), failure.text()),
     })?;
     let remembered = match value {
         Value::Token(token) => setup
