@@ -43,7 +43,7 @@ impl Shared {
             Ok(Some(way @ Way::Copied(_))) => (Some(Answer { watch, way }), Action::Continue),
             Ok(Some(way @ Way::Held(_))) => (Some(Answer { watch, way }), Action::Pause),
             Err(error) => {
-                journal::note(Level::Error, "an answer cannot be read", &format!("{error:?}"));
+                journal::note(Level::Error, "an answer cannot be read", error);
                 (None, Answer { watch, way: Way::Held(0) }.finish(self, false))
             }
         }
@@ -72,13 +72,12 @@ impl Shared {
             match event {
                 Event::Ended(end) => {
                     if let Err(error) = host::now().and_then(|now| setup.store.end(end, now)) {
-                        let detail = format!("{error:?}");
-                        journal::note(Level::Critical, "the end of a job cannot be remembered", &detail);
+                        journal::note(Level::Critical, "the end of a job cannot be remembered", error);
                     }
                 }
                 Event::Doubted(end) => {
                     if let Err(error) = host::now().and_then(|now| setup.store.doubt(end.token, now)) {
-                        journal::note(Level::Error, "a job's end cannot be looked up", &format!("{error:?}"));
+                        journal::note(Level::Error, "a job's end cannot be looked up", error);
                     }
                 }
                 Event::Born(birth) => self.welcome(setup, birth),
@@ -86,9 +85,13 @@ impl Shared {
                     let learnt = host::now().and_then(|now| {
                         setup.store.learn_minted(&Minted { key, parent, until: now.after(lifetime), forgotten }, now)
                     });
-                    if !matches!(learnt, Ok(true)) {
-                        journal::note(Level::Error, "a credential cannot be remembered", &format!("{learnt:?}"));
-                        heeded.is_whole = false;
+                    heeded.is_whole &= learnt.as_ref().is_ok_and(|is_learnt| *is_learnt);
+                    match learnt {
+                        Ok(true) => {}
+                        Ok(false) => {
+                            journal::note(Level::Error, "a credential cannot be remembered", "there is no room")
+                        }
+                        Err(error) => journal::note(Level::Error, "a credential cannot be remembered", error),
                     }
                 }
                 Event::Judged(record) => heeded.decided = Some((self.note_more(&record), record.reason)),
@@ -116,7 +119,7 @@ impl Shared {
                 host::enter_root(self.root);
             }
             Err(error) => {
-                journal::note(Level::Warn, "a job that begins cannot be remembered", &format!("{error:?}"));
+                journal::note(Level::Warn, "a job that begins cannot be remembered", error);
             }
         }
     }
@@ -176,7 +179,7 @@ impl Answer {
 /// Ends a stream whose answer must not go on as it is. Where the host does not even reply, nothing goes on, and the host's
 /// own timeout ends it.
 fn give_up(error: HostError) -> Action {
-    journal::note(Level::Error, "an answer cannot be replaced", &format!("{error:?}"));
+    journal::note(Level::Error, "an answer cannot be replaced", error);
     let _ = host::set_property("jobscope_verdict", "deny");
     let _ = host::set_property("jobscope_reason", "host.failed");
     let _ = host::unavailable("host.failed");

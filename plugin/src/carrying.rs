@@ -23,7 +23,7 @@ impl Shared {
             Outcome::Forward(grant) => {
                 if let Err(error) = narrow(grant) {
                     // The request asks for more than was granted, so it cannot go on as it is.
-                    journal::note(Level::Error, "a narrowed request cannot be forwarded", &format!("{error:?}"));
+                    journal::note(Level::Error, "a narrowed request cannot be forwarded", error);
                     let _ = host::unavailable("host.failed");
                     return Now::Answered;
                 }
@@ -36,7 +36,7 @@ impl Shared {
             }
             Outcome::Reply(reply) => {
                 if let Err(error) = send(reply, &id, decision.record.reason) {
-                    journal::note(Level::Error, "a request cannot be answered", &format!("{error:?}"));
+                    journal::note(Level::Error, "a request cannot be answered", error);
                 }
                 Now::Answered
             }

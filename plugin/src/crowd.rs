@@ -56,6 +56,8 @@ enum Standing {
     Decided,
     /// Its body is awaited.
     Body(Awaited),
+    /// The body of a report is awaited, which may take its time.
+    Report,
     /// Facts are awaited.
     Facts(Box<Parked>),
     /// It waited, and was let go.
@@ -120,6 +122,11 @@ impl Crowd {
     pub(crate) fn await_body(&mut self, stream: u32, awaited: Awaited, deadline: Moment, head: usize) -> bool {
         self.stand(stream, Standing::Body(awaited), Some(deadline));
         self.hold(stream, head)
+    }
+
+    /// A report waits for its body.
+    pub(crate) fn await_report(&mut self, stream: u32) {
+        self.stand(stream, Standing::Report, None);
     }
 
     /// Some of an awaited body came.
@@ -191,7 +198,7 @@ impl Crowd {
     pub(crate) fn parked(&self, stream: u32) -> Option<&Parked> {
         match &self.members.get(&stream)?.standing {
             Standing::Facts(parked) => Some(parked),
-            Standing::Decided | Standing::Body(_) | Standing::Released => None,
+            Standing::Decided | Standing::Body(_) | Standing::Report | Standing::Released => None,
         }
     }
 
@@ -205,7 +212,7 @@ impl Crowd {
         self.members.remove(&stream);
         match stood {
             Standing::Facts(parked) => parked.missing,
-            Standing::Decided | Standing::Body(_) | Standing::Released => Vec::new(),
+            Standing::Decided | Standing::Body(_) | Standing::Report | Standing::Released => Vec::new(),
         }
     }
 
@@ -237,7 +244,8 @@ impl Crowd {
         // The host counts its streams.
         slow.sort_unstable();
         // Those that are told already are as good as gone.
-        let waits = self.members.values().filter(|member| member.deadline.is_some());
+        let waits = |member: &&Member| member.deadline.is_some() || matches!(member.standing, Standing::Report);
+        let waits = self.members.values().filter(waits);
         let mut held = waits.fold(0_usize, |held, member| held.saturating_add(member.held));
         slow.retain(|stream| {
             let is_over = held > MOST_HELD / 2;
@@ -287,7 +295,7 @@ impl Crowd {
             (Standing::Body(awaited), _) => Some(Woken::WithoutBody(awaited)),
             (Standing::Facts(parked), None) => Some(Woken::WithFacts(parked)),
             (Standing::Facts(parked), Some(failure)) => Some(Woken::WithoutFacts(parked, failure)),
-            (Standing::Decided | Standing::Released, _) => None,
+            (Standing::Decided | Standing::Report | Standing::Released, _) => None,
         }
     }
 }
@@ -297,7 +305,7 @@ impl Standing {
     fn weighs(&self) -> (usize, usize) {
         match self {
             Self::Facts(parked) => (1, parked.head.saturating_add(OF_EACH)),
-            Self::Decided | Self::Body(_) | Self::Released => (0, 0),
+            Self::Decided | Self::Body(_) | Self::Report | Self::Released => (0, 0),
         }
     }
 
@@ -305,7 +313,7 @@ impl Standing {
     fn patience(&self, lookups: Duration) -> Duration {
         match self {
             Self::Body(_) => BODY_PATIENCE,
-            Self::Decided | Self::Facts(_) | Self::Released => lookups,
+            Self::Decided | Self::Report | Self::Facts(_) | Self::Released => lookups,
         }
     }
 }

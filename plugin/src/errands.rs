@@ -42,7 +42,8 @@ impl Errands {
     pub(crate) fn answer(&mut self, call: u32, status: Option<u16>) -> bool {
         let Some((_, errand)) = self.under_way.remove(&call) else { return false };
         if !status.is_some_and(|status| (200..300).contains(&status)) {
-            complain(&format!("it answered {status:?}"));
+            let answered = status.map_or_else(|| "no answer came".into(), |status| format!("it answered {status}"));
+            complain(&answered);
         }
         self.departing.push(errand);
         true

@@ -12,6 +12,7 @@ use policy::lookup::changes::{self, News, PATIENCE};
 
 use crate::flights;
 use crate::host::{self, HostError, Level};
+use crate::journal;
 use crate::shared::Setup;
 
 /// How often it is looked who follows; also the shortest time between two questions.
@@ -74,7 +75,7 @@ impl Following {
                     None => {
                         // Another thread may be able to send.
                         if let Err(error) = setup.store.follow(self.me, now, |me| me.retired(now)) {
-                            host::log(Level::Error, &format!("jobscope: the host refused a call: {error:?}"));
+                            journal::note(Level::Error, "the host refused a call", error);
                         }
                         self.fail(&told(Failure::LookupUnreachable), now);
                     }
@@ -140,7 +141,8 @@ impl Following {
     fn fail(&mut self, why: &str, now: Moment) {
         self.failures = self.failures.saturating_add(1);
         let pause = changes::pause(self.failures, RandomState::new().hash_one(now.0));
-        host::log(Level::Warn, &format!("jobscope: the list of ended jobs is not followed for {pause:?}: {why}"));
+        let detail = format_args!("asked again in {pause:?}: {why}");
+        journal::note(Level::Warn, "the list of ended jobs cannot be followed", detail);
         self.state = State::Rests(now.after(pause));
     }
 }
@@ -150,5 +152,5 @@ fn told(failure: Failure) -> String {
 }
 
 fn failed(error: HostError) -> String {
-    format!("the host refused a call: {error:?}")
+    format!("the host refused a call: {error}")
 }

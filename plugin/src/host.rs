@@ -5,6 +5,7 @@
 //! The one exception is the HTTP call, which the SDK must know of to deliver the answer.
 #![expect(unsafe_code, reason = "the host's calls take and give raw memory, and this is the one place that makes them")]
 
+use std::fmt::{Display, Formatter};
 use std::time::Duration;
 
 use policy::bindings::Moment;
@@ -15,6 +16,12 @@ use proxy_wasm::types::Status;
 pub(crate) struct HostError {
     pub(crate) call: &'static str,
     pub(crate) status: u32,
+}
+
+impl Display for HostError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` gave status {}", self.call, self.status)
+    }
 }
 
 type Result<T> = std::result::Result<T, HostError>;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::Duration;
 
 use policy::bindings::Moment;
@@ -24,7 +25,7 @@ thread_local! {
 }
 
 /// Writes what happened and some detail of it, unless the same was written a moment ago.
-pub(crate) fn note(level: Level, what: &'static str, detail: &str) {
+pub(crate) fn note(level: Level, what: &'static str, detail: impl Display) {
     let now = host::now().unwrap_or(Moment(0));
     SAID.with_borrow_mut(|said| match said.get_mut(what) {
         Some(said) if said.is_recent(now) => said.left_out = said.left_out.saturating_add(1),

@@ -127,7 +127,7 @@ impl Shared {
             Ok(None) => Ok(()),
             Ok(Some(over)) => Err(over),
             Err(error) => {
-                journal::note(Level::Error, "a lookup cannot be counted", &format!("{error:?}"));
+                journal::note(Level::Error, "a lookup cannot be counted", error);
                 Err(Failure::Host)
             }
         }
@@ -244,6 +244,6 @@ impl Denial {
 
 /// The decision when the host refused a call.
 pub(crate) fn host_failed(setup: &Setup, protocol: Protocol, error: HostError) -> Decision {
-    journal::note(Level::Error, "the host refused a call", &format!("{error:?}"));
+    journal::note(Level::Error, "the host refused a call", error);
     decision::failed(&setup.config, protocol, Failure::Host)
 }

@@ -7,6 +7,7 @@
 mod answers;
 mod carrying;
 mod crowd;
+mod departures;
 mod document;
 mod errands;
 mod flights;

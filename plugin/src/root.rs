@@ -37,7 +37,7 @@ impl Root {
 
     fn setup() -> Result<Setup, String> {
         let document = host::buffer(Buffer::PluginConfiguration, CONFIGURATION_LIMIT)
-            .map_err(|error| format!("the configuration cannot be read: {error:?}"))?;
+            .map_err(|error| format!("the configuration cannot be read: {error}"))?;
         let config = Config::parse(&document::json(document)).map_err(|errors| errors.to_string())?;
         for warning in &config.warnings {
             host::log(Level::Warn, &format!("jobscope: configuration: {warning}"));
@@ -46,7 +46,7 @@ impl Root {
         let credential = secret("lookup.credential_env", config.lookup.credential_env.as_deref())?;
         let webhook = config.webhook.as_ref().map(|webhook| webhook.secret_env.as_str());
         let webhook_secret = secret("webhook.secret_env", webhook)?;
-        let store = Store::open(&config).map_err(|error| format!("shared data cannot be opened: {error:?}"))?;
+        let store = Store::open(&config).map_err(|error| format!("shared data cannot be opened: {error}"))?;
         Ok(Setup { credential, webhook_secret, store, config })
     }
 }
@@ -94,7 +94,7 @@ impl RootContext for Root {
                 let period = setup.config.lookup.timeout.checked_div(10).unwrap_or_default().clamp(TICKS.0, TICKS.1);
                 self.shared.configure(setup);
                 if let Err(error) = self.shared.ticks.begin(period) {
-                    host::log(Level::Critical, &format!("jobscope: no clock, so no deadlines: {error:?}"));
+                    host::log(Level::Critical, &format!("jobscope: no clock, so no deadlines: {error}"));
                     return false;
                 }
                 true

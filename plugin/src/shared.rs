@@ -95,7 +95,7 @@ impl Shared {
             && let Err(error) = host::remove_request_header("accept-encoding")
         {
             // Compressed, the answer tells nothing.
-            journal::note(Level::Warn, "an answer may come compressed", &format!("{error:?}"));
+            journal::note(Level::Warn, "an answer may come compressed", error);
         }
         self.watched.borrow_mut().insert(stream, watch);
     }

@@ -19,9 +19,6 @@ use crate::shared::{Now, Setup, Shared};
 /// How long a body that must be read may take to come.
 pub(crate) const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Names of header fields that are ours to set. Whatever a client sends under them is removed.
-const OURS: &[u8] = b"x-jobscope-";
-
 /// Where a request stands.
 enum Phase {
     /// Nothing was read yet.
@@ -69,6 +66,7 @@ impl Stream {
             webhook::Reading::Elsewhere => {}
             webhook::Reading::Answered(answer) => return Ok(self.answer_report(answer)),
             webhook::Reading::Report => {
+                self.shared.crowd.borrow_mut().await_report(self.context);
                 self.phase = Phase::Report;
                 return Ok(Action::Pause);
             }
@@ -77,10 +75,8 @@ impl Stream {
         if let Some(watch) = Watch::of_head(&setup.config, &head, &reading) {
             self.shared.watch(self.context, watch);
         }
-        for (name, _) in fields.iter().filter(|(name, _)| name.starts_with(OURS)) {
-            if let Ok(name) = std::str::from_utf8(name) {
-                host::remove_request_header(name)?;
-            }
+        for name in head.ours() {
+            host::remove_request_header(name)?;
         }
         Ok(self.act(setup, reading, Held::Not(body)))
     }
@@ -126,7 +122,7 @@ impl Stream {
         if let (Now::Waits, Held::Not(Body::Follows)) = (&now, held)
             && let Err(error) = host::hold_body(self.shared.root, self.context)
         {
-            journal::note(Level::Warn, "a body is buffered while its request waits", &format!("{error:?}"));
+            journal::note(Level::Warn, "a body is buffered while its request waits", error);
         }
         if let (Now::Waits, Held::Whole(size)) = (&now, held) {
             self.shared.crowd.borrow_mut().hold(self.context, size);
@@ -166,7 +162,7 @@ impl Stream {
     }
 
     fn fail(&mut self, setup: &Setup, error: HostError) -> Action {
-        journal::note(Level::Error, "a request cannot be read", &format!("{error:?}"));
+        journal::note(Level::Error, "a request cannot be read", error);
         self.give_up(setup, Protocol::Web, Failure::Host)
     }
 
@@ -288,7 +284,7 @@ impl HttpContext for Stream {
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if matches!(self.phase, Phase::Report) {
-            if self.shared.take_report(size, end_of_stream) {
+            if self.shared.take_report(self.context, self.head, size, end_of_stream) {
                 self.phase = Phase::Answered;
             }
             return Action::Pause;

@@ -41,7 +41,7 @@ impl Ticks {
         }
         match host::tick_every(if is_left { SOON } else { self.usual.get() }) {
             Ok(()) => self.hurries.set(is_left),
-            Err(error) => journal::note(Level::Warn, "the proxy does not tick as it should", &format!("{error:?}")),
+            Err(error) => journal::note(Level::Warn, "the proxy does not tick as it should", error),
         }
     }
 }

@@ -48,10 +48,12 @@ impl Shared {
         let clock = host::now();
         let (is_lost, now) = (is_lost && clock.is_ok(), clock.unwrap_or(Moment(0)));
         let news = self.flights.borrow_mut().answer(&setup.config, call, answer, is_lost, now);
-        match news {
-            News::Landed(landing) => self.land(&setup, *landing, clock),
-            News::Job(job, waiting) if clock.is_ok() => self.ask_ahead(&setup, &job, &waiting, now),
-            News::Job(..) | News::Nothing => {}
+        for news in news {
+            match news {
+                News::Landed(landing) => self.land(&setup, *landing, clock),
+                News::Job(job, waiting) if clock.is_ok() => self.ask_ahead(&setup, &job, &waiting, now),
+                News::Job(..) => {}
+            }
         }
         self.wake(&setup);
     }
@@ -93,7 +95,7 @@ impl Shared {
         let result = match now {
             Ok(now) => learn(setup, landing, now),
             Err(error) => {
-                journal::note(Level::Error, "the proxy does not tell the time", &format!("{error:?}"));
+                journal::note(Level::Error, "the proxy does not tell the time", error);
                 Err(Failure::Host)
             }
         };
@@ -108,7 +110,7 @@ impl Shared {
             let Some((stream, woken)) = self.crowd.borrow_mut().wake() else { break };
             // A stream that left is no longer among those who wait, so this context lives.
             if let Err(error) = host::act_as(stream) {
-                journal::note(Level::Error, "a waiting request is gone", &format!("{error:?}"));
+                journal::note(Level::Error, "a waiting request is gone", error);
                 continue;
             }
             let outcome = self.wake_one(setup, stream, woken, now);
@@ -150,7 +152,7 @@ impl Shared {
         let (Now::Forward(_) | Now::NotAJob) = outcome else { return };
         self.crowd.borrow_mut().release(stream);
         if let Err(error) = host::resume_request() {
-            journal::note(Level::Error, "a request cannot be resumed", &format!("{error:?}"));
+            journal::note(Level::Error, "a request cannot be resumed", error);
         }
     }
 
@@ -174,9 +176,10 @@ impl Shared {
 
 /// Remembers what a flight brought, and tells what holds now, and how old it is.
 fn learn(setup: &Setup, landing: Landing, now: Moment) -> Result<(Value, Freshness), Failure> {
-    let Landing { key, result, asked, learned, confirmed, .. } = landing;
-    let value = result.inspect_err(|failure| {
-        journal::note(Level::Warn, failure.code(), failure.text());
+    let Landing { key, result, asked, learned, confirmed, said, .. } = landing;
+    let value = result.inspect_err(|failure| match &said {
+        Some(said) => journal::note(Level::Warn, failure.code(), format_args!("{} ({said})", failure.text())),
+        None => journal::note(Level::Warn, failure.code(), failure.text()),
     })?;
     let remembered = match value {
         Value::Token(token) => setup
@@ -191,7 +194,7 @@ fn learn(setup: &Setup, landing: Landing, now: Moment) -> Result<(Value, Freshne
         }
     };
     remembered.unwrap_or_else(|error| {
-        journal::note(Level::Error, "a fact cannot be remembered", &format!("{error:?}"));
+        journal::note(Level::Error, "a fact cannot be remembered", error);
         Err(Failure::Host)
     })
 }
