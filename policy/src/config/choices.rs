@@ -1,7 +1,10 @@
 //! The words of each choice, and what each stands for: written once, for the table of keys and for who reads it.
 
 use super::pull_policy::{Check, PullPolicy, Runners};
-use super::{Answers, Api, Changes, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, UnlistedEndpoints};
+use super::{
+    Answers, Api, Changes, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, PackageIndexes,
+    UnlistedEndpoints,
+};
 use crate::rules::Entries;
 
 /// Words, each of which stands for the value at its place.
@@ -49,6 +52,7 @@ choices! {
     LFS_CREDENTIALS LfsCredentials { "own" LfsCredentials::Own; "forge" LfsCredentials::Forge; }
     DEPENDENCY_PROXY DependencyProxy { "off" DependencyProxy::Off; "on" DependencyProxy::On; }
     KUBERNETES_AGENT KubernetesAgent { "off" KubernetesAgent::Off; "on" KubernetesAgent::On; }
+    PACKAGE_INDEX PackageIndexes { "deny" PackageIndexes::Deny; "all-admitted" PackageIndexes::AllAdmitted; }
     API Option<Api> { "auto" None; "v1" Some(Api::V1); }
     CHANGES Changes { "off" Changes::Off; "on" Changes::Followed; }
     SOURCE SourceKind { "lookup" SourceKind::Lookup; "configuration" SourceKind::Configuration; "forge" SourceKind::Forge; }

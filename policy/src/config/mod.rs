@@ -58,6 +58,8 @@ pub struct Config {
     pub bindings: Bindings,
     /// Where the forge tells of ended jobs.
     pub webhook: Option<Webhook>,
+    /// Whether jobs ask for whatever packages a group has.
+    pub package_indexes: PackageIndexes,
     /// What is legal, and probably not meant.
     pub warnings: Vec<Warning>,
 }
@@ -106,6 +108,15 @@ pub struct Forge {
     pub dependency_proxy: DependencyProxy,
     /// Whether jobs use the Kubernetes agent.
     pub kubernetes_agent: KubernetesAgent,
+}
+
+/// Whether jobs ask for whatever packages a group has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackageIndexes {
+    /// None does.
+    Deny,
+    /// They do where every project of the group lets them.
+    AllAdmitted,
 }
 
 /// Whether jobs use the Kubernetes agent.
@@ -286,6 +297,10 @@ impl Config {
         if (kind, kubernetes_agent) == (Some(Kind::Generic), Some(KubernetesAgent::On)) {
             reader.refuse("forge.kubernetes_agent", "`off`, since only GitLab has one", "on");
         }
+        let package_indexes = reader.choice("packages.index", &choices::PACKAGE_INDEX);
+        if (kind, package_indexes) == (Some(Kind::Generic), Some(PackageIndexes::AllAdmitted)) {
+            reader.refuse("packages.index", "`deny`, since only GitLab's package registries are known", "all-admitted");
+        }
         let named = reader.choice("lookup.api", &choices::API);
         let api = kind.and_then(|kind| named.map(|named| named.unwrap_or(Api::of(kind))));
         let cluster = reader.text("lookup.cluster");
@@ -382,6 +397,7 @@ impl Config {
                     max_lifetime: max_lifetime?,
                 },
                 webhook: webhook?,
+                package_indexes: package_indexes?,
                 warnings,
             })
         })();
