@@ -54,6 +54,9 @@ pub enum Registry {
 /// Shorter words than this the forge's search finds only as a whole name.
 const SHORTEST_WORD: usize = 3;
 
+/// What is longer is looked for by its beginning.
+const LONGEST_WORD: usize = 255;
+
 impl Registry {
     /// All of them, with their names in the forge's API.
     pub const ALL: [(Self, &'static str); 6] = [
@@ -127,7 +130,8 @@ impl Package {
                 vec![first.as_str()]
             }
         };
-        parts.into_iter().filter(|word| is_word(word) && is_of_all(word)).max_by_key(|word| word.len())
+        let words = parts.into_iter().filter(|word| is_word(word) && is_of_all(word));
+        words.max_by_key(|word| word.len()).and_then(|word| word.get(..word.len().min(LONGEST_WORD)))
     }
 }
 
@@ -187,6 +191,7 @@ mod tests {
         assert_eq!(word(Registry::Maven, &["com/example/app/1.0", "com/example/app"]), found("com/example/app"));
         assert_eq!(word(Registry::Pypi, &["my_longer.tool"]), found("longer"));
         assert_eq!(word(Registry::Pypi, &["tool-kit", "tool"]), found("tool"));
+        assert_eq!(word(Registry::Npm, &[&"n".repeat(10_000)]), found(&"n".repeat(255)));
         // The forge looks for a short word as for a whole name.
         for (registry, names) in [
             (Registry::Pypi, &["a-b"][..]),

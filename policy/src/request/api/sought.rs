@@ -15,7 +15,15 @@ use crate::facts::{GroupPath, GroupRef};
 type Read = Result<(Option<GroupRef>, Sought), Malformed>;
 
 fn package(registry: Registry, names: impl IntoIterator<Item = String>) -> Read {
-    Ok((None, Sought::Package(Package::new(registry, names))))
+    Ok((None, named(registry, names.into_iter().collect())))
+}
+
+/// A forge may take a blank name for none at all, and serve whatever there is.
+fn named(registry: Registry, names: Vec<String>) -> Sought {
+    if names.iter().any(|name| name.trim().is_empty()) {
+        return Sought::Everything;
+    }
+    Sought::Package(Package::new(registry, names))
 }
 
 /// Segments as the forge undoes their encoding.
@@ -26,7 +34,7 @@ fn decoded(parts: &[&str]) -> Result<String, Malformed> {
 
 /// A name with or without a format behind it.
 fn with_format(name: &str) -> impl Iterator<Item = String> {
-    let bare = name.rsplit_once('.').map(|(bare, _)| bare).filter(|bare| !bare.is_empty());
+    let bare = name.rsplit_once('.').map(|(bare, _)| bare);
     [Some(name), bare].into_iter().flatten().map(ToOwned::to_owned)
 }
 
@@ -35,7 +43,7 @@ pub(super) fn npm(parts: &[&str]) -> Read {
     let name = decoded(parts)?;
     let scope = name.strip_prefix('@').and_then(|scoped| scoped.split_once('/')).map(|(scope, _)| scope);
     let group = scope.and_then(GroupPath::parse).map(GroupRef::Namespace);
-    Ok((group, Sought::Package(Package::new(Registry::Npm, [name]))))
+    Ok((group, named(Registry::Npm, alloc::vec![name])))
 }
 
 /// The path of a file's folder: group, artifact and version, or no version where the file is about all of them.
@@ -54,11 +62,15 @@ pub(super) fn pypi(parts: &[&str]) -> Read {
     package(Registry::Pypi, with_format(&decoded(parts)?))
 }
 
+/// No file has a longer name.
+const LONGEST_FILE: usize = 255;
+
 /// A wheel's name is the package's up to its first hyphen (PEP 427); that of a source archive up to one before a version.
 pub(super) fn pypi_file(parts: &[&str]) -> Read {
     let file = decoded(parts)?;
     let begins_version = |rest: &str| rest.trim_start_matches(['v', 'V']).starts_with(|c: char| c.is_ascii_digit());
-    let hyphens = file.match_indices('-').filter_map(|(at, _)| file.split_at_checked(at));
+    let hyphens = file.match_indices('-').filter(|_| file.len() <= LONGEST_FILE);
+    let hyphens = hyphens.filter_map(|(at, _)| file.split_at_checked(at));
     let names: Vec<String> = match () {
         () if file.to_ascii_lowercase().ends_with(".whl") => hyphens.take(1).map(|(name, _)| name.to_owned()).collect(),
         () => hyphens
@@ -138,6 +150,22 @@ mod tests {
             assert_eq!(names(pypi_file, file), expected, "{file}");
         }
         assert!(matches!(pypi_file(&["a-1.whl"]), Ok((None, Sought::File(_)))));
+        // Not one name for each of its hyphens.
+        let long = "a-1".repeat(1000);
+        assert_eq!(names(pypi_file, &long).len(), 1);
+    }
+
+    #[test]
+    fn a_blank_name_may_be_none_and_asks_for_everything() {
+        let everything = |read: fn(&[&str]) -> Read, path: &str| read(&[path]).unwrap().1 == Sought::Everything;
+        for blank in ["%20", "%C2%A0", "%20.json", ".json", "%E2%80%83%20"] {
+            assert!(everything(composer, blank) && everything(pypi, blank), "{blank}");
+        }
+        assert!(everything(composer, "$abc") && everything(composer, "%20$abc.json"));
+        for read in [npm, maven, nuget] {
+            assert!(everything(read, "%20"));
+        }
+        assert!(!everything(composer, "a%20b"));
     }
 
     #[test]
