@@ -11,8 +11,9 @@ use crate::host::{self, HostError, Level};
 use crate::journal;
 use crate::shared::{Now, Setup, Shared};
 
-/// How often a decision may ask for facts: for the token and for targets, and for both once more before it denies.
-const ROUNDS: usize = 6;
+/// How often a decision may ask for facts: for the token, for who holds what is asked and for targets, and for all of it once
+/// more before it denies.
+const ROUNDS: usize = 8;
 
 impl Shared {
     /// Judges a job's request, whose head has so many bytes, with what is remembered; what is missing is looked up, and the

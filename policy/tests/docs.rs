@@ -10,7 +10,7 @@ use policy::decision::Failure;
 use policy::facts::{Feature, Version};
 use policy::lifecycle::Remark;
 use policy::request::{Action, Carriers, Instead, Malformed, Span, endpoints};
-use policy::rules::{self, Need, Needed, Open, RULES, Reach, Reason};
+use policy::rules::{self, Effect, Need, Needed, Open, RULES, Reach, Reason};
 use policy::webhook::Answer;
 
 /// Puts `table` between the marks of `name`, or fails when something else stands there.
@@ -126,8 +126,15 @@ fn endpoints_of_the_api() {
             Carriers::AnyUser => "Basic with any user",
         };
         let (role, allowed) = match (endpoint.span, need.reach) {
-            (Span::One, _) | (Span::Many, Reach::Nothing) => (role(need), reach(need.reach)),
-            (Span::Many, _) => ("-".into(), "nowhere"),
+            (Span::One, _) | (_, Reach::Nothing) => (role(need), reach(need.reach)),
+            (Span::Holders, _) if need.effect == Effect::Read => {
+                (role(need), "the projects that hold it, if each admits the origin")
+            }
+            (Span::Group, _) if need.effect == Effect::Read => (
+                role(need),
+                "all projects of the group, if each admits the origin, where `packages.index` is `all-admitted`",
+            ),
+            (Span::Holders | Span::Group | Span::Unknown, _) => ("-".into(), "nowhere"),
         };
         let (method, path) = (endpoint.method, format!("`{}`", endpoint.path));
         let mut action = format!("`{}`", endpoint.action.name());

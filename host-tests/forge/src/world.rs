@@ -73,6 +73,8 @@ pub struct Project {
     pub repository: Repository,
     /// `name/version/file` to content.
     pub generic_packages: BTreeMap<String, String>,
+    /// Packages of the other registries.
+    pub published: Vec<Package>,
     pub artifacts: Vec<Artifacts>,
 }
 
@@ -111,6 +113,17 @@ pub struct Repository {
 pub struct Submodule {
     pub url: String,
     pub project: u64,
+}
+
+/// A version of a package.
+#[derive(Clone)]
+pub struct Package {
+    /// The kind of its registry, as the API calls it.
+    pub kind: &'static str,
+    pub name: String,
+    pub version: String,
+    /// By their paths in it.
+    pub files: BTreeMap<String, String>,
 }
 
 /// What a finished job left behind.

@@ -11,6 +11,7 @@ mod failures;
 mod faults;
 mod flights;
 mod forge;
+mod holders;
 mod junk;
 mod life;
 mod lookups;

@@ -236,6 +236,12 @@ pub const KEYS: &[Key] = &[
         doc: "Whether jobs work on clusters through the Kubernetes agent (`kubectl` with `ci:<agent>:<token>`). Which agents a job's project may use, the agent's server checks. Not `kubectl exec` and its like, which change the protocol of a connection.",
     },
     Key {
+        path: "packages.index",
+        kind: ValueKind::Choice(choices::PACKAGE_INDEX.words),
+        presence: Presence::Default(r#""deny""#),
+        doc: "Whether jobs ask for whatever packages a group has: an index, where the path names no package (Composer's `packages.json`, PyPI's `simple/`, the index and the search of NuGet, `dists` of Debian). `deny`: none does. `all-admitted`: a job does where every project of the group, and of its subgroups, lets it read packages; at most 32. Composer and NuGet work on a group in this way alone. What names a package is judged by the projects that hold it, whatever stands here: see [rules.md](rules.md).",
+    },
+    Key {
         path: "lookup.api",
         kind: ValueKind::Choice(choices::API.words),
         presence: Presence::Default(r#""auto""#),

@@ -28,7 +28,8 @@ pub use reader::{ConfigError, ConfigErrors, Warning};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
 pub use crate::choices::{
-    Answers, Api, Changes, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, UnlistedEndpoints,
+    Answers, Api, Changes, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, PackageIndexes,
+    UnlistedEndpoints,
 };
 use crate::facts::Host;
 use crate::facts::Version;
@@ -61,6 +62,8 @@ pub struct Config {
     pub bindings: Bindings,
     /// Where the forge tells of ended jobs.
     pub webhook: Option<Webhook>,
+    /// Whether jobs ask for whatever packages a group has.
+    pub package_indexes: PackageIndexes,
     /// What is legal, and probably not meant.
     pub warnings: Vec<Warning>,
 }
@@ -198,6 +201,10 @@ impl Config {
         if (kind, kubernetes_agent) == (Some(Kind::Generic), Some(KubernetesAgent::On)) {
             reader.refuse("forge.kubernetes_agent", "`off`, since only GitLab has one", "on");
         }
+        let package_indexes = reader.choice("packages.index", &choices::PACKAGE_INDEX);
+        if (kind, package_indexes) == (Some(Kind::Generic), Some(PackageIndexes::AllAdmitted)) {
+            reader.refuse("packages.index", "`deny`, since only GitLab's package registries are known", "all-admitted");
+        }
         let named = reader.choice("lookup.api", &choices::API);
         let api = kind.and_then(|kind| named.map(|named| named.unwrap_or(Api::of(kind))));
         let cluster = reader.text("lookup.cluster");
@@ -294,6 +301,7 @@ impl Config {
                     max_lifetime: max_lifetime?,
                 },
                 webhook: webhook?,
+                package_indexes: package_indexes?,
                 warnings,
             })
         })();

@@ -89,9 +89,9 @@ pub(super) fn bare_words(action: Action, reason: Reason) -> &'static str {
             "Terraform's registry protocol names no project, and a job reads those alone that admit it; give the module as \
              `git::https://` of its repository, or as the address of its archive at the project's own endpoint"
         }
-        (Action::ReadComposer, Reason::ManyTargets) => {
-            "Composer's index is a group's, and a job reads those projects alone that admit it; give the project's repository \
-             as one of the type `vcs`"
+        (Action::ReadComposer, Reason::ManyTargets | Reason::IndexOff) => {
+            "Composer's index is a group's, and jobs do not ask for it here; give the project's repository as one of the type \
+             `vcs`, or ask the team that runs the ingress to let jobs ask for indexes, with `packages.index`"
         }
         _ => reason.text(),
     }
@@ -194,6 +194,9 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         Reason::OwnOnly => {
             format!("a job of {from} does this in {from} only, and this is {to}; no setting changes that")
         }
+        Reason::TooManyHolders => {
+            format!("more in the group is named so than is looked at, {to} among them; ask the project's own endpoint")
+        }
         Reason::Archived => format!(
             "{to} is archived, or about to be deleted, and takes no changes; an owner of {to} can bring it back"
         ),
@@ -235,6 +238,8 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         | Reason::TokenUnrecorded
         | Reason::TargetUnknown
         | Reason::ManyTargets
+        | Reason::IndexOff
+        | Reason::HeldByNobody
         | Reason::TargetUnnamed
         | Reason::ForeignJob
         | Reason::ProxyElsewhere

@@ -1,10 +1,11 @@
+use alloc::sync::Arc;
 use std::collections::BTreeSet;
 use std::vec::Vec;
 
 use super::*;
-use crate::access::{Action, TargetRef};
+use crate::access::{Action, Holding, Package, Registry, Sought, TargetRef};
 use crate::facts::{
-    Admission, Context, Entry, Feature, Features, Grants, GroupId, GroupPath, JobId, JobPush, Level, Link, Origin,
+    Admission, Context, Entry, Feature, Features, Grants, GroupPath, GroupRef, JobId, JobPush, Level, Link, Origin,
     Outbound, Permission, Permissions, ProjectId, ProjectPath, Target, UserId,
 };
 
@@ -44,7 +45,20 @@ fn question<'a>(
     let (entries, dependency_proxy, kubernetes_agent) =
         (Entries::AsTheForge, DependencyProxy::Off, KubernetesAgent::Off);
     let (need, version) = (needed(access, standing.map(|standing| &standing.target)), Version::NEWEST);
-    Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent, version }
+    let (held, package_indexes) = (Held::Unknown, PackageIndexes::Deny);
+    Question {
+        job,
+        access,
+        need,
+        held,
+        standing,
+        written,
+        entries,
+        dependency_proxy,
+        kubernetes_agent,
+        package_indexes,
+        version,
+    }
 }
 
 fn ask(job: &Job, access: &Access, standing: Option<&Standing>, written: Written<'_>) -> Verdict {
@@ -370,8 +384,9 @@ fn nothing_there_is_denied_whatever_is_asked_of_a_project() {
 fn more_than_one_project_is_denied_whatever_is_known() {
     let job = job(Some("dana"));
     let group = GroupPath::parse("apps").unwrap();
-    let many =
-        [TargetRef::None, TargetRef::Group(group.clone()), TargetRef::GroupId(GroupId(7)), TargetRef::Namespace(group)];
+    let package = Sought::Package(Package::new(Registry::Npm, ["tool".into()]));
+    let held = Holding { group: GroupRef::Path(group.clone()), sought: package };
+    let many = [TargetRef::None, TargetRef::Group(group), TargetRef::Held(Arc::new(held))];
     for target in many {
         for (action, name, _) in Action::ALL {
             let standing = standing(Role::Owner, Admission::Own, Visibility::Public);

@@ -240,7 +240,7 @@ fn maintained(forge: &Forge, received: &Received, id: &str) -> Result<Arc<Projec
 }
 
 /// One page of a list, with GitLab's headers about the others.
-fn page(forge: &Forge, received: &Received, all: Vec<Value>) -> Response {
+pub(super) fn page(forge: &Forge, received: &Received, all: Vec<Value>) -> Response {
     let params = Params::of_query(received.target.pairs());
     let length = params.number("per_page").unwrap_or(20).clamp(1, LONGEST_PAGE);
     let page = params.number("page").unwrap_or(1).max(1);

@@ -107,7 +107,18 @@ pub(super) struct RepositoryEntry {
 pub(super) struct PackagesEntry {
     #[serde(default)]
     pub(super) generic: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) npm: Published,
+    #[serde(default)]
+    pub(super) pypi: Published,
+    #[serde(default)]
+    pub(super) maven: Published,
+    #[serde(default)]
+    pub(super) terraform_module: Published,
 }
+
+/// Files by name and version.
+pub(super) type Published = BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use super::document::{Document, GroupEntry, JobEntry, ProjectEntry, RepositoryEntry};
-use super::{Allowlist, Artifacts, FirstJob, Group, Project, Repository, Role, Submodule, User, World};
+use super::document::{Document, GroupEntry, JobEntry, PackagesEntry, ProjectEntry, RepositoryEntry};
+use super::{Allowlist, Artifacts, FirstJob, Group, Package, Project, Repository, Role, Submodule, User, World};
 
 struct Names {
     users: BTreeMap<String, u64>,
@@ -189,9 +189,28 @@ fn project(at: usize, entry: ProjectEntry, names: &mut Names) -> Option<Project>
         protected: entry.protected,
         features: entry.features,
         repository: repository.unwrap_or_default(),
+        published: published(&entry.packages),
         generic_packages: entry.packages.generic,
         artifacts: artifacts.collect(),
     })
+}
+
+fn published(written: &PackagesEntry) -> Vec<Package> {
+    let kinds = [
+        ("npm", &written.npm),
+        ("pypi", &written.pypi),
+        ("maven", &written.maven),
+        ("terraform_module", &written.terraform_module),
+    ];
+    let versions = kinds.into_iter().flat_map(|(kind, names)| {
+        names.iter().flat_map(move |(name, versions)| {
+            versions.iter().map(move |(version, files)| {
+                let (name, version, files) = (name.clone(), version.clone(), files.clone());
+                Package { kind, name, version, files }
+            })
+        })
+    });
+    versions.collect()
 }
 
 fn repository(place: &str, path: &str, written: RepositoryEntry, names: &mut Names) -> Repository {

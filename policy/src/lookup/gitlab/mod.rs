@@ -5,6 +5,7 @@
 
 mod draft;
 mod graphql;
+mod holders;
 mod target;
 mod token;
 
@@ -13,6 +14,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+pub(super) use holders::HoldersFlight;
 pub(super) use target::TargetFlight;
 pub(super) use token::TokenFlight;
 
