@@ -21,6 +21,7 @@ mod store;
 mod stream;
 mod throttle;
 mod ticks;
+mod versions;
 mod waking;
 mod webhook;
 

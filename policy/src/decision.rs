@@ -13,7 +13,7 @@ use core::time::Duration;
 use crate::access::{Access, Action, Protocol, Sought, TargetRef};
 use crate::choices::{Mode, PackageIndexes, UnlistedEndpoints};
 use crate::config::Config;
-use crate::facts::{Found, GroupRef, Holders, Invalid, Job, ProjectId, Role, Standing, Token};
+use crate::facts::{Found, GroupRef, Holders, Invalid, Job, JobId, ProjectId, Role, Standing, Token};
 pub use crate::failure::Failure;
 use crate::reply::{self, Reply};
 use crate::request::{Bare, Claim, JobRequest, Malformed, Refused};
@@ -29,6 +29,9 @@ pub struct Facts {
     pub token: Option<Token>,
     /// What is known of targets. Of a target that stands here more than once any may be true: the strictest counts.
     pub targets: Vec<(TargetRef, Found)>,
+    /// The jobs whose artifacts the forge named when it handed the job out. They are known where the request
+    /// [names a job](JobRequest::names_a_job), and that was seen.
+    pub dependencies: Vec<JobId>,
 }
 
 /// The verdict of a request that goes on because it may.
@@ -291,9 +294,9 @@ fn judge<'a>(config: &'a Config, job: &'a Job, access: &'a Access, facts: &'a Fa
         |one: &Judged<'_>| (!one.is_allowed() && !one.is_observed(config), !one.is_allowed(), one.observed.is_some());
     let each = standings(config, access, facts)
         .into_iter()
-        .map(|(held, standing)| judge_one(config, question(config, job, access, held, standing)));
+        .map(|(held, standing)| judge_one(config, question(config, job, access, held, standing, &facts.dependencies)));
     each.reduce(|one, other| if strictness(&other) > strictness(&one) { other } else { one })
-        .unwrap_or_else(|| judge_one(config, question(config, job, access, Held::Unknown, None)))
+        .unwrap_or_else(|| judge_one(config, question(config, job, access, Held::Unknown, None, &facts.dependencies)))
 }
 
 fn judge_one<'a>(config: &'a Config, question: Question<'a>) -> Judged<'a> {
@@ -350,6 +353,7 @@ fn question<'a>(
     access: &'a Access,
     held: Held,
     standing: Option<&'a Standing>,
+    dependencies: &'a [JobId],
 ) -> Question<'a> {
     let need = rules::needed(access, standing.map(|standing| &standing.target));
     let path = match need.reach {
@@ -374,6 +378,7 @@ fn question<'a>(
         need,
         held,
         standing,
+        dependencies,
         written,
         entries,
         dependency_proxy,

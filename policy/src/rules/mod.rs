@@ -11,7 +11,7 @@ pub use table::RULES;
 
 use crate::access::Access;
 use crate::choices::{DependencyProxy, KubernetesAgent, Mode, PackageIndexes};
-use crate::facts::{Affiliation, Job, Role, Standing, User, Version, Visibility};
+use crate::facts::{Affiliation, Job, JobId, Role, Standing, User, Version, Visibility};
 
 /// What a rule looks at.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +27,8 @@ pub struct Question<'a> {
     /// The target as seen from the job, where the action has one; `None` when no such project is there. Of a group every
     /// project that holds what is asked, each in a question of its own.
     pub standing: Option<&'a Standing>,
+    /// The jobs whose artifacts the forge named when it handed the job out, as far as that was seen.
+    pub dependencies: &'a [JobId],
     /// What the rules of the configuration say.
     pub written: Written<'a>,
     /// Whether an entry that grants single permissions limits Git, LFS, images and triggers too.

@@ -38,6 +38,7 @@ fn holders(target: &TargetRef, of: &[Found]) -> Facts {
     Facts {
         token: Some(Token::Running(job())),
         targets: [(target.clone(), all)].into_iter().chain(standings).collect(),
+        ..Facts::default()
     }
 }
 
