@@ -1,0 +1,53 @@
+//! What may stand on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// What the access rules of jobscope say: of a request, of a configuration, of everybody.
+///
+/// Exit codes: 0 as hoped for (allowed, nothing wrong, no difference), 1 not (denied, errors found, something differs),
+/// 2 when the question cannot be answered.
+#[derive(Parser)]
+#[command(name = "jobscope", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Decide(Decide),
+}
+
+/// Decide on what a client would send: verdict, rule, the client's own answer, and what would turn it around.
+///
+/// Variables of a job (`$CI_JOB_TOKEN`, `$CI_API_V4_URL` and so on) are replaced, so that a line of `.gitlab-ci.yml` can be
+/// asked as it stands; put it in single quotes, so that your shell leaves them alone.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope decide envoy.yaml --world world.yaml --job 'apps/web@main as dana' -- \\
+    git clone https://gitlab.example.com/libs/common.git
+
+Exit codes: 0 it goes on, 1 it is denied, or would be if it were enforced, 2 it cannot be told.")]
+pub(crate) struct Decide {
+    /// The filter's configuration, or a file of Envoy's with one in it.
+    pub(crate) config: PathBuf,
+    /// The world: users, groups, projects, allowlists, jobs. See docs/world.schema.json.
+    #[arg(long)]
+    pub(crate) world: PathBuf,
+    /// Which job asks: `PROJECT[@REF] as USER [in ENVIRONMENT] [by SOURCE] [of a fork]`, or the number of one of the
+    /// world's. Without it, the job of the world whose token stands in the request.
+    #[arg(long)]
+    pub(crate) job: Option<String>,
+    /// A file with a request as it stands on the wire; `-` for standard input.
+    #[arg(long, conflicts_with = "line")]
+    pub(crate) request: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The client's command: `curl`, `git`, `git lfs`, `docker` or `podman`.
+    #[arg(last = true, required_unless_present = "request")]
+    pub(crate) line: Vec<String>,
+}
