@@ -101,11 +101,13 @@ fn is_own(document: &Node) -> bool {
 /// The configuration of a filter of ours: in Envoy's own form, in Istio's, in Envoy Gateway's.
 fn in_plugin(node: &Node) -> Option<Written<'_>> {
     if node.get("vm_config").is_some() {
-        let configuration = node.get("configuration")?;
-        let value = configuration.get("value")?;
-        let written = match value.text() {
-            Some(text) => quoted(value, text, Some(node)),
-            None => inline(value, Some(node)),
+        let written = match node.at(&["configuration", "value"]) {
+            // What is not configured is handed nothing.
+            None => Written { node: node.clone(), above: 0, text: String::new(), plugin: Some(node) },
+            Some(value) => match value.text() {
+                Some(text) => quoted(value, text, Some(node)),
+                None => inline(value, Some(node)),
+            },
         };
         let is_ours = is_ours(node, &written.node);
         return is_ours.then_some(written);
@@ -191,6 +193,13 @@ mod tests {
         let two = format!("{OWN}\n---\n{}", OWN.replace("f.invalid", "g.invalid"));
         assert_eq!(nobody(&two), NotFound::Several(2));
         assert!(documents("a\0b").unwrap_err().to_string().contains("binary"));
+    }
+
+    #[test]
+    fn a_filter_without_a_configuration_is_one_that_lacks_everything() {
+        let documents = documents("a: {vm_config: {}, root_id: jobscope}").unwrap();
+        let errors = only(&documents).unwrap().setup().unwrap_err().to_string();
+        assert!(errors.contains("there is no configuration"), "{errors}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A YAML or JSON document that knows where each value stands.
 
-use std::fmt;
+use std::{fmt, slice};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -70,13 +70,13 @@ impl Node {
     }
 
     /// The keys with their lines and values; none where it is no map.
-    pub fn entries(&self) -> impl Iterator<Item = &(String, u64, Self)> {
+    pub fn entries(&self) -> slice::Iter<'_, (String, u64, Self)> {
         let entries = if let Kind::Map(entries) = &self.kind { entries.as_slice() } else { &[] };
         entries.iter()
     }
 
     /// The items; none where it is no list.
-    pub fn items(&self) -> impl Iterator<Item = &Self> {
+    pub fn items(&self) -> slice::Iter<'_, Self> {
         let items = if let Kind::List(items) = &self.kind { items.as_slice() } else { &[] };
         items.iter()
     }

@@ -17,7 +17,32 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Check(Check),
     Decide(Decide),
+}
+
+/// Check the filter's configuration, and what Envoy is told around it.
+///
+/// Every error and warning of the configuration with its line; where it stands in Envoy's own configuration, each row of
+/// SECURITY.md's "What must be configured in Envoy", hosts that lead to the forge and are in no list among them.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope check envoy.yaml --world world.yaml
+
+Exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 there is nothing to check.")]
+pub(crate) struct Check {
+    /// The filter's configuration, or a file of Envoy's with one in it.
+    pub(crate) config: PathBuf,
+    /// A world: names of projects, groups and users that it does not have are warnings.
+    #[arg(long)]
+    pub(crate) world: Option<PathBuf>,
+    /// End with 1 for warnings, too.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Decide on what a client would send: verdict, rule, the client's own answer, and what would turn it around.

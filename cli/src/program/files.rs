@@ -3,7 +3,9 @@
 use std::io::Read;
 use std::path::Path;
 
+use questions::check;
 use questions::finding::{self, NotFound};
+use questions::marked::Node;
 use questions::setup::Setup;
 use world::World;
 
@@ -37,15 +39,19 @@ pub(crate) fn world(path: &Path) -> Result<World, Fault> {
     })
 }
 
+/// The documents of a file.
+pub(crate) fn documents(path: &Path) -> Result<Vec<Node>, Fault> {
+    finding::documents(&text(path)?).map_err(|error| unread(path, &error))
+}
+
 /// The filter's configuration in a file, whatever else stands there.
 pub(crate) fn setup(path: &Path) -> Result<Setup, Fault> {
-    let text = text(path)?;
-    let documents = finding::documents(&text).map_err(|error| unread(path, &error))?;
+    let documents = documents(path)?;
     let found = finding::only(&documents).map_err(|error| unread(path, &error))?;
     found.setup().map_err(|errors| {
-        let lines = errors.0.iter().map(|error| {
-            let path_in = questions::check::path_of(error);
-            format!("{}:{}: {error}", path.display(), found.line_of(path_in))
+        let lines = check::of_errors(&found, &errors).into_iter().map(|one| {
+            let about = if one.about.is_empty() { String::new() } else { format!("{}: ", one.about) };
+            format!("{}:{}: {about}{}", path.display(), one.line, one.text)
         });
         Fault(lines.collect::<Vec<_>>().join("\n"))
     })

@@ -1,6 +1,7 @@
 //! The command line: what is asked, and what comes of it.
 
 mod arguments;
+mod check;
 mod decide;
 mod files;
 mod print;
@@ -31,6 +32,7 @@ impl Fault {
 
 pub(crate) fn run() -> ExitCode {
     let end = match Arguments::parse().command {
+        Command::Check(asked) => check::run(&asked),
         Command::Decide(asked) => decide::run(&asked),
     };
     match end {
