@@ -35,6 +35,17 @@ impl Verdict {
         }
     }
 
+    /// How a decision ends.
+    #[must_use]
+    pub fn of(decision: &Decision) -> Self {
+        match (decision.denies(), &decision.outcome, decision.record.verdict) {
+            (false, ..) => Self::Allow,
+            // What goes on without its token was denied all the same.
+            (true, Outcome::Forward(_), "observe-deny") => Self::ObserveDeny,
+            (true, ..) => Self::Deny,
+        }
+    }
+
     /// Whether nothing is denied, not even what is only observed.
     #[must_use]
     pub fn passes(self) -> bool {
@@ -55,14 +66,7 @@ impl Answer {
     /// How it ends.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        match &self.decision {
-            None => Verdict::Untouched,
-            Some(decision) => match decision.outcome {
-                Outcome::Reply(_) => Verdict::Deny,
-                Outcome::Forward(_) if decision.denies() => Verdict::ObserveDeny,
-                Outcome::Forward(_) => Verdict::Allow,
-            },
-        }
+        self.decision.as_ref().map_or(Verdict::Untouched, Verdict::of)
     }
 }
 

@@ -22,6 +22,7 @@ pub mod finding;
 pub mod job;
 pub mod lines;
 pub mod marked;
+pub mod reach;
 pub mod request;
 pub mod setup;
 pub mod view;

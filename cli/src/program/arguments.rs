@@ -19,6 +19,80 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Check(Check),
     Decide(Decide),
+    WhoCan(WhoCan),
+    Can(Can),
+    Diff(Diff),
+}
+
+/// What is asked of a whole world.
+#[derive(Args)]
+pub(crate) struct Whole {
+    /// The world: users, groups, projects, allowlists, jobs. See docs/world.schema.json.
+    #[arg(long)]
+    pub(crate) world: PathBuf,
+    /// Ask of every user, and of jobs behind which nobody stands; not only of those who start jobs in the origin, its
+    /// developers and above.
+    #[arg(long)]
+    pub(crate) everybody: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Who can do something at a project: every origin and user, and by what.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope who-can git.read libs/common --config envoy.yaml --world world.yaml
+
+Exit codes: 0 it is told, also where nobody can, 2 it cannot be told.")]
+pub(crate) struct WhoCan {
+    /// What is done: an action such as `git.read` or `oci.pull`, see docs/rules.md.
+    pub(crate) action: String,
+    /// The path of the project asked for.
+    pub(crate) target: String,
+    /// The filter's configuration, or a file of Envoy's with one in it. Without it, one that looks everything up and has no
+    /// rules of its own.
+    #[arg(long)]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) whole: Whole,
+}
+
+/// What jobs of a project can reach: every target and action, and who must have started the job.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope can apps/web dana --config envoy.yaml --world world.yaml
+
+Exit codes: 0 it is told, also where they reach nothing, 2 it cannot be told.")]
+pub(crate) struct Can {
+    /// The path of the job's project.
+    pub(crate) origin: String,
+    /// Who started the job; `nobody` for an old trigger. Without it, each of those who start jobs there.
+    pub(crate) user: Option<String>,
+    /// The filter's configuration, or a file of Envoy's with one in it. Without it, one that looks everything up and has no
+    /// rules of its own.
+    #[arg(long)]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) whole: Whole,
+}
+
+/// What another configuration changes: every origin, user, target and action of a world that ends otherwise.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope diff envoy.yaml new.yaml --world world.yaml
+
+Exit codes: 0 nothing ends otherwise, 1 something does, 2 it cannot be told.")]
+pub(crate) struct Diff {
+    /// The configuration as it is.
+    pub(crate) old: PathBuf,
+    /// The configuration as it shall be.
+    pub(crate) new: PathBuf,
+    #[command(flatten)]
+    pub(crate) whole: Whole,
 }
 
 /// Check the filter's configuration, and what Envoy is told around it.

@@ -1,6 +1,6 @@
 //! `jobscope decide`.
 
-use policy::decision::Record;
+use policy::decision::{Outcome, Record};
 use questions::changes::{Flip, Situation, flips};
 use questions::deciding::{Answers, Verdict, answers, bytes};
 use questions::job::Caller;
@@ -79,6 +79,9 @@ fn text(answers: &Answers, caller: &Caller, flips: &[Flip], world: &World) -> St
     text.push_str(&table(0, &rows));
     if let Some(bytes) = bytes(answer) {
         text.push_str(&section("The client gets", &indented(2, &bytes)));
+    }
+    if let (Outcome::Forward(_), Verdict::Deny) = (&decision.outcome, verdict) {
+        text.push_str(&section("It goes on without its token, and the forge answers as to anybody", ""));
     }
     let walk: Vec<Vec<String>> =
         view::walk(decision).map(|(rule, said, why)| vec![rule.to_owned(), said.to_owned(), why.to_owned()]).collect();

@@ -5,6 +5,7 @@ mod check;
 mod decide;
 mod files;
 mod print;
+mod reach;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,9 @@ pub(crate) fn run() -> ExitCode {
     let end = match Arguments::parse().command {
         Command::Check(asked) => check::run(&asked),
         Command::Decide(asked) => decide::run(&asked),
+        Command::WhoCan(asked) => reach::who_can(&asked),
+        Command::Can(asked) => reach::can(&asked),
+        Command::Diff(asked) => reach::diff(&asked),
     };
     match end {
         Ok(End::Good) => ExitCode::SUCCESS,

@@ -26,47 +26,58 @@ pub(crate) fn word(word: &str) -> String {
     styled(style, word)
 }
 
-/// Rows in columns, each two blanks behind the widest cell of the one before. What is too long for the last column goes
-/// on in the next line.
+/// How wide a column is that has another one behind it, unless a single word needs more.
+const COLUMN: usize = 32;
+
+/// Rows in columns, two blanks between them. What is too long for its column goes on in the next line.
 pub(crate) fn table(indent: usize, rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default()
-        })
+    let widest = |column: usize, parts: &dyn Fn(&str) -> usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| parts(cell)).max().unwrap_or_default()
+    };
+    let word = |cell: &str| cell.split(' ').map(|word| word.chars().count()).max().unwrap_or_default();
+    let mut widths: Vec<usize> = (0..columns)
+        .map(|column| widest(column, &|cell| cell.chars().count()).min(COLUMN).max(widest(column, &word)))
         .collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = " ".repeat(indent);
-        let mut begin = indent;
-        for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            if at.saturating_add(1) < row.len() {
-                line.push_str(&format!("{cell:<width$}  "));
-                begin = begin.saturating_add(*width).saturating_add(2);
-            } else {
-                line.push_str(&wrapped(cell, begin));
-            }
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
+    if let Some(last) = widths.pop() {
+        let before = widths.iter().fold(indent, |sum, width| sum.saturating_add(*width).saturating_add(2));
+        widths.push(WIDTH.saturating_sub(before).max(COLUMN).max(last.min(COLUMN)));
     }
-    text
+    rows.iter().map(|row| lines(indent, row, &widths)).collect()
 }
 
-/// A text broken between words, its later lines set in by as much as it begins.
-pub(crate) fn wrapped(text: &str, begin: usize) -> String {
-    let room = WIDTH.saturating_sub(begin).max(20);
+/// One row.
+fn lines(indent: usize, row: &[String], widths: &[usize]) -> String {
+    let cells: Vec<Vec<String>> = row.iter().zip(widths).map(|(cell, width)| broken(cell, *width)).collect();
+    let height = cells.iter().map(Vec::len).max().unwrap_or_default();
+    let line = |at: usize| {
+        let parts = cells.iter().zip(widths).map(|(cell, width)| {
+            let part = cell.get(at).map_or("", String::as_str);
+            format!("{part:<width$}  ")
+        });
+        format!("{}{}", " ".repeat(indent), parts.collect::<String>()).trim_end().to_owned() + "\n"
+    };
+    (0..height).map(line).collect()
+}
+
+/// A text broken between words, into lines of at most so much.
+fn broken(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {
-            Some(line) if line.chars().count().saturating_add(word.chars().count()) < room => {
+            Some(line) if line.chars().count().saturating_add(word.chars().count()) < width => {
                 line.push(' ');
                 line.push_str(word);
             }
             Some(_) | None => lines.push(word.to_owned()),
         }
     }
-    lines.join(&format!("\n{}", " ".repeat(begin)))
+    lines
+}
+
+/// A text broken between words, its later lines set in by as much as it begins.
+pub(crate) fn wrapped(text: &str, begin: usize) -> String {
+    broken(text, WIDTH.saturating_sub(begin).max(COLUMN)).join(&format!("\n{}", " ".repeat(begin)))
 }
 
 /// Lines set in.

@@ -1,0 +1,259 @@
+//! Who reaches what: every origin, user, target and action of a world, decided.
+//!
+//! A job is one of a push to the main branch, as most are; rules of the configuration that ask for other circumstances speak
+//! for others.
+
+use std::collections::BTreeMap;
+
+use policy::Config;
+use policy::decision::{Decision, Facts, Step, decide};
+use policy::facts::{Feature, Role, Secret, Token};
+use policy::request::{Access, Action, JobRequest, Protocol, TargetRef, endpoints};
+use policy::rules::{self, Reach};
+use world::{Project, User, World};
+
+use crate::deciding::Verdict;
+use crate::job;
+
+/// Of whom is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum People {
+    /// Those who start jobs in a project: its developers and above.
+    Starters,
+    /// All users, and nobody.
+    Everybody,
+}
+
+/// The least role of who starts jobs.
+const STARTS_JOBS: world::Role = world::Role::Developer;
+
+/// What a job of an origin, started by a user, may do at a target.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Way {
+    /// The job's project.
+    pub origin: String,
+    /// Who started it; `None` for nobody.
+    pub user: Option<String>,
+    /// The project asked for.
+    pub target: String,
+    /// What is asked.
+    pub action: Action,
+    /// How it ends.
+    pub verdict: Verdict,
+    /// Why, by its code.
+    pub reason: &'static str,
+    /// Why, in a sentence.
+    pub why: &'static str,
+}
+
+/// What a job asks of projects, and each way in which endpoints of the API ask it.
+pub struct Asks(Vec<(Action, Vec<Access>)>);
+
+impl Asks {
+    /// Everything that a job may ask of a project, as far as this configuration's forge has it.
+    #[must_use]
+    pub fn all(config: &Config) -> Self {
+        let actions = Action::ALL.iter().map(|(action, ..)| *action).filter(|action| is_of_project(*action));
+        Self(actions.map(|action| (action, variants(config, action))).collect())
+    }
+
+    /// One action; `None` where no project is asked for it.
+    #[must_use]
+    pub fn one(config: &Config, name: &str) -> Option<Self> {
+        let action = Action::ALL.iter().find(|(_, known, _)| *known == name).map(|(action, ..)| *action)?;
+        is_of_project(action).then(|| Self(vec![(action, variants(config, action))]))
+    }
+}
+
+/// The names of the actions that are asked of projects.
+fn actions() -> impl Iterator<Item = &'static str> {
+    Action::ALL.iter().filter(|(action, ..)| is_of_project(*action)).map(|(_, name, _)| *name)
+}
+
+fn is_of_project(action: Action) -> bool {
+    !matches!(
+        rules::need(action).reach,
+        Reach::Nothing | Reach::Itself | Reach::Never | Reach::AboveOrigin | Reach::Agents
+    )
+}
+
+/// The ways to ask for an action: endpoints of the API differ in the role and in what opens them to everybody. Git and
+/// images have one way each.
+fn variants(config: &Config, action: Action) -> Vec<Access> {
+    let of_api: Vec<_> = endpoints().filter(|endpoint| endpoint.action == action).collect();
+    let mut ways: Vec<(&'static [Feature], Role)> = Vec::new();
+    for endpoint in of_api.iter().filter(|endpoint| endpoint.since <= config.forge.version) {
+        if !ways.contains(&(endpoint.open, endpoint.least)) {
+            ways.push((endpoint.open, endpoint.least));
+        }
+    }
+    if of_api.is_empty() {
+        ways.push((&[], Role::None));
+    }
+    ways.into_iter().map(|(open, least)| Access { open, least, ..Access::new(action, TargetRef::None) }).collect()
+}
+
+/// What jobs of an origin may do at a target, for each of the people and each of what is asked. What is denied is left out,
+/// unless `all` of it is wanted.
+#[must_use]
+pub fn ways(
+    config: &Config,
+    world: &World,
+    origin: &Project,
+    target: &Project,
+    people: &[Option<&User>],
+    asks: &Asks,
+) -> Vec<Way> {
+    let mut ways = Vec::new();
+    let Some(path) = target.rules_path() else { return ways };
+    let reference = TargetRef::Path(path);
+    for user in people {
+        let Some(job) = job::running(world, origin, user.map(User::person)) else { continue };
+        let found = world.found(&config.facts, &job, &reference);
+        // Where nothing is looked up, the configuration says it all.
+        let is_asked = config.facts.looked_up().next().is_some();
+        let targets = if is_asked { vec![(reference.clone(), found)] } else { Vec::new() };
+        let facts = Facts { token: Some(Token::Running(job)), targets };
+        for (action, accesses) in &asks.0 {
+            let decided = accesses.iter().filter_map(|access| {
+                let access = Access { target: reference.clone(), ..access.clone() };
+                let request = JobRequest::new(Secret::new(b""), Protocol::Api, vec![access]);
+                match decide(config, &request, &facts) {
+                    Step::Decided(decision) => Some(decision),
+                    Step::NotAJob | Step::NeedsToken | Step::NeedsTargets(..) => None,
+                }
+            });
+            // One way that is open is enough.
+            let Some(decision) = decided.min_by_key(Verdict::of) else { continue };
+            ways.push(way(origin, *user, target, *action, &decision));
+        }
+    }
+    ways
+}
+
+fn way(origin: &Project, user: Option<&User>, target: &Project, action: Action, decision: &Decision) -> Way {
+    Way {
+        origin: origin.path.clone(),
+        user: user.map(|user| user.username.clone()),
+        target: target.path.clone(),
+        action,
+        verdict: Verdict::of(decision),
+        reason: decision.record.reason,
+        why: crate::view::why(decision),
+    }
+}
+
+/// The people of whom is asked for jobs of a project.
+#[must_use]
+pub fn people<'a>(world: &'a World, origin: &Project, people: People) -> Vec<Option<&'a User>> {
+    let users = world.users.iter().map(|user| &**user).filter(|user| !user.blocked);
+    match people {
+        People::Everybody => users.map(Some).chain([None]).collect(),
+        People::Starters => users.filter(|user| world.role(origin, user.id) >= Some(STARTS_JOBS)).map(Some).collect(),
+    }
+}
+
+/// Every way to do one thing at a target.
+#[must_use]
+pub fn who_can(config: &Config, world: &World, asks: &Asks, target: &Project, of: People) -> Vec<Way> {
+    let origins = world.projects.iter();
+    let ways = origins.flat_map(|origin| ways(config, world, origin, target, &people(world, origin, of), asks));
+    ways.filter(|way| way.verdict != Verdict::Deny).collect()
+}
+
+/// Everything that jobs of an origin may do.
+#[must_use]
+pub fn can(config: &Config, world: &World, asks: &Asks, origin: &Project, people: &[Option<&User>]) -> Vec<Way> {
+    let targets = world.projects.iter();
+    let ways = targets.flat_map(|target| ways(config, world, origin, target, people, asks));
+    ways.filter(|way| way.verdict != Verdict::Deny).collect()
+}
+
+/// What differs between two configurations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// How it ended.
+    pub old: Way,
+    /// How it ends now.
+    pub new: Way,
+}
+
+/// Every origin, user, target and action of a world that ends otherwise under another configuration.
+#[must_use]
+pub fn differences(old: &Config, new: &Config, world: &World, of: People) -> Vec<Difference> {
+    let (before, after) = (Asks::all(old), Asks::all(new));
+    let mut found = Vec::new();
+    for origin in &world.projects {
+        let people = people(world, origin, of);
+        for target in &world.projects {
+            let old = ways(old, world, origin, target, &people, &before);
+            let mut new: BTreeMap<_, _> = keyed(ways(new, world, origin, target, &people, &after)).collect();
+            for (key, old) in keyed(old) {
+                let Some(new) = new.remove(&key) else { continue };
+                if old.verdict != new.verdict {
+                    found.push(Difference { old, new });
+                }
+            }
+        }
+    }
+    found
+}
+
+fn keyed(ways: Vec<Way>) -> impl Iterator<Item = ((Option<String>, Action), Way)> {
+    ways.into_iter().map(|way| ((way.user.clone(), way.action), way))
+}
+
+/// Actions in few words: a `*` stands for all that are asked of projects and look so.
+#[must_use]
+pub fn shortened(asked: &[Action]) -> Vec<String> {
+    let names: Vec<&str> = asked.iter().map(|action| action.name()).collect();
+    let mut words: Vec<String> = Vec::new();
+    for name in &names {
+        let stands_for_these = |pattern: &(&str, &str)| {
+            let mut alike = actions().filter(|known| is_like(known, *pattern));
+            alike.next().is_some_and(|first| names.contains(&first))
+                && alike.next().is_some_and(|second| names.contains(&second))
+                && alike.all(|known| names.contains(&known))
+        };
+        let wider = patterns(name).into_iter().find(stands_for_these);
+        let word = wider.map_or_else(|| (*name).to_owned(), |(begin, end)| format!("{begin}*{end}"));
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words
+}
+
+/// The patterns that a name may be told by, the widest first: `packages.*`, `packages.npm.*`, `packages.*.read`.
+fn patterns(name: &str) -> Vec<(&str, &str)> {
+    let begins = name.match_indices('.').filter_map(|(at, _)| Some((name.get(..=at)?, "")));
+    let first = name.split_inclusive('.').next().unwrap_or_default();
+    let last = name.rfind('.').and_then(|at| name.get(at..)).filter(|_| name.matches('.').count() > 1);
+    begins.chain(last.map(|last| (first, last))).collect()
+}
+
+fn is_like(name: &str, (begin, end): (&str, &str)) -> bool {
+    name.len() > begin.len().saturating_add(end.len()) && name.starts_with(begin) && name.ends_with(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_all_that_begins_so() {
+        let named = |names: &[&str]| -> Vec<Action> {
+            Action::ALL.iter().filter(|(_, name, _)| names.contains(name)).map(|(action, ..)| *action).collect()
+        };
+        assert_eq!(shortened(&named(&["git.read"])), ["git.read"]);
+        assert_eq!(shortened(&named(&["git.read", "git.write", "oci.pull"])), ["git.*", "oci.pull"]);
+        let npm = named(&["packages.npm.read", "packages.npm.publish", "packages.read"]);
+        assert_eq!(shortened(&npm), ["packages.read", "packages.npm.*"]);
+        let all: Vec<Action> =
+            Action::ALL.iter().map(|(action, ..)| *action).filter(|action| is_of_project(*action)).collect();
+        assert!(shortened(&all).contains(&"packages.*".to_owned()));
+        let read: Vec<Action> = all.into_iter().filter(|action| action.name().ends_with(".read")).collect();
+        let packages = shortened(&read).into_iter().filter(|word| word.starts_with("packages"));
+        assert_eq!(packages.collect::<Vec<_>>(), ["packages.read", "packages.*.read"]);
+    }
+}
