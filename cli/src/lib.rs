@@ -25,4 +25,5 @@ pub mod marked;
 pub mod reach;
 pub mod request;
 pub mod setup;
+pub mod suite;
 pub mod view;

@@ -44,17 +44,21 @@ pub struct Unreadable {
     pub text: String,
 }
 
+impl Unreadable {
+    pub(crate) fn of(error: &serde_saphyr::Error) -> Self {
+        let said = error.without_snippet().to_string();
+        let text = said.lines().next().unwrap_or_default().to_owned();
+        Self { line: error.location().map(|place| place.line()), text }
+    }
+}
+
 impl Node {
     /// The documents of a text.
     ///
     /// # Errors
     /// It is no YAML and no JSON.
     pub fn documents(text: &str) -> Result<Vec<Self>, Unreadable> {
-        serde_saphyr::from_multiple(text).map_err(|error| {
-            let said = error.without_snippet().to_string();
-            let text = said.lines().next().unwrap_or_default().to_owned();
-            Unreadable { line: error.location().map(|place| place.line()), text }
-        })
+        serde_saphyr::from_multiple(text).map_err(|error| Unreadable::of(&error))
     }
 
     /// The value of a key.

@@ -93,8 +93,7 @@ fn variants(config: &Config, action: Action) -> Vec<Access> {
     ways.into_iter().map(|(open, least)| Access { open, least, ..Access::new(action, TargetRef::None) }).collect()
 }
 
-/// What jobs of an origin may do at a target, for each of the people and each of what is asked. What is denied is left out,
-/// unless `all` of it is wanted.
+/// How each of these people's jobs of an origin end with each thing that is asked at a target.
 #[must_use]
 pub fn ways(
     config: &Config,
@@ -105,30 +104,41 @@ pub fn ways(
     asks: &Asks,
 ) -> Vec<Way> {
     let mut ways = Vec::new();
-    let Some(path) = target.rules_path() else { return ways };
-    let reference = TargetRef::Path(path);
     for user in people {
         let Some(job) = job::running(world, origin, user.map(User::person)) else { continue };
-        let found = world.found(&config.facts, &job, &reference);
-        // Where nothing is looked up, the configuration says it all.
-        let is_asked = config.facts.looked_up().next().is_some();
-        let targets = if is_asked { vec![(reference.clone(), found)] } else { Vec::new() };
-        let facts = Facts { token: Some(Token::Running(job)), targets };
-        for (action, accesses) in &asks.0 {
-            let decided = accesses.iter().filter_map(|access| {
-                let access = Access { target: reference.clone(), ..access.clone() };
-                let request = JobRequest::new(Secret::new(b""), Protocol::Api, vec![access]);
-                match decide(config, &request, &facts) {
-                    Step::Decided(decision) => Some(decision),
-                    Step::NotAJob | Step::NeedsToken | Step::NeedsTargets(..) => None,
-                }
-            });
-            // One way that is open is enough.
-            let Some(decision) = decided.min_by_key(Verdict::of) else { continue };
-            ways.push(way(origin, *user, target, *action, &decision));
+        for (action, decision) in asked(config, world, &Token::Running(job), target, asks) {
+            ways.push(way(origin, *user, target, action, &decision));
         }
     }
     ways
+}
+
+/// What is decided on each thing that whoever has a token asks of a target.
+#[must_use]
+pub fn asked(config: &Config, world: &World, token: &Token, target: &Project, asks: &Asks) -> Vec<(Action, Decision)> {
+    let Some(path) = target.rules_path() else { return Vec::new() };
+    let reference = TargetRef::Path(path);
+    let mut facts = Facts { token: Some(token.clone()), targets: Vec::new() };
+    let mut decide_one = |access: &Access| {
+        let access = Access { target: reference.clone(), ..access.clone() };
+        let request = JobRequest::new(Secret::new(b""), Protocol::Api, vec![access]);
+        loop {
+            match decide(config, &request, &facts) {
+                Step::Decided(decision) => return Some(decision),
+                // What is known of the target serves everything that is asked of it.
+                Step::NeedsTargets(job, _) if facts.targets.is_empty() => {
+                    facts.targets.push((reference.clone(), world.found(&config.facts, &job, &reference)));
+                }
+                Step::NotAJob | Step::NeedsToken | Step::NeedsTargets(..) => return None,
+            }
+        }
+    };
+    let of_action = |(action, accesses): &(Action, Vec<Access>)| {
+        // One way that is open is enough.
+        let decision = accesses.iter().filter_map(&mut decide_one).min_by_key(Verdict::of)?;
+        Some((*action, decision))
+    };
+    asks.0.iter().filter_map(of_action).collect()
 }
 
 fn way(origin: &Project, user: Option<&User>, target: &Project, action: Action, decision: &Decision) -> Way {

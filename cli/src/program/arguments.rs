@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// What the access rules of jobscope say: of a request, of a configuration, of everybody.
 ///
@@ -22,6 +22,66 @@ pub(crate) enum Command {
     WhoCan(WhoCan),
     Can(Can),
     Diff(Diff),
+    Test(Test),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Print what completes the command in a shell.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope completions bash > /etc/bash_completion.d/jobscope
+
+Exit codes: 0 it is printed, 2 there is no such shell.")]
+pub(crate) struct Completions {
+    /// Which shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Print a manual page: of all, or of one command.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope man decide > /usr/local/share/man/man1/jobscope-decide.1
+
+Exit codes: 0 it is printed, 2 there is no such command.")]
+pub(crate) struct Man {
+    /// Which command.
+    pub(crate) command: Option<String>,
+}
+
+/// Play the policy tests of files, and tell which rules none of them reached.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope test policy-tests.yaml
+
+Exit codes: 0 all passed, 1 some failed, 2 some cannot be played.")]
+pub(crate) struct Test {
+    /// Files of tests, see docs/command.md.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// How to tell what came of them.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Print JSON; the same as `--format json`.
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
+}
+
+/// How to tell what came of tests.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+    /// JUnit's XML, which CI systems show.
+    Junit,
+    /// The Test Anything Protocol.
+    Tap,
 }
 
 /// What is asked of a whole world.

@@ -4,8 +4,10 @@ mod arguments;
 mod check;
 mod decide;
 mod files;
+mod pages;
 mod print;
 mod reach;
+mod suite;
 
 use std::process::ExitCode;
 
@@ -38,6 +40,9 @@ pub(crate) fn run() -> ExitCode {
         Command::WhoCan(asked) => reach::who_can(&asked),
         Command::Can(asked) => reach::can(&asked),
         Command::Diff(asked) => reach::diff(&asked),
+        Command::Test(asked) => suite::run(&asked),
+        Command::Completions(asked) => pages::completions(&asked),
+        Command::Man(asked) => pages::man(&asked),
     };
     match end {
         Ok(End::Good) => ExitCode::SUCCESS,

@@ -135,12 +135,12 @@ fn differing(found: &[Difference]) -> String {
             .or_default()
             .push(Way { verdict: questions::deciding::Verdict::Allow, ..one.new.clone() });
     }
-    let mut text = String::new();
+    let mut turned = Vec::new();
     for (turn, ways) in by_turn {
         let heads = ["ORIGIN", "TARGET", "BECAUSE", "STARTED BY", "ACTIONS"].map(str::to_owned).to_vec();
         let place = |way: &Way| vec![way.origin.clone(), way.target.clone()];
         let lines: Vec<Vec<String>> = std::iter::once(heads).chain(rows(&ways, &place)).collect();
-        text.push_str(&format!("{}\n{}\n", styled(HEADING, &format!("{turn}: {}", ways.len())), table(2, &lines)));
+        turned.push(format!("{}\n{}", styled(HEADING, &format!("{turn}: {}", ways.len())), table(2, &lines)));
     }
-    text
+    turned.join("\n")
 }
