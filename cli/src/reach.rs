@@ -3,11 +3,11 @@
 //! A job is one of a push to the main branch, as most are; rules of the configuration that ask for other circumstances speak
 //! for others.
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use policy::Config;
 use policy::decision::{Decision, Facts, Step, decide};
-use policy::facts::{Feature, Role, Secret, Token};
+use policy::facts::{Feature, Found, Role, Secret, Token};
 use policy::request::{Access, Action, JobRequest, Protocol, TargetRef, endpoints};
 use policy::rules::{self, Reach};
 use world::{Project, User, World};
@@ -42,8 +42,6 @@ pub struct Way {
     pub verdict: Verdict,
     /// Why, by its code.
     pub reason: &'static str,
-    /// Why, in a sentence.
-    pub why: &'static str,
 }
 
 /// What a job asks of projects, and each way in which endpoints of the API ask it.
@@ -93,24 +91,50 @@ fn variants(config: &Config, action: Action) -> Vec<Access> {
     ways.into_iter().map(|(open, least)| Access { open, least, ..Access::new(action, TargetRef::None) }).collect()
 }
 
-/// How each of these people's jobs of an origin end with each thing that is asked at a target.
-#[must_use]
-pub fn ways(
+/// What is decided on each thing that is asked.
+type Decided = Rc<[(Action, Decision)]>;
+
+/// What is decided where each of these people's jobs of an origin asks a target.
+fn decisions<'a>(
     config: &Config,
     world: &World,
-    origin: &Project,
-    target: &Project,
+    (origin, target): (&Project, &Project),
+    people: &[Option<&'a User>],
+    asks: &Asks,
+) -> Vec<(Option<&'a User>, Decided)> {
+    let Some(reference) = target.rules_path().map(TargetRef::Path) else { return Vec::new() };
+    // Users who stand alike to the target may the same, unless the configuration knows them by their names.
+    let by_name = config.facts.are_configured();
+    let mut known: Vec<(bool, Found, Decided)> = Vec::new();
+    let mut each = Vec::with_capacity(people.len());
+    for user in people {
+        let Some(job) = job::running(world, origin, user.map(User::person)) else { continue };
+        let (is_user, found) = (user.is_some(), world.found(&config.facts, &job, &reference));
+        let alike = known.iter().find(|(other, stands, _)| !by_name && *other == is_user && *stands == found);
+        let decided = match alike {
+            Some((.., decided)) => Rc::clone(decided),
+            None => asked(config, world, &Token::Running(job), target, asks).into(),
+        };
+        known.push((is_user, found, Rc::clone(&decided)));
+        each.push((*user, decided));
+    }
+    each
+}
+
+/// What of it is not denied.
+fn ways(
+    config: &Config,
+    world: &World,
+    between: (&Project, &Project),
     people: &[Option<&User>],
     asks: &Asks,
 ) -> Vec<Way> {
-    let mut ways = Vec::new();
-    for user in people {
-        let Some(job) = job::running(world, origin, user.map(User::person)) else { continue };
-        for (action, decision) in asked(config, world, &Token::Running(job), target, asks) {
-            ways.push(way(origin, *user, target, action, &decision));
-        }
-    }
-    ways
+    let each = decisions(config, world, between, people, asks);
+    let of_user = |(user, decided): &(Option<&User>, Decided)| {
+        let open = decided.iter().filter(|(_, decision)| Verdict::of(decision) != Verdict::Deny);
+        open.map(|(action, decision)| way(between, *user, *action, decision)).collect::<Vec<_>>()
+    };
+    each.iter().flat_map(of_user).collect()
 }
 
 /// What is decided on each thing that whoever has a token asks of a target.
@@ -141,7 +165,7 @@ pub fn asked(config: &Config, world: &World, token: &Token, target: &Project, as
     asks.0.iter().filter_map(of_action).collect()
 }
 
-fn way(origin: &Project, user: Option<&User>, target: &Project, action: Action, decision: &Decision) -> Way {
+fn way((origin, target): (&Project, &Project), user: Option<&User>, action: Action, decision: &Decision) -> Way {
     Way {
         origin: origin.path.clone(),
         user: user.map(|user| user.username.clone()),
@@ -149,7 +173,6 @@ fn way(origin: &Project, user: Option<&User>, target: &Project, action: Action, 
         action,
         verdict: Verdict::of(decision),
         reason: decision.record.reason,
-        why: crate::view::why(decision),
     }
 }
 
@@ -167,16 +190,13 @@ pub fn people<'a>(world: &'a World, origin: &Project, people: People) -> Vec<Opt
 #[must_use]
 pub fn who_can(config: &Config, world: &World, asks: &Asks, target: &Project, of: People) -> Vec<Way> {
     let origins = world.projects.iter();
-    let ways = origins.flat_map(|origin| ways(config, world, origin, target, &people(world, origin, of), asks));
-    ways.filter(|way| way.verdict != Verdict::Deny).collect()
+    origins.flat_map(|origin| ways(config, world, (origin, target), &people(world, origin, of), asks)).collect()
 }
 
 /// Everything that jobs of an origin may do.
 #[must_use]
 pub fn can(config: &Config, world: &World, asks: &Asks, origin: &Project, people: &[Option<&User>]) -> Vec<Way> {
-    let targets = world.projects.iter();
-    let ways = targets.flat_map(|target| ways(config, world, origin, target, people, asks));
-    ways.filter(|way| way.verdict != Verdict::Deny).collect()
+    world.projects.iter().flat_map(|target| ways(config, world, (origin, target), people, asks)).collect()
 }
 
 /// What differs between two configurations.
@@ -196,21 +216,20 @@ pub fn differences(old: &Config, new: &Config, world: &World, of: People) -> Vec
     for origin in &world.projects {
         let people = people(world, origin, of);
         for target in &world.projects {
-            let old = ways(old, world, origin, target, &people, &before);
-            let mut new: BTreeMap<_, _> = keyed(ways(new, world, origin, target, &people, &after)).collect();
-            for (key, old) in keyed(old) {
-                let Some(new) = new.remove(&key) else { continue };
-                if old.verdict != new.verdict {
-                    found.push(Difference { old, new });
+            let between = (&**origin, &**target);
+            let old = decisions(old, world, between, &people, &before);
+            let new = decisions(new, world, between, &people, &after);
+            for ((user, old), (_, new)) in old.iter().zip(&new) {
+                for (action, old) in old.iter() {
+                    let other = new.iter().find(|(other, _)| other == action).map(|(_, decision)| decision);
+                    let Some(new) = other.filter(|new| Verdict::of(new) != Verdict::of(old)) else { continue };
+                    let told = |decision| way(between, *user, *action, decision);
+                    found.push(Difference { old: told(old), new: told(new) });
                 }
             }
         }
     }
     found
-}
-
-fn keyed(ways: Vec<Way>) -> impl Iterator<Item = ((Option<String>, Action), Way)> {
-    ways.into_iter().map(|way| ((way.user.clone(), way.action), way))
 }
 
 /// Actions in few words: a `*` stands for all that are asked of projects and look so.

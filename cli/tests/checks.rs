@@ -174,6 +174,20 @@ fn what_depends_on_the_place_is_a_warning() {
 }
 
 #[test]
+fn a_dump_of_a_running_envoy_is_checked_like_what_it_was_made_of() {
+    let right = file("envoy/envoy.yaml");
+    let dumped = |text: &str| {
+        let inner: String = text.lines().map(|line| format!("    {line}\n")).collect();
+        errors(&format!("configs:\n- '@type': BootstrapConfigDump\n  bootstrap:\n{inner}"))
+    };
+    assert_eq!(dumped(&right), []);
+    for (from, to, text, _) in WRONG {
+        let found = dumped(&right.replace(from, to));
+        assert!(found.iter().any(|one| one.text.contains(text)), "{to}: {found:?}");
+    }
+}
+
+#[test]
 fn every_listener_is_checked() {
     let one = file("envoy/envoy.yaml");
     let (before, listener) = one.split_once("    - name: ingress\n").unwrap();

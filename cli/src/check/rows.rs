@@ -417,10 +417,7 @@ fn commands(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn admin(site: &Site<'_>) -> Vec<Seen> {
-    let admin = site
-        .documents
-        .iter()
-        .find_map(|document| document.get("admin").or_else(|| document.at(&["bootstrap", "admin"])));
+    let admin = site.all().find_map(|node| node.get("admin"));
     let open = admin.filter(|admin| admin.get("address").is_some() && !is_near(admin));
     let text = "expected the admin interface on the loopback: it stops Envoy and dumps its configuration";
     open.map(|admin| (Weight::Error, admin.line, text.to_owned())).into_iter().collect()
