@@ -47,7 +47,8 @@ pub struct Unreadable {
 impl Unreadable {
     pub(crate) fn of(error: &serde_saphyr::Error) -> Self {
         let said = error.without_snippet().to_string();
-        let text = said.lines().next().unwrap_or_default().to_owned();
+        // The place is told beside it.
+        let text = said.lines().next().unwrap_or_default().split(" at line ").next().unwrap_or_default().to_owned();
         Self { line: error.location().map(|place| place.line()), text }
     }
 }

@@ -30,6 +30,9 @@ const MARKS: [&str; 16] = [
     "glsoat-", "glwt-", "eyJ", "Basic ", "Bearer ",
 ];
 
+/// Behind which names secrets stand, whatever they look like.
+const NAMES: [&str; 4] = ["token=", "password=", "secret=", "://"];
+
 /// A text in which whatever looks like a secret is replaced.
 #[must_use]
 pub fn masked(text: &str) -> String {
@@ -37,13 +40,19 @@ pub fn masked(text: &str) -> String {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let is_within = shown.ends_with(|c: char| c.is_ascii_alphanumeric());
-        let secret = MARKS.iter().filter(|_| !is_within).find_map(|mark| rest.strip_prefix(mark)).map(after_secret);
-        match secret.flatten() {
-            Some(after) => {
+        let marked = MARKS.iter().filter(|_| !is_within).find_map(|mark| after_secret(rest.strip_prefix(mark)?));
+        let named = NAMES.iter().find_map(|name| Some((*name, after_named(name, rest.strip_prefix(name)?)?)));
+        match (marked, named) {
+            (Some(after), _) => {
                 shown.push_str("[secret]");
                 rest = after;
             }
-            None => {
+            (None, Some((name, after))) => {
+                shown.push_str(name);
+                shown.push_str("[secret]");
+                rest = after;
+            }
+            (None, None) => {
                 shown.push(first);
                 rest = rest.get(first.len_utf8()..).unwrap_or_default();
             }
@@ -54,9 +63,17 @@ pub fn masked(text: &str) -> String {
 
 /// What stands behind a secret of which this is the part behind its mark; `None` where that is empty.
 fn after_secret(text: &str) -> Option<&str> {
-    let is_of_secret = |c: char| c.is_ascii_alphanumeric() || "-_.=+/~".contains(c);
+    let is_of_secret = |c: char| c.is_ascii_alphanumeric() || "-_.=+/~%".contains(c);
     let after = text.trim_start_matches(is_of_secret);
     (after.len() < text.len()).then_some(after)
+}
+
+/// What stands behind a secret that stands behind a name: of an address the login, else all up to the next field.
+fn after_named<'a>(name: &str, text: &'a str) -> Option<&'a str> {
+    let end = text.find(|c: char| c.is_whitespace() || "&`\"'".contains(c) || name == "://" && "/?#".contains(c));
+    let field = text.get(..end.unwrap_or(text.len()))?;
+    let secret = if name == "://" { field.rfind('@')? } else { field.len() };
+    text.get(secret..).filter(|_| secret > 0)
 }
 
 #[cfg(test)]
@@ -66,7 +83,10 @@ mod tests {
     #[test]
     fn what_looks_like_a_secret_is_not_shown() {
         for (text, shown) in [
-            ("job_token=glcbt-64_abcDEF", "job_token=[secret]"),
+            ("job_token=glcbt-64_abcDEF&a=b", "job_token=[secret]&a=b"),
+            ("/x?private_token=abc&token=&y", "/x?private_token=[secret]&token=&y"),
+            ("`https://dana:p4ss@f.invalid/a@b`", "`https://[secret]@f.invalid/a@b`"),
+            ("https://f.invalid/a@b", "https://f.invalid/a@b"),
             ("a glpat-x_y, b", "a [secret], b"),
             ("authorization: Basic Zm9vOmJhcg==", "authorization: [secret]"),
             ("Bearer abc", "[secret]"),

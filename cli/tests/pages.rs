@@ -45,3 +45,17 @@ fn each_command_has_a_manual_page() {
     assert_eq!(none.status.code(), Some(2));
     assert_eq!(String::from_utf8(none.stderr).unwrap(), "jobscope: there is no command `explode`\n");
 }
+
+#[test]
+fn who_stops_reading_ends_nothing_with_a_panic() {
+    let piped = std::process::Stdio::piped;
+    let mut ran = Command::new(env!("CARGO_BIN_EXE_jobscope"))
+        .args(["completions", "zsh"])
+        .stdout(piped())
+        .stderr(piped())
+        .spawn()
+        .unwrap();
+    drop(ran.stdout.take());
+    let ended = ran.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
+}

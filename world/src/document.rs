@@ -31,7 +31,9 @@ impl Document {
         // An empty file is an empty world.
         let read: Result<Option<Self>, _> = serde_saphyr::from_str(text);
         read.map(Option::unwrap_or_default).map_err(|error| {
-            let text = error.without_snippet().to_string().lines().next().unwrap_or_default().to_owned();
+            let said = error.without_snippet().to_string();
+            // The place is told beside it.
+            let text = said.lines().next().unwrap_or_default().split(" at line ").next().unwrap_or_default().to_owned();
             let line = error.location().map(|place| place.line());
             WorldErrors(vec![WorldError { line, path: String::new(), text }])
         })

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use policy::request::host::Host;
 
 use super::url::{basic, encoded};
 use super::{LineError, Setting};
@@ -55,8 +56,8 @@ impl Image {
         };
         let bare = text.strip_prefix("docker://").unwrap_or(text);
         let (registry, rest) = bare.split_once('/').ok_or_else(refuse)?;
-        // Without a dot or a port the first part is a name at Docker's own registry.
-        if !(registry.contains(['.', ':']) || registry == "localhost") {
+        // At another registry the client asks nobody that the configuration knows.
+        if !Host::of_authority(registry.as_bytes()).is_some_and(|host| hosts.contains(&host)) {
             return Err(refuse());
         }
         let (name, reference) = match (rest.split_once('@'), rest.rsplit_once(':')) {

@@ -67,8 +67,10 @@ pub enum LineError {
     /// A variable that a job has not, or of which nothing is known here.
     #[error("the variable `{0}` is not known here; write its value")]
     Variable(String),
-    /// An image's name without its registry.
-    #[error("expected an image with its registry, such as `{registry}/group/project:tag`, found `{found}`")]
+    /// An image at no registry of the configuration.
+    #[error(
+        "expected an image at a registry of the configuration, such as `{registry}/group/project:tag`, found `{found}`"
+    )]
     Image {
         /// The registry of the configuration.
         registry: String,

@@ -132,7 +132,7 @@ fn what_cannot_be_read_is_one_sentence() {
         ("docker run x", "expected `login`, `pull`, `push` or `manifest inspect`, with an image, found `run`"),
         (
             "docker pull alpine",
-            "expected an image with its registry, such as `registry.invalid/group/project:tag`, found `alpine`",
+            "expected an image at a registry of the configuration, such as `registry.invalid/group/project:tag`, found `alpine`",
         ),
     ] {
         assert_eq!(read(text).unwrap_err().to_string(), said, "{text}");

@@ -4,7 +4,7 @@ use questions::check::{Finding, Weight, check};
 use serde_json::json;
 
 use super::arguments::Check;
-use super::print::{HEADING, QUIET, styled, word, wrapped};
+use super::print::{HEADING, QUIET, out, styled, word, wrapped};
 use super::{End, Fault, files};
 
 pub(crate) fn run(asked: &Check) -> Result<End, Fault> {
@@ -16,11 +16,11 @@ pub(crate) fn run(asked: &Check) -> Result<End, Fault> {
     if asked.json {
         let each = |one: &Finding| json!({"weight": one.weight.word(), "line": one.line, "about": one.about, "text": one.text});
         let findings: Vec<_> = findings.iter().map(each).collect();
-        anstream::println!("{:#}", json!({"errors": errors, "warnings": warnings, "findings": findings}));
+        out(&format!("{:#}\n", json!({"errors": errors, "warnings": warnings, "findings": findings})))?;
     } else {
         let file = asked.config.display().to_string();
         let text: String = findings.iter().map(|one| shown(&file, one)).collect();
-        anstream::print!("{text}{}\n", counted(errors, warnings, count(Weight::Unseen)));
+        out(&format!("{text}{}\n", counted(errors, warnings, count(Weight::Unseen))))?;
     }
     let is_bad = errors > 0 || asked.strict && warnings > 0;
     Ok(if is_bad { End::Bad } else { End::Good })

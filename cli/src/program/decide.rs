@@ -10,7 +10,7 @@ use questions::view;
 use world::World;
 
 use super::arguments::Decide;
-use super::print::{HEADING, QUIET, indented, styled, table, word, wrapped};
+use super::print::{HEADING, QUIET, indented, out, styled, table, word, wrapped};
 use super::{End, Fault, files};
 
 pub(crate) fn run(asked: &Decide) -> Result<End, Fault> {
@@ -29,9 +29,9 @@ pub(crate) fn run(asked: &Decide) -> Result<End, Fault> {
     let situation = Situation { setup, world };
     let flips = flips(&situation, &caller, &requests);
     if asked.json {
-        anstream::println!("{:#}", view::decided(&answers, &caller, &flips, &situation.world));
+        out(&format!("{:#}\n", view::decided(&answers, &caller, &flips, &situation.world)))?;
     } else {
-        anstream::print!("{}", text(&answers, &caller, &flips, &situation.world));
+        out(&text(&answers, &caller, &flips, &situation.world))?;
     }
     Ok(if answers.verdict().passes() { End::Good } else { End::Bad })
 }

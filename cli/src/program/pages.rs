@@ -1,16 +1,16 @@
 //! `jobscope completions`, `jobscope man`.
 
-use std::io::Write;
-
 use clap::CommandFactory;
 
 use super::arguments::{Arguments, Completions, Man};
+use super::print::out;
 use super::{End, Fault};
 
 pub(crate) fn completions(asked: &Completions) -> Result<End, Fault> {
     let mut script = Vec::new();
     clap_complete::generate(asked.shell, &mut Arguments::command(), "jobscope", &mut script);
-    written(&script)
+    out(&String::from_utf8_lossy(&script))?;
+    Ok(End::Good)
 }
 
 pub(crate) fn man(asked: &Man) -> Result<End, Fault> {
@@ -25,10 +25,6 @@ pub(crate) fn man(asked: &Man) -> Result<End, Fault> {
     };
     let mut page = Vec::new();
     clap_mangen::Man::new(command).render(&mut page).map_err(|error| Fault::of(&error))?;
-    written(&page)
-}
-
-/// Prints what is for a file, whatever the terminal.
-fn written(bytes: &[u8]) -> Result<End, Fault> {
-    std::io::stdout().write_all(bytes).map(|()| End::Good).map_err(|error| Fault::of(&error))
+    out(&String::from_utf8_lossy(&page))?;
+    Ok(End::Good)
 }

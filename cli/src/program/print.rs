@@ -1,6 +1,10 @@
 //! What is printed: lines that fit 100 columns, colour on a terminal alone.
 
+use std::io::{ErrorKind, Write};
+
 use anstyle::{AnsiColor, Style};
+
+use super::Fault;
 
 /// How wide a line is at most.
 const WIDTH: usize = 100;
@@ -10,6 +14,14 @@ pub(crate) const QUIET: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const ODD: Style = AnsiColor::Yellow.on_default().bold();
+
+/// Prints to standard output. Whoever reads it may stop at any time.
+pub(crate) fn out(text: &str) -> Result<(), Fault> {
+    match anstream::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Fault::of(&error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
 
 /// A text in a style.
 pub(crate) fn styled(style: Style, text: &str) -> String {

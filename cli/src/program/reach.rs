@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use world::{Project, User, World};
 
 use super::arguments::{Can, Diff, WhoCan, Whole};
-use super::print::{HEADING, styled, table};
+use super::print::{HEADING, out, styled, table};
 use super::{End, Fault, files};
 
 pub(crate) fn who_can(asked: &WhoCan) -> Result<End, Fault> {
@@ -28,7 +28,7 @@ pub(crate) fn who_can(asked: &WhoCan) -> Result<End, Fault> {
     })?;
     let ways = all_at(&setup.config, &world, &asks, target, of(&asked.whole));
     let heading = format!("{} of {}", asked.action, target.path);
-    print(&asked.whole, &heading, &["ORIGIN", "BECAUSE", "STARTED BY"], &ways, |way| vec![way.origin.clone()]);
+    print(&asked.whole, &heading, &["ORIGIN", "BECAUSE", "STARTED BY"], &ways, |way| vec![way.origin.clone()])?;
     Ok(End::Good)
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn can(asked: &Can) -> Result<End, Fault> {
     let heading = format!("jobs of {}", origin.path);
     print(&asked.whole, &heading, &["TARGET", "BECAUSE", "STARTED BY", "ACTIONS"], &ways, |way| {
         vec![way.target.clone()]
-    });
+    })?;
     Ok(End::Good)
 }
 
@@ -57,9 +57,9 @@ pub(crate) fn diff(asked: &Diff) -> Result<End, Fault> {
     let found = differences(&old.config, &new.config, &world, of(&asked.whole));
     if asked.whole.json {
         let each = |one: &Difference| json!({"old": way(&one.old), "new": way(&one.new)});
-        anstream::println!("{:#}", json!({"differences": found.iter().map(each).collect::<Vec<_>>()}));
+        out(&format!("{:#}\n", json!({"differences": found.iter().map(each).collect::<Vec<_>>()})))?;
     } else {
-        anstream::print!("{}", differing(&found));
+        out(&differing(&found))?;
     }
     Ok(if found.is_empty() { End::Good } else { End::Bad })
 }
@@ -109,10 +109,15 @@ fn named(user: Option<&str>) -> String {
     user.unwrap_or("nobody").to_owned()
 }
 
-fn print(whole: &Whole, heading: &str, columns: &[&str], ways: &[Way], place: impl Fn(&Way) -> Vec<String>) {
+fn print(
+    whole: &Whole,
+    heading: &str,
+    columns: &[&str],
+    ways: &[Way],
+    place: impl Fn(&Way) -> Vec<String>,
+) -> Result<(), Fault> {
     if whole.json {
-        anstream::println!("{:#}", json!({"ways": ways.iter().map(way).collect::<Vec<_>>()}));
-        return;
+        return out(&format!("{:#}\n", json!({"ways": ways.iter().map(way).collect::<Vec<_>>()})));
     }
     let mut lines = vec![columns.iter().map(|column| (*column).to_owned()).collect::<Vec<_>>()];
     for mut row in rows(ways, &place) {
@@ -120,7 +125,7 @@ fn print(whole: &Whole, heading: &str, columns: &[&str], ways: &[Way], place: im
         lines.push(row);
     }
     let body = if ways.is_empty() { "  nobody may\n".to_owned() } else { table(2, &lines) };
-    anstream::print!("{}\n{body}", styled(HEADING, heading));
+    out(&format!("{}\n{body}", styled(HEADING, heading)))
 }
 
 fn differing(found: &[Difference]) -> String {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use world::World;
 
 use super::arguments::{Format, Test};
-use super::print::{HEADING, styled, word, wrapped};
+use super::print::{HEADING, out, styled, word, wrapped};
 use super::{End, Fault, files};
 
 /// What came of a file.
@@ -21,12 +21,12 @@ struct Told {
 pub(crate) fn run(asked: &Test) -> Result<End, Fault> {
     let told = asked.files.iter().map(|path| of_file(path)).collect::<Result<Vec<_>, _>>()?;
     let format = if asked.json { Format::Json } else { asked.format };
-    match format {
-        Format::Text => anstream::print!("{}", text(&told)),
-        Format::Json => anstream::println!("{:#}", json(&told)),
-        Format::Junit => anstream::print!("{}", junit(&told)),
-        Format::Tap => anstream::print!("{}", tap(&told)),
-    }
+    out(&match format {
+        Format::Text => text(&told),
+        Format::Json => format!("{:#}\n", json(&told)),
+        Format::Junit => junit(&told),
+        Format::Tap => tap(&told),
+    })?;
     let all = || told.iter().flat_map(|told| &told.played).map(|played| &played.outcome);
     let broken = all().filter(|outcome| matches!(outcome, Outcome::Broken(_))).count();
     if broken > 0 {
