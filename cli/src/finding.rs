@@ -84,7 +84,7 @@ impl Written<'_> {
         self.above.saturating_add(self.node.line_of(path))
     }
 
-    /// Every text in a list of projects, with its path.
+    /// The document, with its places.
     #[must_use]
     pub fn node(&self) -> &Node {
         &self.node

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, with what Envoy is told around it, and with the names in it.
 
 mod envoy;
+mod looks;
 mod names;
 mod rows;
 

@@ -4,7 +4,8 @@ use super::url::{Url, basic};
 use super::{LineError, Setting};
 use crate::request::Request;
 
-const KNOWN: &str = "`git clone`, `fetch`, `pull`, `ls-remote`, `push`, `submodule`, or `git lfs fetch`, `pull`, `push`, with an address";
+const KNOWN: &str =
+    "`git clone`, `fetch`, `pull`, `ls-remote`, `push`, or `git lfs fetch`, `pull`, `push`, with an address";
 
 /// What is asked of a repository.
 enum Asked {

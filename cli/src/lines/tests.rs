@@ -126,7 +126,7 @@ fn what_cannot_be_read_is_one_sentence() {
         ("curl $GONE", "the variable `GONE` is not known here; write its value"),
         (
             "git",
-            "expected `git clone`, `fetch`, `pull`, `ls-remote`, `push`, `submodule`, or `git lfs fetch`, `pull`, `push`, with an address, found `git`",
+            "expected `git clone`, `fetch`, `pull`, `ls-remote`, `push`, or `git lfs fetch`, `pull`, `push`, with an address, found `git`",
         ),
         ("git clone git@f:a/b", "expected an address that begins with `https://`, found `no address`"),
         ("docker run x", "expected `login`, `pull`, `push` or `manifest inspect`, with an image, found `run`"),
