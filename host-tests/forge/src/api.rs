@@ -20,8 +20,8 @@ use crate::caller::Caller;
 use crate::forge::Forge;
 use crate::params::Params;
 use crate::received::Received;
-use crate::world::{Project, Role};
 use crate::{reply, runner};
+use world::{Project, Role};
 
 pub use artifacts::of_any as any_artifacts;
 pub use graphql::serve as graphql;

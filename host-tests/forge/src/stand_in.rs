@@ -13,7 +13,7 @@ use crate::forge::{Fault, Forge};
 use crate::jobs::Job;
 use crate::received::Received;
 use crate::reply;
-use crate::world::{Allowlist, Image, JobStatus, Project, Role, Visibility, World};
+use world::{Allowlist, Image, JobStatus, Project, Role, Visibility, World};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -232,6 +232,7 @@ fn add(forge: &Forge, wanted: NewJob) -> Result<u64, Response> {
         name: wanted.name,
         stage: "test".to_owned(),
         environment: wanted.environment,
+        source: "push".to_owned(),
         status: JobStatus::Created,
         token: Some(wanted.token),
         needs: wanted.needs,

@@ -19,7 +19,7 @@ use crate::forge::{Forge, Misbehaviour};
 use crate::params::Params;
 use crate::received::Received;
 use crate::reply;
-use crate::world::{Project, Role, last_segment};
+use world::{Project, Role, last_segment};
 
 /// The longest page GitLab gives.
 const LONGEST_PAGE: usize = 100;
