@@ -155,7 +155,7 @@ const DEBIAN: &[Row] =
 const DEBIAN_UPLOAD: &[Row] = &[row("PUT", ":file_name", PublishDebian, Stream)];
 
 const GENERIC: &[Row] = &[
-    row("GET", ":package_name/:package_version/*file_name", ReadGeneric, Inspect),
+    row("GET", ":package_name/:package_version/*file_name", ReadGeneric, Inspect).open(&[Packages]),
     row("PUT", ":package_name/:package_version/*file_name", PublishGeneric, Upload),
 ];
 
@@ -224,9 +224,9 @@ const NUGET_UPLOAD: &[Row] = &[
 
 /// The simple index is asked with a slash at its end (PEP 503).
 const PYPI: &[Row] = &[
-    row("GET", "simple/", ReadPypi, Stream),
-    row("GET", "simple/*package_name/", ReadPypi, Stream),
-    row("GET", "files/:sha256/*file_identifier", ReadPypi, Stream),
+    row("GET", "simple/", ReadPypi, Stream).open(&[Packages]),
+    row("GET", "simple/*package_name/", ReadPypi, Stream).open(&[Packages]),
+    row("GET", "files/:sha256/*file_identifier", ReadPypi, Stream).open(&[Packages]),
 ];
 
 const PYPI_UPLOAD: &[Row] = &[row("POST", "", PublishPypi, Stream)];

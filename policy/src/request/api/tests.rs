@@ -421,7 +421,7 @@ fn npm_deprecates_with_a_field_what_it_otherwise_publishes() {
 
 #[test]
 fn the_parts_that_open_an_endpoint_are_gitlabs() {
-    use Feature::{Builds, Environments, Issues, MergeRequests, Packages, Repository};
+    use Feature::{Builds, Environments, Issues, MergeRequests, Packages, Releases, Repository};
     let code: &[Feature] = &[Repository, Builds];
     for (path, open) in [
         ("pipelines", code),
@@ -436,6 +436,19 @@ fn the_parts_that_open_an_endpoint_are_gitlabs() {
         ("merge_requests/1/notes", &[Repository, MergeRequests]),
         ("issues", &[Issues]),
         ("issues/1", &[Issues]),
+        ("repository/branches", &[Repository]),
+        ("repository/tags", &[Repository]),
+        ("repository/files/a%2fb/raw", &[Repository]),
+        ("releases", &[Repository, Releases]),
+        ("releases/v1", &[Repository, Releases]),
+        ("releases/v1/downloads/a/b", &[Repository, Releases]),
+        ("releases/permalink/latest", &[Repository, Releases]),
+        ("releases/permalink/latest/downloads/a", &[Repository, Releases]),
+        ("releases/v1/assets/links", &[Releases]),
+        ("releases/v1/assets/links/1", &[Releases]),
+        ("packages/generic/p/1/a", &[Packages]),
+        ("packages/pypi/simple/p", &[Packages]),
+        ("packages/pypi/files/0/p-1.whl", &[Packages]),
         ("packages/1/package_files", &[Packages]),
         ("packages/npm/p/-/p-1.tgz", &[Packages]),
         ("packages/conan/v2/conans/n/1/u/c/latest", &[Packages]),
@@ -445,6 +458,7 @@ fn the_parts_that_open_an_endpoint_are_gitlabs() {
         ("jobs/1/artifacts", &[]),
         ("jobs/1/artifacts/tree", &[]),
         ("jobs/1/artifacts/a/b", &[]),
+        ("jobs", &[]),
     ] {
         assert_eq!(row("GET", path).2, open, "{path}");
     }
