@@ -108,11 +108,10 @@ impl Shared {
 
     /// Remembers a job that has just begun, and looks it up, so that its first request finds it.
     fn welcome(&self, setup: &Setup, birth: Birth) {
-        let Birth { token, job, origin, timeout } = birth;
-        let born = host::now().and_then(|now| setup.store.born(token.hash(), job, origin, timeout, now).map(|()| now));
+        let born = host::now().and_then(|now| setup.store.born(&birth, now).map(|()| now));
         match born {
             Ok(now) => {
-                let _ = self.ask(setup, Fact::Token(token), None, Freshness::Fresh, now);
+                let _ = self.ask(setup, Fact::Token(birth.token), None, Freshness::Fresh, now);
                 host::enter_root(self.root);
             }
             Err(error) => {

@@ -169,6 +169,11 @@ impl Shared {
                 recalled.facts.token = serves.then_some(token);
             }
         }
+        if let Some(Token::Running(job)) = &recalled.facts.token
+            && request.names_a_job()
+        {
+            recalled.facts.dependencies = setup.store.dependencies(job.id, now)?;
+        }
         // As often as the rules ask for targets that are remembered: each round adds some, so it ends.
         while let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, request, &recalled.facts) {
             let known = recalled.facts.targets.len();

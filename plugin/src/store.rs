@@ -1,16 +1,14 @@
 //! Bindings and facts in shared data: tables with a fixed number of keys, updated by compare-and-swap.
 
-use std::time::Duration;
-
 use policy::Config;
 use policy::bindings::{
-    self, Binding, Confirmed, Denial, Follower, Freshness, Inquiry, JobRow, Minted, Missing, Moment, PartRow, Place,
-    ProjectRow, Quota, Rejection, Remembered, Row, Table, TargetRow, Usage,
+    self, Binding, Confirmed, Denial, Dependencies, Follower, Freshness, Inquiry, JobRow, Minted, Missing, Moment,
+    PartRow, Place, ProjectRow, Quota, Rejection, Remembered, Row, Table, TargetRow, Usage,
 };
 use policy::config::{Bindings, Lifetimes};
 use policy::decision::Failure;
-use policy::facts::{Found, Hash, Invalid, Job, JobId, Known, Part, ProjectId, Token};
-use policy::lifecycle::End;
+use policy::facts::{Found, Hash, Invalid, Job, JobId, Known, Part, Token};
+use policy::lifecycle::{Birth, End};
 use policy::lookup::PartKey;
 use policy::request::{Claim, JobRequest};
 
@@ -203,19 +201,26 @@ impl Store {
     }
 
     /// The forge handed a job to a runner: its token is known to be that job's, and to be over after its timeout.
-    pub(crate) fn born(
-        &self,
-        key: Hash,
-        job: JobId,
-        origin: ProjectId,
-        timeout: Option<Duration>,
-        now: Moment,
-    ) -> Result<(), HostError> {
-        match self.name_job(job, key, now)? {
-            Place::Found => self.put(now, || Binding::born(key, job, origin, timeout, now)).map(drop),
+    pub(crate) fn born(&self, birth: &Birth, now: Moment) -> Result<(), HostError> {
+        let Birth { token, job, origin, timeout, dependencies } = birth;
+        let key = token.hash();
+        match self.name_job(*job, key, now)? {
+            Place::Found => {
+                if !dependencies.is_empty() {
+                    let job = JobRow::key_of(&self.inquiry, *job);
+                    self.put(now, || Dependencies::of(job, dependencies, now))?;
+                }
+                self.put(now, || Binding::born(key, *job, *origin, *timeout, now)).map(drop)
+            }
             Place::Ended => self.end_token(key, now).map(drop),
             Place::None => Ok(()),
         }
+    }
+
+    /// The jobs whose artifacts the forge named when it handed this one out.
+    pub(crate) fn dependencies(&self, job: JobId, now: Moment) -> Result<Vec<JobId>, HostError> {
+        let row = self.find::<Dependencies>(&JobRow::key_of(&self.inquiry, job), now)?;
+        Ok(row.map(Dependencies::into_jobs).unwrap_or_default())
     }
 
     /// Counts a lookup of a token where nothing is remembered of it, not even something that no longer serves. What is

@@ -61,7 +61,7 @@ impl Shared {
         let mut needed = Vec::new();
         for stream in waiting {
             let Some(parked) = self.crowd.borrow().parked(*stream).map(|one| one.request.clone()) else { continue };
-            let known = Facts { token: Some(Token::Running(job.clone())), targets: Vec::new() };
+            let known = Facts { token: Some(Token::Running(job.clone())), ..Facts::default() };
             let recalled = self.recall(setup, &parked, known, Freshness::Fresh, now);
             let Ok(Recalled { facts, .. }) = recalled else { continue };
             if let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, &parked, &facts) {

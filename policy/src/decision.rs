@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use crate::coded::coded;
 use crate::config::{Config, Mode, UnlistedEndpoints};
-use crate::facts::{Found, Invalid, Job, Role, Standing, Token};
+use crate::facts::{Found, Invalid, Job, JobId, Role, Standing, Token};
 use crate::reply::{self, Reply};
 use crate::request::{Access, Action, Bare, Claim, JobRequest, Malformed, Protocol, Refused, TargetRef};
 use crate::rules::{self, Question, RULES, Reach, Reason, Ruling, Verdict, Walk};
@@ -27,6 +27,9 @@ pub struct Facts {
     pub token: Option<Token>,
     /// What is known of targets. Of a target that stands here more than once any may be true: the strictest counts.
     pub targets: Vec<(TargetRef, Found)>,
+    /// The jobs whose artifacts the forge named when it handed the job out. They are known where the request
+    /// [names a job](JobRequest::names_a_job), and that was seen.
+    pub dependencies: Vec<JobId>,
 }
 
 /// The verdict of a request that goes on because it may.
@@ -278,9 +281,10 @@ impl Judged<'_> {
 /// Judges an access by the strictest of what may be true of its target.
 fn judge<'a>(config: &'a Config, job: &'a Job, access: &'a Access, facts: &'a Facts) -> Judged<'a> {
     let strictness = |one: &Judged<'_>| (!one.is_allowed(), one.observed.is_some());
-    let each = standings(access, facts).map(|standing| judge_one(config, question(config, job, access, standing)));
+    let judged = |standing| judge_one(config, question(config, job, access, standing, &facts.dependencies));
+    let each = standings(access, facts).map(judged);
     each.reduce(|one, other| if strictness(&other) > strictness(&one) { other } else { one })
-        .unwrap_or_else(|| judge_one(config, question(config, job, access, None)))
+        .unwrap_or_else(|| judged(None))
 }
 
 fn judge_one<'a>(config: &'a Config, question: Question<'a>) -> Judged<'a> {
@@ -317,7 +321,13 @@ fn standings<'a>(access: &'a Access, facts: &'a Facts) -> impl Iterator<Item = O
     })
 }
 
-fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, standing: Option<&'a Standing>) -> Question<'a> {
+fn question<'a>(
+    config: &'a Config,
+    job: &'a Job,
+    access: &'a Access,
+    standing: Option<&'a Standing>,
+    dependencies: &'a [JobId],
+) -> Question<'a> {
     let need = rules::needed(access, standing.map(|standing| &standing.target));
     let path = match need.reach {
         // The rules of the configuration know projects and no groups.
@@ -335,7 +345,18 @@ fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, standing: 
     let written = config.access.say(job, path, access.action);
     let crate::config::Forge { dependency_proxy, kubernetes_agent, version, .. } = config.forge;
     let entries = config.entries;
-    Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent, version }
+    Question {
+        job,
+        access,
+        need,
+        standing,
+        dependencies,
+        written,
+        entries,
+        dependency_proxy,
+        kubernetes_agent,
+        version,
+    }
 }
 
 /// Whether the rules look at the target of an access at all.

@@ -401,7 +401,7 @@ fn decide(
         (b"authorization", basic.as_bytes()),
     ];
     let Reading::Job(request) = policy::request::read(config, &Head::new(&lines, Body::None)) else { panic!("{path}") };
-    let facts = Facts { token: Some(Token::Running(job())), targets };
+    let facts = Facts { token: Some(Token::Running(job())), targets, ..Facts::default() };
     match policy::decide(config, &request, &facts) {
         Step::Decided(decision) => Ok(decision),
         Step::NeedsTargets(_, missing) => Err(missing),

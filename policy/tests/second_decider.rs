@@ -484,8 +484,18 @@ fn rules_allow_at(
 ) -> bool {
     let need = needed(access, standing.map(|standing| &standing.target));
     let (written, dependency_proxy, kubernetes_agent) = (written(says), DependencyProxy::Off, KubernetesAgent::Off);
-    let question =
-        Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent, version };
+    let question = Question {
+        job,
+        access,
+        need,
+        standing,
+        dependencies: &[],
+        written,
+        entries,
+        dependency_proxy,
+        kubernetes_agent,
+        version,
+    };
     matches!(judge(&question, &[]).verdict, Verdict::Allow(_))
 }
 
@@ -639,6 +649,7 @@ fn it_agrees_on_the_dependency_proxy() {
                     access,
                     need,
                     standing,
+                    dependencies: &[],
                     written,
                     entries,
                     dependency_proxy,

@@ -20,6 +20,8 @@ pub struct Job {
     pub status: JobStatus,
     /// Jobs the world only knows by their artifacts have none.
     pub token: Option<String>,
+    /// The jobs with whose artifacts it begins.
+    pub needs: Vec<u64>,
     pub image: Image,
     pub services: Vec<Image>,
     /// Beside those that every job has.
@@ -106,6 +108,7 @@ fn first(job: &FirstJob) -> Job {
         environment: job.environment.clone(),
         status: job.status,
         token: Some(job.token.clone()),
+        needs: job.needs.clone(),
         image: job.image.clone(),
         services: job.services.clone(),
         variables: BTreeMap::new(),
@@ -127,6 +130,7 @@ fn finished(project: &Arc<Project>, artifacts: &Artifacts) -> Job {
         environment: None,
         status: JobStatus::Success,
         token: None,
+        needs: Vec::new(),
         image: Image::default(),
         services: Vec::new(),
         variables: BTreeMap::new(),

@@ -93,6 +93,16 @@ fn payload(forge: &Forge, job: &Job) -> Value {
     .into_iter()
     .chain(own)
     .collect();
+    let jobs = forge.jobs();
+    let dependencies: Vec<Value> = job
+        .needs
+        .iter()
+        .filter_map(|id| jobs.find(*id))
+        .map(|needed| {
+            let file = json!({ "filename": "artifacts.zip", "size": null });
+            json!({ "id": needed.id, "name": needed.name, "token": token, "artifacts_file": file })
+        })
+        .collect();
     json!({
         "id": job.id,
         "token": token,
@@ -131,7 +141,7 @@ fn payload(forge: &Forge, job: &Job) -> Value {
         "artifacts": [],
         "cache": [],
         "credentials": [],
-        "dependencies": [],
+        "dependencies": dependencies,
         "features": { "trace_sections": true, "failure_reasons": ["unknown_failure", "script_failure"] },
     })
 }

@@ -39,6 +39,9 @@ struct NewJob {
     #[serde(default = "main")]
     name: String,
     environment: Option<String>,
+    /// The jobs with whose artifacts it begins.
+    #[serde(default)]
+    needs: Vec<u64>,
     #[serde(default)]
     image: Image,
     #[serde(default)]
@@ -231,6 +234,7 @@ fn add(forge: &Forge, wanted: NewJob) -> Result<u64, Response> {
         environment: wanted.environment,
         status: JobStatus::Created,
         token: Some(wanted.token),
+        needs: wanted.needs,
         image: wanted.image,
         services: wanted.services,
         variables: wanted.variables,

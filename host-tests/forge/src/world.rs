@@ -149,6 +149,8 @@ pub struct FirstJob {
     pub environment: Option<String>,
     pub status: JobStatus,
     pub token: String,
+    /// The jobs with whose artifacts it begins.
+    pub needs: Vec<u64>,
     pub image: Image,
     pub services: Vec<Image>,
 }

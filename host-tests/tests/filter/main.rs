@@ -5,6 +5,7 @@ mod bodies;
 mod changes;
 mod costs;
 mod crowds;
+mod dependencies;
 mod dependency_proxy;
 mod elsewhere;
 mod failures;

@@ -20,7 +20,7 @@ use crate::facts::{Origin, ProjectId, ProjectPath, Role};
 use crate::request::Action;
 use crate::request::{Malformed, Protocol};
 use crate::rules::Reason;
-use words::{bare_words, explanation, forge_words, lines, never_words, sentence, token_words};
+use words::{bare_words, explanation, forge_words, hidden_words, lines, never_words, sentence, token_words};
 
 /// An answer that the filter gives itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,8 @@ pub fn rule(denied: &Denied<'_>, subject: &Subject<'_>) -> Reply {
         }
         // The same words whatever the reason, and no code: an answer must not tell a hidden target from none.
         Subject::Hidden => {
-            answer(protocol, Weight::NotFound, &Words { forge: String::new(), why: String::new(), code: "" })
+            let why = hidden_words(denied.action).into();
+            answer(protocol, Weight::NotFound, &Words { forge: String::new(), why, code: "" })
         }
         Subject::None => {
             let forge = never_words(protocol, denied.action).into();
@@ -217,7 +218,7 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
             headers.push(("content-type", "application/json"));
             let hidden = if protocol == Protocol::Trigger { "404 Not Found" } else { "404 Project Not Found" };
             let said: &[(&str, &str)] = match weight {
-                Weight::NotFound => &[("message", hidden), ("error", &named(""))],
+                Weight::NotFound => &[("message", hidden), ("error", &named(&sentence(&words.why)))],
                 Weight::Unauthorized | Weight::Withheld | Weight::Forbidden | Weight::Other(_) => {
                     &[("message", &words.forge), ("error", &named(&sentence(&words.why))), ("reason", words.code)]
                 }

@@ -97,6 +97,17 @@ pub(super) fn bare_words(action: Action, reason: Reason) -> &'static str {
     }
 }
 
+/// What is said of a target that is not there, or not for this user to know of: nothing that depends on which it is.
+pub(super) fn hidden_words(action: Action) -> &'static str {
+    // A runner asks for what its job begins with.
+    if action == Action::DownloadOwnArtifact {
+        "a job of another project is found by its number alone where this job needs it (needs:project) and was handed to its \
+         runner through this ingress; ask for /projects/:id/jobs/:job_id/artifacts of its project"
+    } else {
+        ""
+    }
+}
+
 fn write_words(action: Action) -> &'static str {
     if action == Action::WriteWiki {
         "You are not allowed to write to this project's wiki."
@@ -253,6 +264,6 @@ pub(super) fn lines(why: &str) -> String {
 
 pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    let first = letters.next().map(|c| c.to_ascii_uppercase());
-    first.into_iter().chain(letters).chain(core::iter::once('.')).collect()
+    let Some(first) = letters.next() else { return String::new() };
+    core::iter::once(first.to_ascii_uppercase()).chain(letters).chain(core::iter::once('.')).collect()
 }

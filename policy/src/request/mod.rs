@@ -150,6 +150,12 @@ impl JobRequest {
         !self.accesses.is_empty() && self.accesses.iter().all(reports)
     }
 
+    /// Whether it asks for what a job left behind, by the job's number alone.
+    #[must_use]
+    pub fn names_a_job(&self) -> bool {
+        self.accesses.iter().any(|access| matches!(access.target, TargetRef::ProjectOfJob(_)))
+    }
+
     /// Whether its credential may have been made from a job's token by what it says of itself.
     #[must_use]
     pub(crate) fn may_be_jobs(&self, config: &Config) -> bool {

@@ -10,7 +10,7 @@ pub use reason::Reason;
 pub use table::RULES;
 
 use crate::config::{DependencyProxy, KubernetesAgent, Mode};
-use crate::facts::{Affiliation, Job, Role, Standing, User, Version, Visibility};
+use crate::facts::{Affiliation, Job, JobId, Role, Standing, User, Version, Visibility};
 use crate::request::Access;
 
 /// What a rule looks at.
@@ -24,6 +24,8 @@ pub struct Question<'a> {
     pub need: Need,
     /// The target as seen from the job, where the action has one; `None` when no such project is there.
     pub standing: Option<&'a Standing>,
+    /// The jobs whose artifacts the forge named when it handed the job out, as far as that was seen.
+    pub dependencies: &'a [JobId],
     /// What the rules of the configuration say.
     pub written: Written<'a>,
     /// Whether an entry that grants single permissions limits Git, LFS, images and triggers too.

@@ -48,7 +48,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "target-exists",
-        doc: "What is not there cannot be asked for.",
+        doc: "What is not there cannot be asked for, but for what the forge named as the job's dependency.",
         aside: "the target is there",
         denials: Denials::Fundamental,
         judge: target_exists,
@@ -129,6 +129,13 @@ pub const RULES: &[Rule] = &[
         aside: "these are no images of the own project",
         denials: Denials::Observable,
         judge: own_registry,
+    },
+    Rule {
+        id: "dependency",
+        doc: "A runner gets the artifacts that the forge named when it handed the job out, also those of a project that the lookup does not find by a job's number (`needs:project`). The forge checks it when it names them, and when they are asked for.",
+        aside: "the forge did not name this as the job's dependency, or the target is known",
+        denials: Denials::Observable,
+        judge: dependency,
     },
     Rule {
         id: "outbound",
@@ -222,7 +229,7 @@ fn one_target(q: &Question<'_>) -> Answer {
 }
 
 fn target_exists(q: &Question<'_>) -> Answer {
-    if q.standing.is_none() && asks_project(q) { deny(Reason::TargetUnknown) } else { Aside }
+    if q.standing.is_none() && asks_project(q) && !is_dependency(q) { deny(Reason::TargetUnknown) } else { Aside }
 }
 
 /// A dependency proxy is a group's, an agent is its server's to know, and no project is asked.
@@ -315,6 +322,14 @@ fn no_user(q: &Question<'_>) -> Answer {
 fn own_registry(q: &Question<'_>) -> Answer {
     let whatever_role = matches!(q.need.reach, Reach::OwnWhateverRole | Reach::AdmittedOrOwn);
     if whatever_role && is_own(q) { allow(Reason::OwnProject) } else { Aside }
+}
+
+fn is_dependency(q: &Question<'_>) -> bool {
+    matches!(&q.access.target, TargetRef::ProjectOfJob(job) if q.dependencies.contains(job))
+}
+
+fn dependency(q: &Question<'_>) -> Answer {
+    if q.standing.is_none() && is_dependency(q) { allow(Reason::LeftToForge) } else { Aside }
 }
 
 fn outbound(q: &Question<'_>) -> Answer {

@@ -44,7 +44,18 @@ fn question<'a>(
     let (entries, dependency_proxy, kubernetes_agent) =
         (Entries::AsTheForge, DependencyProxy::Off, KubernetesAgent::Off);
     let (need, version) = (needed(access, standing.map(|standing| &standing.target)), Version::NEWEST);
-    Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent, version }
+    Question {
+        job,
+        access,
+        need,
+        standing,
+        dependencies: &[],
+        written,
+        entries,
+        dependency_proxy,
+        kubernetes_agent,
+        version,
+    }
 }
 
 fn ask(job: &Job, access: &Access, standing: Option<&Standing>, written: Written<'_>) -> Verdict {
@@ -392,6 +403,21 @@ fn more_than_one_project_is_denied_whatever_is_known() {
             assert_eq!(ask(&job, &access, Some(&standing), Written::default()), expected, "{name} {target:?}");
         }
     }
+}
+
+#[test]
+fn the_configuration_and_who_has_no_user_come_before_what_the_forge_named() {
+    let access = Access::new(Action::DownloadOwnArtifact, TargetRef::ProjectOfJob(JobId(501)));
+    let asked = |job: &Job, written, dependencies: &[JobId]| {
+        judge(&Question { dependencies, ..question(job, &access, None, written) }, &[]).verdict
+    };
+    let (dana, named) = (job(Some("dana")), [JobId(500), JobId(501)]);
+    assert_eq!(asked(&dana, Written::default(), &named), Verdict::Allow(Reason::LeftToForge));
+    assert_eq!(asked(&dana, Written::default(), &named[..1]), Verdict::Deny(Reason::TargetUnknown));
+    assert_eq!(asked(&job(None), Written::default(), &named), Verdict::Deny(Reason::NoUser));
+    // Any of the rules that deny could be about its project.
+    let blind = Written { is_blind: true, ..Written::default() };
+    assert_eq!(asked(&dana, blind, &named), Verdict::Deny(Reason::TargetUnnamed));
 }
 
 #[test]

@@ -139,6 +139,8 @@ pub(super) struct JobEntry {
     pub(super) status: JobStatus,
     pub(super) token: String,
     #[serde(default)]
+    pub(super) needs: Vec<u64>,
+    #[serde(default)]
     pub(super) image: Image,
     #[serde(default)]
     pub(super) services: Vec<Image>,

@@ -233,6 +233,7 @@ fn job(at: usize, entry: JobEntry, names: &mut Names) -> Option<FirstJob> {
         environment: entry.environment,
         status: entry.status,
         token: entry.token,
+        needs: entry.needs,
         image: entry.image,
         services: entry.services,
     })
