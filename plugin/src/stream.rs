@@ -4,13 +4,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::decision::{self, Failure, Grant};
-use policy::lifecycle::Watch;
+use policy::lifecycle::{self, Watch};
 use policy::request::{self, BODY_LIMIT, Body, Head, Malformed, Pending, Protocol, Reading, Refused, Scan};
 use policy::webhook;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::answers::Answer;
+use crate::carrying;
 use crate::crowd::Awaited;
 use crate::host::{self, Buffer, HostError, Level, Map};
 use crate::journal;
@@ -74,6 +75,14 @@ impl Stream {
             }
         }
         let reading = request::read(&setup.config, &head);
+        if let Some((record, reply)) = lifecycle::discovery(&setup.config, &head, &reading) {
+            let id = self.shared.note(&record);
+            if let Some(reply) = reply {
+                self.phase = Phase::Answered;
+                carrying::send(&reply, &id, record.reason)?;
+                return Ok(Action::Pause);
+            }
+        }
         if let Some(watch) = Watch::of_head(&setup.config, &head, &reading) {
             self.shared.watch(self.context, watch);
         }
