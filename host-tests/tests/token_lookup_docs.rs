@@ -9,10 +9,11 @@ use policy::Config;
 use policy::decision::Failure;
 use policy::facts::{
     Admission, Affiliation, Context, Entry, Feature, Found, Grants, Invalid, Job, JobId, JobPush, Level, Link, Origin,
-    Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Secret, Standing, Token, User, UserId, Visibility,
+    Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Secret, Standing, Token, User, UserId, Version,
+    Visibility,
 };
 use policy::lookup::changes::{self, Cursor, News};
-use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value as Landed};
+use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value as Landed, version};
 use policy::request::TargetRef;
 use serde_json::Value;
 
@@ -222,6 +223,13 @@ fn the_answers_are_read_as_the_page_says() {
                 let news = changes::read(after.as_ref(), &answer(Some(200), body.as_bytes()));
                 let cursor = Cursor::parse("c-43").expect("a sound cursor");
                 assert_eq!(news, Ok(News::Ended(vec![JobId(1001), JobId(1002)], cursor)));
+            }
+            "forge" => {
+                let config = config("generic");
+                let call = version::ask(&config, &Secret::new(b"service"));
+                assert!(PAGE.contains(&format!("\n{} {}\n", call.method, call.path)));
+                let said = version::read(&config, &answer(Some(200), body.as_bytes()));
+                assert_eq!(said, Ok(Version(18, 11)));
             }
             _ if let Some(invalid) = name.strip_prefix("token-").and_then(Invalid::named) => {
                 assert_eq!(token(), Ok(Landed::Token(Token::Invalid(invalid))));
@@ -587,6 +595,6 @@ fn the_words_are_those_that_the_code_knows() {
     }
     assert_eq!(
         file["paths"].as_object().expect("paths").keys().collect::<Vec<_>>(),
-        ["/jobscope/v1/changes", "/jobscope/v1/lookup"]
+        ["/jobscope/v1/changes", "/jobscope/v1/forge", "/jobscope/v1/lookup"]
     );
 }

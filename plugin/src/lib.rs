@@ -20,6 +20,7 @@ mod store;
 mod stream;
 mod throttle;
 mod ticks;
+mod versions;
 mod waking;
 mod webhook;
 

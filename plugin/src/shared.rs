@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use policy::Config;
 use policy::decision::Grant;
-use policy::facts::Secret;
+use policy::facts::{Secret, Version};
 use policy::lifecycle::Watch;
 
 use crate::crowd::Crowd;
@@ -19,6 +19,7 @@ use crate::host::{self, Level};
 use crate::journal;
 use crate::store::Store;
 use crate::ticks::Ticks;
+use crate::versions::Versions;
 
 /// A configuration and what was opened for it.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) flights: RefCell<Flights>,
     pub(crate) errands: RefCell<Errands>,
     pub(crate) following: RefCell<Following>,
+    pub(crate) versions: RefCell<Versions>,
     pub(crate) crowd: RefCell<Crowd>,
     pub(crate) ticks: Ticks,
     /// Requests whose answers tell something, once they go on.
@@ -68,6 +70,7 @@ impl Shared {
             flights: RefCell::default(),
             errands: RefCell::default(),
             following: RefCell::new(Following::new()),
+            versions: RefCell::default(),
             crowd: RefCell::default(),
             ticks: Ticks::default(),
             watched: RefCell::default(),
@@ -78,6 +81,13 @@ impl Shared {
 
     pub(crate) fn configure(&self, setup: Setup) {
         *self.setup.borrow_mut() = Some(Rc::new(setup));
+    }
+
+    /// From now on the forge is of this version. On a tick alone, where nobody else holds the configuration.
+    pub(crate) fn adopt(&self, version: Version) {
+        if let Some(setup) = self.setup.borrow_mut().as_mut().and_then(Rc::get_mut) {
+            setup.config.forge.version = version;
+        }
     }
 
     pub(crate) fn setup(&self) -> Option<Rc<Setup>> {

@@ -3,11 +3,11 @@
 use policy::Config;
 use policy::bindings::{
     self, Binding, Confirmed, Denial, Dependencies, Follower, Freshness, Inquiry, JobRow, Minted, Missing, Moment,
-    PartRow, Place, ProjectRow, Quota, Rejection, Remembered, Row, Table, TargetRow, Usage,
+    PartRow, Place, ProjectRow, Quota, Rejection, Release, Remembered, Row, Table, TargetRow, Usage,
 };
 use policy::config::{Bindings, Lifetimes};
 use policy::decision::Failure;
-use policy::facts::{Found, Hash, Invalid, Job, JobId, Known, Part, Token};
+use policy::facts::{Found, Hash, Invalid, Job, JobId, Known, Part, Token, Version};
 use policy::lifecycle::{Birth, End};
 use policy::lookup::PartKey;
 use policy::request::{Claim, JobRequest};
@@ -20,6 +20,12 @@ const ATTEMPTS: usize = 16;
 
 /// How many buckets are aged at once: a few milliseconds' work.
 const AGED: u32 = 512;
+
+/// Who follows the list of ended jobs.
+const FOLLOWER: &str = "follower";
+
+/// Which version the forge is.
+const RELEASE: &str = "release";
 
 /// Where facts are remembered, for all workers.
 #[derive(Debug)]
@@ -44,7 +50,8 @@ impl Store {
         let layout = short(&bindings::layout(config.capacity));
         let store = Self { config, lifetimes, inquiry, layout };
         let buckets = tables.into_iter().flat_map(|table| (0..table.buckets()).map(move |bucket| (table, bucket)));
-        let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain([store.follower()]);
+        let more = [FOLLOWER, RELEASE].map(|what| store.of_forge(what));
+        let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain(more);
         for key in keys {
             if host::shared_data(&key)?.is_none() {
                 host::set_shared_data(&key, &[], 0)?;
@@ -57,10 +64,10 @@ impl Store {
         format!("jobscope.{}.{}.{bucket}", self.layout, table.name())
     }
 
-    /// The key of who follows this forge's list of ended jobs.
-    fn follower(&self) -> String {
+    /// The key of something that this forge has one of.
+    fn of_forge(&self, what: &str) -> String {
         let forge = short(&self.inquiry.job(&Hash([0; 32])));
-        format!("jobscope.{}.follower.{forge}", self.layout)
+        format!("jobscope.{}.{what}.{forge}", self.layout)
     }
 
     /// The key of shared data with the bucket of a row.
@@ -285,11 +292,26 @@ impl Store {
         now: Moment,
         change: impl FnOnce(Follower) -> Follower,
     ) -> Result<Option<Follower>, HostError> {
-        let key = self.follower();
+        let key = self.of_forge(FOLLOWER);
         let (bytes, cas) = host::shared_data(&key)?.unwrap_or_default();
         let Some(next) = Follower::next(Follower::read(&bytes), me, now).map(change) else { return Ok(None) };
         let written = next.write().map(|bytes| host::set_shared_data(&key, &bytes, cas)).transpose()?;
         Ok((written == Some(Written::Done)).then_some(next))
+    }
+
+    /// The forge's version, as far as it is known, and whether it is for who looks now to ask for it.
+    pub(crate) fn release(&self, now: Moment) -> Result<(Option<Version>, bool), HostError> {
+        let key = self.of_forge(RELEASE);
+        let (bytes, cas) = host::shared_data(&key)?.unwrap_or_default();
+        let known = Release::read(&bytes);
+        let asks = Release::due(known, now).and_then(|asks| asks.write());
+        let written = asks.map(|bytes| host::set_shared_data(&key, &bytes, cas)).transpose()?;
+        Ok((known.and_then(|known| known.version), written == Some(Written::Done)))
+    }
+
+    /// Remembers the forge's version.
+    pub(crate) fn learn_release(&self, version: Version, now: Moment) -> Result<(), HostError> {
+        Self::change(&self.of_forge(RELEASE), |_| Release::told(version, now).write()).map(drop)
     }
 
     /// Has some of the bindings that were confirmed before then looked up before they serve again: those in a few buckets

@@ -46,6 +46,9 @@ impl Shared {
         }
         // Without the time nothing is sent again or asked ahead, and nobody waits the longer for that.
         let clock = host::now();
+        if self.versions.borrow_mut().answer(&setup, call, answer, clock) {
+            return;
+        }
         let (is_lost, now) = (is_lost && clock.is_ok(), clock.unwrap_or(Moment(0)));
         let news = self.flights.borrow_mut().answer(&setup.config, call, answer, is_lost, now);
         match news {
@@ -156,9 +159,11 @@ impl Shared {
 
     /// Answers those who have waited too long, and lands flights that nobody will answer; on the root context.
     pub(crate) fn tick(&self) {
-        let Some(setup) = self.setup() else { return };
         // Without the time there are no deadlines; every request that asks for it is refused meanwhile.
         let Ok(now) = host::now() else { return };
+        let version = self.setup().and_then(|setup| self.versions.borrow_mut().tick(&setup, now));
+        version.into_iter().for_each(|version| self.adopt(version));
+        let Some(setup) = self.setup() else { return };
         journal::sum_up(now);
         self.depart();
         self.following.borrow_mut().tick(&setup, now);

@@ -26,4 +26,5 @@ mod rounds;
 mod shares;
 mod strip;
 mod uploads;
+mod versions;
 mod webhook;

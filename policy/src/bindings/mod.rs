@@ -16,6 +16,7 @@ mod missing;
 mod part;
 mod quota;
 mod rejection;
+mod release;
 mod row;
 mod target;
 
@@ -31,6 +32,7 @@ pub use missing::Missing;
 pub use part::{PartRow, ProjectRow};
 pub use quota::{Quota, Usage};
 pub use rejection::Rejection;
+pub use release::Release;
 pub use row::Row;
 pub use target::TargetRow;
 

@@ -73,7 +73,7 @@ impl ValueKind {
             Self::UrlRoot => "an empty text or a path such as `/gitlab`".into(),
             Self::OwnPath => "an empty text or a path such as `/-/jobscope/webhook`, of two or more names, not below `/api`, `/v2` or `/jwt` and without `.git`".into(),
             Self::Endpoints => format!("a list of at most {} endpoints, see Endpoints of your own", super::endpoints::MOST),
-            Self::Version => "`newest`, or a version such as `18.8`, in quotes where 18.1 could be 18.10".into(),
+            Self::Version => "`newest`, `lookup`, or a version such as `18.8`, in quotes where 18.1 could be 18.10".into(),
             Self::Text => "a text that is not empty".into(),
             Self::Authority => "a host name, with or without port".into(),
             Self::Variable => "the name of an environment variable".into(),
@@ -185,7 +185,7 @@ pub const KEYS: &[Key] = &[
         path: "forge.version",
         kind: ValueKind::Version,
         presence: Presence::Default(r#""newest""#),
-        doc: "Which GitLab it is: endpoints that a later one has are refused, and before 18.3 the API serves visitors' reads of public projects to every job. See endpoints.md.",
+        doc: "Which GitLab it is: endpoints that a later one has are refused, and before 18.3 the API serves visitors' reads of public projects to every job. `lookup` asks the forge, see [Endpoints of your own](#endpoints-of-your-own).",
     },
     Key {
         path: "forge.endpoints",

@@ -10,6 +10,7 @@ mod gitlab;
 mod part;
 mod throttle;
 mod v1;
+pub mod version;
 
 use alloc::boxed::Box;
 use alloc::string::String;

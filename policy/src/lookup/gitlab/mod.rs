@@ -24,9 +24,9 @@ const PAGES: usize = 10;
 
 /// Whose token a call carries, by the header field that carries it.
 pub(super) const JOB: &str = "job-token";
-const SERVICE_ACCOUNT: &str = "private-token";
+pub(super) const SERVICE_ACCOUNT: &str = "private-token";
 
-fn get(root: &str, path: &str, field: &'static str, credential: &Secret) -> Call {
+pub(super) fn get(root: &str, path: &str, field: &'static str, credential: &Secret) -> Call {
     let headers = vec![("accept", b"application/json".to_vec()), (field, credential.expose().to_vec())];
     Call { method: "GET", path: format!("{root}/api/v4{path}"), headers, body: Vec::new() }
 }
