@@ -14,10 +14,13 @@ SECONDS ?= 5
 CASES ?= cases/gitlab-cases.yaml
 JOBS ?= 20000
 JUNK ?= 50000
+SEEDS ?= 1000
+STEPS ?= 10000
+FIRST ?= 0
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-demo --
 
-.PHONY: help run demo test oracle hostile conformance soak fuzz bench mutants check setup build native validate clean docs
+.PHONY: help run demo test oracle hostile conformance soak simulate fuzz bench mutants check setup build native validate clean docs
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +47,9 @@ conformance: build native ## decide the cases of CASES=FILE with the core and th
 soak: setup build native ## let JOBS=20000 live and die behind a real Envoy, with JUNK=50000 unknown tokens: does its memory grow?
 	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-soak -- --jobs $(JOBS) --junk $(JUNK)
 
+simulate: ## play SEEDS=1000 of STEPS=10000 each, from FIRST=0 on: the filter among workers, jobs and clients of a seed
+	@cargo run --locked --quiet --profile simulation -p jobscope-simulation -- $(SEEDS) $(STEPS) $(FIRST)
+
 fuzz: setup ## run the fuzz targets, or TARGET=NAME alone, each for SECONDS=5, or for a fixed number of RUNS=
 	@scripts/fuzz $(TARGET) $(if $(RUNS),$(RUNS) runs,$(SECONDS))
 
@@ -58,7 +64,7 @@ check: setup ## check format and lints, native and wasm
 
 build: ## build the filter
 	@scripts/target
-	@cargo build --locked --release $(PLUGIN) || { echo "The filter did not build: see above." >&2; exit 1; }
+	@cargo rustc --locked --release $(PLUGIN) --crate-type cdylib || { echo "The filter did not build: see above." >&2; exit 1; }
 
 native: # the stand-in forge and the demo
 	@cargo build --locked || { echo "The demo did not build: see above." >&2; exit 1; }

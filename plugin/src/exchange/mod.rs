@@ -1,0 +1,40 @@
+//! The requests of one worker. The way of one: [`arriving`] reads it, [`judging`] decides on it, [`settling`] carries that
+//! out; where facts are missing it stands in the [`crowd`] until [`waking`] goes on with it; once it went on, [`answer`]
+//! reads what the forge says.
+
+mod answer;
+mod arriving;
+mod crowd;
+mod judging;
+mod report;
+mod settling;
+mod waking;
+
+pub(crate) use crowd::{Crowd, Landed};
+pub(crate) use judging::Recalled;
+pub(crate) use settling::Ids;
+
+use policy::bindings::Moment;
+use policy::decision::Decision;
+use policy::request::{JobRequest, Pending};
+
+use judging::Parked;
+
+/// What becomes of a request.
+#[derive(Debug)]
+enum Next {
+    /// It is no job's, as far as it was seen, and goes on untouched.
+    Passes,
+    /// This was decided; on the request, where it could be read.
+    Decided(Box<Decision>, Option<JobRequest>),
+    /// It waits for its body, until then.
+    AwaitsBody(Box<Pending>, Moment),
+    /// It waits for facts.
+    AwaitsFacts(Box<Parked>),
+}
+
+impl Next {
+    fn decided(decision: Decision) -> Self {
+        Self::Decided(Box::new(decision), None)
+    }
+}

@@ -1,0 +1,125 @@
+//! Bindings and facts in rows that all workers share: tables with a fixed number of keys, updated by compare-and-swap.
+
+mod targets;
+mod tokens;
+
+use policy::Config;
+use policy::bindings::{self, Binding, Follower, Inquiry, Moment, Row, Table};
+use policy::config::{Bindings, Lifetimes};
+use policy::facts::Hash;
+
+use crate::host::{Host, HostError, Level, Result, Written};
+use crate::journal;
+
+/// A write that loses this many races is given up. Two workers on one bucket rarely race twice.
+const ATTEMPTS: usize = 16;
+
+/// How many buckets are aged at once: a few milliseconds' work.
+const AGED: u32 = 512;
+
+/// Where facts are remembered, for all workers.
+#[derive(Debug)]
+pub(crate) struct Store<H> {
+    host: H,
+    config: Bindings,
+    lifetimes: Lifetimes,
+    /// Whose facts these are.
+    inquiry: Inquiry,
+    /// How the tables are laid out.
+    layout: String,
+}
+
+impl<H: Host> Store<H> {
+    /// Creates every key that the tables will ever have. A key that is created later could be created by two workers at
+    /// once, and one of them would lose what it wrote.
+    ///
+    /// Their names carry how the tables are laid out: another layout never reads what was written in this one. Whose facts
+    /// they hold is a matter of the rows, so that ends outlive every configuration of the same size.
+    pub(crate) fn open(host: &H, config: &Config) -> Result<Self> {
+        let (config, lifetimes, inquiry) = (config.bindings.clone(), config.lifetimes.clone(), Inquiry::of(config));
+        let tables = bindings::tables(config.capacity);
+        let layout = short(&bindings::layout(config.capacity));
+        let store = Self { host: host.clone(), config, lifetimes, inquiry, layout };
+        let buckets = tables.into_iter().flat_map(|table| (0..table.buckets()).map(move |bucket| (table, bucket)));
+        let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain([store.follower()]);
+        for key in keys {
+            if host.row(&key)?.is_none() {
+                host.set_row(&key, &[], 0)?;
+            }
+        }
+        Ok(store)
+    }
+
+    fn name(&self, table: Table, bucket: u32) -> String {
+        format!("jobscope.{}.{}.{bucket}", self.layout, table.name())
+    }
+
+    /// The key of who follows this forge's list of ended jobs.
+    fn follower(&self) -> String {
+        let forge = short(&self.inquiry.job(&Hash([0; 32])));
+        format!("jobscope.{}.follower.{forge}", self.layout)
+    }
+
+    /// The key of shared data with the bucket of a row.
+    fn bucket<R: Row>(&self, key: &Hash) -> String {
+        let table = Table::of::<R>(self.config.capacity);
+        self.name(table, table.bucket(key))
+    }
+
+    fn find<R: Row>(&self, key: &Hash, now: Moment) -> Result<Option<R>> {
+        let bucket = self.host.row(&self.bucket::<R>(key))?;
+        Ok(bucket.and_then(|(bytes, _)| bindings::find(&bytes, key, now)))
+    }
+
+    /// Puts a row, and tells what stands under its key now: nothing, where it found no room.
+    fn put<R: Row>(&self, now: Moment, row: impl Fn() -> R) -> Result<Option<R>> {
+        let key = row().key();
+        // Full of rows that are worth more, or too long to remember: it is looked up each time.
+        let bytes = self.change(&self.bucket::<R>(&key), |bytes| bindings::put(bytes, row(), &self.config, now))?;
+        Ok(bytes.and_then(|bytes| bindings::find(&bytes, &key, now)))
+    }
+
+    /// Changes what stands under a key, and gives what stands there now; `None` where there is nothing to change.
+    fn change(&self, key: &str, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+        for _ in 0..ATTEMPTS {
+            let (bytes, cas) = self.host.row(key)?.unwrap_or_default();
+            let Some(bytes) = change(&bytes) else { return Ok(None) };
+            if self.host.set_row(key, &bytes, cas)? == Written::Done {
+                return Ok(Some(bytes));
+            }
+        }
+        journal::note(&self.host, Level::Error, "a write to shared data lost every race", key);
+        Err(HostError { call: "set_shared_data", status: 8 })
+    }
+
+    /// Takes the task of following the list of ended jobs, or goes on with it, as `change` says. `None` while another
+    /// follows.
+    pub(crate) fn follow(
+        &self,
+        me: u64,
+        now: Moment,
+        change: impl FnOnce(Follower) -> Follower,
+    ) -> Result<Option<Follower>> {
+        let key = self.follower();
+        let (bytes, cas) = self.host.row(&key)?.unwrap_or_default();
+        let Some(next) = Follower::next(Follower::read(&bytes), me, now).map(change) else { return Ok(None) };
+        let written = next.write().map(|bytes| self.host.set_row(&key, &bytes, cas)).transpose()?;
+        Ok((written == Some(Written::Done)).then_some(next))
+    }
+
+    /// Has some of the bindings that were confirmed before then looked up before they serve again: those in a few buckets
+    /// from this one on. Gives the bucket to go on from.
+    pub(crate) fn age(&self, from: u32, before: Moment) -> Result<Option<u32>> {
+        let table = Table::of::<Binding>(self.config.capacity);
+        let (buckets, end) = (table.buckets(), from.saturating_add(AGED));
+        for bucket in from..end.min(buckets) {
+            self.change(&self.name(table, bucket), |bytes| bindings::age(bytes, &self.config, before))?;
+        }
+        Ok((end < buckets).then_some(end))
+    }
+}
+
+/// A hash as part of a name.
+fn short(hash: &Hash) -> String {
+    hash.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}

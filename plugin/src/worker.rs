@@ -1,0 +1,90 @@
+//! One configuration on one worker: what it owns, and what it is told. What is about a request is in [`crate::exchange`],
+//! what is asked of the forge in [`crate::lookups`].
+
+use std::rc::Rc;
+
+use crate::exchange::{Crowd, Ids};
+use crate::host::{Host, Level};
+use crate::journal;
+use crate::lookups::{Errands, Flights, Following};
+use crate::setup::Setup;
+use crate::ticks::Ticks;
+
+/// The filter on one worker of a proxy.
+///
+/// Each method is an event, and does a bounded amount. What is about a request is told while the host acts for it; the
+/// others while it acts for none. Behind each event [`Worker::depart`] is due where [`Worker::has_departures`] says so.
+#[derive(Debug)]
+pub struct Worker<H: Host> {
+    pub(crate) host: H,
+    pub(crate) setup: Option<Rc<Setup<H>>>,
+    pub(crate) crowd: Crowd,
+    pub(crate) flights: Flights,
+    pub(crate) errands: Errands,
+    pub(crate) following: Following,
+    pub(crate) ticks: Ticks,
+    pub(crate) ids: Ids,
+}
+
+impl<H: Host> Worker<H> {
+    /// One that has no configuration yet.
+    #[must_use]
+    pub fn new(host: H) -> Self {
+        let chance = host.random();
+        Self {
+            host,
+            setup: None,
+            crowd: Crowd::default(),
+            flights: Flights::new(chance),
+            errands: Errands::default(),
+            following: Following::new(chance),
+            ticks: Ticks::default(),
+            ids: Ids::new(chance),
+        }
+    }
+
+    /// Takes the configuration that the host has. `false` where it is none.
+    pub fn configure(&mut self) -> bool {
+        let begun = Setup::read(&self.host).and_then(|setup| {
+            let begun = self.ticks.begin(&self.host, setup.config.lookup.timeout);
+            begun.map(|()| setup).map_err(|error| format!("no clock, so no deadlines: {error}"))
+        });
+        match begun {
+            Ok(setup) => self.setup = Some(Rc::new(setup)),
+            Err(why) => {
+                self.host.log(Level::Critical, &format!("jobscope: {why}"));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Time has passed: answers those who have waited too long, and lands flights that nobody will answer.
+    pub fn tick(&mut self) {
+        // Without the time there are no deadlines; every request that asks for it is refused meanwhile.
+        let (Some(setup), Ok(now)) = (self.setup.clone(), self.host.now()) else { return };
+        journal::sum_up(&self.host, now);
+        self.depart();
+        self.following.tick(&self.host, &setup, now);
+        self.errands.tick(&self.host, &setup.config, now);
+        for landing in self.flights.overdue(&setup.config, now) {
+            self.land(&setup, landing, Ok(now));
+        }
+        self.crowd.expire(setup.config.lookup.timeout, now);
+        self.wake(&setup);
+    }
+
+    /// Whether calls are to be sent.
+    #[must_use]
+    pub fn has_departures(&self) -> bool {
+        self.flights.has_departures() || self.errands.has_departures()
+    }
+
+    /// Sends calls that are to be sent.
+    pub fn depart(&mut self) {
+        // Without the time nothing has a deadline; what is to be sent waits for it.
+        let (Some(setup), Ok(now)) = (&self.setup, self.host.now()) else { return };
+        self.flights.depart(&self.host, &setup.config, now);
+        self.errands.depart(&self.host, &setup.config, now);
+    }
+}
