@@ -18,12 +18,13 @@ SEEDS ?= 1000
 STEPS ?= 10000
 FIRST ?= 0
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
-DEMO := cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-demo --
+DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
-.PHONY: help run demo test oracle hostile conformance soak simulate fuzz bench mutants check setup build native validate clean docs
+.PHONY: help run demo test one oracle hostile conformance soak simulate kubernetes matrix fuzz bench mutants check deny setup build native validate \
+	release release-check clean docs
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup build native ## start the demo at PORT=8080, and show each decision as it is made
 	@$(DEMO) run --port $(PORT)
@@ -35,17 +36,26 @@ test: setup build native ## run every test: the core, the filter in the test hos
 	cargo test --locked
 	@echo "All tests passed."
 
+one: build native ## run one test, or those of a module, by its name in ARCHITECTURE.md: TEST=filter::rounds
+	@scripts/one $(TEST)
+
 oracle: setup build native ## compare with real readers: Git, a registry, Rack, Grape, Go, Python; RUNS= for more requests than in `make test`
-	ORACLE_RUNS=$(RUNS) cargo test --locked --test oracle_git --test oracle_registry --test oracle_readers -- --nocapture --test-threads 1
+	ORACLE_RUNS=$(RUNS) cargo test --locked --test oracle -- --nocapture --test-threads 1
 
 hostile: build native ## read the hostile requests of ROWS=FILE with the core and the filter
-	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-hostile -- $(ROWS) --exceptions cases/hostile-exceptions.yaml
+	@cargo run --locked --quiet --bin jobscope-hostile -- $(ROWS) --exceptions cases/hostile-exceptions.yaml
 
 conformance: build native ## decide the cases of CASES=FILE with the core and the filter
-	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-conformance -- $(CASES) --exceptions cases/conformance-exceptions.yaml
+	@cargo run --locked --quiet --bin jobscope-conformance -- $(CASES) --exceptions cases/conformance-exceptions.yaml
 
 soak: setup build native ## let JOBS=20000 live and die behind a real Envoy, with JUNK=50000 unknown tokens: does its memory grow?
-	@cargo run --locked --quiet -p jobscope-host-tests --bin jobscope-soak -- --jobs $(JOBS) --junk $(JUNK)
+	@cargo run --locked --quiet --bin jobscope-soak -- --jobs $(JOBS) --junk $(JUNK)
+
+kubernetes: setup build native ## check envoy/kubernetes: what its manifests make of Envoy plays the story
+	@scripts/kubernetes
+
+matrix: setup build native ## play the story with each version of Envoy that jobscope is for
+	@scripts/matrix
 
 simulate: ## play SEEDS=1000 of STEPS=10000 each, from FIRST=0 on: the filter among workers, jobs and clients of a seed
 	@cargo run --locked --quiet --profile simulation -p jobscope-simulation -- $(SEEDS) $(STEPS) $(FIRST)
@@ -62,16 +72,24 @@ check: setup ## check format and lints, native and wasm
 	cargo clippy --locked $(PLUGIN) -- -D warnings
 	cd fuzz && cargo fmt --check && cargo clippy --locked --release -- -D warnings
 
-build: ## build the filter
-	@scripts/target
-	@cargo rustc --locked --release $(PLUGIN) --crate-type cdylib || { echo "The filter did not build: see above." >&2; exit 1; }
+deny: ## check licences, sources and duplicates of what is built in
+	@scripts/deny
+
+build: ## build the filter: the same bytes wherever and by whomever
+	@scripts/build
+
+release: build ## put the filter, an image of it, sums and what tells of them in dist/: RELEASE.md
+	@scripts/release
+
+release-check: setup build ## build it elsewhere, sign, verify, push and pull it
+	@scripts/release-check
 
 native: # the stand-in forge and the demo
 	@cargo build --locked || { echo "The demo did not build: see above." >&2; exit 1; }
 
 docs: build ## write the tables in docs/ anew from the code
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-policy --test docs -- --test-threads 1
-	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-host-tests --test filter operations
+	UPDATE_DOCS=1 cargo test --locked --quiet --test filter operations
 
 mutants: ## change the rules in one place at a time, and fail where no test notices (long; not in CI)
 	@scripts/mutants
@@ -83,4 +101,4 @@ setup: ## get what is needed: Envoy, the Rust target, a registry, clients
 	@scripts/setup
 
 clean: ## remove what was built and what the demo left, but not Envoy
-	rm -rf target .run fuzz/target fuzz/corpus fuzz/artifacts
+	rm -rf target dist .run fuzz/target fuzz/corpus fuzz/artifacts

@@ -10,11 +10,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::coded::coded;
-use crate::config::{Config, Mode, UnlistedEndpoints};
+use crate::access::{Access, Action, Protocol, TargetRef};
+use crate::choices::{Mode, UnlistedEndpoints};
+use crate::config::Config;
 use crate::facts::{Found, Invalid, Job, Role, Standing, Token};
+pub use crate::failure::Failure;
 use crate::reply::{self, Reply};
-use crate::request::{Access, Action, Bare, Claim, JobRequest, Malformed, Protocol, Refused, TargetRef};
+use crate::request::{Bare, Claim, JobRequest, Malformed, Refused};
 use crate::rules::{self, Question, RULES, Reach, Reason, Ruling, Verdict, Walk};
 
 pub use seen::Seen;
@@ -68,26 +70,6 @@ impl Cause {
             Self::Malformed(malformed) => malformed.code(),
             Self::Failure(failure) => failure.code(),
         }
-    }
-}
-
-coded! {
-    /// What failed on our side of the wire. Each fails closed.
-    Failure {
-        LookupTimeout "lookup.timeout" "the token lookup did not answer in time"
-        LookupUnreachable "lookup.unreachable" "the token lookup cannot be reached"
-        LookupAnswer "lookup.answer" "the token lookup answered something else than facts"
-        LookupRights "lookup.rights" "the service account may not read what the lookup needs"
-        LookupSourceLimit "lookup.source-limit" "too many unknown tokens come from this address; try again in a moment"
-        LookupLimit "lookup.limit" "too many unknown tokens are being looked up; try again in a moment"
-        LookupThrottled "lookup.throttled" "the forge answers no lookups for a while, because there were too many"
-        LookupBusy "lookup.busy" "too many lookups are under way"
-        Answer "answer.unreadable" "the forge's answer may hand out a credential, and cannot be read"
-        AnswerUnrecorded "answer.unrecorded" "the forge's answer hands out a credential, and there is no room to remember whose it is"
-        Busy "host.busy" "the proxy holds as many bodies back as it may"
-        NotConfigured "configuration.missing" "the filter has no configuration"
-        Host "host.failed" "the proxy refused a call"
-        Doubt "internal.doubt" "the filter met a state that it does not know"
     }
 }
 
@@ -189,7 +171,7 @@ impl Decision {
 pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
     let job = match (&facts.token, request.claim) {
         // Nobody can be asked: it was not seen being made, so it is a person's, unless it may be a job's by what it says.
-        (None, Claim::Minted(_)) if !request.may_be_jobs(config) => return Step::NotAJob,
+        (None, Claim::Minted(_)) if !request.may_be_jobs(&config.forge) => return Step::NotAJob,
         (Some(Token::Invalid(Invalid::Foreign)), Claim::Unmarked(_) | Claim::Minted(_)) => return Step::NotAJob,
         (None | Some(Token::Invalid(_) | Token::Ended(_)), Claim::Marked) if request.is_runners_report() => {
             return Step::Decided(reported(request, facts.token.as_ref()));

@@ -227,10 +227,11 @@ fn each_invariant_is_held_by_a_test_that_is_there() {
     let mut rows = 0;
     for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
         let held_by = row.trim_matches('|').rsplit('|').next().unwrap().trim().trim_matches('`');
-        let name = held_by.rsplit("::").next().unwrap().rsplit('/').next().unwrap().trim_end_matches(".rs");
-        let (paths, function) = ([format!("/{name}.rs"), format!("/{name}/main.rs")], format!("fn {name}("));
+        let module = held_by.trim_end_matches(".rs").replace("::", "/");
+        let function = format!("fn {}(", module.rsplit('/').next().unwrap());
+        let paths = [".rs", "/mod.rs", "/main.rs"].map(|end| format!("/{module}{end}"));
         let is_test = |path: &str, text: &str| paths.iter().any(|end| path.ends_with(end)) || text.contains(&function);
-        let is_there = files.iter().any(|(path, text)| is_test(path, text));
+        let is_there = root().join(held_by).is_file() || files.iter().any(|(path, text)| is_test(path, text));
         assert!(is_there, "ARCHITECTURE.md: no test `{held_by}`");
         rows += 1;
     }
@@ -251,5 +252,26 @@ fn each_dependency_has_its_reason() {
             let name = line.split(' ').next().unwrap();
             assert!(name == "policy" || named(name), "ARCHITECTURE.md does not say why `{name}`");
         }
+    }
+}
+
+#[test]
+fn the_oldest_rust_is_the_one_that_it_is_built_with() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let toolchain = fs::read_to_string(root().join("rust-toolchain.toml")).unwrap();
+    let after = |text: &str, key: &str| text.split_once(key).unwrap().1.split('"').nth(1).unwrap().to_owned();
+    let (oldest, pinned) = (after(&manifest, "rust-version = "), after(&toolchain, "channel = "));
+    assert!(pinned.starts_with(&format!("{oldest}.")), "{oldest} is stated, and {pinned} is used");
+}
+
+/// Files that the recipes name: words in backticks with a slash, below the project's folder.
+#[test]
+fn each_file_that_a_recipe_names_is_there() {
+    let page = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let (_, recipes) = page.split_once("## Recipes").expect("the chapter of recipes");
+    let named: Vec<&str> = recipes.split('`').skip(1).step_by(2).filter(|word| word.contains('/')).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        assert!(root().join(name).exists(), "CONTRIBUTING.md names `{name}`, which is not there");
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::child::{Child, Output};
-use super::{Delivery, checkout, places, status_of, wait_until_ready};
+use super::{Delivery, places, status_of, wait_until_ready};
 
 /// The token of the world's user `jobscope`.
 const LOOKUP_TOKEN: (&str, &str) = ("JOBSCOPE_LOOKUP_TOKEN", "glpat-jobscope-lookup");
@@ -35,12 +35,7 @@ pub(super) fn access_log(dir: &Path) -> PathBuf {
 
 pub(super) fn start(dir: &Path, running: &Running<'_>) -> Result<Child> {
     let mut configuration = adapted(dir, running)?;
-    if running.delivery == Delivery::Watched {
-        deliver(dir, &mut configuration)?;
-        configuration["node"] = json!({"id": "jobscope", "cluster": "jobscope"});
-        configuration["dynamic_resources"] =
-            json!({"lds_config": {"path_config_source": {"path": listeners_file(dir)}, "resource_api_version": "V3"}});
-    }
+    deliver(dir, running.delivery, &mut configuration)?;
     let file = dir.join("envoy.json");
     fs::write(&file, serde_json::to_vec_pretty(&configuration)?)?;
 
@@ -62,26 +57,39 @@ pub(super) fn start(dir: &Path, running: &Running<'_>) -> Result<Child> {
 
 /// The deployed configuration with this machine's names in it.
 pub(super) fn adapted(dir: &Path, running: &Running<'_>) -> Result<Value> {
-    let mut configuration = deployed(&checkout().join("envoy/envoy.yaml"))?;
+    let mut configuration = deployed(&places::configuration())?;
     let built = places::filter()?;
     adapt(&mut configuration, running, dir, running.wasm.unwrap_or(&built))?;
     (running.change)(&mut configuration);
     Ok(configuration)
 }
 
-/// Moves the listeners of a configuration into the file that Envoy watches, in one step, as it wants it.
-pub(super) fn deliver(dir: &Path, configuration: &mut Value) -> Result<()> {
-    let mut listeners = at(configuration, "/static_resources/listeners")?.take();
-    for listener in listeners.as_array_mut().into_iter().flatten() {
-        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-    }
-    let new = dir.join("listeners.new");
-    fs::write(&new, serde_json::to_vec_pretty(&json!({"resources": listeners}))?)?;
-    Ok(fs::rename(new, listeners_file(dir))?)
-}
-
-fn listeners_file(dir: &Path) -> PathBuf {
-    dir.join("listeners.json")
+/// Moves what is delivered while Envoy runs into the file that it watches, in one step, as it wants it, and has it watch.
+pub(super) fn deliver(dir: &Path, delivery: Delivery, configuration: &mut Value) -> Result<()> {
+    let file = dir.join("delivered.json");
+    let source = json!({"path_config_source": {"path": file}, "resource_api_version": "V3"});
+    let resources = match delivery {
+        Delivery::Fixed => return Ok(()),
+        Delivery::Listener => {
+            let mut listeners = at(configuration, "/static_resources/listeners")?.take();
+            for listener in listeners.as_array_mut().into_iter().flatten() {
+                listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+            }
+            configuration["dynamic_resources"] = json!({"lds_config": source});
+            listeners
+        }
+        Delivery::Filter => {
+            let filter = named(at(connection_manager(configuration)?, "/http_filters")?, "jobscope")?;
+            let typed = at(filter, "/typed_config")?.take();
+            *filter = json!({"name": "jobscope", "config_discovery": {"config_source": source, "type_urls": [typed["@type"]]}});
+            let kind = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
+            json!([{"@type": kind, "name": "jobscope", "typed_config": typed}])
+        }
+    };
+    configuration["node"] = json!({"id": "jobscope", "cluster": "jobscope"});
+    let new = dir.join("delivered.new");
+    fs::write(&new, serde_json::to_vec_pretty(&json!({"resources": resources}))?)?;
+    Ok(fs::rename(new, file)?)
 }
 
 /// Lets Envoy check a configuration with the filter that was built, and returns what it said.
@@ -211,7 +219,7 @@ mod tests {
     use super::*;
 
     fn adapted_here() -> Value {
-        let mut configuration = deployed(&checkout().join("envoy/envoy.yaml")).unwrap();
+        let mut configuration = deployed(&places::checkout().join("envoy/envoy.yaml")).unwrap();
         let running = Running {
             port: 1,
             admin_port: 2,
@@ -243,9 +251,9 @@ mod tests {
 
     #[test]
     fn the_deployed_configuration_fails_closed() {
-        let text = fs::read_to_string(checkout().join("envoy/envoy.yaml")).unwrap();
+        let text = fs::read_to_string(places::checkout().join("envoy/envoy.yaml")).unwrap();
         assert!(!text.to_lowercase().contains("fail_open"));
-        let mut configuration = deployed(&checkout().join("envoy/envoy.yaml")).unwrap();
+        let mut configuration = deployed(&places::checkout().join("envoy/envoy.yaml")).unwrap();
         let filter = filter(&mut configuration).unwrap();
         assert_eq!(filter["failure_policy"], "FAIL_RELOAD");
         assert_eq!(filter["allow_on_headers_stop_iteration"], true);

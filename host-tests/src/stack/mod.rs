@@ -80,13 +80,26 @@ pub enum Registry {
     LeftOut,
 }
 
-/// How Envoy gets its listener, and the filter with it.
+/// How Envoy gets the filter. From a file that it watches: see [`Stack::deliver`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// At the start, for good.
     Fixed,
-    /// From a file that it watches: see [`Stack::deliver`].
-    Watched,
+    /// With its listener, from a file (LDS).
+    Listener,
+    /// Alone, from a file (ECDS).
+    Filter,
+}
+
+impl Delivery {
+    /// The statistics of what was delivered.
+    fn statistics(self) -> &'static str {
+        match self {
+            Self::Fixed => "nothing is delivered",
+            Self::Listener => "listener_manager.lds.",
+            Self::Filter => "extension_config_discovery.http_filter.jobscope.",
+        }
+    }
 }
 
 /// What a stack is to be like.
@@ -129,6 +142,7 @@ pub struct Stack {
     forge: Forge,
     dir: RunDir,
     ports: Ports,
+    delivery: Delivery,
 }
 
 /// Who listens where.
@@ -168,7 +182,7 @@ impl Stack {
         };
         let ports = Ports { ingress: port, admin: ports::pick()?, registry: registry_port, token_lookup };
         let envoy = envoy::start(dir.path(), &running(ports, forge.port(), &options.filter, None, options.delivery))?;
-        Ok(Self { envoy, registry, forge, dir, ports })
+        Ok(Self { envoy, registry, forge, dir, ports, delivery: options.delivery })
     }
 
     /// Gives the running Envoy another filter: with these changes to the deployed configuration, and from another file.
@@ -176,25 +190,26 @@ impl Stack {
     ///
     /// # Errors
     ///
-    /// When Envoy refuses it, and then keeps what it has; or was not started with [`Delivery::Watched`].
+    /// When Envoy refuses it, and then keeps what it has; or was started with [`Delivery::Fixed`].
     pub fn deliver(&self, filter: &[(&'static str, Value)], wasm: Option<&Path>) -> Result<()> {
         let before = self.updates()?;
-        let running = running(self.ports, self.forge.port(), filter, wasm, Delivery::Watched);
-        envoy::deliver(self.dir.path(), &mut envoy::adapted(self.dir.path(), &running)?)?;
+        let running = running(self.ports, self.forge.port(), filter, wasm, self.delivery);
+        envoy::deliver(self.dir.path(), self.delivery, &mut envoy::adapted(self.dir.path(), &running)?)?;
         let taken = || self.updates().is_ok_and(|now| now != before);
         wait_until_ready(&self.envoy, taken)?;
         let (_, refused) = self.updates()?;
         if refused > before.1 {
-            bail!("Envoy refuses the listener");
+            bail!("Envoy refuses what was delivered");
         }
         Ok(())
     }
 
     /// How many deliveries Envoy took, and how many it refused.
     fn updates(&self) -> Result<(u64, u64)> {
-        let statistics = self.statistics("listener_manager.lds.update")?;
+        let prefix = self.delivery.statistics();
+        let statistics = self.statistics(prefix)?;
         let count = |name: &str| {
-            let line = statistics.lines().find_map(|line| line.strip_prefix(&format!("listener_manager.lds.{name}: ")));
+            let line = statistics.lines().find_map(|line| line.strip_prefix(&format!("{prefix}{name}: ")));
             line.and_then(|count| count.parse().ok()).unwrap_or(0)
         };
         Ok((count("update_success"), count("update_rejected")))

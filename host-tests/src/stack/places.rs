@@ -12,9 +12,18 @@ pub fn checkout() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
-/// Envoy, as `scripts/setup` installs it.
+/// Envoy, as `scripts/setup` installs it, or the one of JOBSCOPE_ENVOY.
 pub(super) fn envoy() -> Result<PathBuf> {
-    present(checkout().join(".tools/envoy/bin/envoy"), "Envoy", "make setup")
+    present(chosen("JOBSCOPE_ENVOY", ".tools/envoy/bin/envoy"), "Envoy", "make setup")
+}
+
+/// What teams deploy, or the configuration of JOBSCOPE_ENVOY_YAML.
+pub(super) fn configuration() -> PathBuf {
+    chosen("JOBSCOPE_ENVOY_YAML", "envoy/envoy.yaml")
+}
+
+fn chosen(variable: &str, path: &str) -> PathBuf {
+    env::var_os(variable).map_or_else(|| checkout().join(path), PathBuf::from)
 }
 
 /// Debian's build of the reference registry.

@@ -107,7 +107,7 @@ impl<H: Host> Worker<H> {
                 return Ok(None);
             }
         }
-        let reading = request::read(&setup.config, &head);
+        let reading = request::read(&setup.config.forge, &head);
         if let Some(watch) = Watch::of_head(&setup.config, &head, &reading) {
             self.watch(stream, watch);
         }

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use policy::bindings::Moment;
+use policy::bindings::{Cursor, Moment};
 use policy::config::Changes;
 use policy::decision::Failure;
 use policy::lookup::Answer;
-use policy::lookup::changes::{self, Cursor, News, PATIENCE};
+use policy::lookup::changes::{self, News, PATIENCE};
 
 use super::{chance, send};
 use crate::host::{Host, HostError, Level};

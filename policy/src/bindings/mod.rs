@@ -20,7 +20,7 @@ mod target;
 
 pub use binding::{Binding, Denial, Remembered, State};
 pub use bucket::{BUCKET_ROWS, Table, age, doubt, find, put};
-pub use follower::Follower;
+pub use follower::{Cursor, Follower};
 pub use inquiry::{Inquiry, Mark};
 pub use job::{JobRow, Place};
 pub use layout::{LAYOUT, layout};

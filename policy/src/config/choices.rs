@@ -1,7 +1,9 @@
 //! The words of each choice, and what each stands for: written once, for the table of keys and for who reads it.
 
 use super::pull_policy::{Check, PullPolicy, Runners};
-use super::{Answers, Api, Changes, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, UnlistedEndpoints};
+use crate::choices::{
+    Answers, Api, Changes, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, UnlistedEndpoints,
+};
 use crate::rules::Entries;
 
 /// Words, each of which stands for the value at its place.

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
+use crate::access::Action;
 use crate::facts::{Admission, Affiliation, JobPush, Level, Outbound, Role, Standing, Target, Visibility};
-use crate::request::Action;
 use crate::rules;
 
 /// The facts that the rules looked at.

@@ -14,11 +14,12 @@ use alloc::vec::Vec;
 
 use serde_json::json;
 
-use crate::config::Answers;
-use crate::decision::Failure;
+use crate::access::Action;
+use crate::access::Protocol;
+use crate::choices::Answers;
 use crate::facts::{Origin, ProjectId, ProjectPath, Role};
-use crate::request::Action;
-use crate::request::{Malformed, Protocol};
+use crate::failure::Failure;
+use crate::request::Malformed;
 use crate::rules::Reason;
 use words::{bare_words, explanation, forge_words, lines, never_words, sentence, token_words};
 

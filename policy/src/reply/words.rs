@@ -5,9 +5,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{Denied, GIT_NOT_FOUND, Weight};
-use crate::config::Answers;
+use crate::access::{Action, Protocol};
+use crate::choices::Answers;
 use crate::facts::{Origin, Permission, ProjectId, ProjectPath};
-use crate::request::{Action, Protocol};
 use crate::rules::{Needed, Reason, need};
 
 /// What the forge itself would say of a target that the client may know of, and how it weighs there. Source: GitLab 18,

@@ -17,7 +17,7 @@ use super::carriers::{FIELDS, SCHEMES};
 use super::head::{Head, Times};
 use super::malformed::Malformed;
 use super::{params, readers, token};
-use crate::config::Kind;
+use crate::choices::Kind;
 use crate::facts::Secret;
 use unmarked::unmarked;
 pub(crate) use unmarked::{Ambiguous, candidate};

@@ -154,7 +154,7 @@ mod tests {
     use super::super::super::head::Body;
     use super::super::Foreign;
     use super::*;
-    use crate::config::Kind;
+    use crate::choices::Kind;
     use base64::Engine;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     use std::format;

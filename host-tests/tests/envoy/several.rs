@@ -173,7 +173,7 @@ fn a_new_configuration_follows_the_list_on_and_asks_once_too() {
         registry: Registry::LeftOut,
         token_lookup: TokenLookup::At(factory.port()),
         filter: filter.clone(),
-        delivery: Delivery::Watched,
+        delivery: Delivery::Listener,
         ..Options::picked()
     };
     let stack = Stack::start(&options).unwrap();

@@ -7,7 +7,7 @@ use policy::reply::{self, Denied, Subject};
 use policy::request::{Action, Protocol};
 use policy::rules::Reason;
 
-const PAGE: &str = include_str!("../../SECURITY.md");
+const PAGE: &str = include_str!("../../../SECURITY.md");
 
 fn rows(head: &str) -> impl Iterator<Item = Vec<&'static str>> {
     let start = PAGE.find(&format!("\n| {head} |")).unwrap_or_else(|| panic!("no table `{head}`"));

@@ -340,7 +340,7 @@ async fn send_all(port: u16, cases: Vec<Case>) -> Vec<(Case, Result<Answer, Faul
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_persons_request_passes_as_it_was_sent_in_its_own_time() {
-    let security = include_str!("../../../SECURITY.md");
+    let security = include_str!("../../../../SECURITY.md");
     assert!(security.contains("it has a `Content-Encoding` and nothing that says who sends it"), "SECURITY.md");
     raise_descriptors().unwrap();
     let echo = Echo::start().await.unwrap();

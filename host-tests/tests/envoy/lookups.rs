@@ -30,7 +30,7 @@ fn filter() -> Vec<(&'static str, Value)> {
 }
 
 fn start() -> Stack {
-    let delivery = Delivery::Watched;
+    let delivery = Delivery::Listener;
     Stack::start(&Options { registry: Registry::LeftOut, filter: filter(), delivery, ..Options::picked() }).unwrap()
 }
 

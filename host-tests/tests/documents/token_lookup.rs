@@ -6,18 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use policy::Config;
+use policy::bindings::Cursor;
 use policy::decision::Failure;
 use policy::facts::{
     Admission, Affiliation, Context, Entry, Feature, Found, Grants, Invalid, Job, JobId, JobPush, Level, Link, Origin,
     Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Secret, Standing, Token, User, UserId, Visibility,
 };
-use policy::lookup::changes::{self, Cursor, News};
+use policy::lookup::changes::{self, News};
 use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value as Landed};
 use policy::request::TargetRef;
 use serde_json::Value;
 
-const PAGE: &str = include_str!("../../docs/token-lookup.md");
-const OPENAPI: &str = include_str!("../../docs/token-lookup.openapi.yaml");
+const PAGE: &str = include_str!("../../../docs/token-lookup.md");
+const OPENAPI: &str = include_str!("../../../docs/token-lookup.openapi.yaml");
 const TOKEN: &[u8] = b"glcbt-64_bXktam9iLXRva2Vu";
 
 type Outcome = Result<Landed, Failure>;

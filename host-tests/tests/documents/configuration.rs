@@ -4,7 +4,7 @@
 use policy::Config;
 use serde_json::{Value, json};
 
-const PAGE: &str = include_str!("../../docs/configuration.md");
+const PAGE: &str = include_str!("../../../docs/configuration.md");
 
 #[test]
 fn every_example_is_taken() {

@@ -1,0 +1,5 @@
+//! What the documents show is what the code does.
+
+mod configuration;
+mod security;
+mod token_lookup;

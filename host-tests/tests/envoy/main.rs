@@ -1,0 +1,14 @@
+//! What only a real Envoy can show. One program for all of it: to link it takes longer than to compile what is new in it.
+
+mod births;
+mod crowd;
+mod demo;
+mod demo_run;
+mod faults;
+mod lfs;
+mod lookups;
+mod minted;
+mod people;
+mod reload;
+mod several;
+mod soak;

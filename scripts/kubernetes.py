@@ -1,0 +1,191 @@
+"""Checks envoy/kubernetes without a cluster: what each manifest makes of Envoy's configuration is taken by a real Envoy and
+plays the story; Kubernetes' own objects are held against its schemas, and others against the CRDs in CRDS=DIR, where it is
+given. scripts/kubernetes calls it with what it needs at hand.
+"""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import jsonschema
+import kubernetes_validate
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+HERE = ROOT / "envoy/kubernetes"
+DEPLOYED = yaml.safe_load((ROOT / "envoy/envoy.yaml").read_text())
+KUBERNETES = "1.33"
+CORE = {"v1", "apps/v1", "policy/v1", "networking.k8s.io/v1"}
+
+
+def manager(bootstrap):
+    (listener,) = (listener for listener in bootstrap["static_resources"]["listeners"] if listener["name"] == "ingress")
+    return listener["filter_chains"][0]["filters"][0]["typed_config"]
+
+
+def without_jobscope(removed):
+    """What is there before a manifest is applied: a plain Envoy before the same forge."""
+    bootstrap = copy.deepcopy(DEPLOYED)
+    plain = manager(bootstrap)
+    for name in removed:
+        del plain[name]
+    plain["http_filters"] = [filter for filter in plain["http_filters"] if filter["name"] != "jobscope"]
+    for host in plain["route_config"]["virtual_hosts"]:
+        host.pop("request_body_buffer_limit", None)
+    return bootstrap
+
+
+def merge(into, value):
+    """As protobuf does: messages are merged, lists grow, and what has its default is not there to be merged."""
+    for name, field in value.items():
+        if isinstance(field, dict) and isinstance(into.get(name), dict):
+            merge(into[name], field)
+        elif isinstance(field, list):
+            into[name] = into.get(name, []) + field
+        elif field not in (False, 0, ""):
+            into[name] = field
+
+
+def istio(documents):
+    (filter,) = (document for document in documents if document["kind"] == "EnvoyFilter")
+    patches = filter["spec"]["configPatches"]
+    merged = [patch["patch"]["value"] for patch in patches if patch["applyTo"] == "NETWORK_FILTER"]
+    bootstrap = without_jobscope([name for name in merged[0]["typed_config"] if name != "@type"])
+    plain = manager(bootstrap)
+    for patch in patches:
+        value, operation = patch["patch"]["value"], (patch["applyTo"], patch["patch"]["operation"])
+        if operation == ("NETWORK_FILTER", "MERGE"):
+            merge(plain, value["typed_config"])
+        elif operation == ("HTTP_FILTER", "INSERT_FIRST"):
+            plain["http_filters"].insert(0, value)
+        elif operation == ("VIRTUAL_HOST", "MERGE"):
+            domain = patch["match"]["routeConfiguration"]["vhost"]["name"].removesuffix(":80")
+            merge(*([host for host in plain["route_config"]["virtual_hosts"] if domain in host["domains"]] + [value]))
+        else:
+            sys.exit(f"kubernetes: nobody knows here what {operation} does")
+    return json.loads(json.dumps(bootstrap).replace("outbound|80||token-lookup.internal", "token-lookup"))
+
+
+def envoy_gateway(documents):
+    (policy,) = (document for document in documents if document["kind"] == "EnvoyPatchPolicy")
+    patches = policy["spec"]["jsonPatches"]
+    chain = "/default_filter_chain/filters/0/typed_config/"
+    added = [patch["operation"]["path"].removeprefix(chain) for patch in patches if "Listener" in patch["type"]]
+    bootstrap = without_jobscope(name for name in added if name in manager(DEPLOYED))
+    plain = manager(bootstrap)
+    plain["normalize_path"] = True
+    clusters = bootstrap["static_resources"]["clusters"]
+    for patch in patches:
+        kind, operation = patch["type"].rsplit(".", 1)[1], patch["operation"]
+        path, value = operation["path"], operation["value"]
+        if kind == "Listener" and path.startswith(chain):
+            *parents, last = path.removeprefix(chain).split("/")
+            into = plain
+            for parent in parents:
+                into = into[parent]
+            if operation["op"] == "replace" and last not in into:
+                sys.exit(f"kubernetes: there is no {path} to replace")
+            into.insert(int(last), value) if isinstance(into, list) else into.update({last: value})
+        elif kind == "RouteConfiguration" and operation["jsonPath"] == "$.virtual_hosts[*]":
+            for host in plain["route_config"]["virtual_hosts"]:
+                host[path.removeprefix("/")] = value
+        elif kind == "Cluster" and path == "":
+            clusters[:] = [cluster for cluster in clusters if cluster["name"] != patch["name"]] + [value]
+        else:
+            sys.exit(f"kubernetes: nobody knows here what {operation['op']} of {path} in a {kind} does")
+    return bootstrap
+
+
+def render(values):
+    chart = HERE / "chart"
+    seen = {"Values": yaml.safe_load((chart / "values.yaml").read_text()) | values, "Release": {"Name": "jobscope"}}
+    command = ["go", "run", ROOT / "scripts/render.go", *sorted((chart / "templates").iterdir())]
+    rendered = subprocess.run(command, input=json.dumps(seen), stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [document for document in yaml.safe_load_all(rendered) if document]
+
+
+def chart():
+    for_a_pod = (ROOT / "envoy/envoy.yaml").read_text().replace("/etc/envoy/jobscope.wasm", "/etc/jobscope/plugin.wasm")
+    values = {"envoy": for_a_pod, "token": {"value": "glpat-example"}}
+    documents = render(values | {"filter": {"configMap": "jobscope-filter"}})
+    documents += render(values | {"filter": {"image": "registry.example.com/tools/jobscope@sha256:00"}})
+    configuration = documents[0]["data"]
+    assert configuration["envoy.yaml"] == for_a_pod.rstrip("\n"), "the configuration is handed on as it is"
+    bootstrap, more = (yaml.safe_load(configuration[name]) for name in ("envoy.yaml", "ready.yaml"))
+    # In a pod every address is the pod's.
+    more["static_resources"]["listeners"][0]["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": 0}
+    merge(bootstrap, more)
+    return documents, bootstrap
+
+
+def crds():
+    found = {}
+    for file in Path(os.environ["CRDS"]).glob("*.yaml") if "CRDS" in os.environ else []:
+        for crd in yaml.safe_load_all(file.read_text()):
+            for version in (crd or {}).get("spec", {}).get("versions", []):
+                name = f"{crd['spec']['group']}/{version['name']}", crd["spec"]["names"]["kind"]
+                found[name] = strict(version["schema"]["openAPIV3Schema"])
+    return found
+
+
+def strict(schema):
+    """An API server drops fields that it does not know; here they are errors."""
+    if isinstance(schema, list):
+        return [strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {name: strict(part) for name, part in schema.items()}
+    if "properties" in schema and schema.get("type") == "object" and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        schema.setdefault("additionalProperties", False)
+    return schema
+
+
+def check_schemas(documents, known):
+    for document in documents:
+        name = f"{document['kind']} {document['metadata']['name']}"
+        if document["apiVersion"] in CORE:
+            kubernetes_validate.validate(document, KUBERNETES, strict=True)
+        elif "CRDS" not in os.environ:
+            continue
+        elif schema := known.get((document["apiVersion"], document["kind"])):
+            body = {field: part for field, part in document.items() if field not in ("apiVersion", "kind", "metadata")}
+            schema["properties"] = {n: p for n, p in schema["properties"].items() if n in body}
+            jsonschema.Draft202012Validator(schema).validate(body)
+        else:
+            print(f"kubernetes: no CRD of {name} in {os.environ['CRDS']}")
+
+
+def play(name, bootstrap):
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        filter = manager(bootstrap)["http_filters"][0]
+        filter["typed_config"]["config"]["configuration"]["value"]["mode"] = "enforce"
+        json.dump(bootstrap, file)
+        file.flush()
+        demo = ["cargo", "run", "--locked", "--quiet", "--bin", "jobscope-demo", "--"]
+        subprocess.run([*demo, "validate", file.name], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        environment = os.environ | {"JOBSCOPE_ENVOY_YAML": file.name}
+        played = subprocess.run(
+            [*demo, "play"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        print(f"kubernetes: {name}: {played.stderr.strip()}")
+        if played.returncode:
+            sys.exit(1)
+
+
+def main():
+    known = crds()
+    for name, bootstrap in (("istio", istio), ("envoy-gateway", envoy_gateway)):
+        documents = list(yaml.safe_load_all((HERE / f"{name}.yaml").read_text()))
+        check_schemas(documents, known)
+        play(name, bootstrap(documents))
+    documents, bootstrap = chart()
+    check_schemas(documents, known)
+    play("chart", bootstrap)
+
+
+if __name__ == "__main__":
+    main()
