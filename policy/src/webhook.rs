@@ -33,26 +33,34 @@ pub enum Answer {
     Media,
     /// The end cannot be remembered.
     Failed,
+    /// Too much is kept of other requests to wait for the rest of it.
+    Busy,
 }
 
 impl Answer {
-    /// All of them, with their statuses and their names in the access log.
-    pub const ALL: [(Self, u16, &'static str); 8] = [
-        (Self::Ended, 204, "webhook.ended"),
-        (Self::Ignored, 204, "webhook.ignored"),
-        (Self::Unreadable, 400, "webhook.unreadable"),
-        (Self::Unauthorized, 401, "webhook.unauthorized"),
-        (Self::Method, 405, "webhook.method"),
-        (Self::TooLarge, 413, "webhook.too-large"),
-        (Self::Media, 415, "webhook.media"),
-        (Self::Failed, 503, "webhook.failed"),
+    /// All of them, with their statuses, their names in the access log, and when they are given.
+    pub const ALL: [(Self, u16, &'static str, &'static str); 9] = [
+        (Self::Ended, 204, "webhook.ended", "a job's end was taken"),
+        (Self::Ignored, 204, "webhook.ignored", "it tells of no end"),
+        (Self::Unreadable, 400, "webhook.unreadable", "it is no report of a job's event"),
+        (Self::Unauthorized, 401, "webhook.unauthorized", "the secret is wrong or missing; nothing was read"),
+        (Self::Method, 405, "webhook.method", "it is no `POST`"),
+        (Self::TooLarge, 413, "webhook.too-large", "it is too large"),
+        (Self::Media, 415, "webhook.media", "it is not JSON"),
+        (Self::Failed, 503, "webhook.failed", "the end could not be remembered"),
+        (
+            Self::Busy,
+            503,
+            "webhook.busy",
+            "it comes in pieces, and the worker keeps 64 MiB of requests that wait for their bodies",
+        ),
     ];
 
     /// The status, and the name in the access log.
     #[must_use]
     pub fn says(self) -> (u16, &'static str) {
-        let row = Self::ALL.iter().find(|(answer, _, _)| *answer == self);
-        row.map_or((503, "webhook.failed"), |(_, status, name)| (*status, *name))
+        let row = Self::ALL.iter().find(|(answer, ..)| *answer == self);
+        row.map_or((503, "webhook.failed"), |(_, status, name, _)| (*status, *name))
     }
 }
 
@@ -194,7 +202,7 @@ mod tests {
 
     #[test]
     fn each_answer_has_one_row() {
-        for (answer, status, name) in Answer::ALL {
+        for (answer, status, name, _) in Answer::ALL {
             assert_eq!(answer.says(), (status, name));
         }
     }

@@ -11,6 +11,7 @@ use policy::facts::{Feature, Version};
 use policy::lifecycle::Remark;
 use policy::request::{Action, Carriers, Instead, Malformed, Span, endpoints};
 use policy::rules::{self, Need, Needed, Open, RULES, Reach, Reason};
+use policy::webhook::Answer;
 
 /// Puts `table` between the marks of `name`, or fails when something else stands there.
 fn compare(file: &str, name: &str, table: &str) {
@@ -190,6 +191,13 @@ fn remarks() {
 fn failures() {
     let table = Failure::ALL.iter().map(|(_, code, text)| vec![format!("`{code}`"), (*text).into()]);
     compare("rules.md", "failures", &rows("reason | meaning", table));
+}
+
+#[test]
+fn answers_of_the_webhook() {
+    let table =
+        Answer::ALL.iter().map(|(_, status, name, when)| vec![status.to_string(), (*when).into(), format!("`{name}`")]);
+    compare("configuration.md", "webhook", &rows("answer | when | `jobscope_reason`", table));
 }
 
 #[test]

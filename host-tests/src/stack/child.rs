@@ -73,9 +73,18 @@ impl Child {
 
     /// How many bytes of memory it has now.
     pub(super) fn resident_bytes(&self) -> Result<u64> {
+        self.bytes("VmRSS:")
+    }
+
+    /// How many it ever had.
+    pub(super) fn peak_resident_bytes(&self) -> Result<u64> {
+        self.bytes("VmHWM:")
+    }
+
+    fn bytes(&self, name: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB"));
-        let kilobytes: u64 = resident.context("no VmRSS in the process' status")?.trim().parse()?;
+        let bytes = status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix("kB"));
+        let kilobytes: u64 = bytes.with_context(|| format!("no {name} in the process' status"))?.trim().parse()?;
         Ok(kilobytes << 10)
     }
 

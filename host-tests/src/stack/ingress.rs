@@ -104,6 +104,15 @@ impl Ingress {
         self.envoy.resident_bytes()
     }
 
+    /// How many it ever had.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::resident_bytes`].
+    pub fn peak_resident_bytes(&self) -> Result<u64> {
+        self.envoy.peak_resident_bytes()
+    }
+
     /// Its statistics whose names contain `name`, one per line.
     ///
     /// # Errors

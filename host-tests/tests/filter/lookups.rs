@@ -113,7 +113,10 @@ fn a_service_account_without_rights_is_a_failure_and_never_an_open_door() {
             }
         });
         assert_eq!(outcome.reply().map(|reply| reply.status), Some(503), "{path}: {outcome:?}");
-        assert!(host.logs().iter().any(|(_, line)| line.contains("lookup.rights")), "{:?}", host.logs());
+        let logs = host.logs();
+        let told = |(_, line): &&(_, String)| line.contains("lookup.rights") && line.contains(": status 403 after ");
+        assert!(logs.iter().any(|line| told(&line)), "{logs:?}");
+        assert!(logs.iter().all(|(_, line)| !line.contains("secrets")), "{logs:?}");
     }
 }
 

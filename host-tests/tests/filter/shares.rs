@@ -1,8 +1,9 @@
 //! What all requests of a worker share is shared fairly: lookups, the place for bodies that must be read, and log lines.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use host_tests::host::{Endpoints, Host, Outcome, RequestHead, StreamId};
+use host_tests::host::{Callout, Endpoints, Host, Outcome, RequestHead, StreamId};
 
 use crate::forge::{
     DANA, NORA, basic, clone, configuration, get, gitlab, host, host_of, host_with_limits, nobody, post, property,
@@ -68,6 +69,41 @@ fn one_job_leaves_others_their_lookups_whatever_it_asks() {
     }
     assert!(served > 0);
     assert_eq!(host.hazards(), Vec::<String>::new());
+}
+
+#[test]
+fn a_call_is_its_jobs_until_it_is_answered_also_where_nobody_waits_for_it_any_longer() {
+    let mut host = host();
+    assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
+    let is_of_project =
+        |call: &Callout| call.path().starts_with("/api/v4/projects/") && !call.path().contains("/members/");
+    for round in 0..20 {
+        let stream = host.open(0, sixteen_scopes(round));
+        // That a project is not there ends its lookup, while a slow forge is still busy with what else was asked.
+        for call in host.callouts().iter().filter(|call| is_of_project(call)) {
+            host.answer(call.id, gitlab(call));
+        }
+        assert!(host.callouts().len() <= 16, "{} calls under way", host.callouts().len());
+        host.close(stream);
+    }
+    host.settle(gitlab);
+    host.advance(Duration::from_secs(2));
+    assert_eq!(status(&host.exchange(0, clone("infra/none", DANA), gitlab)), 404, "it has its share again");
+}
+
+#[test]
+fn what_images_of_one_project_need_is_asked_once() {
+    let mut host = host();
+    let scopes: String = (0..16).map(|image| format!("&scope=repository:libs/common/i{image}:pull")).collect();
+    let head = get(&format!("/jwt/auth?service=container_registry{scopes}")).header("authorization", basic(DANA));
+    let mut asked = BTreeMap::new();
+    let outcome = host.exchange(0, head, |call| {
+        *asked.entry((call.path(), call.body.clone())).or_insert(0) += 1;
+        gitlab(call)
+    });
+    assert_eq!(status(&outcome), 200);
+    asked.retain(|_, count| *count > 1);
+    assert!(asked.is_empty(), "{asked:?}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The forge's webhook: a job's end, told at a path of our own.
 
-use host_tests::host::{Host, Hostcall, Request, RequestHead, Status};
+use host_tests::host::{Host, Hostcall, Outcome, Request, RequestHead, Status};
 
-use crate::forge::{DANA, NORA, clone, configuration, gitlab, nobody, options, post, status};
+use crate::forge::{DANA, NORA, basic, clone, configuration, gitlab, nobody, options, post, property, status};
 
 const PATH: &str = "/-/jobscope/webhook";
 
@@ -85,6 +85,33 @@ fn a_report_may_come_in_pieces() {
     request.body = whole.chunks(7).map(<[u8]>::to_vec).collect();
     assert_eq!(status(&host.exchange(0, request, nobody)), 204);
     assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 401);
+}
+
+#[test]
+fn reports_that_come_in_pieces_share_the_place_that_held_bodies_have() {
+    let mut host = host();
+    let slow = |host: &mut Host, head: RequestHead| {
+        let stream = host.open(0, head.with_body());
+        host.request_body(stream, vec![b' '; 1 << 20], false);
+        stream
+    };
+    let streams: Vec<_> = (0..63).map(|_| slow(&mut host, head("opensesame"))).collect();
+    assert!(streams.iter().all(|stream| host.outcome(*stream) == Outcome::Paused));
+    let batch = post("/libs/common.git/info/lfs/objects/batch")
+        .header("authorization", basic(DANA))
+        .header("content-type", "application/vnd.git-lfs+json");
+    for (head, reason) in [(head("opensesame"), "webhook.busy"), (batch, "host.busy")] {
+        let more = slow(&mut host, head);
+        assert_eq!((status(&host.outcome(more)), &*property(&host, more, "jobscope_reason")), (503, reason));
+        host.close(more);
+    }
+    host.tick(0);
+    assert!(streams.iter().all(|stream| host.outcome(*stream) == Outcome::Paused), "the forge may take its time");
+    assert_eq!(status(&host.exchange(0, report(1001, "failed"), nobody)), 204, "what is there at once needs no place");
+    streams.into_iter().for_each(|stream| host.close(stream));
+    let next = slow(&mut host, head("opensesame"));
+    assert_eq!(host.outcome(next), Outcome::Paused, "what left is not counted");
+    assert_eq!(host.hazards(), Vec::<String>::new());
 }
 
 #[test]

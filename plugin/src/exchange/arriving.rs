@@ -13,9 +13,6 @@ use crate::journal;
 use crate::setup::Setup;
 use crate::worker::Worker;
 
-/// Names of header fields that are ours to set. Whatever a client sends under them is removed.
-const OURS: &[u8] = b"x-jobscope-";
-
 impl<H: Host> Worker<H> {
     /// The head of a request came.
     pub fn request_head(&mut self, stream: Stream, end_of_stream: bool) -> Flow {
@@ -41,7 +38,6 @@ impl<H: Host> Worker<H> {
     /// A piece of its body came; the host has so many bytes of it.
     pub fn request_body(&mut self, stream: Stream, size: usize, end_of_stream: bool) -> Flow {
         let (Some(setup), Some(exchange)) = (self.setup.clone(), self.crowd.find(stream)) else { return Flow::Pause };
-        let head = exchange.head;
         let flow = match exchange.stands() {
             Standing::Report => return self.take_report(&setup, stream, size, end_of_stream),
             Standing::Going => Flow::Continue,
@@ -58,7 +54,7 @@ impl<H: Host> Worker<H> {
             (Flow::Continue, Some(exchange)) => exchange.seen = 0,
             (Flow::Continue, None) => {}
             (Flow::Pause, _) => {
-                self.crowd.hold(stream, size.saturating_add(head));
+                self.crowd.hold_with_head(stream, size);
             }
         }
         flow
@@ -111,10 +107,8 @@ impl<H: Host> Worker<H> {
         if let Some(watch) = Watch::of_head(&setup.config, &head, &reading) {
             self.watch(stream, watch);
         }
-        for (name, _) in fields.iter().filter(|(name, _)| name.starts_with(OURS)) {
-            if let Ok(name) = std::str::from_utf8(name) {
-                self.host.remove_header(Map::Request, name)?;
-            }
+        for name in head.ours() {
+            self.host.remove_header(Map::Request, name)?;
         }
         Ok(Some(reading))
     }
@@ -142,8 +136,7 @@ impl<H: Host> Worker<H> {
     }
 
     fn await_body(&mut self, setup: &Setup<H>, stream: Stream, pending: Pending) -> Next {
-        let head = self.crowd.find(stream).map_or(0, |exchange| exchange.head);
-        let has_room = self.crowd.hold(stream, head);
+        let has_room = self.crowd.hold_with_head(stream, 0);
         match self.host.now() {
             Ok(now) if has_room => Next::AwaitsBody(Box::new(pending), now.after(BODY_PATIENCE)),
             Ok(_) => self.let_go(setup, stream, pending),
@@ -203,14 +196,13 @@ impl<H: Host> Worker<H> {
     /// Shows what came of an awaited body to who awaits it. Whether there is room for it.
     fn feed(&mut self, stream: Stream, size: usize) -> Result<bool> {
         if let Some(exchange) = self.crowd.find(stream) {
-            let (seen, head) = (exchange.seen, exchange.head);
+            let seen = exchange.seen;
             if let Some(pending) = exchange.pending().filter(|pending| pending.is_looked_at()) {
                 pending.feed(&self.host.piece(Buffer::RequestBody, seen, size.saturating_sub(seen))?);
                 exchange.seen = size;
             }
-            return Ok(self.crowd.hold(stream, size.saturating_add(head)));
         }
-        Ok(true)
+        Ok(self.crowd.hold_with_head(stream, size))
     }
 
     /// Looks at what came of a body that goes on, or will.

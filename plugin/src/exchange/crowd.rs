@@ -196,6 +196,12 @@ impl Crowd {
         self.held <= MOST_HELD
     }
 
+    /// The same, and of its head too.
+    pub(super) fn hold_with_head(&mut self, stream: Stream, bytes: usize) -> bool {
+        let head = self.exchanges.get(&stream).map_or(0, |exchange| exchange.head);
+        self.hold(stream, bytes.saturating_add(head))
+    }
+
     /// The requests that wait for a fact, in the order in which they came.
     pub(crate) fn waiting_for(&self, key: &Hash) -> impl Iterator<Item = &Parked> {
         let listeners = self.listeners.get(key).into_iter().flatten();

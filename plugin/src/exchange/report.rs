@@ -9,11 +9,13 @@ use crate::setup::Setup;
 use crate::worker::Worker;
 
 impl<H: Host> Worker<H> {
-    /// Takes what has come of a report. While more of it is to come, the host keeps it.
+    /// Takes what has come of a report. While more of it is to come, the host keeps it; one that is there at once needs no
+    /// room.
     pub(super) fn take_report(&mut self, setup: &Setup<H>, stream: Stream, size: usize, end_of_stream: bool) -> Flow {
         let report = match (size <= BODY_LIMIT, end_of_stream) {
             (false, _) => Err(Answer::TooLarge),
-            (true, false) => return Flow::Pause,
+            (true, false) if self.crowd.hold_with_head(stream, size) => return Flow::Pause,
+            (true, false) => Err(Answer::Busy),
             (true, true) => self.host.buffer(Buffer::RequestBody, 0, size).map_err(|_| Answer::Failed),
         };
         let answer = report.and_then(|body| self.heed_report(setup, &body));
@@ -25,8 +27,7 @@ impl<H: Host> Worker<H> {
         let job = webhook::read_report(body)?;
         let _ = self.host.log_field("jobscope_job", &job.0.to_string());
         self.host.now().and_then(|now| setup.store.end_job(job, now)).map_err(|error| {
-            let why = format!("jobscope: the end of a job cannot be remembered: {error}");
-            self.host.log(Level::Critical, &why);
+            journal::note(&self.host, Level::Critical, "the end of a job cannot be remembered", error);
             Answer::Failed
         })?;
         Ok(Answer::Ended)

@@ -7,8 +7,9 @@ use policy::Config;
 use policy::bindings::{Confirmed, Freshness, Moment};
 use policy::decision::Failure;
 use policy::facts::{Hash, Job, JobId, Known};
-use policy::lookup::{Answer, Call, Fact, Flight, PartKey, Progress, Value};
+use policy::lookup::{Answer, Fact, Flight, PartKey, Progress, Value};
 
+use super::departures::{Departure, Departures};
 use super::throttle::Throttle;
 use super::{chance, send};
 use crate::host::Host;
@@ -21,10 +22,6 @@ const MOST: usize = 1024;
 /// The most lookups of what one job asks for. What lies beyond is told to come back, so that no job takes the place of all
 /// others.
 const MOST_OF_ONE: usize = 64;
-
-/// The most calls of one job's lookups at a time. What lies beyond waits its turn: clusters let some hundred calls
-/// through, and these are everybody's.
-const CALLS_OF_ONE: usize = 16;
 
 /// How long a fact whose lookup failed is at least not looked up in the background, and at most twice that: a lookup
 /// service that is away is not called by every request.
@@ -41,14 +38,7 @@ pub(crate) enum Urgency {
 #[derive(Debug)]
 pub(crate) struct Flights {
     under_way: BTreeMap<Hash, UnderWay>,
-    /// Calls that were sent, by the host's numbers.
-    sent: BTreeMap<u32, Departure>,
-    /// Calls that are to be sent as soon as the root context is entered.
-    departing: Vec<Departure>,
-    /// Calls that are to be sent when others of their job were answered, the oldest first.
-    queued: Vec<Departure>,
-    /// Calls that did not reach the service, and when they are sent again.
-    delayed: Vec<(Moment, Departure)>,
+    departures: Departures,
     /// Facts whose lookup failed, and until when nobody looks them up in the background.
     resting: BTreeMap<Hash, Moment>,
     /// When a forge that has had too much is asked again.
@@ -66,16 +56,6 @@ struct UnderWay {
     failed: Option<Failure>,
 }
 
-/// A call, which flight it belongs to, and how often it was sent before.
-#[derive(Debug)]
-struct Departure {
-    key: Hash,
-    job: Option<JobId>,
-    number: usize,
-    call: Call,
-    attempt: u32,
-}
-
 /// A flight that is over.
 #[derive(Debug)]
 pub(crate) struct Landing {
@@ -87,13 +67,13 @@ pub(crate) struct Landing {
     pub(crate) learned: Vec<(PartKey, Known)>,
     /// How old what was found is, which may be composed of older parts.
     pub(crate) confirmed: Confirmed,
+    /// The answer by which it failed, for a log.
+    pub(crate) said: Option<String>,
 }
 
-/// What an answer brought.
+/// What an answer brought to a flight.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// Nothing that anybody waits for.
-    Nothing,
     /// The job of the token with this hash is known, while its circumstances are still asked for.
     Job(Hash, Job),
     /// A flight is over.
@@ -102,16 +82,8 @@ pub(crate) enum News {
 
 impl Flights {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            under_way: BTreeMap::new(),
-            sent: BTreeMap::new(),
-            departing: Vec::new(),
-            queued: Vec::new(),
-            delayed: Vec::new(),
-            resting: BTreeMap::new(),
-            throttle: Throttle::default(),
-            seed,
-        }
+        let (under_way, resting) = (BTreeMap::new(), BTreeMap::new());
+        Self { under_way, departures: Departures::default(), resting, throttle: Throttle::default(), seed }
     }
 
     /// Looks a fact up unless that is under way, of parts that are at least as fresh as `least`. `Some` when nothing must be
@@ -130,9 +102,8 @@ impl Flights {
         }
         // What is only refreshed waits for better times.
         let refused = |failure| (urgency == Urgency::Awaited).then(|| Landing::failed(key, failure, now));
-        if urgency == Urgency::Background
-            && self.resting.get(&key).is_some_and(|until| !until.has_come(REST.saturating_mul(2), now))
-        {
+        let rests = |until: &Moment| !until.has_come(REST.saturating_mul(2), now);
+        if urgency == Urgency::Background && self.resting.get(&key).is_some_and(rests) {
             return None;
         }
         let job = match &fact {
@@ -148,7 +119,7 @@ impl Flights {
             Progress::Landed(result) => Some(Landing::of(key, &flight, result, now)),
             Progress::Going(_) if self.throttle.pause(&key, now).is_some() => refused(Failure::LookupThrottled),
             Progress::Going(calls) => {
-                self.send_all(key, job, calls);
+                self.departures.add(key, job, calls);
                 self.under_way.insert(key, UnderWay { flight, job, asked: now, failed: None });
                 None
             }
@@ -167,42 +138,37 @@ impl Flights {
 
     /// Whether calls are to be sent.
     pub(crate) fn has_departures(&self) -> bool {
-        !self.departing.is_empty()
+        self.departures.has_some()
     }
 
-    /// Sends what is to be sent. On the root context alone: the answers are delivered to the context that sends.
+    /// Sends what is to be sent.
     pub(crate) fn depart(&mut self, host: &impl Host, config: &Config, now: Moment) {
-        let mut departing = std::mem::take(&mut self.queued);
-        departing.append(&mut self.departing);
-        departing.extend(self.delayed.extract_if(.., |(then, _)| *then <= now).map(|(_, departure)| departure));
-        let mut calls: BTreeMap<JobId, usize> = BTreeMap::new();
-        for job in self.sent.values().filter(|_| !departing.is_empty()).filter_map(|departure| departure.job) {
-            let calls = calls.entry(job).or_default();
-            *calls = calls.saturating_add(1);
+        let due = self.departures.take_due(now);
+        if due.is_empty() {
+            return;
         }
-        for departure in departing {
-            let Some(under_way) = self.under_way.get_mut(&departure.key) else { continue };
-            if self.throttle.pause(&departure.key, now).is_some() {
-                under_way.failed = Some(Failure::LookupThrottled);
+        let mut shares = self.departures.shares();
+        for mut departure in due {
+            departure.flights.retain(|(key, _)| {
+                let Some(under_way) = self.under_way.get_mut(key) else { return false };
+                let is_paused = self.throttle.pause(key, now).is_some();
+                if is_paused {
+                    under_way.failed = Some(Failure::LookupThrottled);
+                }
+                !is_paused
+            });
+            let Some(asked) = self.asked(&departure) else { continue };
+            if !shares.take(departure.job) {
+                self.departures.queue(departure);
                 continue;
             }
-            if let Some(calls) = departure.job.map(|job| calls.entry(job).or_default()) {
-                if *calls >= CALLS_OF_ONE {
-                    self.queued.push(departure);
-                    continue;
-                }
-                *calls = calls.saturating_add(1);
-            }
-            match send(host, config, &departure.call, patience(config, under_way.asked, now)) {
-                Some(id) => {
-                    self.sent.insert(id, departure);
-                }
+            match send(host, config, &departure.call, patience(config, asked, now)) {
+                Some(number) => self.departures.sent(number, departure, now),
                 None => {
-                    let key = departure.key;
-                    if !self.delay(config, departure, now)
-                        && let Some(under_way) = self.under_way.get_mut(&key)
-                    {
-                        under_way.failed = Some(Failure::LookupUnreachable);
+                    for (key, _) in self.delay(config, departure, now).map(|lost| lost.flights).unwrap_or_default() {
+                        if let Some(under_way) = self.under_way.get_mut(&key) {
+                            under_way.failed = Some(Failure::LookupUnreachable);
+                        }
                     }
                 }
             }
@@ -218,31 +184,48 @@ impl Flights {
         answer: &Answer<'_>,
         is_lost: bool,
         now: Moment,
-    ) -> News {
-        let Some(departure) = self.sent.remove(&call) else { return News::Nothing };
-        let (key, number) = (departure.key, departure.number);
-        if is_lost && self.delay(config, departure, now) {
-            return News::Nothing;
-        }
-        // A flight that landed early leaves answers behind that nobody waits for.
-        let Some(under_way) = self.under_way.get_mut(&key) else { return News::Nothing };
+    ) -> Vec<News> {
+        let Some((sent, departure)) = self.departures.answered(call) else { return Vec::new() };
+        let Some(departure) = (if is_lost { self.delay(config, departure, now) } else { Some(departure) }) else {
+            return Vec::new();
+        };
+        let said = || {
+            let status = answer.status.map_or_else(|| "no answer".into(), |status| format!("status {status}"));
+            format!("{}: {status} after {} ms", departure.call.outline(), now.since(sent).as_millis())
+        };
+        departure.flights.iter().filter_map(|(key, number)| self.take(*key, *number, answer, &said, now)).collect()
+    }
+
+    /// Takes the answer to a flight's call of this number; `said` tells of it where it ends the flight badly.
+    fn take(
+        &mut self,
+        key: Hash,
+        number: usize,
+        answer: &Answer<'_>,
+        said: &impl Fn() -> String,
+        now: Moment,
+    ) -> Option<News> {
+        let under_way = self.under_way.get_mut(&key)?;
         let (was_known, job) = (under_way.flight.job().is_some(), under_way.job);
         match under_way.flight.answer(number, answer) {
             Progress::Landed(result) => {
-                self.land(key, result, now).map_or(News::Nothing, |landing| News::Landed(Box::new(landing)))
+                let said = result.is_err().then(said);
+                let landing = self.land(key, result, now)?;
+                Some(News::Landed(Box::new(Landing { said, ..landing })))
             }
             Progress::Going(calls) => {
                 let known = under_way.flight.job().filter(|_| !was_known).cloned();
-                self.send_all(key, job, calls);
-                known.map_or(News::Nothing, |job| News::Job(key, job))
+                self.departures.add(key, job, calls);
+                known.map(|job| News::Job(key, job))
             }
         }
     }
 
     /// The answer that comes to a call says that it was too much.
     pub(crate) fn throttle(&mut self, call: u32, pause: Duration, now: Moment) {
-        if let Some(departure) = self.sent.get(&call) {
-            self.throttle.note(departure.key, &departure.call, pause, now);
+        let Some(departure) = self.departures.under_way(call) else { return };
+        for (key, _) in &departure.flights {
+            self.throttle.note(*key, &departure.call, pause, now);
         }
     }
 
@@ -254,6 +237,7 @@ impl Flights {
     /// Flights that are over without an answer having come: nothing could be sent, or their answers were lost.
     pub(crate) fn overdue(&mut self, config: &Config, now: Moment) -> Vec<Landing> {
         let patience = config.lookup.timeout.saturating_mul(4);
+        self.departures.forget_lost(patience, now);
         let failed = |under_way: &UnderWay| {
             // Where the clock was set back, nobody knows how long it has been.
             let is_lost = now < under_way.asked || now.since(under_way.asked) > patience;
@@ -264,32 +248,28 @@ impl Flights {
         over.into_iter().filter_map(|(key, failure)| self.land(key, Err(failure), now)).collect()
     }
 
-    fn send_all(&mut self, key: Hash, job: Option<JobId>, calls: Vec<(usize, Call)>) {
-        let departures = calls.into_iter().map(|(number, call)| Departure { key, job, number, call, attempt: 0 });
-        self.departing.extend(departures);
+    /// When the last of those flights began that wait for a call; none when none does.
+    fn asked(&self, departure: &Departure) -> Option<Moment> {
+        departure.flights.iter().filter_map(|(key, _)| Some(self.under_way.get(key)?.asked)).max()
     }
 
-    /// Has a call that did not reach the service sent again after a while, unless it was sent often enough or its
-    /// flight ends before.
-    fn delay(&mut self, config: &Config, mut departure: Departure, now: Moment) -> bool {
-        let Some(under_way) = self.under_way.get(&departure.key) else { return false };
+    /// Has a call that did not reach the service sent again after a while. Gives it back where it was sent often enough, or
+    /// its flights end before.
+    fn delay(&mut self, config: &Config, mut departure: Departure, now: Moment) -> Option<Departure> {
         let pause = config.lookup.timeout.checked_div(20).unwrap_or_default();
-        let then = now.after(self.jittered(pause, &departure.key, now));
-        let is_worth_it = departure.attempt < config.lookup.retries && then < under_way.asked.after(whole(config));
-        if is_worth_it {
-            departure.attempt = departure.attempt.saturating_add(1);
-            self.delayed.push((then, departure));
+        let then = now.after(self.jittered(pause, &departure.flights, now));
+        let is_in_time = self.asked(&departure).is_some_and(|asked| then < asked.after(whole(config)));
+        if departure.attempt >= config.lookup.retries || !is_in_time {
+            return Some(departure);
         }
-        is_worth_it
+        departure.attempt = departure.attempt.saturating_add(1);
+        self.departures.delay(then, departure);
+        None
     }
 
     fn land(&mut self, key: Hash, result: Result<Value, Failure>, now: Moment) -> Option<Landing> {
         let under_way = self.under_way.remove(&key)?;
-        // What was still to be sent, or comes in late, belongs to no flight that may begin next.
-        self.sent.retain(|_, departure| departure.key != key);
-        self.departing.retain(|departure| departure.key != key);
-        self.queued.retain(|departure| departure.key != key);
-        self.delayed.retain(|(_, departure)| departure.key != key);
+        self.departures.forget(&key);
         match &result {
             Ok(_) => {
                 self.resting.remove(&key);
@@ -305,27 +285,28 @@ impl Flights {
             self.resting.retain(|_, until| !until.has_come(REST.saturating_mul(2), now));
         }
         if self.resting.len() < MOST {
-            let until = now.after(self.jittered(REST, &key, now));
+            let until = now.after(self.jittered(REST, key, now));
             self.resting.insert(key, until);
         }
     }
 
     /// A time from `least` to twice that, so that workers and proxies do not all come back at once.
-    fn jittered(&self, least: Duration, key: &Hash, now: Moment) -> Duration {
+    fn jittered(&self, least: Duration, what: impl std::hash::Hash, now: Moment) -> Duration {
         let milliseconds = u64::try_from(least.as_millis()).unwrap_or(u64::MAX);
-        let chance = chance(self.seed, (key, now.0));
+        let chance = chance(self.seed, (what, now.0));
         least.saturating_add(Duration::from_millis(chance.checked_rem(milliseconds).unwrap_or_default()))
     }
 }
 
 impl Landing {
     fn of(key: Hash, flight: &Flight, result: Result<Value, Failure>, asked: Moment) -> Self {
-        Self { key, result, asked, learned: flight.learned(), confirmed: flight.confirmed(asked) }
+        let (learned, confirmed) = (flight.learned(), flight.confirmed(asked));
+        Self { key, result, asked, learned, confirmed, said: None }
     }
 
     fn failed(key: Hash, failure: Failure, asked: Moment) -> Self {
         let (learned, confirmed) = (Vec::new(), Confirmed::at(asked));
-        Self { key, result: Err(failure), asked, learned, confirmed }
+        Self { key, result: Err(failure), asked, learned, confirmed, said: None }
     }
 }
 

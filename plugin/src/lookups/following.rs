@@ -139,7 +139,8 @@ impl Following {
     fn fail(&mut self, host: &impl Host, why: &str, now: Moment) {
         self.failures = self.failures.saturating_add(1);
         let pause = changes::pause(self.failures, chance(self.me, now.0));
-        host.log(Level::Warn, &format!("jobscope: the list of ended jobs is not followed for {pause:?}: {why}"));
+        let detail = format_args!("asked again in {pause:?}: {why}");
+        journal::note(host, Level::Warn, "the list of ended jobs cannot be followed", detail);
         self.state = State::Rests(now.after(pause));
     }
 }

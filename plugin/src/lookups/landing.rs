@@ -50,10 +50,12 @@ impl<H: Host> Worker<H> {
             && status.is_none_or(|status| matches!(status, 502 | 503))
             && field("x-envoy-upstream-service-time").is_none();
         let now = clock.unwrap_or(Moment(0));
-        match self.flights.answer(&setup.config, call, &answer, is_lost, now) {
-            News::Landed(landing) => self.land(&setup, *landing, clock),
-            News::Job(token, job) if clock.is_ok() => self.ask_ahead(&setup, token, &job, now),
-            News::Job(..) | News::Nothing => {}
+        for news in self.flights.answer(&setup.config, call, &answer, is_lost, now) {
+            match news {
+                News::Landed(landing) => self.land(&setup, *landing, clock),
+                News::Job(token, job) if clock.is_ok() => self.ask_ahead(&setup, token, &job, now),
+                News::Job(..) => {}
+            }
         }
         self.wake(&setup);
     }
@@ -109,9 +111,10 @@ impl<H: Host> Worker<H> {
 
     /// Remembers what a flight brought, and tells what holds now, and how old it is.
     fn learn(&self, setup: &Setup<H>, landing: Landing, now: Moment) -> Found {
-        let Landing { key, result, asked, learned, confirmed } = landing;
+        let Landing { key, result, asked, learned, confirmed, said } = landing;
         let value = result.inspect_err(|failure| {
-            journal::note(&self.host, Level::Warn, failure.code(), failure.text());
+            let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
+            journal::note(&self.host, Level::Warn, failure.code(), format_args!("{}{said}", failure.text()));
         })?;
         let remembered = match value {
             Value::Token(token) => setup

@@ -1,5 +1,6 @@
 //! What is asked of the forge: facts, the list of ended jobs, and what it is told of itself. Nothing here knows a request.
 
+mod departures;
 mod errands;
 mod flights;
 mod following;

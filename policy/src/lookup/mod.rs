@@ -12,6 +12,7 @@ mod throttle;
 mod v1;
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -86,6 +87,16 @@ pub struct Call {
     pub headers: Vec<(&'static str, Vec<u8>)>,
     /// The body, empty for none.
     pub body: Vec<u8>,
+}
+
+impl Call {
+    /// What is called, for a log: without the query, and without the paths of projects, which clients choose.
+    #[must_use]
+    pub fn outline(&self) -> String {
+        let path = self.path.split('?').next().unwrap_or_default();
+        let segments = path.split('/').map(|segment| if segment.contains('%') { ":path" } else { segment });
+        format!("{} {}", self.method, segments.collect::<Vec<_>>().join("/"))
+    }
 }
 
 /// Where a flight stands.

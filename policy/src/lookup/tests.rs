@@ -288,3 +288,11 @@ fn a_part_is_shared_by_all_whom_it_does_not_tell_apart() {
         assert_eq!(key(part, &dana, &other) != of, by_target, "{part:?}");
     }
 }
+
+#[test]
+fn a_calls_outline_names_neither_a_project_nor_what_stands_in_a_query() {
+    let outline =
+        |path: &str| Call { method: "GET", path: path.into(), headers: Vec::new(), body: Vec::new() }.outline();
+    assert_eq!(outline("/api/v4/projects/a%2Fb/members/all/11"), "GET /api/v4/projects/:path/members/all/11");
+    assert_eq!(outline("/forge/api/v4/projects/7?token=x"), "GET /forge/api/v4/projects/7");
+}

@@ -5,6 +5,9 @@ use super::malformed::Malformed;
 /// The largest body that is ever read.
 pub const BODY_LIMIT: usize = 1 << 20;
 
+/// What the names of fields begin with that are ours to set.
+const OURS: &[u8] = b"x-jobscope-";
+
 /// The head of a request: fields as the host gives them, pseudo-headers among them. Names are compared without
 /// case: not every host folds them.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +55,13 @@ impl<'a> Head<'a> {
         self.fields
     }
 
+    /// The names of fields that are ours to set: whatever a client sends under them is removed.
+    pub fn ours(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let is_ours = |name: &[u8]| name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS));
+        let names = self.fields.iter().map(|(name, _)| *name).filter(move |name| is_ours(name));
+        names.filter_map(|name| core::str::from_utf8(name).ok())
+    }
+
     pub(crate) fn times(&self, name: &'a str) -> Times<'a> {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
@@ -93,5 +103,18 @@ impl<'a> Head<'a> {
         let value = self.one("content-type")?.unwrap_or(b"");
         let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
         Ok(value.get(..end).unwrap_or(value).trim_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn a_field_is_ours_in_whatever_case_its_name_comes() {
+        let names = ["x-jobscope-decision", "X-Jobscope-Decision", "X-JOBSCOPE-", "x-jobscope", "ax-jobscope-", ""];
+        let fields: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), &b"1"[..])).collect();
+        assert_eq!(Head::new(&fields, Body::None).ours().collect::<Vec<_>>(), names[..3]);
     }
 }

@@ -226,6 +226,11 @@ fn around(mut text: Vec<u8>, random: &mut Random) -> Vec<u8> {
     text
 }
 
+/// What stands between a scheme and the first blank: for one reader the scheme goes on, for another the login begins.
+fn end_of_scheme(random: &mut Random) -> Vec<u8> {
+    [random.pick(&PASSED_OVER), random.pick(&[b"", b"x", b"Basic"])].concat()
+}
+
 /// `Basic` and a login.
 pub(super) fn basic(token: &str, user: &str, random: &mut Random) -> Vec<u8> {
     let user = if random.below(6) == 0 { random.pick(&USERS) } else { user };
@@ -249,8 +254,9 @@ pub(super) fn basic(token: &str, user: &str, random: &mut Random) -> Vec<u8> {
         letters.retain(|letter| *letter != b'=');
     }
     let scheme = if random.below(5) == 0 { random.pick(&BASIC) } else { "Basic" };
+    let end = if random.below(8) == 0 { end_of_scheme(random) } else { Vec::new() };
     let blank = if random.below(8) == 0 { random.pick(&BLANKS) } else { b" " };
-    [scheme.as_bytes(), blank, &letters].concat()
+    [scheme.as_bytes(), &end, blank, &letters].concat()
 }
 
 /// A scheme and a token.
