@@ -50,12 +50,10 @@ impl Judge {
             (Question::Token(token), Said::Runs(job)) => {
                 self.running.entry(token.clone()).or_default().push((asked, *job));
             }
-            (_, Said::Ended(job)) => self.see_end(*job),
-            (_, Said::List(jobs, _)) => jobs.iter().for_each(|job| self.see_end(*job)),
             (Question::Target(user, origin, target), Said::Standing(standing)) => {
                 self.standings.entry((*user, *origin, *target)).or_default().push((asked, *standing));
             }
-            (_, Said::Runs(_) | Said::Unknown | Said::Standing(_)) => {}
+            (_, Said::Runs(_) | Said::Ended(_) | Said::Unknown | Said::Standing(_) | Said::List(..)) => {}
         }
     }
 

@@ -236,7 +236,10 @@ impl Proxy {
                 self.tell(|_| format!("the clock is set by {by} ms"));
                 self.grant_time();
             }
-            Kind::Fail => self.shared.borrow_mut().fails_in = Some(how % 12 + 2),
+            Kind::Fail => {
+                self.shared.borrow_mut().fails_in = Some(how % 12 + 2);
+                self.tell(|_| format!("the host refuses the call after {}", how % 12));
+            }
             Kind::Reload => {
                 let worker = which as usize % WORKERS;
                 self.tell(|_| format!("worker {worker} is loaded anew"));
@@ -270,7 +273,7 @@ impl Proxy {
                 let before = self.shared.borrow().has_failed;
                 // The forge tells the truth.
                 self.world.end(job);
-                self.see_end(Some(job), before);
+                self.see_ends(&[job], before);
             }
             self.leave(stream);
         }

@@ -247,17 +247,17 @@ impl Proxy {
         }
         // It is closed all the same.
         self.shared.borrow_mut().effects.clear();
-        self.see_end(ends, before);
+        self.see_ends(&Vec::from_iter(ends), before);
         self.leave(stream);
     }
 
-    /// The filter was told of a job's end. Where the host refused to remember it, it is not to blame.
-    pub(super) fn see_end(&mut self, job: Option<usize>, has_failed_before: bool) {
-        let has_failed = self.shared.borrow().has_failed;
-        if let Some(job) = job.filter(|_| !has_failed) {
-            self.judge.see_end(job);
-            self.tally.ends += 1;
+    /// The filter was told that jobs ended. Where the host refused to remember it, it is not to blame.
+    pub(super) fn see_ends(&mut self, jobs: &[usize], has_failed_before: bool) {
+        let mut shared = self.shared.borrow_mut();
+        if !shared.has_failed {
+            jobs.iter().for_each(|job| self.judge.see_end(*job));
+            self.tally.ends += jobs.len() as u64;
         }
-        self.shared.borrow_mut().has_failed |= has_failed_before;
+        shared.has_failed |= has_failed_before;
     }
 }

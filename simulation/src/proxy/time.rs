@@ -6,7 +6,7 @@ use super::{Proxy, Stands, pick};
 use crate::fault::Fault;
 use crate::host::Call;
 use crate::request::What;
-use crate::world::Question;
+use crate::world::{Question, Said};
 
 impl Proxy {
     /// The lookup service answers, in whatever way.
@@ -63,14 +63,22 @@ impl Proxy {
             self.tally.lookups += 1;
         }
         // The filter may act on it at once.
-        if let (true, Some(question), Some(said)) = (is_true, &question, &said) {
-            self.judge.hear(question, said, asked);
+        let mut ended = Vec::new();
+        match (&question, said) {
+            (Some(question), Some(said @ (Said::Runs(_) | Said::Standing(_)))) if is_true => {
+                self.judge.hear(question, &said, asked)
+            }
+            (_, Some(Said::Ended(job))) if is_true => ended.push(job),
+            (_, Some(Said::List(jobs, _))) if is_true => ended = jobs,
+            _ => {}
         }
+        let before = std::mem::take(&mut self.shared.borrow_mut().has_failed);
         // Now and then an answer comes twice.
         for _ in 0..if way == 9 { 2 } else { 1 } {
             self.event(root, None, |filter| filter.answered(told, has_headers, size));
             self.settle(None);
         }
+        self.see_ends(&ended, before);
         self.shared.borrow_mut().call_answer = None;
     }
 
