@@ -12,7 +12,7 @@ use std::time::Duration;
 use policy::bindings::Moment;
 use proxy_wasm::types::Status;
 
-use crate::host::{Buffer, Headers, Host, HostError, Level, Map, Result, Stream, Written};
+use crate::host::{Buffer, Headers, Host, HostError, Level, Map, Metric, Result, Stream, Written};
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
@@ -50,6 +50,9 @@ unsafe extern "C" {
         cas: *mut u32,
     ) -> u32;
     fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, number: *mut u32) -> u32;
+    fn proxy_increment_metric(number: u32, by: i64) -> u32;
+    fn proxy_record_metric(number: u32, value: u64) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_send_local_response(
@@ -99,6 +102,14 @@ const fn map_number(map: Map) -> u32 {
         Map::Request => 0,
         Map::Response => 2,
         Map::CallResponse => 6,
+    }
+}
+
+const fn metric_number(metric: Metric) -> u32 {
+    match metric {
+        Metric::Counter => 0,
+        Metric::Gauge => 1,
+        Metric::Histogram => 2,
     }
 }
 
@@ -267,6 +278,23 @@ impl Host for Proxy {
         proxy_wasm::hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout).map_err(|status| {
             HostError { call: "http_call", status: if status == Status::BadArgument { 2 } else { 10 } }
         })
+    }
+
+    fn define(&self, metric: Metric, name: &str) -> Result<u32> {
+        let mut number = 0;
+        // SAFETY: pointer and length of a living str, and a pointer to a living u32.
+        let status = unsafe { proxy_define_metric(metric_number(metric), name.as_ptr(), name.len(), &raw mut number) };
+        check("define_metric", status).map(|()| number)
+    }
+
+    fn count(&self, number: u32, by: i64) -> Result<()> {
+        // SAFETY: no memory is handed over.
+        check("increment_metric", unsafe { proxy_increment_metric(number, by) })
+    }
+
+    fn record(&self, number: u32, value: u64) -> Result<()> {
+        // SAFETY: no memory is handed over.
+        check("record_metric", unsafe { proxy_record_metric(number, value) })
     }
 }
 

@@ -54,6 +54,11 @@ impl Context for Root {
     fn on_http_call_response(&mut self, call: u32, num_headers: usize, body_size: usize, _: usize) {
         self.0.tell(|worker| worker.answered(call, num_headers > 0, body_size));
     }
+
+    fn on_done(&mut self) -> bool {
+        self.0.tell(Worker::retire);
+        true
+    }
 }
 
 impl RootContext for Root {

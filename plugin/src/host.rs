@@ -71,6 +71,17 @@ pub enum Flow {
     Pause,
 }
 
+/// How something is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// It only rises.
+    Counter,
+    /// It rises and falls; what workers count of it is added up.
+    Gauge,
+    /// How large values are.
+    Histogram,
+}
+
 /// Whether a row was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
@@ -140,6 +151,15 @@ pub trait Host: Clone {
     /// Sends an HTTP call to a cluster, and gives the number under which it is answered. Only from
     /// [`Worker::depart`](crate::Worker::depart) and what is about no request.
     fn call(&self, cluster: &str, headers: Vec<(&str, &str)>, body: &[u8], timeout: Duration) -> Result<u32>;
+
+    /// Defines something that is counted, and gives its number.
+    fn define(&self, metric: Metric, name: &str) -> Result<u32>;
+
+    /// Counts: a counter up, a gauge up or down.
+    fn count(&self, number: u32, by: i64) -> Result<()>;
+
+    /// Records a value in a histogram.
+    fn record(&self, number: u32, value: u64) -> Result<()>;
 
     /// `length` bytes of a buffer from `start`, and not one less.
     fn piece(&self, buffer: Buffer, start: usize, length: usize) -> Result<Vec<u8>> {

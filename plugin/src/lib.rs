@@ -8,6 +8,7 @@
 mod abi;
 #[cfg(target_family = "wasm")]
 mod contexts;
+mod counters;
 mod document;
 mod exchange;
 mod host;
@@ -18,5 +19,5 @@ mod store;
 mod ticks;
 mod worker;
 
-pub use host::{Buffer, Flow, Headers, Host, HostError, Level, Map, Result, Stream, Written};
-pub use worker::Worker;
+pub use host::{Buffer, Flow, Headers, Host, HostError, Level, Map, Metric, Result, Stream, Written};
+pub use worker::{Load, Worker};

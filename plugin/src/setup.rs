@@ -1,8 +1,11 @@
 //! A configuration and what was opened for it.
 
+use std::rc::Rc;
+
 use policy::Config;
 use policy::facts::Secret;
 
+use crate::counters::Counters;
 use crate::document;
 use crate::host::{Buffer, Host, Level};
 use crate::store::Store;
@@ -19,6 +22,7 @@ pub(crate) struct Setup<H> {
     /// The webhook's secret, where there is a webhook.
     pub(crate) webhook_secret: Option<Secret>,
     pub(crate) store: Store<H>,
+    pub(crate) counters: Rc<Counters<H>>,
 }
 
 impl<H: Host> Setup<H> {
@@ -27,7 +31,8 @@ impl<H: Host> Setup<H> {
         let document = host
             .buffer(Buffer::Configuration, 0, CONFIGURATION_LIMIT)
             .map_err(|error| format!("the configuration cannot be read: {error}"))?;
-        let config = Config::parse(&document::json(document)).map_err(|errors| errors.to_string())?;
+        let document = document::json(document);
+        let config = Config::parse(&document).map_err(|errors| errors.to_string())?;
         for warning in &config.warnings {
             host.log(Level::Warn, &format!("jobscope: configuration: {warning}"));
         }
@@ -35,8 +40,10 @@ impl<H: Host> Setup<H> {
         let credential = secret("lookup.credential_env", config.lookup.credential_env.as_deref())?;
         let webhook = config.webhook.as_ref().map(|webhook| webhook.secret_env.as_str());
         let webhook_secret = secret("webhook.secret_env", webhook)?;
-        let store = Store::open(host, &config).map_err(|error| format!("shared data cannot be opened: {error}"))?;
-        Ok(Self { credential, webhook_secret, store, config })
+        let counters = Rc::new(Counters::define(host, &document));
+        let store =
+            Store::open(host, &config, &counters).map_err(|error| format!("shared data cannot be opened: {error}"))?;
+        Ok(Self { credential, webhook_secret, store, counters, config })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use crate::counters::Counted;
 use crate::exchange::{Crowd, Ids};
 use crate::host::{Host, Level};
 use crate::journal;
@@ -24,6 +25,20 @@ pub struct Worker<H: Host> {
     pub(crate) following: Following,
     pub(crate) ticks: Ticks,
     pub(crate) ids: Ids,
+    /// What was counted of the load, which all workers add up; nothing before the first tick, which a worker that only
+    /// tries a configuration out never sees.
+    counted: Option<Load>,
+}
+
+/// What a worker has to do at a moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Facts that are being looked up.
+    pub flights: usize,
+    /// Requests that wait for facts.
+    pub waiting: usize,
+    /// Bytes of requests that are held back while a body is awaited.
+    pub held: usize,
 }
 
 impl<H: Host> Worker<H> {
@@ -40,6 +55,7 @@ impl<H: Host> Worker<H> {
             following: Following::new(chance),
             ticks: Ticks::default(),
             ids: Ids::new(chance),
+            counted: None,
         }
     }
 
@@ -72,6 +88,34 @@ impl<H: Host> Worker<H> {
         }
         self.crowd.expire(setup.config.lookup.timeout, now);
         self.wake(&setup);
+        self.count_load(&setup, Some(self.load()));
+    }
+
+    /// No more requests come: another configuration has taken this one's place.
+    pub fn retire(&mut self) {
+        if let Some(setup) = self.setup.clone() {
+            self.count_load(&setup, None);
+        }
+    }
+
+    /// What there is to do.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let (waiting, held) = self.crowd.load();
+        Load { flights: self.flights.count(), waiting, held }
+    }
+
+    fn count_load(&mut self, setup: &Setup<H>, load: Option<Load>) {
+        let before = std::mem::replace(&mut self.counted, load);
+        setup.counters.run(i64::from(load.is_some()).saturating_sub(i64::from(before.is_some())));
+        let (load, before) = (load.unwrap_or_default(), before.unwrap_or_default());
+        let difference = |now: usize, before: usize| {
+            let number = |count| i64::try_from(count).unwrap_or(i64::MAX);
+            number(now).saturating_sub(number(before))
+        };
+        setup.counters.add(Counted::Flights, &[], difference(load.flights, before.flights));
+        setup.counters.add(Counted::Waiting, &[], difference(load.waiting, before.waiting));
+        setup.counters.add(Counted::Held, &[], difference(load.held, before.held));
     }
 
     /// Whether calls are to be sent.

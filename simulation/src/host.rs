@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
-use jobscope::{Buffer, Headers, Host, HostError, Level, Map, Result, Stream, Written};
+use jobscope::{Buffer, Headers, Host, HostError, Level, Map, Metric, Result, Stream, Written};
 use policy::bindings::Moment;
 
 use crate::fault::Fault;
@@ -291,6 +291,18 @@ impl Host for SimulatedHost {
 
     fn hold_body(&self, stream: Stream) -> Result<()> {
         self.shared.borrow_mut().effects.push(Effect::HoldBody(stream));
+        Ok(())
+    }
+
+    fn define(&self, _: Metric, _: &str) -> Result<u32> {
+        Ok(0)
+    }
+
+    fn count(&self, _: u32, _: i64) -> Result<()> {
+        Ok(())
+    }
+
+    fn record(&self, _: u32, _: u64) -> Result<()> {
         Ok(())
     }
 

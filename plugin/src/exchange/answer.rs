@@ -6,6 +6,7 @@ use policy::lifecycle::{self, ANSWER_LIMIT, AnswerHead, Birth, Body, Event, Fate
 use policy::lookup::Fact;
 
 use super::crowd::Standing;
+use crate::counters::Counted;
 use crate::host::{Buffer, Flow, Host, HostError, Level, Map, Result, Stream};
 use crate::journal;
 use crate::setup::Setup;
@@ -187,6 +188,7 @@ impl<H: Host> Worker<H> {
         for event in events {
             match event {
                 Event::Ended(end) => {
+                    setup.counters.one(Counted::Ends, &["answer"]);
                     if let Err(error) = self.host.now().and_then(|now| setup.store.end(end, now)) {
                         journal::note(&self.host, Level::Critical, "the end of a job cannot be remembered", error);
                     }
@@ -224,6 +226,7 @@ impl<H: Host> Worker<H> {
     /// Remembers a job that has just begun, and looks it up, so that its first request finds it.
     fn welcome(&mut self, setup: &Setup<H>, birth: Birth) {
         let Birth { token, job, origin, timeout } = birth;
+        setup.counters.one(Counted::Births, &[]);
         let now = self.host.now();
         let born = now.and_then(|now| setup.store.born(token.hash(), job, origin, timeout, now).map(|()| now));
         match born {

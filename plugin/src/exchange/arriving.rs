@@ -125,7 +125,9 @@ impl<H: Host> Worker<H> {
             Reading::NotAJob => (None, Next::Passes),
             // Nor this, as far as its head goes.
             Reading::Passing(scan) => (Some(scan), Next::Passes),
-            Reading::Refused(refused) => (None, Next::decided(decision::refused(&setup.config, refused))),
+            Reading::Refused(refused) => {
+                (None, Next::decided(decision::refused(&setup.config, refused), refused.protocol))
+            }
             Reading::Job(mut request) => (request.scan.take(), self.judge(setup, request)),
             Reading::Body(pending) => return self.await_body(setup, stream, pending),
         };
@@ -142,7 +144,7 @@ impl<H: Host> Worker<H> {
             Ok(_) => self.let_go(setup, stream, pending),
             Err(error) => {
                 journal::note(&self.host, Level::Error, "a request cannot be read", error);
-                Next::decided(decision::failed(&setup.config, Protocol::Web, Failure::Host))
+                Next::decided(decision::failed(&setup.config, Protocol::Web, Failure::Host), Protocol::Web)
             }
         }
     }
@@ -152,7 +154,8 @@ impl<H: Host> Worker<H> {
         if pending.is_nobodys() {
             return self.consider(setup, stream, pending.let_go(Malformed::BodyTooLarge));
         }
-        Next::decided(decision::failed(&setup.config, pending.protocol(), Failure::Busy))
+        let protocol = pending.protocol();
+        Next::decided(decision::failed(&setup.config, protocol, Failure::Busy), protocol)
     }
 
     fn waits(&mut self, stream: Stream) -> bool {
@@ -225,6 +228,6 @@ impl<H: Host> Worker<H> {
     fn fail_to_read(&mut self, setup: &Setup<H>, stream: Stream, error: HostError) -> Flow {
         journal::note(&self.host, Level::Error, "a request cannot be read", error);
         let failed = decision::failed(&setup.config, Protocol::Web, Failure::Host);
-        self.settle(setup, stream, Next::decided(failed))
+        self.settle(setup, stream, Next::decided(failed, Protocol::Web))
     }
 }

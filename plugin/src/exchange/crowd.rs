@@ -178,6 +178,11 @@ impl Crowd {
         self.exchanges.remove(&stream);
     }
 
+    /// How many wait for facts, and how many bytes are held back.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        (self.waiting, self.held)
+    }
+
     /// Whether one more may wait for facts.
     pub(super) fn has_room(&self) -> bool {
         self.waiting < MOST && self.bytes < MOST_BYTES

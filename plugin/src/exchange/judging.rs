@@ -86,9 +86,9 @@ impl<H: Host> Worker<H> {
                         Err(error) => return self.host_failed(setup, parked.request.protocol, error),
                     }
                 }
-                Step::Decided(decision) => return Next::Decided(Box::new(decision), Some(parked.request)),
+                Step::Decided(decision) => return parked.decided(Box::new(decision)),
                 Step::NotAJob => return Next::Passes,
-                _ if !self.crowd.has_room() => return self.miss(setup, *parked, Failure::LookupBusy),
+                _ if !self.crowd.has_room() => return self.miss(setup, parked, Failure::LookupBusy),
                 Step::NeedsToken => match self.admit(setup, &parked.request, now) {
                     Ok(()) => vec![Fact::Token(parked.request.token.clone())],
                     Err(failure) => return self.fail(setup, &parked.request, failure),
@@ -106,7 +106,7 @@ impl<H: Host> Worker<H> {
                 match found {
                     None => parked.missing.push(key),
                     Some(Ok((value, freshness))) => parked.learn(key, &value, freshness),
-                    Some(Err(failure)) => return self.miss(setup, *parked, failure),
+                    Some(Err(failure)) => return self.miss(setup, parked, failure),
                 }
             }
             if !parked.missing.is_empty() {
@@ -117,9 +117,9 @@ impl<H: Host> Worker<H> {
     }
 
     /// Decides on a request for which a fact is not to be had.
-    pub(super) fn miss(&self, setup: &Setup<H>, parked: Parked, failure: Failure) -> Next {
-        match parked.denial {
-            Denial::Known(decision) => Next::Decided(decision, Some(parked.request)),
+    pub(super) fn miss(&self, setup: &Setup<H>, mut parked: Box<Parked>, failure: Failure) -> Next {
+        match std::mem::replace(&mut parked.denial, Denial::None) {
+            Denial::Known(decision) => parked.decided(decision),
             Denial::None | Denial::Due => self.fail(setup, &parked.request, failure),
         }
     }
@@ -130,7 +130,7 @@ impl<H: Host> Worker<H> {
             let pause = self.host.now().ok().and_then(|now| self.flights.pause(&request.token.hash(), now));
             failed = failed.retry_after(pause);
         }
-        Next::decided(failed)
+        Next::decided(failed, request.protocol)
     }
 
     /// Whether a token may be looked up: where nothing is known of it, this is one lookup more of its source's.
@@ -157,7 +157,7 @@ impl<H: Host> Worker<H> {
     /// The decision when the host refused a call.
     fn host_failed(&self, setup: &Setup<H>, protocol: Protocol, error: HostError) -> Next {
         journal::note(&self.host, Level::Error, "the host refused a call", error);
-        Next::decided(decision::failed(&setup.config, protocol, Failure::Host))
+        Next::decided(decision::failed(&setup.config, protocol, Failure::Host), protocol)
     }
 }
 
@@ -223,6 +223,11 @@ impl Recalled {
 }
 
 impl Parked {
+    /// This was decided on it.
+    fn decided(self: Box<Self>, decision: Box<Decision>) -> Next {
+        Next::Decided(decision, self.request.protocol, Some(self.request))
+    }
+
     /// Takes a fact that it waits for; `None` while it waits for more.
     pub(super) fn hear(&mut self, landed: &Landed) -> Option<std::result::Result<(), Failure>> {
         let key = landed.key;

@@ -16,7 +16,7 @@ pub(crate) use settling::Ids;
 
 use policy::bindings::Moment;
 use policy::decision::Decision;
-use policy::request::{JobRequest, Pending};
+use policy::request::{JobRequest, Pending, Protocol};
 
 use judging::Parked;
 
@@ -25,8 +25,8 @@ use judging::Parked;
 enum Next {
     /// It is no job's, as far as it was seen, and goes on untouched.
     Passes,
-    /// This was decided; on the request, where it could be read.
-    Decided(Box<Decision>, Option<JobRequest>),
+    /// This was decided, in the words of this protocol; on the request, where it could be read.
+    Decided(Box<Decision>, Protocol, Option<JobRequest>),
     /// It waits for its body, until then.
     AwaitsBody(Box<Pending>, Moment),
     /// It waits for facts.
@@ -34,7 +34,7 @@ enum Next {
 }
 
 impl Next {
-    fn decided(decision: Decision) -> Self {
-        Self::Decided(Box::new(decision), None)
+    fn decided(decision: Decision, protocol: Protocol) -> Self {
+        Self::Decided(Box::new(decision), protocol, None)
     }
 }

@@ -3,6 +3,7 @@
 use policy::webhook::{self, Answer, BODY_LIMIT};
 
 use super::crowd::Standing;
+use crate::counters::Counted;
 use crate::host::{Buffer, Flow, Host, Level, Stream};
 use crate::journal;
 use crate::setup::Setup;
@@ -26,6 +27,7 @@ impl<H: Host> Worker<H> {
     fn heed_report(&self, setup: &Setup<H>, body: &[u8]) -> Result<Answer, Answer> {
         let job = webhook::read_report(body)?;
         let _ = self.host.log_field("jobscope_job", &job.0.to_string());
+        setup.counters.one(Counted::Ends, &["webhook"]);
         self.host.now().and_then(|now| setup.store.end_job(job, now)).map_err(|error| {
             journal::note(&self.host, Level::Critical, "the end of a job cannot be remembered", error);
             Answer::Failed

@@ -38,7 +38,10 @@ impl<H: Host> Worker<H> {
     pub(super) fn settle(&mut self, setup: &Setup<H>, stream: Stream, next: Next) -> Flow {
         match next {
             Next::Passes => self.pass(stream),
-            Next::Decided(decision, request) => self.carry_out(setup, stream, &decision, request.as_ref()),
+            Next::Decided(decision, protocol, request) => {
+                setup.counters.decided(&decision, protocol);
+                self.carry_out(setup, stream, &decision, request.as_ref())
+            }
             Next::AwaitsFacts(parked) => self.stay(stream, Standing::Facts(parked)),
             Next::AwaitsBody(pending, deadline) => self.stay(stream, Standing::Body(pending, deadline)),
         }

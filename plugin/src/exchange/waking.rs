@@ -42,9 +42,10 @@ impl<H: Host> Worker<H> {
     fn next_of(&mut self, setup: &Setup<H>, stream: Stream, woken: Woken, now: Result<Moment>) -> Next {
         match woken {
             Woken::Facts(parked, Ok(())) => self.judge_again(setup, parked, now),
-            Woken::Facts(parked, Err(failure)) => self.miss(setup, *parked, failure),
+            Woken::Facts(parked, Err(failure)) => self.miss(setup, parked, failure),
             Woken::WithoutBody(pending, Failure::Busy) if !pending.is_nobodys() => {
-                Next::decided(decision::failed(&setup.config, pending.protocol(), Failure::Busy))
+                let protocol = pending.protocol();
+                Next::decided(decision::failed(&setup.config, protocol, Failure::Busy), protocol)
             }
             Woken::WithoutBody(pending, _) => self.consider(setup, stream, pending.let_go(Malformed::BodyTimeout)),
         }

@@ -67,6 +67,8 @@ pub(crate) struct Landing {
     pub(crate) learned: Vec<(PartKey, Known)>,
     /// How old what was found is, which may be composed of older parts.
     pub(crate) confirmed: Confirmed,
+    /// `token` or `target`.
+    pub(crate) kind: &'static str,
     /// The answer by which it failed, for a log.
     pub(crate) said: Option<String>,
 }
@@ -134,6 +136,11 @@ impl Flights {
     /// Whether this fact is being looked up.
     pub(crate) fn holds(&self, key: &Hash) -> bool {
         self.under_way.contains_key(key)
+    }
+
+    /// How many are under way.
+    pub(crate) fn count(&self) -> usize {
+        self.under_way.len()
     }
 
     /// Whether calls are to be sent.
@@ -276,7 +283,8 @@ impl Flights {
             }
             Err(_) => self.rest(key, now),
         }
-        Some(Landing::of(key, &under_way.flight, result, under_way.asked))
+        let kind = if under_way.job.is_some() { "target" } else { "token" };
+        Some(Landing { kind, ..Landing::of(key, &under_way.flight, result, under_way.asked) })
     }
 
     /// Keeps a fact from being looked up in the background for a while.
@@ -301,12 +309,12 @@ impl Flights {
 impl Landing {
     fn of(key: Hash, flight: &Flight, result: Result<Value, Failure>, asked: Moment) -> Self {
         let (learned, confirmed) = (flight.learned(), flight.confirmed(asked));
-        Self { key, result, asked, learned, confirmed, said: None }
+        Self { key, result, asked, learned, confirmed, kind: "target", said: None }
     }
 
     fn failed(key: Hash, failure: Failure, asked: Moment) -> Self {
         let (learned, confirmed) = (Vec::new(), Confirmed::at(asked));
-        Self { key, result: Err(failure), asked, learned, confirmed, said: None }
+        Self { key, result: Err(failure), asked, learned, confirmed, kind: "target", said: None }
     }
 }
 

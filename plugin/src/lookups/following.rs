@@ -10,6 +10,7 @@ use policy::lookup::Answer;
 use policy::lookup::changes::{self, News, PATIENCE};
 
 use super::{chance, send};
+use crate::counters::Counted;
 use crate::host::{Host, HostError, Level};
 use crate::journal;
 use crate::setup::Setup;
@@ -107,6 +108,7 @@ impl Following {
         let Ok(now) = host.now() else { return true };
         match changes::read(after.as_ref(), answer) {
             Ok(News::Ended(jobs, cursor)) => {
+                setup.counters.add(Counted::Ends, &["list"], i64::try_from(jobs.len()).unwrap_or(i64::MAX));
                 // The list goes on only behind ends that are remembered.
                 let ended = jobs.into_iter().try_for_each(|job| setup.store.end_job(job, now));
                 match ended {

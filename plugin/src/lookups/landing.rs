@@ -6,6 +6,7 @@ use policy::facts::{Hash, Job, Token};
 use policy::lookup::{self, Answer, Fact, Value};
 
 use super::flights::{Landing, News, Urgency};
+use crate::counters::Counted;
 use crate::exchange::{Landed, Recalled};
 use crate::host::{Buffer, Host, Level, Map, Result};
 use crate::journal;
@@ -99,8 +100,16 @@ impl<H: Host> Worker<H> {
     /// A fact is there, or is not to be had: remembers it, and has those told who wait.
     pub(crate) fn land(&mut self, setup: &Setup<H>, landing: Landing, now: Result<Moment>) {
         let key = landing.key;
+        let outcome = landing.result.as_ref().map_or_else(|failure| failure.code(), |_| "answered");
+        setup.counters.one(Counted::Lookups, &[landing.kind, outcome]);
+        if let Ok(Value::Token(Token::Ended(_))) = landing.result {
+            setup.counters.one(Counted::Ends, &["lookup"]);
+        }
         let found = match now {
-            Ok(now) => self.learn(setup, landing, now),
+            Ok(now) => {
+                setup.counters.time(Counted::LookupTime, &[landing.kind], now.since(landing.asked));
+                self.learn(setup, landing, now)
+            }
             Err(error) => {
                 journal::note(&self.host, Level::Error, "the proxy does not tell the time", error);
                 Err(Failure::Host)
@@ -111,7 +120,7 @@ impl<H: Host> Worker<H> {
 
     /// Remembers what a flight brought, and tells what holds now, and how old it is.
     fn learn(&self, setup: &Setup<H>, landing: Landing, now: Moment) -> Found {
-        let Landing { key, result, asked, learned, confirmed, said } = landing;
+        let Landing { key, result, asked, learned, confirmed, said, .. } = landing;
         let value = result.inspect_err(|failure| {
             let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
             journal::note(&self.host, Level::Warn, failure.code(), format_args!("{}{said}", failure.text()));

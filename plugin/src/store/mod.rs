@@ -3,11 +3,15 @@
 mod targets;
 mod tokens;
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use policy::Config;
 use policy::bindings::{self, Binding, Follower, Inquiry, Moment, Row, Table};
 use policy::config::{Bindings, Lifetimes};
 use policy::facts::Hash;
 
+use crate::counters::{Counted, Counters};
 use crate::host::{Host, HostError, Level, Result, Written};
 use crate::journal;
 
@@ -21,6 +25,7 @@ const AGED: u32 = 512;
 #[derive(Debug)]
 pub(crate) struct Store<H> {
     host: H,
+    counters: Rc<Counters<H>>,
     config: Bindings,
     lifetimes: Lifetimes,
     /// Whose facts these are.
@@ -35,16 +40,17 @@ impl<H: Host> Store<H> {
     ///
     /// Their names carry how the tables are laid out: another layout never reads what was written in this one. Whose facts
     /// they hold is a matter of the rows, so that ends outlive every configuration of the same size.
-    pub(crate) fn open(host: &H, config: &Config) -> Result<Self> {
+    pub(crate) fn open(host: &H, config: &Config, counters: &Rc<Counters<H>>) -> Result<Self> {
         let (config, lifetimes, inquiry) = (config.bindings.clone(), config.lifetimes.clone(), Inquiry::of(config));
         let tables = bindings::tables(config.capacity);
         let layout = short(&bindings::layout(config.capacity));
-        let store = Self { host: host.clone(), config, lifetimes, inquiry, layout };
+        let (host, counters) = (host.clone(), Rc::clone(counters));
+        let store = Self { host, counters, config, lifetimes, inquiry, layout };
         let buckets = tables.into_iter().flat_map(|table| (0..table.buckets()).map(move |bucket| (table, bucket)));
         let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain([store.follower()]);
         for key in keys {
-            if host.row(&key)?.is_none() {
-                host.set_row(&key, &[], 0)?;
+            if store.host.row(&key)?.is_none() {
+                store.host.set_row(&key, &[], 0)?;
             }
         }
         Ok(store)
@@ -75,20 +81,40 @@ impl<H: Host> Store<H> {
     fn put<R: Row>(&self, now: Moment, row: impl Fn() -> R) -> Result<Option<R>> {
         let key = row().key();
         // Full of rows that are worth more, or too long to remember: it is looked up each time.
-        let bytes = self.change(&self.bucket::<R>(&key), |bytes| bindings::put(bytes, row(), &self.config, now))?;
+        let evicts = Cell::new(false);
+        let bytes = self.change::<R>(&key, |bytes| {
+            let new = bindings::put(bytes, row(), &self.config, now)?;
+            evicts.set(new.len() <= bytes.len() && bindings::find::<R>(bytes, &key, now).is_none());
+            Some(new)
+        })?;
+        self.counters.add(Counted::Evictions, &[R::TABLE], i64::from(bytes.is_some() && evicts.get()));
         Ok(bytes.and_then(|bytes| bindings::find(&bytes, &key, now)))
     }
 
-    /// Changes what stands under a key, and gives what stands there now; `None` where there is nothing to change.
-    fn change(&self, key: &str, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+    /// Changes the bucket of a key, and gives what stands there now; `None` where there is nothing to change.
+    fn change<R: Row>(&self, key: &Hash, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+        let table = Table::of::<R>(self.config.capacity);
+        self.change_bucket(table, table.bucket(key), change)
+    }
+
+    fn change_bucket(
+        &self,
+        table: Table,
+        bucket: u32,
+        change: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    ) -> Result<Option<Vec<u8>>> {
+        let key = self.name(table, bucket);
         for _ in 0..ATTEMPTS {
-            let (bytes, cas) = self.host.row(key)?.unwrap_or_default();
-            let Some(bytes) = change(&bytes) else { return Ok(None) };
-            if self.host.set_row(key, &bytes, cas)? == Written::Done {
+            let (old, number) = self.host.row(&key)?.unwrap_or_default();
+            let Some(bytes) = change(&old) else { return Ok(None) };
+            if self.host.set_row(&key, &bytes, number)? == Written::Done {
+                let rows = |bytes: &[u8]| i64::try_from(table.rows(bytes)).unwrap_or_default();
+                self.counters.add(Counted::Rows, &[table.name()], rows(&bytes).saturating_sub(rows(&old)));
                 return Ok(Some(bytes));
             }
+            self.counters.one(Counted::Races, &[table.name()]);
         }
-        journal::note(&self.host, Level::Error, "a write to shared data lost every race", key);
+        journal::note(&self.host, Level::Error, "a write to shared data lost every race", &key);
         Err(HostError { call: "set_shared_data", status: 8 })
     }
 
@@ -113,7 +139,7 @@ impl<H: Host> Store<H> {
         let table = Table::of::<Binding>(self.config.capacity);
         let (buckets, end) = (table.buckets(), from.saturating_add(AGED));
         for bucket in from..end.min(buckets) {
-            self.change(&self.name(table, bucket), |bytes| bindings::age(bytes, &self.config, before))?;
+            self.change_bucket(table, bucket, |bytes| bindings::age(bytes, &self.config, before))?;
         }
         Ok((end < buckets).then_some(end))
     }

@@ -9,6 +9,7 @@ use policy::lifecycle::End;
 use policy::request::{Claim, JobRequest};
 
 use super::Store;
+use crate::counters::Counted;
 use crate::host::{Host, Result};
 
 /// What holds of a token, or why that cannot be told.
@@ -18,7 +19,12 @@ impl<H: Host> Store<H> {
     /// What is remembered of a token.
     fn token(&self, key: &Hash, now: Moment) -> Result<Remembered> {
         if let Some(binding) = self.find::<Binding>(key, now)? {
-            return Ok(binding.tells(&self.config, self.inquiry.mark(), now));
+            let confirmed = binding.confirmed;
+            let tells = binding.tells(&self.config, self.inquiry.mark(), now);
+            if matches!(tells, Remembered::Stale(_)) {
+                self.counters.time(Counted::Unconfirmed, &[], now.since(confirmed));
+            }
+            return Ok(tells);
         }
         let rejection = self.find::<Rejection>(&self.inquiry.fact(key), now)?;
         let rejection = rejection.filter(|rejection| rejection.serves(now));
@@ -121,8 +127,7 @@ impl<H: Host> Store<H> {
             return Ok(None);
         }
         for quota in quotas {
-            let bucket = self.bucket::<Usage>(&quota.key);
-            if self.change(&bucket, |bytes| quota.take(bytes, &self.config, now))?.is_none() {
+            if self.change::<Usage>(&quota.key, |bytes| quota.take(bytes, &self.config, now))?.is_none() {
                 return Ok(Some(quota.over));
             }
         }
@@ -158,7 +163,7 @@ impl<H: Host> Store<H> {
         let row = job.map(|job| self.find::<JobRow>(&JobRow::key_of(&self.inquiry, job.id), now)).transpose()?;
         let others = row.flatten().map(JobRow::into_tokens).unwrap_or_default();
         for token in others.into_iter().chain([token]) {
-            self.change(&self.bucket::<Binding>(&token), |bytes| bindings::doubt(bytes, &token, &self.config, now))?;
+            self.change::<Binding>(&token, |bytes| bindings::doubt(bytes, &token, &self.config, now))?;
         }
         Ok(())
     }

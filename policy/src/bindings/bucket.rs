@@ -45,6 +45,12 @@ impl Table {
         self.row
     }
 
+    /// How many rows these bytes of a bucket hold.
+    #[must_use]
+    pub fn rows(self, bucket: &[u8]) -> usize {
+        bucket.len().checked_div(self.row).unwrap_or(0)
+    }
+
     /// How many buckets it has. Their numbers are all that a store ever keeps as keys.
     #[must_use]
     pub fn buckets(self) -> u32 {

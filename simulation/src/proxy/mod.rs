@@ -27,6 +27,9 @@ const CAPACITY: u32 = 1024;
 /// How many requests one call of the host lets go or answers.
 const AT_ONCE: usize = 64;
 
+/// How many facts a worker looks up at a time.
+const FLIGHTS: usize = 1024;
+
 /// How long a body may be awaited, in milliseconds.
 const BODY_PATIENCE: u64 = 10_000;
 
@@ -290,6 +293,12 @@ impl Proxy {
         let keys = shared.rows.len();
         if keys != self.keys {
             shared.accuse(|| format!("there were {} rows, and are {keys}", self.keys));
+        }
+        for root in &self.roots {
+            let Some(load) = root.filter.as_ref().map(Worker::load) else { continue };
+            if load.waiting > root.streams || load.flights > FLIGHTS || (root.streams == 0 && load.held > 0) {
+                shared.accuse(|| format!("{} requests, and the filter has {load:?}", root.streams));
+            }
         }
     }
 
