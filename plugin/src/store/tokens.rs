@@ -163,7 +163,7 @@ impl<H: Host> Store<H> {
         let row = job.map(|job| self.find::<JobRow>(&JobRow::key_of(&self.inquiry, job.id), now)).transpose()?;
         let others = row.flatten().map(JobRow::into_tokens).unwrap_or_default();
         for token in others.into_iter().chain([token]) {
-            self.change::<Binding>(&token, |bytes| bindings::doubt(bytes, &token, &self.config, now))?;
+            self.change::<Binding>(&token, |bytes| bindings::doubt(bytes, &token))?;
         }
         Ok(())
     }
