@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::world::{Job, Question, Role, Said, Standing};
 
-/// By how much two workers' clocks may differ, in milliseconds.
-const SKEW: u64 = 1_000;
+/// By how much what was noted may lie ahead of the clock, in milliseconds: workers' clocks differ by a second, and a lookup
+/// is as old as its first call.
+const SKEW: u64 = 3_000;
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

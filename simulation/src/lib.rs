@@ -88,7 +88,7 @@ fn play(moves: &[Move], fault: Option<Fault>, tells: bool) -> (Played, Vec<Strin
 }
 
 /// How often a story is played to be cut down.
-const PLAYS: usize = 400;
+const PLAYS: usize = 4_000;
 
 /// Leaves moves out, many at a time and then fewer, as long as something still goes wrong.
 fn cut_down(seed: u64, mut moves: Vec<Move>, fault: Option<Fault>) -> Failure {

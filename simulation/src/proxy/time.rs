@@ -20,7 +20,8 @@ impl Proxy {
     }
 
     pub(super) fn deliver(&mut self, number: u32, way: u32) {
-        let Some(Call { root, path, body, asked, .. }) = self.shared.borrow().calls.get(&number).cloned() else {
+        let Some(Call { root, path, body, asked, is_given_up, .. }) = self.shared.borrow().calls.get(&number).cloned()
+        else {
             return;
         };
         let question = Question::read(&path, &body);
@@ -77,6 +78,9 @@ impl Proxy {
         for _ in 0..if way == 9 { 2 } else { 1 } {
             self.event(root, None, |filter| filter.answered(told, has_headers, size));
             self.settle(None);
+        }
+        if is_given_up {
+            ended.clear();
         }
         self.see_ends(&ended, before);
         self.shared.borrow_mut().call_answer = None;
