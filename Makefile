@@ -90,6 +90,8 @@ native: # the stand-in forge and the demo
 docs: build ## write the tables in docs/ anew from the code
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-policy --test docs -- --test-threads 1
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-plugin the_table_in_the_documentation
+	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-world --lib schema
+	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-cli --test docs
 	UPDATE_DOCS=1 cargo test --locked --quiet --test filter operations
 
 mutants: ## change the rules in one place at a time, and fail where no test notices (long; not in CI)

@@ -6,6 +6,7 @@ given. scripts/kubernetes calls it with what it needs at hand.
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -159,10 +160,36 @@ def check_schemas(documents, known):
             print(f"kubernetes: no CRD of {name} in {os.environ['CRDS']}")
 
 
+def filter_of(bootstrap):
+    return manager(bootstrap)["http_filters"][0]["typed_config"]["config"]
+
+
+def check_agreement(documents, bootstrap):
+    """What a manifest says a second time is what envoy/envoy.yaml says."""
+    ours, theirs = copy.deepcopy(filter_of(DEPLOYED)), copy.deepcopy(filter_of(bootstrap))
+    for config in (ours, theirs):
+        del config["configuration"], config["vm_config"]["code"]
+    assert ours == theirs, f"envoy/envoy.yaml has the filter {ours}, and here it is {theirs}"
+    (log,) = (log["typed_config"]["log_format"]["json_format"] for log in manager(DEPLOYED)["access_log"])
+    for name, field in log.items():
+        if "wasm.jobscope" in field:
+            assert f'"{name}": "{field}"' in json.dumps(documents), f"the access log has no {name}"
+
+
+def check_versions():
+    def stated(file, pattern):
+        return re.search(pattern, (ROOT / file).read_text(), re.MULTILINE)[1]
+
+    about, values = (yaml.safe_load((HERE / "chart" / name).read_text()) for name in ("Chart.yaml", "values.yaml"))
+    version = stated("Cargo.toml", '^version = "(.+)"')
+    assert about["version"] == about["appVersion"] == version, f"Chart.yaml is not of {version}"
+    envoy = stated("scripts/setup", r"^envoy_version=([0-9.]+)")
+    assert values["image"].endswith(f":v{envoy}"), f"values.yaml has not Envoy {envoy}"
+
+
 def play(name, bootstrap):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        filter = manager(bootstrap)["http_filters"][0]
-        filter["typed_config"]["config"]["configuration"]["value"]["mode"] = "enforce"
+        filter_of(bootstrap)["configuration"]["value"]["mode"] = "enforce"
         json.dump(bootstrap, file)
         file.flush()
         demo = ["cargo", "run", "--locked", "--quiet", "--bin", "jobscope-demo", "--"]
@@ -177,11 +204,14 @@ def play(name, bootstrap):
 
 
 def main():
+    check_versions()
     known = crds()
     for name, bootstrap in (("istio", istio), ("envoy-gateway", envoy_gateway)):
         documents = list(yaml.safe_load_all((HERE / f"{name}.yaml").read_text()))
         check_schemas(documents, known)
-        play(name, bootstrap(documents))
+        patched = bootstrap(documents)
+        check_agreement(documents, patched)
+        play(name, patched)
     documents, bootstrap = chart()
     check_schemas(documents, known)
     play("chart", bootstrap)

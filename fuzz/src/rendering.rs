@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use policy::request::{Access, Action, Claim, JobRequest, Protocol, Reading, TargetRef};
+use policy::facts::GroupRef;
+use policy::request::{Access, Action, Claim, Holding, JobRequest, Protocol, Reading, Sought, TargetRef};
 use serde_json::value::RawValue;
 
 use crate::Message;
@@ -347,29 +348,22 @@ fn check_api(message: &Message, access: &Access) {
     let segments: Vec<&str> = below.split('/').collect();
     let method = message.first(":method");
     match &access.target {
-        TargetRef::Id(id) => assert_eq!(segments[..2], ["projects", id.0.to_string().as_str()]),
+        TargetRef::Id(id) => {
+            let id = id.0.to_string();
+            // A group's Debian pool has the project of each file in its path.
+            let is_pool = segments[0] == "groups" && segments[2..6] == ["-", "packages", "debian", "pool"];
+            assert!(if is_pool { segments[7] == id } else { segments[..2] == ["projects", id.as_str()] }, "{id}");
+        }
         TargetRef::Path(project) => {
             // Conan's own registry of all projects has the project in the user of the recipe.
             let user = project.as_str().replace('/', "+");
             let is_user = |part: &&str| percent_decoded(part.as_bytes()).eq_ignore_ascii_case(user.as_bytes());
             let is_recipe = segments[..2] == ["packages", "conan"] && segments.iter().any(is_user);
-            assert!(is_recipe || is_encoded("projects", project.as_str(), &segments), "{project}");
+            // Maven's has it before a version and a file.
+            let is_maven = plain(below).rsplitn(3, '/').nth(2) == Some(&format!("packages/maven/{project}"));
+            assert!(is_recipe || is_maven || is_encoded("projects", project.as_str(), &segments), "{project}");
         }
-        TargetRef::Group(group) => {
-            let stands = ["groups", "group"].iter().any(|word| is_encoded(word, group.as_str(), &segments));
-            assert!(stands, "{group:?}");
-        }
-        TargetRef::GroupId(id) => {
-            assert!(matches!(segments[0], "groups" | "group") && segments[1] == id.0.to_string(), "{id:?}");
-        }
-        // A namespace is the scope of an npm package, or a segment of a Terraform module's path.
-        TargetRef::Namespace(group) => {
-            let scope = format!("@{}", group.as_str());
-            let below = String::from_utf8_lossy(&percent_decoded(below.as_bytes())).to_ascii_lowercase();
-            let mut parts = below.split('/');
-            assert!(parts.any(|part| part == group.as_str() || part == scope), "{group:?}");
-            assert!(segments[0] == "packages", "{group:?}");
-        }
+        TargetRef::Held(holding) => check_held(holding, below, &segments),
         TargetRef::Job(job) => {
             let job = job.0.to_string();
             let rest = segments.strip_prefix(&["jobs", job.as_str()]).expect("the job's number");
@@ -384,9 +378,45 @@ fn check_api(message: &Message, access: &Access) {
         }
         TargetRef::Own => assert_eq!((segments[0], access.action), ("job", Action::ReadOwnJob)),
         TargetRef::None => assert!(access.action == Action::Unlisted || segments[0] == "packages"),
-        TargetRef::Image(_) => panic!("{access:?}"),
+        // No project has a name of one segment.
+        TargetRef::Image(none) => assert!(none.is_empty() && below.starts_with("packages/maven/"), "{access:?}"),
+        TargetRef::Group(_) => panic!("{access:?}"),
     }
     check_verb(method, below, access.action);
+}
+
+/// A path without encoding, and without regard to case.
+fn plain(path: &str) -> String {
+    String::from_utf8_lossy(&percent_decoded(path.as_bytes())).to_ascii_lowercase()
+}
+
+/// A group stands where groups do, and what is wanted of it behind that, name by name.
+fn check_held(holding: &Holding, below: &str, segments: &[&str]) {
+    let plain = plain(below);
+    match &holding.group {
+        GroupRef::Path(group) => {
+            assert!(["groups", "group"].iter().any(|word| is_encoded(word, group.as_str(), segments)), "{group}");
+        }
+        GroupRef::Id(id) => {
+            let id = id.0.to_string();
+            let is_terraform = segments[..4] == ["packages", "terraform", "modules", "v1"] && segments[4] == id;
+            assert!(is_terraform || (matches!(segments[0], "groups" | "group") && segments[1] == id), "{id}");
+        }
+        // The scope of an npm package, or the beginning of a Terraform module's path.
+        GroupRef::Namespace(group) => {
+            let is_it = plain.contains(&format!("/@{group}/")) || plain.contains(&format!("/v1/{group}/"));
+            assert!(segments[0] == "packages" && is_it, "{group}");
+        }
+    }
+    if let Sought::Package(package) | Sought::File(package) = &holding.sought {
+        assert!(plain.contains(&format!("packages/{}", package.registry.name().trim_end_matches("_module"))));
+        let folded: Vec<&str> = plain.split(['-', '_', '.']).filter(|part| !part.is_empty()).collect();
+        let folded = folded.join("-");
+        for name in package.names() {
+            let is_there = plain.contains(name) || folded.contains(name.trim_matches('-'));
+            assert!(is_there, "{name}");
+        }
+    }
 }
 
 /// Whether a path begins with a word and an encoded full path.

@@ -7,7 +7,7 @@ use crate::counters::Counted;
 use crate::exchange::{Crowd, Ids};
 use crate::host::{Host, Level};
 use crate::journal;
-use crate::lookups::{Errands, Flights, Following};
+use crate::lookups::{Errands, Flights, Following, Versions};
 use crate::setup::Setup;
 use crate::ticks::Ticks;
 
@@ -23,6 +23,7 @@ pub struct Worker<H: Host> {
     pub(crate) flights: Flights,
     pub(crate) errands: Errands,
     pub(crate) following: Following,
+    pub(crate) versions: Versions,
     pub(crate) ticks: Ticks,
     pub(crate) ids: Ids,
     /// What was counted of the load, which all workers add up; nothing before the first tick, which a worker that only
@@ -53,6 +54,7 @@ impl<H: Host> Worker<H> {
             flights: Flights::new(chance),
             errands: Errands::default(),
             following: Following::new(chance),
+            versions: Versions::default(),
             ticks: Ticks::default(),
             ids: Ids::new(chance),
             counted: None,
@@ -78,7 +80,14 @@ impl<H: Host> Worker<H> {
     /// Time has passed: answers those who have waited too long, and lands flights that nobody will answer.
     pub fn tick(&mut self) {
         // Without the time there are no deadlines; every request that asks for it is refused meanwhile.
-        let (Some(setup), Ok(now)) = (self.setup.clone(), self.host.now()) else { return };
+        let Ok(now) = self.host.now() else { return };
+        // Here nobody else holds the configuration.
+        if let Some(setup) = self.setup.as_mut().and_then(Rc::get_mut)
+            && let Some(version) = self.versions.tick(&self.host, setup, now)
+        {
+            setup.config.forge.version = version;
+        }
+        let Some(setup) = self.setup.clone() else { return };
         journal::sum_up(&self.host, now);
         self.depart();
         self.following.tick(&self.host, &setup, now);

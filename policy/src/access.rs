@@ -1,9 +1,13 @@
 //! What a request asks for, once it has been read: protocol, action, target.
 
+mod holding;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::facts::{Feature, GroupId, GroupPath, Hash, JobId, ProjectId, ProjectPath, Role};
+pub use holding::{Holding, Package, Registry, Sought};
+
+use crate::facts::{Feature, GroupPath, Hash, JobId, ProjectId, ProjectPath, Role};
 
 /// The protocol a request speaks, which decides how a refusal is worded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,12 +161,10 @@ pub enum TargetRef {
     Id(ProjectId),
     /// An image: the project is the longest of these paths that exists, longest first. One to three.
     Image(Arc<[ProjectPath]>),
-    /// Whatever projects of a group the forge finds.
+    /// A group.
     Group(GroupPath),
-    /// The same, by the group's number.
-    GroupId(GroupId),
-    /// Whatever projects below a namespace the forge finds by a package's name.
-    Namespace(GroupPath),
+    /// Every project of a group that holds something.
+    Held(Arc<Holding>),
 }
 
 impl TargetRef {
@@ -171,7 +173,7 @@ impl TargetRef {
     pub fn is_single(&self) -> bool {
         match self {
             Self::Own | Self::Job(_) | Self::ProjectOfJob(_) | Self::Path(_) | Self::Id(_) | Self::Image(_) => true,
-            Self::None | Self::Group(_) | Self::GroupId(_) | Self::Namespace(_) => false,
+            Self::None | Self::Group(_) | Self::Held(_) => false,
         }
     }
 
@@ -192,8 +194,7 @@ impl TargetRef {
                 Hash::of(if candidates.is_empty() { &[b"image", b""] } else { &fields })
             }
             Self::Group(path) => Hash::of(&[b"group", path.as_str().as_bytes()]),
-            Self::GroupId(id) => Hash::of(&[b"group-id", &id.0.to_be_bytes()]),
-            Self::Namespace(path) => Hash::of(&[b"namespace", path.as_str().as_bytes()]),
+            Self::Held(holding) => holding.key(),
         }
     }
 }

@@ -9,6 +9,15 @@ pub enum Mode {
     Observe,
 }
 
+/// Whether jobs ask for whatever packages a group has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackageIndexes {
+    /// None does.
+    Deny,
+    /// They do where every project of the group lets them.
+    AllAdmitted,
+}
+
 /// Whether jobs use the Kubernetes agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KubernetesAgent {

@@ -10,14 +10,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::access::{Access, Action, Protocol, TargetRef};
-use crate::choices::{Mode, UnlistedEndpoints};
+use crate::access::{Access, Action, Protocol, Sought, TargetRef};
+use crate::choices::{Mode, PackageIndexes, UnlistedEndpoints};
 use crate::config::Config;
-use crate::facts::{Found, Invalid, Job, Role, Standing, Token};
+use crate::facts::{Found, GroupRef, Holders, Invalid, Job, JobId, ProjectId, Role, Standing, Token};
 pub use crate::failure::Failure;
 use crate::reply::{self, Reply};
 use crate::request::{Bare, Claim, JobRequest, Malformed, Refused};
-use crate::rules::{self, Question, RULES, Reach, Reason, Ruling, Verdict, Walk};
+use crate::rules::{self, Effect, Held, Question, RULES, Reach, Reason, Ruling, Verdict, Walk};
 
 pub use seen::Seen;
 pub use unasked::facts_without_lookup;
@@ -29,6 +29,9 @@ pub struct Facts {
     pub token: Option<Token>,
     /// What is known of targets. Of a target that stands here more than once any may be true: the strictest counts.
     pub targets: Vec<(TargetRef, Found)>,
+    /// The jobs whose artifacts the forge named when it handed the job out. They are known where the request
+    /// [names a job](JobRequest::names_a_job), and that was seen.
+    pub dependencies: Vec<JobId>,
 }
 
 /// The verdict of a request that goes on because it may.
@@ -190,7 +193,7 @@ pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
         }
     };
     let facts = &*facts.completed(config, job, request);
-    let missing = facts.missing(request);
+    let missing = facts.missing(config, request);
     if !missing.is_empty() {
         return Step::NeedsTargets(job.clone(), missing);
     }
@@ -207,13 +210,35 @@ impl Facts {
         is_nowhere.then_some(&Found::Nothing).into_iter().chain(known)
     }
 
+    /// The projects that hold what an access asks of a group, once that is known.
+    fn holders<'a>(&'a self, access: &'a Access) -> Option<&'a Holders> {
+        self.found(&access.target).find_map(|found| match found {
+            Found::Holders(holders) => Some(holders),
+            Found::Standing(_) | Found::Nothing => None,
+        })
+    }
+
+    /// What is known of a project by its number; `None` where there is none.
+    fn standing(&self, project: ProjectId) -> Option<&Standing> {
+        let target = TargetRef::Id(project);
+        self.targets.iter().filter(|(known, _)| *known == target).find_map(|(_, found)| match found {
+            Found::Standing(standing) => Some(standing),
+            Found::Holders(_) | Found::Nothing => None,
+        })
+    }
+
     /// The targets that the rules look at and of which nothing is known, each once.
-    fn missing(&self, request: &JobRequest) -> Vec<TargetRef> {
+    fn missing(&self, config: &Config, request: &JobRequest) -> Vec<TargetRef> {
         let mut missing: Vec<TargetRef> = Vec::new();
-        for access in request.accesses.iter().filter(|access| looks_at_target(access)) {
-            if self.found(&access.target).next().is_none() && !missing.contains(&access.target) {
-                missing.push(access.target.clone());
+        let mut note = |target: &TargetRef| {
+            if self.found(target).next().is_none() && !missing.contains(target) {
+                missing.push(target.clone());
             }
+        };
+        for access in request.accesses.iter().filter(|access| looks_at_target(config, access)) {
+            note(&access.target);
+            let holders = self.holders(access).map(Holders::looked_at).unwrap_or_default();
+            holders.iter().for_each(|project| note(&TargetRef::Id(*project)));
         }
         missing
     }
@@ -221,7 +246,7 @@ impl Facts {
     /// With what the configuration says of targets, and what is known of the missing ones without asking anybody.
     fn completed(&self, config: &Config, job: &Job, request: &JobRequest) -> Cow<'_, Self> {
         let mut facts = Cow::Borrowed(self);
-        for target in self.missing(request) {
+        for target in self.missing(config, request) {
             if let Some(found) = facts_without_lookup(config, job, &target) {
                 facts.to_mut().targets.extend(found.into_iter().map(|found| (target.clone(), found)));
             }
@@ -251,6 +276,12 @@ impl Judged<'_> {
         matches!(self.ruling.verdict, Verdict::Allow(_))
     }
 
+    /// Whether decisions on its target are only observed. A team enforces project by project.
+    fn is_observed(&self, config: &Config) -> bool {
+        let path = self.question.standing.and_then(|to| to.target.path.as_ref());
+        path.is_some_and(|path| config.observe.targets.hold(path))
+    }
+
     /// What is recorded: what would have been denied, else what was decided.
     fn speaks(&self) -> Ruling {
         self.observed.unwrap_or(self.ruling)
@@ -259,10 +290,13 @@ impl Judged<'_> {
 
 /// Judges an access by the strictest of what may be true of its target.
 fn judge<'a>(config: &'a Config, job: &'a Job, access: &'a Access, facts: &'a Facts) -> Judged<'a> {
-    let strictness = |one: &Judged<'_>| (!one.is_allowed(), one.observed.is_some());
-    let each = standings(access, facts).map(|standing| judge_one(config, question(config, job, access, standing)));
+    let strictness =
+        |one: &Judged<'_>| (!one.is_allowed() && !one.is_observed(config), !one.is_allowed(), one.observed.is_some());
+    let each = standings(config, access, facts)
+        .into_iter()
+        .map(|(held, standing)| judge_one(config, question(config, job, access, held, standing, &facts.dependencies)));
     each.reduce(|one, other| if strictness(&other) > strictness(&one) { other } else { one })
-        .unwrap_or_else(|| judge_one(config, question(config, job, access, None)))
+        .unwrap_or_else(|| judge_one(config, question(config, job, access, Held::Unknown, None, &facts.dependencies)))
 }
 
 fn judge_one<'a>(config: &'a Config, question: Question<'a>) -> Judged<'a> {
@@ -291,15 +325,36 @@ fn judge_one<'a>(config: &'a Config, question: Question<'a>) -> Judged<'a> {
     Judged { question, ruling, observed, written }
 }
 
-/// What may stand where an access points to; `None` for nothing there.
-fn standings<'a>(access: &'a Access, facts: &'a Facts) -> impl Iterator<Item = Option<&'a Standing>> {
-    facts.found(&access.target).filter(|_| looks_at_target(access)).map(|found| match found {
-        Found::Standing(standing) => Some(standing),
-        Found::Nothing => None,
-    })
+/// What may stand where an access points to, and each that holds what it asks of a group; `None` for nothing there.
+fn standings<'a>(config: &Config, access: &'a Access, facts: &'a Facts) -> Vec<(Held, Option<&'a Standing>)> {
+    if !looks_at_target(config, access) {
+        return Vec::new();
+    }
+    let mut standings = Vec::new();
+    for found in facts.found(&access.target) {
+        match found {
+            Found::Standing(standing) => standings.push((Held::ByEach, Some(standing))),
+            Found::Nothing => standings.push((Held::ByEach, None)),
+            Found::Holders(Holders::All(projects)) if projects.is_empty() => standings.push((Held::ByNobody, None)),
+            Found::Holders(Holders::All(projects)) => {
+                standings.extend(projects.iter().map(|project| (Held::ByEach, facts.standing(*project))));
+            }
+            Found::Holders(Holders::TooMany(one)) => {
+                standings.push((Held::ByTooMany, one.and_then(|project| facts.standing(project))));
+            }
+        }
+    }
+    standings
 }
 
-fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, standing: Option<&'a Standing>) -> Question<'a> {
+fn question<'a>(
+    config: &'a Config,
+    job: &'a Job,
+    access: &'a Access,
+    held: Held,
+    standing: Option<&'a Standing>,
+    dependencies: &'a [JobId],
+) -> Question<'a> {
     let need = rules::needed(access, standing.map(|standing| &standing.target));
     let path = match need.reach {
         // The rules of the configuration know projects and no groups.
@@ -316,21 +371,42 @@ fn question<'a>(config: &'a Config, job: &'a Job, access: &'a Access, standing: 
     };
     let written = config.access.say(job, path, access.action);
     let crate::config::Forge { dependency_proxy, kubernetes_agent, version, .. } = config.forge;
-    let entries = config.entries;
-    Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent, version }
+    let (entries, package_indexes) = (config.entries, config.package_indexes);
+    Question {
+        job,
+        access,
+        need,
+        held,
+        standing,
+        dependencies,
+        written,
+        entries,
+        dependency_proxy,
+        kubernetes_agent,
+        package_indexes,
+        version,
+    }
 }
 
 /// Whether the rules look at the target of an access at all.
-fn looks_at_target(access: &Access) -> bool {
-    match rules::need(access.action).reach {
+fn looks_at_target(config: &Config, access: &Access) -> bool {
+    let need = rules::need(access.action);
+    match need.reach {
         Reach::Nothing | Reach::Itself | Reach::Never | Reach::AboveOrigin | Reach::Agents => false,
         Reach::Admitted
         | Reach::Own
         | Reach::OwnWhateverRole
         | Reach::AdmittedOrOwn
         | Reach::WhereSet
-        | Reach::Sources => access.target.is_single(),
+        | Reach::Sources => access.target.is_single() || (need.effect == Effect::Read && asks_holders(config, access)),
     }
+}
+
+/// Whether it is looked up who holds what an access asks of a group.
+fn asks_holders(config: &Config, access: &Access) -> bool {
+    let TargetRef::Held(holding) = &access.target else { return false };
+    let is_asked = holding.sought != Sought::Everything || config.package_indexes == PackageIndexes::AllAdmitted;
+    is_asked && config.facts.looked_up().next().is_some()
 }
 
 /// All that is asked must be allowed, but for what a client merely hopes for.
@@ -361,22 +437,18 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
     let cause = Cause::Rule(reason);
     let walk = Some(speaks.walk);
     let seen = one.question.standing.map(|standing| Seen::of(standing, one.question.access.action));
-    // A team enforces project by project: where none of the targets is enforced yet, the request goes on.
-    let is_observed = |one: &Judged<'_>| {
-        let path = one.question.standing.and_then(|to| to.target.path.as_ref());
-        path.is_some_and(|path| config.observe.targets.hold(path))
-    };
+    // Where none of the targets is enforced yet, the request goes on.
     let is_denied = |(at, one): &(usize, &Judged<'_>)| !one.is_allowed() && !is_hoped(*at);
     let action = one.question.access.action;
     if one.is_allowed() && action == Action::ReadPublic {
         return Decision { walk, ..strip(config, request, record) };
     }
-    if one.is_allowed() || each().filter(is_denied).all(|(_, one)| is_observed(one)) {
+    if one.is_allowed() || each().filter(is_denied).all(|(_, one)| one.is_observed(config)) {
         if one.observed.is_some() || !one.is_allowed() {
             record.verdict = OBSERVED;
         }
         // What a client merely hopes for of a target that is enforced stays out; nothing is changed in what is observed.
-        let goes_on = |at: usize| judged.get(at).is_some_and(|one| one.is_allowed() || is_observed(one));
+        let goes_on = |at: usize| judged.get(at).is_some_and(|one| one.is_allowed() || one.is_observed(config));
         let narrowed = || request.scopes.as_ref().and_then(|scopes| scopes.narrowed(goes_on));
         let path = if config.mode == Mode::Observe { None } else { narrowed() };
         return Decision { outcome: Outcome::Forward(Grant { path, without: Vec::new() }), record, cause, walk, seen };
@@ -389,7 +461,7 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         .standing
         .filter(|standing| rules::may_know(job.user.as_ref(), standing))
         .map(|known| &known.target);
-    let subject = match (known.map(|target| (&target.path, target.id)), looks_at_target(one.question.access)) {
+    let subject = match (known.map(|target| (&target.path, target.id)), looks_at_target(config, one.question.access)) {
         (Some((Some(target), id)), _) => reply::Subject::Known { origin: &job.origin, target, id },
         // What does not depend on a target hides nothing.
         (None, false) => reply::Subject::None,
@@ -460,8 +532,11 @@ fn written_target(target: &TargetRef) -> Option<String> {
         TargetRef::Path(path) => Some(path.to_string()),
         TargetRef::Id(id) => Some(alloc::format!("#{}", id.0)),
         TargetRef::Group(path) => Some(alloc::format!("group {path}")),
-        TargetRef::Namespace(path) => Some(alloc::format!("namespace {path}")),
-        TargetRef::GroupId(id) => Some(alloc::format!("group #{}", id.0)),
+        TargetRef::Held(holding) => Some(match &holding.group {
+            GroupRef::Path(path) => alloc::format!("group {path}"),
+            GroupRef::Namespace(path) => alloc::format!("namespace {path}"),
+            GroupRef::Id(id) => alloc::format!("group #{}", id.0),
+        }),
         TargetRef::Job(job) | TargetRef::ProjectOfJob(job) => Some(alloc::format!("job #{}", job.0)),
         TargetRef::Image(candidates) => candidates.first().map(ToString::to_string),
         TargetRef::Own | TargetRef::None => None,

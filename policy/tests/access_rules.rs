@@ -193,6 +193,7 @@ fn decided(config: &Config, case: &Case) -> Decision {
     let facts = Facts {
         token: Some(Token::Running(case.job.clone())),
         targets: vec![(target, Found::Standing(case.standing.clone()))],
+        ..Facts::default()
     };
     let Step::Decided(decision) = decide(config, &request, &facts) else { panic!("all is known") };
     decision

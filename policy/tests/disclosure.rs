@@ -90,7 +90,7 @@ fn hidden_standings(has_user: bool) -> Vec<Standing> {
 }
 
 fn decision(config: &Config, request: &JobRequest, job: &Job, targets: Vec<(TargetRef, Found)>) -> Decision {
-    let facts = Facts { token: Some(Token::Running(job.clone())), targets };
+    let facts = Facts { token: Some(Token::Running(job.clone())), targets, ..Facts::default() };
     let Step::Decided(decision) = decide(config, request, &facts) else { panic!("{request:?} lacks a fact") };
     decision
 }

@@ -403,7 +403,7 @@ fn decide(
     let Reading::Job(request) = policy::request::read(&config.forge, &Head::new(&lines, Body::None)) else {
         panic!("{path}")
     };
-    let facts = Facts { token: Some(Token::Running(job())), targets };
+    let facts = Facts { token: Some(Token::Running(job())), targets, ..Facts::default() };
     match policy::decide(config, &request, &facts) {
         Step::Decided(decision) => Ok(decision),
         Step::NeedsTargets(_, missing) => Err(missing),
@@ -554,7 +554,7 @@ fn standings(config: &Config, target: &TargetRef) -> Vec<Standing> {
     let found = facts_without_lookup(config, &job(), target).expect("nothing is looked up");
     let standing = |found| match found {
         Found::Standing(standing) => standing,
-        Found::Nothing => panic!("{target:?}"),
+        Found::Holders(_) | Found::Nothing => panic!("{target:?}"),
     };
     found.into_iter().map(standing).collect()
 }
@@ -757,7 +757,7 @@ fn the_configuration_says_nothing_for_whom_a_composite_identity_works() {
     );
     let standing = |job: &Job| match facts_without_lookup(&config, job, &common()).unwrap().remove(0) {
         Found::Standing(standing) => (standing.role, standing.affiliation),
-        Found::Nothing => panic!(),
+        Found::Holders(_) | Found::Nothing => panic!(),
     };
     assert_eq!(standing(&job()), (Some(Role::Owner), Affiliation::Internal));
     let mut composite = job();

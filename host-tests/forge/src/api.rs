@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod graphql;
+mod groups;
 mod lookup;
 mod packages;
 mod pipelines;
@@ -19,8 +20,8 @@ use crate::caller::Caller;
 use crate::forge::Forge;
 use crate::params::Params;
 use crate::received::Received;
-use crate::world::{Project, Role};
 use crate::{reply, runner};
+use world::{Project, Role};
 
 pub use artifacts::of_any as any_artifacts;
 pub use graphql::serve as graphql;
@@ -52,7 +53,33 @@ async fn dispatch(forge: &Arc<Forge>, received: &mut Received, rest: &[&str]) ->
             Caller::Anonymous | Caller::Job(_) => Err(reply::unauthorized()),
         },
         (_, ["jobs", rest @ ..]) => runner::serve(forge, received, &method, rest).await,
+        (&Method::GET, ["groups" | "group", id, rest @ ..]) => below_group(forge, received, id, rest).await,
+        (&Method::GET, ["packages", "npm", name @ ..]) => {
+            let name = name.join("/");
+            let scope = name.strip_prefix('@').and_then(|scoped| scoped.split_once('/')).map(|(scope, _)| scope);
+            groups::npm_metadata(forge, received, scope.ok_or_else(reply::not_found)?, &name)
+        }
+        (&Method::GET, ["packages", "terraform", "modules", "v1", group, name, system, rest @ ..]) => {
+            let name = format!("{name}/{system}");
+            match rest {
+                ["versions"] => groups::terraform_versions(forge, received, group, &name),
+                [version, "download"] => groups::terraform_download(forge, received, group, &name, version),
+                _ => Err(reply::not_found()),
+            }
+        }
         (_, ["projects", id, rest @ ..]) => below_project(forge, received, &method, id, rest).await,
+        _ => Err(reply::not_found()),
+    }
+}
+
+async fn below_group(forge: &Arc<Forge>, received: &Received, id: &str, rest: &[&str]) -> Result<Response, Response> {
+    match rest {
+        ["projects"] => groups::list_projects(forge, received, id).await,
+        ["packages"] => groups::list_packages(forge, received, id).await,
+        ["-", "packages", "npm", name @ ..] => groups::npm_metadata(forge, received, id, &name.join("/")),
+        ["-", "packages", "pypi", "simple", name] => groups::pypi_simple(forge, received, id, name),
+        ["-", "packages", "pypi", "files", digest, file] => groups::pypi_file(forge, received, id, digest, file),
+        ["-", "packages", "maven", path @ .., file] => groups::maven_file(forge, received, id, &path.join("/"), file),
         _ => Err(reply::not_found()),
     }
 }
@@ -80,6 +107,10 @@ async fn below_project(
         (&Method::GET, ["packages"]) => packages::list(forge, received, id),
         (&Method::GET, ["packages", "generic", file @ ..]) => packages::download(forge, received, id, file).await,
         (&Method::PUT, ["packages", "generic", file @ ..]) => packages::upload(forge, received, id, file).await,
+        (&Method::GET, ["packages", "npm", name @ .., "-", file]) => {
+            let (project, _) = readable(forge, received, id)?;
+            groups::npm_file(&project, &name.join("/"), file)
+        }
         (&Method::POST, ["trigger", "pipeline"]) => pipelines::trigger(forge, received, id, None).await,
         (&Method::POST, ["ref", reference, "trigger", "pipeline"]) => {
             pipelines::trigger(forge, received, id, Some(reference)).await

@@ -1,4 +1,4 @@
-//! A zip archive without compression: enough for a job's artifacts.
+//! Archives without compression: enough for a job's artifacts, and for packages.
 
 use std::collections::BTreeMap;
 
@@ -38,6 +38,46 @@ pub fn zip(files: &BTreeMap<String, String>) -> Vec<u8> {
     out.extend(length.to_le_bytes());
     out.extend(start.to_le_bytes());
     out.extend([0, 0]);
+    out
+}
+
+/// The archive of these files that npm takes: tar (POSIX.1-1988) in gzip (RFC 1952).
+pub fn tar_gz(files: &BTreeMap<String, String>) -> Vec<u8> {
+    let mut tar = Vec::new();
+    for (name, content) in files {
+        let mut header = [0u8; 512];
+        let mut put = |at: usize, text: &str| {
+            if let Some(field) = header.get_mut(at..at + text.len()) {
+                field.copy_from_slice(text.as_bytes());
+            }
+        };
+        put(0, name);
+        put(100, "0000644\0");
+        put(108, "0000000\0");
+        put(116, "0000000\0");
+        put(124, &format!("{:011o}\0", content.len()));
+        put(136, "00000000000\0");
+        // The checksum counts as blanks in its own sum.
+        put(148, "        ");
+        put(156, "0");
+        put(257, "ustar\x0000");
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        tar.extend(header);
+        tar.extend(content.as_bytes());
+        tar.resize(tar.len().next_multiple_of(512), 0);
+    }
+    tar.resize(tar.len() + 1024, 0);
+    let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
+    let last = tar.len().div_ceil(0xFFFF).saturating_sub(1);
+    for (at, block) in tar.chunks(0xFFFF).enumerate() {
+        out.push(u8::from(at == last));
+        out.extend(short(block.len()).to_le_bytes());
+        out.extend((!short(block.len())).to_le_bytes());
+        out.extend(block);
+    }
+    out.extend(checksum(&tar).to_le_bytes());
+    out.extend(size(tar.len()).to_le_bytes());
     out
 }
 

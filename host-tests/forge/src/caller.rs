@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::forge::Forge;
 use crate::jobs::Job;
 use crate::params::Params;
-use crate::world::{Project, Role, User, Visibility, World};
+use world::{Project, Role, User, Visibility, World};
 
 /// The login that says the password is a job token.
 const JOB_LOGIN: &str = "gitlab-ci-token";
@@ -121,7 +121,7 @@ fn authorization(forge: &Forge, sent: &[u8]) -> Result<Caller, Dead> {
         return job(forge, password);
     }
     let world = forge.world();
-    let by_password = |user: &&Arc<User>| user.username == login && user.password == password;
+    let by_password = |user: &&Arc<User>| user.username == login && user.password.as_deref() == Some(password);
     match world.users.iter().find(by_password) {
         Some(user) if !user.blocked => Ok(Caller::Person(user.clone())),
         Some(_) => Err(Dead),
@@ -140,7 +140,7 @@ fn person(forge: &Forge, token: &str) -> Result<Caller, Dead> {
 }
 
 fn person_in(world: &World, token: &str) -> Result<Caller, Dead> {
-    let found = world.users.iter().find(|user| user.token == token && !user.blocked);
+    let found = world.users.iter().find(|user| user.token.as_deref() == Some(token) && !user.blocked);
     found.cloned().map(Caller::Person).ok_or(Dead)
 }
 

@@ -12,7 +12,7 @@ use crate::git::Git;
 use crate::jobs::Jobs;
 use crate::record::Record;
 use crate::signer::Signer;
-use crate::world::{Project, User, World};
+use world::{Project, User, World};
 
 /// What the command line says about the forge.
 pub struct Settings {

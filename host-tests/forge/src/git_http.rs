@@ -21,7 +21,7 @@ use crate::caller::Caller;
 use crate::forge::Forge;
 use crate::received::Received;
 use crate::reply;
-use crate::world::Role;
+use world::Role;
 
 /// What git can be asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]

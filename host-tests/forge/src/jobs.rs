@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::world::{Artifacts, FirstJob, Image, JobStatus, Project, World};
+use world::{Artifacts, FirstJob, Image, JobStatus, Project, World};
 
 /// A job.
 #[derive(Clone)]
@@ -17,9 +17,13 @@ pub struct Job {
     pub stage: String,
     /// The slug of the environment it deploys to.
     pub environment: Option<String>,
+    /// What started its pipeline.
+    pub source: String,
     pub status: JobStatus,
     /// Jobs the world only knows by their artifacts have none.
     pub token: Option<String>,
+    /// The jobs with whose artifacts it begins.
+    pub needs: Vec<u64>,
     pub image: Image,
     pub services: Vec<Image>,
     /// Beside those that every job has.
@@ -104,8 +108,10 @@ fn first(job: &FirstJob) -> Job {
         name: job.name.clone(),
         stage: job.stage.clone(),
         environment: job.environment.clone(),
+        source: job.source.clone(),
         status: job.status,
-        token: Some(job.token.clone()),
+        token: job.token.clone(),
+        needs: job.needs.clone(),
         image: job.image.clone(),
         services: job.services.clone(),
         variables: BTreeMap::new(),
@@ -125,8 +131,10 @@ fn finished(project: &Arc<Project>, artifacts: &Artifacts) -> Job {
         name: artifacts.name.clone(),
         stage: "build".to_owned(),
         environment: None,
+        source: "push".to_owned(),
         status: JobStatus::Success,
         token: None,
+        needs: Vec::new(),
         image: Image::default(),
         services: Vec::new(),
         variables: BTreeMap::new(),

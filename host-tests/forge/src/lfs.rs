@@ -21,7 +21,7 @@ use crate::forge::Forge;
 use crate::received::Received;
 use crate::reply;
 use crate::repositories::{hexadecimal, lfs_object};
-use crate::world::{Project, Role};
+use world::{Project, Role};
 
 #[derive(Deserialize)]
 struct Batch {

@@ -37,11 +37,10 @@ mod signer;
 mod stand_in;
 mod state;
 mod target;
-mod world;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -55,7 +54,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::forge::{Forge, Settings};
 use crate::git::Git;
 use crate::signer::Signer;
-use crate::world::World;
+use world::World;
 
 /// A deliberately naive forge for the demo and the tests of jobscope.
 #[derive(Parser)]
@@ -84,11 +83,18 @@ struct Arguments {
     issuer: String,
 }
 
+/// The world in a file, and its text.
+fn read(path: &Path) -> Result<(World, String)> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the world `{}`", path.display()))?;
+    let world = World::parse(&text).with_context(|| format!("in the world `{}`", path.display()))?;
+    Ok((world, text))
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let root = relative_root(&arguments.relative_url_root)?;
-    let (world, text) = World::read(&arguments.world)?;
+    let (world, text) = read(&arguments.world)?;
     std::fs::create_dir_all(&arguments.state)
         .with_context(|| format!("cannot make the state directory `{}`", arguments.state.display()))?;
     // git and registries are given paths below it: they must not depend on a working directory.

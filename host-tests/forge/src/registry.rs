@@ -12,7 +12,7 @@ use crate::forge::Forge;
 use crate::params::Params;
 use crate::received::Received;
 use crate::reply;
-use crate::world::{Project, Role, World};
+use world::{Project, Role, World};
 
 /// How many components a repository may have below its project's path.
 const BELOW_PROJECT: usize = 2;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::git::{self, IDENTITY};
-use crate::world::{Project, Repository, World};
+use world::{Project, Repository, World};
 
 /// What git reads from every repository of the forge.
 const CONFIGURATION: &str = "\

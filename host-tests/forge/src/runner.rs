@@ -15,7 +15,7 @@ use crate::jobs::Job;
 use crate::params::Params;
 use crate::received::Received;
 use crate::reply;
-use crate::world::{Image, JobStatus};
+use world::{Image, JobStatus};
 
 const JOB_STATUS: HeaderName = HeaderName::from_static("job-status");
 
@@ -71,7 +71,7 @@ async fn request(forge: &Forge, received: &mut Received) -> Result<Response, Res
 fn payload(forge: &Forge, job: &Job) -> Value {
     let world = forge.world();
     let path = world.project(job.project).map(|project| project.path.clone()).unwrap_or_default();
-    let name = crate::world::last_segment(&path);
+    let name = world::last_segment(&path);
     let token = job.token.clone().unwrap_or_default();
     let sha = forge.heads.get(&job.project).cloned().unwrap_or_default();
     let reference = &job.reference;
@@ -93,6 +93,16 @@ fn payload(forge: &Forge, job: &Job) -> Value {
     .into_iter()
     .chain(own)
     .collect();
+    let jobs = forge.jobs();
+    let dependencies: Vec<Value> = job
+        .needs
+        .iter()
+        .filter_map(|id| jobs.find(*id))
+        .map(|needed| {
+            let file = json!({ "filename": "artifacts.zip", "size": null });
+            json!({ "id": needed.id, "name": needed.name, "token": token, "artifacts_file": file })
+        })
+        .collect();
     json!({
         "id": job.id,
         "token": token,
@@ -131,7 +141,7 @@ fn payload(forge: &Forge, job: &Job) -> Value {
         "artifacts": [],
         "cache": [],
         "credentials": [],
-        "dependencies": [],
+        "dependencies": dependencies,
         "features": { "trace_sections": true, "failure_reasons": ["unknown_failure", "script_failure"] },
     })
 }

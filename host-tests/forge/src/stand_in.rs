@@ -13,7 +13,7 @@ use crate::forge::{Fault, Forge};
 use crate::jobs::Job;
 use crate::received::Received;
 use crate::reply;
-use crate::world::{Allowlist, Image, JobStatus, Project, Role, Visibility, World};
+use world::{Allowlist, Image, JobStatus, Project, Role, Visibility, World};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +39,9 @@ struct NewJob {
     #[serde(default = "main")]
     name: String,
     environment: Option<String>,
+    /// The jobs with whose artifacts it begins.
+    #[serde(default)]
+    needs: Vec<u64>,
     #[serde(default)]
     image: Image,
     #[serde(default)]
@@ -229,8 +232,10 @@ fn add(forge: &Forge, wanted: NewJob) -> Result<u64, Response> {
         name: wanted.name,
         stage: "test".to_owned(),
         environment: wanted.environment,
+        source: "push".to_owned(),
         status: JobStatus::Created,
         token: Some(wanted.token),
+        needs: wanted.needs,
         image: wanted.image,
         services: wanted.services,
         variables: wanted.variables,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::repositories::{self, hexadecimal};
-use crate::world::World;
+use world::World;
 
 /// Changes whenever this program lays its state out differently.
 const LAYOUT: &str = "1";

@@ -74,7 +74,7 @@ impl World {
     /// The filter's configuration.
     pub(super) fn configuration(&self) -> String {
         let agent = if self.access == Access::Closed { "off" } else { "on" };
-        json!({"forge": {"hosts": [HOST], "kubernetes_agent": agent},
+        json!({"forge": {"hosts": [HOST], "kubernetes_agent": agent}, "packages": {"index": "all-admitted"},
             "lookup": {"cluster": "lookup", "authority": HOST, "credential_env": "LOOKUP_TOKEN"}})
         .to_string()
     }
@@ -93,7 +93,7 @@ impl World {
     }
 
     fn found(&self, path: &str, body: &[u8]) -> Option<Value> {
-        let (path, _) = path.split_once('?').unwrap_or((path, ""));
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         if path == "graphql" {
             let asked: Value = serde_json::from_slice(body).unwrap_or_default();
             return Some(json!({"data": self.allowlist(&asked["variables"])}));
@@ -109,6 +109,12 @@ impl World {
         }
         if path == "application/settings" {
             return Some(json!({"id": 1, "enforce_ci_inbound_job_token_scope_enabled": false}));
+        }
+        if path == "user" {
+            return Some(json!({"id": 1, "is_admin": true}));
+        }
+        if path.starts_with("groups/") {
+            return Some(held(query));
         }
         let below = path.strip_prefix("projects/")?;
         let (reference, rest) = below.split_once('/').unwrap_or((below, ""));
@@ -148,4 +154,12 @@ impl World {
             None => json!({"projects": {"nodes": shown.into_iter().collect::<Value>()}}),
         }
     }
+}
+
+/// Whatever is looked for in a group, one project holds it.
+fn held(query: &str) -> Value {
+    let said = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let name = said("package_name").unwrap_or_default().replace("%40", "@").replace("%2F", "/");
+    let (project, _) = PROJECTS[1];
+    json!([{"id": project, "project_id": project, "name": name, "package_type": said("package_type")}])
 }

@@ -22,6 +22,14 @@ pub(super) struct Outcome {
     pub(super) output: String,
 }
 
+impl Outcome {
+    /// Of a step whose program is not on this machine.
+    pub(super) fn left_out(program: &str) -> Self {
+        let output = format!("left out: {program} is not installed\n");
+        Self { exit: Exit::Zero, code: "left out".into(), output }
+    }
+}
+
 /// Runs the story's scripts against one stack.
 pub(super) struct Clients {
     variables: BTreeMap<String, String>,
@@ -41,7 +49,14 @@ impl Clients {
         variables.insert("FORGE_HOST".into(), stack.forge_host());
         variables.insert("REGISTRY".into(), stack.registry_host());
         variables.insert("WORK".into(), work.display().to_string());
+        // Envoy came with it.
+        variables.insert("PIP".into(), checkout().join(".tools/envoy/bin/pip").display().to_string());
         Ok(Self { variables, home, work })
+    }
+
+    /// Whether a program is on this machine.
+    pub(super) fn have(&self, program: &str) -> bool {
+        self.script(&format!("command -v {program}")).is_ok_and(|outcome| outcome.exit == Exit::Zero)
     }
 
     /// Runs a script to its end, or kills it.

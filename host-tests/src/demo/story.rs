@@ -42,6 +42,8 @@ pub struct Step {
     pub say: String,
     /// A script for bash with `-euo pipefail`.
     pub run: String,
+    /// A program without which the step is left out.
+    pub needs: Option<String>,
     /// How the script must end.
     #[serde(default)]
     pub exit: Exit,

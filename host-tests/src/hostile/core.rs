@@ -2,7 +2,7 @@
 
 use policy::Config;
 use policy::decision::{Cause, Decision, Facts, Outcome, Step, decide};
-use policy::facts::{Found, Secret, Token};
+use policy::facts::{Found, GroupRef, Secret, Token};
 use policy::lookup::{Answer, Fact, Flight, Progress, Value};
 use policy::request::{
     BODY_LIMIT, Body, Head, JobRequest, Malformed, Protocol, Reading, Refused, Scan, TargetRef, read,
@@ -70,8 +70,11 @@ fn notation(forge: &Forge, target: &TargetRef) -> String {
         TargetRef::Path(path) => path.to_string(),
         TargetRef::Id(id) => format!("id:{}", id.0),
         TargetRef::Group(path) => format!("group:{path}"),
-        TargetRef::GroupId(id) => format!("group:{}", id.0),
-        TargetRef::Namespace(path) => format!("namespace:{path}"),
+        TargetRef::Held(holding) => match &holding.group {
+            GroupRef::Path(path) => format!("group:{path}"),
+            GroupRef::Id(id) => format!("group:{}", id.0),
+            GroupRef::Namespace(path) => format!("namespace:{path}"),
+        },
         TargetRef::Image(candidates) => {
             let image = forge.image(candidates.iter().map(policy::facts::ProjectPath::as_str));
             image.unwrap_or_else(|| "no project".into())
@@ -140,8 +143,8 @@ fn decided_from(
     job: &JobRequest,
     mut facts: Facts,
 ) -> Result<Option<Decision>, String> {
-    // The token, then the targets, then the decision.
-    for _ in 0..3 {
+    // The token, then who holds a package, then the targets, then the decision.
+    for _ in 0..4 {
         match decide(config, job, &facts) {
             Step::NeedsToken => {
                 facts.token = Some(token(config, lookups, &job.token)?);

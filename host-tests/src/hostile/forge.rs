@@ -80,6 +80,7 @@ impl World {
         } else {
             json!({"hosts": [self.gitlab_host], "registry_hosts": [self.registry_host], "relative_url_root": root})
         };
+        let index = if is_other { "deny" } else { "all-admitted" };
         let lookup = json!({"cluster": "lookup", "authority": self.gitlab_host, "credential_env": "LOOKUP_TOKEN"});
         let number = |prefix: &str| row.expected.projects().find_map(|p| p.strip_prefix(prefix)?.parse().ok());
         let own: BTreeSet<String> = row.expected.projects().map(str::to_owned).collect();
@@ -89,7 +90,7 @@ impl World {
             (None, path) => (ORIGIN, path.unwrap_or_else(|| "g/p".into())),
         };
         Forge {
-            configuration: json!({"forge": forge, "lookup": lookup}).to_string(),
+            configuration: json!({"forge": forge, "lookup": lookup, "packages": {"index": index}}).to_string(),
             origin,
             origin_id,
             job: number("job:").unwrap_or(JOB),
@@ -145,6 +146,13 @@ impl Forge {
         }
         if path == "application/settings" {
             return Some(json!({"id": 1, "enforce_ci_inbound_job_token_scope_enabled": false}));
+        }
+        if path == "user" {
+            return Some(json!({"id": 1, "is_admin": true}));
+        }
+        // Nobody holds any package.
+        if path.starts_with("groups/") {
+            return Some(json!([]));
         }
         let (reference, rest) =
             path.strip_prefix("projects/").map(|path| path.split_once('/').unwrap_or((path, "")))?;

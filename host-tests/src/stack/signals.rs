@@ -41,7 +41,7 @@ pub fn end_children_on_signal(exit_code: i32) -> Result<()> {
         result = Signals::new([SIGINT, SIGTERM, SIGHUP]).map(|mut signals| {
             thread::spawn(move || {
                 if signals.forever().next().is_some() {
-                    end_all();
+                    let _locked = end_all();
                     process::exit(exit_code);
                 }
             });
@@ -116,7 +116,8 @@ pub(super) fn keep(dir: &Path) {
     live().dirs.retain(|known| known != dir);
 }
 
-fn end_all() {
+/// Stays locked: who notices that a child has ended, and takes leave of the others, waits until this process ends too.
+fn end_all() -> MutexGuard<'static, Live> {
     let live = live();
     // The last that was started asks those before it.
     for group in live.groups.iter().rev() {
@@ -130,4 +131,5 @@ fn end_all() {
     for dir in &live.dirs {
         let _ = fs::remove_dir_all(dir);
     }
+    live
 }

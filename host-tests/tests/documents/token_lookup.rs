@@ -9,12 +9,13 @@ use policy::Config;
 use policy::bindings::Cursor;
 use policy::decision::Failure;
 use policy::facts::{
-    Admission, Affiliation, Context, Entry, Feature, Found, Grants, Invalid, Job, JobId, JobPush, Level, Link, Origin,
-    Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Secret, Standing, Token, User, UserId, Visibility,
+    Admission, Affiliation, Context, Entry, Feature, Found, Grants, GroupId, GroupPath, GroupRef, Holders, Invalid,
+    Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Secret,
+    Standing, Token, User, UserId, Version, Visibility,
 };
 use policy::lookup::changes::{self, News};
-use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value as Landed};
-use policy::request::TargetRef;
+use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value as Landed, version};
+use policy::request::{Holding, Package, Registry, Sought, TargetRef};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../../docs/token-lookup.md");
@@ -97,8 +98,17 @@ fn fact(question: &str) -> Fact {
             TargetRef::Image([path("containers/poetry/python3.11"), path("containers/poetry")].into()),
         ),
         "ask-target-without-user" => Fact::Target(job_without_user(), TargetRef::Id(ProjectId(101))),
+        "ask-holders" => {
+            let package = Package::new(Registry::Pypi, ["My_Tool".into()]);
+            held(GroupRef::Path(GroupPath::parse("libs").expect("a sound path")), Sought::Package(package))
+        }
+        "ask-holders-of-group" => held(GroupRef::Id(GroupId(7)), Sought::Everything),
         other => panic!("`{other}` is no known question"),
     }
+}
+
+fn held(group: GroupRef, sought: Sought) -> Fact {
+    Fact::Target(job(), TargetRef::Held(Holding { group, sought }.into()))
 }
 
 fn calls(progress: Progress) -> Vec<(usize, Call)> {
@@ -150,7 +160,7 @@ fn the_questions_are_those_that_are_sent() {
         assert_eq!(call.headers.len(), 3);
         seen += 1;
     }
-    assert_eq!(seen, 6);
+    assert_eq!(seen, 8);
 }
 
 #[test]
@@ -212,6 +222,15 @@ fn the_answers_are_read_as_the_page_says() {
             "target-nothing" => {
                 assert_eq!(say(target(), Some(200), body.as_bytes()), Ok(Landed::Target(Found::Nothing)));
             }
+            "holders-found" | "holders-none" | "holders-too-many" | "holders-nothing" => {
+                let expected = match name {
+                    "holders-found" => Found::Holders(Holders::All(vec![ProjectId(102), ProjectId(105)])),
+                    "holders-none" => Found::Holders(Holders::All(vec![])),
+                    "holders-too-many" => Found::Holders(Holders::TooMany(None)),
+                    _ => Found::Nothing,
+                };
+                assert_eq!(say(fact("ask-holders"), Some(200), body.as_bytes()), Ok(Landed::Target(expected)));
+            }
             "bad-without-version" | "bad-word" => assert_eq!(token(), Err(Failure::LookupAnswer), "{name}"),
             "bad-without-target" | "bad-own-elsewhere" => {
                 assert_eq!(say(target(), Some(200), body.as_bytes()), Err(Failure::LookupAnswer), "{name}");
@@ -223,6 +242,13 @@ fn the_answers_are_read_as_the_page_says() {
                 let news = changes::read(after.as_ref(), &answer(Some(200), body.as_bytes()));
                 let cursor = Cursor::parse("c-43").expect("a sound cursor");
                 assert_eq!(news, Ok(News::Ended(vec![JobId(1001), JobId(1002)], cursor)));
+            }
+            "forge" => {
+                let config = config("generic");
+                let call = version::ask(&config, &Secret::new(b"service"));
+                assert!(PAGE.contains(&format!("\n{} {}\n", call.method, call.path)));
+                let said = version::read(&config, &answer(Some(200), body.as_bytes()));
+                assert_eq!(said, Ok(Version(18, 11)));
             }
             _ if let Some(invalid) = name.strip_prefix("token-").and_then(Invalid::named) => {
                 assert_eq!(token(), Ok(Landed::Token(Token::Invalid(invalid))));
@@ -249,6 +275,11 @@ fn every_required_member_is_required_and_no_more() {
     let circumstances = ["job.ref", "job.protected", "job.environment", "job.source", "job.fork"];
     required("token-running-in-circumstances", "ask-token", &circumstances);
     required("target-found", "ask-target-path", &[]);
+    required("holders-found", "ask-holders", &[]);
+    for wrong in [r#""few""#, "7", "[7.5]", r#"["7"]"#, "{}"] {
+        let body = format!(r#"{{"version": 1, "holders": {wrong}}}"#);
+        assert_eq!(say(fact("ask-holders"), Some(200), body.as_bytes()), Err(Failure::LookupAnswer), "{wrong}");
+    }
     required("target-fine-grained", "ask-target-path", &["permissions", "outbound"]);
     let features = [
         "target.features",
@@ -504,6 +535,19 @@ fn gitlabs_answers_are_taken_as_the_table_says() {
     }
 }
 
+#[test]
+fn gitlab_is_asked_for_holders_as_the_page_says() {
+    for (question, list) in [("ask-holders", "packages"), ("ask-holders-of-group", "projects")] {
+        for (_, call) in calls(start("gitlab", fact(question)).1) {
+            let general = call.path.replace("groups/libs/", "groups/:group/").replace("groups/7/", "groups/:group/");
+            let general = general.replace("package_type=pypi&package_name=tool", "package_type=npm&package_name=...");
+            let general = general.replace("&status=hidden", "");
+            assert!(PAGE.contains(&format!("`{general}`")), "the page does not say `{general}`");
+            assert!(general.contains("/user") || general.contains(list), "{general}");
+        }
+    }
+}
+
 fn openapi() -> Value {
     serde_saphyr::from_str(OPENAPI).expect("the OpenAPI file is YAML")
 }
@@ -549,6 +593,8 @@ fn the_words_are_those_that_the_code_knows() {
     let standing = &schemas["Standing"]["properties"];
     assert_eq!(words(&standing["role"]["enum"]), Role::ALL.map(|(_, _, name)| name));
     assert_eq!(words(&standing["target"]["properties"]["visibility"]["enum"]), Visibility::ALL.map(|(_, name)| name));
+    let package = &schemas["HoldersQuestion"]["properties"]["package"]["oneOf"][1]["properties"]["type"];
+    assert_eq!(words(&package["enum"]), Registry::ALL.map(|(_, name)| name));
     assert_eq!(words(&schemas["Permission"]["enum"]), Permission::ALL.map(|(_, name)| name));
     let pushes = &standing["target"]["properties"]["push_by_job_token"]["oneOf"][1]["enum"];
     assert_eq!(words(pushes), JobPush::ALL.map(|(_, name)| name));
@@ -588,6 +634,6 @@ fn the_words_are_those_that_the_code_knows() {
     }
     assert_eq!(
         file["paths"].as_object().expect("paths").keys().collect::<Vec<_>>(),
-        ["/jobscope/v1/changes", "/jobscope/v1/lookup"]
+        ["/jobscope/v1/changes", "/jobscope/v1/forge", "/jobscope/v1/lookup"]
     );
 }

@@ -1,5 +1,6 @@
 //! The life of a binding: confirmed, grown old, ended.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use host_tests::host::{Answer, Callout, Host, Outcome, Request, RequestHead};
@@ -503,4 +504,65 @@ fn a_binding_ends_at_its_greatest_age_whatever_the_forge_says() {
         host.advance(Duration::from_secs(240));
     }
     assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 401);
+}
+
+/// The runner says in which state its job is.
+fn say(state: &str) -> Request {
+    let head = RequestHead::new("PUT", "gitlab.example.com", "/api/v4/jobs/1001");
+    let body = format!(r#"{{"token": "{DANA}", "state": "{state}"}}"#);
+    head.header("content-type", "application/json").body(body)
+}
+
+#[test]
+fn a_job_that_is_committed_in_two_phases_begins_when_its_runner_says_so() {
+    let mut host = host();
+    let state = Cell::new("pending");
+    let forge = |call: &Callout| match gitlab(call) {
+        Answer::Response { headers, body } if call.path() == "/api/v4/job" => {
+            let body = String::from_utf8(body).unwrap().replace("running", state.get());
+            Answer::Response { headers, body: body.into_bytes() }
+        }
+        answer => answer,
+    };
+    let payload = format!(r#"{{"id": 1001, "token": "{DANA}", "job_info": {{"project_id": 101}}}}"#);
+    let ask = RequestHead::new("POST", "gitlab.example.com", "/api/v4/jobs/request");
+    let ask = ask.header("content-type", "application/json").body(r#"{"token": "glrt-runner"}"#);
+    let stream = host.send(0, ask, forge);
+    host.respond(stream, 201, &[("content-type", "application/json")], payload.as_str());
+    host.settle(forge);
+    assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), forge)), 401, "it has not begun");
+    for (said, word) in [("pending", "pending"), ("running", "running")] {
+        let stream = host.send(0, say(said), forge);
+        assert!(matches!(host.outcome(stream), Outcome::Forwarded { .. }), "{said}");
+        state.set(word);
+        host.respond(stream, 200, &[("job-status", word)], "");
+    }
+    for worker in [0, 1] {
+        assert_eq!(status(&host.exchange(worker, clone("libs/common", DANA), forge)), 200);
+    }
+    report(&mut host, 200, &[("job-status", "success")]);
+    assert_eq!(status(&host.exchange(1, clone("libs/common", DANA), nobody)), 401);
+}
+
+#[test]
+fn a_job_that_is_canceled_gracefully_runs_until_its_runner_says_the_end() {
+    let mut host = host();
+    assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
+    for (word, answer) in [(trace(DANA), 202), (say("running"), 200)] {
+        let stream = host.send(0, word, gitlab);
+        host.respond(stream, answer, &[("job-status", "canceling")], "");
+    }
+    assert_eq!(status(&host.exchange(1, clone("libs/common", DANA), nobody)), 200, "`after_script` still needs it");
+    let canceling = |call: &Callout| match gitlab(call) {
+        Answer::Response { headers, body } if call.path() == "/api/v4/job" => {
+            let body = String::from_utf8(body).unwrap().replace("running", "canceling");
+            Answer::Response { headers, body: body.into_bytes() }
+        }
+        answer => answer,
+    };
+    host.advance(Duration::from_secs(45));
+    assert_eq!(status(&host.exchange(1, clone("libs/common", DANA), canceling)), 200, "also when it is looked up");
+    let stream = host.send(0, say("canceled"), canceling);
+    host.respond(stream, 200, &[("job-status", "canceled")], "");
+    assert_eq!(status(&host.exchange(1, clone("libs/common", DANA), nobody)), 401);
 }

@@ -2,7 +2,7 @@
 
 use host_tests::host::{Answer, Callout, Host, Hostcall, Level, RequestHead, Status, StreamId};
 
-use crate::forge::{DANA, clone, gitlab, host_with, nobody, post};
+use crate::forge::{DANA, clone, get, gitlab, host_with, nobody, post};
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
@@ -216,4 +216,44 @@ fn a_refused_job_reaches_nobody_where_the_host_does_not_even_reply() {
     assert_eq!(host.downstream(stream).body, b"", "until a timeout of the host ends it");
     assert_eq!(host.downstream(stream).status(), None);
     assert!(!host.trapped(0));
+}
+
+#[test]
+fn a_runner_is_kept_from_the_job_router_where_pull_policies_are_enforced() {
+    const ALL: &str = r#", "runner": {"pull_policy": {"mode": "enforce", "runners": "all"}}"#;
+    const OBSERVED: &str = r#", "mode": "observe", "runner": {"pull_policy": {"mode": "enforce"}}"#;
+    for (settings, runner, status, verdict) in [
+        ("", SHARED, 200, None),
+        (OBSERVE, SHARED, 200, Some("observe-deny")),
+        (OBSERVED, SHARED, 200, Some("observe-deny")),
+        (REWRITE, SHARED, 501, Some("deny")),
+        (REFUSE, SHARED, 501, Some("deny")),
+        (REWRITE, PROJECTS, 200, None),
+        (ALL, PROJECTS, 501, Some("deny")),
+    ] {
+        let mut host = host_with(settings);
+        let ask = get("/api/v4/runners/router/discovery").header("runner-token", runner);
+        let stream = host.send(0, ask, nobody);
+        let outcome = host.outcome(stream);
+        assert_eq!(crate::forge::status(&outcome), status, "{settings} {runner}");
+        let says = host.properties(stream).get("jobscope_verdict").map(|says| String::from_utf8(says.clone()).unwrap());
+        assert_eq!(says.as_deref(), verdict, "{settings} {runner}");
+        if let Some(reply) = outcome.reply() {
+            let said: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+            assert_eq!(said["message"], "501 Not Implemented");
+            assert!(said["error"].as_str().unwrap().contains("pull policies"), "{said}");
+        }
+        for other in ["/api/v4/runners/router", "/api/v4/runners/router/discovery/x", "/api/v4/runners/verify"] {
+            let outcome = host.exchange(0, get(other).header("runner-token", runner), nobody);
+            assert_eq!(crate::forge::status(&outcome), 200, "{other}");
+        }
+        let job = host.send(0, ask_with_job(), gitlab);
+        let logged = logged(&host, job);
+        assert_eq!([&*logged[2], &*logged[4]], ["api.unlisted", "action.never"], "a job is no runner");
+    }
+}
+
+/// A job's script asks where the router is.
+fn ask_with_job() -> RequestHead {
+    get("/api/v4/runners/router/discovery").header("job-token", DANA)
 }

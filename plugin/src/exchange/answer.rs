@@ -225,12 +225,11 @@ impl<H: Host> Worker<H> {
 
     /// Remembers a job that has just begun, and looks it up, so that its first request finds it.
     fn welcome(&mut self, setup: &Setup<H>, birth: Birth) {
-        let Birth { token, job, origin, timeout } = birth;
         setup.counters.one(Counted::Births, &[]);
         let now = self.host.now();
-        let born = now.and_then(|now| setup.store.born(token.hash(), job, origin, timeout, now).map(|()| now));
+        let born = now.and_then(|now| setup.store.born(&birth, now).map(|()| now));
         match born {
-            Ok(now) => self.refresh(setup, vec![Fact::Token(token)], now),
+            Ok(now) => self.refresh(setup, vec![Fact::Token(birth.token)], now),
             Err(error) => journal::note(&self.host, Level::Warn, "a job that begins cannot be remembered", error),
         }
     }

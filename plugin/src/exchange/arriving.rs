@@ -1,7 +1,7 @@
 //! A request as it arrives: its head is read once, its body looked at where that is needed.
 
 use policy::decision::{self, Failure};
-use policy::lifecycle::Watch;
+use policy::lifecycle::{self, Watch};
 use policy::request::{self, BODY_LIMIT, Body, Head, Malformed, Pending, Protocol, Reading, Refused};
 use policy::webhook;
 
@@ -86,7 +86,8 @@ impl<H: Host> Worker<H> {
         self.crowd.leave(stream);
     }
 
-    /// Reads the head. None where it is a request to the webhook.
+    /// Reads the head. None where there is nothing to decide on: a request to the webhook, or a runner that is told where to
+    /// go.
     fn read_head(&mut self, setup: &Setup<H>, stream: Stream, body: Body) -> Result<Option<Reading>> {
         let headers = self.host.headers(Map::Request)?;
         self.crowd.enter(stream, headers.size());
@@ -104,6 +105,14 @@ impl<H: Host> Worker<H> {
             }
         }
         let reading = request::read(&setup.config.forge, &head);
+        if let Some((record, reply)) = lifecycle::discovery(&setup.config, &head, &reading) {
+            let id = self.note(&record);
+            if let Some(reply) = reply {
+                self.crowd.stand(stream, Standing::Answered);
+                self.send(&reply, &id, record.reason)?;
+                return Ok(None);
+            }
+        }
         if let Some(watch) = Watch::of_head(&setup.config, &head, &reading) {
             self.watch(stream, watch);
         }

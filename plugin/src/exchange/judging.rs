@@ -14,8 +14,9 @@ use crate::lookups::Urgency;
 use crate::setup::Setup;
 use crate::worker::Worker;
 
-/// How often a decision may ask for facts: for the token and for targets, and for both once more before it denies.
-const ROUNDS: usize = 6;
+/// How often a decision may ask for facts: for the token, for who holds what is asked and for targets, and for all of it once
+/// more before it denies.
+const ROUNDS: usize = 8;
 
 /// A request that is decided on, as far as its facts are there.
 #[derive(Debug)]
@@ -192,6 +193,11 @@ impl Recalled {
                 let serves = recalled.take(freshness, least, || Fact::Token(request.token.clone()));
                 recalled.facts.token = serves.then_some(token);
             }
+        }
+        if let Some(Token::Running(job)) = &recalled.facts.token
+            && request.names_a_job()
+        {
+            recalled.facts.dependencies = setup.store.dependencies(job.id, now)?;
         }
         // As often as the rules ask for targets that are remembered: each round adds some, so it ends.
         while let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, request, &recalled.facts) {

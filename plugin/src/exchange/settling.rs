@@ -131,7 +131,7 @@ impl<H: Host> Worker<H> {
     }
 
     /// Writes a record down for the access log, and gives the number that it has there.
-    fn note(&mut self, record: &Record) -> String {
+    pub(super) fn note(&mut self, record: &Record) -> String {
         self.write_down(record, |_| true)
     }
 

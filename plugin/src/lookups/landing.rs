@@ -46,6 +46,9 @@ impl<H: Host> Worker<H> {
             self.depart();
             return;
         }
+        if self.versions.answer(&self.host, &setup, call, &answer, clock) {
+            return;
+        }
         // No answer came, or Envoy speaks for a service that it did not reach: what came from one has this field.
         let is_lost = clock.is_ok()
             && status.is_none_or(|status| matches!(status, 502 | 503))
@@ -66,7 +69,7 @@ impl<H: Host> Worker<H> {
     fn ask_ahead(&mut self, setup: &Setup<H>, token: Hash, job: &Job, now: Moment) {
         let mut needed = Vec::new();
         for parked in self.crowd.waiting_for(&token).take(AT_ONCE) {
-            let known = Facts { token: Some(Token::Running(job.clone())), targets: Vec::new() };
+            let known = Facts { token: Some(Token::Running(job.clone())), ..Facts::default() };
             let recalled = Recalled::of(setup, &parked.request, known, Freshness::Fresh, now);
             let Ok(Recalled { facts, .. }) = recalled else { continue };
             if let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, &parked.request, &facts) {

@@ -6,6 +6,7 @@ mod flights;
 mod following;
 mod landing;
 mod throttle;
+mod versions;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub(crate) use errands::Errands;
 pub(crate) use flights::{Flights, Urgency};
 pub(crate) use following::Following;
 pub(crate) use landing::Found;
+pub(crate) use versions::Versions;
 
 use crate::host::{Host, Level};
 use crate::journal;

@@ -7,9 +7,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use policy::Config;
-use policy::bindings::{self, Binding, Follower, Inquiry, Moment, Row, Table};
+use policy::bindings::{self, Binding, Follower, Inquiry, Moment, Release, Row, Table};
 use policy::config::{Bindings, Lifetimes};
-use policy::facts::Hash;
+use policy::facts::{Hash, Version};
 
 use crate::counters::{Counted, Counters};
 use crate::host::{Host, HostError, Level, Result, Written};
@@ -20,6 +20,12 @@ const ATTEMPTS: usize = 16;
 
 /// How many buckets are aged at once: a few milliseconds' work.
 const AGED: u32 = 512;
+
+/// Who follows the list of ended jobs.
+const FOLLOWER: &str = "follower";
+
+/// Which version the forge is.
+const RELEASE: &str = "release";
 
 /// Where facts are remembered, for all workers.
 #[derive(Debug)]
@@ -47,7 +53,8 @@ impl<H: Host> Store<H> {
         let (host, counters) = (host.clone(), Rc::clone(counters));
         let store = Self { host, counters, config, lifetimes, inquiry, layout };
         let buckets = tables.into_iter().flat_map(|table| (0..table.buckets()).map(move |bucket| (table, bucket)));
-        let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain([store.follower()]);
+        let more = [FOLLOWER, RELEASE].map(|what| store.of_forge(what));
+        let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain(more);
         for key in keys {
             if store.host.row(&key)?.is_none() {
                 store.host.set_row(&key, &[], 0)?;
@@ -60,10 +67,10 @@ impl<H: Host> Store<H> {
         format!("jobscope.{}.{}.{bucket}", self.layout, table.name())
     }
 
-    /// The key of who follows this forge's list of ended jobs.
-    fn follower(&self) -> String {
+    /// The key of something that this forge has one of.
+    fn of_forge(&self, what: &str) -> String {
         let forge = short(&self.inquiry.job(&Hash([0; 32])));
-        format!("jobscope.{}.follower.{forge}", self.layout)
+        format!("jobscope.{}.{what}.{forge}", self.layout)
     }
 
     /// The key of shared data with the bucket of a row.
@@ -104,17 +111,28 @@ impl<H: Host> Store<H> {
         change: impl Fn(&[u8]) -> Option<Vec<u8>>,
     ) -> Result<Option<Vec<u8>>> {
         let key = self.name(table, bucket);
+        let Some((old, new)) = self.change_key(&key, table.name(), change)? else { return Ok(None) };
+        let rows = |bytes: &[u8]| i64::try_from(table.rows(bytes)).unwrap_or_default();
+        self.counters.add(Counted::Rows, &[table.name()], rows(&new).saturating_sub(rows(&old)));
+        Ok(Some(new))
+    }
+
+    /// Changes what stands under a key, and gives what stood there and what stands there now.
+    fn change_key(
+        &self,
+        key: &str,
+        of: &str,
+        change: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    ) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
         for _ in 0..ATTEMPTS {
-            let (old, number) = self.host.row(&key)?.unwrap_or_default();
-            let Some(bytes) = change(&old) else { return Ok(None) };
-            if self.host.set_row(&key, &bytes, number)? == Written::Done {
-                let rows = |bytes: &[u8]| i64::try_from(table.rows(bytes)).unwrap_or_default();
-                self.counters.add(Counted::Rows, &[table.name()], rows(&bytes).saturating_sub(rows(&old)));
-                return Ok(Some(bytes));
+            let (old, number) = self.host.row(key)?.unwrap_or_default();
+            let Some(new) = change(&old) else { return Ok(None) };
+            if self.host.set_row(key, &new, number)? == Written::Done {
+                return Ok(Some((old, new)));
             }
-            self.counters.one(Counted::Races, &[table.name()]);
+            self.counters.one(Counted::Races, &[of]);
         }
-        journal::note(&self.host, Level::Error, "a write to shared data lost every race", &key);
+        journal::note(&self.host, Level::Error, "a write to shared data lost every race", key);
         Err(HostError { call: "set_shared_data", status: 8 })
     }
 
@@ -126,11 +144,27 @@ impl<H: Host> Store<H> {
         now: Moment,
         change: impl FnOnce(Follower) -> Follower,
     ) -> Result<Option<Follower>> {
-        let key = self.follower();
+        let key = self.of_forge(FOLLOWER);
         let (bytes, cas) = self.host.row(&key)?.unwrap_or_default();
         let Some(next) = Follower::next(Follower::read(&bytes), me, now).map(change) else { return Ok(None) };
         let written = next.write().map(|bytes| self.host.set_row(&key, &bytes, cas)).transpose()?;
         Ok((written == Some(Written::Done)).then_some(next))
+    }
+
+    /// The forge's version, as far as it is known, and whether it is for who looks now to ask for it.
+    pub(crate) fn release(&self, now: Moment) -> Result<(Option<Version>, bool)> {
+        let key = self.of_forge(RELEASE);
+        let (bytes, number) = self.host.row(&key)?.unwrap_or_default();
+        let known = Release::read(&bytes);
+        let asks = Release::due(known, now).and_then(|asks| asks.write());
+        let written = asks.map(|bytes| self.host.set_row(&key, &bytes, number)).transpose()?;
+        Ok((known.and_then(|known| known.version), written == Some(Written::Done)))
+    }
+
+    /// Remembers the forge's version.
+    pub(crate) fn learn_release(&self, version: Version, now: Moment) -> Result<()> {
+        let told = |_: &[u8]| Release::told(version, now).write();
+        self.change_key(&self.of_forge(RELEASE), RELEASE, told).map(drop)
     }
 
     /// Has some of the bindings that were confirmed before then looked up before they serve again: those in a few buckets

@@ -1,11 +1,11 @@
 //! Whose tokens these are, and whether their jobs still run.
 
-use std::time::Duration;
-
-use policy::bindings::{self, Binding, Denial, JobRow, Minted, Moment, Place, Quota, Rejection, Remembered, Usage};
+use policy::bindings::{
+    self, Binding, Denial, Dependencies, JobRow, Minted, Moment, Place, Quota, Rejection, Remembered, Usage,
+};
 use policy::decision::Failure;
-use policy::facts::{Hash, Invalid, Job, JobId, ProjectId, Token};
-use policy::lifecycle::End;
+use policy::facts::{Hash, Invalid, Job, JobId, Token};
+use policy::lifecycle::{Birth, End};
 use policy::request::{Claim, JobRequest};
 
 use super::Store;
@@ -105,19 +105,26 @@ impl<H: Host> Store<H> {
     }
 
     /// The forge handed a job to a runner: its token is known to be that job's, and to be over after its timeout.
-    pub(crate) fn born(
-        &self,
-        key: Hash,
-        job: JobId,
-        origin: ProjectId,
-        timeout: Option<Duration>,
-        now: Moment,
-    ) -> Result<()> {
-        match self.name_job(job, key, now)? {
-            Place::Found => self.put(now, || Binding::born(key, job, origin, timeout, now)).map(drop),
+    pub(crate) fn born(&self, birth: &Birth, now: Moment) -> Result<()> {
+        let Birth { token, job, origin, timeout, dependencies } = birth;
+        let key = token.hash();
+        match self.name_job(*job, key, now)? {
+            Place::Found => {
+                if !dependencies.is_empty() {
+                    let job = JobRow::key_of(&self.inquiry, *job);
+                    self.put(now, || Dependencies::of(job, dependencies, now))?;
+                }
+                self.put(now, || Binding::born(key, *job, *origin, *timeout, now)).map(drop)
+            }
             Place::Ended => self.end_token(key, now).map(drop),
             Place::None => Ok(()),
         }
+    }
+
+    /// The jobs whose artifacts the forge named when it handed this one out.
+    pub(crate) fn dependencies(&self, job: JobId, now: Moment) -> Result<Vec<JobId>> {
+        let row = self.find::<Dependencies>(&JobRow::key_of(&self.inquiry, job), now)?;
+        Ok(row.map(Dependencies::into_jobs).unwrap_or_default())
     }
 
     /// Counts a lookup of a token where nothing is remembered of it, not even something that no longer serves. What is

@@ -6,6 +6,7 @@
 
 mod binding;
 mod bucket;
+mod dependencies;
 mod follower;
 mod inquiry;
 mod job;
@@ -15,11 +16,13 @@ mod missing;
 mod part;
 mod quota;
 mod rejection;
+mod release;
 mod row;
 mod target;
 
 pub use binding::{Binding, Denial, Remembered, State};
 pub use bucket::{BUCKET_ROWS, Table, age, doubt, find, put};
+pub use dependencies::Dependencies;
 pub use follower::{Cursor, Follower};
 pub use inquiry::{Inquiry, Mark};
 pub use job::{JobRow, Place};
@@ -29,6 +32,7 @@ pub use missing::Missing;
 pub use part::{PartRow, ProjectRow};
 pub use quota::{Quota, Usage};
 pub use rejection::Rejection;
+pub use release::Release;
 pub use row::Row;
 pub use target::TargetRow;
 
@@ -40,7 +44,7 @@ use crate::facts::Lifetime;
 /// Every table, where so many running jobs are to be remembered. What is not here has no place in shared data, and what
 /// is here bounds it.
 #[must_use]
-pub fn tables(capacity: u32) -> [Table; 9] {
+pub fn tables(capacity: u32) -> [Table; 10] {
     [
         Table::of::<Binding>(capacity),
         Table::of::<TargetRow>(capacity),
@@ -50,6 +54,7 @@ pub fn tables(capacity: u32) -> [Table; 9] {
         Table::of::<Rejection>(capacity),
         Table::of::<Minted>(capacity),
         Table::of::<JobRow>(capacity),
+        Table::of::<Dependencies>(capacity),
         Table::of::<Usage>(capacity),
     ]
 }

@@ -8,7 +8,7 @@ use super::row::{Reader, Writer, place};
 use super::{Confirmed, Freshness, Moment, Row, freshness};
 use crate::config::Bindings;
 use crate::facts::{
-    Admission, Affiliation, Entry, Features, Found, Grants, Hash, JobPush, Level, Link, Outbound, Permissions,
+    Admission, Affiliation, Entry, Features, Found, Grants, Hash, Holders, JobPush, Level, Link, Outbound, Permissions,
     ProjectId, ProjectPath, Role, Standing, Target, Visibility,
 };
 
@@ -61,6 +61,11 @@ impl Row for TargetRow {
                 writer.byte(u8::from(standing.outbound == Outbound::Unlisted));
                 write_target(&mut writer, &standing.target)?;
             }
+            Found::Holders(holders) => {
+                writer.byte(if matches!(holders, Holders::All(_)) { 2 } else { 3 });
+                writer.byte(u8::try_from(holders.looked_at().len()).ok()?);
+                holders.looked_at().iter().for_each(|project| writer.number(project.0));
+            }
         }
         writer.finish()
     }
@@ -80,17 +85,25 @@ impl Row for TargetRow {
                 let target = read_target(&mut reader)?;
                 Found::Standing(Standing { role, affiliation, admission, outbound, target })
             }
+            mark @ (2 | 3) => {
+                let count = reader.byte()?;
+                let projects: Vec<ProjectId> =
+                    (0..count).map(|_| reader.number().map(ProjectId)).collect::<Option<_>>()?;
+                let too_many = Holders::TooMany(projects.first().copied());
+                Found::Holders(if mark == 2 { Holders::All(projects) } else { too_many })
+            }
             _ => return None,
         };
         Some(Self { key, found, confirmed })
     }
 
-    /// What no longer serves goes first, and so does what is not there any more. Among equals the oldest goes.
+    /// What no longer serves goes first, and so does what is not there any more, and who holds what: of that a job can ask
+    /// for any amount. Among equals the oldest goes.
     fn rank(&self, config: &Bindings, now: Moment) -> (u8, u64) {
         let is_gone = freshness(config, self.confirmed.oldest(), now) == Freshness::Gone;
         let worth = match self.found {
             Found::Standing(_) if !is_gone => 1,
-            Found::Standing(_) | Found::Nothing => 0,
+            Found::Standing(_) | Found::Holders(_) | Found::Nothing => 0,
         };
         (worth, self.confirmed.oldest().0)
     }

@@ -9,7 +9,7 @@ use super::*;
 use crate::facts::{
     Admission, Affiliation, Context, Entry, Features, Found, Grants, Hash, Invalid, Job, JobId, JobPush, Known, Level,
     Lifetime, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Standing, Target, Token,
-    User, UserId, Visibility,
+    User, UserId, Version, Visibility,
 };
 
 pub(super) fn config() -> crate::config::Bindings {

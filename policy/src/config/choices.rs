@@ -2,7 +2,8 @@
 
 use super::pull_policy::{Check, PullPolicy, Runners};
 use crate::choices::{
-    Answers, Api, Changes, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, UnlistedEndpoints,
+    Answers, Api, Changes, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, PackageIndexes,
+    UnlistedEndpoints,
 };
 use crate::rules::Entries;
 
@@ -51,6 +52,7 @@ choices! {
     LFS_CREDENTIALS LfsCredentials { "own" LfsCredentials::Own; "forge" LfsCredentials::Forge; }
     DEPENDENCY_PROXY DependencyProxy { "off" DependencyProxy::Off; "on" DependencyProxy::On; }
     KUBERNETES_AGENT KubernetesAgent { "off" KubernetesAgent::Off; "on" KubernetesAgent::On; }
+    PACKAGE_INDEX PackageIndexes { "deny" PackageIndexes::Deny; "all-admitted" PackageIndexes::AllAdmitted; }
     API Option<Api> { "auto" None; "v1" Some(Api::V1); }
     CHANGES Changes { "off" Changes::Off; "on" Changes::Followed; }
     SOURCE SourceKind { "lookup" SourceKind::Lookup; "configuration" SourceKind::Configuration; "forge" SourceKind::Forge; }

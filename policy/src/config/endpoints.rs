@@ -124,6 +124,7 @@ mod tests {
         use crate::facts::Version;
         for (written, version) in [
             (r#""newest""#, Version::NEWEST),
+            (r#""lookup""#, Version::NEWEST),
             (r#""18.8""#, Version(18, 8)),
             (r#""18.10""#, Version(18, 10)),
             (r#""18.1""#, Version(18, 1)),
@@ -134,10 +135,10 @@ mod tests {
         ] {
             assert_eq!(config(&format!(r#""version": {written}"#)).unwrap().forge.version, version, "{written}");
         }
-        for bad in ["18.1", "18.10", r#""18""#, r#""latest""#, "true", "-18.2", r#""lookup""#] {
+        for bad in ["18.1", "18.10", r#""18""#, r#""latest""#, "true", "-18.2", r#""Lookup""#] {
             let errors = config(&format!(r#""version": {bad}"#)).unwrap_err();
             assert!(
-                errors.contains("forge.version: expected `newest`, or a version such as `18.8`"),
+                errors.contains("forge.version: expected `newest`, `lookup`, or a version such as `18.8`"),
                 "{bad}: {errors}"
             );
         }

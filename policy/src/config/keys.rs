@@ -73,7 +73,7 @@ impl ValueKind {
             Self::UrlRoot => "an empty text or a path such as `/gitlab`".into(),
             Self::OwnPath => "an empty text or a path such as `/-/jobscope/webhook`, of two or more names, not below `/api`, `/v2` or `/jwt` and without `.git`".into(),
             Self::Endpoints => format!("a list of at most {} endpoints, see Endpoints of your own", super::endpoints::MOST),
-            Self::Version => "`newest`, or a version such as `18.8`, in quotes where 18.1 could be 18.10".into(),
+            Self::Version => "`newest`, `lookup`, or a version such as `18.8`, in quotes where 18.1 could be 18.10".into(),
             Self::Text => "a text that is not empty".into(),
             Self::Authority => "a host name, with or without port".into(),
             Self::Variable => "the name of an environment variable".into(),
@@ -185,7 +185,7 @@ pub const KEYS: &[Key] = &[
         path: "forge.version",
         kind: ValueKind::Version,
         presence: Presence::Default(r#""newest""#),
-        doc: "Which GitLab it is: endpoints that a later one has are refused, and before 18.3 the API serves visitors' reads of public projects to every job. See endpoints.md.",
+        doc: "Which GitLab it is: endpoints that a later one has are refused, and before 18.3 the API serves visitors' reads of public projects to every job. `lookup` asks the forge, see [Endpoints of your own](#endpoints-of-your-own).",
     },
     Key {
         path: "forge.endpoints",
@@ -234,6 +234,12 @@ pub const KEYS: &[Key] = &[
         kind: ValueKind::Choice(&["off", "on"]),
         presence: Presence::Default(r#""off""#),
         doc: "Whether jobs work on clusters through the Kubernetes agent (`kubectl` with `ci:<agent>:<token>`). Which agents a job's project may use, the agent's server checks. Not `kubectl exec` and its like, which change the protocol of a connection.",
+    },
+    Key {
+        path: "packages.index",
+        kind: ValueKind::Choice(choices::PACKAGE_INDEX.words),
+        presence: Presence::Default(r#""deny""#),
+        doc: "Whether jobs ask for whatever packages a group has: an index, where the path names no package (Composer's `packages.json`, PyPI's `simple/`, the index and the search of NuGet, `dists` of Debian). `deny`: none does. `all-admitted`: a job does where every project of the group, and of its subgroups, lets it read packages; at most 32. Composer and NuGet work on a group in this way alone. What names a package is judged by the projects that hold it, whatever stands here: see [rules.md](rules.md).",
     },
     Key {
         path: "lookup.api",

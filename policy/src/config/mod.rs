@@ -28,7 +28,8 @@ pub use reader::{ConfigError, ConfigErrors, Warning};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
 pub use crate::choices::{
-    Answers, Api, Changes, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, UnlistedEndpoints,
+    Answers, Api, Changes, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, PackageIndexes,
+    UnlistedEndpoints,
 };
 use crate::facts::Host;
 use crate::facts::Version;
@@ -61,6 +62,8 @@ pub struct Config {
     pub bindings: Bindings,
     /// Where the forge tells of ended jobs.
     pub webhook: Option<Webhook>,
+    /// Whether jobs ask for whatever packages a group has.
+    pub package_indexes: PackageIndexes,
     /// What is legal, and probably not meant.
     pub warnings: Vec<Warning>,
 }
@@ -74,6 +77,15 @@ pub struct Observe {
     pub rules: Vec<usize>,
 }
 
+/// Who says which version the forge is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VersionSource {
+    /// The configuration.
+    Configuration,
+    /// The forge itself, which is asked.
+    Lookup,
+}
+
 /// The forge behind the ingress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,8 +94,10 @@ pub struct Forge {
     pub kind: Kind,
     /// Which of the forge's versions denials are worded after.
     pub answers: Answers,
-    /// Which version of it.
+    /// Which version of it. Where it is looked up, the newest until it is known.
     pub version: Version,
+    /// Who says which version it is.
+    pub version_source: VersionSource,
     /// Endpoints of its API that stand before those of the table.
     pub endpoints: Vec<Added>,
     /// Hosts of Git, LFS and the API.
@@ -180,7 +194,10 @@ impl Config {
         let entries = reader.choice("rules.permissions", &choices::PERMISSIONS);
         let kind = reader.choice("forge.kind", &choices::KIND);
         let answers = reader.choice("forge.answers", &choices::ANSWERS);
-        let version = reader.version("forge.version");
+        let (version, version_source) = reader.version("forge.version").unzip();
+        if (kind, version_source) == (Some(Kind::Generic), Some(VersionSource::Lookup)) {
+            reader.refuse("forge.version", "`newest`, since only GitLab's endpoints have versions", "lookup");
+        }
         let endpoints = endpoints::read(&mut reader);
         if kind == Some(Kind::Generic) && endpoints.as_ref().is_some_and(|endpoints| !endpoints.is_empty()) {
             reader.refuse("forge.endpoints", "no endpoints, since the table is GitLab's", "some");
@@ -197,6 +214,10 @@ impl Config {
         let kubernetes_agent = reader.choice("forge.kubernetes_agent", &choices::KUBERNETES_AGENT);
         if (kind, kubernetes_agent) == (Some(Kind::Generic), Some(KubernetesAgent::On)) {
             reader.refuse("forge.kubernetes_agent", "`off`, since only GitLab has one", "on");
+        }
+        let package_indexes = reader.choice("packages.index", &choices::PACKAGE_INDEX);
+        if (kind, package_indexes) == (Some(Kind::Generic), Some(PackageIndexes::AllAdmitted)) {
+            reader.refuse("packages.index", "`deny`, since only GitLab's package registries are known", "all-admitted");
         }
         let named = reader.choice("lookup.api", &choices::API);
         let api = kind.and_then(|kind| named.map(|named| named.unwrap_or(Api::of(kind))));
@@ -242,7 +263,7 @@ impl Config {
             reader.refuse("rules.permissions", expected, "strict");
         }
         if let (Some(api), Some(facts), Some(None)) = (api, &facts, &credential_env)
-            && let Some(need) = needs_service_account(api, &access, facts)
+            && let Some(need) = needs_service_account(api, &access, facts, version_source)
         {
             reader.miss(
                 "lookup.credential_env",
@@ -259,6 +280,7 @@ impl Config {
                     kind: kind?,
                     answers: answers?,
                     version: version?,
+                    version_source: version_source?,
                     endpoints: endpoints?,
                     hosts: hosts?,
                     registry_hosts: registry_hosts?,
@@ -294,6 +316,7 @@ impl Config {
                     max_lifetime: max_lifetime?,
                 },
                 webhook: webhook?,
+                package_indexes: package_indexes?,
                 warnings,
             })
         })();
@@ -331,13 +354,20 @@ fn read_webhook(reader: &mut reader::Reader<'_>) -> Option<Option<Webhook>> {
 
 /// What the service account's token is needed for: `GET /job` of GitLab does without, and so do facts that nobody looks
 /// up.
-fn needs_service_account(api: Api, access: &AccessRules, facts: &Sources) -> Option<String> {
+fn needs_service_account(
+    api: Api,
+    access: &AccessRules,
+    facts: &Sources,
+    version: Option<VersionSource>,
+) -> Option<String> {
     let protected = access.needs().protected.then_some("a rule that looks at `protected`");
     let fork = access.needs().fork.then_some("a rule that looks at `fork`");
+    let version = (version == Some(VersionSource::Lookup)).then_some("`forge.version`");
     match api {
         Api::V1 => Some("a service of your own".into()),
         Api::Gitlab => {
-            facts.looked_up().next().map(|key| format!("`{key}`")).or_else(|| protected.or(fork).map(String::from))
+            let fact = facts.looked_up().next().map(|key| format!("`{key}`"));
+            fact.or_else(|| protected.or(fork).or(version).map(String::from))
         }
     }
 }
@@ -500,6 +530,7 @@ mod tests {
             (r#""allowlists": "configuration""#, r#""allowlists": "lookup""#, "`facts.allowlists`"),
             (r#""visibility": "forge""#, r#""visibility": "lookup""#, "`facts.visibility`"),
             (r#""visibility": "forge""#, r#""visibility": "forge", "outbound": "lookup""#, "`facts.outbound`"),
+            (r#""hosts""#, r#""version": "lookup", "hosts""#, "`forge.version`"),
             (r#""hosts""#, r#""kind": "generic", "hosts""#, "a service of your own"),
             (r#""cluster""#, r#""api": "v1", "cluster""#, "a service of your own"),
         ] {

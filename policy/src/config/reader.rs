@@ -10,6 +10,7 @@ use core::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::VersionSource;
 use super::choices::{self, Choice, SourceKind};
 use super::endpoints::MOST;
 use super::json::Members;
@@ -209,14 +210,16 @@ impl<'a> Reader<'a> {
     }
 
     /// A version, or the newest. A number loses the zero of 18.10, so that one and 18.1 are written in quotes.
-    pub(super) fn version(&mut self, path: &'static str) -> Option<Version> {
+    pub(super) fn version(&mut self, path: &'static str) -> Option<(Version, VersionSource)> {
+        let stated = |version| (version, VersionSource::Configuration);
         self.take(path, |_, value| match value {
-            Value::String(text) if text == "newest" => Some(Version::NEWEST),
-            Value::String(text) => Version::parse(text),
+            Value::String(text) if text == "lookup" => Some((Version::NEWEST, VersionSource::Lookup)),
+            Value::String(text) if text == "newest" => Some(stated(Version::NEWEST)),
+            Value::String(text) => Version::parse(text).map(stated),
             Value::Number(number) => {
                 let text = number.to_string();
                 let text = if text.contains('.') { text } else { [&text, ".0"].concat() };
-                Version::parse(&text).filter(|version| version.1 != 1 && version.1 != 10)
+                Version::parse(&text).filter(|version| version.1 != 1 && version.1 != 10).map(stated)
             }
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         })

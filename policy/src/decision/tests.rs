@@ -4,10 +4,12 @@ use std::vec::Vec;
 use super::*;
 use crate::access::Action;
 use crate::facts::{
-    Admission, Affiliation, Context, Entry, Features, Grants, GroupId, GroupPath, Invalid, JobId, JobPush, Link,
-    Origin, Outbound, ProjectId, ProjectPath, Role, Secret, Target, User, UserId, Visibility,
+    Admission, Affiliation, Context, Entry, Features, Grants, GroupPath, Invalid, JobId, JobPush, Link, Origin,
+    Outbound, ProjectId, ProjectPath, Role, Secret, Target, User, UserId, Visibility,
 };
 use crate::rules::Answer;
+
+mod holders;
 
 const PROJECT: Admission = Admission::Listed(Entry { link: Link::Project, grants: Grants::Default });
 const GROUP: Admission = Admission::Listed(Entry { link: Link::Group, grants: Grants::Default });
@@ -51,6 +53,7 @@ fn known(targets: &[(&str, Found)]) -> Facts {
     Facts {
         token: Some(Token::Running(job())),
         targets: targets.iter().map(|(name, found)| (path(name), found.clone())).collect(),
+        dependencies: Vec::new(),
     }
 }
 
@@ -65,14 +68,9 @@ fn reply(decision: Decision) -> Reply {
 }
 
 #[test]
-fn a_group_is_never_looked_up_and_the_answer_says_what_to_ask() {
+fn what_names_no_project_and_no_package_is_never_looked_up_and_the_answer_says_what_to_ask() {
     let group = GroupPath::parse("libs").unwrap();
-    let targets = [
-        (TargetRef::Group(group.clone()), "group libs"),
-        (TargetRef::GroupId(GroupId(7)), "group #7"),
-        (TargetRef::Namespace(group), "namespace libs"),
-        (TargetRef::None, "-"),
-    ];
+    let targets = [(TargetRef::Group(group), "group libs"), (TargetRef::None, "-")];
     for (target, name) in targets {
         let request = request(Protocol::Api, vec![Access::new(Action::ReadNpm, target)]);
         let decision = decided(decide(&config("enforce"), &request, &known(&[])));
@@ -81,6 +79,39 @@ fn a_group_is_never_looked_up_and_the_answer_says_what_to_ask() {
         let reply = reply(decision);
         assert!(reply.status == 403 && reply.body.contains("ask the project's own endpoint"), "{reply:?}");
     }
+}
+
+#[test]
+fn a_dependency_that_the_forge_named_is_left_to_it_and_any_other_job_is_told_the_way_out() {
+    let config = config("enforce");
+    let by_number = |number| {
+        request(
+            Protocol::Runner,
+            vec![Access::new(Action::DownloadOwnArtifact, TargetRef::ProjectOfJob(JobId(number)))],
+        )
+    };
+    let facts = |number, found| Facts {
+        targets: vec![(TargetRef::ProjectOfJob(JobId(number)), found)],
+        dependencies: vec![JobId(501), JobId(502)],
+        ..known(&[])
+    };
+    let step = decide(&config, &by_number(501), &Facts { targets: Vec::new(), ..facts(501, Found::Nothing) });
+    assert!(matches!(step, Step::NeedsTargets(..)), "the job may be one of the own project: {step:?}");
+    let decision = decided(decide(&config, &by_number(502), &facts(502, Found::Nothing)));
+    assert_eq!((&*decision.record.rule, decision.record.reason), ("dependency", "forge.decides"));
+    assert_eq!((decision.record.verdict, decision.record.target.as_str()), ("allow", "job #502"));
+    // Where its project is known, it is judged as any.
+    let elsewhere =
+        decided(decide(&config, &by_number(501), &facts(501, standing("a/b", Role::Owner, Admission::Unlisted))));
+    assert_eq!((&*elsewhere.record.rule, elsewhere.record.verdict), ("inbound", "deny"));
+    let other = decided(decide(&config, &by_number(503), &facts(503, Found::Nothing)));
+    assert_eq!((&*other.record.rule, other.record.reason), ("target-exists", "target.unknown"));
+    let reply = reply(other);
+    assert_eq!(reply.status, 404);
+    assert!(
+        reply.body.contains("needs:project") && reply.body.contains("/projects/:id/jobs/:job_id/artifacts"),
+        "{reply:?}"
+    );
 }
 
 #[test]
@@ -146,7 +177,7 @@ fn a_hidden_target_is_answered_like_none_in_every_protocol_and_for_every_action(
 fn a_token_that_is_no_running_jobs_is_answered_as_the_protocol_does() {
     let status = |protocol, token| {
         let request = request(protocol, vec![Access::new(crate::request::Action::ReadCode, path("a/b"))]);
-        let facts = Facts { token: Some(token), targets: vec![] };
+        let facts = Facts { token: Some(token), ..Facts::default() };
         reply(decided(decide(&config("enforce"), &request, &facts))).status
     };
     let all = Invalid::ALL.iter().map(|(invalid, _)| Token::Invalid(*invalid)).chain([Token::Ended(None)]);
@@ -217,7 +248,7 @@ fn no_two_causes_share_a_code() {
 
 #[test]
 fn only_a_credential_without_a_mark_can_be_somebody_elses() {
-    let foreign = Facts { token: Some(Token::Invalid(Invalid::Foreign)), targets: Vec::new() };
+    let foreign = Facts { token: Some(Token::Invalid(Invalid::Foreign)), ..Facts::default() };
     let access = || vec![Access::new(crate::request::Action::ReadCode, path("a/b"))];
     let marked = request(Protocol::Git, access());
     assert_eq!(decided(decide(&config("enforce"), &marked, &foreign)).record.reason, "token.unknown");
@@ -238,7 +269,7 @@ fn what_cannot_be_read_is_refused_once_the_credential_is_not_somebody_elses() {
         Token::Invalid(Invalid::Unknown),
         Token::Invalid(Invalid::UserRefused),
     ] {
-        let facts = Facts { token: Some(token), targets: Vec::new() };
+        let facts = Facts { token: Some(token), ..Facts::default() };
         let decision = decided(decide(&config("enforce"), &unread, &facts));
         assert_eq!((decision.record.reason, reply(decision).status), ("path.empty-segment", 400));
     }
@@ -274,7 +305,7 @@ fn an_unlisted_endpoint_gets_the_request_without_its_token() {
     let in_body = decided(decide(&stripping("enforce"), &unlisted(None), &known(&[])));
     assert_eq!((in_body.record.reason, reply(in_body).status), ("unlisted.token-in-body", 403));
     for token in [Token::Invalid(Invalid::Unknown), Token::Ended(None)] {
-        let facts = Facts { token: Some(token), targets: Vec::new() };
+        let facts = Facts { token: Some(token), ..Facts::default() };
         let dead = decided(decide(&stripping("enforce"), &unlisted(bare()), &facts));
         assert_eq!(reply(dead).status, 401, "a dead token does not become anonymous");
     }
@@ -315,6 +346,7 @@ fn what_is_observed_is_forwarded_as_it_came_and_no_more_than_that() {
             (image("apps/web"), standing("apps/web", Role::Developer, Admission::Own)),
             (image("a/b"), standing("a/b", Role::Owner, Admission::Unlisted)),
         ],
+        ..Facts::default()
     };
     let forwarded = |config: &Config| {
         let decision = decided(decide(config, &push_with_mount(config), &facts));
@@ -377,7 +409,7 @@ fn what_was_not_seen_being_made_is_a_persons_unless_it_says_otherwise() {
     assert_eq!((grant.without(), grant.path()), (&["authorization".into()][..], None));
     let unread = decided(unseen(OF_A_JOB, Some(Malformed::EmptySegment)));
     assert_eq!((unread.record.reason, reply(unread).status), ("path.empty-segment", 400));
-    let foreign = Facts { token: Some(Token::Invalid(Invalid::Foreign)), targets: Vec::new() };
+    let foreign = Facts { token: Some(Token::Invalid(Invalid::Foreign)), ..Facts::default() };
     let somebodys = minted(OF_A_JOB, Protocol::Registry, None);
     assert_eq!(decide(&config("enforce"), &somebodys, &foreign), Step::NotAJob);
 }
@@ -406,7 +438,7 @@ fn a_jwt_that_names_a_user_and_nothing_else_may_be_a_jobs_where_jobs_use_the_dep
         assert!(matches!(challenged.outcome, Outcome::Forward(grant) if grant.without() == ["authorization"]));
         let unread = decided(unseen(&on, claims, Some(Malformed::EncodedSlash)));
         assert_eq!(reply(unread).status, 400, "{claims}");
-        let foreign = Facts { token: Some(Token::Invalid(Invalid::Foreign)), targets: Vec::new() };
+        let foreign = Facts { token: Some(Token::Invalid(Invalid::Foreign)), ..Facts::default() };
         let somebodys = minted(claims, Protocol::Registry, None);
         assert_eq!(decide(&on, &somebodys, &foreign), Step::NotAJob, "it was seen being made: {claims}");
     }
@@ -453,7 +485,7 @@ fn the_rules_of_the_configuration_take_the_dependency_proxy_for_the_own_projects
 
 #[test]
 fn what_was_made_for_a_job_that_is_forgotten_is_never_a_persons() {
-    let forgotten = Facts { token: Some(Token::Forgotten), targets: Vec::new() };
+    let forgotten = Facts { token: Some(Token::Forgotten), ..Facts::default() };
     let decision = |mode, protocol| decided(decide(&config(mode), &minted(OF_SOMEBODY, protocol, None), &forgotten));
     let registry = decision("enforce", Protocol::Registry);
     assert!(registry.denies());
@@ -486,7 +518,7 @@ fn a_runners_report_on_a_job_that_is_not_known_to_run_goes_on_and_nothing_else_d
     let of_job = |action| request(Protocol::Runner, vec![Access::new(action, TargetRef::Job(JobId(1001)))]);
     let invalid = Invalid::ALL.iter().map(|(invalid, _)| Some(Token::Invalid(*invalid)));
     for token in invalid.chain([None, Some(Token::Ended(None)), Some(Token::Ended(Some(job())))]) {
-        let facts = Facts { token: token.clone(), targets: Vec::new() };
+        let facts = Facts { token: token.clone(), ..Facts::default() };
         for mode in ["enforce", "observe"] {
             for action in [UpdateJob, TraceJob] {
                 let decision = decided(decide(&config(mode), &of_job(action), &facts));
@@ -511,7 +543,7 @@ fn a_runners_report_on_a_job_that_is_not_known_to_run_goes_on_and_nothing_else_d
     // What was made from a token is no runner's, nor is what may be a person's.
     for claim in [Claim::Unmarked(None), Claim::Minted(None)] {
         let other = JobRequest { claim, ..of_job(UpdateJob) };
-        let step = decide(&config("enforce"), &other, &Facts { token: Some(Token::Ended(None)), targets: Vec::new() });
+        let step = decide(&config("enforce"), &other, &Facts { token: Some(Token::Ended(None)), ..Facts::default() });
         assert!(decided(step).denies(), "{claim:?}");
     }
 }

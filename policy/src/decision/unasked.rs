@@ -20,7 +20,7 @@ pub fn facts_without_lookup(config: &Config, job: &Job, target: &TargetRef) -> O
     let own = || vec![standing(config, job, Some(job.origin.id), Some(&job.origin.path))];
     let elsewhere = |id, path| vec![standing(config, job, id, path)];
     Some(match target {
-        TargetRef::None | TargetRef::Group(_) | TargetRef::GroupId(_) | TargetRef::Namespace(_) => vec![Found::Nothing],
+        TargetRef::None | TargetRef::Group(_) | TargetRef::Held(_) => vec![Found::Nothing],
         TargetRef::Own | TargetRef::Job(_) => own(),
         TargetRef::ProjectOfJob(one) if *one == job.id => own(),
         TargetRef::ProjectOfJob(_) => elsewhere(None, None),

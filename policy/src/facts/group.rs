@@ -29,6 +29,17 @@ impl GroupPath {
     }
 }
 
+/// How a group is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupRef {
+    /// By its full path.
+    Path(GroupPath),
+    /// By its full path, as packages name it: it may be a user's namespace too, of which nothing is looked up.
+    Namespace(GroupPath),
+    /// By its number.
+    Id(GroupId),
+}
+
 impl fmt::Display for GroupPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -5,6 +5,7 @@
 
 mod entry;
 mod group;
+mod holders;
 mod host;
 mod job;
 mod part;
@@ -15,7 +16,8 @@ mod target;
 mod version;
 
 pub use entry::{Entry, Grants, Link, Permission, Permissions};
-pub use group::{GroupId, GroupPath};
+pub use group::{GroupId, GroupPath, GroupRef};
+pub use holders::{Holders, MOST_HOLDERS};
 pub use host::Host;
 pub use job::{Context, FINAL_STATES, Invalid, Job, JobId, Origin, Token, User, UserId};
 pub use part::{Known, Lifetime, Part};

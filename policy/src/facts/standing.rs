@@ -1,6 +1,6 @@
 //! How a job's user and origin stand to a target.
 
-use super::{Entry, Target};
+use super::{Entry, Holders, Target};
 
 /// A member's role, least first. The numbers are GitLab's access levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,6 +113,8 @@ pub enum Found {
     Nothing,
     /// A project, and how the job's user and origin stand to it.
     Standing(Standing),
+    /// The projects of a group that hold what it is asked for.
+    Holders(Holders),
 }
 
 #[cfg(test)]

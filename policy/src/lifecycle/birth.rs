@@ -4,7 +4,10 @@
 //! name the user, so a birth is no binding yet: it says that a token is a running job's, and which.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
+
+use serde_json::value::RawValue;
 
 use super::AnswerHead;
 use super::payload::{members, value};
@@ -23,6 +26,8 @@ pub struct Birth {
     pub origin: ProjectId,
     /// How long it may run, where that is said.
     pub timeout: Option<Duration>,
+    /// The jobs with whose artifacts it begins, which may be other projects' (`needs:project`).
+    pub dependencies: Vec<JobId>,
 }
 
 /// Whether a request asks for a job.
@@ -37,7 +42,8 @@ pub(super) fn is_handed_out(answer: &AnswerHead<'_>) -> bool {
 
 /// Reads what the runner gets. What cannot be read tells nothing: the job's first request will be looked up.
 pub(super) fn read(payload: &str) -> Option<Birth> {
-    let [id, token, job, runner] = members(payload, ["id", "token", "job_info", "runner_info"])?;
+    let [id, token, job, runner, dependencies] =
+        members(payload, ["id", "token", "job_info", "runner_info", "dependencies"])?;
     let [origin] = members(job?.get(), ["project_id"])?;
     let timeout = runner.and_then(|runner| members(runner.get(), ["timeout"])).and_then(|[timeout]| value(timeout?));
     Some(Birth {
@@ -45,7 +51,15 @@ pub(super) fn read(payload: &str) -> Option<Birth> {
         job: JobId(value(id?)?),
         origin: ProjectId(value(origin?)?),
         timeout: timeout.filter(|timeout| *timeout > 0).map(Duration::from_secs),
+        dependencies: dependencies.map(jobs).unwrap_or_default(),
     })
+}
+
+/// The jobs in a list. What does not name one is passed over.
+fn jobs(list: &RawValue) -> Vec<JobId> {
+    let listed: Vec<&RawValue> = value(list).unwrap_or_default();
+    let id = |one: &&RawValue| members(one.get(), ["id"]).and_then(|[id]| value(id?)).map(JobId);
+    listed.iter().filter_map(id).collect()
 }
 
 #[cfg(test)]
@@ -68,6 +82,23 @@ mod tests {
                 r#"{{"id": 7, "token": "glcbt-1", "job_info": {{"project_id": 101}}, "runner_info": {runner}}}"#
             );
             assert_eq!(read(&payload).unwrap().timeout, None, "{runner}");
+        }
+    }
+
+    #[test]
+    fn a_payload_names_the_jobs_whose_artifacts_the_runner_is_to_get() {
+        for (list, expected) in [
+            (r#"[{"id": 501, "name": "build", "token": "glcbt-1"}, {"name": "x", "id": 502}]"#, &[501, 502][..]),
+            ("[]", &[]),
+            ("null", &[]),
+            (r#"{"id": 501}"#, &[]),
+            (r#"[501, {"id": "501"}, {"id": 5.5}, {"id": -1}, {"id": 501, "id": 502}, {}, null, {"id": 503}]"#, &[503]),
+        ] {
+            let payload = std::format!(
+                r#"{{"id": 7, "token": "glcbt-1", "job_info": {{"project_id": 101}}, "dependencies": {list}}}"#
+            );
+            let named: Vec<u64> = read(&payload).unwrap().dependencies.iter().map(|job| job.0).collect();
+            assert_eq!(named, expected, "{list}");
         }
     }
 

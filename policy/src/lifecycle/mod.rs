@@ -7,6 +7,7 @@ mod exchange;
 mod payload;
 mod pull_policy;
 mod refusal;
+mod router;
 mod runner;
 mod start;
 
@@ -15,6 +16,7 @@ use core::time::Duration;
 
 pub use birth::Birth;
 pub use end::Report;
+pub use router::discovery;
 pub use runner::Runner;
 pub use start::Remark;
 

@@ -18,11 +18,12 @@ coded! {
     Remark {
         PullPolicy "pull-policy" "an image of the job has a pull policy that is not allowed"
         Unread "payload.unread" "what a runner gets of its job cannot be read, so that its pull policies are not known"
+        JobRouter "pull-policy.job-router" "a runner asks for GitLab's Job Router, from which it would get jobs whose pull policies nobody looks at"
     }
 }
 
 /// What is done with a payload for this runner.
-fn check(config: &Config, runner: Runner) -> Check {
+pub(super) fn check(config: &Config, runner: Runner) -> Check {
     if runner.is_concerned(&config.pull_policies) { config.pull_policies.check } else { Check::Ignore }
 }
 
@@ -77,7 +78,7 @@ fn unread(birth: Option<&Birth>) -> Event {
     Event::Unread(record(birth, "allow", Remark::Unread))
 }
 
-fn record(birth: Option<&Birth>, verdict: &'static str, remark: Remark) -> Record {
+pub(super) fn record(birth: Option<&Birth>, verdict: &'static str, remark: Remark) -> Record {
     let none = || String::from("-");
     Record {
         job: birth.map_or_else(none, |birth| birth.job.0.to_string()),

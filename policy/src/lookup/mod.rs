@@ -10,6 +10,7 @@ mod gitlab;
 mod part;
 mod throttle;
 mod v1;
+pub mod version;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -39,7 +40,7 @@ pub enum Fact {
 
 impl Fact {
     /// The key under which the fact is remembered. A token's is its plain SHA-256; a target's names user, origin and
-    /// target, so that all jobs of one user in one project share it.
+    /// target, so that all jobs of one user in one project share it, and all jobs who holds something.
     #[must_use]
     pub fn key(&self) -> Hash {
         match self {
@@ -52,6 +53,10 @@ impl Fact {
 /// The key of what a target is to a job.
 #[must_use]
 pub fn target_key(job: &Job, target: &TargetRef) -> Hash {
+    // Who holds something is the same for every job.
+    if let TargetRef::Held(holding) = target {
+        return Hash::of(&[b"holders", &holding.key().0]);
+    }
     let mut fields: Vec<&[u8]> = Vec::with_capacity(4);
     let (people, count) = job.people_key();
     let people = people.get(..count).unwrap_or_default().as_flattened();
@@ -116,6 +121,7 @@ pub struct Flight(Kinds);
 enum Kinds {
     GitlabToken(gitlab::TokenFlight),
     GitlabTarget(Box<gitlab::TargetFlight>),
+    GitlabHolders(gitlab::HoldersFlight),
     V1(v1::Flight),
     /// Nothing was asked.
     Grounded,
@@ -130,6 +136,10 @@ impl Flight {
             (Api::Gitlab, Fact::Token(token), _) => {
                 let (flight, calls) = gitlab::TokenFlight::start(config, credential, &token);
                 (Self(Kinds::GitlabToken(flight)), calls)
+            }
+            (Api::Gitlab, Fact::Target(_, TargetRef::Held(holding)), Some(credential)) => {
+                let (flight, calls) = gitlab::HoldersFlight::start(config, credential, holding);
+                (Self(Kinds::GitlabHolders(flight)), calls)
             }
             (Api::Gitlab, Fact::Target(job, target), Some(credential)) => {
                 let (flight, calls) = gitlab::TargetFlight::start(config, credential, job, target, recall);
@@ -151,6 +161,7 @@ impl Flight {
         match &mut self.0 {
             Kinds::GitlabToken(flight) => flight.answer(call, answer),
             Kinds::GitlabTarget(flight) => flight.answer(call, answer),
+            Kinds::GitlabHolders(flight) => flight.answer(call, answer),
             Kinds::V1(flight) => flight.answer(answer),
             Kinds::Grounded => Progress::Landed(Err(Failure::Doubt)),
         }
@@ -162,7 +173,7 @@ impl Flight {
     pub fn job(&self) -> Option<&Job> {
         match &self.0 {
             Kinds::GitlabToken(flight) => flight.job(),
-            Kinds::GitlabTarget(_) | Kinds::V1(_) | Kinds::Grounded => None,
+            Kinds::GitlabTarget(_) | Kinds::GitlabHolders(_) | Kinds::V1(_) | Kinds::Grounded => None,
         }
     }
 
@@ -171,7 +182,7 @@ impl Flight {
     pub fn learned(&self) -> Vec<(PartKey, Known)> {
         match &self.0 {
             Kinds::GitlabTarget(flight) => flight.learned(),
-            Kinds::GitlabToken(_) | Kinds::V1(_) | Kinds::Grounded => Vec::new(),
+            Kinds::GitlabToken(_) | Kinds::GitlabHolders(_) | Kinds::V1(_) | Kinds::Grounded => Vec::new(),
         }
     }
 
@@ -180,7 +191,7 @@ impl Flight {
     pub fn confirmed(&self, began: Moment) -> Confirmed {
         match &self.0 {
             Kinds::GitlabTarget(flight) => flight.confirmed(began),
-            Kinds::GitlabToken(_) | Kinds::V1(_) | Kinds::Grounded => Confirmed::at(began),
+            Kinds::GitlabToken(_) | Kinds::GitlabHolders(_) | Kinds::V1(_) | Kinds::Grounded => Confirmed::at(began),
         }
     }
 }

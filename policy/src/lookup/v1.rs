@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Fields};
 use super::{Call, Fact, Progress, Value as Landed};
 use crate::Config;
+use crate::access::Sought;
 use crate::access::TargetRef;
 use crate::config::Sources;
 use crate::facts::{
-    Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, Invalid, Job, JobId, JobPush, Level,
-    Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, Secret, Standing, Target, Token, UserId,
-    Visibility,
+    Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, GroupRef, Holders, Invalid, Job, JobId,
+    JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, Secret, Standing, Target, Token,
+    UserId, Visibility,
 };
 use crate::failure::Failure;
 
@@ -34,6 +35,7 @@ enum About {
     /// For whom the job's user works, as the token says.
     Token(Result<Option<UserId>, Failure>),
     Target(Job),
+    Holders,
 }
 
 impl Flight {
@@ -43,6 +45,23 @@ impl Flight {
                 let on_behalf_of = super::on_behalf_of(&token);
                 let token = core::str::from_utf8(token.expose()).unwrap_or_default();
                 (About::Token(on_behalf_of), json!({"version": 1, "ask": "token", "token": token}))
+            }
+            Fact::Target(_, TargetRef::Held(holding)) => {
+                let question = json!({
+                    "version": 1,
+                    "ask": "holders",
+                    "group": match &holding.group {
+                        GroupRef::Path(path) | GroupRef::Namespace(path) => json!({"path": path.as_str()}),
+                        GroupRef::Id(id) => json!({"id": id.0}),
+                    },
+                    "package": match &holding.sought {
+                        Sought::Everything => Value::Null,
+                        Sought::Package(package) | Sought::File(package) => {
+                            json!({"type": package.registry.name(), "names": package.names()})
+                        }
+                    },
+                });
+                (About::Holders, question)
             }
             Fact::Target(job, target) => {
                 let question = json!({
@@ -75,6 +94,7 @@ impl Flight {
         match &self.about {
             About::Token(on_behalf_of) => token(&fields, *on_behalf_of).map(Landed::Token),
             About::Target(job) => found(&fields, job, &self.sources).map(Landed::Target),
+            About::Holders => holders(&fields).map(Landed::Target),
         }
     }
 }
@@ -109,7 +129,7 @@ fn reference(job: &Job, target: &TargetRef) -> Value {
     match target {
         TargetRef::Own | TargetRef::Job(_) => json!({"id": job.origin.id.0}),
         // Nobody looks these up; a service that is asked all the same finds nothing to answer.
-        TargetRef::None | TargetRef::Group(_) | TargetRef::GroupId(_) | TargetRef::Namespace(_) => Value::Null,
+        TargetRef::None | TargetRef::Group(_) | TargetRef::Held(_) => Value::Null,
         TargetRef::Id(id) => json!({"id": id.0}),
         TargetRef::Path(path) => json!({"path": path.as_str()}),
         TargetRef::ProjectOfJob(job) => json!({"job": job.0}),
@@ -170,6 +190,19 @@ fn grants(fields: &Fields<'_>) -> Result<Grants, Failure> {
     let permission = |name: &Value| name.as_str().and_then(Permission::named).ok_or(Failure::LookupAnswer);
     let permissions: Vec<Permission> = names.iter().map(permission).collect::<Result<_, _>>()?;
     Ok(Grants::Only(Permissions::of(&permissions)))
+}
+
+fn holders(fields: &Fields<'_>) -> Result<Found, Failure> {
+    let listed = fields.0.get("holders").ok_or(Failure::LookupAnswer)?;
+    if listed.is_null() {
+        return Ok(Found::Nothing);
+    }
+    if listed == "too-many" {
+        return Ok(Found::Holders(Holders::TooMany(None)));
+    }
+    let ids = listed.as_array().ok_or(Failure::LookupAnswer)?.iter().map(Value::as_u64);
+    let projects = ids.map(|id| id.map(ProjectId)).collect::<Option<_>>().ok_or(Failure::LookupAnswer)?;
+    Ok(Found::Holders(Holders::of(projects)))
 }
 
 fn found(fields: &Fields<'_>, job: &Job, sources: &Sources) -> Result<Found, Failure> {

@@ -21,7 +21,7 @@ use crate::facts::{Origin, ProjectId, ProjectPath, Role};
 use crate::failure::Failure;
 use crate::request::Malformed;
 use crate::rules::Reason;
-use words::{bare_words, explanation, forge_words, lines, never_words, sentence, token_words};
+use words::{bare_words, explanation, forge_words, hidden_words, lines, never_words, sentence, token_words};
 
 /// An answer that the filter gives itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +116,8 @@ pub fn rule(denied: &Denied<'_>, subject: &Subject<'_>) -> Reply {
         }
         // The same words whatever the reason, and no code: an answer must not tell a hidden target from none.
         Subject::Hidden => {
-            answer(protocol, Weight::NotFound, &Words { forge: String::new(), why: String::new(), code: "" })
+            let why = hidden_words(denied.action).into();
+            answer(protocol, Weight::NotFound, &Words { forge: String::new(), why, code: "" })
         }
         Subject::None => {
             let forge = never_words(protocol, denied.action).into();
@@ -218,7 +219,7 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
             headers.push(("content-type", "application/json"));
             let hidden = if protocol == Protocol::Trigger { "404 Not Found" } else { "404 Project Not Found" };
             let said: &[(&str, &str)] = match weight {
-                Weight::NotFound => &[("message", hidden), ("error", &named(""))],
+                Weight::NotFound => &[("message", hidden), ("error", &named(&sentence(&words.why)))],
                 Weight::Unauthorized | Weight::Withheld | Weight::Forbidden | Weight::Other(_) => {
                     &[("message", &words.forge), ("error", &named(&sentence(&words.why))), ("reason", words.code)]
                 }

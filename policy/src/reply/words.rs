@@ -89,11 +89,22 @@ pub(super) fn bare_words(action: Action, reason: Reason) -> &'static str {
             "Terraform's registry protocol names no project, and a job reads those alone that admit it; give the module as \
              `git::https://` of its repository, or as the address of its archive at the project's own endpoint"
         }
-        (Action::ReadComposer, Reason::ManyTargets) => {
-            "Composer's index is a group's, and a job reads those projects alone that admit it; give the project's repository \
-             as one of the type `vcs`"
+        (Action::ReadComposer, Reason::ManyTargets | Reason::IndexOff) => {
+            "Composer's index is a group's, and jobs do not ask for it here; give the project's repository as one of the type \
+             `vcs`, or ask the team that runs the ingress to let jobs ask for indexes, with `packages.index`"
         }
         _ => reason.text(),
+    }
+}
+
+/// What is said of a target that is not there, or not for this user to know of: nothing that depends on which it is.
+pub(super) fn hidden_words(action: Action) -> &'static str {
+    // A runner asks for what its job begins with.
+    if action == Action::DownloadOwnArtifact {
+        "a job of another project is found by its number alone where this job needs it (needs:project) and was handed to its \
+         runner through this ingress; ask for /projects/:id/jobs/:job_id/artifacts of its project"
+    } else {
+        ""
     }
 }
 
@@ -194,6 +205,9 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         Reason::OwnOnly => {
             format!("a job of {from} does this in {from} only, and this is {to}; no setting changes that")
         }
+        Reason::TooManyHolders => {
+            format!("more in the group is named so than is looked at, {to} among them; ask the project's own endpoint")
+        }
         Reason::Archived => format!(
             "{to} is archived, or about to be deleted, and takes no changes; an owner of {to} can bring it back"
         ),
@@ -235,6 +249,8 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         | Reason::TokenUnrecorded
         | Reason::TargetUnknown
         | Reason::ManyTargets
+        | Reason::IndexOff
+        | Reason::HeldByNobody
         | Reason::TargetUnnamed
         | Reason::ForeignJob
         | Reason::ProxyElsewhere
@@ -253,6 +269,6 @@ pub(super) fn lines(why: &str) -> String {
 
 pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    let first = letters.next().map(|c| c.to_ascii_uppercase());
-    first.into_iter().chain(letters).chain(core::iter::once('.')).collect()
+    let Some(first) = letters.next() else { return String::new() };
+    core::iter::once(first.to_ascii_uppercase()).chain(letters).chain(core::iter::once('.')).collect()
 }

@@ -31,7 +31,7 @@ pub(crate) mod token;
 
 use alloc::vec::Vec;
 
-pub use crate::access::{Access, Action, Protocol, TargetRef};
+pub use crate::access::{Access, Action, Holding, Package, Protocol, Registry, Sought, TargetRef};
 pub use api::{Added, Carriers, Endpoint, Instead, Span, endpoints};
 pub use bare::Bare;
 pub use body::Pending;
@@ -146,6 +146,12 @@ impl JobRequest {
     pub fn is_runners_report(&self) -> bool {
         let reports = |access: &Access| matches!(access.action, Action::UpdateJob | Action::TraceJob);
         !self.accesses.is_empty() && self.accesses.iter().all(reports)
+    }
+
+    /// Whether it asks for what a job left behind, by the job's number alone.
+    #[must_use]
+    pub fn names_a_job(&self) -> bool {
+        self.accesses.iter().any(|access| matches!(access.target, TargetRef::ProjectOfJob(_)))
     }
 
     /// Whether its credential may have been made from a job's token by what it says of itself.

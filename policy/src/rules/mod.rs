@@ -10,8 +10,8 @@ pub use reason::Reason;
 pub use table::RULES;
 
 use crate::access::Access;
-use crate::choices::{DependencyProxy, KubernetesAgent, Mode};
-use crate::facts::{Affiliation, Job, Role, Standing, User, Version, Visibility};
+use crate::choices::{DependencyProxy, KubernetesAgent, Mode, PackageIndexes};
+use crate::facts::{Affiliation, Job, JobId, Role, Standing, User, Version, Visibility};
 
 /// What a rule looks at.
 #[derive(Debug, Clone, Copy)]
@@ -22,8 +22,13 @@ pub struct Question<'a> {
     pub access: &'a Access,
     /// What the action needs.
     pub need: Need,
-    /// The target as seen from the job, where the action has one; `None` when no such project is there.
+    /// Who holds what is asked, where a group is asked for it.
+    pub held: Held,
+    /// The target as seen from the job, where the action has one; `None` when no such project is there. Of a group every
+    /// project that holds what is asked, each in a question of its own.
     pub standing: Option<&'a Standing>,
+    /// The jobs whose artifacts the forge named when it handed the job out, as far as that was seen.
+    pub dependencies: &'a [JobId],
     /// What the rules of the configuration say.
     pub written: Written<'a>,
     /// Whether an entry that grants single permissions limits Git, LFS, images and triggers too.
@@ -32,6 +37,8 @@ pub struct Question<'a> {
     pub dependency_proxy: DependencyProxy,
     /// Whether jobs use the Kubernetes agent.
     pub kubernetes_agent: KubernetesAgent,
+    /// Whether jobs ask for whatever packages a group has.
+    pub package_indexes: PackageIndexes,
     /// The forge's version.
     pub version: Version,
 }
@@ -72,6 +79,19 @@ impl<'a> Written<'a> {
             Verdict::Allow(_) | Verdict::Deny(_) => None,
         }
     }
+}
+
+/// Who holds what a group is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// The target of the question, and each other that is asked about; or one project was named.
+    ByEach,
+    /// More projects than are looked at, and the target of the question is one.
+    ByTooMany,
+    /// No project of the group.
+    ByNobody,
+    /// It is not looked up.
+    Unknown,
 }
 
 /// How far an entry that grants single permissions reaches.

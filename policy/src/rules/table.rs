@@ -1,9 +1,9 @@
 //! The rows, and how each judges.
 
 use super::Answer::{Aside, Left};
-use super::{Answer, Denials, Effect, Entries, Needed, Open, Question, Reach, Reason, Rule, Verdict};
-use crate::access::TargetRef;
-use crate::choices::{DependencyProxy, KubernetesAgent};
+use super::{Answer, Denials, Effect, Entries, Held, Needed, Open, Question, Reach, Reason, Rule, Verdict};
+use crate::access::{Sought, TargetRef};
+use crate::choices::{DependencyProxy, KubernetesAgent, PackageIndexes};
 use crate::facts::{
     Admission, Affiliation, Feature, Grants, JobPush, Level, Link, Outbound, Role, Standing, Version, Visibility,
 };
@@ -41,14 +41,14 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "one-target",
-        doc: "A job asks one project at a time: what a group, a namespace or the whole instance would find is denied.",
-        aside: "one project is asked",
+        doc: "A job reads packages of a group or a namespace where every project that holds what it asks for lets it; what no project of the group holds the forge answers. It is denied where more projects hold it than are looked at, where they are not looked up, and for an index unless the configuration lets jobs ask for one. Everything else is asked of one project.",
+        aside: "one project is asked, or every one that holds this is",
         denials: Denials::Fundamental,
         judge: one_target,
     },
     Rule {
         id: "target-exists",
-        doc: "What is not there cannot be asked for.",
+        doc: "What is not there cannot be asked for, but for what the forge named as the job's dependency.",
         aside: "the target is there",
         denials: Denials::Fundamental,
         judge: target_exists,
@@ -131,6 +131,13 @@ pub const RULES: &[Rule] = &[
         judge: own_registry,
     },
     Rule {
+        id: "dependency",
+        doc: "A runner gets the artifacts that the forge named when it handed the job out, also those of a project that the lookup does not find by a job's number (`needs:project`). The forge checks it when it names them, and when they are asked for.",
+        aside: "the forge did not name this as the job's dependency, or the target is known",
+        denials: Denials::Observable,
+        judge: dependency,
+    },
+    Rule {
         id: "outbound",
         doc: "An origin that limits where its jobs go lets them reach those private targets that it names, and its own.",
         aside: "the origin lets its jobs out to the target",
@@ -195,8 +202,7 @@ fn own_job(q: &Question<'_>) -> Answer {
         | TargetRef::Id(_)
         | TargetRef::Image(_)
         | TargetRef::Group(_)
-        | TargetRef::GroupId(_)
-        | TargetRef::Namespace(_) => false,
+        | TargetRef::Held(_) => false,
     };
     match () {
         () if q.need.reach != Reach::Itself => Aside,
@@ -218,11 +224,28 @@ fn never_for_jobs(q: &Question<'_>) -> Answer {
 
 /// The forge would look inside by a package's name, with the user's rights and past every allowlist that we can see.
 fn one_target(q: &Question<'_>) -> Answer {
-    if q.access.target.is_single() || !asks_project(q) { Aside } else { deny(Reason::ManyTargets) }
+    match (&q.access.target, q.held) {
+        _ if q.access.target.is_single() || !asks_project(q) => Aside,
+        (TargetRef::Held(_), Held::ByEach) => Aside,
+        (TargetRef::Held(_), Held::ByTooMany) => deny(Reason::TooManyHolders),
+        // By a file's name one cannot tell.
+        (TargetRef::Held(holding), Held::ByNobody) if matches!(holding.sought, Sought::File(_)) => Aside,
+        (TargetRef::Held(_), Held::ByNobody) => allow(Reason::HeldByNobody),
+        (TargetRef::Held(holding), Held::Unknown)
+            if holding.sought == Sought::Everything && q.package_indexes == PackageIndexes::Deny && is_read(q) =>
+        {
+            deny(Reason::IndexOff)
+        }
+        _ => deny(Reason::ManyTargets),
+    }
+}
+
+fn is_read(q: &Question<'_>) -> bool {
+    q.need.effect == Effect::Read
 }
 
 fn target_exists(q: &Question<'_>) -> Answer {
-    if q.standing.is_none() && asks_project(q) { deny(Reason::TargetUnknown) } else { Aside }
+    if q.standing.is_none() && asks_project(q) && !is_dependency(q) { deny(Reason::TargetUnknown) } else { Aside }
 }
 
 /// A dependency proxy is a group's, an agent is its server's to know, and no project is asked.
@@ -315,6 +338,14 @@ fn no_user(q: &Question<'_>) -> Answer {
 fn own_registry(q: &Question<'_>) -> Answer {
     let whatever_role = matches!(q.need.reach, Reach::OwnWhateverRole | Reach::AdmittedOrOwn);
     if whatever_role && is_own(q) { allow(Reason::OwnProject) } else { Aside }
+}
+
+fn is_dependency(q: &Question<'_>) -> bool {
+    matches!(&q.access.target, TargetRef::ProjectOfJob(job) if q.dependencies.contains(job))
+}
+
+fn dependency(q: &Question<'_>) -> Answer {
+    if q.standing.is_none() && is_dependency(q) { allow(Reason::LeftToForge) } else { Aside }
 }
 
 fn outbound(q: &Question<'_>) -> Answer {

@@ -1,10 +1,11 @@
+use alloc::sync::Arc;
 use std::collections::BTreeSet;
 use std::vec::Vec;
 
 use super::*;
-use crate::access::{Action, TargetRef};
+use crate::access::{Action, Holding, Package, Registry, Sought, TargetRef};
 use crate::facts::{
-    Admission, Context, Entry, Feature, Features, Grants, GroupId, GroupPath, JobId, JobPush, Level, Link, Origin,
+    Admission, Context, Entry, Feature, Features, Grants, GroupPath, GroupRef, JobId, JobPush, Level, Link, Origin,
     Outbound, Permission, Permissions, ProjectId, ProjectPath, Target, UserId,
 };
 
@@ -44,7 +45,21 @@ fn question<'a>(
     let (entries, dependency_proxy, kubernetes_agent) =
         (Entries::AsTheForge, DependencyProxy::Off, KubernetesAgent::Off);
     let (need, version) = (needed(access, standing.map(|standing| &standing.target)), Version::NEWEST);
-    Question { job, access, need, standing, written, entries, dependency_proxy, kubernetes_agent, version }
+    let (held, package_indexes) = (Held::Unknown, PackageIndexes::Deny);
+    Question {
+        job,
+        access,
+        need,
+        held,
+        standing,
+        dependencies: &[],
+        written,
+        entries,
+        dependency_proxy,
+        kubernetes_agent,
+        package_indexes,
+        version,
+    }
 }
 
 fn ask(job: &Job, access: &Access, standing: Option<&Standing>, written: Written<'_>) -> Verdict {
@@ -370,8 +385,9 @@ fn nothing_there_is_denied_whatever_is_asked_of_a_project() {
 fn more_than_one_project_is_denied_whatever_is_known() {
     let job = job(Some("dana"));
     let group = GroupPath::parse("apps").unwrap();
-    let many =
-        [TargetRef::None, TargetRef::Group(group.clone()), TargetRef::GroupId(GroupId(7)), TargetRef::Namespace(group)];
+    let package = Sought::Package(Package::new(Registry::Npm, ["tool".into()]));
+    let held = Holding { group: GroupRef::Path(group.clone()), sought: package };
+    let many = [TargetRef::None, TargetRef::Group(group), TargetRef::Held(Arc::new(held))];
     for target in many {
         for (action, name, _) in Action::ALL {
             let standing = standing(Role::Owner, Admission::Own, Visibility::Public);
@@ -392,6 +408,21 @@ fn more_than_one_project_is_denied_whatever_is_known() {
             assert_eq!(ask(&job, &access, Some(&standing), Written::default()), expected, "{name} {target:?}");
         }
     }
+}
+
+#[test]
+fn the_configuration_and_who_has_no_user_come_before_what_the_forge_named() {
+    let access = Access::new(Action::DownloadOwnArtifact, TargetRef::ProjectOfJob(JobId(501)));
+    let asked = |job: &Job, written, dependencies: &[JobId]| {
+        judge(&Question { dependencies, ..question(job, &access, None, written) }, &[]).verdict
+    };
+    let (dana, named) = (job(Some("dana")), [JobId(500), JobId(501)]);
+    assert_eq!(asked(&dana, Written::default(), &named), Verdict::Allow(Reason::LeftToForge));
+    assert_eq!(asked(&dana, Written::default(), &named[..1]), Verdict::Deny(Reason::TargetUnknown));
+    assert_eq!(asked(&job(None), Written::default(), &named), Verdict::Deny(Reason::NoUser));
+    // Any of the rules that deny could be about its project.
+    let blind = Written { is_blind: true, ..Written::default() };
+    assert_eq!(asked(&dana, blind, &named), Verdict::Deny(Reason::TargetUnnamed));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::forge::Forge;
 use crate::params::Params;
 use crate::received::Received;
 use crate::reply;
-use crate::world::{Artifacts, Project};
+use world::{Artifacts, Project};
 
 /// `GET /projects/:id/jobs/:job_id/artifacts`, and one file below it.
 pub async fn of_job(

@@ -11,7 +11,7 @@ use crate::caller::Caller;
 use crate::forge::Forge;
 use crate::received::Received;
 use crate::reply;
-use crate::world::{Project, Role};
+use world::{Project, Role};
 
 /// The longest page GitLab gives.
 const LONGEST_PAGE: usize = 100;

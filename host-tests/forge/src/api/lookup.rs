@@ -19,7 +19,7 @@ use crate::forge::{Forge, Misbehaviour};
 use crate::params::Params;
 use crate::received::Received;
 use crate::reply;
-use crate::world::{Project, Role, last_segment};
+use world::{Project, Role, last_segment};
 
 /// The longest page GitLab gives.
 const LONGEST_PAGE: usize = 100;
@@ -240,7 +240,7 @@ fn maintained(forge: &Forge, received: &Received, id: &str) -> Result<Arc<Projec
 }
 
 /// One page of a list, with GitLab's headers about the others.
-fn page(forge: &Forge, received: &Received, all: Vec<Value>) -> Response {
+pub(super) fn page(forge: &Forge, received: &Received, all: Vec<Value>) -> Response {
     let params = Params::of_query(received.target.pairs());
     let length = params.number("per_page").unwrap_or(20).clamp(1, LONGEST_PAGE);
     let page = params.number("page").unwrap_or(1).max(1);

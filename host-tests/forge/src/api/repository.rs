@@ -9,8 +9,8 @@ use crate::caller::Caller;
 use crate::forge::Forge;
 use crate::params::Params;
 use crate::received::Received;
-use crate::world::Project;
 use crate::{git, reply, repositories};
+use world::Project;
 
 /// What is below `/projects/:id/repository`.
 pub async fn serve(forge: &Forge, received: &Received, id: &str, rest: &[&str]) -> Result<Response, Response> {

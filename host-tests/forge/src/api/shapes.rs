@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::clock::iso;
 use crate::forge::Forge;
 use crate::jobs::Job;
-use crate::world::{Feature, Project, Role, User, last_segment};
+use world::{Feature, Project, Role, User, last_segment};
 
 /// A user; `private` adds what only administrators and the user see.
 pub fn user(forge: &Forge, user: &User, private: bool) -> Value {
@@ -129,7 +129,7 @@ pub fn job(forge: &Forge, job: &Job) -> Value {
             "sha": sha,
             "ref": job.reference,
             "status": "running",
-            "source": "push",
+            "source": job.source,
             "created_at": iso(job.created),
             "updated_at": iso(job.created),
             "web_url": forge.url(&format!("{path}/-/pipelines/{}", job.pipeline())),

@@ -165,6 +165,23 @@ fn artifacts_packages_and_files_are_served() {
 }
 
 #[test]
+fn packages_of_a_group_are_found_in_all_of_its_projects() {
+    let forge = Forge::start();
+    let get = |path: &str| forge.get(&format!("api/v4/{path}"), &[("JOB-TOKEN", JOB)]);
+    let listed = get("groups/libs/packages?package_type=pypi&package_name=tool").json();
+    let of = |name: &str| listed.as_array().unwrap().iter().filter(|one| one["name"] == name).count();
+    assert_eq!((of("shared-tool"), of("common-tool")), (2, 1));
+    assert_eq!(get("groups/libs/packages?package_type=pypi&status=hidden").json().as_array().unwrap().len(), 0);
+    assert_eq!(get("groups/nowhere/packages").status, 404);
+    let simple = get("groups/libs/-/packages/pypi/simple/Shared_Tool").body;
+    assert!(simple.contains("shared_tool-1.0-py3-none-any.whl") && simple.contains("shared_tool-2.0-"), "{simple}");
+    let metadata = get("packages/npm/@libs%2ftool").json();
+    let address = metadata["versions"]["1.0.0"]["dist"]["tarball"].as_str().unwrap();
+    assert!(address.ends_with("/api/v4/projects/102/packages/npm/@libs/tool/-/1.0.0.tgz"), "{address}");
+    assert_eq!(get("projects/102/packages/npm/@libs/tool/-/1.0.0.tgz").status, 200);
+}
+
+#[test]
 fn a_pipeline_is_triggered_by_a_parameter_alone() {
     let forge = Forge::start();
     let form = [("Content-Type", "application/x-www-form-urlencoded"), ("JOB-TOKEN", JOB)];

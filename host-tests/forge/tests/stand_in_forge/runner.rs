@@ -20,6 +20,9 @@ fn the_token_lives_from_the_request_to_the_end() {
     let job = job.json();
     assert_eq!((&job["id"], &job["token"]), (&json!(1007), &json!(TOKEN)));
     assert_eq!(job["git_info"]["repo_url"], forge.url("apps/web.git"));
+    let needed = &job["dependencies"][0];
+    assert_eq!((&needed["id"], &needed["token"]), (&json!(501), &json!(TOKEN)));
+    assert_eq!(forge.call("GET", "api/v4/jobs/501/artifacts", &[("JOB-TOKEN", TOKEN)], "").status, 200);
     assert_eq!(ask("glrt-demo-runner").status, 204);
     assert_eq!(forge.status_of(TOKEN), 200);
 

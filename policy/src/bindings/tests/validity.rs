@@ -42,12 +42,14 @@ fn rows_that_are_written_in_another_way_have_another_layout() {
         lasting(1, 2, 7).write(),
         minted(1, None, 7).write(),
         put(&[], JobRow::named(job_key(1), key(2), Moment(8))),
+        Dependencies::of(job_key(1), &[JobId(501), JobId(502)], Moment(11)).write(),
         Follower::next(None, 9, Moment(10)).unwrap().write(),
+        Release::told(Version(18, 8), Moment(12)).write(),
     ];
     let rows = rows.into_iter().chain(bindings.iter().map(Row::write)).chain(parts.map(|known| part(known).write()));
     let written = Hash::of(&[&rows.flat_map(|row| row.unwrap()).collect::<Vec<u8>>()]);
     let short = |hash: Hash| hash.0[..6].iter().map(|byte| std::format!("{byte:02x}")).collect::<std::string::String>();
-    let golden = ("9".into(), "e59d3a665822".into(), "cb8d15a68a82".into());
+    let golden = ("10".into(), "f3961f3fa324".into(), "720b2eeb69c0".into());
     assert_eq!(
         (std::string::String::from(LAYOUT), short(written), short(layout(64))),
         golden,

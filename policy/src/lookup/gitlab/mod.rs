@@ -5,6 +5,7 @@
 
 mod draft;
 mod graphql;
+mod holders;
 mod target;
 mod token;
 
@@ -13,6 +14,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+pub(super) use holders::HoldersFlight;
 pub(super) use target::TargetFlight;
 pub(super) use token::TokenFlight;
 
@@ -24,9 +26,9 @@ const PAGES: usize = 10;
 
 /// Whose token a call carries, by the header field that carries it.
 pub(super) const JOB: &str = "job-token";
-const SERVICE_ACCOUNT: &str = "private-token";
+pub(super) const SERVICE_ACCOUNT: &str = "private-token";
 
-fn get(root: &str, path: &str, field: &'static str, credential: &Secret) -> Call {
+pub(super) fn get(root: &str, path: &str, field: &'static str, credential: &Secret) -> Call {
     let headers = vec![("accept", b"application/json".to_vec()), (field, credential.expose().to_vec())];
     Call { method: "GET", path: format!("{root}/api/v4{path}"), headers, body: Vec::new() }
 }

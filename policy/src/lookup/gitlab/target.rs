@@ -392,7 +392,7 @@ fn draft(sources: &Arc<Sources>, job: &Job, target: &TargetRef) -> Draft {
         TargetRef::Id(id) => (vec![Reference::Id(*id)], false),
         TargetRef::Path(path) => (vec![Reference::Path(path.clone())], false),
         TargetRef::Image(candidates) => (candidates.iter().cloned().map(Reference::Path).collect(), true),
-        TargetRef::None | TargetRef::Group(_) | TargetRef::GroupId(_) | TargetRef::Namespace(_) => (Vec::new(), false),
+        TargetRef::None | TargetRef::Group(_) | TargetRef::Held(_) => (Vec::new(), false),
     };
     Draft::new(Arc::clone(sources), job, references, is_image)
 }

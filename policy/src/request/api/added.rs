@@ -191,7 +191,7 @@ mod tests {
             "/projects/:id/x",
             "/projects/7/x",
             "/projects/:project/:group",
-            "/projects/:project/*scoped_name",
+            "/projects/:project/*npm_name",
             "/projects/:project/..",
             "/projects/:project/a%2fb",
             "/projects/:project/x?y",

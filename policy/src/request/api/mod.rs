@@ -3,6 +3,7 @@
 mod added;
 mod packages;
 mod pattern;
+mod sought;
 mod table;
 
 use alloc::string::String;
@@ -18,7 +19,7 @@ use super::malformed::Malformed;
 use super::path;
 use crate::access::{Access, Action, TargetRef};
 use crate::facts::{Feature, Role, Version};
-use pattern::Owner;
+use pattern::Owners;
 pub use pattern::Span;
 
 /// What the API's path says.
@@ -163,7 +164,7 @@ fn read_plain(version: Version, added: &[Added], method: &[u8], path: &str) -> R
     }
     if let Some((one, owner)) = added.iter().find_map(|one| Some((one, one.fit(read_as(method), &segments)?))) {
         segments.iter().try_for_each(|segment| check_value(segment))?;
-        let route = Route::unlisted(owner.map_or(Ok(TargetRef::None), Owner::read)?);
+        let route = Route::unlisted(Owners { base: owner, row: None }.read()?);
         let Some((table, row, _)) = found.filter(|_| one.action() != Action::Unlisted) else {
             let body = if one.action() == Action::Unlisted { route.body } else { Body::Inspect };
             return Ok(Route { access: Access { action: one.action(), ..route.access }, body, ..route });
@@ -171,9 +172,9 @@ fn read_plain(version: Version, added: &[Added], method: &[u8], path: &str) -> R
         let access = Access { action: one.action(), ..route.access };
         return Ok(Route { access, body: row.body, carriers: table.carriers, ..route });
     }
-    let Some((table, row, owner)) = found else { return unlisted(version, &mut segments, is_listed) };
+    let Some((table, row, owners)) = found else { return unlisted(version, &mut segments, is_listed) };
     let target = match row.whose {
-        Whose::Paths => owner.map_or(Ok(TargetRef::None), Owner::read)?,
+        Whose::Paths => owners.read()?,
         Whose::OwnJobs => TargetRef::Own,
     };
     segments.iter().try_for_each(|segment| check_value(segment))?;
@@ -197,12 +198,12 @@ fn ends_in_slash(row: &Row) -> bool {
 fn covering<'a>(
     version: Version,
     segments: &'a [&'a str],
-) -> impl Iterator<Item = (&'static Table, &'static Row, Option<Owner<'a>>)> {
+) -> impl Iterator<Item = (&'static Table, &'static Row, Owners<'a>)> {
     let tables = table::tables().filter_map(|table| Some((table, pattern::below(table.base.parts(), segments)?)));
     tables.flat_map(move |(table, below)| {
         table.rows.iter().filter(move |row| row.since <= version).filter_map(move |row| {
             let owner = pattern::fit(row.path.parts(), below)?;
-            Some((table, row, pattern::owner(table.base.parts(), segments).or(owner)))
+            Some((table, row, Owners { base: pattern::owner(table.base.parts(), segments), row: owner }))
         })
     })
 }

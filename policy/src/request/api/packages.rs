@@ -33,14 +33,15 @@ pub(super) const TABLES: &[Table] = &[
     table(recipe!("packages/conan/v2/conans"), AnyUser, CONAN_2),
     table("projects/:project/packages/debian", Usual, DEBIAN),
     table("projects/:project/packages/debian", Usual, DEBIAN_UPLOAD),
-    table("groups/:group/-/packages/debian", Usual, DEBIAN),
+    table("groups/:group/-/packages/debian", Usual, DEBIAN_INDEX),
+    table("groups/:any_group/-/packages/debian", Usual, DEBIAN_POOL),
     table("projects/:project/packages/generic", Usual, GENERIC),
     table("projects/:project/packages/go", Usual, GO),
     table("projects/:project/packages/helm", Usual, HELM),
     table("projects/:project/packages/maven", Usual, MAVEN),
     table("projects/:project/packages/maven", Usual, MAVEN_UPLOAD),
     table("groups/:group/-/packages/maven", Usual, MAVEN),
-    table("packages/maven", Usual, MAVEN),
+    table("packages/maven", Usual, MAVEN_OF_ALL),
     table("projects/:project/packages/ml_models", Usual, MODELS),
     table("projects/:project/packages/npm", Usual, NPM_FILES),
     table("projects/:project/packages/npm", Usual, NPM),
@@ -56,7 +57,7 @@ pub(super) const TABLES: &[Table] = &[
     table("projects/:project/packages/rpm", Usual, RPM),
     table("projects/:project/packages/rubygems", Raw, GEMS),
     table("projects/:project/packages/terraform/modules/:module_name/:module_system", Usual, TERRAFORM),
-    table("packages/terraform/modules/v1/:namespace/:module_name/:module_system", Usual, TERRAFORM_OF_NAMESPACE),
+    table("packages/terraform/modules/v1/:namespace", Usual, TERRAFORM_OF_NAMESPACE),
 ];
 
 /// Behind a flag of the forge. The index has a package's first letters before its name, by the name's length.
@@ -79,8 +80,8 @@ const COMPOSER_INDEX: &[Row] = &[
     row("GET", "packages", ReadComposer, Inspect),
     row("GET", "packages.json", ReadComposer, Inspect),
     row("GET", "p/:sha", ReadComposer, Inspect),
-    row("GET", "p2/*package_name", ReadComposer, Inspect),
-    row("GET", "*package_name", ReadComposer, Inspect),
+    row("GET", "p2/*composer_name", ReadComposer, Inspect),
+    row("GET", "*composer_name", ReadComposer, Inspect),
 ];
 
 /// Conan asks for a user's name, and the forge passes over it. A login answers with a JWT that wraps the job token, which is judged again wherever it is used.
@@ -152,10 +153,15 @@ const CONAN_2: &[Row] = &[
 const DEBIAN: &[Row] =
     &[row("GET", "dists/*distribution", ReadDebian, Stream), row("GET", "pool/*file_name", ReadDebian, Stream)];
 
+const DEBIAN_INDEX: &[Row] = &[row("GET", "dists/*distribution", ReadDebian, Stream)];
+
+/// A group's pool names the project of each file, whichever group it is.
+const DEBIAN_POOL: &[Row] = &[row("GET", "pool/:distribution/:pool_project_id/*file_name", ReadDebian, Stream)];
+
 const DEBIAN_UPLOAD: &[Row] = &[row("PUT", ":file_name", PublishDebian, Stream)];
 
 const GENERIC: &[Row] = &[
-    row("GET", ":package_name/:package_version/*file_name", ReadGeneric, Inspect),
+    row("GET", ":package_name/:package_version/*file_name", ReadGeneric, Inspect).open(&[Packages]),
     row("PUT", ":package_name/:package_version/*file_name", PublishGeneric, Upload),
 ];
 
@@ -175,7 +181,9 @@ const HELM: &[Row] = &[
     row("POST", "api/:channel/charts", PublishHelm, Stream),
 ];
 
-const MAVEN: &[Row] = &[row("GET", "*path/:file_name", ReadMaven, Inspect)];
+const MAVEN: &[Row] = &[row("GET", "*maven_path/:file_name", ReadMaven, Inspect)];
+
+const MAVEN_OF_ALL: &[Row] = &[row("GET", "*project_version/:file_name", ReadMaven, Inspect)];
 
 const MAVEN_UPLOAD: &[Row] = &[row("PUT", "*path/:file_name", PublishMaven, Upload)];
 
@@ -185,12 +193,14 @@ const MODELS: &[Row] = &[
 ];
 
 const NPM: &[Row] = &[
-    row("GET", "-/package/*scoped_name/dist-tags", ReadNpm, Inspect),
-    row("PUT", "-/package/*scoped_name/dist-tags/:tag", PublishNpm, Upload),
-    row("DELETE", "-/package/*scoped_name/dist-tags/:tag", DeletePackages, Upload),
+    row("GET", "-/package/*npm_name/dist-tags", ReadNpm, Inspect),
+    row("PUT", "-/package/*npm_name/dist-tags/:tag", PublishNpm, Upload),
+    row("DELETE", "-/package/*npm_name/dist-tags/:tag", DeletePackages, Upload),
     row("POST", "-/npm/v1/security/advisories/bulk", ReadNpm, Inspect),
     row("POST", "-/npm/v1/security/audits/quick", ReadNpm, Inspect),
-    row("GET", "*scoped_name", ReadNpm, Inspect),
+    // The forge has no search. A name begins with no hyphen.
+    row("GET", "-/*search", ReadNpm, Inspect),
+    row("GET", "*npm_name", ReadNpm, Inspect),
 ];
 
 const NPM_FILES: &[Row] = &[
@@ -203,7 +213,7 @@ const NUGET: &[Row] = &[
     row("GET", "index.json", ReadNuget, Stream),
     row("GET", "query", ReadNuget, Stream),
     // A version, or the index of all.
-    row("GET", "metadata/:package_name/:package_version", ReadNuget, Stream),
+    row("GET", "metadata/:nuget_name/:package_version", ReadNuget, Stream),
 ];
 
 const NUGET_FILES: &[Row] = &[
@@ -224,9 +234,9 @@ const NUGET_UPLOAD: &[Row] = &[
 
 /// The simple index is asked with a slash at its end (PEP 503).
 const PYPI: &[Row] = &[
-    row("GET", "simple/", ReadPypi, Stream),
-    row("GET", "simple/*package_name/", ReadPypi, Stream),
-    row("GET", "files/:sha256/*file_identifier", ReadPypi, Stream),
+    row("GET", "simple/", ReadPypi, Stream).open(&[Packages]),
+    row("GET", "simple/*pypi_name/", ReadPypi, Stream).open(&[Packages]),
+    row("GET", "files/:sha256/*pypi_file", ReadPypi, Stream).open(&[Packages]),
 ];
 
 const PYPI_UPLOAD: &[Row] = &[row("POST", "", PublishPypi, Stream)];
@@ -254,10 +264,10 @@ const TERRAFORM: &[Row] = &[
 ];
 
 const TERRAFORM_OF_NAMESPACE: &[Row] = &[
-    row("GET", "", ReadTerraform, Stream),
-    row("GET", "versions", ReadTerraform, Stream),
-    row("GET", "download", ReadTerraform, Stream),
-    row("GET", ":module_version", ReadTerraform, Stream),
-    row("GET", ":module_version/download", ReadTerraform, Stream),
-    row("GET", ":module_version/file", ReadTerraform, Stream),
+    row("GET", ":terraform_name/:module_system", ReadTerraform, Stream),
+    row("GET", ":terraform_name/:module_system/versions", ReadTerraform, Stream),
+    row("GET", ":terraform_name/:module_system/download", ReadTerraform, Stream),
+    row("GET", ":terraform_name/:module_system/:module_version", ReadTerraform, Stream),
+    row("GET", ":terraform_name/:module_system/:module_version/download", ReadTerraform, Stream),
+    row("GET", ":terraform_name/:module_system/:module_version/file", ReadTerraform, Stream),
 ];

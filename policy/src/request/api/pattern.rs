@@ -4,33 +4,59 @@
 //! where the name ends in `_id` or `_iid`; `:name.suffix` takes one that ends so; `*name` takes one segment or more; any
 //! other segment stands for itself. A pattern covers the whole path.
 
+use alloc::sync::Arc;
+
 use super::super::malformed::Malformed;
 use super::super::path;
+use super::sought;
 use crate::access::TargetRef;
-use crate::facts::{GroupId, GroupPath, JobId, ProjectId, ProjectPath};
+use crate::access::{Holding, Sought};
+use crate::facts::{GroupId, GroupPath, GroupRef, JobId, ProjectId, ProjectPath};
 
-/// How the part of a path that a name takes is read as a target.
-type Reader = fn(&[&str]) -> Result<TargetRef, Malformed>;
+/// How the part of a path that a name takes is read. The part that stands for one segment is given with all that follows.
+type Reader = fn(&[&str]) -> Result<Says, Malformed>;
+
+/// What a part of a path says of whose endpoint it is.
+enum Says {
+    /// It is this target's.
+    Target(TargetRef),
+    /// It is a group's, or another namespace's.
+    Group(GroupRef),
+    /// It is theirs who hold this, and in which namespace, if that says so.
+    Holders(Option<GroupRef>, Sought),
+}
 
 /// Of how many projects an endpoint is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {
     /// One.
     One,
-    /// As many as the forge finds, or none.
-    Many,
+    /// Those of a group that hold what the path names.
+    Holders,
+    /// All of a group.
+    Group,
+    /// Nobody can tell.
+    Unknown,
 }
 
 /// The names that say whose endpoint it is. Where a pattern has several, the first counts.
 const OWNERS: &[(&str, Span, Reader)] = &[
-    (":project", Span::One, |parts| project(one(parts))),
-    (":group", Span::Many, |parts| group(one(parts), TargetRef::Group)),
-    (":namespace", Span::Many, |parts| group(one(parts), TargetRef::Namespace)),
-    (":recipe_user", Span::One, |parts| recipe_user(one(parts))),
-    ("*scoped_name", Span::Many, scope),
-    (":own_job_id", Span::One, |parts| job(one(parts)).map(TargetRef::Job)),
-    (":any_job_id", Span::One, |parts| job(one(parts)).map(TargetRef::ProjectOfJob)),
-    ("job", Span::One, |_| Ok(TargetRef::Own)),
+    (":project", Span::One, |parts| project(one(parts)).map(Says::Target)),
+    (":pool_project_id", Span::One, |parts| project(one(parts)).map(Says::Target)),
+    (":group", Span::Group, |parts| group(one(parts), GroupRef::Path).map(Says::Group)),
+    (":namespace", Span::Group, |parts| group(one(parts), GroupRef::Namespace).map(Says::Group)),
+    (":recipe_user", Span::One, |parts| recipe_user(one(parts)).map(Says::Target)),
+    ("*project_version", Span::One, |parts| maven_project(parts).map(Says::Target)),
+    ("*composer_name", Span::Holders, |parts| holders(sought::composer(parts))),
+    ("*maven_path", Span::Holders, |parts| holders(sought::maven(parts))),
+    ("*npm_name", Span::Holders, |parts| holders(sought::npm(parts))),
+    (":nuget_name", Span::Holders, |parts| holders(sought::nuget(parts))),
+    ("*pypi_name", Span::Holders, |parts| holders(sought::pypi(parts))),
+    ("*pypi_file", Span::Holders, |parts| holders(sought::pypi_file(parts))),
+    (":terraform_name", Span::Holders, |parts| holders(sought::terraform(parts))),
+    (":own_job_id", Span::One, |parts| job(one(parts)).map(TargetRef::Job).map(Says::Target)),
+    (":any_job_id", Span::One, |parts| job(one(parts)).map(TargetRef::ProjectOfJob).map(Says::Target)),
+    ("job", Span::One, |_| Ok(Says::Target(TargetRef::Own))),
 ];
 
 /// The most segments of a base or of what follows it.
@@ -79,9 +105,11 @@ impl Pattern {
 }
 
 /// Of how many projects the endpoints of a pattern are.
-pub(super) fn span(mut pattern: impl Iterator<Item = &'static str>) -> Span {
-    let owner = pattern.find_map(|part| OWNERS.iter().find(|(name, ..)| *name == part));
-    owner.map_or(Span::Many, |(_, span, _)| *span)
+pub(super) fn span(pattern: impl Iterator<Item = &'static str>) -> Span {
+    let mut spans = pattern.filter_map(|part| OWNERS.iter().find(|(name, ..)| *name == part)).map(|(_, span, _)| *span);
+    let first = spans.next().unwrap_or(Span::Unknown);
+    // What follows a group says what is wanted of it.
+    spans.next().filter(|_| first == Span::Group).unwrap_or(first)
 }
 
 /// Whether a part of a pattern says whose endpoint it is.
@@ -103,9 +131,35 @@ impl<'a> Owner<'a> {
         Some(Self { reader, parts })
     }
 
-    /// The target.
-    pub(super) fn read(self) -> Result<TargetRef, Malformed> {
+    fn read(self) -> Result<Says, Malformed> {
         (self.reader)(self.parts)
+    }
+}
+
+/// The parts of a path that say whose endpoint it is: one of its base, and one of what follows that.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Owners<'a> {
+    pub(super) base: Option<Owner<'a>>,
+    pub(super) row: Option<Owner<'a>>,
+}
+
+impl Owners<'_> {
+    /// The target. What follows a project says nothing more; what follows a group says what is wanted there.
+    pub(super) fn read(self) -> Result<TargetRef, Malformed> {
+        let held = |group, sought| TargetRef::Held(Arc::new(Holding { group, sought }));
+        let group = match self.base.map(Owner::read).transpose()? {
+            Some(Says::Target(target)) => return Ok(target),
+            Some(Says::Group(group)) => Some(group),
+            Some(Says::Holders(..)) | None => None,
+        };
+        Ok(match (group, self.row.map(Owner::read).transpose()?) {
+            (_, Some(Says::Target(target))) => target,
+            (Some(group), Some(Says::Holders(_, sought))) | (None, Some(Says::Holders(Some(group), sought))) => {
+                held(group, sought)
+            }
+            (Some(group), _) | (None, Some(Says::Group(group))) => held(group, Sought::Everything),
+            (None, Some(Says::Holders(None, _)) | None) => TargetRef::None,
+        })
     }
 }
 
@@ -117,7 +171,7 @@ pub(super) fn below<'a>(base: &[&str], segments: &'a [&'a str]) -> Option<&'a [&
 
 /// Whose endpoint it is by a base that was found to fit.
 pub(super) fn owner<'a>(base: &[&str], segments: &'a [&'a str]) -> Option<Owner<'a>> {
-    base.iter().zip(segments.chunks(1)).find_map(|(part, parts)| Owner::of(part, parts))
+    base.iter().enumerate().find_map(|(at, part)| Owner::of(part, segments.get(at..)?))
 }
 
 /// Whether a pattern covers all of the segments, and whose endpoint it then is; `Some(None)` is nobody's.
@@ -127,7 +181,7 @@ pub(super) fn fit<'a>(pattern: &[impl AsRef<str>], segments: &'a [&'a str]) -> O
     if !part.starts_with('*') {
         let (segment, behind) = segments.split_first()?;
         let owner = takes(part, segment).then(|| fit(rest, behind)).flatten()?;
-        return Some(segments.get(..1).and_then(|parts| Owner::of(part, parts)).or(owner));
+        return Some(Owner::of(part, segments).or(owner));
     }
     (1..=segments.len()).rev().find_map(|taken| {
         let (parts, behind) = segments.split_at_checked(taken)?;
@@ -178,11 +232,21 @@ pub(super) fn project(id: &str) -> Result<TargetRef, Malformed> {
 }
 
 /// A group's number, or its full path with encoded slashes.
-fn group(id: &str, named: fn(GroupPath) -> TargetRef) -> Result<TargetRef, Malformed> {
+fn group(id: &str, named: fn(GroupPath) -> GroupRef) -> Result<GroupRef, Malformed> {
     if is_all_digits(id) {
-        return number(id).map(|id| TargetRef::GroupId(GroupId(id))).ok_or(Malformed::ProjectId);
+        return number(id).map(|id| GroupRef::Id(GroupId(id))).ok_or(Malformed::ProjectId);
     }
     GroupPath::parse(&path::decode(id)?).map(named).ok_or(Malformed::ProjectId)
+}
+
+fn holders(read: Result<(Option<GroupRef>, Sought), Malformed>) -> Result<Says, Malformed> {
+    read.map(|(group, sought)| Says::Holders(group, sought))
+}
+
+/// The project whose full path a Maven package has as its name; where that is none's there is no such project.
+fn maven_project(parts: &[&str]) -> Result<TargetRef, Malformed> {
+    let project = sought::maven_project(parts)?.and_then(|path| ProjectPath::parse(&path));
+    Ok(project.map_or_else(|| TargetRef::Image(Arc::default()), TargetRef::Path))
 }
 
 /// The user of a Conan recipe: the project's full path with `+` for each slash.
@@ -198,16 +262,6 @@ fn recipe_user(user: &str) -> Result<TargetRef, Malformed> {
     ProjectPath::parse(&user.replace('+', "/")).map(TargetRef::Path).ok_or(Malformed::ProjectPath)
 }
 
-/// The scope of an npm package's name, which is a namespace; a name without one is in no namespace.
-fn scope(name: &[&str]) -> Result<TargetRef, Malformed> {
-    let first = path::decode(one(name))?;
-    let scope = first.strip_prefix('@').and_then(|scoped| match scoped.split_once('/') {
-        Some((scope, _)) => Some(scope),
-        None => (name.len() > 1).then_some(scoped),
-    });
-    Ok(scope.and_then(GroupPath::parse).map_or(TargetRef::None, TargetRef::Namespace))
-}
-
 fn job(value: &str) -> Result<JobId, Malformed> {
     number(value).map(JobId).ok_or(Malformed::ProjectId)
 }
@@ -215,11 +269,13 @@ fn job(value: &str) -> Result<JobId, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::{Package, Registry};
     use std::vec::Vec;
 
     fn target(pattern: &'static str, path: &str) -> Option<Result<TargetRef, Malformed>> {
         let segments: Vec<&str> = path.split('/').collect();
-        Some(fit(Pattern::of(pattern).parts(), &segments)?.map_or(Ok(TargetRef::None), Owner::read))
+        let row = fit(Pattern::of(pattern).parts(), &segments)?;
+        Some(Owners { base: None, row }.read())
     }
 
     fn path(text: &str) -> TargetRef {
@@ -244,9 +300,45 @@ mod tests {
 
     #[test]
     fn the_first_name_that_says_whose_counts() {
-        assert_eq!(target(":group/-/*scoped_name", "g/-/@s%2fp"), Some(Ok(TargetRef::Group(named("g")))));
-        assert_eq!(target("npm/*scoped_name", "npm/@s%2fp"), Some(Ok(TargetRef::Namespace(named("s")))));
+        assert_eq!(target(":project/*npm_name", "g%2fp/@s%2fp"), Some(Ok(path("g/p"))));
+        assert_eq!(target(":project/:group", "g%2fp/x"), Some(Ok(path("g/p"))));
         assert_eq!(target("x/:name", "x/y"), Some(Ok(TargetRef::None)));
+    }
+
+    #[test]
+    fn a_group_says_where_and_what_follows_it_says_what() {
+        let held = |base: &'static str, row: &'static str, path: &str| {
+            let segments: Vec<&str> = path.split('/').collect();
+            let below = below(Pattern::of(base).parts(), &segments)?;
+            let row = fit(Pattern::of(row).parts(), below)?;
+            Some(Owners { base: owner(Pattern::of(base).parts(), &segments), row }.read())
+        };
+        let holding = |group, sought| Some(Ok(TargetRef::Held(Arc::new(Holding { group, sought }))));
+        let tool = || Sought::Package(Package::new(Registry::Npm, ["@s/tool".into()]));
+        let group = || GroupRef::Path(named("g"));
+        assert_eq!(held("groups/:group/npm", "*npm_name", "groups/G/npm/@s%2fTool"), holding(group(), tool()));
+        assert_eq!(held("groups/:group/npm", "index", "groups/G/npm/index"), holding(group(), Sought::Everything));
+        let namespace = GroupRef::Namespace(named("s"));
+        assert_eq!(held("npm", "*npm_name", "npm/@s/tool"), holding(namespace, tool()));
+        assert_eq!(held("npm", "*npm_name", "npm/tool"), Some(Ok(TargetRef::None)));
+        let module = Sought::Package(Package::new(Registry::Terraform, ["mod/aws".into()]));
+        let terraform = held("v1/:namespace", ":terraform_name/:system/versions", "v1/7/mod/aws/versions");
+        assert_eq!(terraform, holding(GroupRef::Id(GroupId(7)), module));
+        // A group that cannot be read is no other's.
+        assert_eq!(held("groups/:group/npm", "*npm_name", "groups/07/npm/@s/tool"), Some(Err(Malformed::ProjectId)));
+    }
+
+    #[test]
+    fn a_maven_package_of_the_instance_is_its_projects() {
+        let of = |path: &str| target("*project_version/:file_name", path);
+        for below in ["G/p/1.0/a.pom", "g%2Fp/1.0/a.pom", "g/p%2F1.0/a.pom"] {
+            assert_eq!(of(below), Some(Ok(path("g/p"))), "{below}");
+        }
+        // No project has such a name.
+        for below in ["g/1.0/a.pom", "1.0/a.pom", "g./p/1.0/a.pom"] {
+            assert_eq!(of(below), Some(Ok(TargetRef::Image(Arc::default()))), "{below}");
+        }
+        assert_eq!(of("archetype-catalog.xml"), None);
     }
 
     #[test]
@@ -263,11 +355,11 @@ mod tests {
 
     #[test]
     fn a_group_is_a_number_or_an_encoded_path_of_any_length() {
-        let group = |id: &str| group(id, TargetRef::Group);
-        assert_eq!(group("7"), Ok(TargetRef::GroupId(GroupId(7))));
-        assert_eq!(group("G"), Ok(TargetRef::Group(named("g"))));
-        assert_eq!(group("g%2Fs"), Ok(TargetRef::Group(named("g/s"))));
-        assert_eq!(group("g%2fs"), Ok(TargetRef::Group(named("g/s"))));
+        let group = |id: &str| group(id, GroupRef::Path);
+        assert_eq!(group("7"), Ok(GroupRef::Id(GroupId(7))));
+        assert_eq!(group("G"), Ok(GroupRef::Path(named("g"))));
+        assert_eq!(group("g%2Fs"), Ok(GroupRef::Path(named("g/s"))));
+        assert_eq!(group("g%2fs"), Ok(GroupRef::Path(named("g/s"))));
         for bad in ["0", "07", "-", "-g", "g%2F", "%2Fg", "g%2F..", "g%20", "99999999999999999999999"] {
             assert_eq!(group(bad), Err(Malformed::ProjectId), "{bad}");
         }
@@ -283,17 +375,6 @@ mod tests {
         }
         for bad in ["g%2Fp", "g+s%2Fp", "+g+p", "g++p", "g+p+", "g+..", "g+p%20", "g+p.git"] {
             assert_eq!(recipe_user(bad), Err(Malformed::ProjectPath), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_scope_is_a_namespace() {
-        let of = |name: &str| scope(&name.split('/').collect::<Vec<_>>());
-        for name in ["@G%2fpkg", "%40g%2Fpkg", "@g/pkg", "@g%2fpkg/-/pkg-1.0.tgz"] {
-            assert_eq!(of(name), Ok(TargetRef::Namespace(named("g"))), "{name}");
-        }
-        for name in ["pkg", "@pkg", "g%2fpkg", "@%2fpkg", "@-g%2fpkg", "@g%20%2fpkg"] {
-            assert_eq!(of(name), Ok(TargetRef::None), "{name}");
         }
     }
 }

@@ -8,7 +8,7 @@ use super::super::credential::Carrier;
 use super::packages;
 use super::pattern::Pattern;
 use crate::access::Action::{self, *};
-use crate::facts::Feature::{self, Builds, Environments, Issues, MergeRequests, Repository};
+use crate::facts::Feature::{self, Builds, Environments, Issues, MergeRequests, Releases, Repository};
 use crate::facts::{Role, Version};
 use Body::{Inspect, Stream, Upload};
 
@@ -251,13 +251,13 @@ const PROJECT: &[Row] = &[
     row("PUT", "badges/:badge_id", WriteBadges, Inspect).since(19, 1),
     row("DELETE", "badges/:badge_id", WriteBadges, Inspect).since(19, 1),
     row("GET", "dependency_firewall/enablement", ReadFirewall, Inspect).since(19, 4),
-    row("GET", "releases", ReadReleases, Inspect),
-    row("GET", "releases/:tag_name", ReadReleases, Inspect),
-    row("GET", "releases/permalink/latest", ReadReleases, Inspect),
-    row("GET", "releases/permalink/latest/*suffix_path", ReadReleases, Inspect),
-    row("GET", "releases/:tag_name/downloads/*direct_asset_path", ReadReleases, Inspect),
-    row("GET", "releases/:tag_name/assets/links", ReadReleases, Inspect),
-    row("GET", "releases/:tag_name/assets/links/:link_id", ReadReleases, Inspect),
+    row("GET", "releases", ReadReleases, Inspect).open(&[Repository, Releases]),
+    row("GET", "releases/:tag_name", ReadReleases, Inspect).open(&[Repository, Releases]),
+    row("GET", "releases/permalink/latest", ReadReleases, Inspect).open(&[Repository, Releases]),
+    row("GET", "releases/permalink/latest/*suffix_path", ReadReleases, Inspect).open(&[Repository, Releases]),
+    row("GET", "releases/:tag_name/downloads/*direct_asset_path", ReadReleases, Inspect).open(&[Repository, Releases]),
+    row("GET", "releases/:tag_name/assets/links", ReadReleases, Inspect).open(&[Releases]),
+    row("GET", "releases/:tag_name/assets/links/:link_id", ReadReleases, Inspect).open(&[Releases]),
     row("GET", "repository/changelog", ReadChangelog, Inspect),
     row("POST", "releases", WriteReleases, Inspect),
     row("PUT", "releases/:tag_name", WriteReleases, Inspect),
@@ -267,14 +267,14 @@ const PROJECT: &[Row] = &[
     row("PUT", "releases/:tag_name/assets/links/:link_id", WriteReleases, Inspect),
     row("DELETE", "releases/:tag_name/assets/links/:link_id", WriteReleases, Inspect),
     row("POST", "catalog/publish", WriteReleases, Inspect),
-    row("GET", "repository/branches", ReadRepository, Inspect),
-    row("GET", "repository/tags", ReadRepository, Inspect),
+    row("GET", "repository/branches", ReadRepository, Inspect).open(&[Repository]),
+    row("GET", "repository/tags", ReadRepository, Inspect).open(&[Repository]),
     // `glab release create`, which the keyword `release` runs, asks this first.
     row("GET", "repository/tags/:tag_name", ReadRepository, Inspect).since(18, 8),
     row("GET", "repository/commits/:sha", ReadRepository, Inspect).open(&[Repository]),
     row("GET", "repository/commits/:sha/merge_requests", ReadRepository, Inspect).open(&[Repository, MergeRequests]),
     row("GET", "repository/commits/:sha/refs", ReadRepository, Inspect).since(19, 4),
-    row("GET", "repository/files/:file_path/raw", ReadRepository, Inspect),
+    row("GET", "repository/files/:file_path/raw", ReadRepository, Inspect).open(&[Repository]),
     row("GET", "secure_files", ReadSecureFiles, Inspect),
     row("GET", "secure_files/:secure_file_id", ReadSecureFiles, Inspect),
     row("GET", "secure_files/:secure_file_id/download", ReadSecureFiles, Inspect),

@@ -4,7 +4,8 @@ use std::vec::Vec;
 use std::{format, fs};
 
 use super::*;
-use crate::facts::{GroupId, GroupPath, JobId, ProjectId, ProjectPath};
+use crate::access::Sought;
+use crate::facts::{GroupId, GroupPath, GroupRef, JobId, ProjectId, ProjectPath};
 
 fn at(version: Version, method: &str, path: &str) -> Result<Route, Malformed> {
     read(version, &[], method.as_bytes(), &format!("/api/v4/{path}"))
@@ -18,12 +19,24 @@ fn action(method: &str, path: &str) -> Result<Action, Malformed> {
     asked(method, path).map(|(action, _)| action)
 }
 
-fn group(path: &str) -> TargetRef {
-    TargetRef::Group(GroupPath::parse(path).unwrap())
+fn group(path: &str) -> GroupRef {
+    GroupRef::Path(GroupPath::parse(path).unwrap())
 }
 
-fn namespace(path: &str) -> TargetRef {
-    TargetRef::Namespace(GroupPath::parse(path).unwrap())
+fn namespace(path: &str) -> GroupRef {
+    GroupRef::Namespace(GroupPath::parse(path).unwrap())
+}
+
+/// What is asked of whom, where that is a group: the names of a package, or none where no package is named.
+fn sought(method: &str, path: &str) -> Option<(GroupRef, Vec<String>)> {
+    let (action, target) = asked(method, path).unwrap();
+    assert!(action != Action::Unlisted, "{path}");
+    let TargetRef::Held(holding) = target else { return None };
+    let names = match &holding.sought {
+        Sought::Everything => Vec::new(),
+        Sought::Package(package) | Sought::File(package) => package.names().to_vec(),
+    };
+    Some((holding.group.clone(), names))
 }
 
 fn project(path: &str) -> TargetRef {
@@ -35,6 +48,7 @@ fn example(pattern: &str) -> String {
     let segment = |part: &str| match part {
         ":project" | ":group" => "7".into(),
         ":recipe_user" | ":package_username" => "g+p".into(),
+        "*project_version" => "g/p/1".into(),
         _ => match (part.strip_prefix(':'), part.strip_prefix('*')) {
             (Some(name), _) if name == "id" || name.ends_with("_id") || name.ends_with("_iid") => "7".into(),
             (Some(name), _) => name.split_once('.').map_or("v1".into(), |(_, suffix)| format!("v1.{suffix}")),
@@ -149,49 +163,75 @@ fn a_runner_names_a_job() {
 }
 
 #[test]
-fn a_groups_packages_are_the_groups() {
-    for path in [
-        "groups/G%2Fs/-/packages/npm/@other%2fpkg",
-        "groups/g%2fs/-/packages/npm/-/package/pkg/dist-tags",
-        "groups/g%2Fs/-/packages/maven/org/a/1/a.pom",
-        "groups/g%2Fs/-/packages/pypi/simple",
-        "groups/g%2Fs/-/packages/pypi/files/abc/a-1.whl",
-        "groups/g%2Fs/-/packages/nuget/index.json",
-        "groups/g%2Fs/-/packages/nuget/metadata/a/1.0.json",
-        "groups/g%2Fs/-/packages/debian/dists/sid/Release",
-        "group/g%2Fs/-/packages/composer/packages.json",
-        "group/g%2Fs/-/packages/composer/p2/vendor/name.json",
-        "group/g%2Fs/-/packages/composer/vendor/name$abc.json",
+fn a_groups_packages_are_sought_in_the_group_by_the_name_that_the_path_has() {
+    for (path, names) in [
+        ("npm/@other%2fpkg", &["@other/pkg"][..]),
+        ("npm/-/package/@other%2fpkg/dist-tags", &["@other/pkg"]),
+        ("npm/-/v1/search", &[]),
+        ("maven/org/A/1/a.pom", &["org/a", "org/a/1"]),
+        ("maven/org/a/maven-metadata.xml", &["org", "org/a"]),
+        ("pypi/simple", &[]),
+        ("pypi/simple/", &[]),
+        ("pypi/simple/My_Tool", &["my-tool"]),
+        ("pypi/simple/My_Tool/", &["my-tool"]),
+        ("pypi/files/abc/a-1.whl", &["a"]),
+        ("nuget/index.json", &[]),
+        ("nuget/query", &[]),
+        ("nuget/metadata/A/1.0.json", &["a"]),
+        ("nuget/metadata/A/index.json", &["a"]),
+        ("debian/dists/sid/Release", &[]),
     ] {
-        let (action, target) = asked("GET", path).unwrap();
-        assert!(action != Action::Unlisted, "{path}");
-        assert_eq!(target, group("g/s"), "{path}");
+        for (id, is) in [("G%2Fs", group("g/s")), ("7", GroupRef::Id(GroupId(7)))] {
+            let expected = names.iter().map(|name| String::from(*name)).collect();
+            assert_eq!(sought("GET", &format!("groups/{id}/-/packages/{path}")), Some((is, expected)), "{path}");
+        }
     }
-    assert_eq!(asked("GET", "groups/7/-/packages/npm/a").unwrap().1, TargetRef::GroupId(GroupId(7)));
-    assert_eq!(asked("GET", "groups/g/-/packages/npm/a").unwrap().1, group("g"));
+    for (path, names) in [
+        ("packages", &[][..]),
+        ("packages.json", &[]),
+        ("p/abc", &[]),
+        ("p2/vendor/name.json", &["vendor/name", "vendor/name.json"]),
+        ("vendor/name$abc.json", &["vendor/name"]),
+    ] {
+        let expected = names.iter().map(|name| String::from(*name)).collect();
+        assert_eq!(
+            sought("GET", &format!("group/7/-/packages/composer/{path}")),
+            Some((GroupRef::Id(GroupId(7)), expected)),
+            "{path}"
+        );
+    }
+    let audit = "groups/g/-/packages/npm/-/npm/v1/security/audits/quick";
+    assert_eq!(sought("POST", audit), Some((group("g"), Vec::new())));
 }
 
 #[test]
-fn the_whole_instances_packages_are_a_namespaces_or_nobodys() {
-    for (path, target) in [
-        ("packages/npm/@g%2fpkg", namespace("g")),
-        ("packages/npm/@g%2Fpkg", namespace("g")),
-        ("packages/npm/@G/pkg", namespace("g")),
-        ("packages/npm/-/package/@g%2fpkg/dist-tags", namespace("g")),
-        ("packages/npm/pkg", TargetRef::None),
-        ("packages/maven/org/a/1/a.pom", TargetRef::None),
-        ("packages/conan/v1/conans/search", TargetRef::None),
-        ("packages/conan/v2/conans/search", TargetRef::None),
-        ("packages/terraform/modules/v1/g/mod/aws/versions", namespace("g")),
-        ("packages/terraform/modules/v1/g%2Fs/mod/aws", namespace("g/s")),
-        ("packages/terraform/modules/v1/g/mod/aws/1.0.0/file", namespace("g")),
-        ("packages/terraform/modules/v1/7/mod/aws/1.0.0/download", TargetRef::GroupId(GroupId(7))),
+fn a_groups_pool_of_debian_names_the_project() {
+    for pool in
+        ["groups/g/-/packages/debian/pool/sid/5/a/a/1.0/a_1.0.deb", "groups/7/-/packages/debian/pool/sid/5/a.deb"]
+    {
+        assert_eq!(asked("GET", pool), Ok((Action::ReadDebian, TargetRef::Id(ProjectId(5)))), "{pool}");
+    }
+    assert_eq!(action("GET", "groups/g/-/packages/debian/pool/sid/g%2Fp/a.deb"), Ok(Action::Unlisted));
+}
+
+#[test]
+fn the_whole_instances_packages_are_a_namespaces_or_a_projects_or_nobodys() {
+    for (path, is, name) in [
+        ("packages/npm/@g%2fpkg", namespace("g"), "@g/pkg"),
+        ("packages/npm/@G/Pkg", namespace("g"), "@g/pkg"),
+        ("packages/npm/-/package/@g%2fpkg/dist-tags", namespace("g"), "@g/pkg"),
+        ("packages/terraform/modules/v1/g/mod/aws/versions", namespace("g"), "mod/aws"),
+        ("packages/terraform/modules/v1/g%2Fs/mod/aws", namespace("g/s"), "mod/aws"),
+        ("packages/terraform/modules/v1/g/mod/aws/1.0.0/file", namespace("g"), "mod/aws"),
+        ("packages/terraform/modules/v1/7/mod/aws/1.0.0/download", GroupRef::Id(GroupId(7)), "mod/aws"),
     ] {
-        let (action, found) = asked("GET", path).unwrap();
-        assert!(action != Action::Unlisted, "{path}");
-        assert_eq!(found, target, "{path}");
+        assert_eq!(sought("GET", path), Some((is, std::vec![name.into()])), "{path}");
+    }
+    for path in ["packages/npm/pkg", "packages/npm/-/v1/search", "packages/conan/v1/conans/search"] {
+        assert_eq!(asked("GET", path).unwrap().1, TargetRef::None, "{path}");
     }
     assert_eq!(asked("POST", "packages/npm/-/npm/v1/security/audits/quick").unwrap().1, TargetRef::None);
+    assert_eq!(asked("GET", "packages/maven/G/p/1/p.pom"), Ok((Action::ReadMaven, project("g/p"))));
 }
 
 #[test]
@@ -326,7 +366,7 @@ fn a_walk_by_bases_finds_what_a_walk_along_all_rows_finds() {
             _ => segments.push(word),
         }
         let quick: Vec<_> = covering(Version::NEWEST, &segments)
-            .map(|(_, row, owner)| (row.method, row.action, owner.map(|owner| owner.read())))
+            .map(|(_, row, owners)| (row.method, row.action, owners.read()))
             .collect();
         let slow: Vec<_> = endpoints
             .iter()
@@ -337,7 +377,7 @@ fn a_walk_by_bases_finds_what_a_walk_along_all_rows_finds() {
         for ((method, action, target), (slow_method, slow_action, named)) in quick.iter().zip(&slow) {
             assert_eq!((method, action), (slow_method, slow_action), "{segments:?}");
             if let Some((_, id)) = named.iter().find(|(name, _)| *name == ":project") {
-                assert_eq!(*target, Some(pattern::project(id)), "{segments:?}");
+                assert_eq!(*target, pattern::project(id), "{segments:?}");
             }
         }
         (listed, all) = (listed + usize::from(!slow.is_empty()), all + 1);
@@ -421,7 +461,7 @@ fn npm_deprecates_with_a_field_what_it_otherwise_publishes() {
 
 #[test]
 fn the_parts_that_open_an_endpoint_are_gitlabs() {
-    use Feature::{Builds, Environments, Issues, MergeRequests, Packages, Repository};
+    use Feature::{Builds, Environments, Issues, MergeRequests, Packages, Releases, Repository};
     let code: &[Feature] = &[Repository, Builds];
     for (path, open) in [
         ("pipelines", code),
@@ -436,6 +476,19 @@ fn the_parts_that_open_an_endpoint_are_gitlabs() {
         ("merge_requests/1/notes", &[Repository, MergeRequests]),
         ("issues", &[Issues]),
         ("issues/1", &[Issues]),
+        ("repository/branches", &[Repository]),
+        ("repository/tags", &[Repository]),
+        ("repository/files/a%2fb/raw", &[Repository]),
+        ("releases", &[Repository, Releases]),
+        ("releases/v1", &[Repository, Releases]),
+        ("releases/v1/downloads/a/b", &[Repository, Releases]),
+        ("releases/permalink/latest", &[Repository, Releases]),
+        ("releases/permalink/latest/downloads/a", &[Repository, Releases]),
+        ("releases/v1/assets/links", &[Releases]),
+        ("releases/v1/assets/links/1", &[Releases]),
+        ("packages/generic/p/1/a", &[Packages]),
+        ("packages/pypi/simple/p", &[Packages]),
+        ("packages/pypi/files/0/p-1.whl", &[Packages]),
         ("packages/1/package_files", &[Packages]),
         ("packages/npm/p/-/p-1.tgz", &[Packages]),
         ("packages/conan/v2/conans/n/1/u/c/latest", &[Packages]),
@@ -445,6 +498,7 @@ fn the_parts_that_open_an_endpoint_are_gitlabs() {
         ("jobs/1/artifacts", &[]),
         ("jobs/1/artifacts/tree", &[]),
         ("jobs/1/artifacts/a/b", &[]),
+        ("jobs", &[]),
     ] {
         assert_eq!(row("GET", path).2, open, "{path}");
     }

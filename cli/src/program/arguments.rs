@@ -1,0 +1,212 @@
+//! What may stand on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// What the access rules of jobscope say: of a request, of a configuration, of everybody.
+///
+/// Exit codes: 0 as hoped for (allowed, nothing wrong, no difference), 1 not (denied, errors found, something differs),
+/// 2 when the question cannot be answered.
+#[derive(Parser)]
+#[command(name = "jobscope", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Check(Check),
+    Decide(Decide),
+    WhoCan(WhoCan),
+    Can(Can),
+    Diff(Diff),
+    Test(Test),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Print what completes the command in a shell.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope completions bash > /etc/bash_completion.d/jobscope
+
+Exit codes: 0 it is printed, 2 there is no such shell.")]
+pub(crate) struct Completions {
+    /// Which shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Print a manual page: of all, or of one command.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope man decide > /usr/local/share/man/man1/jobscope-decide.1
+
+Exit codes: 0 it is printed, 2 there is no such command.")]
+pub(crate) struct Man {
+    /// Which command.
+    pub(crate) command: Option<String>,
+}
+
+/// Play the policy tests of files, and tell which rules none of them reached.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope test policy-tests.yaml
+
+Exit codes: 0 all passed, 1 some failed, 2 some cannot be played.")]
+pub(crate) struct Test {
+    /// Files of tests, see docs/command.md.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// How to tell what came of them.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Print JSON; the same as `--format json`.
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
+}
+
+/// How to tell what came of tests.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+    /// JUnit's XML, which CI systems show.
+    Junit,
+    /// The Test Anything Protocol.
+    Tap,
+}
+
+/// What is asked of a whole world.
+#[derive(Args)]
+pub(crate) struct Whole {
+    /// The world: users, groups, projects, allowlists, jobs. See docs/world.schema.json.
+    #[arg(long)]
+    pub(crate) world: PathBuf,
+    /// Ask of every user, and of jobs behind which nobody stands; not only of those who start jobs in the origin, its
+    /// developers and above.
+    #[arg(long)]
+    pub(crate) everybody: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Who can do something at a project: every origin and user, and by what.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope who-can git.read libs/common --config envoy.yaml --world world.yaml
+
+Exit codes: 0 it is told, also where nobody can, 2 it cannot be told.")]
+pub(crate) struct WhoCan {
+    /// What is done: an action such as `git.read` or `oci.pull`, see docs/rules.md.
+    pub(crate) action: String,
+    /// The path of the project asked for.
+    pub(crate) target: String,
+    /// The filter's configuration, or a file of Envoy's with one in it. Without it, one that looks everything up and has no
+    /// rules of its own.
+    #[arg(long)]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) whole: Whole,
+}
+
+/// What jobs of a project can reach: every target and action, and who must have started the job.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope can apps/web dana --config envoy.yaml --world world.yaml
+
+Exit codes: 0 it is told, also where they reach nothing, 2 it cannot be told.")]
+pub(crate) struct Can {
+    /// The path of the job's project.
+    pub(crate) origin: String,
+    /// Who started the job; `nobody` for an old trigger. Without it, each of those who start jobs there.
+    pub(crate) user: Option<String>,
+    /// The filter's configuration, or a file of Envoy's with one in it. Without it, one that looks everything up and has no
+    /// rules of its own.
+    #[arg(long)]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) whole: Whole,
+}
+
+/// What another configuration changes: every origin, user, target and action of a world that ends otherwise.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope diff envoy.yaml new.yaml --world world.yaml
+
+Exit codes: 0 nothing ends otherwise, 1 something does, 2 it cannot be told.")]
+pub(crate) struct Diff {
+    /// The configuration as it is.
+    pub(crate) old: PathBuf,
+    /// The configuration as it shall be.
+    pub(crate) new: PathBuf,
+    #[command(flatten)]
+    pub(crate) whole: Whole,
+}
+
+/// Check the filter's configuration, and what Envoy is told around it.
+///
+/// Every error and warning of the configuration with its line; where it stands in Envoy's own configuration, each row of
+/// SECURITY.md's "What must be configured in Envoy", hosts that lead to the forge and are in no list among them.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope check envoy.yaml --world world.yaml
+
+Exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 there is nothing to check.")]
+pub(crate) struct Check {
+    /// The filter's configuration, or a file of Envoy's with one in it.
+    pub(crate) config: PathBuf,
+    /// A world: names of projects, groups and users that it does not have are warnings.
+    #[arg(long)]
+    pub(crate) world: Option<PathBuf>,
+    /// End with 1 for warnings, too.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Decide on what a client would send: verdict, rule, the client's own answer, and what would turn it around.
+///
+/// Variables of a job (`$CI_JOB_TOKEN`, `$CI_API_V4_URL` and so on) are replaced, so that a line of `.gitlab-ci.yml` can be
+/// asked as it stands; put it in single quotes, so that your shell leaves them alone.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope decide envoy.yaml --world world.yaml --job 'apps/web@main as dana' -- \\
+    git clone https://gitlab.example.com/libs/common.git
+
+Exit codes: 0 it goes on, 1 it is denied, or would be if it were enforced, 2 it cannot be told.")]
+pub(crate) struct Decide {
+    /// The filter's configuration, or a file of Envoy's with one in it.
+    pub(crate) config: PathBuf,
+    /// The world: users, groups, projects, allowlists, jobs. See docs/world.schema.json.
+    #[arg(long)]
+    pub(crate) world: PathBuf,
+    /// Which job asks: `PROJECT[@REF] as USER [in ENVIRONMENT] [by SOURCE] [of a fork]`, or the number of one of the
+    /// world's. Without it, the job of the world whose token stands in the request.
+    #[arg(long)]
+    pub(crate) job: Option<String>,
+    /// A file with a request as it stands on the wire; `-` for standard input.
+    #[arg(long, conflicts_with = "line")]
+    pub(crate) request: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The client's command: `curl`, `git`, `git lfs`, `docker` or `podman`.
+    #[arg(last = true, required_unless_present = "request")]
+    pub(crate) line: Vec<String>,
+}

@@ -1,0 +1,57 @@
+//! The command line: what is asked, and what comes of it.
+
+mod arguments;
+mod check;
+mod decide;
+mod files;
+mod pages;
+mod print;
+mod reach;
+mod suite;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+/// How a command ends, beside with an error.
+pub(crate) enum End {
+    /// As is hoped for.
+    Good,
+    /// Not as is hoped for: denied, wrong, different.
+    Bad,
+}
+
+/// Why a question cannot be answered, in lines for a person.
+#[derive(Debug)]
+pub(crate) struct Fault(pub(crate) String);
+
+impl Fault {
+    pub(crate) fn of(error: &dyn std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+pub(crate) fn run() -> ExitCode {
+    let end = match Arguments::parse().command {
+        Command::Check(asked) => check::run(&asked),
+        Command::Decide(asked) => decide::run(&asked),
+        Command::WhoCan(asked) => reach::who_can(&asked),
+        Command::Can(asked) => reach::can(&asked),
+        Command::Diff(asked) => reach::diff(&asked),
+        Command::Test(asked) => suite::run(&asked),
+        Command::Completions(asked) => pages::completions(&asked),
+        Command::Man(asked) => pages::man(&asked),
+    };
+    match end {
+        Ok(End::Good) => ExitCode::SUCCESS,
+        Ok(End::Bad) => ExitCode::from(1),
+        Err(Fault(text)) => {
+            for line in text.lines() {
+                anstream::eprintln!("jobscope: {}", questions::setup::masked(line));
+            }
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What `jobscope check` finds in Envoy's configuration: the deployed one is right, and each way to get it wrong is seen by
+//! the row of SECURITY.md that warns of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
+
+use std::fs;
+use std::path::Path;
+
+use questions::check::{Finding, ROWS, Weight, check};
+use questions::finding::documents;
+
+fn file(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)).unwrap()
+}
+
+fn errors(text: &str) -> Vec<Finding> {
+    let found = check(&documents(text).unwrap(), None).unwrap();
+    found.into_iter().filter(|finding| finding.weight == Weight::Error).collect()
+}
+
+#[test]
+fn the_rows_are_those_of_the_table() {
+    let page = file("SECURITY.md");
+    let (_, rest) = page.split_once("## What must be configured in Envoy").unwrap();
+    let table: Vec<&str> = rest.lines().skip_while(|line| !line.starts_with("|---")).skip(1).collect();
+    let rows = table.iter().take_while(|line| line.starts_with('|')).map(|line| line.split('|').nth(1).unwrap().trim());
+    assert_eq!(rows.collect::<Vec<_>>(), ROWS.iter().map(|row| row.setting).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_deployed_configuration_has_no_errors() {
+    assert_eq!(errors(&file("envoy/envoy.yaml")), []);
+}
+
+/// Of the deployed configuration: what is changed, into what, what is said, and which row (by its beginning) says it.
+const WRONG: &[(&str, &str, &str, &str)] = &[
+    ("failure_policy: FAIL_RELOAD", "failure_policy: FAIL_OPEN", "found `FAIL_OPEN`", "`failure_policy"),
+    ("failure_policy: FAIL_RELOAD", "fail_open: true", "`fail_open` lets requests pass", "`failure_policy"),
+    (
+        "  - name: jobscope\n",
+        "  - name: jobscope\n                    disabled: true\n",
+        "the filter `jobscope` is disabled here",
+        "no `FilterConfig",
+    ),
+    (
+        "        - match: {prefix: /}\n                          route:\n                            cluster: forge",
+        "        - match: {prefix: /}\n                          typed_per_filter_config: {jobscope: {disabled: true}}\n                          route:\n                            cluster: forge",
+        "the filter `jobscope` is disabled here",
+        "no `FilterConfig",
+    ),
+    (
+        "                http_filters:\n",
+        "                http_filters:\n                  - {name: other}\n",
+        "found `other` before it",
+        "the filter first",
+    ),
+    (
+        "                            cluster: forge\n",
+        "                            cluster: forge\n                            prefix_rewrite: /x\n",
+        "expected no `prefix_rewrite`",
+        "no rewrite",
+    ),
+    (
+        "domains: [forge.example.com]",
+        "domains: [forge.example.com, git.example.com]",
+        "the host `git.example.com` leads to the forge",
+        "no virtual host",
+    ),
+    (
+        "domains: [registry.example.com]",
+        "domains: [registry.example.com, '*']",
+        "the domain `*` leads names to the forge",
+        "no virtual host",
+    ),
+    ("normalize_path: false", "normalize_path: true", "found `true`", "`normalize_path"),
+    ("merge_slashes: false", "merge_slashes: true", "found `true`", "`normalize_path"),
+    ("path_with_escaped_slashes_action: KEEP_UNCHANGED", "x: y", "KEEP_UNCHANGED`, found nothing", "`normalize_path"),
+    (
+        "headers_with_underscores_action: REJECT_REQUEST",
+        "headers_with_underscores_action: ALLOW",
+        "found `ALLOW`",
+        "`headers_with",
+    ),
+    ("use_remote_address: true", "use_remote_address: false", "found `false`", "`use_remote"),
+    ("cidr_ranges: []", "cidr_ranges: [{address_prefix: 10.0.0.0, prefix_len: 8}]", "found a list", "`use_remote"),
+    (
+        "http_protocol_options: {}}",
+        "http_protocol_options: {enable_trailers: true}}",
+        "expected no `enable_trailers`",
+        "no `enable_trailers`",
+    ),
+    (
+        "http_protocol_options: {}}",
+        "http2_protocol_options: {}}",
+        "over HTTP/2 trailers reach the forge",
+        "no `enable_trailers`",
+    ),
+    (
+        "                http_filters:\n",
+        "                upgrade_configs: [{upgrade_type: websocket}]\n                http_filters:\n",
+        "expected no `upgrade_configs`",
+        "no `upgrade_configs`",
+    ),
+    (
+        "allow_on_headers_stop_iteration: true",
+        "allow_on_headers_stop_iteration: false",
+        "found `false`",
+        "`allow_on_headers",
+    ),
+    (
+        "request_body_buffer_limit: 4194304",
+        "request_body_buffer_limit: 2097152",
+        "expected a `request_body_buffer_limit` of 3145728",
+        "`allow_on_headers",
+    ),
+    (
+        "max_requests: 10000}",
+        "max_requests: 1000}",
+        "circuit breakers of 10000 or more, found less in `max_requests`",
+        "circuit breakers of forge",
+    ),
+    ("vm_id: jobscope", "x: y", "found nothing", "a `vm_id`"),
+    (
+        "connect_timeout: 1s",
+        "connect_timeout: 2s",
+        "expected a `connect_timeout` below `lookup.timeout`, found `2s`",
+        "circuit breakers, `connect_timeout`",
+    ),
+    (
+        "                http_filters:\n",
+        "                proxy_status_config: {}\n                http_filters:\n",
+        "expected no `proxy_status_config`",
+        "no `proxy_status_config`",
+    ),
+    (
+        "host_env_keys: [JOBSCOPE_LOOKUP_TOKEN]",
+        "host_env_keys: []",
+        "expected `JOBSCOPE_LOOKUP_TOKEN` in",
+        "a service account",
+    ),
+    ("%PATH(NQ:PATH)%", "%REQ(:PATH)%", "expected no query in the access log", "an access log"),
+    ("%PATH(NQ:PATH)%", "%PATH(WQ:PATH)%", "expected no query in the access log", "an access log"),
+    ("%BYTES_SENT%", "%REQ(JOB-TOKEN)%", "expected no header field `JOB-TOKEN` in the access log", "an access log"),
+    (
+        "socket_address: {address: 127.0.0.1, port_value: 9901}",
+        "socket_address: {address: 0.0.0.0, port_value: 9901}",
+        "expected the admin interface on the loopback",
+        "the admin interface",
+    ),
+];
+
+#[test]
+fn each_way_to_get_it_wrong_is_seen_by_its_row() {
+    let right = file("envoy/envoy.yaml");
+    for (from, to, text, row) in WRONG.iter() {
+        assert!(right.contains(from), "{from}");
+        let found = errors(&right.replace(from, to));
+        assert!(found.iter().any(|one| one.text.contains(text) && one.about.starts_with(row)), "{to}: {found:?}");
+        assert!(found.iter().all(|one| one.about.starts_with(row)), "nothing else is wrong with {to}: {found:?}");
+    }
+}
+
+#[test]
+fn what_depends_on_the_place_is_a_warning() {
+    let open = file("envoy/envoy.yaml")
+        .replace("{address: 127.0.0.1, port_value: 8080}", "{address: 0.0.0.0, port_value: 8080}");
+    let found = check(&documents(&open).unwrap(), None).unwrap();
+    assert!(found.iter().any(|one| one.weight == Weight::Warning && one.about == "TLS in front"), "{found:?}");
+    let ended = open.replace(
+        "      filter_chains:\n        - filters:",
+        "      filter_chains:\n        - transport_socket: {name: tls}\n          filters:",
+    );
+    let found = check(&documents(&ended).unwrap(), None).unwrap();
+    assert!(!found.iter().any(|one| one.about == "TLS in front" || one.about.starts_with("behind a TLS")), "{found:?}");
+}
+
+#[test]
+fn a_dump_of_a_running_envoy_is_checked_like_what_it_was_made_of() {
+    let right = file("envoy/envoy.yaml");
+    let dumped = |text: &str| {
+        let inner: String = text.lines().map(|line| format!("    {line}\n")).collect();
+        errors(&format!("configs:\n- '@type': BootstrapConfigDump\n  bootstrap:\n{inner}"))
+    };
+    assert_eq!(dumped(&right), []);
+    for (from, to, text, _) in WRONG {
+        let found = dumped(&right.replace(from, to));
+        assert!(found.iter().any(|one| one.text.contains(text)), "{to}: {found:?}");
+    }
+}
+
+#[test]
+fn every_listener_is_checked() {
+    let one = file("envoy/envoy.yaml");
+    let (before, listener) = one.split_once("    - name: ingress\n").unwrap();
+    let (listener, after) = listener.split_once("\n  clusters:").unwrap();
+    let second =
+        listener.replace("merge_slashes: false", "merge_slashes: true").replace("mode: enforce", "mode: enfroce");
+    let two = format!("{before}    - name: ingress\n{listener}\n    - name: second\n{second}\n  clusters:{after}");
+    let found = errors(&two);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|one| one.line > 230), "in the second: {found:?}");
+}
