@@ -225,7 +225,7 @@ impl Host for SimulatedHost {
         }
         match shared.fault {
             Some(Fault::LostWrites)
-                if value.len() % 3 == 0 && known.as_ref().is_some_and(|(known, _)| !known.is_empty()) =>
+                if value.len().is_multiple_of(3) && known.as_ref().is_some_and(|(known, _)| !known.is_empty()) =>
             {
                 return Ok(Written::Done);
             }

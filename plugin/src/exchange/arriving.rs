@@ -135,7 +135,7 @@ impl<H: Host> Worker<H> {
             // Nor this, as far as its head goes.
             Reading::Passing(scan) => (Some(scan), Next::Passes),
             Reading::Refused(refused) => {
-                (None, Next::decided(decision::refused(&setup.config, refused), refused.protocol))
+                (None, Next::decided(decision::refused(&setup.config, refused), refused.protocol, None))
             }
             Reading::Job(mut request) => (request.scan.take(), self.judge(setup, request)),
             Reading::Body(pending) => return self.await_body(setup, stream, pending),
@@ -153,7 +153,7 @@ impl<H: Host> Worker<H> {
             Ok(_) => self.let_go(setup, stream, pending),
             Err(error) => {
                 journal::note(&self.host, Level::Error, "a request cannot be read", error);
-                Next::decided(decision::failed(&setup.config, Protocol::Web, Failure::Host), Protocol::Web)
+                Next::decided(decision::failed(&setup.config, Protocol::Web, Failure::Host), Protocol::Web, None)
             }
         }
     }
@@ -164,7 +164,7 @@ impl<H: Host> Worker<H> {
             return self.consider(setup, stream, pending.let_go(Malformed::BodyTooLarge));
         }
         let protocol = pending.protocol();
-        Next::decided(decision::failed(&setup.config, protocol, Failure::Busy), protocol)
+        Next::decided(decision::failed(&setup.config, protocol, Failure::Busy), protocol, None)
     }
 
     fn waits(&mut self, stream: Stream) -> bool {
@@ -237,6 +237,6 @@ impl<H: Host> Worker<H> {
     fn fail_to_read(&mut self, setup: &Setup<H>, stream: Stream, error: HostError) -> Flow {
         journal::note(&self.host, Level::Error, "a request cannot be read", error);
         let failed = decision::failed(&setup.config, Protocol::Web, Failure::Host);
-        self.settle(setup, stream, Next::decided(failed, Protocol::Web))
+        self.settle(setup, stream, Next::decided(failed, Protocol::Web, None))
     }
 }

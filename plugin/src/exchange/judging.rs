@@ -87,7 +87,7 @@ impl<H: Host> Worker<H> {
                         Err(error) => return self.host_failed(setup, parked.request.protocol, error),
                     }
                 }
-                Step::Decided(decision) => return parked.decided(Box::new(decision)),
+                Step::Decided(decision) => return parked.decided(decision),
                 Step::NotAJob => return Next::Passes,
                 _ if !self.crowd.has_room() => return self.miss(setup, parked, Failure::LookupBusy),
                 Step::NeedsToken => match self.admit(setup, &parked.request, now) {
@@ -120,7 +120,7 @@ impl<H: Host> Worker<H> {
     /// Decides on a request for which a fact is not to be had.
     pub(super) fn miss(&self, setup: &Setup<H>, mut parked: Box<Parked>, failure: Failure) -> Next {
         match std::mem::replace(&mut parked.denial, Denial::None) {
-            Denial::Known(decision) => parked.decided(decision),
+            Denial::Known(decision) => parked.decided(*decision),
             Denial::None | Denial::Due => self.fail(setup, &parked.request, failure),
         }
     }
@@ -131,7 +131,7 @@ impl<H: Host> Worker<H> {
             let pause = self.host.now().ok().and_then(|now| self.flights.pause(&request.token.hash(), now));
             failed = failed.retry_after(pause);
         }
-        Next::decided(failed, request.protocol)
+        Next::decided(failed, request.protocol, None)
     }
 
     /// Whether a token may be looked up: where nothing is known of it, this is one lookup more of its source's.
@@ -158,7 +158,7 @@ impl<H: Host> Worker<H> {
     /// The decision when the host refused a call.
     fn host_failed(&self, setup: &Setup<H>, protocol: Protocol, error: HostError) -> Next {
         journal::note(&self.host, Level::Error, "the host refused a call", error);
-        Next::decided(decision::failed(&setup.config, protocol, Failure::Host), protocol)
+        Next::decided(decision::failed(&setup.config, protocol, Failure::Host), protocol, None)
     }
 }
 
@@ -230,8 +230,8 @@ impl Recalled {
 
 impl Parked {
     /// This was decided on it.
-    fn decided(self: Box<Self>, decision: Box<Decision>) -> Next {
-        Next::Decided(decision, self.request.protocol, Some(self.request))
+    fn decided(self, decision: Decision) -> Next {
+        Next::decided(decision, self.request.protocol, Some(self.request))
     }
 
     /// Takes a fact that it waits for; `None` while it waits for more.

@@ -25,16 +25,25 @@ use judging::Parked;
 enum Next {
     /// It is no job's, as far as it was seen, and goes on untouched.
     Passes,
-    /// This was decided, in the words of this protocol; on the request, where it could be read.
-    Decided(Box<Decision>, Protocol, Option<JobRequest>),
+    /// It is decided on.
+    Decided(Box<Decided>),
     /// It waits for its body, until then.
     AwaitsBody(Box<Pending>, Moment),
     /// It waits for facts.
     AwaitsFacts(Box<Parked>),
 }
 
+/// A decision, and on what.
+#[derive(Debug)]
+struct Decided {
+    decision: Decision,
+    protocol: Protocol,
+    /// What was asked, where that could be read.
+    request: Option<JobRequest>,
+}
+
 impl Next {
-    fn decided(decision: Decision, protocol: Protocol) -> Self {
-        Self::Decided(Box::new(decision), protocol, None)
+    fn decided(decision: Decision, protocol: Protocol, request: Option<JobRequest>) -> Self {
+        Self::Decided(Box::new(Decided { decision, protocol, request }))
     }
 }

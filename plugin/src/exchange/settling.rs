@@ -1,13 +1,12 @@
 //! Carrying out what becomes of a request: what is logged, what goes on, what is answered. Here and nowhere else.
 
-use policy::decision::{Decision, Grant, Outcome, Record};
+use policy::decision::{Grant, Outcome, Record};
 use policy::lifecycle::Watch;
 use policy::reply::Reply;
-use policy::request::JobRequest;
 
-use super::Next;
 use super::answer::Answering;
 use super::crowd::Standing;
+use super::{Decided, Next};
 use crate::host::{Flow, Host, Level, Map, Result, Stream};
 use crate::journal;
 use crate::lookups::chance;
@@ -38,22 +37,15 @@ impl<H: Host> Worker<H> {
     pub(super) fn settle(&mut self, setup: &Setup<H>, stream: Stream, next: Next) -> Flow {
         match next {
             Next::Passes => self.pass(stream),
-            Next::Decided(decision, protocol, request) => {
-                setup.counters.decided(&decision, protocol);
-                self.carry_out(setup, stream, &decision, request.as_ref())
-            }
+            Next::Decided(decided) => self.carry_out(setup, stream, &decided),
             Next::AwaitsFacts(parked) => self.stay(stream, Standing::Facts(parked)),
             Next::AwaitsBody(pending, deadline) => self.stay(stream, Standing::Body(pending, deadline)),
         }
     }
 
-    fn carry_out(
-        &mut self,
-        setup: &Setup<H>,
-        stream: Stream,
-        decision: &Decision,
-        request: Option<&JobRequest>,
-    ) -> Flow {
+    fn carry_out(&mut self, setup: &Setup<H>, stream: Stream, decided: &Decided) -> Flow {
+        let Decided { decision, protocol, request } = decided;
+        setup.counters.decided(decision, *protocol);
         let id = self.note(&decision.record);
         if decision.denies() {
             // For who runs the proxy or owns the target: what the client may not see stands here.
@@ -67,7 +59,9 @@ impl<H: Host> Worker<H> {
                     let _ = self.host.unavailable("host.failed");
                     return self.stay(stream, Standing::Answered);
                 }
-                if let Some(watch) = request.and_then(|request| Watch::of_job(&setup.config, request, decision)) {
+                if let Some(watch) =
+                    request.as_ref().and_then(|request| Watch::of_job(&setup.config, request, decision))
+                {
                     self.watch(stream, watch);
                 }
                 self.go_on(stream, grant)

@@ -45,7 +45,7 @@ impl<H: Host> Worker<H> {
             Woken::Facts(parked, Err(failure)) => self.miss(setup, parked, failure),
             Woken::WithoutBody(pending, Failure::Busy) if !pending.is_nobodys() => {
                 let protocol = pending.protocol();
-                Next::decided(decision::failed(&setup.config, protocol, Failure::Busy), protocol)
+                Next::decided(decision::failed(&setup.config, protocol, Failure::Busy), protocol, None)
             }
             Woken::WithoutBody(pending, _) => self.consider(setup, stream, pending.let_go(Malformed::BodyTimeout)),
         }

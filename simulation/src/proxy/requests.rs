@@ -147,7 +147,7 @@ impl Proxy {
         let flow = self.event(root, Some(stream), |filter| filter.request_head(stream, is_whole));
         self.flow(stream, flow, false);
         // Most bodies come at once.
-        if !is_whole && how / 32 % 4 != 0 {
+        if !is_whole && !(how / 32).is_multiple_of(4) {
             self.piece(stream, usize::MAX, true);
         }
     }
