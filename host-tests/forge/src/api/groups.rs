@@ -18,7 +18,7 @@ use crate::params::Params;
 use crate::received::Received;
 use crate::reply;
 use crate::repositories::hexadecimal;
-use crate::world::{Package, Project};
+use world::{Package, Project};
 use sha2::{Digest, Sha256};
 
 /// The projects of a group and its descendants that the caller may see.
