@@ -14,10 +14,13 @@ SECONDS ?= 5
 CASES ?= cases/gitlab-cases.yaml
 JOBS ?= 20000
 JUNK ?= 50000
+SEEDS ?= 1000
+STEPS ?= 10000
+FIRST ?= 0
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
-.PHONY: help run demo test one oracle hostile conformance soak kubernetes matrix fuzz bench mutants check deny setup build native validate \
+.PHONY: help run demo test one oracle hostile conformance soak simulate kubernetes matrix fuzz bench mutants check deny setup build native validate \
 	release release-check clean docs
 
 help: ## print the targets
@@ -54,6 +57,9 @@ kubernetes: setup build native ## check envoy/kubernetes: what its manifests mak
 matrix: setup build native ## play the story with each version of Envoy that jobscope is for
 	@scripts/matrix
 
+simulate: ## play SEEDS=1000 of STEPS=10000 each, from FIRST=0 on: the filter among workers, jobs and clients of a seed
+	@cargo run --locked --quiet --profile simulation -p jobscope-simulation -- $(SEEDS) $(STEPS) $(FIRST)
+
 fuzz: setup ## run the fuzz targets, or TARGET=NAME alone, each for SECONDS=5, or for a fixed number of RUNS=
 	@scripts/fuzz $(TARGET) $(if $(RUNS),$(RUNS) runs,$(SECONDS))
 
@@ -83,6 +89,7 @@ native: # the stand-in forge and the demo
 
 docs: build ## write the tables in docs/ anew from the code
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-policy --test docs -- --test-threads 1
+	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-plugin the_table_in_the_documentation
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-world --lib schema
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-cli --test docs
 	UPDATE_DOCS=1 cargo test --locked --quiet --test filter operations

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use policy::bindings::Moment;
 
-use crate::host::{self, Level};
+use crate::host::{Host, Level};
 
 /// How long nothing more is written of the same cause.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -25,22 +25,22 @@ thread_local! {
 }
 
 /// Writes what happened and some detail of it, unless the same was written a moment ago.
-pub(crate) fn note(level: Level, what: &'static str, detail: impl Display) {
-    let now = host::now().unwrap_or(Moment(0));
+pub(crate) fn note(host: &impl Host, level: Level, what: &'static str, detail: impl Display) {
+    let now = host.now().unwrap_or(Moment(0));
     SAID.with_borrow_mut(|said| match said.get_mut(what) {
         Some(said) if said.is_recent(now) => said.left_out = said.left_out.saturating_add(1),
         _ => {
-            host::log(level, &format!("jobscope: {what}: {detail}"));
+            host.log(level, &format!("jobscope: {what}: {detail}"));
             said.insert(what, Said { level, at: now, left_out: 0 });
         }
     });
 }
 
 /// Writes how often what was left out has happened since.
-pub(crate) fn sum_up(now: Moment) {
+pub(crate) fn sum_up(host: &impl Host, now: Moment) {
     SAID.with_borrow_mut(|said| {
         for (what, said) in said.iter_mut().filter(|(_, said)| said.left_out > 0 && !said.is_recent(now)) {
-            host::log(said.level, &format!("jobscope: {what}: {} times more", said.left_out));
+            host.log(said.level, &format!("jobscope: {what}: {} times more", said.left_out));
             (said.at, said.left_out) = (now, 0);
         }
     });

@@ -1,39 +1,23 @@
-//! The jobscope filter: a thin shell around [`policy`]. It gathers what the access rules ask for, and does what they
-//! say; it has no branch on policy.
+//! The jobscope filter: a state machine around [`policy`]. It gathers what the access rules ask for, and does what they say;
+//! it has no branch on policy.
 //!
-//! A panic in here traps the VM and takes other people's requests with it, so nothing unwraps, and the SDK's calls that
-//! panic are not used: [`host`] has calls of its own.
+//! A [`Worker`] is told what happens and says what is to become of it; what it needs of the proxy is the trait [`Host`]. A
+//! panic in here traps the VM and takes other people's requests with it, so nothing unwraps.
 
-mod answers;
-mod carrying;
-mod crowd;
-mod departures;
+#[cfg(target_family = "wasm")]
+mod abi;
+#[cfg(target_family = "wasm")]
+mod contexts;
+mod counters;
 mod document;
-mod errands;
-mod flights;
-mod following;
+mod exchange;
 mod host;
 mod journal;
-mod judging;
-mod root;
-mod shared;
+mod lookups;
+mod setup;
 mod store;
-mod stream;
-mod throttle;
 mod ticks;
-mod versions;
-mod waking;
-mod webhook;
+mod worker;
 
-use proxy_wasm::traits::RootContext;
-use proxy_wasm::types::LogLevel;
-
-mod entry {
-    use super::{LogLevel, RootContext, root};
-
-    proxy_wasm::main! {{
-        // Installs the panic hook, which writes what went wrong into Envoy's log.
-        proxy_wasm::set_log_level(LogLevel::Warn);
-        proxy_wasm::set_root_context(|context| -> Box<dyn RootContext> { Box::new(root::Root::new(context)) });
-    }}
-}
+pub use host::{Buffer, Flow, Headers, Host, HostError, Level, Map, Metric, Result, Stream, Written};
+pub use worker::{Load, Worker};

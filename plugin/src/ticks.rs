@@ -8,40 +8,42 @@
 //! A shared queue would call sooner, but Envoy serves what was put into it before it looks at a socket again: the answers
 //! of a crowd would not be written before the last of them was given, and connections that are to be closed close without.
 
-use std::cell::Cell;
 use std::time::Duration;
 
-use crate::host::{self, HostError, Level};
+use crate::host::{Host, Level, Result};
 use crate::journal;
 
 /// How many requests one call of the host lets go or answers.
 pub(crate) const AT_ONCE: usize = 64;
 
+/// How exactly deadlines are kept: to a tenth of `lookup.timeout`, within these bounds.
+const USUAL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
+
 /// The shortest time that a host knows.
 const SOON: Duration = Duration::from_millis(1);
 
-/// The ticks of one root context.
+/// The ticks of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Ticks {
-    usual: Cell<Duration>,
-    hurries: Cell<bool>,
+    usual: Duration,
+    hurries: bool,
 }
 
 impl Ticks {
-    /// Has the host tick every so often.
-    pub(crate) fn begin(&self, usual: Duration) -> Result<(), HostError> {
-        self.usual.set(usual);
-        host::tick_every(usual)
+    /// Has the host tick as often as the deadlines of such lookups need it.
+    pub(crate) fn begin(&mut self, host: &impl Host, timeout: Duration) -> Result<()> {
+        self.usual = timeout.checked_div(10).unwrap_or_default().clamp(USUAL.0, USUAL.1);
+        host.tick_every(self.usual)
     }
 
     /// Has it tick at once, again and again, as long as there is something left to do.
-    pub(crate) fn hurry(&self, is_left: bool) {
-        if self.hurries.get() == is_left {
+    pub(crate) fn hurry(&mut self, host: &impl Host, is_left: bool) {
+        if self.hurries == is_left {
             return;
         }
-        match host::tick_every(if is_left { SOON } else { self.usual.get() }) {
-            Ok(()) => self.hurries.set(is_left),
-            Err(error) => journal::note(Level::Warn, "the proxy does not tick as it should", error),
+        match host.tick_every(if is_left { SOON } else { self.usual }) {
+            Ok(()) => self.hurries = is_left,
+            Err(error) => journal::note(host, Level::Warn, "the proxy does not tick as it should", error),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What only a real Envoy can show. One program for all of it: to link it takes longer than to compile what is new in it.
 
 mod births;
+mod counters;
 mod crowd;
 mod demo;
 mod demo_run;

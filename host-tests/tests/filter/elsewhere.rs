@@ -116,3 +116,24 @@ fn nobody_knows_whose_it_is_while_the_service_is_away() {
     let two = get(CLONE, &format!("token {DANA}")).header("authorization", format!("token {JOB}"));
     assert_eq!(status(&host.exchange(0, two, nobody)), 400, "which of them counts is not to be told");
 }
+
+#[test]
+fn a_jobs_form_that_does_not_come_in_time_goes_nowhere() {
+    let mut host = host();
+    for end in [false, true] {
+        let head = RequestHead::new("POST", "gitea.example.com", "/api/v1/repos/o/other/issues")
+            .header("authorization", format!("token {JOB}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .with_body();
+        let stream = host.open(0, head);
+        host.request_body(stream, "title=x&", false);
+        host.advance(Duration::from_secs(11));
+        host.settle(service);
+        if end {
+            host.request_body(stream, "body=y", true);
+        }
+        let outcome = host.outcome(stream);
+        assert!((400..500).contains(&status(&outcome)), "{outcome:?}");
+        host.close(stream);
+    }
+}

@@ -4,6 +4,7 @@ mod births;
 mod bodies;
 mod changes;
 mod costs;
+mod counters;
 mod crowds;
 mod dependencies;
 mod dependency_proxy;

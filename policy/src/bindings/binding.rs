@@ -163,13 +163,17 @@ impl Binding {
         let serves = matches!(self.state, State::Running(_))
             && self.confirmed < before
             && freshness(config, self.confirmed, before) != Freshness::Gone;
-        serves.then_some(Self { confirmed: before.before(config.max_stale), ..self })
+        serves.then_some(self.unconfirmed())
     }
 
     /// The same, in doubt: it is looked up before it serves again. `None` where it does not run.
-    pub(super) fn doubted(self, config: &Bindings, now: Moment) -> Option<Self> {
-        let confirmed = now.before(config.max_stale);
-        matches!(self.state, State::Running(_)).then_some(Self { confirmed, ..self })
+    pub(super) fn doubted(self) -> Option<Self> {
+        matches!(self.state, State::Running(_)).then(|| self.unconfirmed())
+    }
+
+    /// The same, confirmed at no time: one that is only old enough would serve again where the clock is set back.
+    fn unconfirmed(self) -> Self {
+        Self { confirmed: Moment(0), ..self }
     }
 
     /// Whether the job is over by its age, whatever the forge says.

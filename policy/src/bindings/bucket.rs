@@ -45,6 +45,12 @@ impl Table {
         self.row
     }
 
+    /// How many rows these bytes of a bucket hold.
+    #[must_use]
+    pub fn rows(self, bucket: &[u8]) -> usize {
+        bucket.len().checked_div(self.row).unwrap_or(0)
+    }
+
     /// How many buckets it has. Their numbers are all that a store ever keeps as keys.
     #[must_use]
     pub fn buckets(self) -> u32 {
@@ -147,8 +153,7 @@ pub fn put<R: Row>(bucket: &[u8], row: R, config: &Bindings, now: Moment) -> Opt
     Some(bytes)
 }
 
-/// The bucket with its running bindings as they are when nobody has confirmed them for `max_stale`: each is looked up
-/// before it serves again. Only those that were confirmed before then are changed; `None` where there are none.
+/// The bucket with its running bindings as they are when nobody has confirmed them: each is looked up before it serves again. Only those that were confirmed before then are changed; `None` where there are none.
 #[must_use]
 pub fn age(bucket: &[u8], config: &Bindings, before: Moment) -> Option<Vec<u8>> {
     changed(bucket, |binding| binding.aged(config, before))
@@ -157,8 +162,8 @@ pub fn age(bucket: &[u8], config: &Bindings, before: Moment) -> Option<Vec<u8>> 
 /// The bucket with one binding in doubt: where it runs, it is looked up before it serves again. `None` where there is none
 /// to doubt.
 #[must_use]
-pub fn doubt(bucket: &[u8], key: &Hash, config: &Bindings, now: Moment) -> Option<Vec<u8>> {
-    changed(bucket, |binding| if binding.key == *key { binding.doubted(config, now) } else { None })
+pub fn doubt(bucket: &[u8], key: &Hash) -> Option<Vec<u8>> {
+    changed(bucket, |binding| if binding.key == *key { binding.doubted() } else { None })
 }
 
 /// The bucket with some of its bindings changed; `None` where none is.

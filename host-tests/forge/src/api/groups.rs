@@ -18,8 +18,8 @@ use crate::params::Params;
 use crate::received::Received;
 use crate::reply;
 use crate::repositories::hexadecimal;
-use world::{Package, Project};
 use sha2::{Digest, Sha256};
+use world::{Package, Project};
 
 /// The projects of a group and its descendants that the caller may see.
 fn projects(forge: &Forge, received: &Received, group: &str) -> Result<Vec<Arc<Project>>, Response> {

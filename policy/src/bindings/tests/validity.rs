@@ -89,15 +89,18 @@ fn a_doubted_binding_is_looked_up_before_it_serves_again_and_nothing_else_change
     let rows = [running(1, 899_000), running(2, 899_000), ended(3, 899_000), born(4, 899_000)];
     let bucket =
         rows.iter().fold(Vec::new(), |bucket, row| bindings::put(&bucket, row.clone(), &config(), now).unwrap());
-    let doubted = doubt(&bucket, &key(1), &config(), now).unwrap();
+    let doubted = doubt(&bucket, &key(1)).unwrap();
     let tells = |bucket: &[u8], number| {
         bindings::find::<Binding>(bucket, &key(number), now).unwrap().tells(&config(), MARK, now)
     };
     assert_eq!(tells(&doubted, 1), Remembered::Announced);
     assert!((2..=4).all(|number| tells(&doubted, number) == tells(&bucket, number)));
     for other in [3, 4, 5] {
-        assert_eq!(doubt(&bucket, &key(other), &config(), now), None, "{other}");
+        assert_eq!(doubt(&bucket, &key(other)), None, "{other}");
     }
+    let earlier = now.before(config().max_stale);
+    let seen = bindings::find::<Binding>(&doubted, &key(1), earlier).unwrap();
+    assert_eq!(seen.tells(&config(), MARK, earlier), Remembered::Announced, "the clock was set back");
     let confirmed = bindings::put(&doubted, running(1, 900_000), &config(), now).unwrap();
     assert!(matches!(tells(&confirmed, 1), Remembered::New(Token::Running(_))));
 }

@@ -1,22 +1,22 @@
 //! What the forge is told while nobody waits for its answer: calls that are made one after the other.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use policy::Config;
 use policy::bindings::Moment;
 use policy::lookup::Call;
 
-use crate::flights;
-use crate::host::Level;
+use super::send;
+use crate::host::{Host, Level};
 use crate::journal;
 
 /// The errands of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Errands {
-    /// Errands that go on as soon as the root context is entered.
+    /// Errands that go on as soon as the worker departs.
     departing: Vec<VecDeque<Call>>,
     /// What is left of an errand once a call of the host is answered, and when that was sent.
-    under_way: HashMap<u32, (Moment, VecDeque<Call>)>,
+    under_way: BTreeMap<u32, (Moment, VecDeque<Call>)>,
 }
 
 impl Errands {
@@ -25,12 +25,17 @@ impl Errands {
         self.departing.push(calls.into());
     }
 
-    /// Sends what is to be sent. On the root context alone.
-    pub(crate) fn depart(&mut self, config: &Config, now: Moment) {
+    /// Whether calls are to be sent.
+    pub(crate) fn has_departures(&self) -> bool {
+        !self.departing.is_empty()
+    }
+
+    /// Sends what is to be sent.
+    pub(crate) fn depart(&mut self, host: &impl Host, config: &Config, now: Moment) {
         for mut errand in std::mem::take(&mut self.departing) {
             // A call that cannot be sent is as good as one that failed: the next may come through.
             while let Some(call) = errand.pop_front() {
-                if let Some(id) = flights::send(config, &call, config.lookup.timeout) {
+                if let Some(id) = send(host, config, &call, config.lookup.timeout) {
                     self.under_way.insert(id, (now, errand));
                     break;
                 }
@@ -39,30 +44,30 @@ impl Errands {
     }
 
     /// Takes the answer to a call. `false` when the call is none of these.
-    pub(crate) fn answer(&mut self, call: u32, status: Option<u16>) -> bool {
+    pub(crate) fn answer(&mut self, host: &impl Host, call: u32, status: Option<u16>) -> bool {
         let Some((_, errand)) = self.under_way.remove(&call) else { return false };
         if !status.is_some_and(|status| (200..300).contains(&status)) {
             let answered = status.map_or_else(|| "no answer came".into(), |status| format!("it answered {status}"));
-            complain(&answered);
+            complain(host, &answered);
         }
         self.departing.push(errand);
         true
     }
 
     /// Goes on with errands whose answer was lost.
-    pub(crate) fn tick(&mut self, config: &Config, now: Moment) {
+    pub(crate) fn tick(&mut self, host: &impl Host, config: &Config, now: Moment) {
         let patience = config.lookup.timeout.saturating_mul(4);
         let is_lost = |sent: Moment| now < sent || now.since(sent) > patience;
-        let lost = self.under_way.extract_if(|_, (sent, _)| is_lost(*sent)).map(|(_, (_, errand))| errand);
+        let lost = self.under_way.extract_if(.., |_, (sent, _)| is_lost(*sent)).map(|(_, (_, errand))| errand);
         let begun = self.departing.len();
         self.departing.extend(lost);
         if self.departing.len() > begun {
-            complain("its answer was lost");
+            complain(host, "its answer was lost");
         }
-        self.depart(config, now);
+        self.depart(host, config, now);
     }
 }
 
-fn complain(why: &str) {
-    journal::note(Level::Error, "the forge would not be told that a job failed", why);
+fn complain(host: &impl Host, why: &str) {
+    journal::note(host, Level::Error, "the forge would not be told that a job failed", why);
 }

@@ -1,6 +1,6 @@
 //! When a forge that answered 429 is asked again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::bindings::Moment;
@@ -18,7 +18,7 @@ const MOST: usize = 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     until: Option<Moment>,
-    facts: HashMap<Hash, Moment>,
+    facts: BTreeMap<Hash, Moment>,
 }
 
 impl Throttle {

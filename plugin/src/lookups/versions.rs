@@ -1,5 +1,5 @@
 //! The forge's version, where it is looked up: one root context of the whole proxy asks, and all of them look at what is
-//! known. Everything here runs on the root context.
+//! known.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use policy::config::VersionSource;
 use policy::facts::Version;
 use policy::lookup::{Answer, version};
 
-use crate::flights;
-use crate::host::{HostError, Level};
+use super::send;
+use crate::host::{Host, HostError, Level, Result};
 use crate::journal;
-use crate::shared::Setup;
+use crate::setup::Setup;
 
 /// How often it is looked what is known.
 const LOOKS: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ pub(crate) struct Versions {
 
 impl Versions {
     /// Asks where that is due, and tells which version is known, where it is another than the configuration has.
-    pub(crate) fn tick(&mut self, setup: &Setup, now: Moment) -> Option<Version> {
+    pub(crate) fn tick<H: Host>(&mut self, host: &H, setup: &Setup<H>, now: Moment) -> Option<Version> {
         let is_early = self.next_look.is_some_and(|next| !next.has_come(LOOKS, now));
         if setup.config.forge.version_source == VersionSource::Configuration || is_early {
             return None;
@@ -36,24 +36,25 @@ impl Versions {
             Ok((known, is_due)) => {
                 if is_due && let Some(credential) = &setup.credential {
                     let call = version::ask(&setup.config, credential);
-                    self.call = flights::send(&setup.config, &call, setup.config.lookup.timeout);
+                    self.call = send(host, &setup.config, &call, setup.config.lookup.timeout);
                 }
                 known.filter(|version| *version != setup.config.forge.version)
             }
             Err(error) => {
-                complain(&error);
+                complain(host, error);
                 None
             }
         }
     }
 
     /// Takes the answer to a call, if it is to the one that was sent here. `false` when it is not.
-    pub(crate) fn answer(
+    pub(crate) fn answer<H: Host>(
         &mut self,
-        setup: &Setup,
+        host: &H,
+        setup: &Setup<H>,
         call: u32,
         answer: &Answer<'_>,
-        now: Result<Moment, HostError>,
+        now: Result<Moment>,
     ) -> bool {
         if self.call != Some(call) {
             return false;
@@ -63,18 +64,18 @@ impl Versions {
             Ok(version) => {
                 // What all workers are to know this one sees with its next look.
                 if let Err(error) = now.and_then(|now| setup.store.learn_release(version, now)) {
-                    complain(&error);
+                    complain(host, error);
                 }
                 self.next_look = None;
             }
             Err(failure) => {
-                journal::note(Level::Warn, "the forge's version cannot be looked up", failure.text());
+                journal::note(host, Level::Warn, "the forge's version cannot be looked up", failure.text());
             }
         }
         true
     }
 }
 
-fn complain(error: &HostError) {
-    journal::note(Level::Error, "the forge's version cannot be remembered", &format!("{error:?}"));
+fn complain(host: &impl Host, error: HostError) {
+    journal::note(host, Level::Error, "the forge's version cannot be remembered", error);
 }

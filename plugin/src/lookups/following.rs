@@ -1,7 +1,6 @@
 //! Following the list of ended jobs: one root context of the whole proxy asks, whichever took the task, and another takes
 //! over when it gives no more sign. Everything here runs on the root context.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use policy::bindings::{Cursor, Moment};
@@ -10,10 +9,11 @@ use policy::decision::Failure;
 use policy::lookup::Answer;
 use policy::lookup::changes::{self, News, PATIENCE};
 
-use crate::flights;
-use crate::host::{self, HostError, Level};
+use super::{chance, send};
+use crate::counters::Counted;
+use crate::host::{Host, HostError, Level};
 use crate::journal;
-use crate::shared::Setup;
+use crate::setup::Setup;
 
 /// How often it is looked who follows; also the shortest time between two questions.
 const LOOKS: Duration = Duration::from_secs(1);
@@ -42,13 +42,12 @@ enum State {
 }
 
 impl Following {
-    pub(crate) fn new() -> Self {
-        let me = RandomState::new().hash_one(());
+    pub(crate) fn new(me: u64) -> Self {
         Self { me, state: State::Rests(Moment(0)), next_look: Moment(0), failures: 0 }
     }
 
     /// Does what is due.
-    pub(crate) fn tick(&mut self, setup: &Setup, now: Moment) {
+    pub(crate) fn tick<H: Host>(&mut self, host: &H, setup: &Setup<H>, now: Moment) {
         let ages = matches!(self.state, State::Ages { .. });
         // A look that lies further ahead was planned before the clock was set back.
         let is_early = now < self.next_look && self.next_look <= now.after(LOOKS);
@@ -57,32 +56,32 @@ impl Following {
         }
         self.next_look = now.after(LOOKS);
         match setup.store.follow(self.me, now, |me| me) {
-            Ok(Some(follower)) => self.go_on(setup, follower.cursor, now),
+            Ok(Some(follower)) => self.go_on(host, setup, follower.cursor, now),
             // Another follows.
             Ok(None) => self.state = State::Rests(now),
-            Err(error) => self.fail(&failed(error), now),
+            Err(error) => self.fail(host, &failed(error), now),
         }
     }
 
-    fn go_on(&mut self, setup: &Setup, after: Option<Cursor>, now: Moment) {
+    fn go_on<H: Host>(&mut self, host: &H, setup: &Setup<H>, after: Option<Cursor>, now: Moment) {
         let patience = setup.config.lookup.timeout;
         match &mut self.state {
             State::Rests(until) if now < *until && *until <= now.after(changes::LONGEST_PAUSE) => {}
             State::Rests(_) => {
                 let Some(credential) = &setup.credential else { return };
-                match flights::send(&setup.config, &changes::ask(credential, after.as_ref()), PATIENCE) {
+                match send(host, &setup.config, &changes::ask(credential, after.as_ref()), PATIENCE) {
                     Some(call) => self.state = State::Asked { call, at: now, after },
                     None => {
                         // Another thread may be able to send.
                         if let Err(error) = setup.store.follow(self.me, now, |me| me.retired(now)) {
-                            journal::note(Level::Error, "the host refused a call", error);
+                            journal::note(host, Level::Error, "the host refused a call", error);
                         }
-                        self.fail(&told(Failure::LookupUnreachable), now);
+                        self.fail(host, &told(Failure::LookupUnreachable), now);
                     }
                 }
             }
             State::Asked { at, .. } if at.after(LOST).has_come(LOST, now) => {
-                self.fail(&told(Failure::LookupTimeout), now);
+                self.fail(host, &told(Failure::LookupTimeout), now);
             }
             State::Asked { .. } => {}
             // What was asked before then lands first, and is aged with the rest.
@@ -91,58 +90,59 @@ impl Following {
                 Ok(Some(next)) => *from = next,
                 Ok(None) => {
                     let cursor = cursor.clone();
-                    self.arrive(setup, Some(cursor), now);
+                    self.arrive(host, setup, Some(cursor), now);
                 }
-                Err(error) => self.fail(&failed(error), now),
+                Err(error) => self.fail(host, &failed(error), now),
             },
         }
     }
 
     /// Takes the answer to a call, if it is to the one that was sent here.
     /// `false` when it is not.
-    pub(crate) fn answer(&mut self, setup: &Setup, call: u32, answer: &Answer<'_>) -> bool {
+    pub(crate) fn answer<H: Host>(&mut self, host: &H, setup: &Setup<H>, call: u32, answer: &Answer<'_>) -> bool {
         let State::Asked { call: mine, after, .. } = &self.state else { return false };
         if *mine != call {
             return false;
         }
         // Without the time the question counts as lost, as soon as the time is told again.
-        let Ok(now) = host::now() else { return true };
+        let Ok(now) = host.now() else { return true };
         match changes::read(after.as_ref(), answer) {
             Ok(News::Ended(jobs, cursor)) => {
+                setup.counters.add(Counted::Ends, &["list"], i64::try_from(jobs.len()).unwrap_or(i64::MAX));
                 // The list goes on only behind ends that are remembered.
                 let ended = jobs.into_iter().try_for_each(|job| setup.store.end_job(job, now));
                 match ended {
                     Ok(()) => {
                         self.failures = 0;
-                        self.arrive(setup, Some(cursor), now);
+                        self.arrive(host, setup, Some(cursor), now);
                     }
-                    Err(error) => self.fail(&failed(error), now),
+                    Err(error) => self.fail(host, &failed(error), now),
                 }
             }
             Ok(News::Begins(cursor)) => self.state = State::Ages { cursor, before: now, from: 0 },
             Ok(News::Lost) => {
-                self.arrive(setup, None, now);
+                self.arrive(host, setup, None, now);
                 // A service that forgets each cursor it gives is not asked without end.
-                self.fail("the service no longer knows the cursor", now);
+                self.fail(host, "the service no longer knows the cursor", now);
             }
-            Err(failure) => self.fail(&told(failure), now),
+            Err(failure) => self.fail(host, &told(failure), now),
         }
         true
     }
 
     /// The list has been followed up to here.
-    fn arrive(&mut self, setup: &Setup, cursor: Option<Cursor>, now: Moment) {
+    fn arrive<H: Host>(&mut self, host: &H, setup: &Setup<H>, cursor: Option<Cursor>, now: Moment) {
         match setup.store.follow(self.me, now, |me| me.at(cursor)) {
             Ok(_) => self.state = State::Rests(now),
-            Err(error) => self.fail(&failed(error), now),
+            Err(error) => self.fail(host, &failed(error), now),
         }
     }
 
-    fn fail(&mut self, why: &str, now: Moment) {
+    fn fail(&mut self, host: &impl Host, why: &str, now: Moment) {
         self.failures = self.failures.saturating_add(1);
-        let pause = changes::pause(self.failures, RandomState::new().hash_one(now.0));
+        let pause = changes::pause(self.failures, chance(self.me, now.0));
         let detail = format_args!("asked again in {pause:?}: {why}");
-        journal::note(Level::Warn, "the list of ended jobs cannot be followed", detail);
+        journal::note(host, Level::Warn, "the list of ended jobs cannot be followed", detail);
         self.state = State::Rests(now.after(pause));
     }
 }

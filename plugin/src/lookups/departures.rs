@@ -1,6 +1,6 @@
 //! Calls of lookups: which are to be sent, which were, and which flights wait for their answers.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::bindings::Moment;
@@ -13,18 +13,18 @@ const CALLS_OF_ONE: usize = 16;
 
 /// A call, and how often it was sent before.
 #[derive(Debug)]
-pub(crate) struct Departure {
-    pub(crate) call: Call,
+pub(super) struct Departure {
+    pub(super) call: Call,
     /// The flights that wait for its answer, and its number in each.
-    pub(crate) flights: Vec<(Hash, usize)>,
-    pub(crate) job: Option<JobId>,
-    pub(crate) attempt: u32,
+    pub(super) flights: Vec<(Hash, usize)>,
+    pub(super) job: Option<JobId>,
+    pub(super) attempt: u32,
 }
 
 /// The calls of one worker.
 #[derive(Debug, Default)]
-pub(crate) struct Departures {
-    /// What is to be sent as soon as the root context is entered.
+pub(super) struct Departures {
+    /// What is to be sent as soon as the worker departs.
     departing: Vec<Departure>,
     /// What is to be sent when other calls of its job were answered, the oldest first.
     queued: Vec<Departure>,
@@ -32,16 +32,16 @@ pub(crate) struct Departures {
     delayed: Vec<(Moment, Departure)>,
     /// What was sent and when, by the host's numbers. It is a call of its job until its answer comes, also when no flight
     /// waits for that any longer.
-    sent: HashMap<u32, (Moment, Departure)>,
+    sent: BTreeMap<u32, (Moment, Departure)>,
 }
 
 /// How many calls of each job are under way.
 #[derive(Debug)]
-pub(crate) struct Shares(HashMap<JobId, usize>);
+pub(super) struct Shares(BTreeMap<JobId, usize>);
 
 impl Shares {
     /// Takes one more call of a job; `false` when it has its share.
-    pub(crate) fn take(&mut self, job: Option<JobId>) -> bool {
+    pub(super) fn take(&mut self, job: Option<JobId>) -> bool {
         let Some(calls) = job.map(|job| self.0.entry(job).or_default()) else { return true };
         let has_room = *calls < CALLS_OF_ONE;
         *calls = calls.saturating_add(usize::from(has_room));
@@ -52,7 +52,7 @@ impl Shares {
 impl Departures {
     /// A flight asks for calls. What another one of its job asks too is sent once for both: images of one project are
     /// looked for in the same places.
-    pub(crate) fn add(&mut self, flight: Hash, job: Option<JobId>, calls: Vec<(usize, Call)>) {
+    pub(super) fn add(&mut self, flight: Hash, job: Option<JobId>, calls: Vec<(usize, Call)>) {
         for (number, call) in calls {
             let mut others = self.departing.iter_mut().chain(&mut self.queued);
             match others.find(|other| other.job == job && other.call == call) {
@@ -65,12 +65,12 @@ impl Departures {
     }
 
     /// Whether there is something new to be sent.
-    pub(crate) fn has_some(&self) -> bool {
+    pub(super) fn has_some(&self) -> bool {
         !self.departing.is_empty()
     }
 
     /// Takes out what may be sent now, those that have waited longest first.
-    pub(crate) fn take_due(&mut self, now: Moment) -> Vec<Departure> {
+    pub(super) fn take_due(&mut self, now: Moment) -> Vec<Departure> {
         let mut due = std::mem::take(&mut self.queued);
         due.append(&mut self.departing);
         due.extend(self.delayed.extract_if(.., |(then, _)| *then <= now).map(|(_, departure)| departure));
@@ -78,8 +78,8 @@ impl Departures {
     }
 
     /// How many calls of each job are under way.
-    pub(crate) fn shares(&self) -> Shares {
-        let mut shares = HashMap::new();
+    pub(super) fn shares(&self) -> Shares {
+        let mut shares = BTreeMap::new();
         for job in self.sent.values().filter_map(|(_, departure)| departure.job) {
             let calls: &mut usize = shares.entry(job).or_default();
             *calls = calls.saturating_add(1);
@@ -88,32 +88,32 @@ impl Departures {
     }
 
     /// A call waits until others of its job were answered.
-    pub(crate) fn queue(&mut self, departure: Departure) {
+    pub(super) fn queue(&mut self, departure: Departure) {
         self.queued.push(departure);
     }
 
     /// A call is sent again at a time.
-    pub(crate) fn delay(&mut self, then: Moment, departure: Departure) {
+    pub(super) fn delay(&mut self, then: Moment, departure: Departure) {
         self.delayed.push((then, departure));
     }
 
     /// A call was sent, and has this number.
-    pub(crate) fn sent(&mut self, number: u32, departure: Departure, now: Moment) {
+    pub(super) fn sent(&mut self, number: u32, departure: Departure, now: Moment) {
         self.sent.insert(number, (now, departure));
     }
 
     /// The call of this number.
-    pub(crate) fn under_way(&self, number: u32) -> Option<&Departure> {
+    pub(super) fn under_way(&self, number: u32) -> Option<&Departure> {
         self.sent.get(&number).map(|(_, departure)| departure)
     }
 
     /// The answer to a call came: when it was sent, and which it is.
-    pub(crate) fn answered(&mut self, number: u32) -> Option<(Moment, Departure)> {
+    pub(super) fn answered(&mut self, number: u32) -> Option<(Moment, Departure)> {
         self.sent.remove(&number)
     }
 
     /// A flight is over: what was still to be sent, or comes in late, belongs to none that may begin next.
-    pub(crate) fn forget(&mut self, flight: &Hash) {
+    pub(super) fn forget(&mut self, flight: &Hash) {
         let is_asked = |departure: &mut Departure| {
             departure.flights.retain(|(waiting, _)| waiting != flight);
             !departure.flights.is_empty()
@@ -127,7 +127,7 @@ impl Departures {
     }
 
     /// Gives up what nobody waits for, and was not answered for so long.
-    pub(crate) fn forget_lost(&mut self, patience: Duration, now: Moment) {
+    pub(super) fn forget_lost(&mut self, patience: Duration, now: Moment) {
         let may_come = |sent: Moment| sent <= now && now.since(sent) <= patience;
         self.sent.retain(|_, (sent, departure)| !departure.flights.is_empty() || may_come(*sent));
     }

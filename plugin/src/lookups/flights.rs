@@ -1,45 +1,49 @@
-//! Lookups under way, one per fact and worker, and the requests that wait for them.
+//! Lookups under way, one per fact and worker.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::Config;
 use policy::bindings::{Confirmed, Freshness, Moment};
 use policy::decision::Failure;
 use policy::facts::{Hash, Job, JobId, Known};
-use policy::lookup::{Answer, Call, Fact, Flight, PartKey, Progress, Value};
+use policy::lookup::{Answer, Fact, Flight, PartKey, Progress, Value};
 
-use crate::departures::{Departure, Departures};
-use crate::host::{self, Level};
-use crate::journal;
-use crate::shared::Setup;
-use crate::throttle::Throttle;
-use crate::ticks::AT_ONCE;
+use super::departures::{Departure, Departures};
+use super::throttle::Throttle;
+use super::{chance, send};
+use crate::host::Host;
+use crate::setup::Setup;
 
 /// The most lookups of one worker at a time: as many requests as Envoy has under way to a cluster unless it is told
 /// otherwise. Who asks for one more is told to come back, and memory does not grow with what clients send.
 const MOST: usize = 1024;
 
-/// The most requests that wait for one lookup, and lookups of what one job asks for. What lies beyond is told to come back, so
-/// that no token and no job takes the place of all others.
-const MOST_WAITING: usize = 12_288;
+/// The most lookups of what one job asks for. What lies beyond is told to come back, so that no job takes the place of all
+/// others.
 const MOST_OF_ONE: usize = 64;
 
 /// How long a fact whose lookup failed is at least not looked up in the background, and at most twice that: a lookup
 /// service that is away is not called by every request.
 const REST: Duration = Duration::from_secs(5);
 
+/// Whether somebody waits for a fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    Awaited,
+    Background,
+}
+
 /// The lookups of one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Flights {
-    under_way: HashMap<Hash, UnderWay>,
+    under_way: BTreeMap<Hash, UnderWay>,
     departures: Departures,
     /// Facts whose lookup failed, and until when nobody looks them up in the background.
-    resting: HashMap<Hash, Moment>,
+    resting: BTreeMap<Hash, Moment>,
     /// When a forge that has had too much is asked again.
     throttle: Throttle,
-    chance: RandomState,
+    seed: u64,
 }
 
 #[derive(Debug)]
@@ -47,8 +51,6 @@ struct UnderWay {
     flight: Flight,
     /// Whose target is looked up; none while a token is.
     job: Option<JobId>,
-    /// In the order in which they came: the host counts its streams.
-    waiting: BTreeSet<u32>,
     asked: Moment,
     /// A call that could not be sent.
     failed: Option<Failure>,
@@ -59,13 +61,14 @@ struct UnderWay {
 pub(crate) struct Landing {
     pub(crate) key: Hash,
     pub(crate) result: Result<Value, Failure>,
-    pub(crate) waiting: BTreeSet<u32>,
     /// When it was asked: the fact is as old as that.
     pub(crate) asked: Moment,
     /// What was learned of parts.
     pub(crate) learned: Vec<(PartKey, Known)>,
     /// How old what was found is, which may be composed of older parts.
     pub(crate) confirmed: Confirmed,
+    /// `token` or `target`.
+    pub(crate) kind: &'static str,
     /// The answer by which it failed, for a log.
     pub(crate) said: Option<String>,
 }
@@ -73,33 +76,36 @@ pub(crate) struct Landing {
 /// What an answer brought to a flight.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// A job is known, while its circumstances are still asked for; some of those who wait for it.
-    Job(Job, Vec<u32>),
+    /// The job of the token with this hash is known, while its circumstances are still asked for.
+    Job(Hash, Job),
     /// A flight is over.
     Landed(Box<Landing>),
 }
 
 impl Flights {
-    /// Looks a fact up unless that is under way, of parts that are at least as fresh as `least`, and lets `waiter` wait for
-    /// it. `Some` when nothing must be asked for it, or nothing can be: then nobody waits.
-    pub(crate) fn ask(
+    pub(crate) fn new(seed: u64) -> Self {
+        let (under_way, resting) = (BTreeMap::new(), BTreeMap::new());
+        Self { under_way, departures: Departures::default(), resting, throttle: Throttle::default(), seed }
+    }
+
+    /// Looks a fact up unless that is under way, of parts that are at least as fresh as `least`. `Some` when nothing must be
+    /// asked for it, or nothing can be.
+    pub(crate) fn ask<H: Host>(
         &mut self,
-        setup: &Setup,
+        setup: &Setup<H>,
         fact: Fact,
-        waiter: Option<u32>,
+        urgency: Urgency,
         least: Freshness,
         now: Moment,
     ) -> Option<Landing> {
         let key = fact.key();
-        if let Some(under_way) = self.under_way.get_mut(&key) {
-            if waiter.is_some() && under_way.waiting.len() >= MOST_WAITING {
-                return Some(Landing::failed(key, Failure::LookupBusy, now));
-            }
-            under_way.waiting.extend(waiter);
+        if self.under_way.contains_key(&key) {
             return None;
         }
-        if waiter.is_none() && self.resting.get(&key).is_some_and(|until| !until.has_come(REST.saturating_mul(2), now))
-        {
+        // What is only refreshed waits for better times.
+        let refused = |failure| (urgency == Urgency::Awaited).then(|| Landing::failed(key, failure, now));
+        let rests = |until: &Moment| !until.has_come(REST.saturating_mul(2), now);
+        if urgency == Urgency::Background && self.resting.get(&key).is_some_and(rests) {
             return None;
         }
         let job = match &fact {
@@ -107,21 +113,16 @@ impl Flights {
             Fact::Target(job, _) => Some(job.id),
         };
         if self.under_way.len() >= MOST || self.has_its_share(job) {
-            // What is only refreshed waits for better times.
-            return waiter.map(|_| Landing::failed(key, Failure::LookupBusy, now));
+            return refused(Failure::LookupBusy);
         }
         let recall = |part: &PartKey| setup.store.part(part, least, now);
         let (flight, progress) = Flight::start(&setup.config, setup.credential.as_ref(), fact, &recall);
         match progress {
-            Progress::Landed(result) => Some(Landing::of(key, &flight, result, BTreeSet::new(), now)),
-            Progress::Going(_) if self.throttle.pause(&key, now).is_some() => {
-                waiter.map(|_| Landing::failed(key, Failure::LookupThrottled, now))
-            }
+            Progress::Landed(result) => Some(Landing::of(key, &flight, result, now)),
+            Progress::Going(_) if self.throttle.pause(&key, now).is_some() => refused(Failure::LookupThrottled),
             Progress::Going(calls) => {
                 self.departures.add(key, job, calls);
-                let under_way =
-                    UnderWay { flight, job, waiting: waiter.into_iter().collect(), asked: now, failed: None };
-                self.under_way.insert(key, under_way);
+                self.under_way.insert(key, UnderWay { flight, job, asked: now, failed: None });
                 None
             }
         }
@@ -137,13 +138,18 @@ impl Flights {
         self.under_way.contains_key(key)
     }
 
+    /// How many are under way.
+    pub(crate) fn count(&self) -> usize {
+        self.under_way.len()
+    }
+
     /// Whether calls are to be sent.
     pub(crate) fn has_departures(&self) -> bool {
         self.departures.has_some()
     }
 
-    /// Sends what is to be sent. On the root context alone: the answers are delivered to the context that sends.
-    pub(crate) fn depart(&mut self, config: &Config, now: Moment) {
+    /// Sends what is to be sent.
+    pub(crate) fn depart(&mut self, host: &impl Host, config: &Config, now: Moment) {
         let due = self.departures.take_due(now);
         if due.is_empty() {
             return;
@@ -163,7 +169,7 @@ impl Flights {
                 self.departures.queue(departure);
                 continue;
             }
-            match send(config, &departure.call, patience(config, asked, now)) {
+            match send(host, config, &departure.call, patience(config, asked, now)) {
                 Some(number) => self.departures.sent(number, departure, now),
                 None => {
                     for (key, _) in self.delay(config, departure, now).map(|lost| lost.flights).unwrap_or_default() {
@@ -216,9 +222,8 @@ impl Flights {
             }
             Progress::Going(calls) => {
                 let known = under_way.flight.job().filter(|_| !was_known).cloned();
-                let news = known.map(|job| News::Job(job, under_way.waiting.iter().copied().take(AT_ONCE).collect()));
                 self.departures.add(key, job, calls);
-                news
+                known.map(|job| News::Job(key, job))
             }
         }
     }
@@ -250,15 +255,6 @@ impl Flights {
         over.into_iter().filter_map(|(key, failure)| self.land(key, Err(failure), now)).collect()
     }
 
-    /// One waits no longer for these facts.
-    pub(crate) fn leave(&mut self, keys: &[Hash], waiter: u32) {
-        for key in keys {
-            if let Some(under_way) = self.under_way.get_mut(key) {
-                under_way.waiting.remove(&waiter);
-            }
-        }
-    }
-
     /// When the last of those flights began that wait for a call; none when none does.
     fn asked(&self, departure: &Departure) -> Option<Moment> {
         departure.flights.iter().filter_map(|(key, _)| Some(self.under_way.get(key)?.asked)).max()
@@ -287,7 +283,8 @@ impl Flights {
             }
             Err(_) => self.rest(key, now),
         }
-        Some(Landing::of(key, &under_way.flight, result, under_way.waiting, under_way.asked))
+        let kind = if under_way.job.is_some() { "target" } else { "token" };
+        Some(Landing { kind, ..Landing::of(key, &under_way.flight, result, under_way.asked) })
     }
 
     /// Keeps a fact from being looked up in the background for a while.
@@ -304,20 +301,20 @@ impl Flights {
     /// A time from `least` to twice that, so that workers and proxies do not all come back at once.
     fn jittered(&self, least: Duration, what: impl std::hash::Hash, now: Moment) -> Duration {
         let milliseconds = u64::try_from(least.as_millis()).unwrap_or(u64::MAX);
-        let chance = self.chance.hash_one((what, now.0));
+        let chance = chance(self.seed, (what, now.0));
         least.saturating_add(Duration::from_millis(chance.checked_rem(milliseconds).unwrap_or_default()))
     }
 }
 
 impl Landing {
-    fn of(key: Hash, flight: &Flight, result: Result<Value, Failure>, waiting: BTreeSet<u32>, asked: Moment) -> Self {
+    fn of(key: Hash, flight: &Flight, result: Result<Value, Failure>, asked: Moment) -> Self {
         let (learned, confirmed) = (flight.learned(), flight.confirmed(asked));
-        Self { key, result, waiting, asked, learned, confirmed, said: None }
+        Self { key, result, asked, learned, confirmed, kind: "target", said: None }
     }
 
     fn failed(key: Hash, failure: Failure, asked: Moment) -> Self {
         let (learned, confirmed) = (Vec::new(), Confirmed::at(asked));
-        Self { key, result: Err(failure), waiting: BTreeSet::new(), asked, learned, confirmed, said: None }
+        Self { key, result: Err(failure), asked, learned, confirmed, kind: "target", said: None }
     }
 }
 
@@ -330,25 +327,4 @@ fn whole(config: &Config) -> Duration {
 /// How long a call of a flight that began then may take.
 fn patience(config: &Config, asked: Moment, now: Moment) -> Duration {
     whole(config).saturating_sub(now.since(asked)).max(Duration::from_millis(1))
-}
-
-/// Sends one call; `None` when the host would not.
-pub(crate) fn send(config: &Config, call: &Call, timeout: Duration) -> Option<u32> {
-    let mut headers = vec![
-        (":method", call.method),
-        (":path", call.path.as_str()),
-        (":authority", config.lookup.authority.as_str()),
-        ("user-agent", "jobscope"),
-    ];
-    for (name, value) in &call.headers {
-        headers.push((name, std::str::from_utf8(value).ok()?));
-    }
-    match host::call(&config.lookup.cluster, headers, &call.body, timeout) {
-        Ok(id) => Some(id),
-        Err(error) => {
-            let detail = format!("`{}`, {error}", config.lookup.cluster);
-            journal::note(Level::Error, "the lookup cluster cannot be called", detail);
-            None
-        }
-    }
 }

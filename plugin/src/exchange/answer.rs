@@ -1,0 +1,236 @@
+//! The forge's answers to requests that went on: what they tell is remembered. A body that must be read is copied as it
+//! passes, or held back until it was read.
+
+use policy::bindings::Minted;
+use policy::lifecycle::{self, ANSWER_LIMIT, AnswerHead, Birth, Body, Event, Fate, Watch};
+use policy::lookup::Fact;
+
+use super::crowd::Standing;
+use crate::counters::Counted;
+use crate::host::{Buffer, Flow, Host, HostError, Level, Map, Result, Stream};
+use crate::journal;
+use crate::setup::Setup;
+use crate::worker::Worker;
+
+/// What is done with the forge's answer to a request.
+#[derive(Debug)]
+pub(super) enum Answering {
+    /// It goes on unseen.
+    Unseen,
+    /// This is looked for in it, once it comes.
+    Watched(Box<Watch>),
+    /// Its body is being read.
+    Read(Box<Answer>),
+    /// It was refused: nothing of it goes on.
+    Withheld,
+}
+
+/// An answer whose body is being read.
+#[derive(Debug)]
+pub(super) struct Answer {
+    watch: Watch,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// The body goes on as it comes; this much of it has passed.
+    Copied(Vec<u8>),
+    /// The host holds the body back; it has this many bytes of it.
+    Held(usize),
+}
+
+/// What became of what an answer told.
+struct Heeded {
+    /// Whether all of it is remembered.
+    is_whole: bool,
+    /// The number and reason of the decision, where something was decided on it.
+    decided: Option<(String, &'static str)>,
+}
+
+impl<H: Host> Worker<H> {
+    /// The head of the forge's answer came.
+    pub fn answer_head(&mut self, stream: Stream, end_of_stream: bool) -> Flow {
+        let (Answering::Watched(watch), Some(setup)) = (self.take_answer(stream), self.setup.clone()) else {
+            return Flow::Continue;
+        };
+        let watch = *watch;
+        match self.read_answer(&setup, &watch, end_of_stream) {
+            Ok(None) => Flow::Continue,
+            Ok(Some(way)) => self.read_on(stream, Answer { watch, way }),
+            Err(error) => {
+                journal::note(&self.host, Level::Error, "an answer cannot be read", error);
+                self.finish_answer(stream, Answer { watch, way: Way::Held(0) }, false)
+            }
+        }
+    }
+
+    /// A piece of its body came; the host has so many bytes of it.
+    pub fn answer_body(&mut self, stream: Stream, size: usize, end_of_stream: bool) -> Flow {
+        let mut answer = match self.take_answer(stream) {
+            Answering::Read(answer) => *answer,
+            Answering::Withheld => return self.withhold(stream),
+            Answering::Unseen | Answering::Watched(_) => return Flow::Continue,
+        };
+        let is_whole = match &mut answer.way {
+            Way::Copied(copy) => {
+                let piece = self.host.piece(Buffer::ResponseBody, 0, size);
+                piece.map(|piece| copy.extend(piece)).is_ok() && copy.len() <= ANSWER_LIMIT
+            }
+            Way::Held(held) => {
+                *held = size;
+                size <= ANSWER_LIMIT
+            }
+        };
+        if is_whole && !end_of_stream {
+            return self.read_on(stream, answer);
+        }
+        self.finish_answer(stream, answer, is_whole)
+    }
+
+    /// Trailers end a body without the body callback being told.
+    pub fn answer_trailers(&mut self, stream: Stream) -> Flow {
+        match self.take_answer(stream) {
+            Answering::Read(answer) => self.finish_answer(stream, *answer, true),
+            Answering::Withheld => self.withhold(stream),
+            Answering::Unseen | Answering::Watched(_) => Flow::Continue,
+        }
+    }
+
+    /// What is to be done with the answer to a request that went on; what else comes back is our own.
+    fn take_answer(&mut self, stream: Stream) -> Answering {
+        match self.crowd.find(stream) {
+            Some(exchange) if matches!(exchange.stands(), Standing::Going) => {
+                std::mem::replace(&mut exchange.answering, Answering::Unseen)
+            }
+            Some(_) | None => Answering::Unseen,
+        }
+    }
+
+    fn read_on(&mut self, stream: Stream, answer: Answer) -> Flow {
+        let flow = if matches!(answer.way, Way::Held(_)) { Flow::Pause } else { Flow::Continue };
+        if let Some(exchange) = self.crowd.find(stream) {
+            exchange.answering = Answering::Read(Box::new(answer));
+        }
+        flow
+    }
+
+    fn withhold(&mut self, stream: Stream) -> Flow {
+        if let Some(exchange) = self.crowd.find(stream) {
+            exchange.answering = Answering::Withheld;
+        }
+        Flow::Pause
+    }
+
+    fn read_answer(&mut self, setup: &Setup<H>, watch: &Watch, end_of_stream: bool) -> Result<Option<Way>> {
+        let headers = self.host.headers(Map::Response)?;
+        let fields = headers.fields()?;
+        let (event, body) = watch.head(&setup.config, &AnswerHead::new(&fields));
+        self.heed(setup, event);
+        Ok(match body {
+            Body::Copied if !end_of_stream => Some(Way::Copied(Vec::new())),
+            Body::Held if !end_of_stream => {
+                // Another body may be of another length. Where the field stays, the body must stay as it is.
+                self.host.remove_header(Map::Response, "content-length")?;
+                Some(Way::Held(0))
+            }
+            Body::Unseen | Body::Copied | Body::Held => None,
+        })
+    }
+
+    /// The body has ended. What was held back goes on, or another body in its place, or nothing at all.
+    fn finish_answer(&mut self, stream: Stream, answer: Answer, is_whole: bool) -> Flow {
+        let (body, held) = match answer.way {
+            Way::Copied(copy) => (Ok(copy), None),
+            // What is too long is not even looked at.
+            Way::Held(size) if is_whole => (self.host.piece(Buffer::ResponseBody, 0, size), Some(size)),
+            Way::Held(size) => (Ok(Vec::new()), Some(size)),
+        };
+        let Some(setup) = self.setup.clone() else { return self.withhold(stream) };
+        let body = body.ok().filter(|_| is_whole);
+        let told = answer.watch.body(&setup.config, body.as_deref());
+        let Heeded { is_whole, mut decided } = self.heed(&setup, told.events);
+        let mut fate = told.fate;
+        if held.is_some() && !is_whole {
+            let told = lifecycle::unrecorded(&setup.config);
+            (decided, fate) = (self.heed(&setup, told.events).decided, told.fate);
+        }
+        let done = match (held, fate) {
+            (Some(size), Fate::Replaced(new)) => {
+                self.host.replace_buffer(Buffer::ResponseBody, size, &new).map(|()| Flow::Continue)
+            }
+            (Some(_), Fate::Refused(reply)) => {
+                let (id, reason) = decided.unwrap_or_default();
+                self.send(&reply, &id, reason).map(|()| Flow::Pause)
+            }
+            // What was not held back is gone already.
+            (Some(_), Fate::Kept) | (None, Fate::Kept | Fate::Replaced(_) | Fate::Refused(_)) => Ok(Flow::Continue),
+        };
+        match done.unwrap_or_else(|error| self.give_up(error)) {
+            Flow::Continue => Flow::Continue,
+            Flow::Pause => self.withhold(stream),
+        }
+    }
+
+    /// Ends a stream whose answer must not go on as it is. Where the host does not even reply, nothing goes on, and the
+    /// host's own timeout ends it.
+    fn give_up(&self, error: HostError) -> Flow {
+        journal::note(&self.host, Level::Error, "an answer cannot be replaced", error);
+        let _ = self.host.log_field("jobscope_verdict", "deny");
+        let _ = self.host.log_field("jobscope_reason", "host.failed");
+        let _ = self.host.unavailable("host.failed");
+        Flow::Pause
+    }
+
+    /// Remembers what an answer told.
+    fn heed(&mut self, setup: &Setup<H>, events: impl IntoIterator<Item = Event>) -> Heeded {
+        let mut heeded = Heeded { is_whole: true, decided: None };
+        for event in events {
+            match event {
+                Event::Ended(end) => {
+                    setup.counters.one(Counted::Ends, &["answer"]);
+                    if let Err(error) = self.host.now().and_then(|now| setup.store.end(end, now)) {
+                        journal::note(&self.host, Level::Critical, "the end of a job cannot be remembered", error);
+                    }
+                }
+                Event::Doubted(end) => {
+                    if let Err(error) = self.host.now().and_then(|now| setup.store.doubt(end.token, now)) {
+                        journal::note(&self.host, Level::Error, "a job's end cannot be looked up", error);
+                    }
+                }
+                Event::Born(birth) => self.welcome(setup, birth),
+                Event::Minted { key, parent, lifetime, forgotten } => {
+                    let learnt = self.host.now().and_then(|now| {
+                        setup.store.learn_minted(&Minted { key, parent, until: now.after(lifetime), forgotten }, now)
+                    });
+                    let why = match learnt {
+                        Ok(true) => continue,
+                        Ok(false) => "there is no room".to_owned(),
+                        Err(error) => error.to_string(),
+                    };
+                    journal::note(&self.host, Level::Error, "a credential cannot be remembered", why);
+                    heeded.is_whole = false;
+                }
+                Event::Judged(record) => heeded.decided = Some((self.note_more(&record), record.reason)),
+                Event::Unread(record) => {
+                    heeded.decided = Some((self.note_more(&record), record.reason));
+                    let what = "an answer that should be looked into cannot be read, and goes on as it is";
+                    journal::note(&self.host, Level::Error, what, record.reason);
+                }
+                Event::Failed(calls) => self.errands.begin(calls),
+            }
+        }
+        heeded
+    }
+
+    /// Remembers a job that has just begun, and looks it up, so that its first request finds it.
+    fn welcome(&mut self, setup: &Setup<H>, birth: Birth) {
+        setup.counters.one(Counted::Births, &[]);
+        let now = self.host.now();
+        let born = now.and_then(|now| setup.store.born(&birth, now).map(|()| now));
+        match born {
+            Ok(now) => self.refresh(setup, vec![Fact::Token(birth.token)], now),
+            Err(error) => journal::note(&self.host, Level::Warn, "a job that begins cannot be remembered", error),
+        }
+    }
+}

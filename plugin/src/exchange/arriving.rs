@@ -1,0 +1,242 @@
+//! A request as it arrives: its head is read once, its body looked at where that is needed.
+
+use policy::decision::{self, Failure};
+use policy::lifecycle::{self, Watch};
+use policy::request::{self, BODY_LIMIT, Body, Head, Malformed, Pending, Protocol, Reading, Refused};
+use policy::webhook;
+
+use super::Next;
+use super::answer::Answering;
+use super::crowd::{BODY_PATIENCE, Standing};
+use crate::host::{Buffer, Flow, Host, HostError, Level, Map, Result, Stream};
+use crate::journal;
+use crate::setup::Setup;
+use crate::worker::Worker;
+
+impl<H: Host> Worker<H> {
+    /// The head of a request came.
+    pub fn request_head(&mut self, stream: Stream, end_of_stream: bool) -> Flow {
+        let Some(setup) = self.setup.clone() else {
+            let _ = self.host.unavailable("configuration.missing");
+            return Flow::Pause;
+        };
+        let body = if end_of_stream { Body::None } else { Body::Follows };
+        let flow = match self.read_head(&setup, stream, body) {
+            Ok(None) => return Flow::Pause,
+            Ok(Some(reading)) => self.act(&setup, stream, reading),
+            Err(error) => self.fail_to_read(&setup, stream, error),
+        };
+        if body == Body::Follows
+            && self.waits(stream)
+            && let Err(error) = self.host.hold_body(stream)
+        {
+            journal::note(&self.host, Level::Warn, "a body is buffered while its request waits", error);
+        }
+        flow
+    }
+
+    /// A piece of its body came; the host has so many bytes of it.
+    pub fn request_body(&mut self, stream: Stream, size: usize, end_of_stream: bool) -> Flow {
+        let (Some(setup), Some(exchange)) = (self.setup.clone(), self.crowd.find(stream)) else { return Flow::Pause };
+        let flow = match exchange.stands() {
+            Standing::Report => return self.take_report(&setup, stream, size, end_of_stream),
+            Standing::Going => Flow::Continue,
+            Standing::Facts(_) => Flow::Pause,
+            Standing::Body(..) => return self.take_body(&setup, stream, size, end_of_stream),
+            Standing::Read | Standing::Answered => return Flow::Pause,
+        };
+        match self.scan(stream, size, end_of_stream) {
+            Ok(Ok(())) => {}
+            Ok(Err(refused)) => return self.act(&setup, stream, Reading::Refused(refused)),
+            Err(error) => return self.fail_to_read(&setup, stream, error),
+        }
+        match (flow, self.crowd.find(stream)) {
+            (Flow::Continue, Some(exchange)) => exchange.seen = 0,
+            (Flow::Continue, None) => {}
+            (Flow::Pause, _) => {
+                self.crowd.hold_with_head(stream, size);
+            }
+        }
+        flow
+    }
+
+    /// Trailers end a body without the body callback being told, and some forges read fields from them.
+    pub fn request_trailers(&mut self, stream: Stream) -> Flow {
+        let (Some(setup), Some(exchange)) = (self.setup.clone(), self.crowd.find(stream)) else { return Flow::Pause };
+        let flow = match exchange.stands() {
+            Standing::Report => return self.answer_report(stream, webhook::Answer::Unreadable),
+            Standing::Going => Flow::Continue,
+            Standing::Facts(_) | Standing::Read | Standing::Answered => Flow::Pause,
+            Standing::Body(..) => {
+                let Some(pending) = self.crowd.take_pending(stream) else { return Flow::Pause };
+                return self.act(&setup, stream, pending.let_go(Malformed::Trailers));
+            }
+        };
+        if let Some(scan) = exchange.scan.take()
+            && let Err(refused) = scan.finish_with_trailers()
+        {
+            // Of what went on already the upstream never sees the end.
+            return self.act(&setup, stream, Reading::Refused(refused));
+        }
+        flow
+    }
+
+    /// The stream is gone.
+    pub fn gone(&mut self, stream: Stream) {
+        self.crowd.leave(stream);
+    }
+
+    /// Reads the head. None where there is nothing to decide on: a request to the webhook, or a runner that is told where to
+    /// go.
+    fn read_head(&mut self, setup: &Setup<H>, stream: Stream, body: Body) -> Result<Option<Reading>> {
+        let headers = self.host.headers(Map::Request)?;
+        self.crowd.enter(stream, headers.size());
+        let fields = headers.fields()?;
+        let head = Head::new(&fields, body);
+        match webhook::read_head(&setup.config, setup.webhook_secret.as_ref(), &head) {
+            webhook::Reading::Elsewhere => {}
+            webhook::Reading::Answered(answer) => {
+                self.answer_report(stream, answer);
+                return Ok(None);
+            }
+            webhook::Reading::Report => {
+                self.crowd.stand(stream, Standing::Report);
+                return Ok(None);
+            }
+        }
+        let reading = request::read(&setup.config.forge, &head);
+        if let Some((record, reply)) = lifecycle::discovery(&setup.config, &head, &reading) {
+            let id = self.note(&record);
+            if let Some(reply) = reply {
+                self.crowd.stand(stream, Standing::Answered);
+                self.send(&reply, &id, record.reason)?;
+                return Ok(None);
+            }
+        }
+        if let Some(watch) = Watch::of_head(&setup.config, &head, &reading) {
+            self.watch(stream, watch);
+        }
+        for name in head.ours() {
+            self.host.remove_header(Map::Request, name)?;
+        }
+        Ok(Some(reading))
+    }
+
+    fn act(&mut self, setup: &Setup<H>, stream: Stream, reading: Reading) -> Flow {
+        let next = self.consider(setup, stream, reading);
+        self.settle(setup, stream, next)
+    }
+
+    /// What becomes of a request, as far as it was read.
+    pub(super) fn consider(&mut self, setup: &Setup<H>, stream: Stream, reading: Reading) -> Next {
+        let (scan, next) = match reading {
+            // Not a job's: the forge answers.
+            Reading::NotAJob => (None, Next::Passes),
+            // Nor this, as far as its head goes.
+            Reading::Passing(scan) => (Some(scan), Next::Passes),
+            Reading::Refused(refused) => {
+                (None, Next::decided(decision::refused(&setup.config, refused), refused.protocol, None))
+            }
+            Reading::Job(mut request) => (request.scan.take(), self.judge(setup, request)),
+            Reading::Body(pending) => return self.await_body(setup, stream, pending),
+        };
+        if let Some(exchange) = self.crowd.find(stream) {
+            exchange.scan = scan.map(Box::new);
+        }
+        next
+    }
+
+    fn await_body(&mut self, setup: &Setup<H>, stream: Stream, pending: Pending) -> Next {
+        let has_room = self.crowd.hold_with_head(stream, 0);
+        match self.host.now() {
+            Ok(now) if has_room => Next::AwaitsBody(Box::new(pending), now.after(BODY_PATIENCE)),
+            Ok(_) => self.let_go(setup, stream, pending),
+            Err(error) => {
+                journal::note(&self.host, Level::Error, "a request cannot be read", error);
+                Next::decided(decision::failed(&setup.config, Protocol::Web, Failure::Host), Protocol::Web, None)
+            }
+        }
+    }
+
+    /// What becomes of a request for whose body there is no room.
+    fn let_go(&mut self, setup: &Setup<H>, stream: Stream, pending: Pending) -> Next {
+        if pending.is_nobodys() {
+            return self.consider(setup, stream, pending.let_go(Malformed::BodyTooLarge));
+        }
+        let protocol = pending.protocol();
+        Next::decided(decision::failed(&setup.config, protocol, Failure::Busy), protocol, None)
+    }
+
+    fn waits(&mut self, stream: Stream) -> bool {
+        self.crowd.find(stream).is_some_and(|exchange| matches!(exchange.stands(), Standing::Facts(_)))
+    }
+
+    /// Takes what came of a body that is awaited.
+    fn take_body(&mut self, setup: &Setup<H>, stream: Stream, size: usize, end_of_stream: bool) -> Flow {
+        let has_room = match self.feed(stream, size) {
+            Ok(has_room) => has_room,
+            Err(error) => return self.fail_to_read(setup, stream, error),
+        };
+        let is_settled =
+            self.crowd.find(stream).and_then(|exchange| exchange.pending()).is_some_and(|pending| pending.is_settled());
+        let fits = has_room && size <= BODY_LIMIT;
+        if fits && !end_of_stream && !is_settled {
+            return Flow::Pause;
+        }
+        let Some(pending) = self.crowd.take_pending(stream) else { return Flow::Pause };
+        let next = if !has_room {
+            self.let_go(setup, stream, *pending)
+        } else if !fits || !end_of_stream {
+            self.consider(setup, stream, pending.let_go(Malformed::BodyTooLarge))
+        } else {
+            match self.host.buffer(Buffer::RequestBody, 0, size) {
+                Ok(body) => {
+                    if let Some(Answering::Watched(watch)) =
+                        self.crowd.find(stream).map(|exchange| &mut exchange.answering)
+                    {
+                        watch.read_request(&body);
+                    }
+                    self.consider(setup, stream, pending.finish(&body))
+                }
+                Err(error) => return self.fail_to_read(setup, stream, error),
+            }
+        };
+        self.crowd.hold(stream, size);
+        self.settle(setup, stream, next)
+    }
+
+    /// Shows what came of an awaited body to who awaits it. Whether there is room for it.
+    fn feed(&mut self, stream: Stream, size: usize) -> Result<bool> {
+        if let Some(exchange) = self.crowd.find(stream) {
+            let seen = exchange.seen;
+            if let Some(pending) = exchange.pending().filter(|pending| pending.is_looked_at()) {
+                pending.feed(&self.host.piece(Buffer::RequestBody, seen, size.saturating_sub(seen))?);
+                exchange.seen = size;
+            }
+        }
+        Ok(self.crowd.hold_with_head(stream, size))
+    }
+
+    /// Looks at what came of a body that goes on, or will.
+    fn scan(&mut self, stream: Stream, size: usize, end_of_stream: bool) -> Result<std::result::Result<(), Refused>> {
+        let Some(exchange) = self.crowd.find(stream) else { return Ok(Ok(())) };
+        let Some(mut scan) = exchange.scan.take() else { return Ok(Ok(())) };
+        let piece = self.host.piece(Buffer::RequestBody, exchange.seen, size.saturating_sub(exchange.seen))?;
+        if let Err(refused) = scan.feed(&piece) {
+            return Ok(Err(refused));
+        }
+        if end_of_stream {
+            return Ok(scan.finish());
+        }
+        exchange.seen = size;
+        exchange.scan = Some(scan).filter(|scan| !scan.is_over());
+        Ok(Ok(()))
+    }
+
+    /// Answers a request that the host does not show.
+    fn fail_to_read(&mut self, setup: &Setup<H>, stream: Stream, error: HostError) -> Flow {
+        journal::note(&self.host, Level::Error, "a request cannot be read", error);
+        let failed = decision::failed(&setup.config, Protocol::Web, Failure::Host);
+        self.settle(setup, stream, Next::decided(failed, Protocol::Web, None))
+    }
+}

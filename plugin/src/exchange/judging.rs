@@ -1,0 +1,312 @@
+//! Judging a request: what is remembered, what is missing, and the decision.
+
+use policy::bindings::{Freshness, Moment, Quota, Remembered};
+use policy::decision::{self, Decision, Facts, Failure, Step};
+use policy::facts::{Hash, Token};
+use policy::lookup::{Fact, Value, target_key};
+use policy::request::{JobRequest, Protocol};
+
+use super::Next;
+use super::crowd::Landed;
+use crate::host::{Host, HostError, Level, Result};
+use crate::journal;
+use crate::lookups::Urgency;
+use crate::setup::Setup;
+use crate::worker::Worker;
+
+/// How often a decision may ask for facts: for the token, for who holds what is asked and for targets, and for all of it once
+/// more before it denies.
+const ROUNDS: usize = 8;
+
+/// A request that is decided on, as far as its facts are there.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    pub(crate) request: JobRequest,
+    facts: Facts,
+    /// How old the oldest of them is.
+    oldest: Freshness,
+    /// The facts that it waits for.
+    pub(super) missing: Vec<Hash>,
+    pub(super) deadline: Moment,
+    /// What it would be denied, while facts are looked up once more.
+    denial: Denial,
+}
+
+/// What a request would be denied, while the facts that say so are looked up once more.
+#[derive(Debug)]
+enum Denial {
+    /// Nothing yet.
+    None,
+    /// It would be denied from facts that are due: these deny nothing.
+    Due,
+    /// It is denied so where the lookup fails.
+    Known(Box<Decision>),
+}
+
+impl<H: Host> Worker<H> {
+    /// Judges a job's request with what is remembered; what is missing is looked up, and the request waits for it.
+    pub(super) fn judge(&mut self, setup: &Setup<H>, request: JobRequest) -> Next {
+        let recall = |now| Recalled::of(setup, &request, Facts::default(), Freshness::Stale, now);
+        let (Recalled { facts, oldest, due }, now) =
+            match self.host.now().and_then(|now| recall(now).map(|recalled| (recalled, now))) {
+                Ok(recalled) => recalled,
+                Err(error) => return self.host_failed(setup, request.protocol, error),
+            };
+        let deadline = now.after(setup.config.lookup.timeout);
+        let parked = Parked { request, facts, oldest, missing: Vec::new(), deadline, denial: Denial::None };
+        let next = self.step(setup, Box::new(parked), now);
+        // Who looks again asks for all of it, and for nothing that is older.
+        if !matches!(&next, Next::AwaitsFacts(parked) if parked.looks_again()) {
+            self.refresh(setup, due, now);
+        }
+        next
+    }
+
+    /// Judges a request again that waited, and whose facts are there.
+    pub(super) fn judge_again(&mut self, setup: &Setup<H>, mut parked: Box<Parked>, now: Result<Moment>) -> Next {
+        let recalled = now.and_then(|now| parked.recall_again(setup, now).map(|due| (due, now)));
+        match recalled {
+            Ok((due, now)) => {
+                if !parked.looks_again() {
+                    self.refresh(setup, due, now);
+                }
+                self.step(setup, parked, now)
+            }
+            Err(error) => self.host_failed(setup, parked.request.protocol, error),
+        }
+    }
+
+    /// Decides, or has the missing facts looked up.
+    fn step(&mut self, setup: &Setup<H>, mut parked: Box<Parked>, now: Moment) -> Next {
+        // A fact may be there at once, composed of what is remembered: the token first, then its targets.
+        for _ in 0..ROUNDS {
+            let missing = match policy::decide(&setup.config, &parked.request, &parked.facts) {
+                Step::Decided(decision) if parked.is_doubtful(&decision) => {
+                    match parked.look_again(setup, decision, now) {
+                        Ok(()) => continue,
+                        Err(error) => return self.host_failed(setup, parked.request.protocol, error),
+                    }
+                }
+                Step::Decided(decision) => return parked.decided(decision),
+                Step::NotAJob => return Next::Passes,
+                _ if !self.crowd.has_room() => return self.miss(setup, parked, Failure::LookupBusy),
+                Step::NeedsToken => match self.admit(setup, &parked.request, now) {
+                    Ok(()) => vec![Fact::Token(parked.request.token.clone())],
+                    Err(failure) => return self.fail(setup, &parked.request, failure),
+                },
+                Step::NeedsTargets(job, targets) => {
+                    targets.into_iter().map(|target| Fact::Target(job.clone(), target)).collect()
+                }
+            };
+            for fact in missing {
+                let key = fact.key();
+                let found = match self.crowd.has_room_for(&key) {
+                    true => self.ask(setup, fact, Urgency::Awaited, parked.denial.least(), now),
+                    false => Some(Err(Failure::LookupBusy)),
+                };
+                match found {
+                    None => parked.missing.push(key),
+                    Some(Ok((value, freshness))) => parked.learn(key, &value, freshness),
+                    Some(Err(failure)) => return self.miss(setup, parked, failure),
+                }
+            }
+            if !parked.missing.is_empty() {
+                return Next::AwaitsFacts(parked);
+            }
+        }
+        self.fail(setup, &parked.request, Failure::Doubt)
+    }
+
+    /// Decides on a request for which a fact is not to be had.
+    pub(super) fn miss(&self, setup: &Setup<H>, mut parked: Box<Parked>, failure: Failure) -> Next {
+        match std::mem::replace(&mut parked.denial, Denial::None) {
+            Denial::Known(decision) => parked.decided(*decision),
+            Denial::None | Denial::Due => self.fail(setup, &parked.request, failure),
+        }
+    }
+
+    fn fail(&self, setup: &Setup<H>, request: &JobRequest, failure: Failure) -> Next {
+        let mut failed = decision::failed(&setup.config, request.protocol, failure);
+        if failure == Failure::LookupThrottled {
+            let pause = self.host.now().ok().and_then(|now| self.flights.pause(&request.token.hash(), now));
+            failed = failed.retry_after(pause);
+        }
+        Next::decided(failed, request.protocol, None)
+    }
+
+    /// Whether a token may be looked up: where nothing is known of it, this is one lookup more of its source's.
+    fn admit(&self, setup: &Setup<H>, request: &JobRequest, now: Moment) -> std::result::Result<(), Failure> {
+        let token = request.token.hash();
+        if self.flights.holds(&token) {
+            return Ok(());
+        }
+        let counted = self
+            .host
+            .source_address()
+            .map(|address| Quota::of(&setup.config.lookup, &address))
+            .and_then(|quotas| setup.store.count_unknown(&token, &quotas, now));
+        match counted {
+            Ok(None) => Ok(()),
+            Ok(Some(over)) => Err(over),
+            Err(error) => {
+                journal::note(&self.host, Level::Error, "a lookup cannot be counted", error);
+                Err(Failure::Host)
+            }
+        }
+    }
+
+    /// The decision when the host refused a call.
+    fn host_failed(&self, setup: &Setup<H>, protocol: Protocol, error: HostError) -> Next {
+        journal::note(&self.host, Level::Error, "the host refused a call", error);
+        Next::decided(decision::failed(&setup.config, protocol, Failure::Host), protocol, None)
+    }
+}
+
+/// What was remembered.
+#[derive(Debug)]
+pub(crate) struct Recalled {
+    pub(crate) facts: Facts,
+    /// How old the oldest of it is.
+    oldest: Freshness,
+    /// What has grown old, and is to be looked up again.
+    due: Vec<Fact>,
+}
+
+impl Recalled {
+    /// `facts`, and what is remembered besides, where it is as fresh as `least`.
+    pub(crate) fn of<H: Host>(
+        setup: &Setup<H>,
+        request: &JobRequest,
+        facts: Facts,
+        least: Freshness,
+        now: Moment,
+    ) -> Result<Self> {
+        let mut recalled = Self { facts, oldest: Freshness::New, due: Vec::new() };
+        if recalled.facts.token.is_none() {
+            let known = match setup.store.credential(request, now)? {
+                Remembered::New(token) => Some((token, Freshness::New)),
+                Remembered::Fresh(token) => Some((token, Freshness::Fresh)),
+                Remembered::Stale(token) => Some((token, Freshness::Stale)),
+                Remembered::Announced | Remembered::Nothing => None,
+            };
+            if let Some((token, freshness)) = known {
+                let serves = recalled.take(freshness, least, || Fact::Token(request.token.clone()));
+                recalled.facts.token = serves.then_some(token);
+            }
+        }
+        if let Some(Token::Running(job)) = &recalled.facts.token
+            && request.names_a_job()
+        {
+            recalled.facts.dependencies = setup.store.dependencies(job.id, now)?;
+        }
+        // As often as the rules ask for targets that are remembered: each round adds some, so it ends.
+        while let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, request, &recalled.facts) {
+            let known = recalled.facts.targets.len();
+            for target in targets {
+                let Some((found, freshness)) = setup.store.target(&target_key(&job, &target), now)? else { continue };
+                if recalled.take(freshness, least, || Fact::Target(job.clone(), target.clone())) {
+                    recalled.facts.targets.push((target, found));
+                }
+            }
+            if recalled.facts.targets.len() == known {
+                break;
+            }
+        }
+        Ok(recalled)
+    }
+
+    /// Notes how old a fact is, and tells whether it serves where nothing older than `least` does.
+    fn take(&mut self, freshness: Freshness, least: Freshness, fact: impl FnOnce() -> Fact) -> bool {
+        if freshness == Freshness::Stale {
+            self.due.push(fact());
+        }
+        let serves = freshness <= least;
+        if serves {
+            self.oldest = self.oldest.max(freshness);
+        }
+        serves
+    }
+}
+
+impl Parked {
+    /// This was decided on it.
+    fn decided(self, decision: Decision) -> Next {
+        Next::decided(decision, self.request.protocol, Some(self.request))
+    }
+
+    /// Takes a fact that it waits for; `None` while it waits for more.
+    pub(super) fn hear(&mut self, landed: &Landed) -> Option<std::result::Result<(), Failure>> {
+        let key = landed.key;
+        if !self.missing.contains(&key) {
+            return None;
+        }
+        match &landed.found {
+            Ok((value, freshness)) => {
+                self.missing.retain(|missing| *missing != key);
+                self.learn(key, value, *freshness);
+                self.missing.is_empty().then_some(Ok(()))
+            }
+            Err(failure) => Some(Err(*failure)),
+        }
+    }
+
+    /// Takes a fact of this age; a target's is filed under the target, for every access that means it.
+    fn learn(&mut self, key: Hash, value: &Value, freshness: Freshness) {
+        self.oldest = self.oldest.max(freshness);
+        let found = match value {
+            Value::Token(token) => {
+                self.facts.token = Some(token.clone());
+                return;
+            }
+            Value::Target(found) => found,
+        };
+        let Some(Token::Running(job)) = &self.facts.token else { return };
+        let targets = self.request.accesses.iter().map(|access| &access.target);
+        for target in targets.filter(|target| target_key(job, target) == key) {
+            if !self.facts.targets.iter().any(|(known, _)| known == target) {
+                self.facts.targets.push((target.clone(), found.clone()));
+            }
+        }
+    }
+
+    /// Looks again at what is remembered, for a request that waited: its token may be known now, and so its targets; or its
+    /// job may have ended meanwhile. Gives what has grown old.
+    fn recall_again<H: Host>(&mut self, setup: &Setup<H>, now: Moment) -> Result<Vec<Fact>> {
+        if let Remembered::New(ended @ Token::Ended(_)) = setup.store.credential(&self.request, now)? {
+            self.facts.token = Some(ended);
+        }
+        let known = std::mem::take(&mut self.facts);
+        let Recalled { facts, oldest, due } = Recalled::of(setup, &self.request, known, self.denial.least(), now)?;
+        (self.facts, self.oldest) = (facts, self.oldest.max(oldest));
+        Ok(due)
+    }
+
+    /// Has the facts by which a request would be denied looked up once more, so that what a maintainer has just granted is
+    /// not refused for as long as a fact lasts.
+    fn look_again<H: Host>(&mut self, setup: &Setup<H>, decision: Decision, now: Moment) -> Result<()> {
+        let is_due = self.oldest > Freshness::Fresh;
+        self.denial = if is_due { Denial::Due } else { Denial::Known(Box::new(decision)) };
+        let Recalled { facts, oldest, .. } = Recalled::of(setup, &self.request, Facts::default(), Freshness::New, now)?;
+        (self.facts, self.oldest) = (facts, oldest);
+        Ok(())
+    }
+
+    /// Whether a decision denies by facts that are to be looked up once more before they do.
+    fn is_doubtful(&self, decision: &Decision) -> bool {
+        decision.denies() && self.oldest > Freshness::New && !self.looks_again()
+    }
+
+    fn looks_again(&self) -> bool {
+        !matches!(self.denial, Denial::None)
+    }
+}
+
+impl Denial {
+    /// How old the facts may be by which the request is decided.
+    fn least(&self) -> Freshness {
+        match self {
+            Self::None => Freshness::Fresh,
+            Self::Due | Self::Known(_) => Freshness::New,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The requests of one worker. The way of one: [`arriving`] reads it, [`judging`] decides on it, [`settling`] carries that
+//! out; where facts are missing it stands in the [`crowd`] until [`waking`] goes on with it; once it went on, [`answer`]
+//! reads what the forge says.
+
+mod answer;
+mod arriving;
+mod crowd;
+mod judging;
+mod report;
+mod settling;
+mod waking;
+
+pub(crate) use crowd::{Crowd, Landed};
+pub(crate) use judging::Recalled;
+pub(crate) use settling::Ids;
+
+use policy::bindings::Moment;
+use policy::decision::Decision;
+use policy::request::{JobRequest, Pending, Protocol};
+
+use judging::Parked;
+
+/// What becomes of a request.
+#[derive(Debug)]
+enum Next {
+    /// It is no job's, as far as it was seen, and goes on untouched.
+    Passes,
+    /// It is decided on.
+    Decided(Box<Decided>),
+    /// It waits for its body, until then.
+    AwaitsBody(Box<Pending>, Moment),
+    /// It waits for facts.
+    AwaitsFacts(Box<Parked>),
+}
+
+/// A decision, and on what.
+#[derive(Debug)]
+struct Decided {
+    decision: Decision,
+    protocol: Protocol,
+    /// What was asked, where that could be read.
+    request: Option<JobRequest>,
+}
+
+impl Next {
+    fn decided(decision: Decision, protocol: Protocol, request: Option<JobRequest>) -> Self {
+        Self::Decided(Box::new(Decided { decision, protocol, request }))
+    }
+}

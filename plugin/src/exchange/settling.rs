@@ -1,0 +1,156 @@
+//! Carrying out what becomes of a request: what is logged, what goes on, what is answered. Here and nowhere else.
+
+use policy::decision::{Grant, Outcome, Record};
+use policy::lifecycle::Watch;
+use policy::reply::Reply;
+
+use super::answer::Answering;
+use super::crowd::Standing;
+use super::{Decided, Next};
+use crate::host::{Flow, Host, Level, Map, Result, Stream};
+use crate::journal;
+use crate::lookups::chance;
+use crate::setup::Setup;
+use crate::worker::Worker;
+
+/// Numbers of decisions.
+#[derive(Debug)]
+pub(crate) struct Ids {
+    seed: u64,
+    count: u64,
+}
+
+impl Ids {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, count: 0 }
+    }
+
+    /// A number that no other decision is likely to have.
+    fn next(&mut self) -> String {
+        self.count = self.count.wrapping_add(1);
+        format!("{:016x}", chance(self.seed, self.count))
+    }
+}
+
+impl<H: Host> Worker<H> {
+    /// Carries out what becomes of the request that the host acts for.
+    pub(super) fn settle(&mut self, setup: &Setup<H>, stream: Stream, next: Next) -> Flow {
+        match next {
+            Next::Passes => self.pass(stream),
+            Next::Decided(decided) => self.carry_out(setup, stream, &decided),
+            Next::AwaitsFacts(parked) => self.stay(stream, Standing::Facts(parked)),
+            Next::AwaitsBody(pending, deadline) => self.stay(stream, Standing::Body(pending, deadline)),
+        }
+    }
+
+    fn carry_out(&mut self, setup: &Setup<H>, stream: Stream, decided: &Decided) -> Flow {
+        let Decided { decision, protocol, request } = decided;
+        setup.counters.decided(decision, *protocol);
+        let id = self.note(&decision.record);
+        if decision.denies() {
+            // For who runs the proxy or owns the target: what the client may not see stands here.
+            let _ = self.host.log_field("jobscope_why", &decision.why());
+        }
+        match &decision.outcome {
+            Outcome::Forward(grant) => {
+                if let Err(error) = self.narrow(grant) {
+                    // The request asks for more than was granted, so it cannot go on as it is.
+                    journal::note(&self.host, Level::Error, "a narrowed request cannot be forwarded", error);
+                    let _ = self.host.unavailable("host.failed");
+                    return self.stay(stream, Standing::Answered);
+                }
+                if let Some(watch) =
+                    request.as_ref().and_then(|request| Watch::of_job(&setup.config, request, decision))
+                {
+                    self.watch(stream, watch);
+                }
+                self.go_on(stream, grant)
+            }
+            Outcome::Reply(reply) => {
+                if let Err(error) = self.send(reply, &id, decision.record.reason) {
+                    journal::note(&self.host, Level::Error, "a request cannot be answered", error);
+                }
+                self.stay(stream, Standing::Answered)
+            }
+        }
+    }
+
+    /// A job's request goes on with a grant and not otherwise.
+    fn go_on(&mut self, stream: Stream, _: &Grant) -> Flow {
+        self.pass(stream)
+    }
+
+    fn pass(&mut self, stream: Stream) -> Flow {
+        self.crowd.stand(stream, Standing::Going);
+        if let Some(exchange) = self.crowd.find(stream) {
+            // What a host buffered meanwhile goes on without being shown again.
+            exchange.seen = 0;
+        }
+        Flow::Continue
+    }
+
+    fn stay(&mut self, stream: Stream, standing: Standing) -> Flow {
+        self.crowd.stand(stream, standing);
+        Flow::Pause
+    }
+
+    /// Notes what to look for in the answer to a request that goes on. Its head is still here.
+    pub(super) fn watch(&mut self, stream: Stream, watch: Watch) {
+        if watch.reads_body()
+            && let Err(error) = self.host.remove_header(Map::Request, "accept-encoding")
+        {
+            // Compressed, the answer tells nothing.
+            journal::note(&self.host, Level::Warn, "an answer may come compressed", error);
+        }
+        if let Some(exchange) = self.crowd.find(stream) {
+            exchange.answering = Answering::Watched(Box::new(watch));
+        }
+    }
+
+    /// Makes of the request what was granted.
+    fn narrow(&self, grant: &Grant) -> Result<()> {
+        for name in grant.without() {
+            self.host.remove_header(Map::Request, name)?;
+        }
+        grant.path().map_or(Ok(()), |path| self.host.replace_request_header(":path", path))
+    }
+
+    /// Answers the request.
+    pub(super) fn send(&self, reply: &Reply, id: &str, reason: &str) -> Result<()> {
+        let mut headers: Vec<(&str, &str)> = reply.headers.clone();
+        let retry_after = reply.retry_after.map(|seconds| seconds.to_string());
+        headers.extend(retry_after.iter().map(|seconds| ("retry-after", seconds.as_str())));
+        headers.push(("x-jobscope-decision", id));
+        self.host.reply(reply.status, &headers, &reply.text(id), &format!("jobscope:{reason}"))
+    }
+
+    /// Writes a record down for the access log, and gives the number that it has there.
+    pub(super) fn note(&mut self, record: &Record) -> String {
+        self.write_down(record, |_| true)
+    }
+
+    /// The same of what was decided on an answer: what the record does not know stays as the request's had it.
+    pub(super) fn note_more(&mut self, record: &Record) -> String {
+        self.write_down(record, |value| value != "-")
+    }
+
+    fn write_down(&mut self, record: &Record, is_written: impl Fn(&str) -> bool) -> String {
+        let id = self.ids.next();
+        let says = [
+            ("jobscope_job", record.job.as_str()),
+            ("jobscope_user", &record.user),
+            ("jobscope_origin", &record.origin),
+            ("jobscope_target", &record.target),
+            ("jobscope_action", record.action),
+            ("jobscope_verdict", record.verdict),
+            ("jobscope_reason", record.reason),
+            ("jobscope_rule", &*record.rule),
+            ("jobscope_decision", &id),
+        ];
+        for (name, value) in says.into_iter().filter(|(_, value)| is_written(value)) {
+            // A decision that cannot be logged is carried out all the same: it is the narrower of the two.
+            let _ = self.host.log_field(name, value);
+        }
+        id
+    }
+}

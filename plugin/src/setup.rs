@@ -1,0 +1,60 @@
+//! A configuration and what was opened for it.
+
+use std::rc::Rc;
+
+use policy::Config;
+use policy::facts::Secret;
+
+use crate::counters::Counters;
+use crate::document;
+use crate::host::{Buffer, Host, Level};
+use crate::store::Store;
+
+/// The largest configuration that is read: two million names in access rules, and room for longer ones.
+const CONFIGURATION_LIMIT: usize = 64 << 20;
+
+/// What a worker works by.
+#[derive(Debug)]
+pub(crate) struct Setup<H> {
+    pub(crate) config: Config,
+    /// The service account's token, where a fact needs it.
+    pub(crate) credential: Option<Secret>,
+    /// The webhook's secret, where there is a webhook.
+    pub(crate) webhook_secret: Option<Secret>,
+    pub(crate) store: Store<H>,
+    pub(crate) counters: Rc<Counters<H>>,
+}
+
+impl<H: Host> Setup<H> {
+    /// Reads the configuration that the host has.
+    pub(crate) fn read(host: &H) -> Result<Self, String> {
+        let document = host
+            .buffer(Buffer::Configuration, 0, CONFIGURATION_LIMIT)
+            .map_err(|error| format!("the configuration cannot be read: {error}"))?;
+        let document = document::json(document);
+        let config = Config::parse(&document).map_err(|errors| errors.to_string())?;
+        for warning in &config.warnings {
+            host.log(Level::Warn, &format!("jobscope: configuration: {warning}"));
+        }
+        let secret = |key, name: Option<&str>| name.map(|name| secret(host, key, name)).transpose();
+        let credential = secret("lookup.credential_env", config.lookup.credential_env.as_deref())?;
+        let webhook = config.webhook.as_ref().map(|webhook| webhook.secret_env.as_str());
+        let webhook_secret = secret("webhook.secret_env", webhook)?;
+        let counters = Rc::new(Counters::define(host, &document));
+        let store =
+            Store::open(host, &config, &counters).map_err(|error| format!("shared data cannot be opened: {error}"))?;
+        Ok(Self { credential, webhook_secret, store, counters, config })
+    }
+}
+
+/// The secret in the environment variable of this name, which stands under this key.
+fn secret(host: &impl Host, key: &str, name: &str) -> Result<Secret, String> {
+    let value = host.variable(name);
+    let value = value.filter(|value| !value.is_empty() && value.bytes().all(|b| (0x21..0x7f).contains(&b)));
+    value.map(|value| Secret::new(value.as_bytes())).ok_or_else(|| {
+        format!(
+            "1 error in the configuration\n{key}: expected an environment variable of the VM that holds a token, found `{name}` \
+             unset, empty or not printable (Envoy passes on what `vm_config.environment_variables` names)"
+        )
+    })
+}

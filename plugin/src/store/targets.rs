@@ -1,0 +1,67 @@
+//! What targets are to jobs, and the parts that this is composed of.
+
+use policy::bindings::{Confirmed, Freshness, Missing, Moment, PartRow, ProjectRow, TargetRow};
+use policy::facts::{Found, Hash, Known, Part};
+use policy::lookup::PartKey;
+
+use super::Store;
+use crate::host::{Host, Result};
+
+impl<H: Host> Store<H> {
+    /// What is remembered of a target, and whether it is to be looked up again.
+    pub(crate) fn target(&self, key: &Hash, now: Moment) -> Result<Option<(Found, Freshness)>> {
+        let key = self.inquiry.fact(key);
+        let known = match self.find::<TargetRow>(&key, now)? {
+            Some(row) => Some((row.found, row.confirmed)),
+            None => {
+                let missing = self.find::<Missing>(&key, now)?.filter(|missing| missing.serves(now));
+                missing.map(|missing| (Found::Nothing, Confirmed::at(missing.confirmed)))
+            }
+        };
+        Ok(known.and_then(|(found, confirmed)| {
+            let freshness = self.lifetimes.of_all(&confirmed, now);
+            (freshness != Freshness::Gone).then_some((found, freshness))
+        }))
+    }
+
+    /// Remembers a target, or that it is not there.
+    pub(crate) fn learn_target(&self, key: Hash, found: &Found, confirmed: Confirmed, now: Moment) -> Result<()> {
+        let key = self.inquiry.fact(&key);
+        // One that was there keeps its place.
+        if *found == Found::Nothing && self.find::<TargetRow>(&key, now)?.is_none() {
+            let confirmed = confirmed.oldest();
+            return self.put(now, || Missing { key, confirmed }).map(drop);
+        }
+        self.put(now, || TargetRow { key, found: found.clone(), confirmed }).map(drop)
+    }
+
+    /// What is remembered of a part of a target, at least as fresh as `least`, and when it was looked up. A part that cannot
+    /// be read is looked up.
+    pub(crate) fn part(&self, key: &PartKey, least: Freshness, now: Moment) -> Option<(Known, Moment)> {
+        let hash = self.inquiry.fact(&key.hash);
+        let of_project = |row: ProjectRow| (Known::Project(row.project), row.confirmed);
+        let row = match key.part {
+            Part::Project => self.find::<ProjectRow>(&hash, now).map(|row| row.map(of_project)),
+            Part::Member | Part::External | Part::Allowlist | Part::Enforcement | Part::Outbound => {
+                self.find::<PartRow>(&hash, now).map(|row| row.map(|row| (row.known, row.confirmed)))
+            }
+        };
+        let is_fresh = |confirmed| self.lifetimes.of_part(key.part.lifetime(), confirmed, now) <= least;
+        row.ok()?.filter(|(_, confirmed)| is_fresh(*confirmed))
+    }
+
+    /// Remembers a part of a target.
+    pub(crate) fn learn_part(&self, key: PartKey, known: Known, confirmed: Moment, now: Moment) -> Result<()> {
+        let key = self.inquiry.fact(&key.hash);
+        match known {
+            Known::Project(project) => {
+                self.put(now, || ProjectRow { key, project: project.clone(), confirmed }).map(drop)
+            }
+            Known::Member(_)
+            | Known::External(_)
+            | Known::Allowlist { .. }
+            | Known::Enforcement(_)
+            | Known::Outbound(_) => self.put(now, || PartRow { key, known: known.clone(), confirmed }).map(drop),
+        }
+    }
+}

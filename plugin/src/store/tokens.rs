@@ -1,0 +1,177 @@
+//! Whose tokens these are, and whether their jobs still run.
+
+use policy::bindings::{
+    self, Binding, Denial, Dependencies, JobRow, Minted, Moment, Place, Quota, Rejection, Remembered, Usage,
+};
+use policy::decision::Failure;
+use policy::facts::{Hash, Invalid, Job, JobId, Token};
+use policy::lifecycle::{Birth, End};
+use policy::request::{Claim, JobRequest};
+
+use super::Store;
+use crate::counters::Counted;
+use crate::host::{Host, Result};
+
+/// What holds of a token, or why that cannot be told.
+type Learned = std::result::Result<Token, Failure>;
+
+impl<H: Host> Store<H> {
+    /// What is remembered of a token.
+    fn token(&self, key: &Hash, now: Moment) -> Result<Remembered> {
+        if let Some(binding) = self.find::<Binding>(key, now)? {
+            let confirmed = binding.confirmed;
+            let tells = binding.tells(&self.config, self.inquiry.mark(), now);
+            if matches!(tells, Remembered::Stale(_)) {
+                self.counters.time(Counted::Unconfirmed, &[], now.since(confirmed));
+            }
+            return Ok(tells);
+        }
+        let rejection = self.find::<Rejection>(&self.inquiry.fact(key), now)?;
+        let rejection = rejection.filter(|rejection| rejection.serves(now));
+        Ok(rejection.map_or(Remembered::Nothing, |rejection| Remembered::New(Token::Invalid(rejection.invalid))))
+    }
+
+    /// What is remembered of a request's credential: of the token, or of the one that it was made from.
+    pub(crate) fn credential(&self, request: &JobRequest, now: Moment) -> Result<Remembered> {
+        let key = request.token.hash();
+        if !matches!(request.claim, Claim::Minted(_)) {
+            return self.token(&key, now);
+        }
+        let Some(minted) = self.find::<Minted>(&key, now)? else { return Ok(Remembered::Nothing) };
+        let Some(parent) = minted.parent else { return Ok(Remembered::New(Token::Invalid(Invalid::Foreign))) };
+        Ok(match self.token(&parent, now)? {
+            // Without the token itself nobody can be asked again, so the old serves for as long as it may.
+            Remembered::New(token) | Remembered::Fresh(token) | Remembered::Stale(token) => Remembered::New(token),
+            Remembered::Announced | Remembered::Nothing => Remembered::New(Token::Forgotten),
+        })
+    }
+
+    /// Remembers from whose token a credential was made. `false` where there is no room.
+    pub(crate) fn learn_minted(&self, minted: &Minted, now: Moment) -> Result<bool> {
+        self.put(now, || minted.clone()).map(|row| row.is_some())
+    }
+
+    /// Remembers what a lookup that was sent at `asked` said of a token, and tells what holds now: an end that was
+    /// seen meanwhile stays, and a token that is known to be one job's is not another's.
+    pub(crate) fn learn_token(&self, key: Hash, said: Token, asked: Moment, now: Moment) -> Result<Learned> {
+        match said {
+            Token::Running(job) => self.bind(key, job, asked, now),
+            Token::Ended(job) => {
+                let end = End { token: key, job: job.as_ref().map(|job| job.id) };
+                self.end(end, now).map(|()| Ok(Token::Ended(job)))
+            }
+            // No lookup says this.
+            Token::Forgotten => Ok(Ok(said)),
+            Token::Invalid(invalid) => match self.find::<Binding>(&key, now)? {
+                None => {
+                    let key = self.inquiry.fact(&key);
+                    self.put(now, || Rejection { key, invalid, confirmed: asked })?;
+                    Ok(Ok(said))
+                }
+                Some(binding) => match binding.denied(asked, self.inquiry.mark()) {
+                    Denial::Ends(job) => {
+                        let end = End { token: key, job: job.as_ref().map(|job| job.id) };
+                        self.end(end, now).map(|()| Ok(Token::Ended(job)))
+                    }
+                    Denial::Outdated(job) => Ok(Ok(Token::Running(job))),
+                    // The next request asks again.
+                    Denial::Nothing => Ok(Ok(said)),
+                },
+            },
+        }
+    }
+
+    fn bind(&self, key: Hash, job: Job, asked: Moment, now: Moment) -> Result<Learned> {
+        match Binding::holds(self.find(&key, now)?, job.clone()) {
+            Ok(Token::Running(_)) => {}
+            holds => return Ok(holds),
+        }
+        // A job is named before its token is bound, and anew whenever it is confirmed: an end that is told by its number
+        // finds the token, or is found by the lookup that was under way.
+        match self.name_job(job.id, key, now)? {
+            Place::Found => {}
+            Place::Ended => return self.end_token(key, now).map(|_| Ok(Token::Ended(Some(job)))),
+            Place::None => return Ok(Ok(Token::Running(job))),
+        }
+        let mark = self.inquiry.mark();
+        let held = self.put(now, || Binding::running(key, job.clone(), asked, mark))?;
+        Ok(Binding::holds(held, job))
+    }
+
+    fn name_job(&self, job: JobId, token: Hash, now: Moment) -> Result<Place> {
+        let key = JobRow::key_of(&self.inquiry, job);
+        let row = self.put(now, || JobRow::named(key, token, now))?;
+        Ok(JobRow::place(row.as_ref(), &token))
+    }
+
+    /// The forge handed a job to a runner: its token is known to be that job's, and to be over after its timeout.
+    pub(crate) fn born(&self, birth: &Birth, now: Moment) -> Result<()> {
+        let Birth { token, job, origin, timeout, dependencies } = birth;
+        let key = token.hash();
+        match self.name_job(*job, key, now)? {
+            Place::Found => {
+                if !dependencies.is_empty() {
+                    let job = JobRow::key_of(&self.inquiry, *job);
+                    self.put(now, || Dependencies::of(job, dependencies, now))?;
+                }
+                self.put(now, || Binding::born(key, *job, *origin, *timeout, now)).map(drop)
+            }
+            Place::Ended => self.end_token(key, now).map(drop),
+            Place::None => Ok(()),
+        }
+    }
+
+    /// The jobs whose artifacts the forge named when it handed this one out.
+    pub(crate) fn dependencies(&self, job: JobId, now: Moment) -> Result<Vec<JobId>> {
+        let row = self.find::<Dependencies>(&JobRow::key_of(&self.inquiry, job), now)?;
+        Ok(row.map(Dependencies::into_jobs).unwrap_or_default())
+    }
+
+    /// Counts a lookup of a token where nothing is remembered of it, not even something that no longer serves. What is
+    /// said when it would be one too many.
+    pub(crate) fn count_unknown(&self, token: &Hash, quotas: &[Quota], now: Moment) -> Result<Option<Failure>> {
+        if self.find::<Binding>(token, now)?.is_some() {
+            return Ok(None);
+        }
+        for quota in quotas {
+            if self.change::<Usage>(&quota.key, |bytes| quota.take(bytes, &self.config, now))?.is_none() {
+                return Ok(Some(quota.over));
+            }
+        }
+        Ok(None)
+    }
+
+    /// From now on no worker serves this token, nor another that its job goes by.
+    pub(crate) fn end(&self, end: End, now: Moment) -> Result<()> {
+        let held = self.end_token(end.token, now);
+        let known = held.as_ref().ok().and_then(|held| held.clone()?.into_job());
+        let job = end.job.or_else(|| known.map(|job| job.id)).map_or(Ok(()), |job| self.end_job(job, now));
+        // Each of them, and then the first that failed.
+        held.and(job)
+    }
+
+    fn end_token(&self, key: Hash, now: Moment) -> Result<Option<Binding>> {
+        self.put(now, || Binding::ended(key, now))
+    }
+
+    /// From now on no worker serves this job, also where a lookup of its token is under way.
+    pub(crate) fn end_job(&self, job: JobId, now: Moment) -> Result<()> {
+        let key = JobRow::key_of(&self.inquiry, job);
+        let row = self.put(now, || JobRow::ended(key, now))?;
+        let tokens = row.map(JobRow::into_tokens).unwrap_or_default();
+        let ends = tokens.into_iter().map(|token| self.end_token(token, now).map(drop));
+        // Each of them, and then the first that failed.
+        ends.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// A token's job may be over: no worker serves it, under whichever of its tokens, before it was looked up.
+    pub(crate) fn doubt(&self, token: Hash, now: Moment) -> Result<()> {
+        let job = self.find::<Binding>(&token, now)?.and_then(Binding::into_job);
+        let row = job.map(|job| self.find::<JobRow>(&JobRow::key_of(&self.inquiry, job.id), now)).transpose()?;
+        let others = row.flatten().map(JobRow::into_tokens).unwrap_or_default();
+        for token in others.into_iter().chain([token]) {
+            self.change::<Binding>(&token, |bytes| bindings::doubt(bytes, &token))?;
+        }
+        Ok(())
+    }
+}

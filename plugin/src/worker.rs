@@ -1,0 +1,143 @@
+//! One configuration on one worker: what it owns, and what it is told. What is about a request is in [`crate::exchange`],
+//! what is asked of the forge in [`crate::lookups`].
+
+use std::rc::Rc;
+
+use crate::counters::Counted;
+use crate::exchange::{Crowd, Ids};
+use crate::host::{Host, Level};
+use crate::journal;
+use crate::lookups::{Errands, Flights, Following, Versions};
+use crate::setup::Setup;
+use crate::ticks::Ticks;
+
+/// The filter on one worker of a proxy.
+///
+/// Each method is an event, and does a bounded amount. What is about a request is told while the host acts for it; the
+/// others while it acts for none. Behind each event [`Worker::depart`] is due where [`Worker::has_departures`] says so.
+#[derive(Debug)]
+pub struct Worker<H: Host> {
+    pub(crate) host: H,
+    pub(crate) setup: Option<Rc<Setup<H>>>,
+    pub(crate) crowd: Crowd,
+    pub(crate) flights: Flights,
+    pub(crate) errands: Errands,
+    pub(crate) following: Following,
+    pub(crate) versions: Versions,
+    pub(crate) ticks: Ticks,
+    pub(crate) ids: Ids,
+    /// What was counted of the load, which all workers add up; nothing before the first tick, which a worker that only
+    /// tries a configuration out never sees.
+    counted: Option<Load>,
+}
+
+/// What a worker has to do at a moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Facts that are being looked up.
+    pub flights: usize,
+    /// Requests that wait for facts.
+    pub waiting: usize,
+    /// Bytes of requests that are held back while a body is awaited.
+    pub held: usize,
+}
+
+impl<H: Host> Worker<H> {
+    /// One that has no configuration yet.
+    #[must_use]
+    pub fn new(host: H) -> Self {
+        let chance = host.random();
+        Self {
+            host,
+            setup: None,
+            crowd: Crowd::default(),
+            flights: Flights::new(chance),
+            errands: Errands::default(),
+            following: Following::new(chance),
+            versions: Versions::default(),
+            ticks: Ticks::default(),
+            ids: Ids::new(chance),
+            counted: None,
+        }
+    }
+
+    /// Takes the configuration that the host has. `false` where it is none.
+    pub fn configure(&mut self) -> bool {
+        let begun = Setup::read(&self.host).and_then(|setup| {
+            let begun = self.ticks.begin(&self.host, setup.config.lookup.timeout);
+            begun.map(|()| setup).map_err(|error| format!("no clock, so no deadlines: {error}"))
+        });
+        match begun {
+            Ok(setup) => self.setup = Some(Rc::new(setup)),
+            Err(why) => {
+                self.host.log(Level::Critical, &format!("jobscope: {why}"));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Time has passed: answers those who have waited too long, and lands flights that nobody will answer.
+    pub fn tick(&mut self) {
+        // Without the time there are no deadlines; every request that asks for it is refused meanwhile.
+        let Ok(now) = self.host.now() else { return };
+        // Here nobody else holds the configuration.
+        if let Some(setup) = self.setup.as_mut().and_then(Rc::get_mut)
+            && let Some(version) = self.versions.tick(&self.host, setup, now)
+        {
+            setup.config.forge.version = version;
+        }
+        let Some(setup) = self.setup.clone() else { return };
+        journal::sum_up(&self.host, now);
+        self.depart();
+        self.following.tick(&self.host, &setup, now);
+        self.errands.tick(&self.host, &setup.config, now);
+        for landing in self.flights.overdue(&setup.config, now) {
+            self.land(&setup, landing, Ok(now));
+        }
+        self.crowd.expire(setup.config.lookup.timeout, now);
+        self.wake(&setup);
+        self.count_load(&setup, Some(self.load()));
+    }
+
+    /// No more requests come: another configuration has taken this one's place.
+    pub fn retire(&mut self) {
+        if let Some(setup) = self.setup.clone() {
+            self.count_load(&setup, None);
+        }
+    }
+
+    /// What there is to do.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let (waiting, held) = self.crowd.load();
+        Load { flights: self.flights.count(), waiting, held }
+    }
+
+    fn count_load(&mut self, setup: &Setup<H>, load: Option<Load>) {
+        let before = std::mem::replace(&mut self.counted, load);
+        setup.counters.run(i64::from(load.is_some()).saturating_sub(i64::from(before.is_some())));
+        let (load, before) = (load.unwrap_or_default(), before.unwrap_or_default());
+        let difference = |now: usize, before: usize| {
+            let number = |count| i64::try_from(count).unwrap_or(i64::MAX);
+            number(now).saturating_sub(number(before))
+        };
+        setup.counters.add(Counted::Flights, &[], difference(load.flights, before.flights));
+        setup.counters.add(Counted::Waiting, &[], difference(load.waiting, before.waiting));
+        setup.counters.add(Counted::Held, &[], difference(load.held, before.held));
+    }
+
+    /// Whether calls are to be sent.
+    #[must_use]
+    pub fn has_departures(&self) -> bool {
+        self.flights.has_departures() || self.errands.has_departures()
+    }
+
+    /// Sends calls that are to be sent.
+    pub fn depart(&mut self) {
+        // Without the time nothing has a deadline; what is to be sent waits for it.
+        let (Some(setup), Ok(now)) = (&self.setup, self.host.now()) else { return };
+        self.flights.depart(&self.host, &setup.config, now);
+        self.errands.depart(&self.host, &setup.config, now);
+    }
+}

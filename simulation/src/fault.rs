@@ -1,0 +1,49 @@
+//! Faults that are planted to see that the simulation finds what it is there to find.
+
+/// What a host does that none may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Some writes of rows are lost, and said to be done.
+    LostWrites,
+    /// Some workers read what a row held before it was last written.
+    OldRows,
+    /// A row is written before what stands there, not in its place.
+    GrowingRows,
+    /// The clock goes at half its speed.
+    SlowClock,
+    /// No time is ever told to have passed.
+    NoTicks,
+    /// Whom the host acts for is whom it acted for before.
+    WrongStream,
+    /// Some answers to clients are lost.
+    LostReplies,
+    /// Nobody is told that a client left.
+    SilentLeaving,
+    /// The answer to a call is given to the call before it.
+    SwappedAnswers,
+    /// A call is sent, and said not to be.
+    DoubtfulCalls,
+    /// A request that is to stay goes on now and then.
+    DeafToPause,
+    /// The end of a job is told to nobody.
+    UntoldEnds,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::LostWrites,
+        Self::OldRows,
+        Self::GrowingRows,
+        Self::SlowClock,
+        Self::NoTicks,
+        Self::WrongStream,
+        Self::LostReplies,
+        Self::SilentLeaving,
+        Self::SwappedAnswers,
+        Self::DoubtfulCalls,
+        Self::DeafToPause,
+        Self::UntoldEnds,
+    ];
+}

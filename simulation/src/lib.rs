@@ -1,0 +1,111 @@
+//! The filter in a small world of its own: several workers over one store, jobs that come and go, clients, a lookup service
+//! that is slow, wrong or away, and one clock. Everything that happens is drawn from a seed, and what must hold is looked at
+//! after each step:
+//!
+//! - no request of a job goes on unless a lookup said, no longer ago than facts serve, that its token is a running job's and
+//!   what a decision needs of its target, and none after this proxy saw its job's end;
+//! - what is no job's goes on at once;
+//! - each request is answered, goes on or is gone by its deadline, and none is answered or woken that is gone;
+//! - no fact is looked up twice at a time by one worker;
+//! - no call of the host lets more requests go, or answers them, than its stack bears;
+//! - there are as many rows as in the beginning, and none outgrows its table.
+//!
+//! What may go on is judged by `judge`, which knows nothing of the filter. What goes wrong is cut down to a short story.
+//! A core plays some 45,000 steps a second: ten million (`make simulate`) take four minutes.
+
+mod dice;
+mod fault;
+mod host;
+mod judge;
+mod moves;
+mod proxy;
+mod request;
+mod tally;
+mod world;
+
+use std::fmt::{self, Display, Formatter};
+
+pub use fault::Fault;
+pub use moves::Move;
+pub use tally::Tally;
+
+use proxy::Proxy;
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// In how many steps it goes wrong, once all are left out that are not needed.
+    pub steps: usize,
+    /// What does not hold.
+    pub what: String,
+    /// What happened.
+    pub story: Vec<String>,
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}, {} steps:", self.seed, self.steps)?;
+        self.story.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+        write!(f, "{}", self.what)
+    }
+}
+
+/// Plays so many steps of a seed, on a host that may have a fault.
+///
+/// # Errors
+/// Something does not hold.
+pub fn run(seed: u64, steps: usize, fault: Option<Fault>) -> Result<Tally, Box<Failure>> {
+    let moves = moves::of_seed(seed, steps);
+    match play(&moves, fault, false) {
+        (Ok(tally), _) => Ok(tally),
+        (Err((_, at)), _) => Err(Box::new(cut_down(seed, moves[..=at.min(moves.len() - 1)].to_vec(), fault))),
+    }
+}
+
+type Played = Result<Tally, (String, usize)>;
+
+/// Plays moves until something does not hold; also what happened, where it is to be told.
+fn play(moves: &[Move], fault: Option<Fault>, tells: bool) -> (Played, Vec<String>) {
+    let mut proxy = Proxy::new(fault, tells);
+    for (at, step) in moves.iter().enumerate() {
+        let wrong = proxy.step(*step).or_else(|| (at % 256 == 255).then(|| proxy.check_rows()).flatten());
+        if let Some(wrong) = wrong {
+            return (Err((wrong, at)), proxy.story.unwrap_or_default());
+        }
+    }
+    match proxy.check_rows() {
+        Some(wrong) => (Err((wrong, moves.len())), proxy.story.unwrap_or_default()),
+        None => (Ok(proxy.tally), proxy.story.unwrap_or_default()),
+    }
+}
+
+/// How often a story is played to be cut down, at most.
+const PLAYS: usize = 4_000;
+
+/// Leaves moves out, many at a time and then fewer, as long as something still goes wrong.
+fn cut_down(seed: u64, mut moves: Vec<Move>, fault: Option<Fault>) -> Failure {
+    let (mut size, mut plays) = (moves.len() / 2, 0);
+    while size > 0 && plays < PLAYS {
+        let (mut from, before) = (0, moves.len());
+        while from < moves.len() && plays < PLAYS {
+            let mut fewer = moves.clone();
+            fewer.drain(from..moves.len().min(from + size));
+            plays += 1;
+            match play(&fewer, fault, false).0 {
+                Ok(_) => from += size,
+                Err((_, at)) => {
+                    fewer.truncate(at + 1);
+                    moves = fewer;
+                }
+            }
+        }
+        if moves.len() == before {
+            size /= 2;
+        }
+    }
+    let (played, story) = play(&moves, fault, true);
+    let what = played.map_or_else(|(what, _)| what, |_| "it does not go wrong again".to_owned());
+    Failure { seed, steps: moves.len(), what, story }
+}

@@ -1,0 +1,78 @@
+//! What may happen in a step. A move names things by numbers that are taken for what there is at the time, so a story stays
+//! one when moves are left out of it.
+
+use crate::dice::Dice;
+
+/// What happens in one step: what, to whom, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Move {
+    pub(crate) kind: Kind,
+    pub(crate) which: u32,
+    pub(crate) how: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A client asks for something.
+    Open,
+    /// Many clients ask for the same at once.
+    Crowd,
+    /// A piece of a body comes.
+    Piece,
+    /// A client leaves.
+    Leave,
+    /// The lookup service answers a call.
+    Answer,
+    /// The forge answers a request that went on.
+    Respond,
+    /// A job ends, and nobody tells.
+    End,
+    /// A role or an allowlist changes.
+    Change,
+    /// Time passes.
+    Pass,
+    /// The clock is set.
+    SetClock,
+    /// A call of the host fails.
+    Fail,
+    /// A worker's filter is loaded anew.
+    Reload,
+    /// Another configuration comes to all workers.
+    Configure,
+}
+
+/// How often of a thousand each kind comes.
+const OFTEN: [(Kind, u64); 13] = [
+    (Kind::Open, 300),
+    (Kind::Crowd, 2),
+    (Kind::Piece, 110),
+    (Kind::Leave, 40),
+    (Kind::Answer, 250),
+    (Kind::Respond, 120),
+    (Kind::End, 25),
+    (Kind::Change, 20),
+    (Kind::Pass, 120),
+    (Kind::SetClock, 2),
+    (Kind::Fail, 5),
+    (Kind::Reload, 3),
+    (Kind::Configure, 3),
+];
+
+impl Move {
+    pub(crate) fn draw(dice: &mut Dice) -> Self {
+        let mut drawn = dice.below(OFTEN.iter().map(|(_, often)| often).sum());
+        let kind = OFTEN.iter().find(|(_, often)| {
+            let is_it = drawn < *often;
+            drawn = drawn.saturating_sub(*often);
+            is_it
+        });
+        let number = |dice: &mut Dice| (dice.roll() >> 32) as u32;
+        Self { kind: kind.map_or(Kind::Pass, |(kind, _)| *kind), which: number(dice), how: number(dice) }
+    }
+}
+
+/// The moves of a seed.
+pub(crate) fn of_seed(seed: u64, steps: usize) -> Vec<Move> {
+    let mut dice = Dice::new(seed);
+    (0..steps).map(|_| Move::draw(&mut dice)).collect()
+}

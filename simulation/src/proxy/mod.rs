@@ -1,0 +1,313 @@
+//! A proxy with several workers: what happens to requests, calls and time, and what must hold after each step.
+
+mod requests;
+mod time;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use jobscope::{Stream, Worker};
+use policy::bindings::{self, BUCKET_ROWS};
+use serde_json::json;
+
+use crate::fault::Fault;
+use crate::host::{Shared, SimulatedHost};
+use crate::judge::Judge;
+use crate::moves::{Kind, Move};
+use crate::request::{Request, What};
+use crate::tally::Tally;
+use crate::world::World;
+
+const WORKERS: usize = 3;
+
+/// How many rows of bindings there are room for.
+const CAPACITY: u32 = 1024;
+
+/// How many requests one call of the host lets go or answers.
+const AT_ONCE: usize = 64;
+
+/// How many facts a worker looks up at a time.
+const FLIGHTS: usize = 1024;
+
+/// How long a body may be awaited, in milliseconds.
+const BODY_PATIENCE: u64 = 10_000;
+
+/// How exactly deadlines are kept.
+const SLACK: u64 = 400;
+
+/// A configuration: `lookup.timeout`, `bindings.revalidate_after` and `bindings.max_stale`, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    timeout: u64,
+    fresh: u64,
+    stale: u64,
+}
+
+const CONFIGURATIONS: [Times; 3] = [
+    Times { timeout: 1_000, fresh: 2_000, stale: 6_000 },
+    Times { timeout: 500, fresh: 1_000, stale: 3_000 },
+    Times { timeout: 2_000, fresh: 5_000, stale: 20_000 },
+];
+
+/// A plugin configuration on a worker.
+struct Root {
+    filter: Option<Worker<SimulatedHost>>,
+    worker: usize,
+    times: Times,
+    streams: usize,
+    ticks_at: u64,
+    departs: Rc<Cell<bool>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Stays,
+    Goes,
+    Answered,
+}
+
+struct Open {
+    request: Request,
+    root: usize,
+    stands: Stands,
+    /// Pieces of the body come to no callback.
+    is_held: bool,
+    /// How much of the body has come, how much of that went on or was shown, and how much is to come.
+    came: usize,
+    shown: usize,
+    is_whole: bool,
+    is_judged: bool,
+    due: u64,
+}
+
+pub(crate) struct Proxy {
+    shared: Rc<RefCell<Shared>>,
+    roots: Vec<Root>,
+    /// The newest root of each worker.
+    workers: [usize; WORKERS],
+    open: BTreeMap<Stream, Open>,
+    last_stream: Stream,
+    world: World,
+    judge: Judge,
+    times: Times,
+    keys: usize,
+    row_limits: Vec<(String, usize)>,
+    pub(crate) tally: Tally,
+    pub(crate) story: Option<Vec<String>>,
+}
+
+/// One of so many, counted from the newest or from the oldest: leaving others out of a story rarely makes it another one.
+fn pick(which: u32, count: usize) -> usize {
+    let far = ((which >> 1).trailing_zeros() as usize).min(count.saturating_sub(1));
+    if which.is_multiple_of(2) { far } else { count.saturating_sub(far + 1) }
+}
+
+impl Proxy {
+    pub(crate) fn new(fault: Option<Fault>, tells: bool) -> Self {
+        let times = CONFIGURATIONS[0];
+        let mut proxy = Self {
+            shared: Rc::new(RefCell::new(Shared::new(fault))),
+            roots: Vec::new(),
+            workers: [0; WORKERS],
+            open: BTreeMap::new(),
+            last_stream: 0,
+            world: World::new(),
+            judge: Judge::default(),
+            times,
+            keys: 0,
+            row_limits: bindings::tables(CAPACITY)
+                .iter()
+                .map(|table| (format!(".{}.", table.name()), table.row() * BUCKET_ROWS))
+                .collect(),
+            tally: Tally::default(),
+            story: tells.then(Vec::new),
+        };
+        for worker in 0..WORKERS {
+            proxy.load(worker);
+        }
+        proxy.keys = proxy.shared.borrow().rows.len();
+        proxy
+    }
+
+    fn tell(&mut self, line: impl FnOnce(&Self) -> String) {
+        if self.story.is_some() {
+            let (line, passed) = (line(self), self.shared.borrow().passed);
+            if let Some(story) = &mut self.story {
+                story.push(format!("{passed:>7} ms  {line}"));
+            }
+        }
+    }
+
+    fn fault(&self, fault: Fault) -> bool {
+        self.shared.borrow().fault == Some(fault)
+    }
+
+    /// A worker gets a filter with the configuration of the day.
+    fn load(&mut self, worker: usize) {
+        let Times { timeout, fresh, stale } = self.times;
+        let facts = ["projects", "members", "allowlists"]
+            .map(|what| (format!("{what}_revalidate_after"), json!(format!("{fresh}ms"))));
+        let configuration = json!({
+            "forge": {"hosts": ["forge.example"]},
+            "lookup": {"cluster": "lookup", "authority": "lookup.example", "credential_env": "CREDENTIAL", "api": "v1",
+                "changes": "on", "timeout": format!("{timeout}ms"), "max_unknown_per_source": 50, "max_unknown_per_second": 100},
+            "facts": serde_json::Map::from_iter(facts),
+            "bindings": {"capacity": CAPACITY, "revalidate_after": format!("{fresh}ms"), "max_stale": format!("{stale}ms")},
+            "webhook": {"path": "/-/jobscope/webhook", "secret_env": "HOOK"},
+        });
+        let (root, departs) = (self.roots.len(), Rc::new(Cell::new(false)));
+        self.shared.borrow_mut().fails_in = None;
+        self.shared.borrow_mut().configuration = configuration.to_string().into_bytes();
+        let host = SimulatedHost { shared: Rc::clone(&self.shared), root, departs: Rc::clone(&departs) };
+        let mut filter = Worker::new(host);
+        assert!(filter.configure(), "the configuration is taken");
+        let ticks_at = self.shared.borrow().passed;
+        self.roots.push(Root { filter: Some(filter), worker, times: self.times, streams: 0, ticks_at, departs });
+        self.workers[worker] = root;
+    }
+
+    /// Something happens to a root's filter, while the host acts for this request or for none.
+    fn event<T>(
+        &mut self,
+        root: usize,
+        acting: Option<Stream>,
+        event: impl FnOnce(&mut Worker<SimulatedHost>) -> T,
+    ) -> T {
+        let Some(mut filter) = self.roots[root].filter.take() else { panic!("root {root} is gone") };
+        self.shared.borrow_mut().acting = acting;
+        let result = event(&mut filter);
+        if acting.is_some() && filter.has_departures() {
+            self.roots[root].departs.set(true);
+            filter.depart();
+            self.roots[root].departs.set(false);
+        }
+        self.shared.borrow_mut().acting = None;
+        self.roots[root].filter = Some(filter);
+        result
+    }
+
+    /// One step, and what must hold after it.
+    pub(crate) fn step(&mut self, Move { kind, which, how }: Move) -> Option<String> {
+        let some = |proxy: &Self| {
+            (!proxy.open.is_empty()).then(|| *proxy.open.keys().nth(pick(which, proxy.open.len())).unwrap_or(&0))
+        };
+        match kind {
+            Kind::Open => self.come(which, how),
+            Kind::Crowd => {
+                for number in 0..80 + how % 200 {
+                    // Of one worker, with one token or with many.
+                    let which = if how % 512 < 256 { which } else { (which & !0x3f) | (number & 0x3f) };
+                    self.come(which, how);
+                }
+            }
+            Kind::Piece => {
+                let unfinished: Vec<Stream> =
+                    self.open.iter().filter(|(_, open)| !open.is_whole).map(|(stream, _)| *stream).collect();
+                if let Some(stream) = unfinished.get(pick(which, unfinished.len())) {
+                    self.piece(*stream, how as usize % 300, how.is_multiple_of(3));
+                }
+            }
+            Kind::Leave => {
+                if let Some(stream) = some(self) {
+                    self.tell(|_| format!("the client of request {stream} leaves"));
+                    self.tally.left += 1;
+                    self.leave(stream);
+                }
+            }
+            Kind::Answer => self.answer_call(which, how),
+            Kind::Respond => self.respond(which, how),
+            Kind::End => {
+                let job = pick(which, self.world.jobs.len());
+                self.tell(|_| format!("job {job} ends"));
+                self.world.end(job);
+                if self.world.jobs.iter().filter(|job| job.runs).count() < 4 {
+                    self.world.begin(how);
+                }
+            }
+            Kind::Change => {
+                self.tell(|_| format!("roles or allowlists change ({which}, {how})"));
+                self.world.change(which, how);
+            }
+            Kind::Pass => self.pass(u64::from(if how.is_multiple_of(8) { which % 4_000 } else { which % 120 })),
+            Kind::SetClock => {
+                let by = u64::from(which % 20_000);
+                let mut shared = self.shared.borrow_mut();
+                shared.clock = if how.is_multiple_of(2) { shared.clock + by } else { shared.clock - by };
+                shared.calls.values_mut().for_each(|call| call.is_given_up = true);
+                drop(shared);
+                self.tell(|_| format!("the clock is set by {by} ms"));
+                self.grant_time();
+            }
+            Kind::Fail => {
+                self.shared.borrow_mut().fails_in = Some(how % 12 + 2);
+                self.tell(|_| format!("the host refuses the call after {}", how % 12));
+            }
+            Kind::Reload => {
+                let worker = which as usize % WORKERS;
+                self.tell(|_| format!("worker {worker} is loaded anew"));
+                let gone: Vec<usize> =
+                    (0..self.roots.len()).filter(|root| self.roots[*root].worker == worker).collect();
+                let streams: Vec<Stream> =
+                    self.open.iter().filter(|(_, open)| gone.contains(&open.root)).map(|(stream, _)| *stream).collect();
+                for stream in streams {
+                    self.open.remove(&stream);
+                    self.shared.borrow_mut().shown.remove(&stream);
+                }
+                gone.into_iter().for_each(|root| self.drop_root(root));
+                self.load(worker);
+            }
+            Kind::Configure => {
+                self.times = CONFIGURATIONS[which as usize % CONFIGURATIONS.len()];
+                self.tell(|proxy| format!("another configuration: {:?}", proxy.times));
+                for worker in 0..WORKERS {
+                    let old = self.workers[worker];
+                    self.load(worker);
+                    self.retire(old);
+                }
+            }
+        }
+        // Who was answered leaves.
+        let answered: Vec<Stream> =
+            self.open.iter().filter(|(_, open)| open.stands == Stands::Answered).map(|(stream, _)| *stream).collect();
+        for stream in answered {
+            let open = &self.open[&stream];
+            if let (What::Webhook, Some(job)) = (open.request.what, open.request.job) {
+                let before = self.shared.borrow().has_failed;
+                // The forge tells the truth.
+                self.world.end(job);
+                self.see_ends(&[job], before);
+            }
+            self.leave(stream);
+        }
+        if std::mem::take(&mut self.shared.borrow_mut().has_failed) {
+            self.grant_time();
+        }
+        self.check_deadlines();
+        self.check_bounds();
+        self.shared.borrow_mut().wrong.take()
+    }
+
+    fn check_bounds(&mut self) {
+        let mut shared = self.shared.borrow_mut();
+        let keys = shared.rows.len();
+        if keys != self.keys {
+            shared.accuse(|| format!("there were {} rows, and are {keys}", self.keys));
+        }
+        for root in &self.roots {
+            let Some(load) = root.filter.as_ref().map(Worker::load) else { continue };
+            if load.waiting > root.streams || load.flights > FLIGHTS || (root.streams == 0 && load.held > 0) {
+                shared.accuse(|| format!("{} requests, and the filter has {load:?}", root.streams));
+            }
+        }
+    }
+
+    /// What must hold at the end, and is too dear to be looked at in each step.
+    pub(crate) fn check_rows(&self) -> Option<String> {
+        let shared = self.shared.borrow();
+        shared.rows.iter().find_map(|(key, (bytes, _))| {
+            let limit = self.row_limits.iter().find(|(table, _)| key.contains(table)).map_or(256, |(_, limit)| *limit);
+            (bytes.len() > limit).then(|| format!("{key} has {} bytes", bytes.len()))
+        })
+    }
+}

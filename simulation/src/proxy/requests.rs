@@ -1,0 +1,263 @@
+//! Requests: how they come, go on, are answered, and leave.
+
+use jobscope::{Flow, Headers, Stream};
+use serde_json::json;
+
+use super::{AT_ONCE, BODY_PATIENCE, Open, Proxy, SLACK, Stands, WORKERS, pick};
+use crate::fault::Fault;
+use crate::host::{Effect, Shown};
+use crate::judge::Ask;
+use crate::request::{Request, What};
+use crate::world::FIRST_PROJECT;
+
+impl Proxy {
+    /// Carries out what the filter had the host do.
+    pub(super) fn settle(&mut self, by: Option<Stream>) {
+        let effects = std::mem::take(&mut self.shared.borrow_mut().effects);
+        let others = effects.iter().filter(|effect| match effect {
+            Effect::Resume(stream) | Effect::Reply(stream, _) => Some(*stream) != by,
+            Effect::HoldBody(_) => false,
+        });
+        let others = others.count();
+        if others > if by.is_some() { 0 } else { AT_ONCE } {
+            self.shared
+                .borrow_mut()
+                .accuse(|| format!("one call of the host lets {others} requests go or answers them"));
+        }
+        for effect in effects {
+            match effect {
+                Effect::Resume(stream) => self.go_on(stream, true),
+                Effect::Reply(stream, status) => self.answer(stream, status),
+                Effect::HoldBody(stream) => {
+                    if let Some(open) = self.open.get_mut(&stream) {
+                        open.is_held = true;
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn answer(&mut self, stream: Stream, status: u16) {
+        let Some(open) = self.open.get_mut(&stream) else { return };
+        let was_answered = std::mem::replace(&mut open.stands, Stands::Answered) == Stands::Answered;
+        let (ask, what) = (open.request.ask, open.request.what);
+        let has_failed = self.shared.borrow().has_failed;
+        if was_answered {
+            self.shared.borrow_mut().accuse(|| format!("request {stream} is answered twice"));
+        }
+        if ask == Ask::Person && what != What::Webhook && !has_failed {
+            self.shared.borrow_mut().accuse(|| format!("request {stream} is no job's, and is answered {status}"));
+        }
+        self.tally.answered += 1;
+        self.tell(|_| format!("    request {stream} is answered {status}"));
+    }
+
+    /// A request goes on: may it?
+    pub(super) fn go_on(&mut self, stream: Stream, is_resumed: bool) {
+        let Some(open) = self.open.get_mut(&stream) else { return };
+        if open.stands == Stands::Answered {
+            self.shared.borrow_mut().accuse(|| format!("request {stream} was answered, and goes on"));
+            return;
+        }
+        open.stands = Stands::Goes;
+        // Of a body that nobody may wait for any longer the token goes nowhere, and so its end.
+        if !open.is_judged && (open.request.what != What::Untold || open.is_whole) {
+            open.is_judged = true;
+            let (request, times) = (&open.request, self.roots[open.root].times);
+            let now = self.shared.borrow().now();
+            let token = request.token.as_deref();
+            let is_webhook = request.what == What::Webhook;
+            // What served when it came serves it, for as long as it may wait for the rest.
+            self.tally.forwarded += u64::from(token.is_some());
+            if let Some(why) =
+                self.judge.forbids(&self.world.jobs, token, request.ask, now, times.stale + times.timeout)
+            {
+                self.shared.borrow_mut().accuse(|| format!("request {stream} goes on, and {why}"));
+            }
+            if is_webhook {
+                self.shared.borrow_mut().accuse(|| "a report to the webhook goes on".to_owned());
+            }
+            self.tell(|_| format!("    request {stream} goes on"));
+        }
+        let Some(open) = self.open.get_mut(&stream) else { return };
+        if is_resumed && std::mem::take(&mut open.is_held) {
+            self.show(stream);
+        } else {
+            open.shown = open.came;
+        }
+    }
+
+    /// Shows what came of a body to the filter.
+    pub(super) fn show(&mut self, stream: Stream) {
+        let Some(open) = self.open.get_mut(&stream) else { return };
+        let (size, end, root) = (open.came - open.shown, open.is_whole, open.root);
+        let body = open.request.body[open.shown..open.came].to_vec();
+        if size == 0 && !end {
+            return;
+        }
+        let goes = open.stands == Stands::Goes;
+        if let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream) {
+            shown.body = body;
+        }
+        let flow = self.event(root, Some(stream), |filter| filter.request_body(stream, size, end));
+        self.flow(stream, flow, goes);
+    }
+
+    /// What the filter says of what it was shown of a request.
+    pub(super) fn flow(&mut self, stream: Stream, flow: Flow, went: bool) {
+        self.settle(Some(stream));
+        let deaf = self.fault(Fault::DeafToPause) && stream.is_multiple_of(16);
+        let Some(open) = self.open.get_mut(&stream) else { return };
+        let is_answered = open.stands == Stands::Answered;
+        if flow == Flow::Continue || (deaf && !is_answered) {
+            self.go_on(stream, false);
+        } else if went && !is_answered {
+            self.shared.borrow_mut().accuse(|| format!("request {stream} went on, and is stopped without an answer"));
+        } else if open.request.ask == Ask::Person && !open.request.is_read_first && !is_answered {
+            self.shared.borrow_mut().accuse(|| format!("request {stream} is a person's, and has to wait"));
+        }
+    }
+
+    pub(super) fn come(&mut self, which: u32, how: u32) {
+        let request = Request::draw(which, how, &self.world.jobs);
+        let worker = (which as usize / 1024) % WORKERS;
+        let root = self.workers[worker];
+        self.last_stream += 1;
+        let stream = self.last_stream;
+        let passed = self.shared.borrow().passed;
+        self.tell(|_| {
+            format!("worker {worker}: request {stream}, {:?} {:?} {:?}", request.what, request.ask, request.token)
+        });
+        let (is_whole, head) = (request.body.is_empty(), request.head.clone());
+        self.roots[root].streams += 1;
+        let due = passed + self.patience(root, request.is_read_first);
+        let open = Open {
+            request,
+            root,
+            stands: Stands::Stays,
+            is_held: false,
+            came: 0,
+            shown: 0,
+            is_whole,
+            is_judged: false,
+            due,
+        };
+        self.open.insert(stream, open);
+        self.shared.borrow_mut().shown.insert(stream, Shown { head: Some(head), ..Shown::default() });
+        let flow = self.event(root, Some(stream), |filter| filter.request_head(stream, is_whole));
+        self.flow(stream, flow, false);
+        // Most bodies come at once.
+        if !is_whole && !(how / 32).is_multiple_of(4) {
+            self.piece(stream, usize::MAX, true);
+        }
+    }
+
+    pub(super) fn patience(&self, root: usize, is_read_first: bool) -> u64 {
+        // What is read first may have to be looked up too.
+        self.roots[root].times.timeout + SLACK + if is_read_first { BODY_PATIENCE } else { 0 }
+    }
+
+    pub(super) fn piece(&mut self, stream: Stream, size: usize, end: bool) {
+        let Some(open) = self.open.get_mut(&stream) else { return };
+        if open.is_whole || open.stands == Stands::Answered {
+            return;
+        }
+        open.came = open.came.saturating_add(size).min(open.request.body.len());
+        open.is_whole = end || open.came == open.request.body.len();
+        if open.is_whole {
+            open.came = open.request.body.len();
+        }
+        if !open.is_held {
+            self.show(stream);
+        }
+    }
+
+    pub(super) fn leave(&mut self, stream: Stream) {
+        let Some(open) = self.open.remove(&stream) else { return };
+        if !self.fault(Fault::SilentLeaving) {
+            self.event(open.root, Some(stream), |filter| filter.gone(stream));
+        }
+        self.settle(Some(stream));
+        self.shared.borrow_mut().shown.remove(&stream);
+        self.roots[open.root].streams -= 1;
+        self.retire(open.root);
+    }
+
+    /// A root that has a successor goes with its last request.
+    pub(super) fn retire(&mut self, root: usize) {
+        if self.roots[root].streams == 0 && self.workers[self.roots[root].worker] != root {
+            self.drop_root(root);
+        }
+    }
+
+    pub(super) fn drop_root(&mut self, root: usize) {
+        self.roots[root].filter = None;
+        self.shared.borrow_mut().calls.retain(|_, call| call.root != root);
+    }
+
+    /// The forge answers a request that went on, and the exchange is over.
+    pub(super) fn respond(&mut self, which: u32, how: u32) {
+        let going: Vec<Stream> = self
+            .open
+            .iter()
+            .filter(|(_, open)| open.stands == Stands::Goes && open.is_whole)
+            .map(|(stream, _)| *stream)
+            .collect();
+        if going.is_empty() {
+            return;
+        }
+        let stream = going[pick(which, going.len())];
+        let open = &self.open[&stream];
+        let (what, job, root) = (open.request.what, open.request.job, open.root);
+        let is_jobs = job.is_some_and(|job| open.request.token.as_ref() == Some(&self.world.jobs[job].token));
+        let (mut fields, mut body) =
+            (vec![(":status", "200".to_owned()), ("content-type", "application/json".to_owned())], "{}".to_owned());
+        let mut ends = None;
+        match (what, how % 8) {
+            (_, 0) => fields[0].1 = "500".into(),
+            (What::Finish | What::Trace, 1) => fields[0].1 = "403".into(),
+            (What::Finish, _) if is_jobs => ends = job,
+            (What::Trace, 2 | 3) if is_jobs => {
+                fields[0].1 = "202".into();
+                fields.push(("job-status", "canceled".to_owned()));
+                ends = job;
+            }
+            (What::AskForJob, 1..=4) => {
+                let number = self.world.begin(how / 8);
+                let job = &self.world.jobs[number];
+                fields[0].1 = "201".into();
+                body = json!({"id": number + 1, "token": job.token, "job_info": {"project_id": FIRST_PROJECT + job.origin as u64},
+                    "runner_info": {"timeout": 3600}}).to_string();
+            }
+            _ => {}
+        }
+        if let Some(job) = ends {
+            self.world.end(job);
+        }
+        self.tell(|_| format!("the forge answers request {stream}: {} {ends:?}", fields[0].1));
+        if let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream) {
+            shown.answer = Some(Headers::pack(&fields));
+            shown.answer_body = body.clone().into_bytes();
+        }
+        let before = std::mem::take(&mut self.shared.borrow_mut().has_failed);
+        if !(ends.is_some() && self.fault(Fault::UntoldEnds)) {
+            self.event(root, Some(stream), |filter| filter.answer_head(stream, false));
+            self.settle(Some(stream));
+            self.event(root, Some(stream), |filter| filter.answer_body(stream, body.len(), true));
+        }
+        // It is closed all the same.
+        self.shared.borrow_mut().effects.clear();
+        self.see_ends(&Vec::from_iter(ends), before);
+        self.leave(stream);
+    }
+
+    /// The filter was told that jobs ended. Where the host refused to remember it, it is not to blame.
+    pub(super) fn see_ends(&mut self, jobs: &[usize], has_failed_before: bool) {
+        let mut shared = self.shared.borrow_mut();
+        if !shared.has_failed {
+            jobs.iter().for_each(|job| self.judge.see_end(*job));
+            self.tally.ends += jobs.len() as u64;
+        }
+        shared.has_failed |= has_failed_before;
+    }
+}

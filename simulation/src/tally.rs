@@ -1,0 +1,36 @@
+//! What runs came to.
+
+use std::fmt::{self, Display, Formatter};
+use std::ops::AddAssign;
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Requests of jobs that went on.
+    pub forwarded: u64,
+    /// Requests that were answered.
+    pub answered: u64,
+    /// Lookups.
+    pub lookups: u64,
+    /// Ends that this proxy saw.
+    pub ends: u64,
+    /// Requests whose client left.
+    pub left: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.forwarded += other.forwarded;
+        self.answered += other.answered;
+        self.lookups += other.lookups;
+        self.ends += other.ends;
+        self.left += other.left;
+    }
+}
+
+impl Display for Tally {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { forwarded, answered, lookups, ends, left } = self;
+        write!(f, "{forwarded} went on, {answered} were answered, {left} left, {lookups} lookups, {ends} ends seen")
+    }
+}
