@@ -2,22 +2,27 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-use policy::decision::{Decision, Grant, Outcome, Record};
+use policy::bindings::Moment;
+use policy::config::Detail;
+use policy::decision::{self, Ages, Decision, Facts, Grant, Outcome, Record};
 use policy::lifecycle::Watch;
 use policy::reply::Reply;
 use policy::request::JobRequest;
 
 use crate::host::{self, HostError, Level};
 use crate::journal;
-use crate::shared::{Now, Shared};
+use crate::shared::{Now, Setup, Shared};
+
+/// What a decision was made from: a request that could be read, and what was known.
+pub(crate) type Case<'a> = (&'a JobRequest, &'a Facts);
 
 impl Shared {
     /// Carries a decision out on the effective context, which is this stream's.
-    pub(crate) fn carry_out(&self, stream: u32, request: Option<&JobRequest>, decision: &Decision) -> Now {
+    pub(crate) fn carry_out(&self, setup: &Setup, stream: u32, case: Option<Case<'_>>, decision: &Decision) -> Now {
         let id = self.note(&decision.record);
-        if decision.denies() {
+        if decision.denies() || setup.config.log.allows == Detail::Full {
             // For who runs the proxy or owns the target: what the client may not see stands here.
-            let _ = host::set_property("jobscope_why", &decision.why());
+            let _ = host::set_property("jobscope_why", &decision::why(&setup.config, case, &ages(setup, case)));
         }
         match &decision.outcome {
             Outcome::Forward(grant) => {
@@ -27,7 +32,7 @@ impl Shared {
                     let _ = host::unavailable("host.failed");
                     return Now::Answered;
                 }
-                if let (Some(request), Some(setup)) = (request, self.setup())
+                if let Some((request, _)) = case
                     && let Some(watch) = Watch::of_job(&setup.config, request, decision)
                 {
                     self.watch(stream, watch);
@@ -65,6 +70,13 @@ impl Shared {
         hasher.write_u64(count);
         format!("{:016x}", hasher.finish())
     }
+}
+
+/// How old what was known is. Without the time nobody knows.
+fn ages(setup: &Setup, case: Option<Case<'_>>) -> Ages {
+    let now = host::now().ok();
+    let known = case.zip(now).map(|((request, facts), now)| setup.store.ages(request, facts, now));
+    known.unwrap_or(Ages { now: now.unwrap_or(Moment(0)), token: None, targets: Vec::new() })
 }
 
 /// Answers the effective context's request.

@@ -4,8 +4,9 @@ use policy::bindings::{Freshness, Moment, Quota, Remembered};
 use policy::decision::{self, Decision, Facts, Failure, Step};
 use policy::facts::Token;
 use policy::lookup::{Fact, target_key};
-use policy::request::{JobRequest, Protocol};
+use policy::request::JobRequest;
 
+use crate::carrying::Case;
 use crate::crowd::Parked;
 use crate::host::{self, HostError, Level};
 use crate::journal;
@@ -22,7 +23,10 @@ impl Shared {
         let (Recalled { facts, oldest, due }, now) =
             match host::now().and_then(|now| recall(now).map(|recalled| (recalled, now))) {
                 Ok(recalled) => recalled,
-                Err(error) => return self.carry_out(stream, None, &host_failed(setup, request.protocol, error)),
+                Err(error) => {
+                    journal::note(Level::Error, "the host refused a call", &format!("{error:?}"));
+                    return self.fail(setup, stream, (&request, &Facts::default()), Failure::Host);
+                }
             };
         let deadline = now.after(setup.config.lookup.timeout);
         let parked = Parked { request, facts, oldest, missing: Vec::new(), deadline, head, denial: Denial::None };
@@ -47,20 +51,17 @@ impl Shared {
                 Step::Decided(decision) if parked.is_doubtful(&decision) => {
                     match self.look_again(setup, &mut parked, decision, now) {
                         Ok(()) => continue,
-                        Err(error) => {
-                            let failed = host_failed(setup, parked.request.protocol, error);
-                            return self.carry_out(stream, None, &failed);
-                        }
+                        Err(error) => return self.host_fails(setup, stream, &parked, error),
                     }
                 }
-                Step::Decided(decision) => return self.carry_out(stream, Some(&parked.request), &decision),
+                Step::Decided(decision) => return self.carry_out(setup, stream, Some(parked.case()), &decision),
                 Step::NotAJob => return Now::NotAJob,
                 _ if !self.crowd.borrow().has_room() => {
                     return self.miss(setup, stream, &parked, Failure::LookupBusy);
                 }
                 Step::NeedsToken => match self.admit(setup, &parked.request, now) {
                     Ok(()) => vec![Fact::Token(parked.request.token.clone())],
-                    Err(failure) => return self.fail(setup, stream, &parked.request, failure),
+                    Err(failure) => return self.fail(setup, stream, parked.case(), failure),
                 },
                 Step::NeedsTargets(job, targets) => {
                     targets.into_iter().map(|target| Fact::Target(job.clone(), target)).collect()
@@ -82,14 +83,15 @@ impl Shared {
                 return Now::Waits;
             }
         }
-        self.fail(setup, stream, &parked.request, Failure::Doubt)
+        self.fail(setup, stream, parked.case(), Failure::Doubt)
     }
 
     /// Has the facts by which a request would be denied looked up once more, so that what a maintainer has just granted is
     /// not refused for as long as a fact lasts.
     fn look_again(&self, setup: &Setup, parked: &mut Parked, decision: Decision, now: Moment) -> Result<(), HostError> {
         let is_due = parked.oldest > Freshness::Fresh;
-        parked.denial = if is_due { Denial::Due } else { Denial::Known(Box::new(decision)) };
+        let known = std::mem::take(&mut parked.facts);
+        parked.denial = if is_due { Denial::Due } else { Denial::Known(Box::new((decision, known))) };
         let Recalled { facts, oldest, .. } =
             self.recall(setup, &parked.request, Facts::default(), Freshness::New, now)?;
         (parked.facts, parked.oldest) = (facts, oldest);
@@ -99,18 +101,28 @@ impl Shared {
     /// Decides on a request for which a fact is not to be had.
     pub(crate) fn miss(&self, setup: &Setup, stream: u32, parked: &Parked, failure: Failure) -> Now {
         match &parked.denial {
-            Denial::Known(decision) => self.carry_out(stream, Some(&parked.request), decision),
-            Denial::None | Denial::Due => self.fail(setup, stream, &parked.request, failure),
+            Denial::Known(known) => {
+                let (decision, facts) = &**known;
+                self.carry_out(setup, stream, Some((&parked.request, facts)), decision)
+            }
+            Denial::None | Denial::Due => self.fail(setup, stream, parked.case(), failure),
         }
     }
 
-    fn fail(&self, setup: &Setup, stream: u32, request: &JobRequest, failure: Failure) -> Now {
-        let mut failed = decision::failed(&setup.config, request.protocol, failure);
+    /// Decides on a request for which the host refused a call.
+    pub(crate) fn host_fails(&self, setup: &Setup, stream: u32, parked: &Parked, error: HostError) -> Now {
+        journal::note(Level::Error, "the host refused a call", &format!("{error:?}"));
+        self.fail(setup, stream, parked.case(), Failure::Host)
+    }
+
+    fn fail(&self, setup: &Setup, stream: u32, case: Case<'_>, failure: Failure) -> Now {
+        let (request, facts) = case;
+        let mut failed = decision::missed(&setup.config, request, facts, failure);
         if failure == Failure::LookupThrottled {
             let pause = host::now().ok().and_then(|now| self.flights.borrow().pause(&request.token.hash(), now));
             failed = failed.retry_after(pause);
         }
-        self.carry_out(stream, None, &failed)
+        self.carry_out(setup, stream, Some(case), &failed)
     }
 
     /// Whether a token may be looked up: where nothing is known of it, this is one lookup more of its source's. The
@@ -218,10 +230,14 @@ pub(crate) enum Denial {
     /// It would be denied from facts that are due: these deny nothing.
     Due,
     /// It is denied so where the lookup fails.
-    Known(Box<Decision>),
+    Known(Box<(Decision, Facts)>),
 }
 
 impl Parked {
+    fn case(&self) -> Case<'_> {
+        (&self.request, &self.facts)
+    }
+
     /// Whether a decision denies by facts that are to be looked up once more before they do.
     fn is_doubtful(&self, decision: &Decision) -> bool {
         decision.denies() && self.oldest > Freshness::New && !self.looks_again()
@@ -240,10 +256,4 @@ impl Denial {
             Self::Due | Self::Known(_) => Freshness::New,
         }
     }
-}
-
-/// The decision when the host refused a call.
-pub(crate) fn host_failed(setup: &Setup, protocol: Protocol, error: HostError) -> Decision {
-    journal::note(Level::Error, "the host refused a call", &format!("{error:?}"));
-    decision::failed(&setup.config, protocol, Failure::Host)
 }

@@ -8,10 +8,10 @@ use policy::bindings::{
     ProjectRow, Quota, Rejection, Remembered, Row, Table, TargetRow, Usage,
 };
 use policy::config::{Bindings, Lifetimes};
-use policy::decision::Failure;
+use policy::decision::{Ages, Facts, Failure};
 use policy::facts::{Found, Hash, Invalid, Job, JobId, Known, Part, ProjectId, Token};
 use policy::lifecycle::End;
-use policy::lookup::PartKey;
+use policy::lookup::{PartKey, target_key};
 use policy::request::{Claim, JobRequest};
 
 use crate::host::{self, HostError, Level, Written};
@@ -122,6 +122,25 @@ impl Store {
         })
     }
 
+    /// When what is remembered of a request's credential and of its targets was confirmed. What cannot be read has no age.
+    pub(crate) fn ages(&self, request: &JobRequest, facts: &Facts, now: Moment) -> Ages {
+        let hash = request.token.hash();
+        let parent = match request.claim {
+            Claim::Minted(_) => self.find::<Minted>(&hash, now).ok().flatten().and_then(|minted| minted.parent),
+            Claim::Marked | Claim::Unmarked(_) => None,
+        };
+        let key = parent.unwrap_or(hash);
+        let binding = self.find::<Binding>(&key, now).ok().flatten().map(|row| row.confirmed);
+        let rejection = || self.find::<Rejection>(&self.inquiry.fact(&key), now).ok().flatten().map(|row| row.confirmed);
+        let token = binding.or_else(rejection);
+        let Some(Token::Running(job)) = &facts.token else { return Ages { now, token, targets: Vec::new() } };
+        let targets = facts.targets.iter().filter_map(|(target, _)| {
+            let (_, confirmed) = self.target_row(&target_key(job, target), now).ok()??;
+            Some((target.clone(), confirmed))
+        });
+        Ages { now, token, targets: targets.collect() }
+    }
+
     /// Remembers from whose token a credential was made. `false` where there is no room.
     pub(crate) fn learn_minted(&self, minted: &Minted, now: Moment) -> Result<bool, HostError> {
         self.put(now, || minted.clone()).map(|row| row.is_some())
@@ -129,18 +148,21 @@ impl Store {
 
     /// What is remembered of a target, and whether it is to be looked up again.
     pub(crate) fn target(&self, key: &Hash, now: Moment) -> Result<Option<(Found, Freshness)>, HostError> {
+        Ok(self.target_row(key, now)?.and_then(|(found, confirmed)| {
+            let freshness = self.lifetimes.of_all(&confirmed, now);
+            (freshness != Freshness::Gone).then_some((found, freshness))
+        }))
+    }
+
+    fn target_row(&self, key: &Hash, now: Moment) -> Result<Option<(Found, Confirmed)>, HostError> {
         let key = self.inquiry.fact(key);
-        let known = match self.find::<TargetRow>(&key, now)? {
+        Ok(match self.find::<TargetRow>(&key, now)? {
             Some(row) => Some((row.found, row.confirmed)),
             None => {
                 let missing = self.find::<Missing>(&key, now)?.filter(|missing| missing.serves(now));
                 missing.map(|missing| (Found::Nothing, Confirmed::at(missing.confirmed)))
             }
-        };
-        Ok(known.and_then(|(found, confirmed)| {
-            let freshness = self.lifetimes.of_all(&confirmed, now);
-            (freshness != Freshness::Gone).then_some((found, freshness))
-        }))
+        })
     }
 
     /// Remembers what a lookup that was sent at `asked` said of a token, and tells what holds now: an end that was

@@ -95,7 +95,7 @@ impl Stream {
                 Now::NotAJob
             }
             Reading::Refused(refused) => {
-                self.shared.carry_out(self.context, None, &decision::refused(&setup.config, refused))
+                self.shared.carry_out(setup, self.context, None, &decision::refused(&setup.config, refused))
             }
             Reading::Job(mut request) => {
                 self.scan = request.scan.take();
@@ -172,7 +172,7 @@ impl Stream {
 
     fn give_up(&mut self, setup: &Setup, protocol: Protocol, failure: Failure) -> Action {
         let failed = decision::failed(&setup.config, protocol, failure);
-        let now = self.shared.carry_out(self.context, None, &failed);
+        let now = self.shared.carry_out(setup, self.context, None, &failed);
         self.settle(&now)
     }
 

@@ -15,7 +15,7 @@ use crate::crowd::{Awaited, Landed, Woken};
 use crate::flights::{Landing, News};
 use crate::host::{self, HostError, Level};
 use crate::journal;
-use crate::judging::{Recalled, host_failed};
+use crate::judging::Recalled;
 use crate::shared::{Now, Setup, Shared};
 use crate::ticks::AT_ONCE;
 
@@ -126,7 +126,7 @@ impl Shared {
                 let recalled = now.and_then(|now| self.recall_after_wait(setup, &mut parked, now).map(|()| now));
                 match recalled {
                     Ok(now) => return self.step(setup, stream, *parked, now),
-                    Err(error) => host_failed(setup, parked.request.protocol, error),
+                    Err(error) => return self.host_fails(setup, stream, &parked, error),
                 }
             }
             Woken::WithoutFacts(parked, failure) => {
@@ -142,7 +142,7 @@ impl Shared {
                 decision::refused(&setup.config, Refused { protocol, malformed: Malformed::BodyTimeout })
             }
         };
-        self.carry_out(stream, None, &decision)
+        self.carry_out(setup, stream, None, &decision)
     }
 
     /// Lets a request go that waited, if that is what was decided. It is the effective context.

@@ -1,7 +1,7 @@
 //! The words of each choice, and what each stands for: written once, for the table of keys and for who reads it.
 
 use super::pull_policy::{Check, PullPolicy, Runners};
-use super::{Answers, Api, Changes, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, UnlistedEndpoints};
+use super::{Answers, Api, Changes, Detail, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, UnlistedEndpoints};
 use crate::rules::Entries;
 
 /// Words, each of which stands for the value at its place.
@@ -53,6 +53,7 @@ choices! {
     CHANGES Changes { "off" Changes::Off; "on" Changes::Followed; }
     SOURCE SourceKind { "lookup" SourceKind::Lookup; "configuration" SourceKind::Configuration; "forge" SourceKind::Forge; }
     OUTBOUND SourceKind { "lookup" SourceKind::Lookup; "forge" SourceKind::Forge; }
+    DETAIL Detail { "brief" Detail::Brief; "full" Detail::Full; }
     CHECK Check { "ignore" Check::Ignore; "observe" Check::Observe; "enforce" Check::Rewrite; }
     OTHERWISE Check { "rewrite" Check::Rewrite; "refuse" Check::Refuse; }
     RUNNERS Runners { "shared" Runners::Shared; "all" Runners::All; }

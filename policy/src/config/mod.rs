@@ -27,7 +27,7 @@ pub use pull_policy::{Check, PullPolicies, PullPolicy, Runners};
 pub use reader::{ConfigError, ConfigErrors, Warning};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
-use crate::facts::Version;
+use crate::facts::{Hash, Version};
 use crate::request::Added;
 use crate::request::host::Host;
 use crate::rules::Entries;
@@ -58,6 +58,10 @@ pub struct Config {
     pub bindings: Bindings,
     /// Where the forge tells of ended jobs.
     pub webhook: Option<Webhook>,
+    /// What is logged.
+    pub log: Log,
+    /// Which configuration it is, for logs: the beginning of the SHA-256 of its document.
+    pub revision: String,
     /// What is legal, and probably not meant.
     pub warnings: Vec<Warning>,
 }
@@ -69,6 +73,31 @@ pub enum Mode {
     Enforce,
     /// A denied request is recorded and forwarded all the same.
     Observe,
+}
+
+impl Mode {
+    /// Its word in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        choices::MODE.word(self)
+    }
+}
+
+/// What is logged of decisions, beside who asked what and what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Log {
+    /// Of those that allow.
+    pub allows: Detail,
+}
+
+/// How much is logged of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing more.
+    Brief,
+    /// Its whole account, as of every denial.
+    Full,
 }
 
 /// What is only observed: recorded as a denial, and forwarded.
@@ -258,6 +287,7 @@ impl Config {
     /// # Errors
     /// Every error of the document, each with its path.
     pub fn parse(document: &[u8]) -> Result<Self, ConfigErrors> {
+        let revision = revision(document);
         let document = reader::document(document)?;
         let mut reader = reader::Reader::new(&document);
         reader.refuse_unknown_keys();
@@ -309,6 +339,7 @@ impl Config {
         let allowlists = read_lifetime(&mut reader, "facts.allowlists_revalidate_after", max_stale);
         let max_lifetime = reader.duration("bindings.max_lifetime");
         let webhook = read_webhook(&mut reader);
+        let allows = reader.choice("log.allows", &choices::DETAIL);
         if let (Some(here), Some(registry)) = (&hosts, &registry_hosts)
             && let Some(both) = registry.iter().find(|host| here.contains(host))
         {
@@ -382,11 +413,18 @@ impl Config {
                     max_lifetime: max_lifetime?,
                 },
                 webhook: webhook?,
+                log: Log { allows: allows? },
+                revision,
                 warnings,
             })
         })();
         reader.finish(read)
     }
+}
+
+fn revision(document: &[u8]) -> String {
+    let Hash(hash) = Hash::of(&[document]);
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// After which time a fact is looked up again: before it no longer serves.

@@ -108,6 +108,12 @@ impl Feature {
         (Self::Infrastructure, "infrastructure_access_level"),
     ];
 
+    /// The name of its level in GitLab's project answer.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
+    }
+
     /// The features that it works on: it is open no further than they are.
     fn works_on(self) -> &'static [Self] {
         match self {

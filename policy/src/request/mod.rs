@@ -121,6 +121,17 @@ pub enum Claim {
     Minted(Option<Malformed>),
 }
 
+impl Claim {
+    /// Why it is refused where it is a job's all the same.
+    #[must_use]
+    pub fn malformed(self) -> Option<Malformed> {
+        match self {
+            Self::Marked => None,
+            Self::Unmarked(malformed) | Self::Minted(malformed) => malformed,
+        }
+    }
+}
+
 impl JobRequest {
     /// A request that says of itself that it is a job's, and asks for these accesses and nothing besides.
     #[must_use]
