@@ -8,7 +8,7 @@ use policy::bindings::{Freshness, Moment};
 use policy::decision::{Facts, Failure};
 use policy::facts::{Hash, Token};
 use policy::lookup::{Value, target_key};
-use policy::request::{JobRequest, Protocol};
+use policy::request::{JobRequest, Refused};
 
 use crate::judging::Denial;
 use crate::stream::BODY_PATIENCE;
@@ -63,9 +63,10 @@ enum Standing {
 }
 
 /// A request whose body is awaited.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Awaited {
-    pub(crate) protocol: Protocol,
+    /// What is said where it does not come in time.
+    pub(crate) late: Refused,
     /// Whether nothing that came of it can be a job's: it goes on once it is awaited no longer.
     pub(crate) is_nobodys: bool,
 }

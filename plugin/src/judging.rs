@@ -4,7 +4,7 @@ use policy::bindings::{Freshness, Moment, Quota, Remembered};
 use policy::decision::{self, Decision, Facts, Failure, Step};
 use policy::facts::Token;
 use policy::lookup::{Fact, target_key};
-use policy::request::JobRequest;
+use policy::request::{Claim, JobRequest, Refused};
 
 use crate::carrying::Case;
 use crate::crowd::Parked;
@@ -34,6 +34,27 @@ impl Shared {
         let looks_again = self.crowd.borrow().parked(stream).is_some_and(Parked::looks_again);
         self.refresh(setup, if looks_again { Vec::new() } else { due }, now);
         becomes
+    }
+
+    /// Refuses a request that cannot be read, and whose head has so many bytes: once it is known whose it is, where a token
+    /// can be made out.
+    pub(crate) fn refuse(&self, setup: &Setup, stream: u32, refused: Refused, head: usize) -> Now {
+        match refused.into_request() {
+            Ok(request) => self.judge(setup, stream, request, head),
+            Err(refused) => self.carry_out(setup, stream, None, &decision::refused(&setup.config, &refused)),
+        }
+    }
+
+    /// The same where it cannot wait, since some of it went on already.
+    pub(crate) fn refuse_at_once(&self, setup: &Setup, stream: u32, refused: Refused) -> Now {
+        match refused.into_request() {
+            Ok(request) => {
+                let recall = |now| self.recall(setup, &request, Facts::default(), Freshness::Stale, now);
+                let facts = host::now().and_then(recall).map(|recalled| recalled.facts).unwrap_or_default();
+                self.fail(setup, stream, (&request, &facts), Failure::Doubt)
+            }
+            Err(refused) => self.carry_out(setup, stream, None, &decision::refused(&setup.config, &refused)),
+        }
     }
 
     /// Has facts looked up again for which nobody waits. Who looks again asks for all of it, and for nothing that is older.
@@ -240,7 +261,9 @@ impl Parked {
 
     /// Whether a decision denies by facts that are to be looked up once more before they do.
     fn is_doubtful(&self, decision: &Decision) -> bool {
-        decision.denies() && self.oldest > Freshness::New && !self.looks_again()
+        // What cannot be read is refused whoever it is.
+        let is_unread = matches!(self.request.claim, Claim::Unread(_));
+        !is_unread && decision.denies() && self.oldest > Freshness::New && !self.looks_again()
     }
 
     fn looks_again(&self) -> bool {

@@ -127,7 +127,7 @@ impl Store {
         let hash = request.token.hash();
         let parent = match request.claim {
             Claim::Minted(_) => self.find::<Minted>(&hash, now).ok().flatten().and_then(|minted| minted.parent),
-            Claim::Marked | Claim::Unmarked(_) => None,
+            Claim::Marked | Claim::Unmarked(_) | Claim::Unread(_) => None,
         };
         let key = parent.unwrap_or(hash);
         let binding = self.find::<Binding>(&key, now).ok().flatten().map(|row| row.confirmed);

@@ -94,16 +94,10 @@ impl Stream {
                 self.scan = Some(scan);
                 Now::NotAJob
             }
-            Reading::Refused(refused) => {
-                self.shared.carry_out(setup, self.context, None, &decision::refused(&setup.config, refused))
-            }
+            Reading::Refused(refused) => self.shared.refuse(setup, self.context, refused, self.head),
             Reading::Job(mut request) => {
                 self.scan = request.scan.take();
-                let now = self.shared.judge(setup, self.context, request, self.head);
-                if self.shared.has_departures() {
-                    host::enter_root(self.shared.root);
-                }
-                now
+                self.shared.judge(setup, self.context, request, self.head)
             }
             Reading::Body(pending) => {
                 let deadline = match host::now() {
@@ -111,7 +105,7 @@ impl Stream {
                     Err(error) => return self.fail(setup, error),
                 };
                 let (protocol, is_nobodys) = (pending.protocol(), pending.is_nobodys());
-                let awaited = Awaited { protocol, is_nobodys };
+                let awaited = Awaited { late: pending.refused(Malformed::BodyTimeout), is_nobodys };
                 if !self.shared.crowd.borrow_mut().await_body(self.context, awaited, deadline, self.head) {
                     self.shared.leave(self.context);
                     return match is_nobodys {
@@ -123,6 +117,9 @@ impl Stream {
                 return Action::Pause;
             }
         };
+        if self.shared.has_departures() {
+            host::enter_root(self.shared.root);
+        }
         if let (Now::Waits, Held::Not(Body::Follows)) = (&now, held)
             && let Err(error) = host::hold_body(self.shared.root, self.context)
         {
@@ -233,7 +230,8 @@ impl Stream {
     /// Ends a request of which some may have gone on already: the upstream never sees its end.
     fn break_off(&mut self, setup: &Setup, refused: Refused) -> Action {
         self.shared.leave(self.context);
-        self.act(setup, Reading::Refused(refused), Held::Whole(0))
+        let now = self.shared.refuse_at_once(setup, self.context, refused);
+        self.settle(&now)
     }
 
     /// Goes on reading an answer, or stops it for good.

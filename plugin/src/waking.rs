@@ -9,7 +9,6 @@ use policy::bindings::{Freshness, Moment};
 use policy::decision::{self, Facts, Failure, Step};
 use policy::facts::{Job, Token};
 use policy::lookup::{Answer, Fact, Value};
-use policy::request::{Malformed, Refused};
 
 use crate::crowd::{Awaited, Landed, Woken};
 use crate::flights::{Landing, News};
@@ -121,28 +120,28 @@ impl Shared {
 
     /// Decides on a request that waits no longer. It is the effective context.
     fn wake_one(&self, setup: &Setup, stream: u32, woken: Woken, now: Result<Moment, HostError>) -> Now {
-        let decision = match woken {
+        match woken {
             Woken::WithFacts(mut parked) => {
                 let recalled = now.and_then(|now| self.recall_after_wait(setup, &mut parked, now).map(|()| now));
                 match recalled {
-                    Ok(now) => return self.step(setup, stream, *parked, now),
-                    Err(error) => return self.host_fails(setup, stream, &parked, error),
+                    Ok(now) => self.step(setup, stream, *parked, now),
+                    Err(error) => self.host_fails(setup, stream, &parked, error),
                 }
             }
             Woken::WithoutFacts(parked, failure) => {
                 self.flights.borrow_mut().leave(&parked.missing, stream);
-                return self.miss(setup, stream, &parked, failure);
+                self.miss(setup, stream, &parked, failure)
             }
             // What is nobody's so far is looked through as the rest of it passes.
             Woken::Crowded(Awaited { is_nobodys: true, .. }) | Woken::WithoutBody(Awaited { is_nobodys: true, .. }) => {
-                return Now::NotAJob;
+                Now::NotAJob
             }
-            Woken::Crowded(Awaited { protocol, .. }) => decision::failed(&setup.config, protocol, Failure::Busy),
-            Woken::WithoutBody(Awaited { protocol, .. }) => {
-                decision::refused(&setup.config, Refused { protocol, malformed: Malformed::BodyTimeout })
+            Woken::Crowded(Awaited { late, .. }) => {
+                let failed = decision::failed(&setup.config, late.protocol, Failure::Busy);
+                self.carry_out(setup, stream, None, &failed)
             }
-        };
-        self.carry_out(setup, stream, None, &decision)
+            Woken::WithoutBody(Awaited { late, .. }) => self.refuse(setup, stream, late, 0),
+        }
     }
 
     /// Lets a request go that waited, if that is what was decided. It is the effective context.

@@ -21,7 +21,7 @@ use crate::rules::{self, RULES, Reason, Ruling, Verdict};
 
 use judged::{Judged, judge, looks_at_target};
 pub use unasked::facts_without_lookup;
-pub use shape::SHAPE;
+pub use shape::{FIELDS, SHAPE};
 pub use why::{Ages, why};
 
 /// What is known when a decision is asked for.
@@ -81,20 +81,20 @@ impl Cause {
 coded! {
     /// What failed on our side of the wire. Each fails closed.
     Failure {
-        LookupTimeout "lookup.timeout" "the token lookup did not answer in time"
-        LookupUnreachable "lookup.unreachable" "the token lookup cannot be reached"
-        LookupAnswer "lookup.answer" "the token lookup answered something else than facts"
-        LookupRights "lookup.rights" "the service account may not read what the lookup needs"
+        LookupTimeout "lookup.timeout" "what this job may do could not be looked up in time; try again in a moment"
+        LookupUnreachable "lookup.unreachable" "what this job may do cannot be looked up now; try again in a moment"
+        LookupAnswer "lookup.answer" "what this job may do was looked up, and the answer cannot be read; try again in a moment, and tell the team that runs the ingress if it lasts"
+        LookupRights "lookup.rights" "the ingress has no right to look up what this needs; the team that runs it can give that to its service account"
         LookupSourceLimit "lookup.source-limit" "too many unknown tokens come from this address; try again in a moment"
         LookupLimit "lookup.limit" "too many unknown tokens are being looked up; try again in a moment"
-        LookupThrottled "lookup.throttled" "the forge answers no lookups for a while, because there were too many"
-        LookupBusy "lookup.busy" "too many lookups are under way"
-        Answer "answer.unreadable" "the forge's answer may hand out a credential, and cannot be read"
-        AnswerUnrecorded "answer.unrecorded" "the forge's answer hands out a credential, and there is no room to remember whose it is"
-        Busy "host.busy" "the proxy holds as many bodies back as it may"
-        NotConfigured "configuration.missing" "the filter has no configuration"
-        Host "host.failed" "the proxy refused a call"
-        Doubt "internal.doubt" "the filter met a state that it does not know"
+        LookupThrottled "lookup.throttled" "the forge is asked nothing for a while, because it was asked too much; try again then"
+        LookupBusy "lookup.busy" "too much is being looked up; try again in a moment"
+        Answer "answer.unreadable" "the forge's answer may hand out a credential, and cannot be read; try again in a moment, and tell the team that runs the ingress if it lasts"
+        AnswerUnrecorded "answer.unrecorded" "the forge's answer hands out a credential, and there is no room to remember whose it is; try again in a moment"
+        Busy "host.busy" "too many requests whose bodies must be read first are waiting; try again in a moment"
+        NotConfigured "configuration.missing" "the ingress has no configuration; the team that runs it can tell why"
+        Host "host.failed" "the ingress failed; try again in a moment, and tell the team that runs it if it lasts"
+        Doubt "internal.doubt" "the ingress met a state that it does not know; tell the team that runs it"
     }
 }
 
@@ -187,9 +187,9 @@ pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
         (None | Some(Token::Invalid(_) | Token::Ended(_)), Claim::Marked) if request.is_runners_report() => {
             return Step::Decided(reported(request, facts.token.as_ref()));
         }
-        (None, Claim::Marked | Claim::Unmarked(_)) => return Step::NeedsToken,
-        (_, Claim::Unmarked(Some(malformed)) | Claim::Minted(Some(malformed))) => {
-            return Step::Decided(refused(config, Refused { protocol: request.protocol, malformed }));
+        (None, Claim::Marked | Claim::Unmarked(_) | Claim::Unread(_)) => return Step::NeedsToken,
+        (_, Claim::Unmarked(Some(malformed)) | Claim::Minted(Some(malformed)) | Claim::Unread(malformed)) => {
+            return Step::Decided(unread(config, request, facts, malformed));
         }
         (None | Some(Token::Forgotten), _) => return Step::Decided(unrecorded(config, request)),
         (Some(Token::Running(job)), _) => job,
@@ -434,16 +434,26 @@ fn user_name(job: &Job) -> String {
     job.user.as_ref().map_or_else(|| "-".into(), |user| user.name.clone())
 }
 
-/// The decision on a request that cannot be read.
+/// The decision on a request that cannot be read, and of which nobody knows whose it is.
 #[must_use]
-pub fn refused(config: &Config, refused: Refused) -> Decision {
-    let record = bare_record("-", refused.malformed.code());
-    denial(config, record, Cause::Malformed(refused.malformed), reply::malformed(refused.protocol, refused.malformed))
+pub fn refused(config: &Config, refused: &Refused) -> Decision {
+    let Refused { protocol, malformed, .. } = *refused;
+    denial(config, bare_record("-", malformed.code()), Cause::Malformed(malformed), reply::malformed(protocol, malformed))
 }
 
-/// The decision on a request when a fact about it cannot be had, or something failed here.
+/// The decision on a request that cannot be read, and of which that may be known.
+fn unread(config: &Config, request: &JobRequest, facts: &Facts, malformed: Malformed) -> Decision {
+    let record = token_record(request, malformed.code(), facts.job());
+    denial(config, record, Cause::Malformed(malformed), reply::malformed(request.protocol, malformed))
+}
+
+/// The decision on a request when a fact about it cannot be had, or something failed here. What cannot be read is
+/// refused for that, whoever it is.
 #[must_use]
 pub fn missed(config: &Config, request: &JobRequest, facts: &Facts, failure: Failure) -> Decision {
+    if let Claim::Unread(malformed) = request.claim {
+        return unread(config, request, facts, malformed);
+    }
     let record = token_record(request, failure.code(), facts.job());
     denial(config, record, Cause::Failure(failure), reply::failure(request.protocol, failure))
 }

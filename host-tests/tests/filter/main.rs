@@ -13,6 +13,7 @@ mod flights;
 mod forge;
 mod junk;
 mod life;
+mod log;
 mod lookups;
 mod memory;
 mod minted;

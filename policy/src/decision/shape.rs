@@ -1,5 +1,20 @@
 //! What stands in the account of a decision, for who reads logs.
 
+/// The fields of a decision in the access log, each the property `jobscope_...` of its request, and what it says. `-` stands
+/// for what there is none of.
+pub const FIELDS: &[(&str, &str)] = &[
+    ("job", "The number of the job."),
+    ("user", "The name of its user."),
+    ("origin", "The path of its project."),
+    ("target", "The path of the target; as the request names it where it was not looked up: `#` and a number, `group ...`, `job #...`."),
+    ("action", "What is asked: of several things the weightiest that is denied, or else of all."),
+    ("verdict", "`allow`, `deny`, or `observe-deny` for what goes on and would be denied."),
+    ("reason", "The reason's code."),
+    ("rule", "The rule that decided, and behind a colon that of the configuration; of several that deny the first."),
+    ("decision", "The number of the decision, which the client gets too."),
+    ("why", "The account of the decision, in JSON: of every denial, and with `log.allows: full` of every decision."),
+];
+
 /// Which shape this is. Another member leaves it as it is; a member that goes, or means something else, makes it another.
 pub(super) const SHAPE_VERSION: u32 = 1;
 

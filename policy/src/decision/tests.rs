@@ -156,14 +156,56 @@ fn a_token_that_is_no_running_jobs_is_answered_as_the_protocol_does() {
 }
 
 #[test]
+fn who_sent_what_cannot_be_read_is_recorded_and_changes_nothing() {
+    let unread = Claim::Unread(Malformed::EmptySegment);
+    let request = JobRequest {
+        claim: unread,
+        ..request(Protocol::Git, vec![Access::new(crate::request::Action::ReadCode, path("a/b"))])
+    };
+    let config = config("enforce");
+    assert_eq!(decide(&config, &request, &Facts::default()), Step::NeedsToken);
+    let nobody = ["-", "-", "-", "a/b"];
+    let dana = ["1001", "dana", "apps/web", "a/b"];
+    for (token, recorded) in [
+        (Some(Token::Running(job())), dana),
+        (Some(Token::Ended(Some(job()))), dana),
+        (Some(Token::Ended(None)), nobody),
+        (Some(Token::Invalid(Invalid::Unknown)), nobody),
+        (Some(Token::Invalid(Invalid::Foreign)), nobody),
+        (None, nobody),
+    ] {
+        let facts = Facts { token, targets: Vec::new() };
+        let decision = match decide(&config, &request, &facts) {
+            // It is refused for the same where the token cannot be looked up.
+            Step::NeedsToken => missed(&config, &request, &facts, Failure::LookupTimeout),
+            step => decided(step),
+        };
+        let Record { job, user, origin, target, reason, .. } = &decision.record;
+        assert_eq!(([job, user, origin, target].map(String::as_str), *reason), (recorded, "path.empty-segment"));
+        assert_eq!(reply(decision), reply::malformed(Protocol::Git, Malformed::EmptySegment));
+    }
+}
+
+#[test]
+fn a_fact_that_cannot_be_had_is_recorded_with_whose_request_it_is() {
+    let request = request(Protocol::Git, vec![Access::new(crate::request::Action::ReadCode, path("a/b"))]);
+    let missed = |facts| missed(&config("enforce"), &request, &facts, Failure::LookupTimeout).record;
+    let known = missed(known(&[]));
+    assert_eq!([known.job, known.user, known.origin, known.target].join(" "), "1001 dana apps/web a/b");
+    let unknown = missed(Facts::default());
+    assert_eq!([unknown.job, unknown.user, unknown.origin, unknown.target].join(" "), "- - - a/b");
+    assert_eq!((unknown.action, unknown.reason), ("git.read", "lookup.timeout"));
+}
+
+#[test]
 fn observing_forwards_every_denial_and_says_so() {
     let request = request(Protocol::Git, vec![Access::new(crate::request::Action::ReadCode, path("a/b"))]);
-    let unreadable = Refused { protocol: Protocol::Git, malformed: Malformed::DotSegment };
+    let unreadable = Refused::new(Protocol::Git, Malformed::DotSegment);
     for (mode, verdict) in [("enforce", "deny"), ("observe", "observe-deny")] {
         let config = config(mode);
         for decision in [
             decided(decide(&config, &request, &known(&[("a/b", Found::Nothing)]))),
-            refused(&config, unreadable),
+            refused(&config, &unreadable),
             failed(&config, Protocol::Git, Failure::LookupTimeout),
         ] {
             assert_eq!(decision.record.verdict, verdict);

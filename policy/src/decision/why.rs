@@ -13,7 +13,7 @@ use super::{ALLOW, DENY, Facts, OBSERVED, speaker, written_target};
 use crate::bindings::{Confirmed, Moment};
 use crate::config::{Config, Mode, RuleKind, Source};
 use crate::facts::{
-    Admission, Affiliation, Feature, Grants, Job, Level, Lifetime, Link, Outbound, Role, Standing, Token,
+    Admission, Affiliation, Grants, Job, Level, Lifetime, Link, Outbound, Role, Standing, Token,
     Visibility,
 };
 use crate::request::{Access, JobRequest, TargetRef};
@@ -176,16 +176,12 @@ fn needs(need: Need) -> Value {
     };
     object([
         ("role", Some(json!(need.role.name()))),
-        ("part", need.feature.map(|feature| json!(part(feature)))),
+        ("part", need.feature.map(|feature| json!(feature.part()))),
         ("effect", Some(json!(if need.effect == Effect::Read { "read" } else { "write" }))),
         ("anonymous", Some(json!(need.open == Open::ToAnybody))),
         ("permissions", Some(json!(permissions))),
         ("permissions_when", Some(json!(when))),
     ])
-}
-
-fn part(feature: Feature) -> &'static str {
-    feature.name().trim_end_matches("_access_level")
 }
 
 /// How long ago each lifetime's facts about a target were looked up.

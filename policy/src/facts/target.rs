@@ -108,10 +108,11 @@ impl Feature {
         (Self::Infrastructure, "infrastructure_access_level"),
     ];
 
-    /// The name of its level in GitLab's project answer.
+    /// Its name: that of its level in GitLab's project answer, without the words that all have.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
+    pub fn part(self) -> &'static str {
+        let level = Self::ALL.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name);
+        level.trim_end_matches("_access_level")
     }
 
     /// The features that it works on: it is open no further than they are.

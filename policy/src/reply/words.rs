@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::{Denied, GIT_NOT_FOUND, Weight};
 use crate::config::Answers;
-use crate::facts::{Origin, Permission, ProjectId, ProjectPath};
+use crate::facts::{Feature, Origin, Permission, ProjectId, ProjectPath};
 use crate::request::{Action, Protocol};
 use crate::rules::{Needed, Reason, need};
 
@@ -92,6 +92,15 @@ pub(super) fn bare_words(action: Action, reason: Reason) -> &'static str {
         (Action::ReadComposer, Reason::ManyTargets) => {
             "Composer's index is a group's, and a job reads those projects alone that admit it; give the project's repository \
              as one of the type `vcs`"
+        }
+        (Action::Catalog, Reason::NeverForJobs) => "no job lists all images of the registry; ask for those of one project",
+        (Action::RegistryToken, Reason::NeverForJobs) => {
+            "a registry token for all that the job's user may do is given to no job; use another kind of token"
+        }
+        // What the forge has that is not known here may take one.
+        (Action::Unlisted, Reason::NeverForJobs) => {
+            "the ingress knows of no job token that is for this; use another kind of token, or ask the team that runs the \
+             ingress to let it through"
         }
         _ => reason.text(),
     }
@@ -189,17 +198,20 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
              a maintainer of {to} can allow it where the forge has that setting"
         ),
         Reason::ImageElsewhere => format!(
-            "a job of {from} pushes and deletes images in {from} only, and this is {to}; no setting changes that"
+            "a job of {from} pushes and deletes images in {from} only; have a job of {to} do it, since no setting changes that"
         ),
         Reason::OwnOnly => {
-            format!("a job of {from} does this in {from} only, and this is {to}; no setting changes that")
+            format!("a job of {from} does this in {from} only; have a job of {to} do it, since no setting changes that")
         }
         Reason::Archived => format!(
             "{to} is archived, or about to be deleted, and takes no changes; an owner of {to} can bring it back"
         ),
-        Reason::FeatureOff => format!("this part of {to} is switched off; a maintainer of {to} can switch it on"),
+        Reason::FeatureOff => {
+            let part = need(denied.action).feature.map_or("", Feature::part).replace('_', " ");
+            format!("this part of {to} ({part}), or what it works on, is switched off; a maintainer of {to} can switch it on")
+        }
         Reason::NoUser => format!(
-            "nobody stands behind this job, so it reads the sources of {from} and nothing else; start it as a user"
+            "nobody stands behind this job, so it reads the sources of {from} and nothing else; have a user start its pipeline"
         ),
         Reason::NotMember => format!("the user of this job is not a member of {to}; a maintainer of {to} can add them"),
         Reason::RoleTooLow => format!(

@@ -158,6 +158,18 @@ pub(crate) fn decoded(part: &[u8]) -> Option<Vec<u8>> {
     URL_SAFE.decode(part).ok()
 }
 
+/// The first job token that stands in a text, by itself or in a JWT.
+pub(crate) fn first(text: &[u8]) -> Option<Secret> {
+    let is_other = |b: &u8| !is_token_byte(*b);
+    let marked = memmem::find(text, MARK).and_then(|at| {
+        let before = text.get(..at)?.iter().rposition(is_other);
+        let begins = text.get(before.map_or(0, |before| before.saturating_add(1))..)?;
+        parse(begins.split(is_other).next()?).ok()
+    });
+    let in_jwt = |word: &[u8]| if is_one_jwt(word) && wraps_job_token(word) { unwrap(word).ok() } else { None };
+    marked.or_else(|| text.split(is_other).find_map(in_jwt))
+}
+
 /// Every text in a claim. The depth is bounded by the parser.
 fn collect(claim: Value, texts: &mut Vec<String>) {
     match claim {
