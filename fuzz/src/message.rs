@@ -66,7 +66,7 @@ impl Message {
             self.fields.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect();
         let body = if self.body.is_some() { Body::Follows } else { Body::None };
         let config = if self.root().is_empty() { &AT_THE_ROOT } else { &BELOW_A_PATH };
-        read(config, &Head::new(&fields, body)).finish(self.body.as_deref().unwrap_or_default())
+        read(&config.forge, &Head::new(&fields, body)).finish(self.body.as_deref().unwrap_or_default())
     }
 
     /// The path below which the forge lies.

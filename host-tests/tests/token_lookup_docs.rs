@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use policy::Config;
+use policy::bindings::Cursor;
 use policy::decision::Failure;
 use policy::facts::{
     Admission, Affiliation, Context, Entry, Feature, Found, Grants, Invalid, Job, JobId, JobPush, Level, Link, Origin,
     Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Secret, Standing, Token, User, UserId, Visibility,
 };
-use policy::lookup::changes::{self, Cursor, News};
+use policy::lookup::changes::{self, News};
 use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value as Landed};
 use policy::request::TargetRef;
 use serde_json::Value;

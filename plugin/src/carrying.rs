@@ -2,7 +2,6 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-use policy::bindings::Moment;
 use policy::config::Detail;
 use policy::decision::{self, Ages, Decision, Facts, Grant, Outcome, Record};
 use policy::lifecycle::Watch;
@@ -74,9 +73,8 @@ impl Shared {
 
 /// How old what was known is. Without the time nobody knows.
 fn ages(setup: &Setup, case: Option<Case<'_>>) -> Ages {
-    let now = host::now().ok();
-    let known = case.zip(now).map(|((request, facts), now)| setup.store.ages(request, facts, now));
-    known.unwrap_or(Ages { now: now.unwrap_or(Moment(0)), token: None, targets: Vec::new() })
+    let known = case.zip(host::now().ok()).map(|((request, facts), now)| setup.store.ages(request, facts, now));
+    known.unwrap_or_default()
 }
 
 /// Answers the effective context's request.

@@ -4,11 +4,11 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use policy::bindings::Moment;
+use policy::bindings::{Cursor, Moment};
 use policy::config::Changes;
 use policy::decision::Failure;
 use policy::lookup::Answer;
-use policy::lookup::changes::{self, Cursor, News, PATIENCE};
+use policy::lookup::changes::{self, News, PATIENCE};
 
 use crate::flights;
 use crate::host::{self, HostError, Level};

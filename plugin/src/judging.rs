@@ -1,7 +1,7 @@
 //! Judging a request: what is remembered, what is missing, and the decision.
 
 use policy::bindings::{Freshness, Moment, Quota, Remembered};
-use policy::decision::{self, Decision, Facts, Failure, Step};
+use policy::decision::{self, Cause, Decision, Facts, Failure, Step};
 use policy::facts::Token;
 use policy::lookup::{Fact, target_key};
 use policy::request::{Claim, JobRequest, Refused};
@@ -45,7 +45,7 @@ impl Shared {
         }
     }
 
-    /// The same where it cannot wait, since some of it went on already.
+    /// The same where it cannot wait: it waited for its body, or some of it went on already.
     pub(crate) fn refuse_at_once(&self, setup: &Setup, stream: u32, refused: Refused) -> Now {
         match refused.into_request() {
             Ok(request) => {
@@ -139,7 +139,7 @@ impl Shared {
     fn fail(&self, setup: &Setup, stream: u32, case: Case<'_>, failure: Failure) -> Now {
         let (request, facts) = case;
         let mut failed = decision::missed(&setup.config, request, facts, failure);
-        if failure == Failure::LookupThrottled {
+        if failed.cause == Cause::Failure(Failure::LookupThrottled) {
             let pause = host::now().ok().and_then(|now| self.flights.borrow().pause(&request.token.hash(), now));
             failed = failed.retry_after(pause);
         }

@@ -131,14 +131,15 @@ impl Store {
         };
         let key = parent.unwrap_or(hash);
         let binding = self.find::<Binding>(&key, now).ok().flatten().map(|row| row.confirmed);
-        let rejection = || self.find::<Rejection>(&self.inquiry.fact(&key), now).ok().flatten().map(|row| row.confirmed);
-        let token = binding.or_else(rejection);
-        let Some(Token::Running(job)) = &facts.token else { return Ages { now, token, targets: Vec::new() } };
+        let rejection =
+            || self.find::<Rejection>(&self.inquiry.fact(&key), now).ok().flatten().map(|row| row.confirmed);
+        let token = binding.or_else(rejection).map(|confirmed| now.since(confirmed));
+        let Some(Token::Running(job)) = &facts.token else { return Ages { token, targets: Vec::new() } };
         let targets = facts.targets.iter().filter_map(|(target, _)| {
             let (_, confirmed) = self.target_row(&target_key(job, target), now).ok()??;
-            Some((target.clone(), confirmed))
+            Some((target.clone(), confirmed.ages(now)))
         });
-        Ages { now, token, targets: targets.collect() }
+        Ages { token, targets: targets.collect() }
     }
 
     /// Remembers from whose token a credential was made. `false` where there is no room.

@@ -73,7 +73,7 @@ impl Stream {
                 return Ok(Action::Pause);
             }
         }
-        let reading = request::read(&setup.config, &head);
+        let reading = request::read(&setup.config.forge, &head);
         if let Some(watch) = Watch::of_head(&setup.config, &head, &reading) {
             self.shared.watch(self.context, watch);
         }
@@ -227,6 +227,19 @@ impl Stream {
         Ok(())
     }
 
+    /// Goes on with a request whose body cannot be held back until its end. It has waited already.
+    fn let_go(&mut self, setup: &Setup, pending: Pending, malformed: Malformed, held: Held) -> Action {
+        match pending.let_go(malformed) {
+            Reading::Refused(refused) => {
+                let now = self.shared.refuse_at_once(setup, self.context, refused);
+                self.settle(&now)
+            }
+            reading @ (Reading::NotAJob | Reading::Passing(_) | Reading::Job(_) | Reading::Body(_)) => {
+                self.act(setup, reading, held)
+            }
+        }
+    }
+
     /// Ends a request of which some may have gone on already: the upstream never sees its end.
     fn break_off(&mut self, setup: &Setup, refused: Refused) -> Action {
         self.shared.leave(self.context);
@@ -315,18 +328,16 @@ impl HttpContext for Stream {
         if !has_room && !pending.is_nobodys() {
             return self.give_up(&setup, pending.protocol(), Failure::Busy);
         }
-        let reading = if !has_room || size > BODY_LIMIT || !end_of_stream {
-            pending.let_go(Malformed::BodyTooLarge)
-        } else {
-            match host::buffer(Buffer::RequestBody, size) {
-                Ok(body) => {
-                    self.shared.read_request(self.context, &body);
-                    pending.finish(&body)
-                }
-                Err(error) => return self.fail(&setup, error),
+        if !has_room || size > BODY_LIMIT || !end_of_stream {
+            return self.let_go(&setup, pending, Malformed::BodyTooLarge, Held::Whole(size));
+        }
+        match host::buffer(Buffer::RequestBody, size) {
+            Ok(body) => {
+                self.shared.read_request(self.context, &body);
+                self.act(&setup, pending.finish(&body), Held::Whole(size))
             }
-        };
-        self.act(&setup, reading, Held::Whole(size))
+            Err(error) => self.fail(&setup, error),
+        }
     }
 
     /// Trailers end a body without the body callback being told, and some forges read fields from them.
@@ -345,7 +356,7 @@ impl HttpContext for Stream {
             return Action::Continue;
         }
         let (Some(setup), Some(pending)) = (self.shared.setup(), self.take_pending()) else { return Action::Pause };
-        self.act(&setup, pending.let_go(Malformed::Trailers), Held::Whole(0))
+        self.let_go(&setup, pending, Malformed::Trailers, Held::Whole(0))
     }
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {

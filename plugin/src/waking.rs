@@ -140,7 +140,7 @@ impl Shared {
                 let failed = decision::failed(&setup.config, late.protocol, Failure::Busy);
                 self.carry_out(setup, stream, None, &failed)
             }
-            Woken::WithoutBody(Awaited { late, .. }) => self.refuse(setup, stream, late, 0),
+            Woken::WithoutBody(Awaited { late, .. }) => self.refuse_at_once(setup, stream, late),
         }
     }
 

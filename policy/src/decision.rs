@@ -12,16 +12,18 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::coded::coded;
-use crate::config::{Config, Mode, UnlistedEndpoints};
+use crate::access::{Access, Action, Protocol, TargetRef};
+use crate::choices::{Mode, UnlistedEndpoints};
+use crate::config::Config;
 use crate::facts::{Found, Invalid, Job, Origin, Role, Standing, Token};
+pub use crate::failure::Failure;
 use crate::reply::{self, Reply};
-use crate::request::{Access, Action, Bare, Claim, JobRequest, Malformed, Protocol, Refused, TargetRef};
+use crate::request::{Bare, Claim, JobRequest, Malformed, Refused};
 use crate::rules::{self, RULES, Reason, Ruling, Verdict};
 
 use judged::{Judged, judge, looks_at_target};
-pub use unasked::facts_without_lookup;
 pub use shape::{FIELDS, SHAPE};
+pub use unasked::facts_without_lookup;
 pub use why::{Ages, why};
 
 /// What is known when a decision is asked for.
@@ -75,26 +77,6 @@ impl Cause {
             Self::Malformed(malformed) => malformed.code(),
             Self::Failure(failure) => failure.code(),
         }
-    }
-}
-
-coded! {
-    /// What failed on our side of the wire. Each fails closed.
-    Failure {
-        LookupTimeout "lookup.timeout" "what this job may do could not be looked up in time; try again in a moment"
-        LookupUnreachable "lookup.unreachable" "what this job may do cannot be looked up now; try again in a moment"
-        LookupAnswer "lookup.answer" "what this job may do was looked up, and the answer cannot be read; try again in a moment, and tell the team that runs the ingress if it lasts"
-        LookupRights "lookup.rights" "the ingress has no right to look up what this needs; the team that runs it can give that to its service account"
-        LookupSourceLimit "lookup.source-limit" "too many unknown tokens come from this address; try again in a moment"
-        LookupLimit "lookup.limit" "too many unknown tokens are being looked up; try again in a moment"
-        LookupThrottled "lookup.throttled" "the forge is asked nothing for a while, because it was asked too much; try again then"
-        LookupBusy "lookup.busy" "too much is being looked up; try again in a moment"
-        Answer "answer.unreadable" "the forge's answer may hand out a credential, and cannot be read; try again in a moment, and tell the team that runs the ingress if it lasts"
-        AnswerUnrecorded "answer.unrecorded" "the forge's answer hands out a credential, and there is no room to remember whose it is; try again in a moment"
-        Busy "host.busy" "too many requests whose bodies must be read first are waiting; try again in a moment"
-        NotConfigured "configuration.missing" "the ingress has no configuration; the team that runs it can tell why"
-        Host "host.failed" "the ingress failed; try again in a moment, and tell the team that runs it if it lasts"
-        Doubt "internal.doubt" "the ingress met a state that it does not know; tell the team that runs it"
     }
 }
 
@@ -182,7 +164,7 @@ impl Decision {
 pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
     let job = match (&facts.token, request.claim) {
         // Nobody can be asked: it was not seen being made, so it is a person's, unless it may be a job's by what it says.
-        (None, Claim::Minted(_)) if !request.may_be_jobs(config) => return Step::NotAJob,
+        (None, Claim::Minted(_)) if !request.may_be_jobs(&config.forge) => return Step::NotAJob,
         (Some(Token::Invalid(Invalid::Foreign)), Claim::Unmarked(_) | Claim::Minted(_)) => return Step::NotAJob,
         (None | Some(Token::Invalid(_) | Token::Ended(_)), Claim::Marked) if request.is_runners_report() => {
             return Step::Decided(reported(request, facts.token.as_ref()));
@@ -351,9 +333,7 @@ fn strip(config: &Config, request: &JobRequest, record: Record) -> Decision {
     let record = Record { reason: reason.code(), ..record };
     let cause = Cause::Rule(reason);
     match (&request.bare, config.mode) {
-        (Some(bare), Mode::Enforce) => {
-            Decision { outcome: Outcome::Forward(without_token(bare)), record, cause }
-        }
+        (Some(bare), Mode::Enforce) => Decision { outcome: Outcome::Forward(without_token(bare)), record, cause },
         // Nothing is changed while decisions are only observed.
         (Some(_), Mode::Observe) | (None, _) => {
             let denied = reply::Denied {
@@ -438,7 +418,12 @@ fn user_name(job: &Job) -> String {
 #[must_use]
 pub fn refused(config: &Config, refused: &Refused) -> Decision {
     let Refused { protocol, malformed, .. } = *refused;
-    denial(config, bare_record("-", malformed.code()), Cause::Malformed(malformed), reply::malformed(protocol, malformed))
+    denial(
+        config,
+        bare_record("-", malformed.code()),
+        Cause::Malformed(malformed),
+        reply::malformed(protocol, malformed),
+    )
 }
 
 /// The decision on a request that cannot be read, and of which that may be known.

@@ -27,11 +27,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod access;
 pub mod bindings;
+pub mod choices;
 mod coded;
 pub mod config;
 pub mod decision;
 pub mod facts;
+pub mod failure;
 pub mod lifecycle;
 pub mod lookup;
 pub mod reply;

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::Config;
 use crate::config::Webhook;
+use crate::facts::Host;
 use crate::facts::{FINAL_STATES, Hash, JobId, Secret};
-use crate::request::host::Host;
 use crate::request::{Body, Head};
 
 /// The largest report that is read, in bytes.

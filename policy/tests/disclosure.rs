@@ -158,7 +158,7 @@ fn scopes(config: &Config, scopes: &[&str]) -> JobRequest {
         (b":path", path.as_bytes()),
         (b"authorization", b"Basic Z2l0bGFiLWNpLXRva2VuOmdsY2J0LTE="),
     ];
-    let reading = read(config, &Head::new(&fields, Body::None));
+    let reading = read(&config.forge, &Head::new(&fields, Body::None));
     let Reading::Job(request) = reading else { panic!("{path}: {reading:?}") };
     request
 }

@@ -400,7 +400,9 @@ fn decide(
         (b":authority", host.as_bytes()),
         (b"authorization", basic.as_bytes()),
     ];
-    let Reading::Job(request) = policy::request::read(config, &Head::new(&lines, Body::None)) else { panic!("{path}") };
+    let Reading::Job(request) = policy::request::read(&config.forge, &Head::new(&lines, Body::None)) else {
+        panic!("{path}")
+    };
     let facts = Facts { token: Some(Token::Running(job())), targets };
     match policy::decide(config, &request, &facts) {
         Step::Decided(decision) => Ok(decision),

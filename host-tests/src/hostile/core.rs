@@ -42,7 +42,7 @@ pub(crate) fn reading(config: &Config, message: &Message) -> Reading {
     let fields = message.fields();
     let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(name, value)| (&name[..], &value[..])).collect();
     let body = if message.head.end_of_stream { Body::None } else { Body::Follows };
-    match read(config, &Head::new(&fields, body)) {
+    match read(&config.forge, &Head::new(&fields, body)) {
         Reading::Body(mut pending) if message.body.len() > BODY_LIMIT => {
             pending.feed(&message.body);
             pending.let_go(Malformed::BodyTooLarge)

@@ -62,7 +62,7 @@ impl Ask {
     pub fn reading(&self, config: &Config, host: &str) -> Reading {
         let fields = self.head(host).as_stored();
         let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-        read(config, &Head::new(&fields, if self.body.is_empty() { Body::None } else { Body::Follows }))
+        read(&config.forge, &Head::new(&fields, if self.body.is_empty() { Body::None } else { Body::Follows }))
     }
 
     /// As the compiled filter meets it in the test host.

@@ -94,7 +94,10 @@ fn a_body_that_breaks_off_is_logged_with_whose_it_is() {
     let body = "--b\r\nContent-Disposition: form-data; name=\"private_token\"\r\n\r\nglpat-1\r\n--b--\r\n";
     let mut host = host();
     let stream = host.send(0, upload.body(body), gitlab);
-    assert_eq!(host.outcome(stream).reply().map(|reply| reply.details.clone()), Some("jobscope:carrier.head-and-body".into()));
+    assert_eq!(
+        host.outcome(stream).reply().map(|reply| reply.details.clone()),
+        Some("jobscope:carrier.head-and-body".into())
+    );
     assert_eq!(whose(&host, stream), ["1001", "dana", "apps/web", "#102"]);
 }
 
@@ -119,7 +122,10 @@ fn the_account_of_a_denial_says_what_was_known_and_since_when() {
     let stream = host.send(0, clone("infra/secrets", DANA), gitlab);
     let why = why(&host, stream);
     assert_eq!(why["asked"][0]["facts"]["role"], json!({"is": "developer", "source": "lookup", "age": 0}));
-    assert_eq!(why["asked"][0]["denials"], json!([{"rule": "inbound", "reason": "allowlist.missing", "mode": "enforce"}]));
+    assert_eq!(
+        why["asked"][0]["denials"],
+        json!([{"rule": "inbound", "reason": "allowlist.missing", "mode": "enforce"}])
+    );
     assert_eq!((&why["user"]["id"], &why["asked"][0]["id"]), (&json!(11), &json!(103)));
     assert!(!why.to_string().contains("glcbt-"), "{why}");
     // Known facts have an age.
@@ -130,12 +136,15 @@ fn the_account_of_a_denial_says_what_was_known_and_since_when() {
     let why = self::why(&host, stream);
     assert_eq!(why["token"], json!({"state": "running", "source": "lookup", "age": 20}));
     assert_eq!(why["asked"][0]["facts"]["inbound"], json!({"is": "listed", "source": "lookup", "age": 20}));
-    assert_eq!((&why["asked"][0]["verdict"], &why["asked"][0]["entry"]), (&json!("allow"), &json!({"names": "project"})));
+    assert_eq!(
+        (&why["asked"][0]["verdict"], &why["asked"][0]["entry"]),
+        (&json!("allow"), &json!({"names": "project"}))
+    );
 }
 
 #[test]
 fn what_is_allowed_is_accounted_for_where_that_is_asked_for_and_costs_nothing_elsewhere() {
-    let mut calls = |more: &str| {
+    let calls = |more: &str| {
         let mut host = host_with(more);
         host.exchange(0, clone("libs/common", DANA), gitlab);
         host.reset_counts();

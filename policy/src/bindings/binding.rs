@@ -6,8 +6,8 @@ use core::time::Duration;
 use super::row::{Reader, Writer};
 use super::{Freshness, Mark, Moment, Row, freshness};
 use crate::config::Bindings;
-use crate::decision::Failure;
 use crate::facts::{Context, Hash, Job, JobId, Origin, ProjectId, ProjectPath, Token, User, UserId};
+use crate::failure::Failure;
 
 const ENDED: u8 = 0;
 const RUNNING: u8 = 1;

@@ -1,17 +1,40 @@
 //! Who follows the list of ended jobs, for all workers of a proxy, and how far it has come.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Moment;
 use super::row::{Reader, Writer};
-use crate::lookup::changes::Cursor;
 
 /// How long a follower counts as alive after its last sign.
 const LEASE: Duration = Duration::from_secs(10);
 
 /// The bytes of a key, which nothing here has, and of a follower.
 const SIZE: usize = 32 + 8 + 8 + 1 + 1 + Cursor::LIMIT;
+
+/// A place in the list of changes. What it says is the service's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(String);
+
+impl Cursor {
+    /// The longest one.
+    pub const LIMIT: usize = 128;
+
+    /// A cursor that can be kept, and sent as it is.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+        ((1..=Self::LIMIT).contains(&text.len()) && text.bytes().all(is_plain)).then(|| Self(text.to_owned()))
+    }
+
+    /// The cursor as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// The one who follows the list.
 #[derive(Debug, Clone, PartialEq, Eq)]

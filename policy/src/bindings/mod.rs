@@ -20,7 +20,7 @@ mod target;
 
 pub use binding::{Binding, Denial, Remembered, State};
 pub use bucket::{BUCKET_ROWS, Table, age, doubt, find, put};
-pub use follower::Follower;
+pub use follower::{Cursor, Follower};
 pub use inquiry::{Inquiry, Mark};
 pub use job::{JobRow, Place};
 pub use layout::{LAYOUT, layout};
@@ -137,6 +137,17 @@ impl Confirmed {
     pub fn seen(self, now: Moment) -> Self {
         let Self { projects, members, allowlists } = self;
         Self { projects: projects.seen(now), members: members.seen(now), allowlists: allowlists.seen(now) }
+    }
+
+    /// How long ago each was.
+    #[must_use]
+    pub fn ages(&self, now: Moment) -> [(Lifetime, Duration); 3] {
+        let all = [
+            (Lifetime::Projects, self.projects),
+            (Lifetime::Members, self.members),
+            (Lifetime::Allowlists, self.allowlists),
+        ];
+        all.map(|(lifetime, confirmed)| (lifetime, now.since(confirmed)))
     }
 
     /// The oldest of it.

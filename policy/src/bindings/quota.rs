@@ -6,8 +6,8 @@ use core::net::{IpAddr, SocketAddr};
 use super::row::{Reader, Writer};
 use super::{Moment, Row, find, put};
 use crate::config::{Bindings, Lookup};
-use crate::decision::Failure;
 use crate::facts::Hash;
+use crate::failure::Failure;
 
 /// For how many addresses there is room, whatever else is remembered.
 const ADDRESSES: u32 = 1024;

@@ -264,7 +264,7 @@ fn a_token_is_one_jobs_and_a_lookup_that_names_another_changes_nothing() {
             assert_eq!(find::<Binding>(&bucket, &key(1)), Some(known.clone()));
         }
         let State::Running(job) = other.state.clone() else { panic!() };
-        assert_eq!(Binding::holds(Some(known.clone()), job), Err(crate::decision::Failure::LookupAnswer));
+        assert_eq!(Binding::holds(Some(known.clone()), job), Err(crate::failure::Failure::LookupAnswer));
     }
     let State::Running(job) = running(1, 1).state else { panic!() };
     assert_eq!(Binding::holds(Some(born(1, 10)), job.clone()), Ok(Token::Running(job.clone())));

@@ -1,7 +1,9 @@
 //! The words of each choice, and what each stands for: written once, for the table of keys and for who reads it.
 
 use super::pull_policy::{Check, PullPolicy, Runners};
-use super::{Answers, Api, Changes, Detail, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, UnlistedEndpoints};
+use crate::choices::{
+    Answers, Api, Changes, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials, Mode, UnlistedEndpoints,
+};
 use crate::rules::Entries;
 
 /// Words, each of which stands for the value at its place.
@@ -30,6 +32,14 @@ macro_rules! choices {
     ($($name:ident $of:ty { $($word:literal $value:expr;)* })*) => {
         $(pub(super) const $name: Choice<$of> = Choice { words: &[$($word),*], values: &[$($value),*] };)*
     };
+}
+
+impl Mode {
+    /// Its word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        MODE.word(self)
+    }
 }
 
 /// Where a fact may come from, as far as a word says it.

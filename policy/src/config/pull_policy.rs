@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::choices;
 use super::reader::Reader;
-use super::{Api, Mode, choices};
+use crate::choices::{Api, Mode};
 
 /// How a runner gets an image that its machine may have already. Their names are the forge's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

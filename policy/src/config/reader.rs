@@ -17,8 +17,8 @@ use super::keys::{KEYS, Key, Presence, ValueKind};
 use super::nearest::{near, nearest as closest};
 use super::projects::Projects;
 use super::sources::Source;
+use crate::facts::Host;
 use crate::facts::Version;
-use crate::request::host::Host;
 use crate::rules::{Denials, RULES};
 
 /// One thing that is wrong with a configuration document.

@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use super::Facts;
-use crate::config::{Config, Forge, Mode};
+use crate::access::Access;
+use crate::choices::Mode;
+use crate::config::{Config, Forge};
 use crate::facts::{Found, Job, ProjectPath, Standing};
-use crate::request::Access;
 use crate::rules::{self, Question, Reach, Reason, Ruling, Verdict};
 
 /// One thing asked, judged.

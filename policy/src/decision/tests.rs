@@ -2,11 +2,11 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
+use crate::access::Action;
 use crate::facts::{
     Admission, Affiliation, Context, Entry, Features, Grants, GroupId, GroupPath, Invalid, JobId, JobPush, Link,
     Origin, Outbound, ProjectId, ProjectPath, Role, Secret, Target, User, UserId, Visibility,
 };
-use crate::request::Action;
 
 const PROJECT: Admission = Admission::Listed(Entry { link: Link::Project, grants: Grants::Default });
 const GROUP: Admission = Admission::Listed(Entry { link: Link::Group, grants: Grants::Default });
@@ -84,7 +84,7 @@ fn a_group_is_never_looked_up_and_the_answer_says_what_to_ask() {
 
 #[test]
 fn what_is_missing_is_asked_for_once() {
-    use crate::request::Action::{PullImage, PushImage};
+    use crate::access::Action::{PullImage, PushImage};
     let asks = vec![
         Access::new(PullImage, path("a/b")),
         Access::new(PushImage, path("a/b")),
@@ -100,7 +100,7 @@ fn what_is_missing_is_asked_for_once() {
 
 #[test]
 fn all_that_is_asked_must_be_allowed() {
-    use crate::request::Action::ReadCode;
+    use crate::access::Action::ReadCode;
     let config = config("enforce");
     let request = request(Protocol::Git, vec![Access::new(ReadCode, path("a/b")), Access::new(ReadCode, path("a/c"))]);
     let listed = standing("a/b", Role::Reporter, PROJECT);
@@ -175,10 +175,10 @@ fn who_sent_what_cannot_be_read_is_recorded_and_changes_nothing() {
         (None, nobody),
     ] {
         let facts = Facts { token, targets: Vec::new() };
-        let decision = match decide(&config, &request, &facts) {
-            // It is refused for the same where the token cannot be looked up.
-            Step::NeedsToken => missed(&config, &request, &facts, Failure::LookupTimeout),
-            step => decided(step),
+        // It is refused for the same where the token cannot be looked up.
+        let decision = match facts.token {
+            None => missed(&config, &request, &facts, Failure::LookupTimeout),
+            Some(_) => decided(decide(&config, &request, &facts)),
         };
         let Record { job, user, origin, target, reason, .. } = &decision.record;
         assert_eq!(([job, user, origin, target].map(String::as_str), *reason), (recorded, "path.empty-segment"));
@@ -216,7 +216,7 @@ fn observing_forwards_every_denial_and_says_so() {
 
 #[test]
 fn a_rule_or_a_target_can_be_observed_alone() {
-    use crate::request::Action::{ReadCode, ReadPipelines};
+    use crate::access::Action::{ReadCode, ReadPipelines};
     let with = |observe: &str| {
         let document = std::format!(
             r#"{{"observe": {observe}, "forge": {{"hosts": ["h"]}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
@@ -336,7 +336,7 @@ fn push_with_mount(config: &Config) -> JobRequest {
         (b":path", path.as_bytes()),
         (b"authorization", b"Basic Z2l0bGFiLWNpLXRva2VuOmdsY2J0LTE="),
     ];
-    let Reading::Job(request) = read(config, &Head::new(&fields, Body::None)) else { panic!("{path}") };
+    let Reading::Job(request) = read(&config.forge, &Head::new(&fields, Body::None)) else { panic!("{path}") };
     request
 }
 
@@ -370,7 +370,7 @@ fn what_is_observed_is_forwarded_as_it_came_and_no_more_than_that() {
 
 #[test]
 fn a_role_that_is_only_observed_denies_nothing() {
-    use crate::request::Action::ReadReleases;
+    use crate::access::Action::ReadReleases;
     let document = r#"{"observe": {"rules": ["role"]}, "forge": {"hosts": ["h"]}, "lookup": {"cluster": "c", "authority": "h", "credential_env": "E"}}"#;
     let observing = Config::parse(document.as_bytes()).unwrap();
     let request = request(Protocol::Api, vec![Access::new(ReadReleases, path("a/b"))]);
@@ -516,7 +516,7 @@ fn what_was_made_from_a_jobs_token_is_judged_like_it() {
 
 #[test]
 fn a_runners_report_on_a_job_that_is_not_known_to_run_goes_on_and_nothing_else_does() {
-    use crate::request::Action::{ReadOwnJob, TraceJob, UpdateJob, UploadArtifact};
+    use crate::access::Action::{ReadOwnJob, TraceJob, UpdateJob, UploadArtifact};
     let of_job = |action| request(Protocol::Runner, vec![Access::new(action, TargetRef::Job(JobId(1001)))]);
     let invalid = Invalid::ALL.iter().map(|(invalid, _)| Some(Token::Invalid(*invalid)));
     for token in invalid.chain([None, Some(Token::Ended(None)), Some(Token::Ended(Some(job())))]) {

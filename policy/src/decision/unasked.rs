@@ -4,10 +4,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::Config;
+use crate::access::TargetRef;
 use crate::facts::{
     Admission, Affiliation, Features, Found, Job, JobPush, Outbound, ProjectId, ProjectPath, Role, Standing, Target,
 };
-use crate::request::TargetRef;
 
 /// What a target is to a job, where no fact about targets is looked up; `None` where one is. An image's name does not
 /// tell which part of it is the project's, so there may be several answers, of which one is right: what any of them

@@ -10,28 +10,26 @@ use serde_json::{Map, Value, json};
 use super::judged::{Judged, judge};
 use super::shape::SHAPE_VERSION;
 use super::{ALLOW, DENY, Facts, OBSERVED, speaker, written_target};
-use crate::bindings::{Confirmed, Moment};
-use crate::config::{Config, Mode, RuleKind, Source};
+use crate::access::{Access, TargetRef};
+use crate::choices::Mode;
+use crate::config::{Config, RuleKind, Source};
 use crate::facts::{
-    Admission, Affiliation, Grants, Job, Level, Lifetime, Link, Outbound, Role, Standing, Token,
-    Visibility,
+    Admission, Affiliation, Grants, Job, Level, Lifetime, Link, Outbound, Role, Standing, Token, Visibility,
 };
-use crate::request::{Access, JobRequest, TargetRef};
+use crate::request::JobRequest;
 use crate::rules::{self, Effect, Need, Needed, Open, Reason, Verdict};
 
 /// The most that is told of what is asked, and of what denies it: a line of a log has an end.
 const MOST_ASKED: usize = 16;
 const MOST_DENIALS: usize = 32;
 
-/// When facts were looked up, as far as that is remembered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How long ago facts were looked up, as far as that is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ages {
-    /// What time it is.
-    pub now: Moment,
-    /// When it was confirmed what the token is.
-    pub token: Option<Moment>,
-    /// When the parts of each target were.
-    pub targets: Vec<(TargetRef, Confirmed)>,
+    /// What the token is.
+    pub token: Option<Duration>,
+    /// The parts of each target.
+    pub targets: Vec<(TargetRef, [(Lifetime, Duration); 3])>,
 }
 
 /// The account of a decision on this request by these facts, in JSON: see [`super::SHAPE`].
@@ -53,11 +51,7 @@ pub fn why(config: &Config, case: Option<(&JobRequest, &Facts)>, ages: &Ages) ->
             "user",
             user.map(|(user, other)| {
                 let other = other.map(|other| json!(other.0));
-                object([
-                    ("id", Some(json!(user.id.0))),
-                    ("name", Some(json!(user.name))),
-                    ("on_behalf_of", other),
-                ])
+                object([("id", Some(json!(user.id.0))), ("name", Some(json!(user.name))), ("on_behalf_of", other)])
             }),
         ),
         ("origin", job.map(|job| json!({"id": job.origin.id.0, "path": job.origin.path.as_str()}))),
@@ -84,7 +78,7 @@ fn token(token: &Token, ages: &Ages) -> Value {
         Token::Forgotten => ("forgotten", None),
         Token::Invalid(invalid) => (invalid.name(), Some("lookup")),
     };
-    let age = ages.token.filter(|_| source.is_some()).map(|then| seconds(ages.now.since(then)));
+    let age = ages.token.filter(|_| source.is_some()).map(seconds);
     object([("state", Some(json!(state))), ("source", source.map(Value::from)), ("age", age)])
 }
 
@@ -186,16 +180,8 @@ fn needs(need: Need) -> Value {
 
 /// How long ago each lifetime's facts about a target were looked up.
 fn age_of<'a>(target: &TargetRef, ages: &'a Ages) -> impl Fn(Lifetime) -> Option<Duration> + use<'a> {
-    let confirmed = ages.targets.iter().find(|(known, _)| known == target).map(|(_, confirmed)| *confirmed);
-    move |lifetime| {
-        confirmed.map(|confirmed| {
-            ages.now.since(match lifetime {
-                Lifetime::Projects => confirmed.projects,
-                Lifetime::Members => confirmed.members,
-                Lifetime::Allowlists => confirmed.allowlists,
-            })
-        })
-    }
+    let ages = ages.targets.iter().find(|(known, _)| known == target).map(|(_, ages)| ages);
+    move |lifetime| ages?.iter().find(|(known, _)| *known == lifetime).map(|(_, age)| *age)
 }
 
 fn known(config: &Config, standing: &Standing, need: Need, age: impl Fn(Lifetime) -> Option<Duration>) -> Value {
@@ -273,6 +259,13 @@ fn answers(one: &Judged<'_>) -> Value {
     Value::Array(answers.collect())
 }
 
+/// Which rules of the configuration are behind a reason.
+const CONFIGURED: [(Reason, RuleKind); 3] = [
+    (Reason::ConfiguredDeny, RuleKind::Deny),
+    (Reason::ConfiguredLimit, RuleKind::Limit),
+    (Reason::ConfiguredReach, RuleKind::Outbound),
+];
+
 /// Every rule that denies this, or would if those before it did not; of those of the configuration each that does.
 fn denials(config: &Config, one: &Judged<'_>, room: &mut usize) -> Vec<Value> {
     let question = &one.question;
@@ -283,15 +276,10 @@ fn denials(config: &Config, one: &Judged<'_>, room: &mut usize) -> Vec<Value> {
         if reason == Reason::NothingMatched && !denials.is_empty() {
             break;
         }
-        let kind = match reason {
-            Reason::ConfiguredDeny => Some(RuleKind::Deny),
-            Reason::ConfiguredLimit => Some(RuleKind::Limit),
-            Reason::ConfiguredReach => Some(RuleKind::Outbound),
-            _ => None,
-        };
-        let written = kind.zip(one.asked_of()).map(|(kind, path)| {
-            config.access.speaking(kind, question.job, path, question.access.action)
-        });
+        let kind = CONFIGURED.iter().find(|(known, _)| *known == reason).map(|(_, kind)| *kind);
+        let written = kind
+            .zip(one.asked_of())
+            .map(|(kind, path)| config.access.speaking(kind, question.job, path, question.access.action));
         let written = written.unwrap_or_else(|| question.written.behind(verdict).into_iter().collect());
         let configured = written.iter().map(|rule| (Some(rule.id), rule.mode));
         let bare = written.is_empty().then_some((None, Mode::Enforce));

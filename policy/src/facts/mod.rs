@@ -5,6 +5,7 @@
 
 mod entry;
 mod group;
+mod host;
 mod job;
 mod part;
 mod path;
@@ -15,6 +16,7 @@ mod version;
 
 pub use entry::{Entry, Grants, Link, Permission, Permissions};
 pub use group::{GroupId, GroupPath};
+pub use host::Host;
 pub use job::{Context, FINAL_STATES, Invalid, Job, JobId, Origin, Token, User, UserId};
 pub use part::{Known, Lifetime, Part};
 pub use path::{PATH_LIMIT, ProjectPath};

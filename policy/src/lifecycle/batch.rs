@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 
 use super::{AnswerHead, Event};
 use crate::bindings::Forgotten;
+use crate::facts::Host;
 use crate::facts::{Hash, Secret};
-use crate::request::host::Host;
 use crate::request::{Malformed, json, signed};
 
 /// How long GitLab takes such a credential.

@@ -1,8 +1,9 @@
 //! How a job ends: what an answer of the forge to a runner's report says.
 
 use super::{AnswerHead, End, Event};
+use crate::access::{Action, TargetRef};
 use crate::facts::FINAL_STATES;
-use crate::request::{Action, JobRequest, Progress, TargetRef};
+use crate::request::{JobRequest, Progress};
 
 /// What a runner reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{AnswerHead, Event};
 use crate::Config;
 use crate::bindings::Forgotten;
-use crate::config::DependencyProxy;
+use crate::choices::DependencyProxy;
 use crate::facts::Hash;
 use crate::request::{self, Head};
 
@@ -18,7 +18,7 @@ const USUAL: Duration = Duration::from_secs(300);
 
 /// Whether who is no job asks for a JWT that could be a job's.
 pub(super) fn is_asked_for(config: &Config, head: &Head<'_>) -> bool {
-    config.forge.dependency_proxy == DependencyProxy::On && request::asks_for_proxy_token(config, head)
+    config.forge.dependency_proxy == DependencyProxy::On && request::asks_for_proxy_token(&config.forge, head)
 }
 
 /// Whether an answer hands JWTs out.

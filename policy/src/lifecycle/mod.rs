@@ -18,13 +18,15 @@ pub use end::Report;
 pub use runner::Runner;
 pub use start::Remark;
 
+use crate::access::Protocol;
 use crate::bindings::Forgotten;
-use crate::config::{Kind, LfsCredentials, Mode};
-use crate::decision::{self, Failure, Outcome, Record};
+use crate::choices::{Kind, LfsCredentials, Mode};
+use crate::decision::{self, Outcome, Record};
 use crate::facts::{Hash, JobId, ProjectPath, Secret};
+use crate::failure::Failure;
 use crate::lookup::Call;
 use crate::reply::Reply;
-use crate::request::{Head, JobRequest, Mints, Protocol, Reading};
+use crate::request::{Head, JobRequest, Mints, Reading};
 use crate::{Config, Decision};
 
 /// The longest body of an answer that is read, in bytes: what a runner gets of its job is some KiB, and more only where

@@ -5,8 +5,8 @@ use alloc::string::ToString;
 
 use serde_json::{Map, Value};
 
-use crate::decision::Failure;
 use crate::facts::{ProjectPath, User, UserId};
+use crate::failure::Failure;
 
 /// The head and body of an answer.
 #[derive(Debug, Clone, Copy)]

@@ -4,9 +4,7 @@
 //! A question waits for news at the service; its answer names the jobs that ended after a cursor, and the cursor to go on
 //! from. Without a cursor nothing is known of what ended before, so the answer only says where to begin.
 
-use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -15,8 +13,9 @@ use serde_json::Value;
 
 use super::answer::{Answer, Fields};
 use super::{Call, v1};
-use crate::decision::Failure;
+use crate::bindings::Cursor;
 use crate::facts::{JobId, Secret};
+use crate::failure::Failure;
 
 const PATH: &str = "/jobscope/v1/changes";
 
@@ -34,28 +33,6 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest pause after failures.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// A place in the list of changes. What it says is the service's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor(String);
-
-impl Cursor {
-    /// The longest one.
-    pub const LIMIT: usize = 128;
-
-    /// A cursor that can be kept, and sent as it is.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
-        ((1..=Self::LIMIT).contains(&text.len()) && text.bytes().all(is_plain)).then(|| Self(text.to_owned()))
-    }
-
-    /// The cursor as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// What an answer says.
 #[derive(Debug, Clone, PartialEq, Eq)]

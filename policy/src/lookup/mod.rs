@@ -20,11 +20,12 @@ pub use part::{PartKey, Recall};
 pub use throttle::{LONGEST_PAUSE, pause};
 
 use crate::Config;
+use crate::access::TargetRef;
 use crate::bindings::{Confirmed, Moment};
-use crate::config::Api;
-use crate::decision::Failure;
+use crate::choices::Api;
 use crate::facts::{Found, Hash, Job, Known, Secret, Token, UserId};
-use crate::request::{TargetRef, token};
+use crate::failure::Failure;
+use crate::request::token;
 
 /// A fact that somebody needs.
 #[derive(Debug, Clone, PartialEq, Eq)]

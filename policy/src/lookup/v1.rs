@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Fields};
 use super::{Call, Fact, Progress, Value as Landed};
 use crate::Config;
+use crate::access::TargetRef;
 use crate::config::Sources;
-use crate::decision::Failure;
 use crate::facts::{
     Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, Invalid, Job, JobId, JobPush, Level,
     Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, Secret, Standing, Target, Token, UserId,
     Visibility,
 };
-use crate::request::TargetRef;
+use crate::failure::Failure;
 
 const PATH: &str = "/jobscope/v1/lookup";
 

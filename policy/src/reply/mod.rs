@@ -14,11 +14,12 @@ use alloc::vec::Vec;
 
 use serde_json::json;
 
-use crate::config::Answers;
-use crate::decision::Failure;
+use crate::access::Action;
+use crate::access::Protocol;
+use crate::choices::Answers;
 use crate::facts::{Origin, ProjectId, ProjectPath, Role};
-use crate::request::Action;
-use crate::request::{Malformed, Protocol};
+use crate::failure::Failure;
+use crate::request::Malformed;
 use crate::rules::Reason;
 use words::{bare_words, explanation, forge_words, lines, never_words, sentence, token_words};
 
@@ -71,7 +72,7 @@ const DENIED: &str = "requested access to the resource is denied";
 /// A client that knows the usual text of a code shows the code alone, so this is none.
 const IMAGE_NOT_FOUND: &str = "there is no such image, or you may not see it.";
 /// The same whatever is hidden, and whatever is not there.
-const HIDDEN: &str = "If it is there, the team that runs the ingress can say why you do not see it.";
+const HIDDEN: &str = "Check the name; if it is there, the team that runs the ingress can say why you do not see it.";
 
 /// How a refusal weighs, whatever the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

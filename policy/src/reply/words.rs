@@ -5,9 +5,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{Denied, GIT_NOT_FOUND, Weight};
-use crate::config::Answers;
+use crate::access::{Action, Protocol};
+use crate::choices::Answers;
 use crate::facts::{Feature, Origin, Permission, ProjectId, ProjectPath};
-use crate::request::{Action, Protocol};
 use crate::rules::{Needed, Reason, need};
 
 /// What the forge itself would say of a target that the client may know of, and how it weighs there. Source: GitLab 18,
@@ -93,7 +93,9 @@ pub(super) fn bare_words(action: Action, reason: Reason) -> &'static str {
             "Composer's index is a group's, and a job reads those projects alone that admit it; give the project's repository \
              as one of the type `vcs`"
         }
-        (Action::Catalog, Reason::NeverForJobs) => "no job lists all images of the registry; ask for those of one project",
+        (Action::Catalog, Reason::NeverForJobs) => {
+            "no job lists all images of the registry; ask for those of one project"
+        }
         (Action::RegistryToken, Reason::NeverForJobs) => {
             "a registry token for all that the job's user may do is given to no job; use another kind of token"
         }
@@ -168,7 +170,7 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
              a maintainer of {to} can add {from} under {settings}"
         ),
         Reason::Outbound => format!(
-            "{from} limits where its jobs go, and does not name {to}; \
+            "the project {from} limits where its jobs go, and does not name {to}; \
              a maintainer of {from} can add {to} under {settings}"
         ),
         Reason::EntryTooNarrow => {
@@ -204,11 +206,13 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
             format!("a job of {from} does this in {from} only; have a job of {to} do it, since no setting changes that")
         }
         Reason::Archived => format!(
-            "{to} is archived, or about to be deleted, and takes no changes; an owner of {to} can bring it back"
+            "the project {to} is archived, or about to be deleted, and takes no changes; an owner of {to} can bring it back"
         ),
         Reason::FeatureOff => {
             let part = need(denied.action).feature.map_or("", Feature::part).replace('_', " ");
-            format!("this part of {to} ({part}), or what it works on, is switched off; a maintainer of {to} can switch it on")
+            format!(
+                "this part of {to} ({part}), or what it works on, is switched off; a maintainer of {to} can switch it on"
+            )
         }
         Reason::NoUser => format!(
             "nobody stands behind this job, so it reads the sources of {from} and nothing else; have a user start its pipeline"

@@ -3,10 +3,10 @@
 
 use alloc::vec::Vec;
 
-use super::access::{Access, Action, TargetRef};
 use super::malformed::Malformed;
 use super::path::Target;
 use super::{git, params};
+use crate::access::{Access, Action, TargetRef};
 use crate::facts::ProjectPath;
 
 /// Documents that a forge answers to everybody alike, but for those below `/.well-known/`.

@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::access::{Access, Action, Protocol, TargetRef};
 use super::api::{self, Caller, Route};
 use super::credential::{Ambiguous, Carrier, Foreign, candidate};
 use super::head::{BODY_LIMIT, Body, Head};
@@ -15,10 +14,11 @@ use super::runner::{self, Progress};
 use super::scan::Scan;
 use super::{
     Bare, Claim, Front, JobRequest, Mints, Reading, Refused, bare, hygiene, is_elsewhere, is_registry, job, lfs, path,
-    protocol_of, protocol_of_route, registry_token, route,
+    protocol_of, protocol_of_route, registry_token, route, token,
 };
-use crate::Config;
-use crate::config::Kind;
+use crate::access::{Access, Action, Protocol, TargetRef};
+use crate::choices::Kind;
+use crate::config::Forge;
 use crate::facts::Secret;
 
 /// A request whose body must be read first. It is bounded: [`BODY_LIMIT`].
@@ -150,7 +150,7 @@ impl Pending {
         });
         let reading = read.unwrap_or_else(|malformed| {
             let refused = want.refused(protocol, malformed);
-            let in_body = if refused.token.is_none() { params::readable(body) } else { None };
+            let in_body = if refused.token.is_none() { token::marked(body) } else { None };
             Reading::Refused(refused.by(in_body.as_ref()))
         });
         match unmarked {
@@ -189,7 +189,9 @@ impl Want {
             Self::LfsBatch(token, _) => (Some(token), None),
             Self::TokenForm(token) => (token.as_ref(), None),
             Self::Untyped(token, route) | Self::Parameters(token, _, route) => (token.as_ref(), route.as_ref().ok()),
-            Self::Form(reading) => (if let Reading::Job(request) = &**reading { Some(&request.token) } else { None }, None),
+            Self::Form(reading) => {
+                (if let Reading::Job(request) = &**reading { Some(&request.token) } else { None }, None)
+            }
         };
         Refused::new(protocol, malformed).by(token).seeming(route.map(|route| &route.access))
     }
@@ -260,15 +262,15 @@ fn is_runners(route: &Result<Route, Malformed>) -> bool {
 ///
 /// Nothing of people's is held back for that, nor refused for its size: a body is read first where nobody is named in the
 /// head and where the forge takes a job's token from it whoever is; every other is looked through as it passes.
-pub(super) fn without_job(config: &Config, head: &Head<'_>, foreign: Option<Foreign>) -> Reading {
-    let place = place(config, head);
+pub(super) fn without_job(forge: &Forge, head: &Head<'_>, foreign: Option<Foreign>) -> Reading {
+    let place = place(forge, head);
     let counts = match &place {
         Place::Nothing => return Reading::NotAJob,
         Place::Route { route, .. } if is_runners(route) => Counts::Runners,
         Place::Elsewhere | Place::Lfs | Place::Route { .. } => Counts::Usual,
     };
     let Some(look) = Look::of(head, counts) else { return Reading::NotAJob };
-    let protocol = protocol_of(config, head);
+    let protocol = protocol_of(forge, head);
     let passing = |look, malformed| Reading::Passing(Scan::generous(protocol, look, malformed));
     let (route, is_persons) = match place {
         Place::Nothing => return Reading::NotAJob,
@@ -390,25 +392,24 @@ enum Place {
     },
 }
 
-fn place(config: &Config, head: &Head<'_>) -> Place {
-    if head.body() == Body::None || is_registry(config, head) {
+fn place(forge: &Forge, head: &Head<'_>) -> Place {
+    if head.body() == Body::None || is_registry(forge, head) {
         return Place::Nothing;
     }
     let raw = head.path().unwrap_or_default();
-    if is_elsewhere(config, head) {
-        let is_api =
-            config.forge.kind == Kind::Gitlab && params::generous(raw).to_ascii_lowercase().contains("/api/v4/");
+    if is_elsewhere(forge, head) {
+        let is_api = forge.kind == Kind::Gitlab && params::generous(raw).to_ascii_lowercase().contains("/api/v4/");
         return if is_api { Place::Elsewhere } else { Place::Nothing };
     }
     let unread = |malformed| Place::Route { route: Err(malformed), is_persons: false };
-    let target = match path::target(raw, &config.forge.relative_url_root) {
+    let target = match path::target(raw, &forge.relative_url_root) {
         // Outside the forge's root nothing of the forge's is.
         Err(Malformed::Prefix) => return Place::Nothing,
         Err(malformed) => return unread(malformed),
         Ok(target) => target,
     };
     if target.path == "/jwt/auth" {
-        let plain = hygiene::check(head).and_then(|()| Front::of(config, head));
+        let plain = hygiene::check(head).and_then(|()| Front::of(forge, head));
         return unread(plain.map_or_else(|malformed| malformed, |front| registry_token::post(&front)));
     }
     if target.path.ends_with("/info/lfs/objects/batch") {
@@ -419,19 +420,19 @@ fn place(config: &Config, head: &Head<'_>) -> Place {
     }
     let query = params::query(target.query.unwrap_or_default());
     let names_person = query.as_ref().is_ok_and(params::names_person);
-    Place::Route { route: route_of_body(config, head), is_persons: names_person || api::is_internal(target.path) }
+    Place::Route { route: route_of_body(forge, head), is_persons: names_person || api::is_internal(target.path) }
 }
 
 /// Whatever a token in the head must satisfy, one in the body must too.
-fn route_of_body(config: &Config, head: &Head<'_>) -> Result<Route, Malformed> {
+fn route_of_body(forge: &Forge, head: &Head<'_>) -> Result<Route, Malformed> {
     hygiene::check(head)?;
-    let front = Front::of(config, head)?;
+    let front = Front::of(forge, head)?;
     let query = params::query(front.target.query.unwrap_or_default())?;
     if params::credential_of_query(&query)?.foreign {
         // In the body an empty one may stand for it, and then a job's token.
         return Err(Malformed::Multiple);
     }
-    let route = route(config, head, front.target.path)?;
+    let route = route(forge, head, front.target.path)?;
     runner::refuse_state(&route, &query).map(|()| route)
 }
 

@@ -39,7 +39,7 @@ mod tests {
     use super::super::credential::{Credential, find};
     use super::super::head::{Body, Head};
     use super::*;
-    use crate::config::Kind;
+    use crate::choices::Kind;
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
     use std::format;

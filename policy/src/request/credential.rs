@@ -17,7 +17,7 @@ use super::carriers::{FIELDS, SCHEMES};
 use super::head::{Head, Times};
 use super::malformed::Malformed;
 use super::{params, readers, token};
-use crate::config::Kind;
+use crate::choices::Kind;
 use crate::facts::Secret;
 use unmarked::unmarked;
 pub(crate) use unmarked::{Ambiguous, candidate};
@@ -163,6 +163,9 @@ fn gather(kind: Kind, head: &Head<'_>) -> Result<Credential, Malformed> {
     }
 }
 
+/// The longest field with a login: the longest token and its user in base64, and room for how it is spelled.
+const LONGEST_LOGIN: usize = 12 << 10;
+
 /// The first job token of a head that can be made out, wherever it stands and however it is spelled. Nothing is decided by
 /// it.
 pub(super) fn readable(head: &Head<'_>) -> Option<Secret> {
@@ -173,9 +176,12 @@ pub(super) fn readable(head: &Head<'_>) -> Option<Secret> {
         token::first(&login).or_else(|| is_jobs.then(|| token::parse(password).ok()).flatten())
     };
     let in_field = |(name, value): &(&[u8], &[u8])| match () {
-        () if !may_hold_job_token(name, value) => None,
+        () if name.starts_with(b":") => None,
         () if name.eq_ignore_ascii_case(b"job-token") => token::parse(value).ok(),
-        () => token::first(value).or_else(|| readers::logins_of_any_scheme(value).find_map(in_login)),
+        () if is_read_for_credentials(name) && value.len() <= LONGEST_LOGIN => {
+            token::first(value).or_else(|| readers::logins_of_any_scheme(value).take(2).find_map(in_login))
+        }
+        () => token::first(value),
     };
     let query = head.path().and_then(|path| path.splitn(2, |b| *b == b'?').nth(1));
     head.fields().iter().find_map(in_field).or_else(|| params::readable(query?))

@@ -1,9 +1,9 @@
 //! A group's dependency proxy, on the forge's own host:
 //! `/v2/<group>/dependency_proxy/containers/<image>/manifests/<tag or digest>` and `.../blobs/<digest>`.
 
-use super::access::{Access, Action, TargetRef};
 use super::malformed::Malformed;
 use super::{params, path, registry};
+use crate::access::{Access, Action, TargetRef};
 use crate::facts::GroupPath;
 
 /// What stands between a group and an image.

@@ -5,7 +5,6 @@
 
 use alloc::boxed::Box;
 
-use super::access::{Access, Action, Protocol, TargetRef};
 use super::body::Want;
 use super::credential::Carrier;
 use super::head::{Body, Head};
@@ -15,8 +14,9 @@ use super::{
     Front, Pending, Reading, Site, anybody, git, in_lfs, is_elsewhere, job, jobs, lfs, only, params, path, refuse_form,
     registry, with_job_on_api,
 };
-use crate::Config;
-use crate::config::Kind;
+use crate::access::{Access, Action, Protocol, TargetRef};
+use crate::choices::Kind;
+use crate::config::Forge;
 use crate::facts::Secret;
 
 /// Where these forges read a job token, whatever is asked.
@@ -26,12 +26,12 @@ const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// A request whose head has one token.
 pub(super) fn with_job(
-    config: &Config,
+    forge: &Forge,
     head: &Head<'_>,
     carriers: &[Carrier],
     token: Secret,
 ) -> Result<Reading, Malformed> {
-    let Front { method, target, site, .. } = Front::of(config, head)?;
+    let Front { method, target, site, .. } = Front::of(forge, head)?;
     if target.path.starts_with("/v2/") || target.path == "/v2" {
         only(carriers, &CARRIERS)?;
         refuse_form(head)?;
@@ -46,7 +46,7 @@ pub(super) fn with_job(
         return Err(Malformed::Unclassifiable);
     }
     if target.path.starts_with("/api/") {
-        return with_job_on_api(config, head, target, carriers, token);
+        return with_job_on_api(forge, head, target, carriers, token);
     }
     if let Some(access) = anybody::read(method, target)? {
         return Ok(job(token, Protocol::Web, access));
@@ -73,11 +73,11 @@ pub(super) fn with_job(
 
 /// Gitea's API takes a token from a form as well, before any in the head, unless it is told not to. So the form is read
 /// first, whoever the head names and in whatever way the path is spelled.
-pub(super) fn with_form(config: &Config, head: &Head<'_>, reading: Reading) -> Reading {
+pub(super) fn with_form(forge: &Forge, head: &Head<'_>, reading: Reading) -> Reading {
     let is_form =
         head.all("content-type").any(|media| media.windows(FORM.len()).any(|window| window.eq_ignore_ascii_case(FORM)));
     let is_api = || params::generous(head.path().unwrap_or_default()).to_ascii_lowercase().contains("/api/");
-    if head.body() == Body::Follows && is_form && is_api() && !is_elsewhere(config, head) {
+    if head.body() == Body::Follows && is_form && is_api() && !is_elsewhere(forge, head) {
         let pending = Pending::new(Protocol::Api, Want::Form(Box::new(reading)));
         let is_plain = head.media_type().is_ok_and(|media| media.eq_ignore_ascii_case(FORM));
         return Reading::Body(match Look::of(head, Counts::AnyCredential).filter(|_| is_plain) {

@@ -1,9 +1,9 @@
 //! Git over HTTP: `/<project>.git/info/refs`, `git-upload-pack` and `git-receive-pack`.
 
-use super::access::{Access, Action, TargetRef};
 use super::head::Head;
 use super::malformed::Malformed;
-use crate::config::Kind;
+use crate::access::{Access, Action, TargetRef};
+use crate::choices::Kind;
 use crate::facts::ProjectPath;
 
 /// First segments that GitLab keeps for itself: no group can have these names.

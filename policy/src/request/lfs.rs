@@ -3,13 +3,13 @@
 //! Other forges transfer objects below `info/lfs` too: Gitea at `objects/<oid>`, giftless at `objects/storage/<oid>`.
 //! giftless also answers at the repository's own path, without `.git/info/lfs`.
 
-use super::access::{Access, Action, TargetRef};
 use super::git::{self, Repository};
 use super::head::Head;
 use super::json::{self, Text};
 use super::malformed::Malformed;
 use super::params;
-use crate::config::Kind;
+use crate::access::{Access, Action, TargetRef};
+use crate::choices::Kind;
 use crate::facts::ProjectPath;
 
 /// What a request asks for.

@@ -13,11 +13,11 @@ use serde_json::Value;
 
 use super::credential::{Carrier, spelled};
 use super::head::Head;
-use super::host::Host;
 use super::malformed::Malformed;
 use super::{json, path, readers, token};
-use crate::Config;
-use crate::config::{DependencyProxy, Kind};
+use crate::choices::{DependencyProxy, Kind};
+use crate::config::Forge;
+use crate::facts::Host;
 use crate::facts::Secret;
 
 /// The JWT of a request.
@@ -32,8 +32,8 @@ pub(super) struct Jwt {
 ///
 /// # Errors
 /// There are several, and which of them the forge takes is not to be told. No client sends that, whosever they are.
-pub(super) fn find(config: &Config, head: &Head<'_>) -> Result<Option<Jwt>, Malformed> {
-    if !may_take(config, head) {
+pub(super) fn find(forge: &Forge, head: &Head<'_>) -> Result<Option<Jwt>, Malformed> {
+    if !may_take(forge, head) {
         return Ok(None);
     }
     let mut found: Option<Secret> = None;
@@ -51,15 +51,14 @@ pub(super) fn find(config: &Config, head: &Head<'_>) -> Result<Option<Jwt>, Malf
 
 /// Whether a request is for somebody who takes such credentials: the registry, and of the forge all but the API, which
 /// takes the token itself. Where it cannot be told for whom it is, a proxy may still find one of them.
-fn may_take(config: &Config, head: &Head<'_>) -> bool {
+fn may_take(forge: &Forge, head: &Head<'_>) -> bool {
     let host = head.one(":authority").ok().flatten().and_then(Host::of_authority);
     let is_api = || {
-        let target = path::target(head.path().unwrap_or_default(), &config.forge.relative_url_root);
+        let target = path::target(head.path().unwrap_or_default(), &forge.relative_url_root);
         target.is_ok_and(|target| target.path.starts_with("/api/"))
     };
-    let is_taken =
-        |host: &Host| config.forge.registry_hosts.contains(host) || (config.forge.hosts.contains(host) && !is_api());
-    config.forge.kind == Kind::Gitlab && host.as_ref().is_none_or(is_taken)
+    let is_taken = |host: &Host| forge.registry_hosts.contains(host) || (forge.hosts.contains(host) && !is_api());
+    forge.kind == Kind::Gitlab && host.as_ref().is_none_or(is_taken)
 }
 
 /// What is signed of the one credential in an `authorization` field, where that is a JWT: by its hash it is remembered.
@@ -81,12 +80,12 @@ const PERSONS: [&str; 3] = ["personal_access_token", "group_access_token", "depl
 
 /// Whether a JWT that nobody saw being made may have been made from a job's token: it says so, or it is the dependency
 /// proxy's and names its user and nothing else. Its signature is the forge's to check.
-pub(super) fn may_be_jobs(config: &Config, signed: &Secret) -> bool {
+pub(super) fn may_be_jobs(forge: &Forge, signed: &Secret) -> bool {
     let payload = signed.expose().split(|b| *b == b'.').nth(1).and_then(token::decoded);
     let claims = payload.and_then(|payload| json::object(&payload).ok()).unwrap_or_default();
     let claim = |asked: &str| claims.iter().find(|(name, _)| name == asked).map(|(_, value)| value);
     let text = |asked: &str| claim(asked).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let is_proxys = config.forge.dependency_proxy == DependencyProxy::On && claim("user_id").is_some();
+    let is_proxys = forge.dependency_proxy == DependencyProxy::On && claim("user_id").is_some();
     text("auth_type") == Some("build") || is_proxys && !PERSONS.iter().any(|name| text(name).is_some())
 }
 
@@ -134,6 +133,7 @@ mod tests {
     use super::super::head::Body;
     use super::super::{Action, Claim, Mints, Reading, Scan, read};
     use super::*;
+    use crate::Config;
     use base64::engine::general_purpose::STANDARD;
     use std::format;
     use std::string::String;
@@ -158,7 +158,7 @@ mod tests {
         let mut fields = std::vec![(":authority", host), (":method", method), (":path", path)];
         fields.extend(authorization.iter().map(|value| ("authorization", *value)));
         let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
-        read(&config(), &Head::new(&fields, Body::None))
+        read(&config().forge, &Head::new(&fields, Body::None))
     }
 
     /// What was read of a request with one JWT.
@@ -246,7 +246,7 @@ mod tests {
             ("authorization", &*login),
         ];
         let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
-        let batch = read(&config(), &Head::new(&fields, Body::Follows));
+        let batch = read(&config().forge, &Head::new(&fields, Body::Follows));
         assert_eq!(claimed(batch).0, Claim::Minted(Some(Malformed::Carrier)), "it makes no others");
     }
 
@@ -264,7 +264,7 @@ mod tests {
             let mut fields = std::vec![(":method", "GET"), (":path", "/v2/"), ("authorization", &*bearer)];
             fields.extend(hosts.iter().map(|host| (":authority", *host)));
             let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
-            let read = read(&config(), &Head::new(&fields, Body::None));
+            let read = read(&config().forge, &Head::new(&fields, Body::None));
             assert_eq!(claimed(read).0, Claim::Minted(Some(malformed)), "{hosts:?}");
         }
     }

@@ -3,7 +3,6 @@
 //! One canonical spelling passes and every other is refused, but only where a job token is present: whatever carries
 //! none is left to the forge. This room knows neither facts nor rules.
 
-mod access;
 mod anybody;
 mod api;
 mod bare;
@@ -14,7 +13,6 @@ mod dependency_proxy;
 mod generic;
 mod git;
 mod head;
-pub mod host;
 mod hygiene;
 pub(crate) mod json;
 mod lfs;
@@ -34,7 +32,7 @@ pub(crate) mod token;
 
 use alloc::vec::Vec;
 
-pub use access::{Access, Action, Protocol, TargetRef};
+pub use crate::access::{Access, Action, Protocol, TargetRef};
 pub use api::{Added, Carriers, Endpoint, Instead, Span, endpoints};
 pub use bare::Bare;
 pub use body::Pending;
@@ -47,12 +45,12 @@ pub use runner::Progress;
 pub use scan::Scan;
 pub(crate) use token::parse as job_token;
 
-use crate::Config;
-use crate::config::{Forge, Kind, UnlistedEndpoints};
+use crate::choices::{Kind, UnlistedEndpoints};
+use crate::config::Forge;
+use crate::facts::Host;
 use crate::facts::Secret;
 use api::{Caller, Route};
 use credential::{Carrier, Credential};
-use host::Host;
 
 /// What the head of a request says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,8 +157,8 @@ impl JobRequest {
 
     /// Whether its credential may have been made from a job's token by what it says of itself.
     #[must_use]
-    pub(crate) fn may_be_jobs(&self, config: &Config) -> bool {
-        minted::may_be_jobs(config, &self.token)
+    pub(crate) fn may_be_jobs(&self, forge: &Forge) -> bool {
+        minted::may_be_jobs(forge, &self.token)
     }
 }
 
@@ -217,52 +215,52 @@ impl Reading {
 
 /// Reads the head of a request.
 #[must_use]
-pub fn read(config: &Config, head: &Head<'_>) -> Reading {
-    let refused = |malformed| Reading::Refused(Refused::of_head(config, head, malformed));
+pub fn read(forge: &Forge, head: &Head<'_>) -> Reading {
+    let refused = |malformed| Reading::Refused(Refused::of_head(forge, head, malformed));
     let (Some(_), Some(_)) = (head.path(), head.method()) else {
         return refused(if head.path().is_none() { Malformed::NoPath } else { Malformed::NoMethod });
     };
-    let reading = match credential::find(config.forge.kind, head) {
+    let reading = match credential::find(forge.kind, head) {
         Credential::Refused(malformed) => Err(malformed),
-        Credential::None => Ok(body::without_job(config, head, None)),
-        Credential::Foreign(foreign) => match body::without_job(config, head, Some(foreign)) {
-            passes @ (Reading::NotAJob | Reading::Passing(_)) => match with_minted(config, head) {
+        Credential::None => Ok(body::without_job(forge, head, None)),
+        Credential::Foreign(foreign) => match body::without_job(forge, head, Some(foreign)) {
+            passes @ (Reading::NotAJob | Reading::Passing(_)) => match with_minted(forge, head) {
                 Ok(Reading::NotAJob) => Ok(passes),
                 read => read,
             },
             read @ (Reading::Body(_) | Reading::Job(_) | Reading::Refused(_)) => Ok(read),
         },
-        Credential::Job(carrier, token) => with_token(config, head, &[carrier], token),
-        Credential::Same(carriers, token) => with_token(config, head, &carriers, token),
+        Credential::Job(carrier, token) => with_token(forge, head, &[carrier], token),
+        Credential::Same(carriers, token) => with_token(forge, head, &carriers, token),
         Credential::Unmarked(token, carrier) => {
-            let read = carrier.and_then(|carrier| with_token(config, head, &[carrier], token.clone()));
+            let read = carrier.and_then(|carrier| with_token(forge, head, &[carrier], token.clone()));
             Ok(read.unwrap_or_else(refused).unmarked(token))
         }
     };
-    match (config.forge.kind, reading.unwrap_or_else(refused)) {
+    match (forge.kind, reading.unwrap_or_else(refused)) {
         (Kind::Gitlab, reading) | (Kind::Generic, reading @ Reading::Refused(_)) => reading,
-        (Kind::Generic, reading) => generic::with_form(config, head, reading),
+        (Kind::Generic, reading) => generic::with_form(forge, head, reading),
     }
 }
 
 /// A request whose credential is no job's token. It may have been made from one.
-fn with_minted(config: &Config, head: &Head<'_>) -> Result<Reading, Malformed> {
-    let Some(jwt) = minted::find(config, head)? else { return Ok(Reading::NotAJob) };
-    let read = jwt.carrier.and_then(|carrier| with_token(config, head, &[carrier], jwt.signed.clone()));
-    let refused = |malformed| Reading::Refused(Refused::new(protocol_of(config, head), malformed));
+fn with_minted(forge: &Forge, head: &Head<'_>) -> Result<Reading, Malformed> {
+    let Some(jwt) = minted::find(forge, head)? else { return Ok(Reading::NotAJob) };
+    let read = jwt.carrier.and_then(|carrier| with_token(forge, head, &[carrier], jwt.signed.clone()));
+    let refused = |malformed| Reading::Refused(Refused::new(protocol_of(forge, head), malformed));
     Ok(read.unwrap_or_else(refused).minted(jwt.signed))
 }
 
 /// A request whose head has one token.
-fn with_token(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secret) -> Result<Reading, Malformed> {
+fn with_token(forge: &Forge, head: &Head<'_>, carriers: &[Carrier], token: Secret) -> Result<Reading, Malformed> {
     hygiene::check(head)?;
-    let bare = match config.forge.unlisted_endpoints {
+    let bare = match forge.unlisted_endpoints {
         UnlistedEndpoints::Deny => None,
         UnlistedEndpoints::Strip => bare::of(head, &token),
     };
-    let reading = match config.forge.kind {
-        Kind::Gitlab => with_job(config, head, carriers, token),
-        Kind::Generic => generic::with_job(config, head, carriers, token),
+    let reading = match forge.kind {
+        Kind::Gitlab => with_job(forge, head, carriers, token),
+        Kind::Generic => generic::with_job(forge, head, carriers, token),
     };
     Ok(match reading?.with_bare(bare) {
         Reading::Job(request) if request.bare.is_none() && anybody::asks(&request.accesses) => {
@@ -300,16 +298,16 @@ enum Site {
 }
 
 impl<'a> Front<'a> {
-    fn of(config: &Config, head: &Head<'a>) -> Result<Self, Malformed> {
+    fn of(forge: &Forge, head: &Head<'a>) -> Result<Self, Malformed> {
         let authority = head.one(":authority")?.and_then(Host::of_authority).ok_or(Malformed::Host)?;
         let method = head.one(":method")?.ok_or(Malformed::NoMethod)?;
         let raw = head.one(":path")?.ok_or(Malformed::NoPath)?;
         let site = match () {
-            () if config.forge.registry_hosts.contains(&authority) => Site::Registry,
-            () if config.forge.hosts.contains(&authority) => Site::Forge,
+            () if forge.registry_hosts.contains(&authority) => Site::Registry,
+            () if forge.hosts.contains(&authority) => Site::Forge,
             () => return Err(Malformed::UnknownHost),
         };
-        let root = if site == Site::Registry { "" } else { config.forge.relative_url_root.as_str() };
+        let root = if site == Site::Registry { "" } else { forge.relative_url_root.as_str() };
         let target = path::target(raw, root)?;
         check_method(head, method)?;
         Ok(Self { method, raw, target, site })
@@ -317,8 +315,8 @@ impl<'a> Front<'a> {
 }
 
 /// A request to GitLab whose head has one job token.
-fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secret) -> Result<Reading, Malformed> {
-    let Front { method, raw, target, site } = Front::of(config, head)?;
+fn with_job(forge: &Forge, head: &Head<'_>, carriers: &[Carrier], token: Secret) -> Result<Reading, Malformed> {
+    let Front { method, raw, target, site } = Front::of(forge, head)?;
     let is_registry = site == Site::Registry;
     let only = |allowed: &[Carrier]| only(carriers, allowed);
     // The API's values alone hold encoded slashes.
@@ -365,7 +363,7 @@ fn with_job(config: &Config, head: &Head<'_>, carriers: &[Carrier], token: Secre
         if git::is_service(target.path) {
             return Err(Malformed::ReservedWord);
         }
-        return with_job_on_api(config, head, target, carriers, token);
+        return with_job_on_api(forge, head, target, carriers, token);
     }
     if anybody::is_agents(target.path) {
         only(&[Carrier::Agent])?;
@@ -424,16 +422,15 @@ fn only(carriers: &[Carrier], allowed: &[Carrier]) -> Result<(), Malformed> {
 }
 
 /// What the API's method, path and head say. The table is GitLab's, and says nothing of another forge.
-fn route(config: &Config, head: &Head<'_>, path: &str) -> Result<Route, Malformed> {
-    let route = match config.forge.kind {
+fn route(forge: &Forge, head: &Head<'_>, path: &str) -> Result<Route, Malformed> {
+    let route = match forge.kind {
         Kind::Gitlab => {
-            let Forge { version, endpoints, .. } = &config.forge;
+            let Forge { version, endpoints, .. } = forge;
             api::read(*version, endpoints, head.method().unwrap_or_default(), path)?.with_head(head)
         }
         Kind::Generic => Route::unlisted(TargetRef::None),
     };
-    let is_stripped =
-        route.access.action == Action::Unlisted && config.forge.unlisted_endpoints == UnlistedEndpoints::Strip;
+    let is_stripped = route.access.action == Action::Unlisted && forge.unlisted_endpoints == UnlistedEndpoints::Strip;
     // Without the token in the head, the forge would take one that stands in the body.
     Ok(if is_stripped { Route { body: api::Body::Upload, ..route } } else { route })
 }
@@ -456,13 +453,13 @@ fn refuse_form(head: &Head<'_>) -> Result<(), Malformed> {
 }
 
 fn with_job_on_api(
-    config: &Config,
+    forge: &Forge,
     head: &Head<'_>,
     target: path::Target<'_>,
     carriers: &[Carrier],
     token: Secret,
 ) -> Result<Reading, Malformed> {
-    let route = route(config, head, target.path)?;
+    let route = route(forge, head, target.path)?;
     if let Some(carrier) = carriers.iter().find(|carrier| !route.carriers.admit(**carrier)) {
         return Err(carrier.misplaced());
     }
@@ -484,44 +481,44 @@ fn protocol_of_route(route: &Route) -> Protocol {
     }
 }
 
-fn is_registry(config: &Config, head: &Head<'_>) -> bool {
+fn is_registry(forge: &Forge, head: &Head<'_>) -> bool {
     let host = head.authority().and_then(Host::of_authority);
-    host.is_some_and(|host| config.forge.registry_hosts.contains(&host))
+    host.is_some_and(|host| forge.registry_hosts.contains(&host))
 }
 
 /// Whether a request is for another host than the configuration's, such as a neighbour behind the same Envoy.
-fn is_elsewhere(config: &Config, head: &Head<'_>) -> bool {
+fn is_elsewhere(forge: &Forge, head: &Head<'_>) -> bool {
     let host = head.one(":authority").ok().flatten().and_then(Host::of_authority);
-    let lists = [&config.forge.hosts, &config.forge.registry_hosts];
+    let lists = [&forge.hosts, &forge.registry_hosts];
     host.is_some_and(|host| !lists.iter().any(|list| list.contains(&host)))
 }
 
 /// The path of a request to the forge, below its root and in its one spelling.
-pub(crate) fn path_on_forge<'a>(config: &Config, head: &Head<'a>) -> Option<&'a str> {
-    target_on_forge(config, head).map(|target| target.path)
+pub(crate) fn path_on_forge<'a>(forge: &Forge, head: &Head<'a>) -> Option<&'a str> {
+    target_on_forge(forge, head).map(|target| target.path)
 }
 
 /// Whether a request asks for a JWT of the dependency proxy, whosever it is.
-pub(crate) fn asks_for_proxy_token(config: &Config, head: &Head<'_>) -> bool {
-    let target = target_on_forge(config, head).filter(|target| target.path == "/jwt/auth");
+pub(crate) fn asks_for_proxy_token(forge: &Forge, head: &Head<'_>) -> bool {
+    let target = target_on_forge(forge, head).filter(|target| target.path == "/jwt/auth");
     head.method() == Some(b"GET")
         && target.and_then(|target| target.query).is_some_and(registry_token::is_for_dependency_proxy)
 }
 
-fn target_on_forge<'a>(config: &Config, head: &Head<'a>) -> Option<path::Target<'a>> {
+fn target_on_forge<'a>(forge: &Forge, head: &Head<'a>) -> Option<path::Target<'a>> {
     let authority = head.one(":authority").ok()?.and_then(Host::of_authority)?;
-    let target = path::target(head.path()?, &config.forge.relative_url_root).ok()?;
-    config.forge.hosts.contains(&authority).then_some(target)
+    let target = path::target(head.path()?, &forge.relative_url_root).ok()?;
+    forge.hosts.contains(&authority).then_some(target)
 }
 
 /// In whose words a request is answered, by a look at its path that is never used to decide.
-fn protocol_of(config: &Config, head: &Head<'_>) -> Protocol {
+fn protocol_of(forge: &Forge, head: &Head<'_>) -> Protocol {
     let raw = head.path().unwrap_or_default();
     let end = raw.iter().position(|b| *b == b'?').unwrap_or(raw.len());
     let path = raw.get(..end).unwrap_or(raw).to_ascii_lowercase();
     let has = |part: &[u8]| path.windows(part.len()).any(|window| window == part);
     match () {
-        () if is_registry(config, head) || path.starts_with(b"/v2") => Protocol::Registry,
+        () if is_registry(forge, head) || path.starts_with(b"/v2") => Protocol::Registry,
         () if has(b"/jwt/auth") => Protocol::RegistryToken,
         () if has(b"/info/lfs") || has(b"/gitlab-lfs/") || path.ends_with(b"/objects/batch") => Protocol::Lfs,
         () if has(b".git/") || has(b"/info/refs") => Protocol::Git,

@@ -2,13 +2,13 @@
 
 use alloc::vec::Vec;
 
-use super::access::{Access, Protocol};
 use super::credential::{self, Carrier};
 use super::head::{Body, Head};
 use super::malformed::Malformed;
 use super::{Claim, JobRequest, Reading, generic, protocol_of, with_job};
-use crate::Config;
-use crate::config::Kind;
+use crate::access::{Access, Protocol};
+use crate::choices::Kind;
+use crate::config::Forge;
 use crate::facts::Secret;
 
 /// A request that carries a job's token, or could not be told, and cannot be read in one way.
@@ -32,10 +32,10 @@ impl Refused {
     }
 
     /// One whose head cannot be read.
-    pub(super) fn of_head(config: &Config, head: &Head<'_>, malformed: Malformed) -> Self {
-        let refused = Self::new(protocol_of(config, head), malformed);
+    pub(super) fn of_head(forge: &Forge, head: &Head<'_>, malformed: Malformed) -> Self {
+        let refused = Self::new(protocol_of(forge, head), malformed);
         match credential::readable(head) {
-            Some(token) => Self { seems: seems(config, head, refused.protocol, &token), ..refused }.by(Some(&token)),
+            Some(token) => Self { seems: seems(forge, head, refused.protocol, &token), ..refused }.by(Some(&token)),
             None => refused,
         }
     }
@@ -61,7 +61,7 @@ impl Refused {
 }
 
 /// What a head would ask if nothing stood in it but its method and path, and a token where that protocol takes it.
-fn seems(config: &Config, head: &Head<'_>, protocol: Protocol, token: &Secret) -> Vec<Access> {
+fn seems(forge: &Forge, head: &Head<'_>, protocol: Protocol, token: &Secret) -> Vec<Access> {
     let carrier = match protocol {
         Protocol::Api | Protocol::Trigger | Protocol::Runner => Carrier::JobToken,
         Protocol::Git | Protocol::Lfs | Protocol::Registry | Protocol::RegistryToken | Protocol::Web => Carrier::Basic,
@@ -70,9 +70,9 @@ fn seems(config: &Config, head: &Head<'_>, protocol: Protocol, token: &Secret) -
     fields.extend(head.fields().iter().filter(|(name, _)| name.starts_with(b":")));
     let read = |fields: &[(&[u8], &[u8])]| {
         let head = Head::new(fields, Body::None);
-        let read = match config.forge.kind {
-            Kind::Gitlab => with_job(config, &head, &[carrier], token.clone()),
-            Kind::Generic => generic::with_job(config, &head, &[carrier], token.clone()),
+        let read = match forge.kind {
+            Kind::Gitlab => with_job(forge, &head, &[carrier], token.clone()),
+            Kind::Generic => generic::with_job(forge, &head, &[carrier], token.clone()),
         };
         match read {
             Ok(Reading::Job(request)) => Some(request.accesses),

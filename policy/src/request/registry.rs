@@ -7,10 +7,10 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::access::{Access, Action, TargetRef};
 use super::malformed::Malformed;
 use super::params::{self, Pairs};
 use super::path;
+use crate::access::{Access, Action, TargetRef};
 use crate::facts::ProjectPath;
 
 /// Reads a request of the registry. `path` begins with `/v2/`.

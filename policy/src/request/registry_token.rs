@@ -9,10 +9,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Front;
-use super::access::{Access, Action, TargetRef};
 use super::malformed::Malformed;
 use super::params::{self, Pairs};
 use super::registry;
+use crate::access::{Access, Action, TargetRef};
 use crate::facts::Hash;
 
 const ACTIONS: [(&str, Action); 3] =

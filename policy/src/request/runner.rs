@@ -1,10 +1,10 @@
 //! What a runner says of its job in a body.
 
-use super::access::Action;
 use super::api::Route;
 use super::malformed::Malformed;
 use super::params::{self, Found, Pairs};
 use super::token;
+use crate::access::Action;
 
 /// The job's token among a runner's parameters. On these routes `token` is a job's, in whatever format: an old forge's
 /// tokens have no mark of their own.

@@ -4,11 +4,11 @@
 //! them, and prefers some of them to the head. And what carries no job's token in its head may have one in its body. A body
 //! can be of any size, so nothing of it is kept.
 
-use super::access::Protocol;
 use super::look::Look;
 use super::malformed::Malformed;
 use super::multipart::{Kind, Part, Reader, Visit};
-use super::{Refused, params};
+use super::{Refused, params, token};
+use crate::access::Protocol;
 use crate::facts::Secret;
 
 /// Looks through a body. Each piece is to be fed before it goes on, and the end be told.
@@ -48,7 +48,7 @@ impl Scan {
             Way::Strict(reader, watch) => reader.feed(piece, watch).map_err(|malformed| self.refuse(malformed)),
             Way::Generous(look) => {
                 look.feed(piece);
-                if look.has_found() { Err(self.refused.clone().by(params::readable(piece).as_ref())) } else { Ok(()) }
+                if look.has_found() { Err(self.refused.clone().by(token::marked(piece).as_ref())) } else { Ok(()) }
             }
         }
     }

@@ -6,6 +6,7 @@ use base64::Engine;
 use proptest::prelude::*;
 
 use super::*;
+use crate::Config;
 use crate::facts::{JobId, ProjectPath};
 
 mod bodies;
@@ -50,7 +51,7 @@ fn reading_with(forge: &str, method: &str, path: &str, more: &[(String, String)]
     }
     fields.extend(more.iter().cloned());
     let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
-    read(&config_with(forge), &Head::new(&fields, body))
+    read(&config_with(forge).forge, &Head::new(&fields, body))
 }
 
 fn field(name: &str, value: &str) -> (String, String) {
@@ -265,7 +266,7 @@ fn a_token_inside_a_jwt_is_judged_where_it_is_used() {
 #[test]
 fn a_head_without_path_or_method_is_refused() {
     let method: (&[u8], &[u8]) = (b":method", b"CONNECT");
-    let reading = read(&config(), &Head::new(&[method], Body::None));
+    let reading = read(&config().forge, &Head::new(&[method], Body::None));
     assert_eq!(said(reading), (Malformed::NoPath, Protocol::Web));
 }
 
@@ -273,7 +274,7 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(fields in proptest::collection::vec((proptest::sample::select(vec![":path", ":method", ":authority", "authorization", "job-token", "content-type", "connection"]), proptest::collection::vec(any::<u8>(), 0..60)), 0..8), body in proptest::collection::vec(any::<u8>(), 0..200)) {
         let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_slice())).collect();
-        match read(&config(), &Head::new(&fields, Body::Follows)) {
+        match read(&config().forge, &Head::new(&fields, Body::Follows)) {
             reading @ (Reading::Body(_) | Reading::Passing(_)) => drop(reading.finish(&body)),
             Reading::Job(JobRequest { scan: Some(mut scan), .. }) => drop((scan.feed(&body), scan.finish())),
             Reading::NotAJob | Reading::Job(_) | Reading::Refused(_) => {}

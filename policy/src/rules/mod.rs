@@ -9,9 +9,9 @@ pub use need::{Effect, Need, Needed, Open, Reach, need, needed};
 pub use reason::Reason;
 pub use table::RULES;
 
-use crate::config::{DependencyProxy, KubernetesAgent, Mode};
+use crate::access::Access;
+use crate::choices::{DependencyProxy, KubernetesAgent, Mode};
 use crate::facts::{Affiliation, Job, Role, Standing, User, Version, Visibility};
-use crate::request::Access;
 
 /// What a rule looks at.
 #[derive(Debug, Clone, Copy)]

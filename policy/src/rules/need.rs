@@ -1,8 +1,8 @@
 //! What each action needs of a job, its user and the target. Source: GitLab's documentation of roles and of CI job
 //! tokens, and for the permissions of entries its list of endpoints.
 
+use crate::access::{Access, Action};
 use crate::facts::{Feature, Permission as P, Role, Target};
-use crate::request::{Access, Action};
 
 /// What an action needs of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use super::Answer::{Aside, Left};
 use super::{Answer, Denials, Effect, Entries, Needed, Open, Question, Reach, Reason, Rule, Verdict};
-use crate::config::{DependencyProxy, KubernetesAgent};
+use crate::access::TargetRef;
+use crate::choices::{DependencyProxy, KubernetesAgent};
 use crate::facts::{
     Admission, Affiliation, Feature, Grants, JobPush, Level, Link, Outbound, Role, Standing, Version, Visibility,
 };
-use crate::request::TargetRef;
 
 const fn allow(reason: Reason) -> Answer {
     Answer::Verdict(Verdict::Allow(reason))

@@ -2,11 +2,11 @@ use std::collections::BTreeSet;
 use std::vec::Vec;
 
 use super::*;
+use crate::access::{Action, TargetRef};
 use crate::facts::{
     Admission, Context, Entry, Feature, Features, Grants, GroupId, GroupPath, JobId, JobPush, Level, Link, Origin,
     Outbound, Permission, Permissions, ProjectId, ProjectPath, Target, UserId,
 };
-use crate::request::{Action, TargetRef};
 
 mod gitlab;
 

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::super::nearest::nearest;
-use crate::request::Action;
+use crate::access::Action;
 
 /// A set of actions: a bit for each, in the order of [`Action::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

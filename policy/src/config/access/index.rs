@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::names::Number;
 use super::rule::{Asked, Rule, RuleKind};
 use super::when::When;
-use crate::config::Mode;
+use crate::choices::Mode;
 use crate::rules::Named;
 
 /// Rules of one kind. A rule stands under each of its targets, or, where those are all projects, under its origins; a

@@ -25,8 +25,8 @@ use self::names::Names;
 use self::reading::Reading;
 use self::rule::Asked;
 use super::reader::{Reader, Warning};
+use crate::access::Action;
 use crate::facts::{Job, ProjectPath};
-use crate::request::Action;
 use crate::rules::{Named, Written};
 
 /// The rules of the configuration.

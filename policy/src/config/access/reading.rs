@@ -19,7 +19,7 @@ use super::names::Names;
 use super::rule::{EVERY, Rule, RuleKind, Set};
 use super::when::{Text, When};
 use super::{AccessRules, Needs};
-use crate::config::Mode;
+use crate::choices::Mode;
 
 /// What was read so far.
 pub(super) struct Reading {

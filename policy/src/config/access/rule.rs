@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::actions::Actions;
 use super::names::Number;
 use super::when::When;
-use crate::config::Mode;
+use crate::choices::Mode;
 use crate::facts::Context;
 
 /// The number of the name that holds every project: the first that is admitted.

@@ -8,7 +8,7 @@ use super::actions::Actions;
 use super::names::Names;
 use super::rule::{Asked, Rule, RuleKind, Set};
 use super::{AccessRules, Index};
-use crate::config::Mode;
+use crate::choices::Mode;
 use crate::facts::Context;
 
 /// More warnings of a kind nobody reads.

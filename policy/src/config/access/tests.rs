@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::Config;
-use crate::config::Mode;
+use crate::choices::Mode;
 use crate::facts::{Context, JobId, Origin, ProjectId};
 
 fn parse(access: &str) -> Result<Config, String> {

@@ -6,11 +6,12 @@ use std::vec::Vec;
 
 use super::super::{Decision, Outcome, Step, decide, shape::SHAPE};
 use super::*;
+use crate::access::{Action, Protocol};
 use crate::facts::{
-    Context, Entry, Features, Found, Invalid, JobId, JobPush, Origin, Permission, Permissions, ProjectId, ProjectPath, Secret,
-    Target, User, UserId,
+    Context, Entry, Features, Found, Invalid, JobId, JobPush, Origin, Permission, Permissions, ProjectId, ProjectPath,
+    Secret, Target, User, UserId,
 };
-use crate::request::{self, Action, Body, Claim, Head, Malformed, Protocol, Reading};
+use crate::request::{self, Body, Claim, Head, Malformed, Reading};
 use crate::rules::{Denials, RULES};
 
 fn config(keys: &str) -> Config {
@@ -68,9 +69,9 @@ fn facts(standing: Standing) -> Facts {
 }
 
 fn ages() -> Ages {
-    let at = |seconds: u64| Moment(1_000_000 - 1000 * seconds);
-    let confirmed = Confirmed { projects: at(20), members: at(30), allowlists: at(40) };
-    Ages { now: at(0), token: Some(at(10)), targets: vec![(secrets(), confirmed)] }
+    let ages = [(Lifetime::Projects, 20), (Lifetime::Members, 30), (Lifetime::Allowlists, 40)];
+    let ages = ages.map(|(lifetime, seconds)| (lifetime, Duration::from_secs(seconds)));
+    Ages { token: Some(Duration::from_secs(10)), targets: vec![(secrets(), ages)] }
 }
 
 fn told(config: &Config, request: &JobRequest, facts: &Facts) -> Value {
@@ -85,17 +86,17 @@ fn decided(config: &Config, request: &JobRequest, facts: &Facts) -> Decision {
 
 /// What docker asks for before it pushes an image and takes layers of another.
 fn pushes_and_mounts() -> JobRequest {
-    let path = "/jwt/auth?service=container_registry&scope=repository:infra/secrets:push&scope=repository:infra/secrets:pull";
+    let path =
+        "/jwt/auth?service=container_registry&scope=repository:infra/secrets:push&scope=repository:infra/secrets:pull";
     let fields: [(&[u8], &[u8]); 4] = [
         (b":method", b"GET"),
         (b":authority", b"h"),
         (b":path", path.as_bytes()),
         (b"authorization", b"Basic Z2l0bGFiLWNpLXRva2VuOmdsY2J0LTE="),
     ];
-    match request::read(&config(""), &Head::new(&fields, Body::None)) {
-        Reading::Job(request) => request,
-        other => panic!("{other:?}"),
-    }
+    let read = request::read(&config("").forge, &Head::new(&fields, Body::None));
+    let Reading::Job(request) = read else { panic!("{read:?}") };
+    request
 }
 
 const LISTED: Admission = Admission::Listed(Entry { link: Link::Group, grants: Grants::Default });
@@ -117,7 +118,7 @@ fn members(value: &Value, at: &str, all: &mut BTreeSet<String>) {
             }
         }
         Value::Array(list) => list.iter().for_each(|value| members(value, &format!("{at}[]"), all)),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -128,7 +129,10 @@ fn every_member_is_in_the_table_and_every_row_of_it_is_told_somewhere() {
     let scopes = pushes_and_mounts();
     let image = scopes.accesses.iter().map(|access| access.target.clone());
     let narrow = standing(Role::Guest, only(Permission::ReadJobs), Visibility::Private);
-    let of_image = Facts { targets: image.map(|target| (target, Found::Standing(narrow.clone()))).collect(), ..facts(narrow.clone()) };
+    let of_image = Facts {
+        targets: image.map(|target| (target, Found::Standing(narrow.clone()))).collect(),
+        ..facts(narrow.clone())
+    };
     let many = JobRequest { accesses: vec![asks(Action::ReadCode).accesses.remove(0); 20], ..asks(Action::ReadCode) };
     let mut all = BTreeSet::new();
     for (config, request, facts) in [
@@ -156,7 +160,10 @@ fn facts_come_with_their_source_and_their_age() {
     assert_eq!(asked["facts"]["outbound"], json!({"source": "forge"}));
     assert_eq!(asked["entry"], json!({"names": "group", "permissions": ["read_jobs"]}));
     assert_eq!(asked["needs"]["permissions"], json!(["read_releases"]));
-    assert_eq!((&asked["id"], &asked["path"], &asked["named"]), (&json!(103), &json!("infra/secrets"), &json!("infra/secrets")));
+    assert_eq!(
+        (&asked["id"], &asked["path"], &asked["named"]),
+        (&json!(103), &json!("infra/secrets"), &json!("infra/secrets"))
+    );
     let configured = told(
         r#", "facts": {"membership": "configuration", "members": [{"user": "dana", "targets": ["infra/**"], "role": "owner"}], "external": "forge"}"#,
         narrow,
@@ -187,9 +194,13 @@ fn whoever_lifts_all_denials_that_are_told_is_denied_nothing() {
             assert_eq!(denials.is_empty(), !decision.denies(), "{name} {told}");
             let Some(first) = denials.first() else { continue };
             assert_eq!(told["asked"][0]["verdict"], decision.record.verdict, "{name}");
-            assert_eq!((&first["rule"], &first["reason"]), (&json!(decision.record.rule), &json!(decision.record.reason)));
+            assert_eq!(
+                (&first["rule"], &first["reason"]),
+                (&json!(decision.record.rule), &json!(decision.record.reason))
+            );
             let rules: Vec<&str> = denials.iter().map(|denial| denial["rule"].as_str().unwrap()).collect();
-            let is_fundamental = |id: &&str| RULES.iter().any(|rule| rule.id == *id && rule.denials == Denials::Fundamental);
+            let is_fundamental =
+                |id: &&str| RULES.iter().any(|rule| rule.id == *id && rule.denials == Denials::Fundamental);
             if rules.iter().any(is_fundamental) {
                 continue;
             }
@@ -210,7 +221,9 @@ fn every_rule_of_the_configuration_that_denies_is_told_and_whether_it_is_enforce
     let facts = facts(standing(Role::None, Admission::Unlisted, Visibility::Private));
     let denials = |keys: &str| {
         let told = told(&config(keys), &asks(Action::ReadCode), &facts);
-        let of = |denial: &Value| ["rule", "configured", "mode"].map(|name| String::from(denial[name].as_str().unwrap_or("-")));
+        let of = |denial: &Value| {
+            ["rule", "configured", "mode"].map(|name| String::from(denial[name].as_str().unwrap_or("-")))
+        };
         told["asked"][0]["denials"].as_array().unwrap().iter().map(of).collect::<Vec<_>>()
     };
     let row = |rule: &str, configured: &str, mode: &str| [rule, configured, mode].map(String::from);
@@ -240,8 +253,18 @@ fn what_no_rule_judged_is_told_without_a_verdict() {
     for (request, facts, token, job) in [
         (unread, &running, json!({"state": "running", "source": "lookup", "age": 10}), json!(1001)),
         (asks(Action::ReadCode), &unknown, json!({"state": "running", "source": "lookup", "age": 10}), json!(1001)),
-        (asks(Action::ReadCode), &dead(Token::Ended(Some(super::tests::job()))), json!({"state": "ended", "source": "end", "age": 10}), json!(1001)),
-        (asks(Action::ReadCode), &dead(Token::Invalid(Invalid::UserBlocked)), json!({"state": "user-blocked", "source": "lookup", "age": 10}), Value::Null),
+        (
+            asks(Action::ReadCode),
+            &dead(Token::Ended(Some(super::tests::job()))),
+            json!({"state": "ended", "source": "end", "age": 10}),
+            json!(1001),
+        ),
+        (
+            asks(Action::ReadCode),
+            &dead(Token::Invalid(Invalid::UserBlocked)),
+            json!({"state": "user-blocked", "source": "lookup", "age": 10}),
+            Value::Null,
+        ),
         (asks(Action::ReadCode), &dead(Token::Forgotten), json!({"state": "forgotten"}), Value::Null),
         (asks(Action::ReadCode), &Facts::default(), Value::Null, Value::Null),
     ] {
@@ -256,7 +279,8 @@ fn what_no_rule_judged_is_told_without_a_verdict() {
 /// Names as long as they may be, in letters that JSON escapes, many things asked and many rules that deny.
 #[test]
 fn an_account_has_an_end_and_no_token_whatever_is_asked() {
-    let rule = |number| format!(r#"{{"id": "{}", "targets": ["**"]}}"#, format!("{}{number}", "r".repeat(59)));
+    let name = "r".repeat(59);
+    let rule = |number| format!(r#"{{"id": "{name}{number}", "targets": ["**"]}}"#);
     let rules: Vec<String> = (1000..1500).map(rule).collect();
     let keys = format!(r#", "access": {{"deny": [{}]}}"#, rules.join(","));
     let mut job = job();
@@ -273,6 +297,9 @@ fn an_account_has_an_end_and_no_token_whatever_is_asked() {
     assert!(text.len() < 32 << 10 && !text.contains("glcbt-"), "{} bytes", text.len());
     let told: Value = serde_json::from_str(&text).unwrap();
     let counts = |name: &str| told["asked"].as_array().unwrap().iter().filter(|one| one[name].is_array()).count();
-    assert_eq!((told["asked"].as_array().unwrap().len(), counts("rules"), counts("denials"), &told["more"]), (16, 1, 1, &json!(24)));
+    assert_eq!(
+        (told["asked"].as_array().unwrap().len(), counts("rules"), counts("denials"), &told["more"]),
+        (16, 1, 1, &json!(24))
+    );
     assert_eq!(told["job"]["ref"], "\"\u{1}".repeat(127));
 }

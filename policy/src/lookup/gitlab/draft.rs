@@ -5,15 +5,15 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::graphql::{Allowlist, gid};
+use crate::access::TargetRef;
 use crate::bindings::{Confirmed, Moment};
 use crate::config::Sources;
-use crate::decision::Failure;
 use crate::facts::{
     Admission, Affiliation, Entry, Grants, Hash, Job, Known, Link, Origin, Outbound, Part, ProjectId, ProjectPath,
     Role, Standing, Target, Visibility,
 };
+use crate::failure::Failure;
 use crate::lookup::{PartKey, Recall};
-use crate::request::TargetRef;
 
 /// How a project is named.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::SERVICE_ACCOUNT;
 use super::draft::Reference;
-use crate::decision::Failure;
 use crate::facts::{Entry, Grants, Link, Origin, Permission, Permissions, ProjectId, ProjectPath, Secret};
+use crate::failure::Failure;
 use crate::lookup::Call;
 use crate::lookup::answer::Fields;
 

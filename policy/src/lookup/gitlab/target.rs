@@ -14,15 +14,15 @@ use super::draft::{Draft, Place, Reference};
 use super::graphql::{self, Cursors, Page};
 use super::{PAGES, SERVICE_ACCOUNT, encoded, get, path_of};
 use crate::Config;
+use crate::access::TargetRef;
 use crate::bindings::{Confirmed, Moment};
 use crate::config::Sources;
-use crate::decision::Failure;
 use crate::facts::{
     Feature, Features, Found, Job, JobPush, Known, Level, Part, ProjectId, Role, Secret, Target, UserId, Visibility,
 };
+use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::{Call, PartKey, Progress, Recall, Value as Fact};
-use crate::request::TargetRef;
 
 /// Looks up what a target is to a job.
 #[derive(Debug)]

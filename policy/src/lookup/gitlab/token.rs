@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::{JOB, SERVICE_ACCOUNT, encoded, get, path_of};
 use crate::Config;
-use crate::decision::Failure;
 use crate::facts::{Context, FINAL_STATES, Invalid, Job, JobId, Origin, ProjectId, ProjectPath, Secret, Token, UserId};
+use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::{Call, Progress, Value as Fact, on_behalf_of};
 

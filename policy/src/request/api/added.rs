@@ -4,8 +4,8 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::super::access::Action;
 use super::pattern::{self, Owner};
+use crate::access::Action;
 use crate::rules::{Needed, Reach, need};
 
 /// An endpoint of the configuration.

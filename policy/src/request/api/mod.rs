@@ -13,10 +13,10 @@ pub(crate) use table::Body;
 pub use table::{Carriers, Instead};
 use table::{Row, Table, Whose};
 
-use super::access::{Access, Action, TargetRef};
 use super::head::Head;
 use super::malformed::Malformed;
 use super::path;
+use crate::access::{Access, Action, TargetRef};
 use crate::facts::{Feature, Role, Version};
 use pattern::Owner;
 pub use pattern::Span;

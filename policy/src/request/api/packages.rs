@@ -3,10 +3,10 @@
 //! Source: GitLab's documentation of CI job tokens, its pages on each package registry's API, and for the registries
 //! that neither lists (NuGet, Helm, Debian, RubyGems, RPM, Terraform modules, models) the declarations in its source.
 
-use super::super::access::Action::*;
 use super::table::Body::{Inspect, Stream, Upload};
 use super::table::Carriers::{AnyUser, NugetKey, Raw, Usual};
 use super::table::{Row, Table, row, table};
+use crate::access::Action::*;
 use crate::facts::Feature::Packages;
 
 /// A Conan recipe, behind a base that ends in `conans` or `files`.

@@ -4,9 +4,9 @@
 //! where the name ends in `_id` or `_iid`; `:name.suffix` takes one that ends so; `*name` takes one segment or more; any
 //! other segment stands for itself. A pattern covers the whole path.
 
-use super::super::access::TargetRef;
 use super::super::malformed::Malformed;
 use super::super::path;
+use crate::access::TargetRef;
 use crate::facts::{GroupId, GroupPath, JobId, ProjectId, ProjectPath};
 
 /// How the part of a path that a name takes is read as a target.

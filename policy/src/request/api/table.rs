@@ -4,10 +4,10 @@
 //! trigger, the runner's routes and the parts that open an endpoint its source. The first row that fits counts. What no
 //! row names is refused as `api.unlisted`.
 
-use super::super::access::Action::{self, *};
 use super::super::credential::Carrier;
 use super::packages;
 use super::pattern::Pattern;
+use crate::access::Action::{self, *};
 use crate::facts::Feature::{self, Builds, Environments, Issues, MergeRequests, Repository};
 use crate::facts::{Role, Version};
 use Body::{Inspect, Stream, Upload};

@@ -16,8 +16,7 @@ pub(crate) struct Ambiguous;
 pub(super) fn unmarked(head: &Head<'_>, query: Option<&[u8]>) -> Result<Credential, Malformed> {
     let mut found: Vec<(Secret, Result<Carrier, Malformed>)> = Vec::new();
     for value in query.map(params::credentials).unwrap_or_default() {
-        let token = if has_odd_bytes(&value) { Err(Ambiguous) } else { candidate(&value) };
-        let token = token.map_err(|Ambiguous| Malformed::Carrier)?;
+        let token = in_query(&value).map_err(|Ambiguous| Malformed::Carrier)?;
         found.extend(token.map(|token| (token, Ok(Carrier::Query))));
     }
     for value in head.all("authorization") {
@@ -44,6 +43,18 @@ pub(super) fn unmarked(head: &Head<'_>, query: Option<&[u8]>) -> Result<Credenti
         [(token, carrier)] => Ok(Credential::Unmarked(token.clone(), *carrier)),
         // Which of them the forge takes is not to be told, and each may be a job's.
         _ => Err(Malformed::Multiple),
+    }
+}
+
+/// The token in a value of the query. What some reader takes off its ends is not taken off by all.
+fn in_query(value: &[u8]) -> Result<Option<Secret>, Ambiguous> {
+    let is_blank =
+        |c: char| !c.is_ascii() && c.is_whitespace() || c.is_control() || matches!(c, '\u{feff}' | '\u{fffd}');
+    let text = core::str::from_utf8(value).map_err(|_| Ambiguous)?;
+    let trimmed = text.trim_matches(is_blank);
+    match candidate(trimmed.as_bytes())? {
+        Some(_) if trimmed.len() < text.len() => Err(Ambiguous),
+        token => Ok(token),
     }
 }
 
@@ -143,7 +154,7 @@ mod tests {
     use super::super::super::head::Body;
     use super::super::Foreign;
     use super::*;
-    use crate::config::Kind;
+    use crate::choices::Kind;
     use base64::Engine;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     use std::format;
@@ -255,6 +266,21 @@ mod tests {
             ["Token token=\"0123abcd\"", "Token token=0123abcd", "Bearer token=\"0123abcd\";", "token \"0123abcd\","]
         {
             assert_eq!(found("authorization", value.as_bytes()), refused, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_no_reader_takes_for_a_token_in_a_query_is_a_persons() {
+        for text in ["gr%c3%bc%c3%9fe", "%c3%a9", "abc%c3%a9", "two%20words", "a%0ab"] {
+            for name in ["token", "password", "access_token"] {
+                let query = format!("/x?{name}={text}");
+                assert_eq!(found(":path", query.as_bytes()), Credential::None, "{query}");
+            }
+        }
+        for blank in ["%c2%a0", "%a0", "%e2%80%a8", "%ef%bb%bf", "%0b", "%1f"] {
+            for query in [format!("/x?token={blank}0123abcd"), format!("/x?token=0123abcd{blank}")] {
+                assert_eq!(found(":path", query.as_bytes()), Credential::Refused(Malformed::Carrier), "{query}");
+            }
         }
     }
 

@@ -140,7 +140,7 @@ proptest! {
     fn no_bytes_to_another_forge_make_it_panic(fields in proptest::collection::vec((proptest::sample::select(vec![":path", ":method", ":authority", "authorization", "cookie", "content-type"]), proptest::collection::vec(any::<u8>(), 0..60)), 0..8), body in proptest::collection::vec(any::<u8>(), 0..200)) {
         let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_slice())).collect();
         let config = config_with(&format!("{GENERIC}, {STRIP}"));
-        if let Reading::Body(pending) = read(&config, &Head::new(&fields, Body::Follows)) {
+        if let Reading::Body(pending) = read(&config.forge, &Head::new(&fields, Body::Follows)) {
             let _ = pending.finish(&body);
         }
     }

@@ -2,6 +2,8 @@
 
 use super::*;
 
+type Field = (String, String);
+
 const OTHER: &str = "glcbt-64_other";
 const API: &str = "/api/v4/projects/g%2Fp/releases";
 const CLONE: &str = "/g/p.git/info/refs?service=git-upload-pack";
@@ -25,7 +27,7 @@ fn the_token_of_a_head_that_cannot_be_read_is_made_out_wherever_it_stands() {
     let token = || field("job-token", TOKEN);
     let in_query = format!("{API}?job_token={TOKEN}&page=1;2");
     let twice = format!("{API}?job_token={TOKEN}&job_token={TOKEN}");
-    let rows: Vec<(&str, &str, Vec<(String, String)>)> = vec![
+    let rows: [(&str, &str, Vec<Field>); 18] = [
         ("two of them", API, vec![token(), field("private-token", OTHER)]),
         ("and a person's", API, vec![token(), field("private-token", "glpat-1")]),
         ("the same field twice", API, vec![token(), token()]),
@@ -37,7 +39,11 @@ fn the_token_of_a_head_that_cannot_be_read_is_made_out_wherever_it_stands() {
         ("no host", API, vec![token(), field(":authority", "a b")]),
         ("sudo", API, vec![token(), field("sudo", "root")]),
         ("a doubled method", API, vec![token(), field(":method", "GET")]),
-        ("an odd scheme", CLONE, vec![field("authorization", &format!("Basic!x {}", basic().1.split_once(' ').unwrap().1))]),
+        (
+            "an odd scheme",
+            CLONE,
+            vec![field("authorization", &format!("Basic!x {}", basic().1.split_once(' ').unwrap().1))],
+        ),
         ("blanks", CLONE, vec![bearer(&format!(" {TOKEN}"))]),
         ("as a parameter", CLONE, vec![field("authorization", &format!("Token token=\"{TOKEN}\""))]),
         ("another user", CLONE, vec![login(&format!("GITLAB-ci-token:{TOKEN}"))]),
@@ -49,7 +55,10 @@ fn the_token_of_a_head_that_cannot_be_read_is_made_out_wherever_it_stands() {
         assert_eq!(whose(&refused(reading("GET", path, &fields, Body::None))), Some(TOKEN), "{what}");
     }
     // Of an old forge, without a mark.
-    for fields in [vec![login("gitlab-ci-token:legacy"), field("sudo", "x")], vec![field("job-token", "legacy"), field("sudo", "x")]] {
+    for fields in [
+        vec![login("gitlab-ci-token:legacy"), field("sudo", "x")],
+        vec![field("job-token", "legacy"), field("sudo", "x")],
+    ] {
         assert_eq!(whose(&refused(reading("GET", API, &fields, Body::None))), Some("legacy"));
     }
     // A person's is nobody's to look up as a job's.
