@@ -1,9 +1,10 @@
 //! What becomes of requests.
 
-use policy::decision::{Decision, Facts, Outcome, Step, decide, failed, refused};
+use policy::decision::{self, Ages, Decision, Facts, Outcome, Step, decide, failed, refused};
 use policy::facts::{Invalid, Token};
-use policy::request::{Claim, JobRequest, Reading};
+use policy::request::{Claim, JobRequest, Reading, Refused};
 use policy::{Config, decision::Failure};
+use serde_json::Value;
 use world::World;
 
 use crate::job::Caller;
@@ -60,6 +61,8 @@ pub struct Answer {
     pub request: Request,
     /// What was decided; `None` where the request is not a job's.
     pub decision: Option<Decision>,
+    /// The account of that, as the log has it: `docs/log.md`.
+    pub account: Value,
 }
 
 impl Answer {
@@ -92,25 +95,42 @@ impl Answers {
 /// Decides on the requests of a command.
 #[must_use]
 pub fn answers(config: &Config, world: &World, caller: &Caller, requests: &[Request]) -> Answers {
-    let answer = |request: &Request| Answer { request: request.clone(), decision: one(config, world, caller, request) };
+    let answer = |request: &Request| {
+        let (decision, case) = one(config, world, caller, request).unzip();
+        let case = case.flatten();
+        let case = case.as_ref().map(|(request, facts)| (request, facts));
+        let account = serde_json::from_str(&decision::why(config, case, &Ages::default())).unwrap_or_default();
+        Answer { request: request.clone(), decision, account }
+    };
     Answers(requests.iter().map(answer).collect())
 }
 
-fn one(config: &Config, world: &World, caller: &Caller, request: &Request) -> Option<Decision> {
+/// A decision, and what it was made from where the request could be read.
+type Case = (Decision, Option<(JobRequest, Facts)>);
+
+fn one(config: &Config, world: &World, caller: &Caller, request: &Request) -> Option<Case> {
     match request.read(config) {
         Reading::NotAJob | Reading::Passing(_) => None,
-        Reading::Refused(why) => Some(refused(config, why)),
+        Reading::Refused(why) => refuse(config, world, caller, why),
         // It was finished with its body.
-        Reading::Body(pending) => Some(failed(config, pending.protocol(), Failure::Doubt)),
+        Reading::Body(pending) => Some((failed(config, pending.protocol(), Failure::Doubt), None)),
         Reading::Job(mut asked) => {
             if let Some(mut scan) = asked.scan.take() {
                 let looked = scan.feed(request.body.as_deref().unwrap_or_default()).and_then(|()| scan.finish());
                 if let Err(why) = looked {
-                    return Some(refused(config, why));
+                    return refuse(config, world, caller, why);
                 }
             }
-            job_request(config, world, &whose(caller, &asked), &asked)
+            job_request(config, world, &whose(caller, &asked), asked)
         }
+    }
+}
+
+/// Refuses what cannot be read, in the name of whose token can be made out in it.
+fn refuse(config: &Config, world: &World, caller: &Caller, why: Refused) -> Option<Case> {
+    match why.into_request() {
+        Ok(asked) => job_request(config, world, &whose(caller, &asked), asked),
+        Err(why) => Some((refused(config, &why), None)),
     }
 }
 
@@ -118,7 +138,7 @@ fn one(config: &Config, world: &World, caller: &Caller, request: &Request) -> Op
 fn whose(caller: &Caller, asked: &JobRequest) -> Token {
     let made = crate::lines::made();
     let is_callers = match asked.claim {
-        Claim::Marked => true,
+        Claim::Marked | Claim::Unread(_) => true,
         Claim::Unmarked(_) => asked.token.expose() == caller.secret.as_bytes(),
         Claim::Minted(_) => made.as_bytes().starts_with(asked.token.expose()),
     };
@@ -126,19 +146,18 @@ fn whose(caller: &Caller, asked: &JobRequest) -> Token {
 }
 
 /// Decides on what a job asks, with the facts of a world.
-#[must_use]
-pub fn job_request(config: &Config, world: &World, token: &Token, asked: &JobRequest) -> Option<Decision> {
+fn job_request(config: &Config, world: &World, token: &Token, asked: JobRequest) -> Option<Case> {
     let mut facts = Facts { token: Some(token.clone()), ..Facts::default() };
     loop {
-        match decide(config, asked, &facts) {
-            Step::Decided(decision) => return Some(decision),
+        match decide(config, &asked, &facts) {
+            Step::Decided(decision) => return Some((decision, Some((asked, facts)))),
             Step::NotAJob => return None,
             Step::NeedsTargets(job, targets) => {
                 let found =
                     targets.into_iter().map(|target| (target.clone(), world.found(&config.facts, &job, &target)));
                 facts.targets.extend(found);
             }
-            Step::NeedsToken => return Some(failed(config, asked.protocol, Failure::Doubt)),
+            Step::NeedsToken => return Some((failed(config, asked.protocol, Failure::Doubt), None)),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Answers as values, for programs and for pages.
 
 use policy::decision::{Cause, Decision, Outcome};
-use policy::rules::{Answer as Said, Verdict as Ruled};
 use serde_json::{Value, json};
 use world::World;
 
@@ -19,21 +18,31 @@ pub fn why(decision: &Decision) -> &'static str {
     }
 }
 
-/// What a rule said of a question, in a word.
+/// The rules that were tried, what each said, and why.
+pub fn walk(answer: &Answer) -> impl Iterator<Item = (&str, &str, &str)> {
+    let rules = answer.account.pointer("/asked/0/rules").and_then(Value::as_array).into_iter().flatten();
+    rules.map(|rule| (text(rule, "rule"), text(rule, "answer"), text(rule, "says")))
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A value as it is read by people.
 #[must_use]
-pub fn said(answer: Said) -> &'static str {
-    match answer {
-        Said::Aside => "aside",
-        Said::Left => "left",
-        Said::Verdict(Ruled::Allow(_)) => "allow",
-        Said::Verdict(Ruled::Deny(_)) => "deny",
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
 }
 
-/// The rules that were tried, what each said, and why.
-pub fn walk(decision: &Decision) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    let tried = decision.walk.into_iter().flat_map(|walk| walk.tried().collect::<Vec<_>>());
-    tried.map(|(rule, answer)| (rule.id, said(answer), answer.why(rule)))
+/// What was known of the target.
+pub fn facts(answer: &Answer) -> impl Iterator<Item = (&str, &Value)> {
+    let facts = answer.account.pointer("/asked/0/facts").and_then(Value::as_object).into_iter().flatten();
+    facts.filter_map(|(name, fact)| Some((name.as_str(), fact.get("is")?)))
 }
 
 /// A command's requests, decided, with what would turn that around.
@@ -62,14 +71,14 @@ fn request(answer: &Answer) -> Value {
     if let Some(decision) = &answer.decision {
         let record = &decision.record;
         let rules: Vec<Value> =
-            walk(decision).map(|(rule, said, why)| json!({"rule": rule, "said": said, "why": why})).collect();
+            walk(answer).map(|(rule, said, why)| json!({"rule": rule, "said": said, "why": why})).collect();
         let more = json!({
             "action": record.action,
             "target": record.target,
             "reason": record.reason,
             "rule": record.rule,
             "why": why(decision),
-            "facts": decision.seen.map(|seen| seen.to_string()),
+            "facts": facts(answer).map(|(name, is)| (name.to_owned(), is.clone())).collect::<serde_json::Map<_, _>>(),
             "walk": rules,
             "answer": bytes(answer),
             "status": match &decision.outcome {

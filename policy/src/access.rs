@@ -34,6 +34,21 @@ impl Protocol {
     /// All of them.
     pub const ALL: [Self; 8] =
         [Self::Git, Self::Lfs, Self::Registry, Self::RegistryToken, Self::Api, Self::Trigger, Self::Runner, Self::Web];
+
+    /// Its name in logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Git => "git",
+            Self::Lfs => "lfs",
+            Self::Registry => "registry",
+            Self::RegistryToken => "registry-token",
+            Self::Api => "api",
+            Self::Trigger => "trigger",
+            Self::Runner => "runner",
+            Self::Web => "web",
+        }
+    }
 }
 
 macro_rules! actions {

@@ -99,3 +99,12 @@ pub enum Changes {
     /// One worker of each proxy follows it.
     Followed,
 }
+
+/// How much is logged of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing more than of every one.
+    Brief,
+    /// Its whole account, as of every denial.
+    Full,
+}

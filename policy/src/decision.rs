@@ -2,25 +2,29 @@
 //!
 //! A job's request goes on only with a [`Grant`], and only this room makes one.
 
-mod seen;
+mod judged;
+mod shape;
 mod unasked;
+mod why;
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::access::{Access, Action, Protocol, Sought, TargetRef};
-use crate::choices::{Mode, PackageIndexes, UnlistedEndpoints};
+use crate::access::{Access, Action, Protocol, TargetRef};
+use crate::choices::{Mode, UnlistedEndpoints};
 use crate::config::Config;
-use crate::facts::{Found, GroupRef, Holders, Invalid, Job, JobId, ProjectId, Role, Standing, Token};
+use crate::facts::{Found, GroupRef, Holders, Invalid, Job, JobId, Origin, ProjectId, Role, Standing, Token};
 pub use crate::failure::Failure;
 use crate::reply::{self, Reply};
 use crate::request::{Bare, Claim, JobRequest, Malformed, Refused};
-use crate::rules::{self, Effect, Held, Question, RULES, Reach, Reason, Ruling, Verdict, Walk};
+use crate::rules::{self, RULES, Reason, Ruling, Verdict};
 
-pub use seen::Seen;
+use judged::{Judged, judge, looks_at_target};
+pub use shape::{FIELDS, SHAPE};
 pub use unasked::facts_without_lookup;
+pub use why::{Ages, why};
 
 /// What is known when a decision is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +43,9 @@ const ALLOW: &str = "allow";
 
 /// The verdict of a request that goes on although a rule that is only observed denies it.
 const OBSERVED: &str = "observe-deny";
+
+/// The verdict of a request that is answered here.
+const DENY: &str = "deny";
 
 /// A decision, or what it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,10 +143,6 @@ pub struct Decision {
     pub record: Record,
     /// Why.
     pub cause: Cause,
-    /// The rules that were tried, where it came to that, and what each said.
-    pub walk: Option<Walk>,
-    /// What the rules saw of the target, where there is one.
-    pub seen: Option<Seen>,
 }
 
 impl Decision {
@@ -157,16 +160,6 @@ impl Decision {
     pub fn denies(&self) -> bool {
         self.record.verdict != ALLOW
     }
-
-    /// The facts and the way of the rules, in one line for logs: `role=guest ...; login: more is asked than a login; ...`.
-    /// Empty where no rule was asked.
-    #[must_use]
-    pub fn why(&self) -> String {
-        let Some(walk) = self.walk else { return String::new() };
-        let facts = self.seen.iter().map(ToString::to_string);
-        let tried = walk.tried().map(|(rule, answer)| alloc::format!("{}: {}", rule.id, answer.why(rule)));
-        facts.chain(tried).collect::<Vec<_>>().join("; ")
-    }
 }
 
 /// Decides on a job's request, or says what is missing.
@@ -179,9 +172,9 @@ pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
         (None | Some(Token::Invalid(_) | Token::Ended(_)), Claim::Marked) if request.is_runners_report() => {
             return Step::Decided(reported(request, facts.token.as_ref()));
         }
-        (None, Claim::Marked | Claim::Unmarked(_)) => return Step::NeedsToken,
-        (_, Claim::Unmarked(Some(malformed)) | Claim::Minted(Some(malformed))) => {
-            return Step::Decided(refused(config, Refused { protocol: request.protocol, malformed }));
+        (None, Claim::Marked | Claim::Unmarked(_) | Claim::Unread(_)) => return Step::NeedsToken,
+        (_, Claim::Unmarked(Some(malformed)) | Claim::Minted(Some(malformed)) | Claim::Unread(malformed)) => {
+            return Step::Decided(unread(config, request, facts, malformed));
         }
         (None | Some(Token::Forgotten), _) => return Step::Decided(unrecorded(config, request)),
         (Some(Token::Running(job)), _) => job,
@@ -202,6 +195,15 @@ pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
 }
 
 impl Facts {
+    /// Whose token it is, also when that job has ended.
+    fn job(&self) -> Option<&Job> {
+        match self.token.as_ref()? {
+            Token::Running(job) => Some(job),
+            Token::Ended(job) => job.as_ref(),
+            Token::Invalid(_) | Token::Forgotten => None,
+        }
+    }
+
     /// What may be true of a target; nothing while it is not known.
     fn found<'a>(&'a self, target: &'a TargetRef) -> impl Iterator<Item = &'a Found> {
         // An image that is in no project's path: nobody needs to be asked.
@@ -260,166 +262,23 @@ impl Facts {
     }
 }
 
-/// One thing asked, judged.
-struct Judged<'a> {
-    question: Question<'a>,
-    /// What is carried out.
-    ruling: Ruling,
-    /// The denial of a rule that is only observed: what would have been, were it enforced.
-    observed: Option<Ruling>,
-    /// The rule of the configuration behind the ruling that speaks.
-    written: Option<&'a str>,
-}
-
-impl Judged<'_> {
-    fn is_allowed(&self) -> bool {
-        matches!(self.ruling.verdict, Verdict::Allow(_))
-    }
-
-    /// Whether decisions on its target are only observed. A team enforces project by project.
-    fn is_observed(&self, config: &Config) -> bool {
-        let path = self.question.standing.and_then(|to| to.target.path.as_ref());
-        path.is_some_and(|path| config.observe.targets.hold(path))
-    }
-
-    /// What is recorded: what would have been denied, else what was decided.
-    fn speaks(&self) -> Ruling {
-        self.observed.unwrap_or(self.ruling)
-    }
-}
-
-/// Judges an access by the strictest of what may be true of its target.
-fn judge<'a>(config: &'a Config, job: &'a Job, access: &'a Access, facts: &'a Facts) -> Judged<'a> {
-    let strictness =
-        |one: &Judged<'_>| (!one.is_allowed() && !one.is_observed(config), !one.is_allowed(), one.observed.is_some());
-    let each = standings(config, access, facts)
-        .into_iter()
-        .map(|(held, standing)| judge_one(config, question(config, job, access, held, standing, &facts.dependencies)));
-    each.reduce(|one, other| if strictness(&other) > strictness(&one) { other } else { one })
-        .unwrap_or_else(|| judge_one(config, question(config, job, access, Held::Unknown, None, &facts.dependencies)))
-}
-
-fn judge_one<'a>(config: &'a Config, question: Question<'a>) -> Judged<'a> {
-    let mut ruling = rules::judge(&question, &[]);
-    let mut observed = None;
-    // A rule that is observed denies nothing, but the rules behind it still do.
-    let mut skipped: Vec<usize> = Vec::new();
-    let is_observed = |ruling: &Ruling| {
-        config.observe.rules.contains(&ruling.rule)
-            || question.written.behind(ruling.verdict).is_some_and(|rule| rule.mode == Mode::Observe)
-    };
-    while matches!(ruling.verdict, Verdict::Deny(_)) && is_observed(&ruling) {
-        observed = observed.or(Some(ruling));
-        skipped.push(ruling.rule);
-        ruling = rules::judge(&question, &skipped);
-    }
-    // Behind the role stands nothing but the last row, which is there for what nobody thought of.
-    if observed.is_some() && ruling.verdict == Verdict::Deny(Reason::NothingMatched) {
-        ruling.verdict = Verdict::Allow(Reason::LeftToForge);
-    }
-    if matches!(ruling.verdict, Verdict::Deny(_)) {
-        observed = None;
-    }
-    let speaks = observed.unwrap_or(ruling);
-    let written = question.written.behind(speaks.verdict).map(|rule| rule.id);
-    Judged { question, ruling, observed, written }
-}
-
-/// What may stand where an access points to, and each that holds what it asks of a group; `None` for nothing there.
-fn standings<'a>(config: &Config, access: &'a Access, facts: &'a Facts) -> Vec<(Held, Option<&'a Standing>)> {
-    if !looks_at_target(config, access) {
-        return Vec::new();
-    }
-    let mut standings = Vec::new();
-    for found in facts.found(&access.target) {
-        match found {
-            Found::Standing(standing) => standings.push((Held::ByEach, Some(standing))),
-            Found::Nothing => standings.push((Held::ByEach, None)),
-            Found::Holders(Holders::All(projects)) if projects.is_empty() => standings.push((Held::ByNobody, None)),
-            Found::Holders(Holders::All(projects)) => {
-                standings.extend(projects.iter().map(|project| (Held::ByEach, facts.standing(*project))));
-            }
-            Found::Holders(Holders::TooMany(one)) => {
-                standings.push((Held::ByTooMany, one.and_then(|project| facts.standing(project))));
-            }
-        }
-    }
-    standings
-}
-
-fn question<'a>(
-    config: &'a Config,
-    job: &'a Job,
-    access: &'a Access,
-    held: Held,
-    standing: Option<&'a Standing>,
-    dependencies: &'a [JobId],
-) -> Question<'a> {
-    let need = rules::needed(access, standing.map(|standing| &standing.target));
-    let path = match need.reach {
-        // The rules of the configuration know projects and no groups.
-        Reach::AboveOrigin | Reach::Agents => Some(&job.origin.path),
-        Reach::Admitted
-        | Reach::Own
-        | Reach::OwnWhateverRole
-        | Reach::AdmittedOrOwn
-        | Reach::WhereSet
-        | Reach::Sources
-        | Reach::Never
-        | Reach::Itself
-        | Reach::Nothing => standing.and_then(|standing| standing.target.path.as_ref()),
-    };
-    let written = config.access.say(job, path, access.action);
-    let crate::config::Forge { dependency_proxy, kubernetes_agent, version, .. } = config.forge;
-    let (entries, package_indexes) = (config.entries, config.package_indexes);
-    Question {
-        job,
-        access,
-        need,
-        held,
-        standing,
-        dependencies,
-        written,
-        entries,
-        dependency_proxy,
-        kubernetes_agent,
-        package_indexes,
-        version,
-    }
-}
-
-/// Whether the rules look at the target of an access at all.
-fn looks_at_target(config: &Config, access: &Access) -> bool {
-    let need = rules::need(access.action);
-    match need.reach {
-        Reach::Nothing | Reach::Itself | Reach::Never | Reach::AboveOrigin | Reach::Agents => false,
-        Reach::Admitted
-        | Reach::Own
-        | Reach::OwnWhateverRole
-        | Reach::AdmittedOrOwn
-        | Reach::WhereSet
-        | Reach::Sources => access.target.is_single() || (need.effect == Effect::Read && asks_holders(config, access)),
-    }
-}
-
-/// Whether it is looked up who holds what an access asks of a group.
-fn asks_holders(config: &Config, access: &Access) -> bool {
-    let TargetRef::Held(holding) = &access.target else { return false };
-    let is_asked = holding.sought != Sought::Everything || config.package_indexes == PackageIndexes::AllAdmitted;
-    is_asked && config.facts.looked_up().next().is_some()
+/// Which of what is asked speaks for the whole: the weightiest that is denied; else what would have been; else the
+/// weightiest that is allowed.
+fn speaker(request: &JobRequest, judged: &[Judged<'_>]) -> Option<usize> {
+    let is_hoped = |at: usize| request.scopes.as_ref().is_some_and(|scopes| scopes.is_hoped(at));
+    let each = || judged.iter().enumerate();
+    let weight = |(_, one): &(usize, &Judged<'_>)| one.question.access.action;
+    let denied = each().filter(|(at, one)| !one.is_allowed() && !is_hoped(*at)).max_by_key(weight);
+    let observed = || each().filter(|(_, one)| one.observed.is_some()).max_by_key(weight);
+    let allowed = || each().filter(|(_, one)| one.is_allowed()).max_by_key(weight);
+    denied.or_else(observed).or_else(allowed).map(|(at, _)| at)
 }
 
 /// All that is asked must be allowed, but for what a client merely hopes for.
 fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_>]) -> Decision {
     let is_hoped = |at: usize| request.scopes.as_ref().is_some_and(|scopes| scopes.is_hoped(at));
     let each = || judged.iter().enumerate();
-    // The weightiest thing that is denied speaks for the whole; else what would have been; else the weightiest that is
-    // allowed.
-    let weight = |(_, one): &(usize, &Judged<'_>)| one.question.access.action;
-    let denied = each().filter(|(at, one)| !one.is_allowed() && !is_hoped(*at)).max_by_key(weight);
-    let observed = || each().filter(|(_, one)| one.observed.is_some()).max_by_key(weight);
-    let allowed = || each().filter(|(_, one)| one.is_allowed()).max_by_key(weight);
-    let Some((_, one)) = denied.or_else(observed).or_else(allowed) else {
+    let Some(one) = speaker(request, judged).and_then(|at| judged.get(at)) else {
         return failed(config, request.protocol, Failure::Doubt);
     };
     let speaks = one.speaks();
@@ -428,33 +287,32 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         job: job.id.0.to_string(),
         user: user_name(job),
         origin: job.origin.path.to_string(),
-        target: target_name(one.question.access, job, one.question.standing),
+        target: target_name(one.question.access, Some(&job.origin), one.question.standing),
         action: one.question.access.action.name(),
         verdict: ALLOW,
         reason: reason.code(),
         rule: rule_name(speaks, one.written),
     };
     let cause = Cause::Rule(reason);
-    let walk = Some(speaks.walk);
-    let seen = one.question.standing.map(|standing| Seen::of(standing, one.question.access.action));
-    // Where none of the targets is enforced yet, the request goes on.
+    // A team enforces project by project: where none of the targets is enforced yet, the request goes on.
+    let is_observed = |one: &Judged<'_>| one.is_of_observed_target(config);
     let is_denied = |(at, one): &(usize, &Judged<'_>)| !one.is_allowed() && !is_hoped(*at);
     let action = one.question.access.action;
     if one.is_allowed() && action == Action::ReadPublic {
-        return Decision { walk, ..strip(config, request, record) };
+        return strip(config, request, record);
     }
-    if one.is_allowed() || each().filter(is_denied).all(|(_, one)| one.is_observed(config)) {
+    if one.is_allowed() || each().filter(is_denied).all(|(_, one)| is_observed(one)) {
         if one.observed.is_some() || !one.is_allowed() {
             record.verdict = OBSERVED;
         }
         // What a client merely hopes for of a target that is enforced stays out; nothing is changed in what is observed.
-        let goes_on = |at: usize| judged.get(at).is_some_and(|one| one.is_allowed() || one.is_observed(config));
+        let goes_on = |at: usize| judged.get(at).is_some_and(|one| one.is_allowed() || is_observed(one));
         let narrowed = || request.scopes.as_ref().and_then(|scopes| scopes.narrowed(goes_on));
         let path = if config.mode == Mode::Observe { None } else { narrowed() };
-        return Decision { outcome: Outcome::Forward(Grant { path, without: Vec::new() }), record, cause, walk, seen };
+        return Decision { outcome: Outcome::Forward(Grant { path, without: Vec::new() }), record, cause };
     }
     if action == Action::Unlisted && config.forge.unlisted_endpoints == UnlistedEndpoints::Strip {
-        return Decision { walk, ..strip(config, request, record) };
+        return strip(config, request, record);
     }
     let known = one
         .question
@@ -475,7 +333,7 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         reason,
         written: one.written,
     };
-    let decision = Decision { walk, seen, ..denial(config, record, cause, reply::rule(&denied, &subject)) };
+    let decision = denial(config, record, cause, reply::rule(&denied, &subject));
     match (&request.bare, config.mode) {
         // Go asks for every path above a package, and goes on at an anonymous visitor's answer.
         (Some(bare), Mode::Enforce) if action == Action::GoGet => {
@@ -500,9 +358,7 @@ fn strip(config: &Config, request: &JobRequest, record: Record) -> Decision {
     let record = Record { reason: reason.code(), ..record };
     let cause = Cause::Rule(reason);
     match (&request.bare, config.mode) {
-        (Some(bare), Mode::Enforce) => {
-            Decision { outcome: Outcome::Forward(without_token(bare)), record, cause, walk: None, seen: None }
-        }
+        (Some(bare), Mode::Enforce) => Decision { outcome: Outcome::Forward(without_token(bare)), record, cause },
         // Nothing is changed while decisions are only observed.
         (Some(_), Mode::Observe) | (None, _) => {
             let denied = reply::Denied {
@@ -518,12 +374,10 @@ fn strip(config: &Config, request: &JobRequest, record: Record) -> Decision {
     }
 }
 
-fn target_name(access: &Access, job: &Job, standing: Option<&Standing>) -> String {
-    match (standing.and_then(|standing| standing.target.path.as_ref()), &access.target) {
-        (Some(path), _) => path.to_string(),
-        (None, TargetRef::Own) => job.origin.path.to_string(),
-        (None, target) => written_target(target).unwrap_or_else(|| "-".into()),
-    }
+fn target_name(access: &Access, origin: Option<&Origin>, standing: Option<&Standing>) -> String {
+    let own = origin.filter(|_| access.target == TargetRef::Own).map(|origin| &origin.path);
+    let path = standing.and_then(|standing| standing.target.path.as_ref()).or(own).map(ToString::to_string);
+    path.or_else(|| written_target(&access.target)).unwrap_or_else(|| "-".into())
 }
 
 /// A target in the words of the request, where it names one.
@@ -547,27 +401,27 @@ fn written_target(target: &TargetRef) -> Option<String> {
 /// report is still to count: it has each by the job's number, and compares the token.
 fn reported(request: &JobRequest, token: Option<&Token>) -> Decision {
     let job = if let Some(Token::Ended(job)) = token { job.as_ref() } else { None };
-    let record = token_record(request, Reason::RunnerReport, job);
-    let named = request.accesses.first().and_then(|access| written_target(&access.target));
-    let record = Record { target: named.unwrap_or(record.target), ..record };
+    let record = token_record(request, Reason::RunnerReport.code(), job);
     let outcome = Outcome::Forward(Grant::default());
-    Decision { outcome, record, cause: Cause::Rule(Reason::RunnerReport), walk: None, seen: None }
+    Decision { outcome, record, cause: Cause::Rule(Reason::RunnerReport) }
 }
 
 fn refuse_token(config: &Config, request: &JobRequest, reason: Reason, job: Option<&Job>) -> Decision {
-    let record = token_record(request, reason, job);
+    let record = token_record(request, reason.code(), job);
     denial(config, record, Cause::Rule(reason), reply::token(request.protocol, reason))
 }
 
 /// What is recorded where the token decides, and not what is asked.
-fn token_record(request: &JobRequest, reason: Reason, job: Option<&Job>) -> Record {
+fn token_record(request: &JobRequest, reason: &'static str, job: Option<&Job>) -> Record {
     let access = request.accesses.first();
-    let mut record = bare_record(access.map_or("-", |access| access.action.name()), reason.code());
-    if let (Some(job), Some(access)) = (job, access) {
+    let mut record = bare_record(access.map_or("-", |access| access.action.name()), reason);
+    if let Some(job) = job {
         record.job = job.id.0.to_string();
         record.user = user_name(job);
         record.origin = job.origin.path.to_string();
-        record.target = target_name(access, job, None);
+    }
+    if let Some(access) = access {
+        record.target = target_name(access, job.map(|job| &job.origin), None);
     }
     record
 }
@@ -588,14 +442,36 @@ fn user_name(job: &Job) -> String {
     job.user.as_ref().map_or_else(|| "-".into(), |user| user.name.clone())
 }
 
-/// The decision on a request that cannot be read.
+/// The decision on a request that cannot be read, and of which nobody knows whose it is.
 #[must_use]
-pub fn refused(config: &Config, refused: Refused) -> Decision {
-    let record = bare_record("-", refused.malformed.code());
-    denial(config, record, Cause::Malformed(refused.malformed), reply::malformed(refused.protocol, refused.malformed))
+pub fn refused(config: &Config, refused: &Refused) -> Decision {
+    let Refused { protocol, malformed, .. } = *refused;
+    denial(
+        config,
+        bare_record("-", malformed.code()),
+        Cause::Malformed(malformed),
+        reply::malformed(protocol, malformed),
+    )
 }
 
-/// The decision when a fact cannot be had, or the host or we failed.
+/// The decision on a request that cannot be read, and of which that may be known.
+fn unread(config: &Config, request: &JobRequest, facts: &Facts, malformed: Malformed) -> Decision {
+    let record = token_record(request, malformed.code(), facts.job());
+    denial(config, record, Cause::Malformed(malformed), reply::malformed(request.protocol, malformed))
+}
+
+/// The decision on a request when a fact about it cannot be had, or something failed here. What cannot be read is
+/// refused for that, whoever it is.
+#[must_use]
+pub fn missed(config: &Config, request: &JobRequest, facts: &Facts, failure: Failure) -> Decision {
+    if let Claim::Unread(malformed) = request.claim {
+        return unread(config, request, facts, malformed);
+    }
+    let record = token_record(request, failure.code(), facts.job());
+    denial(config, record, Cause::Failure(failure), reply::failure(request.protocol, failure))
+}
+
+/// The decision when nothing is known of a request, and the host or we failed.
 #[must_use]
 pub fn failed(config: &Config, protocol: Protocol, failure: Failure) -> Decision {
     let record = bare_record("-", failure.code());
@@ -618,11 +494,11 @@ fn bare_record(action: &'static str, reason: &'static str) -> Record {
 
 fn denial(config: &Config, mut record: Record, cause: Cause, reply: Reply) -> Decision {
     let (outcome, verdict) = match config.mode {
-        Mode::Enforce => (Outcome::Reply(reply), "deny"),
+        Mode::Enforce => (Outcome::Reply(reply), DENY),
         Mode::Observe => (Outcome::Forward(Grant::default()), OBSERVED),
     };
     record.verdict = verdict;
-    Decision { outcome, record, cause, walk: None, seen: None }
+    Decision { outcome, record, cause }
 }
 
 #[cfg(test)]

@@ -5,19 +5,19 @@ use crate::coded::coded;
 coded! {
     /// What failed on our side of the wire. Each fails closed.
     Failure {
-        LookupTimeout "lookup.timeout" "the token lookup did not answer in time"
-        LookupUnreachable "lookup.unreachable" "the token lookup cannot be reached"
-        LookupAnswer "lookup.answer" "the token lookup answered something else than facts"
-        LookupRights "lookup.rights" "the service account may not read what the lookup needs"
+        LookupTimeout "lookup.timeout" "what this job may do could not be looked up in time; try again in a moment"
+        LookupUnreachable "lookup.unreachable" "what this job may do cannot be looked up now; try again in a moment"
+        LookupAnswer "lookup.answer" "what this job may do was looked up, and the answer cannot be read; try again in a moment, and tell the team that runs the ingress if it lasts"
+        LookupRights "lookup.rights" "the ingress has no right to look up what this needs; the team that runs it can give that to its service account"
         LookupSourceLimit "lookup.source-limit" "too many unknown tokens come from this address; try again in a moment"
         LookupLimit "lookup.limit" "too many unknown tokens are being looked up; try again in a moment"
-        LookupThrottled "lookup.throttled" "the forge answers no lookups for a while, because there were too many"
-        LookupBusy "lookup.busy" "too many lookups are under way"
-        Answer "answer.unreadable" "the forge's answer may hand out a credential, and cannot be read"
-        AnswerUnrecorded "answer.unrecorded" "the forge's answer hands out a credential, and there is no room to remember whose it is"
-        Busy "host.busy" "the proxy holds as many bodies back as it may"
-        NotConfigured "configuration.missing" "the filter has no configuration"
-        Host "host.failed" "the proxy refused a call"
-        Doubt "internal.doubt" "the filter met a state that it does not know"
+        LookupThrottled "lookup.throttled" "the forge is asked nothing for a while, because it was asked too much; try again then"
+        LookupBusy "lookup.busy" "too much is being looked up; try again in a moment"
+        Answer "answer.unreadable" "the forge's answer may hand out a credential, and cannot be read; try again in a moment, and tell the team that runs the ingress if it lasts"
+        AnswerUnrecorded "answer.unrecorded" "the forge's answer hands out a credential, and there is no room to remember whose it is; try again in a moment"
+        Busy "host.busy" "too many requests whose bodies must be read first are waiting; try again in a moment"
+        NotConfigured "configuration.missing" "the ingress has no configuration; the team that runs it can tell why"
+        Host "host.failed" "the ingress failed; try again in a moment, and tell the team that runs it if it lasts"
+        Doubt "internal.doubt" "the ingress met a state that it does not know; tell the team that runs it"
     }
 }

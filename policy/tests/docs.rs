@@ -6,7 +6,7 @@ use std::path::Path;
 
 use policy::bindings;
 use policy::config::{KEYS, Presence, RULE_KEYS, Use};
-use policy::decision::Failure;
+use policy::decision::{FIELDS, Failure, SHAPE};
 use policy::facts::{Feature, Version};
 use policy::lifecycle::Remark;
 use policy::request::{Action, Carriers, Instead, Malformed, Span, endpoints};
@@ -192,6 +192,15 @@ fn reasons() {
 fn remarks() {
     let table = Remark::ALL.iter().map(|(_, code, text)| vec![format!("`{code}`"), (*text).into()]);
     compare("rules.md", "remarks", &rows("reason | meaning", table));
+}
+
+#[test]
+fn what_is_logged() {
+    let table = |all: &[(&str, &str)]| {
+        all.iter().map(|(name, text)| vec![format!("`{name}`"), (*text).into()]).collect::<Vec<_>>().into_iter()
+    };
+    compare("log.md", "fields", &rows("field | meaning", table(FIELDS)));
+    compare("log.md", "account", &rows("member | meaning", table(SHAPE)));
 }
 
 #[test]

@@ -75,7 +75,10 @@ fn text(answers: &Answers, caller: &Caller, flips: &[Flip], world: &World) -> St
         vec!["reason".to_owned(), record.reason.to_owned()],
         vec!["rule".to_owned(), record.rule.to_string()],
     ];
-    rows.extend(decision.seen.map(|seen| vec!["facts".to_owned(), seen.to_string()]));
+    let facts: Vec<String> = view::facts(answer).map(|(name, is)| format!("{name}={}", view::plain(is))).collect();
+    if !facts.is_empty() {
+        rows.push(vec!["facts".to_owned(), facts.join(" ")]);
+    }
     text.push_str(&table(0, &rows));
     if let Some(bytes) = bytes(answer) {
         text.push_str(&section("The client gets", &indented(2, &bytes)));
@@ -84,7 +87,7 @@ fn text(answers: &Answers, caller: &Caller, flips: &[Flip], world: &World) -> St
         text.push_str(&section("It goes on without its token, and the forge answers as to anybody", ""));
     }
     let walk: Vec<Vec<String>> =
-        view::walk(decision).map(|(rule, said, why)| vec![rule.to_owned(), said.to_owned(), why.to_owned()]).collect();
+        view::walk(answer).map(|(rule, said, why)| vec![rule.to_owned(), said.to_owned(), why.to_owned()]).collect();
     if !walk.is_empty() {
         text.push_str(&section("The rules, in their order", &table(2, &walk)));
     }

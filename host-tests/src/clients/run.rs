@@ -110,7 +110,7 @@ fn seen(world: &World, message: &Message) -> Result<Seen> {
     let config = Config::parse(world.configuration().as_bytes()).map_err(|errors| anyhow!("{errors}"))?;
     let decision = match reading(&config, message) {
         Reading::NotAJob | Reading::Passing(_) => return Ok(Seen::Untouched),
-        Reading::Refused(unread) => refused(&config, unread),
+        Reading::Refused(unread) => refused(&config, &unread),
         Reading::Body(_) => return Ok(Seen::Broken("the whole body was read and another one is wanted".into())),
         Reading::Job(job) if shows_registry_jwt(message) => {
             // It was seen being made, so it is known whose it is.
@@ -120,7 +120,7 @@ fn seen(world: &World, message: &Message) -> Result<Seen> {
                 .context("nobody's")?
         }
         Reading::Job(mut job) => match job.scan.take().map_or(Ok(()), |scan| looked(scan, &message.body)) {
-            Err(unread) => refused(&config, unread),
+            Err(unread) => refused(&config, &unread),
             // Other rows of its world went before.
             Ok(()) => match decided_of_known(&config, &|path, body| world.answer(path, body), &job) {
                 Err(why) => return Ok(Seen::Broken(why)),

@@ -37,7 +37,7 @@ pub(super) fn by_core(question: &Question, source: Source, answers: &str) -> Res
     let lookups = |path: &str, body: &[u8]| forge::answer(&question.given, path, body);
     let decision = match reading(&config, &question.message) {
         Reading::NotAJob => return Ok(Seen::Untouched),
-        Reading::Refused(refused) => decision::refused(&config, refused),
+        Reading::Refused(refused) => decision::refused(&config, &refused),
         Reading::Body(_) | Reading::Passing(_) => {
             return Ok(Seen::Broken("the whole body was read and another one is wanted".into()));
         }

@@ -16,6 +16,7 @@ mod forge;
 mod holders;
 mod junk;
 mod life;
+mod log;
 mod lookups;
 mod memory;
 mod minted;

@@ -47,7 +47,7 @@ impl<H: Host> Worker<H> {
         };
         match self.scan(stream, size, end_of_stream) {
             Ok(Ok(())) => {}
-            Ok(Err(refused)) => return self.act(&setup, stream, Reading::Refused(refused)),
+            Ok(Err(refused)) => return self.break_off(&setup, stream, refused),
             Err(error) => return self.fail_to_read(&setup, stream, error),
         }
         match (flow, self.crowd.find(stream)) {
@@ -69,14 +69,14 @@ impl<H: Host> Worker<H> {
             Standing::Facts(_) | Standing::Read | Standing::Answered => Flow::Pause,
             Standing::Body(..) => {
                 let Some(pending) = self.crowd.take_pending(stream) else { return Flow::Pause };
-                return self.act(&setup, stream, pending.let_go(Malformed::Trailers));
+                let next = self.let_go(&setup, stream, *pending, Malformed::Trailers);
+                return self.settle(&setup, stream, next);
             }
         };
         if let Some(scan) = exchange.scan.take()
             && let Err(refused) = scan.finish_with_trailers()
         {
-            // Of what went on already the upstream never sees the end.
-            return self.act(&setup, stream, Reading::Refused(refused));
+            return self.break_off(&setup, stream, refused);
         }
         flow
     }
@@ -134,9 +134,7 @@ impl<H: Host> Worker<H> {
             Reading::NotAJob => (None, Next::Passes),
             // Nor this, as far as its head goes.
             Reading::Passing(scan) => (Some(scan), Next::Passes),
-            Reading::Refused(refused) => {
-                (None, Next::decided(decision::refused(&setup.config, refused), refused.protocol, None))
-            }
+            Reading::Refused(refused) => (None, self.refuse(setup, refused)),
             Reading::Job(mut request) => (request.scan.take(), self.judge(setup, request)),
             Reading::Body(pending) => return self.await_body(setup, stream, pending),
         };
@@ -150,7 +148,7 @@ impl<H: Host> Worker<H> {
         let has_room = self.crowd.hold_with_head(stream, 0);
         match self.host.now() {
             Ok(now) if has_room => Next::AwaitsBody(Box::new(pending), now.after(BODY_PATIENCE)),
-            Ok(_) => self.let_go(setup, stream, pending),
+            Ok(_) => self.turn_away(setup, stream, pending),
             Err(error) => {
                 journal::note(&self.host, Level::Error, "a request cannot be read", error);
                 Next::decided(decision::failed(&setup.config, Protocol::Web, Failure::Host), Protocol::Web, None)
@@ -158,10 +156,26 @@ impl<H: Host> Worker<H> {
         }
     }
 
+    /// What becomes of a request whose body is not awaited any longer.
+    pub(super) fn let_go(&mut self, setup: &Setup<H>, stream: Stream, pending: Pending, why: Malformed) -> Next {
+        match pending.let_go(why) {
+            Reading::Refused(refused) => self.refuse_at_once(setup, refused),
+            reading @ (Reading::NotAJob | Reading::Passing(_) | Reading::Job(_) | Reading::Body(_)) => {
+                self.consider(setup, stream, reading)
+            }
+        }
+    }
+
+    /// Ends a request of which some may have gone on already: the upstream never sees its end.
+    fn break_off(&mut self, setup: &Setup<H>, stream: Stream, refused: Refused) -> Flow {
+        let next = self.refuse_at_once(setup, refused);
+        self.settle(setup, stream, next)
+    }
+
     /// What becomes of a request for whose body there is no room.
-    fn let_go(&mut self, setup: &Setup<H>, stream: Stream, pending: Pending) -> Next {
+    fn turn_away(&mut self, setup: &Setup<H>, stream: Stream, pending: Pending) -> Next {
         if pending.is_nobodys() {
-            return self.consider(setup, stream, pending.let_go(Malformed::BodyTooLarge));
+            return self.let_go(setup, stream, pending, Malformed::BodyTooLarge);
         }
         let protocol = pending.protocol();
         Next::decided(decision::failed(&setup.config, protocol, Failure::Busy), protocol, None)
@@ -185,9 +199,9 @@ impl<H: Host> Worker<H> {
         }
         let Some(pending) = self.crowd.take_pending(stream) else { return Flow::Pause };
         let next = if !has_room {
-            self.let_go(setup, stream, *pending)
+            self.turn_away(setup, stream, *pending)
         } else if !fits || !end_of_stream {
-            self.consider(setup, stream, pending.let_go(Malformed::BodyTooLarge))
+            self.let_go(setup, stream, *pending, Malformed::BodyTooLarge)
         } else {
             match self.host.buffer(Buffer::RequestBody, 0, size) {
                 Ok(body) => {

@@ -1,10 +1,10 @@
 //! Judging a request: what is remembered, what is missing, and the decision.
 
 use policy::bindings::{Freshness, Moment, Quota, Remembered};
-use policy::decision::{self, Decision, Facts, Failure, Step};
+use policy::decision::{self, Cause, Decision, Facts, Failure, Step};
 use policy::facts::{Hash, Token};
 use policy::lookup::{Fact, Value, target_key};
-use policy::request::{JobRequest, Protocol};
+use policy::request::{Claim, JobRequest, Refused};
 
 use super::Next;
 use super::crowd::Landed;
@@ -39,8 +39,8 @@ enum Denial {
     None,
     /// It would be denied from facts that are due: these deny nothing.
     Due,
-    /// It is denied so where the lookup fails.
-    Known(Box<Decision>),
+    /// It is denied so, and by these facts, where the lookup fails.
+    Known(Box<(Decision, Facts)>),
 }
 
 impl<H: Host> Worker<H> {
@@ -50,7 +50,7 @@ impl<H: Host> Worker<H> {
         let (Recalled { facts, oldest, due }, now) =
             match self.host.now().and_then(|now| recall(now).map(|recalled| (recalled, now))) {
                 Ok(recalled) => recalled,
-                Err(error) => return self.host_failed(setup, request.protocol, error),
+                Err(error) => return self.host_fails(setup, (request, Facts::default()), error),
             };
         let deadline = now.after(setup.config.lookup.timeout);
         let parked = Parked { request, facts, oldest, missing: Vec::new(), deadline, denial: Denial::None };
@@ -72,7 +72,27 @@ impl<H: Host> Worker<H> {
                 }
                 self.step(setup, parked, now)
             }
-            Err(error) => self.host_failed(setup, parked.request.protocol, error),
+            Err(error) => self.host_fails(setup, parked.into_case(), error),
+        }
+    }
+
+    /// Refuses a request that cannot be read: once it is known whose it is, where a token can be made out.
+    pub(super) fn refuse(&mut self, setup: &Setup<H>, refused: Refused) -> Next {
+        match refused.into_request() {
+            Ok(request) => self.judge(setup, request),
+            Err(refused) => refuse_unknown(setup, &refused),
+        }
+    }
+
+    /// The same where it cannot wait: it waited for its body, or some of it went on already.
+    pub(super) fn refuse_at_once(&self, setup: &Setup<H>, refused: Refused) -> Next {
+        match refused.into_request() {
+            Ok(request) => {
+                let recall = |now| Recalled::of(setup, &request, Facts::default(), Freshness::Stale, now);
+                let facts = self.host.now().and_then(recall).map(|recalled| recalled.facts).unwrap_or_default();
+                self.fail(setup, (request, facts), Failure::Doubt)
+            }
+            Err(refused) => refuse_unknown(setup, &refused),
         }
     }
 
@@ -84,7 +104,7 @@ impl<H: Host> Worker<H> {
                 Step::Decided(decision) if parked.is_doubtful(&decision) => {
                     match parked.look_again(setup, decision, now) {
                         Ok(()) => continue,
-                        Err(error) => return self.host_failed(setup, parked.request.protocol, error),
+                        Err(error) => return self.host_fails(setup, parked.into_case(), error),
                     }
                 }
                 Step::Decided(decision) => return parked.decided(decision),
@@ -92,7 +112,7 @@ impl<H: Host> Worker<H> {
                 _ if !self.crowd.has_room() => return self.miss(setup, parked, Failure::LookupBusy),
                 Step::NeedsToken => match self.admit(setup, &parked.request, now) {
                     Ok(()) => vec![Fact::Token(parked.request.token.clone())],
-                    Err(failure) => return self.fail(setup, &parked.request, failure),
+                    Err(failure) => return self.fail(setup, parked.into_case(), failure),
                 },
                 Step::NeedsTargets(job, targets) => {
                     targets.into_iter().map(|target| Fact::Target(job.clone(), target)).collect()
@@ -114,24 +134,28 @@ impl<H: Host> Worker<H> {
                 return Next::AwaitsFacts(parked);
             }
         }
-        self.fail(setup, &parked.request, Failure::Doubt)
+        self.fail(setup, parked.into_case(), Failure::Doubt)
     }
 
     /// Decides on a request for which a fact is not to be had.
     pub(super) fn miss(&self, setup: &Setup<H>, mut parked: Box<Parked>, failure: Failure) -> Next {
         match std::mem::replace(&mut parked.denial, Denial::None) {
-            Denial::Known(decision) => parked.decided(*decision),
-            Denial::None | Denial::Due => self.fail(setup, &parked.request, failure),
+            Denial::Known(known) => {
+                let (decision, facts) = *known;
+                Parked { facts, ..*parked }.decided(decision)
+            }
+            Denial::None | Denial::Due => self.fail(setup, parked.into_case(), failure),
         }
     }
 
-    fn fail(&self, setup: &Setup<H>, request: &JobRequest, failure: Failure) -> Next {
-        let mut failed = decision::failed(&setup.config, request.protocol, failure);
-        if failure == Failure::LookupThrottled {
+    fn fail(&self, setup: &Setup<H>, case: (JobRequest, Facts), failure: Failure) -> Next {
+        let (request, facts) = case;
+        let mut failed = decision::missed(&setup.config, &request, &facts, failure);
+        if failed.cause == Cause::Failure(Failure::LookupThrottled) {
             let pause = self.host.now().ok().and_then(|now| self.flights.pause(&request.token.hash(), now));
             failed = failed.retry_after(pause);
         }
-        Next::decided(failed, request.protocol, None)
+        Next::decided(failed, request.protocol, Some((request, facts)))
     }
 
     /// Whether a token may be looked up: where nothing is known of it, this is one lookup more of its source's.
@@ -155,11 +179,16 @@ impl<H: Host> Worker<H> {
         }
     }
 
-    /// The decision when the host refused a call.
-    fn host_failed(&self, setup: &Setup<H>, protocol: Protocol, error: HostError) -> Next {
+    /// Decides on a request for which the host refused a call.
+    fn host_fails(&self, setup: &Setup<H>, case: (JobRequest, Facts), error: HostError) -> Next {
         journal::note(&self.host, Level::Error, "the host refused a call", error);
-        Next::decided(decision::failed(&setup.config, protocol, Failure::Host), protocol, None)
+        self.fail(setup, case, Failure::Host)
     }
+}
+
+/// Refuses a request of which nobody can tell whose it is.
+fn refuse_unknown<H: Host>(setup: &Setup<H>, refused: &Refused) -> Next {
+    Next::decided(decision::refused(&setup.config, refused), refused.protocol, None)
 }
 
 /// What was remembered.
@@ -231,7 +260,11 @@ impl Recalled {
 impl Parked {
     /// This was decided on it.
     fn decided(self, decision: Decision) -> Next {
-        Next::decided(decision, self.request.protocol, Some(self.request))
+        Next::decided(decision, self.request.protocol, Some((self.request, self.facts)))
+    }
+
+    fn into_case(self) -> (JobRequest, Facts) {
+        (self.request, self.facts)
     }
 
     /// Takes a fact that it waits for; `None` while it waits for more.
@@ -285,7 +318,8 @@ impl Parked {
     /// not refused for as long as a fact lasts.
     fn look_again<H: Host>(&mut self, setup: &Setup<H>, decision: Decision, now: Moment) -> Result<()> {
         let is_due = self.oldest > Freshness::Fresh;
-        self.denial = if is_due { Denial::Due } else { Denial::Known(Box::new(decision)) };
+        let known = std::mem::take(&mut self.facts);
+        self.denial = if is_due { Denial::Due } else { Denial::Known(Box::new((decision, known))) };
         let Recalled { facts, oldest, .. } = Recalled::of(setup, &self.request, Facts::default(), Freshness::New, now)?;
         (self.facts, self.oldest) = (facts, oldest);
         Ok(())
@@ -293,7 +327,9 @@ impl Parked {
 
     /// Whether a decision denies by facts that are to be looked up once more before they do.
     fn is_doubtful(&self, decision: &Decision) -> bool {
-        decision.denies() && self.oldest > Freshness::New && !self.looks_again()
+        // What cannot be read is refused whoever it is.
+        let is_unread = matches!(self.request.claim, Claim::Unread(_));
+        !is_unread && decision.denies() && self.oldest > Freshness::New && !self.looks_again()
     }
 
     fn looks_again(&self) -> bool {

@@ -15,7 +15,7 @@ pub(crate) use judging::Recalled;
 pub(crate) use settling::Ids;
 
 use policy::bindings::Moment;
-use policy::decision::Decision;
+use policy::decision::{Decision, Facts};
 use policy::request::{JobRequest, Pending, Protocol};
 
 use judging::Parked;
@@ -38,12 +38,12 @@ enum Next {
 struct Decided {
     decision: Decision,
     protocol: Protocol,
-    /// What was asked, where that could be read.
-    request: Option<JobRequest>,
+    /// What it was made from: a request that could be read, and what was known.
+    case: Option<(JobRequest, Facts)>,
 }
 
 impl Next {
-    fn decided(decision: Decision, protocol: Protocol, request: Option<JobRequest>) -> Self {
-        Self::Decided(Box::new(Decided { decision, protocol, request }))
+    fn decided(decision: Decision, protocol: Protocol, case: Option<(JobRequest, Facts)>) -> Self {
+        Self::Decided(Box::new(Decided { decision, protocol, case }))
     }
 }

@@ -1,8 +1,10 @@
 //! Carrying out what becomes of a request: what is logged, what goes on, what is answered. Here and nowhere else.
 
-use policy::decision::{Grant, Outcome, Record};
+use policy::choices::Detail;
+use policy::decision::{self, Ages, Facts, Grant, Outcome, Record};
 use policy::lifecycle::Watch;
 use policy::reply::Reply;
+use policy::request::JobRequest;
 
 use super::answer::Answering;
 use super::crowd::Standing;
@@ -44,12 +46,13 @@ impl<H: Host> Worker<H> {
     }
 
     fn carry_out(&mut self, setup: &Setup<H>, stream: Stream, decided: &Decided) -> Flow {
-        let Decided { decision, protocol, request } = decided;
+        let Decided { decision, protocol, case } = decided;
+        let case = case.as_ref().map(|(request, facts)| (request, facts));
         setup.counters.decided(decision, *protocol);
         let id = self.note(&decision.record);
-        if decision.denies() {
+        if decision.denies() || setup.config.log.allows == Detail::Full {
             // For who runs the proxy or owns the target: what the client may not see stands here.
-            let _ = self.host.log_field("jobscope_why", &decision.why());
+            let _ = self.host.log_field("jobscope_why", &decision::why(&setup.config, case, &self.ages(setup, case)));
         }
         match &decision.outcome {
             Outcome::Forward(grant) => {
@@ -59,9 +62,7 @@ impl<H: Host> Worker<H> {
                     let _ = self.host.unavailable("host.failed");
                     return self.stay(stream, Standing::Answered);
                 }
-                if let Some(watch) =
-                    request.as_ref().and_then(|request| Watch::of_job(&setup.config, request, decision))
-                {
+                if let Some(watch) = case.and_then(|(request, _)| Watch::of_job(&setup.config, request, decision)) {
                     self.watch(stream, watch);
                 }
                 self.go_on(stream, grant)
@@ -73,6 +74,12 @@ impl<H: Host> Worker<H> {
                 self.stay(stream, Standing::Answered)
             }
         }
+    }
+
+    /// How old what was known is. Without the time nobody knows.
+    fn ages(&self, setup: &Setup<H>, case: Option<(&JobRequest, &Facts)>) -> Ages {
+        let known = case.zip(self.host.now().ok()).map(|((request, facts), now)| setup.store.ages(request, facts, now));
+        known.unwrap_or_default()
     }
 
     /// A job's request goes on with a grant and not otherwise.

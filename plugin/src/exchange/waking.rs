@@ -47,7 +47,7 @@ impl<H: Host> Worker<H> {
                 let protocol = pending.protocol();
                 Next::decided(decision::failed(&setup.config, protocol, Failure::Busy), protocol, None)
             }
-            Woken::WithoutBody(pending, _) => self.consider(setup, stream, pending.let_go(Malformed::BodyTimeout)),
+            Woken::WithoutBody(pending, _) => self.let_go(setup, stream, *pending, Malformed::BodyTimeout),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What targets are to jobs, and the parts that this is composed of.
 
 use policy::bindings::{Confirmed, Freshness, Missing, Moment, PartRow, ProjectRow, TargetRow};
-use policy::facts::{Found, Hash, Known, Part};
-use policy::lookup::PartKey;
+use policy::decision::{Ages, Facts};
+use policy::facts::{Found, Hash, Known, Part, Token};
+use policy::lookup::{PartKey, target_key};
+use policy::request::JobRequest;
 
 use super::Store;
 use crate::host::{Host, Result};
@@ -10,18 +12,32 @@ use crate::host::{Host, Result};
 impl<H: Host> Store<H> {
     /// What is remembered of a target, and whether it is to be looked up again.
     pub(crate) fn target(&self, key: &Hash, now: Moment) -> Result<Option<(Found, Freshness)>> {
+        Ok(self.target_row(key, now)?.and_then(|(found, confirmed)| {
+            let freshness = self.lifetimes.of_all(&confirmed, now);
+            (freshness != Freshness::Gone).then_some((found, freshness))
+        }))
+    }
+
+    /// When what is remembered of a request's credential and of its targets was confirmed. What cannot be read has no age.
+    pub(crate) fn ages(&self, request: &JobRequest, facts: &Facts, now: Moment) -> Ages {
+        let token = self.token_age(request, now);
+        let Some(Token::Running(job)) = &facts.token else { return Ages { token, targets: Vec::new() } };
+        let targets = facts.targets.iter().filter_map(|(target, _)| {
+            let (_, confirmed) = self.target_row(&target_key(job, target), now).ok()??;
+            Some((target.clone(), confirmed.ages(now)))
+        });
+        Ages { token, targets: targets.collect() }
+    }
+
+    fn target_row(&self, key: &Hash, now: Moment) -> Result<Option<(Found, Confirmed)>> {
         let key = self.inquiry.fact(key);
-        let known = match self.find::<TargetRow>(&key, now)? {
+        Ok(match self.find::<TargetRow>(&key, now)? {
             Some(row) => Some((row.found, row.confirmed)),
             None => {
                 let missing = self.find::<Missing>(&key, now)?.filter(|missing| missing.serves(now));
                 missing.map(|missing| (Found::Nothing, Confirmed::at(missing.confirmed)))
             }
-        };
-        Ok(known.and_then(|(found, confirmed)| {
-            let freshness = self.lifetimes.of_all(&confirmed, now);
-            (freshness != Freshness::Gone).then_some((found, freshness))
-        }))
+        })
     }
 
     /// Remembers a target, or that it is not there.

@@ -1,5 +1,7 @@
 //! Whose tokens these are, and whether their jobs still run.
 
+use std::time::Duration;
+
 use policy::bindings::{
     self, Binding, Denial, Dependencies, JobRow, Minted, Moment, Place, Quota, Rejection, Remembered, Usage,
 };
@@ -44,6 +46,20 @@ impl<H: Host> Store<H> {
             Remembered::New(token) | Remembered::Fresh(token) | Remembered::Stale(token) => Remembered::New(token),
             Remembered::Announced | Remembered::Nothing => Remembered::New(Token::Forgotten),
         })
+    }
+
+    /// How long ago what is remembered of a request's credential was confirmed.
+    pub(super) fn token_age(&self, request: &JobRequest, now: Moment) -> Option<Duration> {
+        let hash = request.token.hash();
+        let parent = match request.claim {
+            Claim::Minted(_) => self.find::<Minted>(&hash, now).ok().flatten().and_then(|minted| minted.parent),
+            Claim::Marked | Claim::Unmarked(_) | Claim::Unread(_) => None,
+        };
+        let key = parent.unwrap_or(hash);
+        let binding = self.find::<Binding>(&key, now).ok().flatten().map(|row| row.confirmed);
+        let rejection =
+            || self.find::<Rejection>(&self.inquiry.fact(&key), now).ok().flatten().map(|row| row.confirmed);
+        binding.or_else(rejection).map(|confirmed| now.since(confirmed))
     }
 
     /// Remembers from whose token a credential was made. `false` where there is no room.

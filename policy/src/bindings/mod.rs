@@ -144,6 +144,17 @@ impl Confirmed {
         Self { projects: projects.seen(now), members: members.seen(now), allowlists: allowlists.seen(now) }
     }
 
+    /// How long ago each was.
+    #[must_use]
+    pub fn ages(&self, now: Moment) -> [(Lifetime, Duration); 3] {
+        let all = [
+            (Lifetime::Projects, self.projects),
+            (Lifetime::Members, self.members),
+            (Lifetime::Allowlists, self.allowlists),
+        ];
+        all.map(|(lifetime, confirmed)| (lifetime, now.since(confirmed)))
+    }
+
     /// The oldest of it.
     #[must_use]
     pub fn oldest(&self) -> Moment {

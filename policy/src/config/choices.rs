@@ -2,7 +2,7 @@
 
 use super::pull_policy::{Check, PullPolicy, Runners};
 use crate::choices::{
-    Answers, Api, Changes, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, PackageIndexes,
+    Answers, Api, Changes, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials, Mode, PackageIndexes,
     UnlistedEndpoints,
 };
 use crate::rules::Entries;
@@ -35,6 +35,14 @@ macro_rules! choices {
     };
 }
 
+impl Mode {
+    /// Its word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        MODE.word(self)
+    }
+}
+
 /// Where a fact may come from, as far as a word says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SourceKind {
@@ -57,6 +65,7 @@ choices! {
     CHANGES Changes { "off" Changes::Off; "on" Changes::Followed; }
     SOURCE SourceKind { "lookup" SourceKind::Lookup; "configuration" SourceKind::Configuration; "forge" SourceKind::Forge; }
     OUTBOUND SourceKind { "lookup" SourceKind::Lookup; "forge" SourceKind::Forge; }
+    DETAIL Detail { "brief" Detail::Brief; "full" Detail::Full; }
     CHECK Check { "ignore" Check::Ignore; "observe" Check::Observe; "enforce" Check::Rewrite; }
     OTHERWISE Check { "rewrite" Check::Rewrite; "refuse" Check::Refuse; }
     RUNNERS Runners { "shared" Runners::Shared; "all" Runners::All; }

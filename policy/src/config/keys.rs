@@ -422,4 +422,10 @@ pub const KEYS: &[Key] = &[
         presence: Presence::Default(r#""""#),
         doc: "Which environment variable of the VM holds the webhook's secret, which GitLab sends as `X-Gitlab-Token`. Required with `webhook.path`.",
     },
+    Key {
+        path: "log.allows",
+        kind: ValueKind::Choice(choices::DETAIL.words),
+        presence: Presence::Default(r#""brief""#),
+        doc: "Whether `jobscope_why` is there for decisions that allow too: `full` accounts for each as for a denial, see log.md. That costs about as much again as the decision, and 4 KB of log.",
+    },
 ];

@@ -28,11 +28,10 @@ pub use reader::{ConfigError, ConfigErrors, Warning};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
 pub use crate::choices::{
-    Answers, Api, Changes, DependencyProxy, Kind, KubernetesAgent, LfsCredentials, Mode, PackageIndexes,
+    Answers, Api, Changes, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials, Mode, PackageIndexes,
     UnlistedEndpoints,
 };
-use crate::facts::Host;
-use crate::facts::Version;
+use crate::facts::{Hash, Host, Version};
 use crate::request::Added;
 use crate::rules::Entries;
 
@@ -64,8 +63,20 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// Whether jobs ask for whatever packages a group has.
     pub package_indexes: PackageIndexes,
+    /// What is logged.
+    pub log: Log,
+    /// Which configuration it is, for logs: the beginning of the SHA-256 of its document.
+    pub revision: String,
     /// What is legal, and probably not meant.
     pub warnings: Vec<Warning>,
+}
+
+/// What is logged of decisions, beside who asked what and what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Log {
+    /// Of those that allow.
+    pub allows: Detail,
 }
 
 /// What is only observed: recorded as a denial, and forwarded.
@@ -184,6 +195,7 @@ impl Config {
     /// # Errors
     /// Every error of the document, each with its path.
     pub fn parse(document: &[u8]) -> Result<Self, ConfigErrors> {
+        let revision = revision(document);
         let document = reader::document(document)?;
         let mut reader = reader::Reader::new(&document);
         reader.refuse_unknown_keys();
@@ -242,6 +254,7 @@ impl Config {
         let allowlists = read_lifetime(&mut reader, "facts.allowlists_revalidate_after", max_stale);
         let max_lifetime = reader.duration("bindings.max_lifetime");
         let webhook = read_webhook(&mut reader);
+        let allows = reader.choice("log.allows", &choices::DETAIL);
         if let (Some(here), Some(registry)) = (&hosts, &registry_hosts)
             && let Some(both) = registry.iter().find(|host| here.contains(host))
         {
@@ -317,11 +330,18 @@ impl Config {
                 },
                 webhook: webhook?,
                 package_indexes: package_indexes?,
+                log: Log { allows: allows? },
+                revision,
                 warnings,
             })
         })();
         reader.finish(read)
     }
+}
+
+fn revision(document: &[u8]) -> String {
+    let Hash(hash) = Hash::of(&[document]);
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// After which time a fact is looked up again: before it no longer serves.

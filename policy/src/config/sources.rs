@@ -52,6 +52,16 @@ impl<T> Source<T> {
         matches!(self, Self::Forge)
     }
 
+    /// Its word in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        choices::SOURCE.word(match self {
+            Self::Lookup => SourceKind::Lookup,
+            Self::Configuration(_) => SourceKind::Configuration,
+            Self::Forge => SourceKind::Forge,
+        })
+    }
+
     fn is_configured(&self) -> bool {
         matches!(self, Self::Configuration(_))
     }

@@ -1,7 +1,5 @@
 //! A line of an allowlist: who is let in by it, and to what.
 
-use core::fmt;
-
 /// A permission that a fine-grained entry grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Permission {
@@ -129,6 +127,11 @@ impl Permissions {
         self.0 & (permission.bit() | wider) != 0
     }
 
+    /// The forge's names of those that are in it.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Permission::ALL.iter().filter(move |(permission, _)| self.0 & permission.bit() != 0).map(|(_, name)| *name)
+    }
+
     /// The set as a number, for the store.
     #[must_use]
     pub fn bits(self) -> u32 {
@@ -169,22 +172,6 @@ pub struct Entry {
     pub link: Link,
     /// What it grants.
     pub grants: Grants,
-}
-
-impl fmt::Display for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.link {
-            Link::Project => "project",
-            Link::Group => "group",
-        })?;
-        let Grants::Only(granted) = self.grants else { return Ok(()) };
-        let named = Permission::ALL.iter().filter(|(permission, _)| granted.0 & permission.bit() != 0);
-        f.write_str("(")?;
-        for (at, (_, name)) in named.enumerate() {
-            write!(f, "{}{name}", if at > 0 { " " } else { "" })?;
-        }
-        f.write_str(")")
-    }
 }
 
 #[cfg(test)]

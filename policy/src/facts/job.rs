@@ -139,6 +139,12 @@ impl Invalid {
         (Self::Foreign, "foreign"),
     ];
 
+    /// Its name in lookups.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
+    }
+
     /// By its name in lookups.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -108,6 +108,13 @@ impl Feature {
         (Self::Infrastructure, "infrastructure_access_level"),
     ];
 
+    /// Its name: that of its level in GitLab's project answer, without the words that all have.
+    #[must_use]
+    pub fn part(self) -> &'static str {
+        let level = Self::ALL.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name);
+        level.trim_end_matches("_access_level")
+    }
+
     /// The features that it works on: it is open no further than they are.
     fn works_on(self) -> &'static [Self] {
         match self {

@@ -70,8 +70,7 @@ const GIT_NOT_FOUND: &str =
     "The project you were looking for could not be found or you don't have permission to view it.";
 const DENIED: &str = "requested access to the resource is denied";
 /// A client that knows the usual text of a code shows the code alone, so this is none.
-const IMAGE_NOT_FOUND: &str = "there is no such image, or you may not see it";
-
+const IMAGE_NOT_FOUND: &str = "there is no such image, or you may not see it.";
 /// How a refusal weighs, whatever the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weight {
@@ -199,7 +198,7 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
                 headers.push(("lfs-authenticate", "Basic realm=\"GitLab\""));
             }
             let message = match weight {
-                Weight::NotFound => "Not found.".into(),
+                Weight::NotFound => format!("Not found. {}", sentence(&words.why)),
                 Weight::Withheld | Weight::Forbidden if words.forge.starts_with("403") => sentence(&words.why),
                 Weight::Withheld | Weight::Forbidden => format!("{} {}", words.forge, sentence(&words.why)),
                 Weight::Unauthorized | Weight::Other(_) => sentence(&words.why),
@@ -249,24 +248,23 @@ fn status(protocol: Protocol, weight: Weight) -> u16 {
 /// Git prints each line after `remote: `.
 fn git_body(weight: Weight, words: &Words) -> String {
     let text = match weight {
-        Weight::NotFound => GIT_NOT_FOUND.into(),
+        Weight::NotFound => format!("{GIT_NOT_FOUND}\n{}", sentence(&words.why)),
         Weight::Unauthorized => format!("{GIT_DENIED}\n{}", sentence(&words.why)),
         Weight::Withheld | Weight::Forbidden | Weight::Other(_) => format!("{}\n{}", words.forge, lines(&words.why)),
     };
-    format!("{text}\n{}\n", named(""))
+    format!("{text}\nDecision {DECISION}.\n")
 }
 
 /// A text, and which decision it is about.
 fn named(text: &str) -> String {
-    let blank = if text.is_empty() { "" } else { " " };
-    format!("{text}{blank}Decision {DECISION}.")
+    format!("{text} Decision {DECISION}.")
 }
 
 fn registry_body(weight: Weight, words: &Words) -> String {
     let (code, message) = match weight {
-        Weight::NotFound => ("DENIED", IMAGE_NOT_FOUND.to_string()),
+        Weight::NotFound => ("DENIED", format!("{IMAGE_NOT_FOUND} {}", sentence(&words.why))),
         Weight::Unauthorized => ("UNAUTHORIZED", sentence(&words.why)),
-        Weight::Withheld | Weight::Forbidden => ("DENIED", format!("{DENIED}: {}", words.why)),
+        Weight::Withheld | Weight::Forbidden => ("DENIED", format!("{DENIED}: {}.", words.why)),
         Weight::Other(429) => ("TOOMANYREQUESTS", sentence(&words.why)),
         Weight::Other(_) => ("UNSUPPORTED", sentence(&words.why)),
     };
@@ -274,7 +272,7 @@ fn registry_body(weight: Weight, words: &Words) -> String {
         "" => json!({"decision": DECISION}),
         code => json!({"reason": code, "decision": DECISION}),
     };
-    let message = format!("{message} (decision {DECISION})");
+    let message = named(&message);
     json!({"errors": [{"code": code, "message": message, "detail": detail}]}).to_string()
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::facts::{ProjectId, ProjectPath};
+use crate::rules::{Needed, need};
 
 fn known() -> (Origin, ProjectPath) {
     let origin = Origin { id: ProjectId(101), path: ProjectPath::parse("apps/web").unwrap() };
@@ -87,7 +88,7 @@ fn the_api_answers_in_the_forges_words() {
     assert_eq!(body["message"], "403 Forbidden - Authentication by CI/CD job token not allowed from web to secrets.");
     assert_eq!(
         rule(&denied(Protocol::Api, Reason::NotMember), &Subject::Hidden).body,
-        r#"{"message":"404 Project Not Found","error":"Decision <decision>."}"#
+        r#"{"message":"404 Project Not Found","error":"Check the name; if it is there, the team that runs the ingress can say why you do not see it. Decision <decision>."}"#
     );
     assert_eq!(token(Protocol::Api, Reason::TokenEnded).status, 401);
     assert_eq!(token(Protocol::Runner, Reason::TokenEnded).status, 403);
@@ -221,5 +222,125 @@ fn what_is_switched_off_says_who_can_switch_it_on() {
     ] {
         let reply = rule(&Denied { action, ..denied(Protocol::Api, reason) }, &Subject::None);
         assert!(reply.status == 403 && reply.body.contains(key), "{}", reply.body);
+    }
+}
+
+/// The reasons that let something pass, of which no client is told.
+fn lets_pass(reason: Reason) -> bool {
+    use Reason::{
+        Agent, Anonymous, Configured, GroupAbove, GroupListed, LeftToForge, Listed, Login, NotLimited, OwnJob,
+        OwnProject, RunnerReport,
+    };
+    [
+        Agent,
+        Anonymous,
+        Configured,
+        GroupAbove,
+        GroupListed,
+        LeftToForge,
+        Listed,
+        Login,
+        NotLimited,
+        OwnJob,
+        OwnProject,
+        RunnerReport,
+    ]
+    .contains(&reason)
+}
+
+/// What a client shows of an answer.
+fn shown(protocol: Protocol, reply: &Reply) -> String {
+    let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
+    let text = match protocol {
+        Protocol::Git | Protocol::Web => return reply.body.trim_end().replace('\n', " "),
+        // The client shows the number behind it.
+        Protocol::Lfs => format!("{} Decision {DECISION}.", body["message"].as_str().unwrap_or_default()),
+        Protocol::Registry | Protocol::RegistryToken => {
+            return body["errors"][0]["message"].as_str().unwrap_or_default().into();
+        }
+        Protocol::Api | Protocol::Trigger | Protocol::Runner => {
+            return body["error"].as_str().unwrap_or_default().into();
+        }
+    };
+    assert_eq!(body["request_id"], DECISION);
+    text
+}
+
+/// Every sentence that a client may get, in every protocol, and what it is about.
+fn every_sentence() -> Vec<(String, String)> {
+    let (origin, target) = known();
+    let mut all = Vec::new();
+    for protocol in Protocol::ALL {
+        let mut add =
+            |what: &str, reply: &Reply| all.push((format!("{} {what}", protocol.name()), shown(protocol, reply)));
+        for (reason, code, _) in Reason::ALL.iter().filter(|(reason, _, _)| !lets_pass(*reason)) {
+            for (action, name, _) in Action::ALL {
+                if (*reason, need(*action).permission) == (Reason::EntryTooNarrow, Needed::NoneThere) {
+                    // That is `allowlist.no-permission`.
+                    continue;
+                }
+                let denied = Denied { action: *action, written: Some("rule-1"), ..denied(protocol, *reason) };
+                let subject = Subject::Known { origin: &origin, target: &target, id: Some(ProjectId(103)) };
+                add(&format!("{code} of a known target, {name}"), &rule(&denied, &subject));
+                add(&format!("{code} without a target, {name}"), &rule(&denied, &Subject::None));
+            }
+            add(&format!("{code} of a hidden target"), &rule(&denied(protocol, *reason), &Subject::Hidden));
+            add(&format!("{code} of a token"), &token(protocol, *reason));
+        }
+        for (one, _, code, _) in Malformed::ALL {
+            add(code, &malformed(protocol, *one));
+        }
+        for (one, code, _) in Failure::ALL {
+            add(code, &failure(protocol, *one));
+        }
+    }
+    all
+}
+
+#[test]
+fn every_sentence_says_what_to_do_and_which_decision_it_was_in_words_that_are_the_clients() {
+    // What we call things among ourselves.
+    const OURS: [&str; 14] = [
+        "jobscope",
+        "filter",
+        "plugin",
+        "wasm",
+        "hostcall",
+        "binding",
+        "flight",
+        "lookup",
+        "carrier",
+        "standing",
+        "origin",
+        "malformed",
+        "unclassif",
+        "allowlist.",
+    ];
+    for (what, text) in every_sentence() {
+        let said = text.strip_suffix(&format!(". Decision {DECISION}."));
+        let said = said.unwrap_or_else(|| panic!("{what}: {text}"));
+        assert!(said.len() > 20 && (said.contains("; ") || said.contains(". ")), "{what} says nothing to do: {text}");
+        assert!(
+            !said.ends_with(['.', ';', ',', ' '])
+                && !said.contains("  ")
+                && !said.contains(" ;")
+                && !said.contains(".. "),
+            "{what}: {text}"
+        );
+        // A path begins no sentence: it would be written with a capital.
+        assert!(!said.contains("Apps/web") && !said.contains("Infra/secrets"), "{what}: {text}");
+        let lower = said.to_ascii_lowercase();
+        assert_eq!(OURS.iter().find(|word| lower.contains(**word)), None, "{what}: {text}");
+    }
+}
+
+#[test]
+fn every_reason_of_a_refusal_is_what_is_wrong_and_what_to_do() {
+    let reasons = Reason::ALL.iter().filter(|(reason, _, _)| !lets_pass(*reason)).map(|(_, code, text)| (code, text));
+    let malformed = Malformed::ALL.iter().map(|(_, _, code, text)| (code, text));
+    let failures = Failure::ALL.iter().map(|(_, code, text)| (code, text));
+    for (code, text) in reasons.chain(malformed).chain(failures) {
+        let parts: Vec<&str> = text.split("; ").collect();
+        assert!(parts.len() == 2 && parts.iter().all(|part| part.len() > 4 && !part.ends_with('.')), "{code}: {text}");
     }
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::{Denied, GIT_NOT_FOUND, Weight};
 use crate::access::{Action, Protocol};
 use crate::choices::Answers;
-use crate::facts::{Origin, Permission, ProjectId, ProjectPath};
+use crate::facts::{Feature, Origin, Permission, ProjectId, ProjectPath};
 use crate::rules::{Needed, Reason, need};
 
 /// What the forge itself would say of a target that the client may know of, and how it weighs there. Source: GitLab 18,
@@ -93,6 +93,17 @@ pub(super) fn bare_words(action: Action, reason: Reason) -> &'static str {
             "Composer's index is a group's, and jobs do not ask for it here; give the project's repository as one of the type \
              `vcs`, or ask the team that runs the ingress to let jobs ask for indexes, with `packages.index`"
         }
+        (Action::Catalog, Reason::NeverForJobs) => {
+            "no job lists all images of the registry; ask for those of one project"
+        }
+        (Action::RegistryToken, Reason::NeverForJobs) => {
+            "a registry token for all that the job's user may do is given to no job; use another kind of token"
+        }
+        // What the forge has that is not known here may take one.
+        (Action::Unlisted, Reason::NeverForJobs) => {
+            "the ingress knows of no job token that is for this; use another kind of token, or ask the team that runs the \
+             ingress to let it through"
+        }
         _ => reason.text(),
     }
 }
@@ -104,7 +115,7 @@ pub(super) fn hidden_words(action: Action) -> &'static str {
         "a job of another project is found by its number alone where this job needs it (needs:project) and was handed to its \
          runner through this ingress; ask for /projects/:id/jobs/:job_id/artifacts of its project"
     } else {
-        ""
+        "check the name; if it is there, the team that runs the ingress can say why you do not see it"
     }
 }
 
@@ -170,7 +181,7 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
              a maintainer of {to} can add {from} under {settings}"
         ),
         Reason::Outbound => format!(
-            "{from} limits where its jobs go, and does not name {to}; \
+            "the project {from} limits where its jobs go, and does not name {to}; \
              a maintainer of {from} can add {to} under {settings}"
         ),
         Reason::EntryTooNarrow => {
@@ -200,20 +211,25 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
              a maintainer of {to} can allow it where the forge has that setting"
         ),
         Reason::ImageElsewhere => format!(
-            "a job of {from} pushes and deletes images in {from} only, and this is {to}; no setting changes that"
+            "a job of {from} pushes and deletes images in {from} only; have a job of {to} do it, since no setting changes that"
         ),
         Reason::OwnOnly => {
-            format!("a job of {from} does this in {from} only, and this is {to}; no setting changes that")
+            format!("a job of {from} does this in {from} only; have a job of {to} do it, since no setting changes that")
         }
         Reason::TooManyHolders => {
             format!("more in the group is named so than is looked at, {to} among them; ask the project's own endpoint")
         }
         Reason::Archived => format!(
-            "{to} is archived, or about to be deleted, and takes no changes; an owner of {to} can bring it back"
+            "the project {to} is archived, or about to be deleted, and takes no changes; an owner of {to} can bring it back"
         ),
-        Reason::FeatureOff => format!("this part of {to} is switched off; a maintainer of {to} can switch it on"),
+        Reason::FeatureOff => {
+            let part = need(denied.action).feature.map_or("", Feature::part).replace('_', " ");
+            format!(
+                "this part of {to} ({part}), or what it works on, is switched off; a maintainer of {to} can switch it on"
+            )
+        }
         Reason::NoUser => format!(
-            "nobody stands behind this job, so it reads the sources of {from} and nothing else; start it as a user"
+            "nobody stands behind this job, so it reads the sources of {from} and nothing else; have a user start its pipeline"
         ),
         Reason::NotMember => format!("the user of this job is not a member of {to}; a maintainer of {to} can add them"),
         Reason::RoleTooLow => format!(

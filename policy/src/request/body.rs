@@ -14,7 +14,7 @@ use super::runner::{self, Progress};
 use super::scan::Scan;
 use super::{
     Bare, Claim, Front, JobRequest, Mints, Reading, Refused, bare, hygiene, is_elsewhere, is_registry, job, lfs, path,
-    protocol_of, protocol_of_route, registry_token, route,
+    protocol_of, protocol_of_route, registry_token, route, token,
 };
 use crate::access::{Access, Action, Protocol, TargetRef};
 use crate::choices::Kind;
@@ -114,8 +114,14 @@ impl Pending {
         self.protocol
     }
 
+    /// The same, refused.
+    #[must_use]
+    pub fn refused(&self, malformed: Malformed) -> Refused {
+        self.want.refused(self.protocol, malformed)
+    }
+
     fn refuse(&self, malformed: Malformed) -> Reading {
-        let refused = Reading::Refused(Refused { protocol: self.protocol, malformed });
+        let refused = Reading::Refused(self.refused(malformed));
         match &self.unmarked {
             Some(token) => refused.unmarked(token.clone()),
             None => refused,
@@ -134,7 +140,7 @@ impl Pending {
             _ if is_nobodys => return Reading::NotAJob,
             want @ (Want::LfsBatch(..) | Want::TokenForm(_) | Want::Untyped(..) | Want::Parameters(..)) => want,
         };
-        let read = want.parse(protocol, body).map(|reading| match reading {
+        let read = want.parse(body).map(|reading| match reading {
             // A token that stands in the body, wherever, cannot be removed from it.
             Reading::Job(request) => {
                 let bare = bare.filter(|_| !bare::holds(body, &request.token));
@@ -142,7 +148,11 @@ impl Pending {
             }
             Reading::NotAJob | Reading::Passing(_) | Reading::Body(_) | Reading::Refused(_) => reading,
         });
-        let reading = read.unwrap_or_else(|malformed| Reading::Refused(Refused { protocol, malformed }));
+        let reading = read.unwrap_or_else(|malformed| {
+            let refused = want.refused(protocol, malformed);
+            let in_body = if refused.token.is_none() { token::marked(body) } else { None };
+            Reading::Refused(refused.by(in_body.as_ref()))
+        });
         match unmarked {
             Some(token) => reading.unmarked(token),
             None => reading,
@@ -152,12 +162,11 @@ impl Pending {
 
 /// What was read of a request whose form may hold a token.
 fn with_form(protocol: Protocol, reading: Reading, form: &[u8]) -> Reading {
-    let refuse = |malformed| Reading::Refused(Refused { protocol, malformed });
     if form.len() > BODY_LIMIT {
-        return refuse(Malformed::BodyTooLarge);
+        return Reading::Refused(Refused::new(protocol, Malformed::BodyTooLarge));
     }
     let in_form: Result<Vec<_>, Ambiguous> = params::credentials(form).iter().map(|value| candidate(value)).collect();
-    let Ok(in_form) = in_form else { return refuse(Malformed::Carrier) };
+    let Ok(in_form) = in_form else { return Reading::Refused(Refused::new(protocol, Malformed::Carrier)) };
     let in_form: Vec<Secret> = in_form.into_iter().flatten().collect();
     let is_alone = match &reading {
         Reading::NotAJob | Reading::Passing(_) => true,
@@ -169,66 +178,77 @@ fn with_form(protocol: Protocol, reading: Reading, form: &[u8]) -> Reading {
         ([token], _) if is_alone => {
             Reading::Job(JobRequest::unread(token.clone(), protocol, Claim::Unmarked(Some(Malformed::Carrier))))
         }
-        _ => refuse(Malformed::Multiple),
+        _ => Reading::Refused(Refused::new(protocol, Malformed::Multiple).by(in_form.first())),
     }
 }
 
 impl Want {
-    fn parse(self, protocol: Protocol, body: &[u8]) -> Result<Reading, Malformed> {
+    /// A request of which this was wanted, and that cannot be read.
+    fn refused(&self, protocol: Protocol, malformed: Malformed) -> Refused {
+        let (token, route) = match self {
+            Self::LfsBatch(token, _) => (Some(token), None),
+            Self::TokenForm(token) => (token.as_ref(), None),
+            Self::Untyped(token, route) | Self::Parameters(token, _, route) => (token.as_ref(), route.as_ref().ok()),
+            Self::Form(reading) => {
+                (if let Reading::Job(request) = &**reading { Some(&request.token) } else { None }, None)
+            }
+        };
+        Refused::new(protocol, malformed).by(token).seeming(route.map(|route| &route.access))
+    }
+
+    fn parse(&self, body: &[u8]) -> Result<Reading, Malformed> {
         if body.len() > BODY_LIMIT {
             return Err(Malformed::BodyTooLarge);
         }
         let (in_head, media, route) = match self {
             Want::LfsBatch(token, target) => {
-                let accesses = alloc::vec![Access::new(lfs::operation(body)?, target)];
-                let request = JobRequest::new(token, protocol, accesses);
+                let accesses = alloc::vec![Access::new(lfs::operation(body)?, target.clone())];
+                let request = JobRequest::new(token.clone(), Protocol::Lfs, accesses);
                 return Ok(Reading::Job(JobRequest { mints: Some(Mints::LfsCredentials), ..request }));
             }
-            Want::TokenForm(in_head) => return with_token_form(in_head, body),
+            Want::TokenForm(in_head) => return with_token_form(in_head.as_ref(), body),
             // A form within a form.
             Want::Form(_) => return Err(Malformed::FormSyntax),
             Want::Untyped(Some(token), route) if body.is_empty() => {
-                let route = route?;
-                return Ok(job(token, protocol_of_route(&route), route.access));
+                let route = route.as_ref().map_err(|malformed| *malformed)?;
+                return Ok(job(token.clone(), protocol_of_route(route), route.access.clone()));
             }
             // Readers guess, and some would find a token.
-            Want::Untyped(_, route) => return route.and(Err(Malformed::BodyType)),
+            Want::Untyped(_, route) => return Err(route.as_ref().err().copied().unwrap_or(Malformed::BodyType)),
             Want::Parameters(token, media, route) => (token, media, route),
         };
-        let is_runner = is_runners(&route);
-        let pairs = params::body(&media, body)?;
+        let is_runner = is_runners(route);
+        let pairs = params::body(media, body)?;
         let found = if is_runner { runner::credential(&pairs)? } else { params::credential(&pairs)? };
         let in_body = found.job.map(|(_, token)| token);
-        let token = match (in_head, in_body) {
-            (None, None) => return Ok(Reading::NotAJob),
-            (None, Some(token)) => token,
-            // Runners say their token in the header and again in the body, and so do some clients.
-            (Some(token), Some(same)) if token == same => token,
-            (Some(token), None) if !found.foreign => token,
-            (Some(_), _) => return Err(Malformed::HeadAndBody),
-        };
-        if params::has(&pairs, "_method") && media != Media::Json {
+        let Some(token) = one(in_head.as_ref(), in_body, found.foreign)? else { return Ok(Reading::NotAJob) };
+        if params::has(&pairs, "_method") && *media != Media::Json {
             return Err(Malformed::Override);
         }
-        let route = route?;
+        let route = route.as_ref().map_err(|malformed| *malformed)?;
         let progress =
             if route.access.action == Action::UpdateJob { runner::progress(&pairs)? } else { Progress::Going };
-        let protocol = protocol_of_route(&route);
-        Ok(Reading::Job(JobRequest { progress, ..JobRequest::new(token, protocol, alloc::vec![route.access]) }))
+        let accesses = alloc::vec![route.access.clone()];
+        Ok(Reading::Job(JobRequest { progress, ..JobRequest::new(token, protocol_of_route(route), accesses) }))
+    }
+}
+
+/// The one token of head and body. Runners say theirs in the header and again in the body, and so do some clients.
+fn one(in_head: Option<&Secret>, in_body: Option<Secret>, beside_foreign: bool) -> Result<Option<Secret>, Malformed> {
+    match (in_head, in_body) {
+        (None, in_body) => Ok(in_body),
+        (Some(token), Some(same)) if *token == same => Ok(Some(same)),
+        (Some(token), None) if !beside_foreign => Ok(Some(token.clone())),
+        (Some(_), _) => Err(Malformed::HeadAndBody),
     }
 }
 
 /// A form that asks for a registry token as a GET does in its query. It cannot be narrowed, so all of it must be allowed.
-fn with_token_form(in_head: Option<Secret>, form: &[u8]) -> Result<Reading, Malformed> {
+fn with_token_form(in_head: Option<&Secret>, form: &[u8]) -> Result<Reading, Malformed> {
     let pairs = params::body(&Media::Form, form)?;
     let found = params::credential(&pairs)?;
-    let token = match (in_head, found.job.map(|(_, token)| token)) {
-        (None, None) => return Ok(Reading::NotAJob),
-        (Some(token), None) if !found.foreign => token,
-        (Some(token), Some(same)) if token == same => token,
-        (Some(_), _) => return Err(Malformed::HeadAndBody),
-        (None, Some(token)) => token,
-    };
+    let in_body = found.job.map(|(_, token)| token);
+    let Some(token) = one(in_head, in_body, found.foreign)? else { return Ok(Reading::NotAJob) };
     let accesses = registry_token::of_form(pairs)?;
     let request = JobRequest::new(token, Protocol::RegistryToken, accesses);
     Ok(Reading::Job(JobRequest { mints: Some(Mints::RegistryToken), ..request }))
@@ -280,7 +300,7 @@ pub(super) fn without_job(forge: &Forge, head: &Head<'_>, foreign: Option<Foreig
     let is_packed = head.all("content-encoding").next().is_some();
     // Who unpacks it finds what nobody can look for here; and of people none packs a body and does not say who it is.
     if is_packed && (is_nobodys || foreign != Some(Foreign::Decisive) && inflates(head)) {
-        return Reading::Refused(Refused { protocol, malformed: Malformed::BodyEncoding });
+        return Reading::Refused(Refused::new(protocol, Malformed::BodyEncoding));
     }
     let strict = media(head);
     match (is_held, strict) {
@@ -344,7 +364,8 @@ pub(super) fn beside_token(
         let (boundary, _) = multipart::boundary(head.one("content-type")?.unwrap_or_default())?;
         // What goes on without the token of its head must not have it in its body.
         let same = (route.access.action != Action::Unlisted).then(|| token.clone());
-        return job(token, Some(Scan::new(protocol, &boundary, same)));
+        let broken = Refused::new(protocol, Malformed::MultipartSyntax).by(Some(&token)).seeming(Some(&route.access));
+        return job(token, Some(Scan::new(&boundary, same, broken)));
     }
     let want = match (media(head)?, route.body) {
         (Typed::Content, api::Body::Inspect) => return Err(Malformed::BodyType),

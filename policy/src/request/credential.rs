@@ -163,6 +163,30 @@ fn gather(kind: Kind, head: &Head<'_>) -> Result<Credential, Malformed> {
     }
 }
 
+/// The longest field with a login: the longest token and its user in base64, and room for how it is spelled.
+const LONGEST_LOGIN: usize = 12 << 10;
+
+/// The first job token of a head that can be made out, wherever it stands and however it is spelled. Nothing is decided by
+/// it.
+pub(super) fn readable(head: &Head<'_>) -> Option<Secret> {
+    let in_login = |login: Vec<u8>| {
+        let mut parts = login.splitn(2, |b| *b == b':');
+        let (user, password) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let is_jobs = readers::without_blanks(user).eq_ignore_ascii_case(USER);
+        token::first(&login).or_else(|| is_jobs.then(|| token::parse(password).ok()).flatten())
+    };
+    let in_field = |(name, value): &(&[u8], &[u8])| match () {
+        () if name.starts_with(b":") => None,
+        () if name.eq_ignore_ascii_case(b"job-token") => token::parse(value).ok(),
+        () if is_read_for_credentials(name) && value.len() <= LONGEST_LOGIN => {
+            token::first(value).or_else(|| readers::logins_of_any_scheme(value).take(2).find_map(in_login))
+        }
+        () => token::first(value),
+    };
+    let query = head.path().and_then(|path| path.splitn(2, |b| *b == b'?').nth(1));
+    head.fields().iter().find_map(in_field).or_else(|| params::readable(query?))
+}
+
 fn are_distinct(jobs: &[(Carrier, Secret)]) -> bool {
     let is_first =
         |(at, (carrier, _)): (usize, &(Carrier, Secret))| !jobs.iter().take(at).any(|(one, _)| one == carrier);

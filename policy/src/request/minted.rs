@@ -304,6 +304,6 @@ mod tests {
     #[test]
     fn of_two_none_is_read() {
         let two = reading(REGISTRY, "GET", "/v2/", &[&format!("Bearer {}", jwt()), "Bearer eyJh.eyJv.sig"]);
-        assert!(matches!(two, Reading::Refused(refused) if refused.malformed == Malformed::Multiple), "{two:?}");
+        assert!(matches!(&two, Reading::Refused(refused) if refused.malformed == Malformed::Multiple), "{two:?}");
     }
 }

@@ -23,6 +23,7 @@ mod multipart;
 mod params;
 mod path;
 mod readers;
+mod refused;
 mod registry;
 mod registry_token;
 mod runner;
@@ -38,6 +39,7 @@ pub use body::Pending;
 pub use head::{BODY_LIMIT, Body, Head};
 pub use malformed::Malformed;
 pub(crate) use minted::signed;
+pub use refused::Refused;
 pub use registry_token::TokenRequest;
 pub use runner::Progress;
 pub use scan::Scan;
@@ -63,15 +65,6 @@ pub enum Reading {
     Body(Pending),
     /// It carries a job token, or could not be told, and cannot be read in one way.
     Refused(Refused),
-}
-
-/// A request that cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused {
-    /// In whose words it is answered.
-    pub protocol: Protocol,
-    /// Why.
-    pub malformed: Malformed,
 }
 
 /// A job's request, read.
@@ -117,6 +110,20 @@ pub enum Claim {
     /// It is a JWT, and the forge may have made it from a job's token. Only what was remembered when it was made can tell.
     /// If it was not, it is as with `Unmarked`.
     Minted(Option<Malformed>),
+    /// It does, and the request cannot be read. What it asks is what it seems to ask.
+    Unread(Malformed),
+}
+
+impl Claim {
+    /// Why it is refused where it is a job's.
+    #[must_use]
+    pub fn malformed(self) -> Option<Malformed> {
+        match self {
+            Self::Marked => None,
+            Self::Unmarked(malformed) | Self::Minted(malformed) => malformed,
+            Self::Unread(malformed) => Some(malformed),
+        }
+    }
 }
 
 impl JobRequest {
@@ -181,9 +188,10 @@ impl Reading {
                 Self::Job(JobRequest { claim: Claim::Unmarked(None), bare, scan: None, ..request })
             }
             Self::Body(pending) => Self::Body(pending.unmarked(token)),
-            Self::Refused(Refused { protocol, malformed }) => {
-                Self::Job(JobRequest::unread(token, protocol, Claim::Unmarked(Some(malformed))))
-            }
+            Self::Refused(Refused { protocol, malformed, seems, .. }) => Self::Job(JobRequest {
+                accesses: seems,
+                ..JobRequest::unread(token, protocol, Claim::Unmarked(Some(malformed)))
+            }),
             Self::NotAJob | Self::Passing(_) => self,
         }
     }
@@ -196,7 +204,7 @@ impl Reading {
             Self::Job(request) => Self::Job(JobRequest { claim: Claim::Minted(None), ..request }),
             // What says in its body what it asks takes the token itself.
             Self::Body(pending) => unread(token, pending.protocol(), Malformed::Carrier),
-            Self::Refused(Refused { protocol, malformed }) => unread(token, protocol, malformed),
+            Self::Refused(Refused { protocol, malformed, .. }) => unread(token, protocol, malformed),
             Self::NotAJob | Self::Passing(_) => self,
         }
     }
@@ -214,7 +222,7 @@ impl Reading {
 /// Reads the head of a request.
 #[must_use]
 pub fn read(forge: &Forge, head: &Head<'_>) -> Reading {
-    let refused = |malformed| Reading::Refused(Refused { protocol: protocol_of(forge, head), malformed });
+    let refused = |malformed| Reading::Refused(Refused::of_head(forge, head, malformed));
     let (Some(_), Some(_)) = (head.path(), head.method()) else {
         return refused(if head.path().is_none() { Malformed::NoPath } else { Malformed::NoMethod });
     };
@@ -245,7 +253,7 @@ pub fn read(forge: &Forge, head: &Head<'_>) -> Reading {
 fn with_minted(forge: &Forge, head: &Head<'_>) -> Result<Reading, Malformed> {
     let Some(jwt) = minted::find(forge, head)? else { return Ok(Reading::NotAJob) };
     let read = jwt.carrier.and_then(|carrier| with_token(forge, head, &[carrier], jwt.signed.clone()));
-    let refused = |malformed| Reading::Refused(Refused { protocol: protocol_of(forge, head), malformed });
+    let refused = |malformed| Reading::Refused(Refused::new(protocol_of(forge, head), malformed));
     Ok(read.unwrap_or_else(refused).minted(jwt.signed))
 }
 

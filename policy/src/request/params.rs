@@ -246,6 +246,18 @@ pub(crate) fn may_hold_job_token(query: &[u8]) -> bool {
     })
 }
 
+/// The first job token in a query that can be made out.
+pub(crate) fn readable(query: &[u8]) -> Option<Secret> {
+    split(query).filter(|pair| pair.len() >= SHORTEST).find_map(|pair| {
+        let (name, value) = parts(pair);
+        let (name, value) = (generous(name), generous(value));
+        match credential_name(&name) {
+            Some("job_token") => token::parse(value.as_bytes()).ok(),
+            Some(_) | None => token::first(value.as_bytes()).or_else(|| token::first(name.as_bytes())),
+        }
+    })
+}
+
 /// The values in a query that stand under the name of a credential, read generously.
 pub(crate) fn credentials(query: &[u8]) -> Vec<Vec<u8>> {
     split(query)

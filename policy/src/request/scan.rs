@@ -7,15 +7,16 @@
 use super::look::Look;
 use super::malformed::Malformed;
 use super::multipart::{Kind, Part, Reader, Visit};
-use super::{Refused, params};
+use super::{Refused, params, token};
 use crate::access::Protocol;
 use crate::facts::Secret;
 
 /// Looks through a body. Each piece is to be fed before it goes on, and the end be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scan {
-    protocol: Protocol,
     way: Way,
+    /// What is said where the body cannot go on.
+    refused: Refused,
 }
 
 #[allow(clippy::large_enum_variant, reason = "a stream has one, and it is not worth an allocation of its own")]
@@ -24,18 +25,18 @@ enum Way {
     /// A job's upload: nothing but what clients write.
     Strict(Reader, Watch),
     /// Somebody's body: whatever it is, unless a job's token stands in it, which is refused for this.
-    Generous(Look, Malformed),
+    Generous(Look),
 }
 
 impl Scan {
     /// Of a job's upload with this boundary. `same` is the token of the head where the body may say it again.
-    pub(super) fn new(protocol: Protocol, boundary: &[u8], same: Option<Secret>) -> Self {
-        Self { protocol, way: Way::Strict(Reader::new(boundary), Watch { same, said: None }) }
+    pub(super) fn new(boundary: &[u8], same: Option<Secret>, refused: Refused) -> Self {
+        Self { way: Way::Strict(Reader::new(boundary), Watch { same, said: None }), refused }
     }
 
     /// Of a body that is nobody's so far.
     pub(super) fn generous(protocol: Protocol, look: Look, malformed: Malformed) -> Self {
-        Self { protocol, way: Way::Generous(look, malformed) }
+        Self { way: Way::Generous(look), refused: Refused::new(protocol, malformed) }
     }
 
     /// Looks at the next piece.
@@ -43,14 +44,13 @@ impl Scan {
     /// # Errors
     /// The piece must not go on, and neither must anything behind it.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), Refused> {
-        let looked = match &mut self.way {
-            Way::Strict(reader, watch) => reader.feed(piece, watch),
-            Way::Generous(look, malformed) => {
+        match &mut self.way {
+            Way::Strict(reader, watch) => reader.feed(piece, watch).map_err(|malformed| self.refuse(malformed)),
+            Way::Generous(look) => {
                 look.feed(piece);
-                if look.has_found() { Err(*malformed) } else { Ok(()) }
+                if look.has_found() { Err(self.refused.clone().by(token::marked(piece).as_ref())) } else { Ok(()) }
             }
-        };
-        looked.map_err(|malformed| self.refuse(malformed))
+        }
     }
 
     /// Whether nothing that still comes can matter.
@@ -58,7 +58,7 @@ impl Scan {
     pub fn is_over(&self) -> bool {
         match &self.way {
             Way::Strict(..) => false,
-            Way::Generous(look, _) => look.is_over(),
+            Way::Generous(look) => look.is_over(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Scan {
     }
 
     fn refuse(&self, malformed: Malformed) -> Refused {
-        Refused { protocol: self.protocol, malformed }
+        Refused { malformed, ..self.refused.clone() }
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
 
     /// How many bytes go on when the upload comes in pieces of this size, and how it ends.
     fn scanned(body: &str, same: Option<Secret>, size: usize) -> (usize, Result<(), Malformed>) {
-        let mut scan = Scan::new(Protocol::Runner, b"b", same);
+        let mut scan = Scan::new(b"b", same, Refused::new(Protocol::Runner, Malformed::MultipartSyntax));
         let mut passed = 0;
         for piece in body.as_bytes().chunks(size) {
             if let Err(refused) = scan.feed(piece) {

@@ -12,6 +12,7 @@ use crate::facts::{JobId, ProjectPath};
 mod bodies;
 mod elsewhere;
 mod properties;
+mod whose;
 
 const TOKEN: &str = "glcbt-64_abc";
 
@@ -73,8 +74,18 @@ fn pending(reading: Reading) -> Pending {
 }
 
 fn refusal(reading: Reading) -> Malformed {
+    refused(reading).malformed
+}
+
+fn refused(reading: Reading) -> Refused {
     let Reading::Refused(refused) = reading else { panic!("{reading:?}") };
-    refused.malformed
+    refused
+}
+
+/// Why a reading is refused, and in whose words.
+fn said(reading: Reading) -> (Malformed, Protocol) {
+    let Refused { malformed, protocol, .. } = refused(reading);
+    (malformed, protocol)
 }
 
 fn project(path: &str) -> TargetRef {
@@ -188,27 +199,25 @@ fn a_path_that_is_no_endpoint_is_answered_by_what_is_wrong_with_it() {
 
 #[test]
 fn a_job_token_off_its_routes_is_refused() {
-    let refused = |malformed, protocol| Reading::Refused(Refused { protocol, malformed });
     let token = || field("job-token", TOKEN);
-    assert_eq!(reading("GET", "/dashboard", &[token()], Body::None), refused(Malformed::WebRoute, Protocol::Web));
+    assert_eq!(said(reading("GET", "/dashboard", &[token()], Body::None)), (Malformed::WebRoute, Protocol::Web));
     assert_eq!(
-        reading("GET", "/g/p.git/info/refs?service=git-upload-pack", &[token()], Body::None),
-        refused(Malformed::Carrier, Protocol::Git)
+        said(reading("GET", "/g/p.git/info/refs?service=git-upload-pack", &[token()], Body::None)),
+        (Malformed::Carrier, Protocol::Git)
     );
     assert_eq!(
-        reading("GET", "/api/v4/job", &[token(), field(":authority", "other.example.com")], Body::None),
-        refused(Malformed::UnknownHost, Protocol::Api)
+        said(reading("GET", "/api/v4/job", &[token(), field(":authority", "other.example.com")], Body::None)),
+        (Malformed::UnknownHost, Protocol::Api)
     );
     assert_eq!(
-        reading("OPTIONS", "/api/v4/job", &[token()], Body::None),
-        refused(Malformed::MethodUnknown, Protocol::Api)
+        said(reading("OPTIONS", "/api/v4/job", &[token()], Body::None)),
+        (Malformed::MethodUnknown, Protocol::Api)
     );
-    assert_eq!(reading("GET", "/api/v4/job", &[token()], Body::Follows), refused(Malformed::BodyOnGet, Protocol::Api));
+    assert_eq!(said(reading("GET", "/api/v4/job", &[token()], Body::Follows)), (Malformed::BodyOnGet, Protocol::Api));
 }
 
 #[test]
 fn a_registrys_own_carrier_is_read_on_its_routes_alone() {
-    let refused = |malformed, protocol| Reading::Refused(Refused { protocol, malformed });
     let key = || field("x-nuget-apikey", TOKEN);
     let raw = || field("authorization", TOKEN);
     let api = |method, path: &str, carrier| reading(method, &format!("/api/v4/{path}"), &[carrier], Body::None);
@@ -228,14 +237,14 @@ fn a_registrys_own_carrier_is_read_on_its_routes_alone() {
         ("GET", "projects/5/releases"),
         ("GET", "users"),
     ] {
-        assert_eq!(api(method, path, key()), refused(Malformed::Carrier, Protocol::Api), "{path}");
+        assert_eq!(said(api(method, path, key())), (Malformed::Carrier, Protocol::Api), "{path}");
     }
     for (method, path) in [("PUT", "projects/5/packages/nuget"), ("GET", "projects/5/releases"), ("GET", "users")] {
-        assert_eq!(api(method, path, raw()), refused(Malformed::Authorization, Protocol::Api), "{path}");
+        assert_eq!(said(api(method, path, raw())), (Malformed::Authorization, Protocol::Api), "{path}");
     }
     let clone = |carrier| reading("GET", "/g/p.git/info/refs?service=git-upload-pack", &[carrier], Body::None);
-    assert_eq!(clone(key()), refused(Malformed::Carrier, Protocol::Git));
-    assert_eq!(clone(raw()), refused(Malformed::Authorization, Protocol::Git));
+    assert_eq!(said(clone(key())), (Malformed::Carrier, Protocol::Git));
+    assert_eq!(said(clone(raw())), (Malformed::Authorization, Protocol::Git));
 }
 
 #[test]
@@ -258,7 +267,7 @@ fn a_token_inside_a_jwt_is_judged_where_it_is_used() {
 fn a_head_without_path_or_method_is_refused() {
     let method: (&[u8], &[u8]) = (b":method", b"CONNECT");
     let reading = read(&config().forge, &Head::new(&[method], Body::None));
-    assert_eq!(reading, Reading::Refused(Refused { protocol: Protocol::Web, malformed: Malformed::NoPath }));
+    assert_eq!(said(reading), (Malformed::NoPath, Protocol::Web));
 }
 
 proptest! {

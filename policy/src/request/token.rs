@@ -20,6 +20,9 @@ use crate::facts::Secret;
 /// The longest token the forge reads.
 pub(crate) const LIMIT: usize = 8192;
 
+/// The longest JWT that can wrap one, in base64.
+const LONGEST_JWT: usize = 12 << 10;
+
 const MARK: &[u8] = b"glcbt-";
 
 /// How much stands behind the mark at least: the forge puts 20 random letters there, or a JWT.
@@ -156,6 +159,26 @@ pub(crate) fn is_plain_jwt(value: &[u8]) -> bool {
 /// One part of a JWT.
 pub(crate) fn decoded(part: &[u8]) -> Option<Vec<u8>> {
     URL_SAFE.decode(part).ok()
+}
+
+/// The first job token with its mark that stands in a text.
+pub(crate) fn marked(text: &[u8]) -> Option<Secret> {
+    let is_other = |b: &u8| !is_token_byte(*b);
+    let at = memmem::find(text, MARK)?;
+    let before = text.get(..at)?.iter().rposition(is_other);
+    let begins = text.get(before.map_or(0, |before| before.saturating_add(1))..)?;
+    let longest = begins.get(..=LIMIT).unwrap_or(begins);
+    parse(longest.split(is_other).next()?).ok()
+}
+
+/// The same, or the one that a JWT at its end wraps.
+pub(crate) fn first(text: &[u8]) -> Option<Secret> {
+    let in_jwt = || {
+        let short = Some(text).filter(|text| text.len() <= LONGEST_JWT)?;
+        let last = short.rsplit(|b| *b <= b' ').next().filter(|word| is_one_jwt(word));
+        unwrap(last?).ok()
+    };
+    marked(text).or_else(in_jwt)
 }
 
 /// Every text in a claim. The depth is bounded by the parser.

@@ -147,29 +147,36 @@ pub enum Denials {
     Fundamental,
 }
 
-/// A verdict, the row that gave it, and the way there.
+/// A verdict, and the row that gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ruling {
     /// The answer.
     pub verdict: Verdict,
     /// The row's place in [`RULES`]; every row before it was tried and did not decide.
     pub rule: usize,
-    /// What each row said.
-    pub walk: Walk,
-}
-
-/// What each row that was tried said of a question, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Walk([Option<Answer>; RULES.len()]);
-
-impl Walk {
-    /// The rows that were tried, and what each said.
-    pub fn tried(&self) -> impl Iterator<Item = (&'static Rule, Answer)> {
-        RULES.iter().zip(self.0).filter_map(|(rule, answer)| Some((rule, answer?)))
-    }
 }
 
 impl Answer {
+    /// Its word in logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aside => "aside",
+            Self::Left => "left",
+            Self::Verdict(Verdict::Allow(_)) => "allow",
+            Self::Verdict(Verdict::Deny(_)) => "deny",
+        }
+    }
+
+    /// The reason of its verdict, where it is one.
+    #[must_use]
+    pub fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Aside | Self::Left => None,
+            Self::Verdict(Verdict::Allow(reason) | Verdict::Deny(reason)) => Some(reason),
+        }
+    }
+
     /// Why a row said this, in a sentence.
     #[must_use]
     pub fn why(self, rule: &Rule) -> &'static str {
@@ -184,18 +191,30 @@ impl Answer {
 /// The first row that answers, of those that are not `skipped`.
 #[must_use]
 pub fn judge(question: &Question<'_>, skipped: &[usize]) -> Ruling {
-    let mut walk = Walk([None; RULES.len()]);
-    for (rule, (row, tried)) in RULES.iter().zip(&mut walk.0).enumerate() {
-        if skipped.contains(&rule) {
-            continue;
-        }
-        let answer = (row.judge)(question);
-        *tried = Some(answer);
-        if let Answer::Verdict(verdict) = answer {
-            return Ruling { verdict, rule, walk };
+    for (rule, row) in RULES.iter().enumerate().filter(|(rule, _)| !skipped.contains(rule)) {
+        if let Answer::Verdict(verdict) = (row.judge)(question) {
+            return Ruling { verdict, rule };
         }
     }
-    Ruling { verdict: Verdict::Deny(Reason::NothingMatched), rule: RULES.len(), walk }
+    Ruling { verdict: Verdict::Deny(Reason::NothingMatched), rule: RULES.len() }
+}
+
+/// What each row says, with its place, up to the one that settles the question. A denial that can be only recorded settles
+/// nothing: who has it lifted meets what stands behind it.
+pub fn answers<'a>(question: &'a Question<'_>) -> impl Iterator<Item = (usize, &'static Rule, Answer)> + 'a {
+    let mut is_settled = false;
+    RULES.iter().enumerate().map_while(move |(place, rule)| {
+        if is_settled {
+            return None;
+        }
+        let answer = (rule.judge)(question);
+        is_settled = match answer {
+            Answer::Aside | Answer::Left => false,
+            Answer::Verdict(Verdict::Allow(_)) => true,
+            Answer::Verdict(Verdict::Deny(_)) => rule.denials == Denials::Fundamental,
+        };
+        Some((place, rule, answer))
+    })
 }
 
 /// Whether the job's user could see the target without any job: only then may an answer tell that it is there.

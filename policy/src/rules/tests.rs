@@ -310,12 +310,8 @@ fn what_is_left_to_the_forge_is_said_and_denies_nothing() {
     assert_eq!(verdict(&job, Action::ReadReleases, Some(&target)), Verdict::Allow(Reason::LeftToForge));
     let access = Access::new(Action::ReadReleases, TargetRef::Own);
     let question = question(&job, &access, Some(&target), Written::default());
-    let left: Vec<&str> = judge(&question, &[])
-        .walk
-        .tried()
-        .filter(|(_, answer)| *answer == Answer::Left)
-        .map(|(rule, _)| rule.id)
-        .collect();
+    let left = answers(&question).filter(|(_, _, answer)| *answer == Answer::Left).map(|(_, rule, _)| rule.id);
+    let left: Vec<&str> = left.collect();
     assert_eq!(left, ["inbound", "external", "role"]);
     // A list in the configuration is still a list.
     target.admission = Admission::Unlisted;
@@ -370,7 +366,7 @@ fn who_is_let_in_by_the_configuration_is_not_left_to_the_forge() {
     let standing = standing(Role::Owner, Admission::LeftToForge, Visibility::Private);
     for (admitted, left) in [(None, true), (Some(Named { id: "r", mode: Mode::Enforce }), false)] {
         let question = question(&job, &access, Some(&standing), Written { admitted, ..Written::default() });
-        let is_left = judge(&question, &[]).walk.tried().any(|(_, answer)| answer == Answer::Left);
+        let is_left = answers(&question).any(|(_, _, answer)| answer == Answer::Left);
         assert_eq!(is_left, left);
     }
 }

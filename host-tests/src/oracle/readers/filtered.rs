@@ -40,9 +40,8 @@ impl Filtered {
                 match (looked, job.claim) {
                     (Err(refused), _) => Self::Refused(refused.malformed.code()),
                     (Ok(()), Claim::Minted(_)) => Self::Remembered,
-                    (Ok(()), Claim::Unmarked(Some(_)) | Claim::Unmarked(None) | Claim::Marked) => {
-                        Self::Judged(job.token)
-                    }
+                    (Ok(()), Claim::Unread(malformed)) => Self::Refused(malformed.code()),
+                    (Ok(()), Claim::Unmarked(_) | Claim::Marked) => Self::Judged(job.token),
                 }
             }
         }

@@ -52,6 +52,15 @@ impl Index {
         Some(Named { id: &rule.id, mode: rule.mode })
     }
 
+    /// Every rule that speaks of what is asked, in their order.
+    pub(super) fn speaking(&self, asked: &Asked<'_>) -> Vec<Named<'_>> {
+        let mut places: Vec<usize> = self.candidates(asked).collect();
+        places.sort_unstable();
+        places.dedup();
+        let rules = places.into_iter().filter_map(|place| self.rules.get(place));
+        rules.filter(|rule| self.kind.speaks(rule, asked)).map(|rule| Named { id: &rule.id, mode: rule.mode }).collect()
+    }
+
     /// All of them.
     pub(super) fn rules(&self) -> &[Rule] {
         &self.rules

@@ -27,7 +27,7 @@ use self::rule::Asked;
 use super::reader::{Reader, Warning};
 use crate::access::Action;
 use crate::facts::{Job, ProjectPath};
-use crate::rules::Written;
+use crate::rules::{Named, Written};
 
 /// The rules of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,18 @@ impl AccessRules {
             admitted: self.allow.first(&asked),
             is_blind: false,
         }
+    }
+
+    /// Every rule of a kind that speaks of one thing that a job asks of a target; those that are enforced first.
+    #[must_use]
+    pub fn speaking(&self, kind: RuleKind, job: &Job, target: &ProjectPath, action: Action) -> Vec<Named<'_>> {
+        let index = match kind {
+            RuleKind::Allow => &self.allow,
+            RuleKind::Deny => &self.deny,
+            RuleKind::Limit => &self.limit,
+            RuleKind::Outbound => &self.outbound,
+        };
+        index.speaking(&self.asked(job, target, action))
     }
 
     /// What the rules look at that costs a lookup of its own.

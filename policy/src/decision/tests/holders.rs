@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use super::*;
+use crate::access::Sought;
 use crate::access::{Holding, Package, Registry};
 use crate::facts::Holders;
 

@@ -51,7 +51,7 @@ fn a_path_that_cannot_be_read_does_not_hide_a_token_in_a_body() {
     let pending = waits("POST", "//api/v4/projects/5/trigger/pipeline", &[]);
     assert_eq!(pending.clone().finish(b"token=glptt-person&ref=main"), Reading::NotAJob);
     let refused = pending.finish(format!("token={TOKEN}").as_bytes());
-    assert_eq!(refused, Reading::Refused(Refused { protocol: Protocol::Api, malformed: Malformed::EmptySegment }));
+    assert_eq!(said(refused), (Malformed::EmptySegment, Protocol::Api));
 }
 
 #[test]
@@ -338,10 +338,7 @@ fn an_audit_by_npm_is_no_form() {
 fn the_token_of_the_head_may_stand_in_the_body_again_and_another_is_refused() {
     let head = [field("job-token", TOKEN), field("content-type", "application/x-www-form-urlencoded")];
     let pending = waits("POST", TRIGGER, &head);
-    assert_eq!(
-        pending.finish(b"token=glcbt-other"),
-        Reading::Refused(Refused { protocol: Protocol::Trigger, malformed: Malformed::HeadAndBody })
-    );
+    assert_eq!(said(pending.finish(b"token=glcbt-other")), (Malformed::HeadAndBody, Protocol::Trigger));
     assert_eq!(
         asked(waits("POST", TRIGGER, &head).finish(format!("token={TOKEN}").as_bytes())).1,
         Action::TriggerPipeline
