@@ -246,7 +246,18 @@ fn each_invariant_is_held_by_a_test_that_is_there() {
     let (_, table) = page.split_once("| where | invariant | held by |").expect("the table of invariants");
     let mut files = Vec::new();
     for folder in
-        ["policy/src", "policy/tests", "world/src", "cli/src", "cli/tests", "host-tests/tests", "fuzz/fuzz_targets"]
+        [
+        "policy/src",
+        "policy/tests",
+        "plugin/src",
+        "plugin/tests",
+        "simulation/tests",
+        "world/src",
+        "cli/src",
+        "cli/tests",
+        "host-tests/tests",
+        "fuzz/fuzz_targets",
+    ]
     {
         sources(&root().join(folder), &mut files);
     }
