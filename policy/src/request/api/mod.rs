@@ -1,15 +1,13 @@
 //! The REST API: which endpoint a path is, which project it names, and where its body may hold a token.
 
-mod added;
+mod owner;
 mod packages;
-mod pattern;
 mod sought;
 mod table;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub use added::Added;
 pub(crate) use table::Body;
 pub use table::{Carriers, Instead};
 use table::{Row, Table, Whose};
@@ -18,9 +16,11 @@ use super::head::Head;
 use super::malformed::Malformed;
 use super::path;
 use crate::access::{Access, Action, TargetRef};
+use crate::config::Added;
 use crate::facts::{Feature, Role, Version};
-use pattern::Owners;
-pub use pattern::Span;
+use crate::pattern;
+use owner::Owners;
+pub use owner::Span;
 
 /// What the API's path says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub fn endpoints() -> impl Iterator<Item = Endpoint> {
             instead: row.instead,
             carriers: table.carriers,
             span: match row.whose {
-                Whose::Paths => pattern::span(table.pattern(row)),
+                Whose::Paths => owner::span(table.pattern(row)),
                 Whose::OwnJobs => Span::One,
             },
             since: row.since,
@@ -212,7 +212,7 @@ fn covering<'a>(
 fn unlisted(version: Version, segments: &mut [&str], is_listed: bool) -> Result<Route, Malformed> {
     let target = match &*segments {
         [first, ..] if INTERNAL.contains(first) => return Err(Malformed::InternalRoute),
-        ["projects", id, ..] => pattern::project(id)?,
+        ["projects", id, ..] => owner::project(id)?,
         _ => TargetRef::None,
     };
     segments.iter().try_for_each(|segment| check_value(segment))?;
