@@ -95,18 +95,20 @@ pub fn endpoints() -> impl Iterator<Item = Endpoint> {
         if ends_in_slash(row) {
             path.push('/');
         }
+        let span = match row.whose {
+            Whose::Paths => owner::span(table.pattern(row)),
+            Whose::OwnJobs => Span::One,
+        };
         Endpoint {
             method: row.method,
             path,
             action: row.action,
-            open: row.open,
+            // What opens a project's endpoint opens none of a group's.
+            open: if matches!(span, Span::One | Span::Unknown) { row.open } else { &[] },
             least: row.least,
             instead: row.instead,
             carriers: table.carriers,
-            span: match row.whose {
-                Whose::Paths => owner::span(table.pattern(row)),
-                Whose::OwnJobs => Span::One,
-            },
+            span,
             since: row.since,
         }
     })
@@ -179,7 +181,8 @@ fn read_plain(version: Version, added: &[Added], method: &[u8], path: &str) -> R
     };
     segments.iter().try_for_each(|segment| check_value(segment))?;
     let caller = if table.carriers == Carriers::Runner { Caller::Runner } else { Caller::Client };
-    let access = Access { open: row.open, least: row.least, ..Access::new(row.action, target) };
+    let open = if matches!(target, TargetRef::Held(_)) { &[] } else { row.open };
+    let access = Access { open, least: row.least, ..Access::new(row.action, target) };
     Ok(Route { access, body: row.body, carriers: table.carriers, caller, instead: row.instead })
 }
 

@@ -585,3 +585,16 @@ fn what_the_configuration_adds_stands_before_the_table() {
         assert_eq!(asked("GET", path), Err(malformed), "{path}");
     }
 }
+
+#[test]
+fn what_opens_a_projects_endpoint_opens_none_of_a_groups() {
+    let open = |path: &str| read(Version::NEWEST, &[], b"GET", path).unwrap().access.open;
+    assert_eq!(open("/api/v4/projects/7/packages/pypi/simple/tool/"), [Feature::Packages]);
+    for path in ["simple/tool/", "simple/", "files/00ff/tool-1.0.tar.gz"] {
+        let path = format!("/api/v4/groups/7/-/packages/pypi/{path}");
+        assert_eq!(open(&path), [], "{path}");
+    }
+    for endpoint in super::endpoints().filter(|one| matches!(one.span, Span::Group | Span::Holders)) {
+        assert_eq!(endpoint.open, [], "{}", endpoint.path);
+    }
+}
