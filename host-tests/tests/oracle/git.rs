@@ -23,6 +23,7 @@ fn named(ask: &Ask) -> Named {
 
 #[test]
 fn each_repository_is_told_apart_in_every_protocol() {
+    let _alone = crate::alone();
     let forest = Forest::plant().unwrap();
     for (number, ask) in forest.seeds() {
         let seen = forest.ask(&ask).unwrap();
@@ -34,6 +35,7 @@ fn each_repository_is_told_apart_in_every_protocol() {
 
 #[test]
 fn what_is_accepted_touches_the_repository_that_was_named() {
+    let _alone = crate::alone();
     let forest = Forest::plant().unwrap();
     let seeds: Vec<Ask> = forest.seeds().into_iter().map(|(_, ask)| ask).collect();
     let known = seeds.len();
@@ -88,6 +90,7 @@ fn compare(asks: &[Ask]) -> (Counts, Vec<String>) {
 
 #[test]
 fn the_compiled_filter_names_the_same() {
+    let _alone = crate::alone();
     let seeds: Vec<Ask> = Forest::plant().unwrap().seeds().into_iter().map(|(_, ask)| ask).collect();
     let asks = family(&seeds, &WORDS, &mut Random::new(SEED), runs(COUNT));
     compare_compiled(CONFIGURATION, HOST, asks.iter().step_by(8)).unwrap();

@@ -18,16 +18,19 @@ fn compare(family: &Family) {
 
 #[test]
 fn what_passes_unjudged_holds_no_job_token_for_any_reader() {
+    let _alone = crate::alone();
     compare(&GITLAB);
 }
 
 #[test]
 fn what_passes_unasked_holds_no_token_of_another_forge_for_any_reader() {
+    let _alone = crate::alone();
     compare(&ELSEWHERE);
 }
 
 #[test]
 fn the_compiled_filter_lets_the_same_pass() {
+    let _alone = crate::alone();
     for family in [GITLAB, ELSEWHERE] {
         let requests = (0..COUNT).step_by(8).map(|number| family.request(SEED, number));
         compare_compiled(family.configuration, requests.filter(|planted| planted.bytes().is_ok())).unwrap();

@@ -14,6 +14,7 @@ const COUNT: usize = 4000;
 
 #[test]
 fn what_is_accepted_touches_the_image_that_was_named() {
+    let _alone = crate::alone();
     let config = Config::parse(CONFIGURATION.as_bytes()).unwrap();
     let named = |ask: &Ask| Named::of(&ask.reading(&config, HOST));
     let mut images = Images::start().unwrap();
@@ -63,6 +64,7 @@ fn what_is_accepted_touches_the_image_that_was_named() {
 
 #[test]
 fn the_compiled_filter_names_the_same() {
+    let _alone = crate::alone();
     let seeds: Vec<Ask> = seeds().into_iter().map(|(_, ask)| ask).chain(strange()).collect();
     let asks = family(&seeds, &WORDS, &mut Random::new(SEED), runs(COUNT));
     compare_compiled(CONFIGURATION, HOST, asks.iter().step_by(4)).unwrap();
