@@ -1,5 +1,5 @@
 //! What can be asked of the access rules over a world: what becomes of a request, what would change that, who reaches
-//! what, what a new configuration changes.
+//! what, what a new configuration changes; and what a log tells.
 //!
 //! Each question is a function of a configuration, a world and what is asked. Nothing here opens a file, asks a clock or
 //! knows a terminal, so that the command and a page in a browser give the same answers.
@@ -21,6 +21,7 @@ pub mod deciding;
 pub mod finding;
 pub mod job;
 pub mod lines;
+pub mod log;
 pub mod marked;
 pub mod reach;
 pub mod request;

@@ -18,9 +18,9 @@ pub fn why(decision: &Decision) -> &'static str {
     }
 }
 
-/// The rules that were tried, what each said, and why.
-pub fn walk(answer: &Answer) -> impl Iterator<Item = (&str, &str, &str)> {
-    let rules = answer.account.pointer("/asked/0/rules").and_then(Value::as_array).into_iter().flatten();
+/// The rules that were tried by an account, what each said, and why.
+pub fn walk(account: &Value) -> impl Iterator<Item = (&str, &str, &str)> {
+    let rules = account.pointer("/asked/0/rules").and_then(Value::as_array).into_iter().flatten();
     rules.map(|rule| (text(rule, "rule"), text(rule, "answer"), text(rule, "says")))
 }
 
@@ -71,7 +71,7 @@ fn request(answer: &Answer) -> Value {
     if let Some(decision) = &answer.decision {
         let record = &decision.record;
         let rules: Vec<Value> =
-            walk(answer).map(|(rule, said, why)| json!({"rule": rule, "said": said, "why": why})).collect();
+            walk(&answer.account).map(|(rule, said, why)| json!({"rule": rule, "said": said, "why": why})).collect();
         let more = json!({
             "action": record.action,
             "target": record.target,

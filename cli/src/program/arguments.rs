@@ -22,6 +22,8 @@ pub(crate) enum Command {
     WhoCan(WhoCan),
     Can(Can),
     Diff(Diff),
+    Explain(Explain),
+    Suggest(Suggest),
     Test(Test),
     Completions(Completions),
     Man(Man),
@@ -153,6 +155,73 @@ pub(crate) struct Diff {
     pub(crate) new: PathBuf,
     #[command(flatten)]
     pub(crate) whole: Whole,
+}
+
+/// Explain a decision by its line of the access log: what was asked, what was known, every denial, who can do what.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope explain --decision 00000000000000000000000000000003 --log access.log
+
+Exit codes: 0 it is explained, 2 there is no such decision.")]
+pub(crate) struct Explain {
+    /// The line. Without it, the first decision of standard input.
+    #[arg(conflicts_with = "decision")]
+    pub(crate) line: Option<String>,
+    /// The number of the decision, which the client got too.
+    #[arg(long, requires = "log")]
+    pub(crate) decision: Option<String>,
+    /// The log, or several; `-` for standard input.
+    #[arg(long, num_args = 1.., requires = "decision")]
+    pub(crate) log: Vec<PathBuf>,
+    /// Who reads it: what that reader can do is shown as a command, or as a piece of the configuration.
+    #[arg(long = "for", value_enum, default_value_t = Reader::Author)]
+    pub(crate) reader: Reader,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// For whom a decision is explained.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Reader {
+    /// Who wrote the job.
+    Author,
+    /// Who maintains the target.
+    Maintainer,
+    /// Who runs the ingress.
+    Platform,
+}
+
+/// Suggest the least that must be let in so that what a log tells of passes.
+///
+/// Each entry with how often it was needed, by whom, when first and when last. What was needed only once is set apart. No
+/// entry is suggested for what something else denies too.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope suggest --log access.log
+
+Exit codes: 0 it is told, also where nothing lacks, 2 it cannot be told.")]
+pub(crate) struct Suggest {
+    /// The log, or several; `-` for standard input.
+    #[arg(long, num_args = 1.., required = true)]
+    pub(crate) log: Vec<PathBuf>,
+    /// As what.
+    #[arg(long = "as", value_enum, default_value_t = Way::Settings)]
+    pub(crate) way: Way,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// In what way origins are let in.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Way {
+    /// Entries of the targets' allowlists, with single permissions where these suffice: commands for the forge.
+    Settings,
+    /// Rules of the configuration: `access.allow`.
+    Rules,
 }
 
 /// Check the filter's configuration, and what Envoy is told around it.

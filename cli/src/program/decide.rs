@@ -7,6 +7,7 @@ use questions::job::Caller;
 use questions::lines::{self, Setting};
 use questions::request::Request;
 use questions::view;
+use serde_json::Value;
 use world::World;
 
 use super::arguments::Decide;
@@ -86,11 +87,7 @@ fn text(answers: &Answers, caller: &Caller, flips: &[Flip], world: &World) -> St
     if let (Outcome::Forward(_), Verdict::Deny) = (&decision.outcome, verdict) {
         text.push_str(&section("It goes on without its token, and the forge answers as to anybody", ""));
     }
-    let walk: Vec<Vec<String>> =
-        view::walk(answer).map(|(rule, said, why)| vec![rule.to_owned(), said.to_owned(), why.to_owned()]).collect();
-    if !walk.is_empty() {
-        text.push_str(&section("The rules, in their order", &table(2, &walk)));
-    }
+    text.push_str(&walked(&answer.account));
     let heading =
         if verdict == Verdict::Allow { "Any of these would deny it" } else { "Any of these would let it pass" };
     if flips.is_empty() && !verdict.passes() {
@@ -113,7 +110,14 @@ fn asked_of(record: &Record) -> String {
     }
 }
 
-fn section(heading: &str, body: &str) -> String {
+/// What each rule said, by the account of a decision.
+pub(crate) fn walked(account: &Value) -> String {
+    let row = |(rule, said, why): (&str, &str, &str)| [rule, said, why].map(str::to_owned).to_vec();
+    let walk: Vec<Vec<String>> = view::walk(account).map(row).collect();
+    if walk.is_empty() { String::new() } else { section("The rules, in their order", &table(2, &walk)) }
+}
+
+pub(crate) fn section(heading: &str, body: &str) -> String {
     format!("\n{}\n{body}", styled(HEADING, heading))
 }
 

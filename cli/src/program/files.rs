@@ -1,10 +1,11 @@
 //! Files, read. Every error names its file.
 
-use std::io::Read;
-use std::path::Path;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
 
 use questions::check;
 use questions::finding::{self, NotFound};
+use questions::log::{self, Counts, Line};
 use questions::marked::Node;
 use questions::setup::Setup;
 use world::World;
@@ -20,6 +21,20 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
         std::fs::read(path).map(|read| bytes = read)
     };
     read.map(|()| bytes).map_err(|error| Fault(format!("cannot read `{}`: {}", path.display(), plain(&error))))
+}
+
+/// Reads logs, one after the other, as long as `go_on` says so.
+pub(crate) fn logs(paths: &[PathBuf], mut go_on: impl FnMut(&Line) -> bool) -> Result<Counts, Fault> {
+    let mut counts = Counts::default();
+    for path in paths {
+        let read = if path == Path::new("-") {
+            log::read(std::io::stdin().lock(), &mut counts, &mut go_on)
+        } else {
+            std::fs::File::open(path).and_then(|file| log::read(BufReader::new(file), &mut counts, &mut go_on))
+        };
+        read.map_err(|error| Fault(format!("cannot read `{}`: {}", path.display(), plain(&error))))?;
+    }
+    Ok(counts)
 }
 
 /// The text of a file.

@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod decide;
 mod files;
+mod log;
 mod pages;
 mod print;
 mod reach;
@@ -40,6 +41,8 @@ pub(crate) fn run() -> ExitCode {
         Command::WhoCan(asked) => reach::who_can(&asked),
         Command::Can(asked) => reach::can(&asked),
         Command::Diff(asked) => reach::diff(&asked),
+        Command::Explain(asked) => log::explain(&asked),
+        Command::Suggest(asked) => log::suggest(&asked),
         Command::Test(asked) => suite::run(&asked),
         Command::Completions(asked) => pages::completions(&asked),
         Command::Man(asked) => pages::man(&asked),

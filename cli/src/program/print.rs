@@ -72,8 +72,9 @@ fn lines(indent: usize, row: &[String], widths: &[usize]) -> String {
     (0..height).map(line).collect()
 }
 
-/// A text broken between words, into lines of at most so much.
+/// A text broken between words, into lines of at most so much. What steers a terminal does not: a log may hold anything.
 fn broken(text: &str, width: usize) -> Vec<String> {
+    let text = text.replace(char::is_control, "\u{fffd}");
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {

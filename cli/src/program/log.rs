@@ -1,0 +1,222 @@
+//! `jobscope explain`, `jobscope suggest`.
+
+use std::path::PathBuf;
+
+use questions::log::explain::{self, Denial, Explained};
+use questions::log::suggest::{self, Entry, Suggestions};
+use questions::log::{Counts, Line};
+use questions::view;
+use serde_json::{Value, json};
+
+use super::arguments::{Explain, Reader, Suggest, Way};
+use super::decide::{section, walked};
+use super::print::{HEADING, QUIET, out, styled, table, word, wrapped};
+use super::{End, Fault, files};
+
+pub(crate) fn explain(asked: &Explain) -> Result<End, Fault> {
+    let reader = match asked.reader {
+        Reader::Author => explain::Reader::Author,
+        Reader::Maintainer => explain::Reader::Maintainer,
+        Reader::Platform => explain::Reader::Platform,
+    };
+    let explained = Explained::of(&line(asked)?, reader);
+    if asked.json {
+        out(&format!("{:#}\n", explained.json()))?;
+    } else {
+        out(&told(&explained))?;
+    }
+    Ok(End::Good)
+}
+
+/// The line that is asked about.
+fn line(asked: &Explain) -> Result<Line, Fault> {
+    if let Some(line) = &asked.line {
+        let line = Line::parse(line.as_bytes()).filter(Line::is_decision);
+        return line.ok_or_else(|| {
+            Fault("expected a line of the access log about a job's request, found another text".to_owned())
+        });
+    }
+    let standard_input = [PathBuf::from("-")];
+    let logs = if asked.decision.is_some() { &asked.log[..] } else { &standard_input };
+    let mut found = None;
+    let counts = files::logs(logs, |line| {
+        let is_it = asked.decision.as_deref().is_none_or(|decision| decision == line.decision());
+        found = is_it.then(|| line.clone());
+        !is_it
+    })?;
+    found.ok_or_else(|| {
+        let which =
+            asked.decision.as_ref().map_or_else(String::new, |decision| format!(" with the number `{decision}`"));
+        Fault(format!("there is no decision{which} among {}", read_so_far(counts)))
+    })
+}
+
+/// How many lines were read.
+fn read_so_far(counts: Counts) -> String {
+    let damaged = match counts.damaged {
+        0 => String::new(),
+        1 => "; 1 damaged line was skipped".to_owned(),
+        more => format!("; {more} damaged lines were skipped"),
+    };
+    let noun = if counts.decisions == 1 { "decision" } else { "decisions" };
+    format!("{} {noun}{damaged}", counts.decisions)
+}
+
+fn told(explained: &Explained) -> String {
+    let verdict = explained.verdict();
+    let mut text = format!("{}  {}\n\n", word(verdict), wrapped(explained.says(), verdict.len().saturating_add(2)));
+    let rows = explained.about().into_iter().map(|(name, value)| vec![name.to_owned(), value]);
+    text.push_str(&table(0, &rows.collect::<Vec<_>>()));
+    let facts: Vec<Vec<String>> = explained
+        .facts()
+        .map(|(name, is, source, age)| {
+            let is = is.map_or_else(|| "left to the forge".to_owned(), view::plain);
+            let age = age.map_or_else(String::new, |age| format!("{age} s before"));
+            vec![name.to_owned(), is, source.to_owned(), age]
+        })
+        .collect();
+    if !facts.is_empty() {
+        text.push_str(&section("What was known of the target", &table(2, &facts)));
+    }
+    text.push_str(&walked(explained.account()));
+    if !explained.denials.is_empty() {
+        text.push_str(&section("Everything that denies it", &explained.denials.iter().map(denial).collect::<String>()));
+    }
+    if !explained.how.is_empty() {
+        let each: String = explained.how.iter().map(|how| format!("  how  {how}\n")).collect();
+        text.push_str(&section("What lets it pass", &each));
+    }
+    text
+}
+
+fn denial(denial: &Denial) -> String {
+    let observed = if denial.is_observed { ", only recorded" } else { "" };
+    let head = format!("{} of {} ({}{observed})", denial.rule, denial.target, denial.reason);
+    format!(
+        "  {}\n     {}\n     {}\n",
+        wrapped(&head, 2),
+        wrapped(denial.says, 5),
+        styled(QUIET, &wrapped(&format!("who  {}", denial.who), 10))
+    )
+}
+
+pub(crate) fn suggest(asked: &Suggest) -> Result<End, Fault> {
+    let mut suggestions = Suggestions::new(match asked.way {
+        Way::Settings => suggest::Way::Settings,
+        Way::Rules => suggest::Way::Rules,
+    });
+    let counts = files::logs(&asked.log, |line| {
+        suggestions.note(line);
+        true
+    })?;
+    let entries = suggestions.entries();
+    out(&match (asked.json, asked.way) {
+        (true, way) => format!("{:#}\n", values(way, &entries, &suggestions, counts)),
+        (false, Way::Settings) => format!("{}{}", settings(&entries), left(&suggestions, counts, 2)),
+        (false, Way::Rules) => format!("{}{}", rules(&entries), commented(&left(&suggestions, counts, 4))),
+    })?;
+    Ok(End::Good)
+}
+
+/// The name of the rule at a place.
+fn id(at: usize) -> String {
+    format!("seen-{}", at.saturating_add(1))
+}
+
+fn values(way: Way, entries: &[&Entry], suggestions: &Suggestions, counts: Counts) -> Value {
+    let each = |(at, entry): (usize, &&Entry)| {
+        let mut value = entry.json();
+        let (name, how) = match way {
+            Way::Settings => ("command", Value::from(entry.command())),
+            Way::Rules => ("rule", entry.rule(&id(at))),
+        };
+        if let Some(members) = value.as_object_mut() {
+            members.insert(name.to_owned(), how);
+        }
+        value
+    };
+    json!({"entries": entries.iter().enumerate().map(each).collect::<Vec<_>>(), "left": suggestions.left,
+        "decisions": counts.decisions, "damaged": counts.damaged})
+}
+
+/// What was seen of an entry.
+fn seen(entry: &Entry) -> String {
+    let users: Vec<&str> = entry.users.iter().map(String::as_str).collect();
+    let when =
+        if entry.first == entry.last { entry.first.clone() } else { format!("{} to {}", entry.first, entry.last) };
+    let times = if entry.is_odd() { "once".to_owned() } else { format!("{} times", entry.times) };
+    let others = if entry.are_more { " and others" } else { "" };
+    format!("{times}, by {}{others}, {when}", users.join(", "))
+}
+
+const ODD: &str = "Needed only once: look before you let it in";
+
+fn settings(entries: &[&Entry]) -> String {
+    let mut text = String::new();
+    let odd = entries.partition_point(|entry| !entry.is_odd());
+    for (at, entry) in entries.iter().enumerate() {
+        if at == odd {
+            text.push_str(&format!("{}\n\n", styled(HEADING, ODD)));
+        }
+        let actions: Vec<&str> = entry.actions.iter().copied().collect();
+        let permissions = entry.permissions.as_ref().map(|all| all.iter().copied().collect::<Vec<_>>().join(", "));
+        let verb = if entry.is_there { "grants more to" } else { "lets in" };
+        let rows = [
+            ("seen", seen(entry)),
+            ("asks", actions.join(", ")),
+            (
+                "grants",
+                permissions.unwrap_or_else(|| "everything, since no single permission is for all of it".to_owned()),
+            ),
+        ];
+        let rows: Vec<Vec<String>> = rows.map(|(name, value)| vec![name.to_owned(), value]).to_vec();
+        let head = styled(HEADING, &format!("{} {verb} {}", entry.target, entry.origin));
+        text.push_str(&format!("{head}\n{}  how     {}\n\n", table(2, &rows), entry.command()));
+    }
+    text
+}
+
+fn rules(entries: &[&Entry]) -> String {
+    if entries.is_empty() {
+        return String::new();
+    }
+    let odd = entries.partition_point(|entry| !entry.is_odd());
+    let mut text = "access:\n  allow:\n".to_owned();
+    for (at, entry) in entries.iter().enumerate() {
+        if at == odd {
+            text.push_str(&format!("    # {ODD}.\n"));
+        }
+        let actions: Vec<&str> = entry.actions.iter().copied().collect();
+        text.push_str(&format!(
+            "    # {}\n    - id: {}\n      origins: [{}]\n      targets: [{}]\n      actions: [{}]\n",
+            seen(entry).replace(char::is_control, " "),
+            id(at),
+            json!(entry.origin.as_str()),
+            json!(entry.target.as_str()),
+            actions.join(", ")
+        ));
+    }
+    text
+}
+
+/// What no entry lifts, and how much was read.
+fn left(suggestions: &Suggestions, counts: Counts, indent: usize) -> String {
+    let rows: Vec<Vec<String>> = suggestions
+        .left
+        .iter()
+        .map(|(code, times)| vec![times.to_string(), (*code).to_owned(), explain::sentence(code).to_owned()])
+        .collect();
+    let rest = if rows.is_empty() {
+        String::new()
+    } else {
+        format!("{}\n{}\n", styled(HEADING, "Denied for what none of this lifts"), table(indent, &rows))
+    };
+    format!("{rest}Read {}.\n", read_so_far(counts))
+}
+
+/// Lines as comments: what is set in keeps its place.
+fn commented(text: &str) -> String {
+    text.lines()
+        .map(|line| format!("# {}", line.strip_prefix("  ").unwrap_or(line)).trim_end().to_owned() + "\n")
+        .collect()
+}
