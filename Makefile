@@ -20,7 +20,7 @@ FIRST ?= 0
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
-.PHONY: help run demo test one oracle hostile conformance soak simulate kubernetes matrix fuzz bench mutants check deny setup build native validate \
+.PHONY: help run demo test one oracle hostile conformance soak simulate kubernetes watching matrix fuzz bench mutants check deny setup build native validate \
 	release release-check clean docs
 
 help: ## print the targets
@@ -53,6 +53,9 @@ soak: setup build native ## let JOBS=20000 live and die behind a real Envoy, wit
 
 kubernetes: setup build native ## check envoy/kubernetes: what its manifests make of Envoy plays the story
 	@scripts/kubernetes
+
+watching: ## check envoy/watching: alerts, recording rules and the dashboard, with Prometheus' own promtool
+	@scripts/watching
 
 matrix: setup build native ## play the story with each version of Envoy that jobscope is for
 	@scripts/matrix
@@ -90,6 +93,7 @@ native: # the stand-in forge and the demo
 docs: build ## write the tables in docs/ anew from the code
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-policy --test docs -- --test-threads 1
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-plugin the_table_in_the_documentation
+	scripts/watching write
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-world --lib schema
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-cli --test docs
 	UPDATE_DOCS=1 cargo test --locked --quiet --test filter operations

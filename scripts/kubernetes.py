@@ -31,6 +31,7 @@ def manager(bootstrap):
 def without_jobscope(removed):
     """What is there before a manifest is applied: a plain Envoy before the same forge."""
     bootstrap = copy.deepcopy(DEPLOYED)
+    del bootstrap["stats_config"]
     plain = manager(bootstrap)
     for name in removed:
         del plain[name]
@@ -77,6 +78,9 @@ def envoy_gateway(documents):
     chain = "/default_filter_chain/filters/0/typed_config/"
     added = [patch["operation"]["path"].removeprefix(chain) for patch in patches if "Listener" in patch["type"]]
     bootstrap = without_jobscope(name for name in added if name in manager(DEPLOYED))
+    (proxy,) = (document for document in documents if document["kind"] == "EnvoyProxy")
+    merge(bootstrap, yaml.safe_load(proxy["spec"]["bootstrap"]["value"]))
+    assert bootstrap["stats_config"] == DEPLOYED["stats_config"], "counters have other labels than in envoy/envoy.yaml"
     plain = manager(bootstrap)
     plain["normalize_path"] = True
     clusters = bootstrap["static_resources"]["clusters"]

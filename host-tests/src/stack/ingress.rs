@@ -119,6 +119,6 @@ impl Ingress {
     ///
     /// When it does not answer.
     pub fn statistics(&self, name: &str) -> Result<String> {
-        statistics(self.ports.admin, name)
+        statistics(self.ports.admin, &format!("filter={name}"))
     }
 }

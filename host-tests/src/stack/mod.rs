@@ -256,7 +256,16 @@ impl Stack {
     ///
     /// When Envoy does not answer.
     pub fn statistics(&self, name: &str) -> Result<String> {
-        statistics(self.ports.admin, name)
+        statistics(self.ports.admin, &format!("filter={name}"))
+    }
+
+    /// All of Envoy's statistics, as Prometheus reads them.
+    ///
+    /// # Errors
+    ///
+    /// When Envoy does not answer.
+    pub fn prometheus(&self) -> Result<String> {
+        statistics(self.ports.admin, "format=prometheus")
     }
 
     /// How many bytes of memory Envoy has now.
@@ -313,8 +322,8 @@ fn running<'a>(
     }
 }
 
-fn statistics(admin_port: u16, name: &str) -> Result<String> {
-    let url = format!("http://127.0.0.1:{admin_port}/stats?filter={name}");
+fn statistics(admin_port: u16, query: &str) -> Result<String> {
+    let url = format!("http://127.0.0.1:{admin_port}/stats?{query}");
     Ok(ureq::get(url).call()?.body_mut().read_to_string()?)
 }
 
