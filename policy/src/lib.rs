@@ -37,6 +37,7 @@ pub mod facts;
 pub mod failure;
 pub mod lifecycle;
 pub mod lookup;
+mod pattern;
 pub mod reply;
 pub mod request;
 pub mod rules;

@@ -245,8 +245,7 @@ fn each_invariant_is_held_by_a_test_that_is_there() {
     let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let (_, table) = page.split_once("| where | invariant | held by |").expect("the table of invariants");
     let mut files = Vec::new();
-    for folder in
-        [
+    for folder in [
         "policy/src",
         "policy/tests",
         "plugin/src",
@@ -257,8 +256,7 @@ fn each_invariant_is_held_by_a_test_that_is_there() {
         "cli/tests",
         "host-tests/tests",
         "fuzz/fuzz_targets",
-    ]
-    {
+    ] {
         sources(&root().join(folder), &mut files);
     }
     let mut rows = 0;

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
+use super::added::Added;
 use super::nearest::near;
 use super::reader::{ConfigError, Reader, cut, shown};
-use crate::request::Added;
 
 const PATH: &str = "forge.endpoints";
 const KEYS: [&str; 3] = ["method", "path", "action"];

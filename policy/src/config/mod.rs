@@ -4,6 +4,7 @@
 //! collects all errors, each with its path in the document; a document with one error configures nothing.
 
 mod access;
+mod added;
 mod choices;
 mod endpoints;
 mod json;
@@ -21,6 +22,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 pub use access::{AccessRules, RULE_KEYS, RuleKey, RuleKind, RuleValue, Use};
+pub use added::Added;
 pub use keys::{KEYS, Key, Presence, ValueKind};
 pub use projects::Projects;
 pub use pull_policy::{Check, PullPolicies, PullPolicy, Runners};
@@ -32,7 +34,6 @@ pub use crate::choices::{
     UnlistedEndpoints,
 };
 use crate::facts::{Hash, Host, Version};
-use crate::request::Added;
 use crate::rules::Entries;
 
 /// A configuration that passed every check. Made by [`Config::parse`] alone.

@@ -33,7 +33,7 @@ pub(crate) mod token;
 use alloc::vec::Vec;
 
 pub use crate::access::{Access, Action, Holding, Package, Protocol, Registry, Sought, TargetRef};
-pub use api::{Added, Carriers, Endpoint, Instead, Span, endpoints};
+pub use api::{Carriers, Endpoint, Instead, Span, endpoints};
 pub use bare::Bare;
 pub use body::Pending;
 pub use head::{BODY_LIMIT, Body, Head};

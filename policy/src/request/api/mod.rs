@@ -1,15 +1,13 @@
 //! The REST API: which endpoint a path is, which project it names, and where its body may hold a token.
 
-mod added;
+mod owner;
 mod packages;
-mod pattern;
 mod sought;
 mod table;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub use added::Added;
 pub(crate) use table::Body;
 pub use table::{Carriers, Instead};
 use table::{Row, Table, Whose};
@@ -18,9 +16,11 @@ use super::head::Head;
 use super::malformed::Malformed;
 use super::path;
 use crate::access::{Access, Action, TargetRef};
+use crate::config::Added;
 use crate::facts::{Feature, Role, Version};
-use pattern::Owners;
-pub use pattern::Span;
+use crate::pattern;
+use owner::Owners;
+pub use owner::Span;
 
 /// What the API's path says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,18 +95,20 @@ pub fn endpoints() -> impl Iterator<Item = Endpoint> {
         if ends_in_slash(row) {
             path.push('/');
         }
+        let span = match row.whose {
+            Whose::Paths => owner::span(table.pattern(row)),
+            Whose::OwnJobs => Span::One,
+        };
         Endpoint {
             method: row.method,
             path,
             action: row.action,
-            open: row.open,
+            // What opens a project's endpoint opens none of a group's.
+            open: if matches!(span, Span::One | Span::Unknown) { row.open } else { &[] },
             least: row.least,
             instead: row.instead,
             carriers: table.carriers,
-            span: match row.whose {
-                Whose::Paths => pattern::span(table.pattern(row)),
-                Whose::OwnJobs => Span::One,
-            },
+            span,
             since: row.since,
         }
     })
@@ -179,7 +181,8 @@ fn read_plain(version: Version, added: &[Added], method: &[u8], path: &str) -> R
     };
     segments.iter().try_for_each(|segment| check_value(segment))?;
     let caller = if table.carriers == Carriers::Runner { Caller::Runner } else { Caller::Client };
-    let access = Access { open: row.open, least: row.least, ..Access::new(row.action, target) };
+    let open = if matches!(target, TargetRef::Held(_)) { &[] } else { row.open };
+    let access = Access { open, least: row.least, ..Access::new(row.action, target) };
     Ok(Route { access, body: row.body, carriers: table.carriers, caller, instead: row.instead })
 }
 
@@ -212,7 +215,7 @@ fn covering<'a>(
 fn unlisted(version: Version, segments: &mut [&str], is_listed: bool) -> Result<Route, Malformed> {
     let target = match &*segments {
         [first, ..] if INTERNAL.contains(first) => return Err(Malformed::InternalRoute),
-        ["projects", id, ..] => pattern::project(id)?,
+        ["projects", id, ..] => owner::project(id)?,
         _ => TargetRef::None,
     };
     segments.iter().try_for_each(|segment| check_value(segment))?;

@@ -6,10 +6,10 @@
 
 use super::super::credential::Carrier;
 use super::packages;
-use super::pattern::Pattern;
 use crate::access::Action::{self, *};
 use crate::facts::Feature::{self, Builds, Environments, Issues, MergeRequests, Releases, Repository};
 use crate::facts::{Role, Version};
+use crate::pattern::Pattern;
 use Body::{Inspect, Stream, Upload};
 
 /// How the body of a request is treated.

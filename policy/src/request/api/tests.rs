@@ -288,7 +288,7 @@ fn every_row_is_reached_and_none_stands_twice() {
         let (by_table, by_row, _) = found.unwrap();
         assert_eq!((by_table.base.text(), by_row), (table.base.text(), row), "{path}");
         let (_, target) = asked(row.method, &path).unwrap();
-        let is_of_one = row.whose == Whose::OwnJobs || pattern::span(table.pattern(row)) == Span::One;
+        let is_of_one = row.whose == Whose::OwnJobs || owner::span(table.pattern(row)) == Span::One;
         assert_eq!(target.is_single(), is_of_one, "{path}");
     }
     assert_eq!(endpoints().count(), seen.len());
@@ -377,7 +377,7 @@ fn a_walk_by_bases_finds_what_a_walk_along_all_rows_finds() {
         for ((method, action, target), (slow_method, slow_action, named)) in quick.iter().zip(&slow) {
             assert_eq!((method, action), (slow_method, slow_action), "{segments:?}");
             if let Some((_, id)) = named.iter().find(|(name, _)| *name == ":project") {
-                assert_eq!(*target, pattern::project(id), "{segments:?}");
+                assert_eq!(*target, owner::project(id), "{segments:?}");
             }
         }
         (listed, all) = (listed + usize::from(!slow.is_empty()), all + 1);
@@ -583,5 +583,18 @@ fn what_the_configuration_adds_stands_before_the_table() {
         ("projects/5/feature%5fflags/x", Malformed::NeedlessEncoding),
     ] {
         assert_eq!(asked("GET", path), Err(malformed), "{path}");
+    }
+}
+
+#[test]
+fn what_opens_a_projects_endpoint_opens_none_of_a_groups() {
+    let open = |path: &str| read(Version::NEWEST, &[], b"GET", path).unwrap().access.open;
+    assert_eq!(open("/api/v4/projects/7/packages/pypi/simple/tool/"), [Feature::Packages]);
+    for path in ["simple/tool/", "simple/", "files/00ff/tool-1.0.tar.gz"] {
+        let path = format!("/api/v4/groups/7/-/packages/pypi/{path}");
+        assert_eq!(open(&path), [], "{path}");
+    }
+    for endpoint in super::endpoints().filter(|one| matches!(one.span, Span::Group | Span::Holders)) {
+        assert_eq!(endpoint.open, [], "{}", endpoint.path);
     }
 }

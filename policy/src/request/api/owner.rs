@@ -1,17 +1,13 @@
-//! Patterns of paths, and what in them says whose endpoint it is.
-//!
-//! A pattern is segments between slashes. `:name` takes one segment, in which a slash stands encoded, and digits alone
-//! where the name ends in `_id` or `_iid`; `:name.suffix` takes one that ends so; `*name` takes one segment or more; any
-//! other segment stands for itself. A pattern covers the whole path.
+//! Whose endpoint a path is, by the part of it that says so.
 
 use alloc::sync::Arc;
 
 use super::super::malformed::Malformed;
 use super::super::path;
 use super::sought;
-use crate::access::TargetRef;
-use crate::access::{Holding, Sought};
+use crate::access::{Holding, Sought, TargetRef};
 use crate::facts::{GroupId, GroupPath, GroupRef, JobId, ProjectId, ProjectPath};
+use crate::pattern::{self, Owner};
 
 /// How the part of a path that a name takes is read. The part that stands for one segment is given with all that follows.
 type Reader = fn(&[&str]) -> Result<Says, Malformed>;
@@ -39,8 +35,8 @@ pub enum Span {
     Unknown,
 }
 
-/// The names that say whose endpoint it is. Where a pattern has several, the first counts.
-const OWNERS: &[(&str, Span, Reader)] = &[
+/// Each name that says whose endpoint it is, and how it is read.
+const OWNERS: [(&str, Span, Reader); pattern::OWNERS.len()] = [
     (":project", Span::One, |parts| project(one(parts)).map(Says::Target)),
     (":pool_project_id", Span::One, |parts| project(one(parts)).map(Says::Target)),
     (":group", Span::Group, |parts| group(one(parts), GroupRef::Path).map(Says::Group)),
@@ -59,51 +55,6 @@ const OWNERS: &[(&str, Span, Reader)] = &[
     ("job", Span::One, |_| Ok(Says::Target(TargetRef::Own))),
 ];
 
-/// The most segments of a base or of what follows it.
-const MOST: usize = 12;
-
-/// The segments of a pattern, split by the compiler: a path is held against hundreds of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pattern {
-    text: &'static str,
-    parts: [&'static str; MOST],
-    count: usize,
-}
-
-impl Pattern {
-    #[expect(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        reason = "run by the compiler, which an error stops"
-    )]
-    pub(super) const fn of(text: &'static str) -> Self {
-        let (mut parts, mut count, mut rest) = ([""; MOST], 0, text.as_bytes());
-        while !rest.is_empty() {
-            let mut end = 0;
-            while end < rest.len() && rest[end] != b'/' {
-                end += 1;
-            }
-            let (part, behind) = rest.split_at(end);
-            if let (Ok(part), true) = (core::str::from_utf8(part), end > 0) {
-                parts[count] = part;
-                count += 1;
-            }
-            rest = if let [_, behind @ ..] = behind { behind } else { behind };
-        }
-        Self { text, parts, count }
-    }
-
-    /// As it is written.
-    pub(super) fn text(&self) -> &'static str {
-        self.text
-    }
-
-    /// What stands between its slashes.
-    pub(super) fn parts(&self) -> &[&'static str] {
-        self.parts.get(..self.count).unwrap_or_default()
-    }
-}
-
 /// Of how many projects the endpoints of a pattern are.
 pub(super) fn span(pattern: impl Iterator<Item = &'static str>) -> Span {
     let mut spans = pattern.filter_map(|part| OWNERS.iter().find(|(name, ..)| *name == part)).map(|(_, span, _)| *span);
@@ -112,28 +63,10 @@ pub(super) fn span(pattern: impl Iterator<Item = &'static str>) -> Span {
     spans.next().filter(|_| first == Span::Group).unwrap_or(first)
 }
 
-/// Whether a part of a pattern says whose endpoint it is.
-pub(super) fn says_whose(part: &str) -> bool {
-    OWNERS.iter().any(|(name, ..)| *name == part)
-}
-
-/// The part of a path that says whose endpoint it is, and how it is read.
-#[derive(Clone, Copy)]
-pub(super) struct Owner<'a> {
-    reader: Reader,
-    parts: &'a [&'a str],
-}
-
-impl<'a> Owner<'a> {
-    /// What a name's part of the path says, if it says whose.
-    fn of(name: &str, parts: &'a [&'a str]) -> Option<Self> {
-        let reader = OWNERS.iter().find(|(owner, ..)| *owner == name).map(|(.., reader)| *reader)?;
-        Some(Self { reader, parts })
-    }
-
-    fn read(self) -> Result<Says, Malformed> {
-        (self.reader)(self.parts)
-    }
+/// What the part of a path says that says whose endpoint it is.
+fn read(owner: Owner<'_>) -> Result<Says, Malformed> {
+    let reader = OWNERS.iter().find(|(name, ..)| *name == owner.name).map(|(.., reader)| reader);
+    reader.map_or(Err(Malformed::Unclassifiable), |reader| reader(owner.parts))
 }
 
 /// The parts of a path that say whose endpoint it is: one of its base, and one of what follows that.
@@ -147,12 +80,12 @@ impl Owners<'_> {
     /// The target. What follows a project says nothing more; what follows a group says what is wanted there.
     pub(super) fn read(self) -> Result<TargetRef, Malformed> {
         let held = |group, sought| TargetRef::Held(Arc::new(Holding { group, sought }));
-        let group = match self.base.map(Owner::read).transpose()? {
+        let group = match self.base.map(read).transpose()? {
             Some(Says::Target(target)) => return Ok(target),
             Some(Says::Group(group)) => Some(group),
             Some(Says::Holders(..)) | None => None,
         };
-        Ok(match (group, self.row.map(Owner::read).transpose()?) {
+        Ok(match (group, self.row.map(read).transpose()?) {
             (_, Some(Says::Target(target))) => target,
             (Some(group), Some(Says::Holders(_, sought))) | (None, Some(Says::Holders(Some(group), sought))) => {
                 held(group, sought)
@@ -161,47 +94,6 @@ impl Owners<'_> {
             (None, Some(Says::Holders(None, _)) | None) => TargetRef::None,
         })
     }
-}
-
-/// What is left of the segments behind a base, if they begin as it does.
-pub(super) fn below<'a>(base: &[&str], segments: &'a [&'a str]) -> Option<&'a [&'a str]> {
-    let (begin, behind) = segments.split_at_checked(base.len())?;
-    base.iter().zip(begin).all(|(part, segment)| takes(part, segment)).then_some(behind)
-}
-
-/// Whose endpoint it is by a base that was found to fit.
-pub(super) fn owner<'a>(base: &[&str], segments: &'a [&'a str]) -> Option<Owner<'a>> {
-    base.iter().enumerate().find_map(|(at, part)| Owner::of(part, segments.get(at..)?))
-}
-
-/// Whether a pattern covers all of the segments, and whose endpoint it then is; `Some(None)` is nobody's.
-pub(super) fn fit<'a>(pattern: &[impl AsRef<str>], segments: &'a [&'a str]) -> Option<Option<Owner<'a>>> {
-    let Some((part, rest)) = pattern.split_first() else { return segments.is_empty().then_some(None) };
-    let part = part.as_ref();
-    if !part.starts_with('*') {
-        let (segment, behind) = segments.split_first()?;
-        let owner = takes(part, segment).then(|| fit(rest, behind)).flatten()?;
-        return Some(Owner::of(part, segments).or(owner));
-    }
-    (1..=segments.len()).rev().find_map(|taken| {
-        let (parts, behind) = segments.split_at_checked(taken)?;
-        let owner = fit(rest, behind)?;
-        Some(Owner::of(part, parts).or(owner))
-    })
-}
-
-fn takes(part: &str, value: &str) -> bool {
-    let Some(name) = part.strip_prefix(':') else { return value == part };
-    match name.split_once('.') {
-        Some((_, suffix)) => value.rsplit_once('.').is_some_and(|(stem, end)| !stem.is_empty() && end == suffix),
-        // `0x7` is 7 to one parser and nothing to another.
-        None => !is_number(name) || value.bytes().all(|b| b.is_ascii_digit()),
-    }
-}
-
-/// Whether a name stands for a number.
-fn is_number(name: &str) -> bool {
-    name.ends_with("_id") || name.ends_with("_iid")
 }
 
 fn one<'a>(parts: &[&'a str]) -> &'a str {
@@ -270,6 +162,7 @@ fn job(value: &str) -> Result<JobId, Malformed> {
 mod tests {
     use super::*;
     use crate::access::{Package, Registry};
+    use crate::pattern::{Pattern, below, fit, owner};
     use std::vec::Vec;
 
     fn target(pattern: &'static str, path: &str) -> Option<Result<TargetRef, Malformed>> {
@@ -284,6 +177,11 @@ mod tests {
 
     fn named(text: &str) -> GroupPath {
         GroupPath::parse(text).unwrap()
+    }
+
+    #[test]
+    fn each_name_is_read() {
+        assert_eq!(OWNERS.map(|(name, ..)| name), pattern::OWNERS);
     }
 
     #[test]

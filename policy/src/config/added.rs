@@ -4,8 +4,8 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::pattern::{self, Owner};
 use crate::access::Action;
+use crate::pattern::{self, Owner};
 use crate::rules::{Needed, Reach, need};
 
 /// An endpoint of the configuration.
@@ -70,17 +70,17 @@ impl Added {
     }
 
     /// What it asks.
-    pub(super) fn action(&self) -> Action {
+    pub(crate) fn action(&self) -> Action {
         self.action
     }
 
     /// Whether a request is for it, and whose it then is.
-    pub(super) fn fit<'a>(&self, method: &[u8], segments: &'a [&'a str]) -> Option<Option<Owner<'a>>> {
+    pub(crate) fn fit<'a>(&self, method: &[u8], segments: &'a [&'a str]) -> Option<Option<Owner<'a>>> {
         (self.method.as_bytes() == method).then(|| self.covers(segments)).flatten()
     }
 
     /// The same, whatever the method.
-    pub(super) fn covers<'a>(&self, segments: &'a [&'a str]) -> Option<Option<Owner<'a>>> {
+    pub(crate) fn covers<'a>(&self, segments: &'a [&'a str]) -> Option<Option<Owner<'a>>> {
         pattern::fit(&self.pattern, segments)
     }
 
@@ -117,7 +117,7 @@ fn is_part(part: &str) -> bool {
     };
     match (part.strip_prefix(':'), part.strip_prefix('*')) {
         // In the table these say whose an endpoint is, and here its beginning does.
-        _ if pattern::says_whose(part) => false,
+        _ if pattern::OWNERS.contains(&part) => false,
         (Some(name), _) => match name.split_once('.') {
             Some((name, suffix)) => is_name(name) && is_literal(suffix) && !suffix.contains('.'),
             None => is_name(name),
