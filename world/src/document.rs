@@ -199,6 +199,8 @@ pub(super) struct PackagesEntry {
     pub(super) maven: Published,
     #[serde(default)]
     pub(super) terraform_module: Published,
+    #[serde(default)]
+    pub(super) debian: Published,
 }
 
 /// Files by name and version.

@@ -235,6 +235,7 @@ fn published(written: &PackagesEntry) -> Vec<Package> {
         ("pypi", &written.pypi),
         ("maven", &written.maven),
         ("terraform_module", &written.terraform_module),
+        ("debian", &written.debian),
     ];
     let versions = kinds.into_iter().flat_map(|(kind, names)| {
         names.iter().flat_map(move |(name, versions)| {

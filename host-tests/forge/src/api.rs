@@ -1,6 +1,7 @@
 //! The REST API below `/api/v4`: which route is which.
 
 mod artifacts;
+mod debian;
 mod graphql;
 mod groups;
 mod lookup;
@@ -13,7 +14,7 @@ mod shapes;
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::caller::Caller;
@@ -111,6 +112,14 @@ async fn below_project(
             let (project, _) = readable(forge, received, id)?;
             groups::npm_file(&project, &name.join("/"), file)
         }
+        (&Method::GET, ["packages", "debian", path @ ..]) => {
+            let (project, _) = readable(forge, received, id)?;
+            debian::serve(&project, path)
+        }
+        (&Method::GET, ["packages", "conan", _, "users", "authenticate"]) => conan_login(forge, received, id),
+        (&Method::GET, ["packages", "conan", "v1", "ping"]) => {
+            Ok(([("x-conan-server-capabilities", "revisions")], "").into_response())
+        }
         (&Method::POST, ["trigger", "pipeline"]) => pipelines::trigger(forge, received, id, None).await,
         (&Method::POST, ["ref", reference, "trigger", "pipeline"]) => {
             pipelines::trigger(forge, received, id, Some(reference)).await
@@ -121,6 +130,13 @@ async fn below_project(
         (&Method::GET, ["repository", rest @ ..]) => repository::serve(forge, received, id, rest).await,
         _ => Err(reply::not_found()),
     }
+}
+
+/// What Conan is to send from here on. Nothing here reads it.
+fn conan_login(forge: &Forge, received: &Received, id: &str) -> Result<Response, Response> {
+    let caller = Caller::with_any_login(forge, &received.parts.headers).map_err(|_| reply::unauthorized())?;
+    visible(forge, caller, id)?;
+    Ok(reply::text(StatusCode::OK, "opaque"))
 }
 
 /// Who asks, by headers and query; a dead credential is refused.

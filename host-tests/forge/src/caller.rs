@@ -52,6 +52,17 @@ impl Caller {
         }
     }
 
+    /// The job whose token is the password, whatever the login: as Conan's routes read it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn with_any_login(forge: &Forge, headers: &HeaderMap) -> Result<Self, Dead> {
+        let sent = headers.get(header::AUTHORIZATION).and_then(|sent| sent.to_str().ok());
+        let pair = basic(sent.and_then(|sent| sent.strip_prefix("Basic ")).ok_or(Dead)?)?;
+        let (_, password) = pair.split_once(':').ok_or(Dead)?;
+        job(forge, password)
+    }
+
     /// Whether the caller may see the project.
     pub fn may_read(&self, world: &World, project: &Project) -> bool {
         match self {
@@ -114,9 +125,8 @@ fn authorization(forge: &Forge, sent: &[u8]) -> Result<Caller, Dead> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(Dead);
     }
-    let decoded = STANDARD.decode(value).map_err(|_| Dead)?;
-    let decoded = String::from_utf8(decoded).map_err(|_| Dead)?;
-    let (login, password) = decoded.split_once(':').ok_or(Dead)?;
+    let pair = basic(value)?;
+    let (login, password) = pair.split_once(':').ok_or(Dead)?;
     if login == JOB_LOGIN {
         return job(forge, password);
     }
@@ -133,6 +143,12 @@ fn authorization(forge: &Forge, sent: &[u8]) -> Result<Caller, Dead> {
             user.cloned().map_or_else(|| person_in(&world, password), |user| Ok(Caller::Person(user)))
         }
     }
+}
+
+/// Login, colon and password.
+fn basic(value: &str) -> Result<String, Dead> {
+    let decoded = STANDARD.decode(value).map_err(|_| Dead)?;
+    String::from_utf8(decoded).map_err(|_| Dead)
 }
 
 fn person(forge: &Forge, token: &str) -> Result<Caller, Dead> {

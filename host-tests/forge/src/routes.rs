@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 
 use crate::forge::Forge;
 use crate::received::Received;
@@ -36,6 +36,7 @@ pub async fn serve(State(forge): State<Arc<Forge>>, request: Request) -> Respons
             Some(rest) => api::serve(&forge, &mut received, rest).await,
             None => reply::message(StatusCode::BAD_REQUEST, "400 Bad Request"),
         },
+        [group, project, ..] if received.target.query == "go-get=1" => go_get(&received, group, project),
         _ => repository(&forge, &mut received, &segments).await,
     }
 }
@@ -89,6 +90,14 @@ fn without_suffix(forge: &Forge, received: &Received, segments: &[&str]) -> Resp
     let mark = if query.is_empty() { "" } else { "?" };
     let location = forge.url(&format!("{}.git/info/refs{mark}{query}", path.join("/")));
     (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location)]).into_response()
+}
+
+/// Where the module of a Go import path is, as GitLab tells strangers too: whatever is there.
+fn go_get(received: &Received, group: &str, project: &str) -> Response {
+    let host = received.parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let module = format!("{host}/{group}/{project}");
+    let content = format!("{module} git https://{module}.git");
+    Html(format!("<html><head><meta name=\"go-import\" content=\"{content}\"></head></html>")).into_response()
 }
 
 fn nothing() -> Response {

@@ -51,6 +51,7 @@ impl Clients {
         variables.insert("WORK".into(), work.display().to_string());
         // Envoy came with it.
         variables.insert("PIP".into(), checkout().join(".tools/envoy/bin/pip").display().to_string());
+        variables.insert("CLIENTS".into(), checkout().join(".tools/clients").display().to_string());
         Ok(Self { variables, home, work })
     }
 

@@ -34,6 +34,7 @@ pub(super) fn furnish(home: &Path, registry: &str) -> Result<()> {
     fs::write(home.join(".gitconfig"), GIT)?;
     fs::write(home.join(".curlrc"), CURL)?;
     fs::write(containers.join("policy.json"), IMAGE_POLICY)?;
+    fs::write(home.join("tunnel.py"), include_str!("tunnel.py"))?;
     let registries = format!("[[registry]]\nlocation = \"{registry}\"\ninsecure = true\n");
     fs::write(containers.join("registries.conf"), registries)?;
     Ok(())

@@ -13,6 +13,9 @@ use super::{Delivery, places, status_of, wait_until_ready};
 /// The token of the world's user `jobscope`.
 const LOOKUP_TOKEN: (&str, &str) = ("JOBSCOPE_LOOKUP_TOKEN", "glpat-jobscope-lookup");
 
+/// The forge's name as deployed: Go takes no address with a port for a part of a module's path.
+const FORGE_NAME: &str = "forge.example.com";
+
 /// What the demo changes in the configuration.
 pub(super) struct Running<'a> {
     pub(super) port: u16,
@@ -143,13 +146,13 @@ fn adapt(configuration: &mut Value, running: &Running<'_>, dir: &Path, wasm: &Pa
     *at(named(at(manager, "/access_log")?, "envoy.access_loggers.file")?, "/typed_config/path")? =
         json!(access_log(dir));
     let hosts = at(manager, "/route_config/virtual_hosts")?;
-    *at(named(hosts, "forge")?, "/domains")? = json!(["127.0.0.1"]);
+    *at(named(hosts, "forge")?, "/domains")? = json!(["127.0.0.1", FORGE_NAME]);
     *at(named(hosts, "registry")?, "/domains")? = json!(["localhost"]);
 
     *filename(configuration)? = json!(wasm);
     let configured = at(filter(configuration)?, "/configuration")?;
     let mut settings = settings(configured)?;
-    *at(&mut settings, "/forge/hosts")? = json!(["127.0.0.1"]);
+    *at(&mut settings, "/forge/hosts")? = json!(["127.0.0.1", FORGE_NAME]);
     *at(&mut settings, "/forge/registry_hosts")? = json!(["localhost"]);
     *at(&mut settings, "/lookup/authority")? = json!("127.0.0.1");
     for (pointer, value) in running.filter {
