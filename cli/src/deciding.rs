@@ -1,9 +1,10 @@
 //! What becomes of requests.
 
+use policy::Config;
 use policy::decision::{self, Ages, Decision, Facts, Outcome, Step, decide, failed, refused};
 use policy::facts::{Invalid, Token};
+use policy::failure::Failure;
 use policy::request::{Claim, JobRequest, Reading, Refused};
-use policy::{Config, decision::Failure};
 use serde_json::Value;
 use world::World;
 

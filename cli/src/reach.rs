@@ -6,9 +6,10 @@
 use std::rc::Rc;
 
 use policy::Config;
+use policy::access::{Access, Action, Protocol, TargetRef};
 use policy::decision::{Decision, Facts, Step, decide};
 use policy::facts::{Feature, Found, Role, Secret, Token};
-use policy::request::{Access, Action, JobRequest, Protocol, TargetRef, endpoints};
+use policy::request::{JobRequest, endpoints};
 use policy::rules::{self, Reach};
 use world::{Project, User, World};
 

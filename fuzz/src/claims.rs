@@ -2,7 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use policy::request::{Action, Claim, JobRequest, Reading};
+use policy::access::Action;
+use policy::request::{Claim, JobRequest, Reading};
 
 use crate::Message;
 

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use policy::access::{Access, Action, Holding, Protocol, Sought, TargetRef};
 use policy::facts::GroupRef;
-use policy::request::{Access, Action, Claim, Holding, JobRequest, Protocol, Reading, Sought, TargetRef};
+use policy::request::{Claim, JobRequest, Reading};
 use serde_json::value::RawValue;
 
 use crate::Message;

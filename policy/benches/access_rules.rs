@@ -6,8 +6,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use policy::Config;
+use policy::access::Action;
 use policy::facts::{Context, Job, JobId, Origin, ProjectId, ProjectPath};
-use policy::request::Action;
 
 const DECISIONS: u32 = 200_000;
 

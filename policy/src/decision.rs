@@ -16,7 +16,7 @@ use crate::access::{Access, Action, Protocol, TargetRef};
 use crate::choices::{Mode, UnlistedEndpoints};
 use crate::config::Config;
 use crate::facts::{Found, GroupRef, Holders, Invalid, Job, JobId, Origin, ProjectId, Role, Standing, Token};
-pub use crate::failure::Failure;
+use crate::failure::Failure;
 use crate::reply::{self, Reply};
 use crate::request::{Bare, Claim, JobRequest, Malformed, Refused};
 use crate::rules::{self, RULES, Reason, Ruling, Verdict};

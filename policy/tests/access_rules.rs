@@ -3,13 +3,15 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use policy::Config;
-use policy::config::{Mode, RuleKind};
+use policy::access::{Access, Action, Protocol, TargetRef};
+use policy::choices::Mode;
+use policy::config::RuleKind;
 use policy::decision::{Decision, Facts, Outcome, Step, decide};
 use policy::facts::{
     Admission, Affiliation, Context, Features, Found, Job, JobId, JobPush, Origin, Outbound, ProjectId, ProjectPath,
     Role, Secret, Standing, Target, Token, User, UserId, Visibility,
 };
-use policy::request::{Access, Action, JobRequest, Protocol, TargetRef};
+use policy::request::JobRequest;
 use policy::rules::Named;
 use proptest::collection::vec;
 use proptest::option;

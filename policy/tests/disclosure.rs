@@ -4,12 +4,13 @@
 
 use std::io::Write;
 
+use policy::access::{Access, Action, Protocol, TargetRef};
 use policy::decision::{Outcome, decide};
 use policy::facts::{
     Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, Job, JobId, JobPush, Level, Link, Origin,
     Outbound, Permissions, ProjectId, ProjectPath, Role, Secret, Standing, Target, Token, User, UserId, Visibility,
 };
-use policy::request::{Access, Action, Body, Head, JobRequest, Protocol, Reading, TargetRef, read};
+use policy::request::{Body, Head, JobRequest, Reading, read};
 use policy::{Config, Decision, Facts, Step};
 
 const ANSWERS: [&str; 2] = ["gitlab-17", "before-gitlab-17"];

@@ -4,12 +4,14 @@
 use std::fs;
 use std::path::Path;
 
+use policy::access::Action;
 use policy::bindings;
 use policy::config::{KEYS, Presence, RULE_KEYS, Use};
-use policy::decision::{FIELDS, Failure, SHAPE};
+use policy::decision::{FIELDS, SHAPE};
 use policy::facts::{Feature, Version};
+use policy::failure::Failure;
 use policy::lifecycle::Remark;
-use policy::request::{Action, Carriers, Instead, Malformed, Span, endpoints};
+use policy::request::{Carriers, Instead, Malformed, Span, endpoints};
 use policy::rules::{self, Effect, Need, Needed, Open, RULES, Reach, Reason};
 use policy::webhook::Answer;
 

@@ -13,13 +13,15 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use policy::Config;
-use policy::decision::{Decision, Facts, Failure, Step, facts_without_lookup};
+use policy::access::TargetRef;
+use policy::decision::{Decision, Facts, Step, facts_without_lookup};
 use policy::facts::{
     Admission, Affiliation, Context, Entry, Feature, Found, Grants, Invalid, Job, JobId, JobPush, Level, Link, Origin,
     Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Secret, Standing, Token, User, UserId, Visibility,
 };
+use policy::failure::Failure;
 use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value};
-use policy::request::{Body, Head, Reading, TargetRef};
+use policy::request::{Body, Head, Reading};
 use serde_json::json;
 
 /// A configuration with these facts, such as `"membership": "forge"`.

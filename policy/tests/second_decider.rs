@@ -4,13 +4,13 @@
 
 use std::io::Write;
 
-use policy::config::{DependencyProxy, KubernetesAgent, Mode, PackageIndexes};
+use policy::access::{Access, Action, TargetRef};
+use policy::choices::{DependencyProxy, KubernetesAgent, Mode, PackageIndexes};
 use policy::facts::{
     Admission, Affiliation, Context, Entry, Feature, Features, Grants, GroupPath, Job, JobId, JobPush, Level, Link,
     Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Standing, Target, User, UserId, Version,
     Visibility,
 };
-use policy::request::{Access, Action, TargetRef};
 use policy::rules::{Entries, Held, Named, Question, Verdict, Written, judge, need, needed};
 
 /// What one action needs, in a table of this test's own.

@@ -1,8 +1,9 @@
 //! Which changes are worth trying against a decision, by its reason. Whether one helps, deciding again tells.
 
+use policy::access::Action;
 use policy::decision::{Cause, Decision};
 use policy::facts::Permission;
-use policy::request::{Action, Malformed};
+use policy::request::Malformed;
 use policy::rules::Reason;
 use world::{Feature, Project, Role, World};
 

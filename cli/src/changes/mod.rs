@@ -7,8 +7,8 @@ mod candidates;
 mod search;
 mod words;
 
+use policy::access::Action;
 use policy::facts::{Permission, Permissions};
-use policy::request::Action;
 use serde_json::{Value, json};
 use world::{Feature, FeatureLevel, Project, Role, World};
 

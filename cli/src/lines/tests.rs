@@ -1,6 +1,7 @@
 use super::*;
 use crate::job::Caller;
-use policy::request::{Access, Reading};
+use policy::access::Access;
+use policy::request::Reading;
 
 const CONFIG: &str = r#"{"forge": {"hosts": ["forge.invalid"], "registry_hosts": ["registry.invalid"]},
     "lookup": {"cluster": "c", "authority": "forge.invalid", "credential_env": "E"}}"#;

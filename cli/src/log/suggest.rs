@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use policy::access::Action;
 use policy::facts::{Permission, ProjectPath};
-use policy::request::Action;
 use policy::rules::Reason;
 use serde_json::{Value, json};
 

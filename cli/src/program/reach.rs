@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use policy::request::Action;
+use policy::access::Action;
 use questions::deciding::Verdict;
 use questions::reach::{
     Asks, Difference, People, Way, can as all_of, differences, people, shortened, who_can as all_at,

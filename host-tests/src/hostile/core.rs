@@ -1,12 +1,11 @@
 //! A message, read by the core.
 
 use policy::Config;
+use policy::access::{Protocol, TargetRef};
 use policy::decision::{Cause, Decision, Facts, Outcome, Step, decide};
 use policy::facts::{Found, GroupRef, Secret, Token};
 use policy::lookup::{Answer, Fact, Flight, Progress, Value};
-use policy::request::{
-    BODY_LIMIT, Body, Head, JobRequest, Malformed, Protocol, Reading, Refused, Scan, TargetRef, read,
-};
+use policy::request::{BODY_LIMIT, Body, Head, JobRequest, Malformed, Reading, Refused, Scan, read};
 
 use super::expected::Asked;
 use super::forge::Forge;

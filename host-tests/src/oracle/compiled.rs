@@ -2,7 +2,8 @@
 
 use anyhow::{Result, anyhow, ensure};
 use policy::Config;
-use policy::request::{Reading, TargetRef};
+use policy::access::TargetRef;
+use policy::request::Reading;
 use serde_json::{Value, json};
 
 use super::ask::Ask;

@@ -1,10 +1,10 @@
 //! The tables of statuses and reasons in SECURITY.md are those of the code.
 
-use policy::config::Answers;
-use policy::decision::Failure;
+use policy::access::{Action, Protocol};
+use policy::choices::Answers;
 use policy::facts::{Origin, ProjectId, ProjectPath, Role};
+use policy::failure::Failure;
 use policy::reply::{self, Denied, Subject};
-use policy::request::{Action, Protocol};
 use policy::rules::Reason;
 
 const PAGE: &str = include_str!("../../../SECURITY.md");

@@ -6,16 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use policy::Config;
+use policy::access::{Holding, Package, Registry, Sought, TargetRef};
 use policy::bindings::Cursor;
-use policy::decision::Failure;
 use policy::facts::{
     Admission, Affiliation, Context, Entry, Feature, Found, Grants, GroupId, GroupPath, GroupRef, Holders, Invalid,
     Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Secret,
     Standing, Token, User, UserId, Version, Visibility,
 };
+use policy::failure::Failure;
 use policy::lookup::changes::{self, News};
 use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value as Landed, version};
-use policy::request::{Holding, Package, Registry, Sought, TargetRef};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../../docs/token-lookup.md");

@@ -7,8 +7,8 @@ use crate::forge::{DANA, api, basic, clone, configuration, get, gitlab, host, ho
 
 const MIB: usize = 1 << 20;
 
-/// How many instructions hold a worker for 20 ms. In Envoy's VM on two cores of a server the worst body of the table below,
-/// 174 million instructions, took 6 ms on top of what the upload itself takes: 0.035 ns each, and here 0.05 are counted.
+/// How many instructions hold a worker for 20 ms. In Envoy's VM on two cores of a server a body that took 174 million took 6 ms
+/// on top of what the upload itself takes: 0.035 ns each, and here 0.05 are counted.
 const TWENTY_MS: u64 = 400_000_000;
 
 /// How many instructions of the VM a request takes, of which nobody knows anything yet.

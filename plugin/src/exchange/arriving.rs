@@ -1,8 +1,10 @@
 //! A request as it arrives: its head is read once, its body looked at where that is needed.
 
-use policy::decision::{self, Failure};
+use policy::access::Protocol;
+use policy::decision;
+use policy::failure::Failure;
 use policy::lifecycle::{self, Watch};
-use policy::request::{self, BODY_LIMIT, Body, Head, Malformed, Pending, Protocol, Reading, Refused};
+use policy::request::{self, BODY_LIMIT, Body, Head, Malformed, Pending, Reading, Refused};
 use policy::webhook;
 
 use super::Next;

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::bindings::Moment;
-use policy::decision::Failure;
 use policy::facts::Hash;
+use policy::failure::Failure;
 use policy::request::{Pending, Scan};
 
 use super::answer::Answering;

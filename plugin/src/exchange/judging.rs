@@ -1,8 +1,9 @@
 //! Judging a request: what is remembered, what is missing, and the decision.
 
 use policy::bindings::{Freshness, Moment, Quota, Remembered};
-use policy::decision::{self, Cause, Decision, Facts, Failure, Step};
+use policy::decision::{self, Cause, Decision, Facts, Step};
 use policy::facts::{Hash, Token};
+use policy::failure::Failure;
 use policy::lookup::{Fact, Value, target_key};
 use policy::request::{Claim, JobRequest, Refused};
 

@@ -14,9 +14,10 @@ pub(crate) use crowd::{Crowd, Landed};
 pub(crate) use judging::Recalled;
 pub(crate) use settling::Ids;
 
+use policy::access::Protocol;
 use policy::bindings::Moment;
 use policy::decision::{Decision, Facts};
-use policy::request::{JobRequest, Pending, Protocol};
+use policy::request::{JobRequest, Pending};
 
 use judging::Parked;
 

@@ -4,7 +4,8 @@
 //! among them: to wake one that is gone is to touch freed memory of the host.
 
 use policy::bindings::Moment;
-use policy::decision::{self, Failure};
+use policy::decision;
+use policy::failure::Failure;
 use policy::request::Malformed;
 
 use super::Next;

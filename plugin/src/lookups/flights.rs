@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use policy::Config;
 use policy::bindings::{Confirmed, Freshness, Moment};
-use policy::decision::Failure;
 use policy::facts::{Hash, Job, JobId, Known};
+use policy::failure::Failure;
 use policy::lookup::{Answer, Fact, Flight, PartKey, Progress, Value};
 
 use super::departures::{Departure, Departures};

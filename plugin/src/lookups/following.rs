@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use policy::bindings::{Cursor, Moment};
-use policy::config::Changes;
-use policy::decision::Failure;
+use policy::choices::Changes;
+use policy::failure::Failure;
 use policy::lookup::Answer;
 use policy::lookup::changes::{self, News, PATIENCE};
 

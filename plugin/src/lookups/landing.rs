@@ -1,8 +1,9 @@
 //! Answers to calls, and what they bring: facts that are remembered, and news for those who wait for them.
 
 use policy::bindings::{Freshness, Moment};
-use policy::decision::{Facts, Failure, Step};
+use policy::decision::{Facts, Step};
 use policy::facts::{Hash, Job, Token};
+use policy::failure::Failure;
 use policy::lookup::{self, Answer, Fact, Value};
 
 use super::flights::{Landing, News, Urgency};

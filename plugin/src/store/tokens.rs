@@ -5,8 +5,8 @@ use std::time::Duration;
 use policy::bindings::{
     self, Binding, Denial, Dependencies, JobRow, Minted, Moment, Place, Quota, Rejection, Remembered, Usage,
 };
-use policy::decision::Failure;
 use policy::facts::{Hash, Invalid, Job, JobId, Token};
+use policy::failure::Failure;
 use policy::lifecycle::{Birth, End};
 use policy::request::{Claim, JobRequest};
 

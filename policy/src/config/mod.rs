@@ -29,7 +29,7 @@ pub use pull_policy::{Check, PullPolicies, PullPolicy, Runners};
 pub use reader::{ConfigError, ConfigErrors, Warning};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
-pub use crate::choices::{
+use crate::choices::{
     Answers, Api, Changes, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials, Mode, PackageIndexes,
     UnlistedEndpoints,
 };

@@ -151,7 +151,7 @@ fn all_that_is_asked_must_be_allowed() {
 fn a_hidden_target_is_answered_like_none_in_every_protocol_and_for_every_action() {
     let config = config("enforce");
     for protocol in Protocol::ALL {
-        for (action, name, _) in crate::request::Action::ALL {
+        for (action, name, _) in crate::access::Action::ALL {
             let request = request(protocol, vec![Access::new(*action, path("a/b"))]);
             let nothing = decided(decide(&config, &request, &known(&[("a/b", Found::Nothing)])));
             for admission in [PROJECT, GROUP, Admission::Open, Admission::Unlisted] {
@@ -168,7 +168,7 @@ fn a_hidden_target_is_answered_like_none_in_every_protocol_and_for_every_action(
 #[test]
 fn a_token_that_is_no_running_jobs_is_answered_as_the_protocol_does() {
     let status = |protocol, token| {
-        let request = request(protocol, vec![Access::new(crate::request::Action::ReadCode, path("a/b"))]);
+        let request = request(protocol, vec![Access::new(crate::access::Action::ReadCode, path("a/b"))]);
         let facts = Facts { token: Some(token), ..Facts::default() };
         reply(decided(decide(&config("enforce"), &request, &facts))).status
     };
@@ -191,7 +191,7 @@ fn who_sent_what_cannot_be_read_is_recorded_and_changes_nothing() {
     let unread = Claim::Unread(Malformed::EmptySegment);
     let request = JobRequest {
         claim: unread,
-        ..request(Protocol::Git, vec![Access::new(crate::request::Action::ReadCode, path("a/b"))])
+        ..request(Protocol::Git, vec![Access::new(crate::access::Action::ReadCode, path("a/b"))])
     };
     let config = config("enforce");
     assert_eq!(decide(&config, &request, &Facts::default()), Step::NeedsToken);
@@ -219,7 +219,7 @@ fn who_sent_what_cannot_be_read_is_recorded_and_changes_nothing() {
 
 #[test]
 fn a_fact_that_cannot_be_had_is_recorded_with_whose_request_it_is() {
-    let request = request(Protocol::Git, vec![Access::new(crate::request::Action::ReadCode, path("a/b"))]);
+    let request = request(Protocol::Git, vec![Access::new(crate::access::Action::ReadCode, path("a/b"))]);
     let missed = |facts| missed(&config("enforce"), &request, &facts, Failure::LookupTimeout).record;
     let known = missed(known(&[]));
     assert_eq!([known.job, known.user, known.origin, known.target].join(" "), "1001 dana apps/web a/b");
@@ -230,7 +230,7 @@ fn a_fact_that_cannot_be_had_is_recorded_with_whose_request_it_is() {
 
 #[test]
 fn observing_forwards_every_denial_and_says_so() {
-    let request = request(Protocol::Git, vec![Access::new(crate::request::Action::ReadCode, path("a/b"))]);
+    let request = request(Protocol::Git, vec![Access::new(crate::access::Action::ReadCode, path("a/b"))]);
     let unreadable = Refused::new(Protocol::Git, Malformed::DotSegment);
     for (mode, verdict) in [("enforce", "deny"), ("observe", "observe-deny")] {
         let config = config(mode);
@@ -283,7 +283,7 @@ fn no_two_causes_share_a_code() {
 #[test]
 fn only_a_credential_without_a_mark_can_be_somebody_elses() {
     let foreign = Facts { token: Some(Token::Invalid(Invalid::Foreign)), ..Facts::default() };
-    let access = || vec![Access::new(crate::request::Action::ReadCode, path("a/b"))];
+    let access = || vec![Access::new(crate::access::Action::ReadCode, path("a/b"))];
     let marked = request(Protocol::Git, access());
     assert_eq!(decided(decide(&config("enforce"), &marked, &foreign)).record.reason, "token.unknown");
     for claim in [Claim::Unmarked(None), Claim::Unmarked(Some(Malformed::EmptySegment))] {
@@ -419,7 +419,7 @@ fn a_role_that_is_only_observed_denies_nothing() {
 fn minted(claims: &str, protocol: Protocol, malformed: Option<Malformed>) -> JobRequest {
     use base64::Engine;
     let signed = std::format!("eyJh.{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims));
-    let access = Access::new(crate::request::Action::PullImage, path("a/b"));
+    let access = Access::new(crate::access::Action::PullImage, path("a/b"));
     let request = JobRequest::new(Secret::new(signed.as_bytes()), protocol, vec![access]);
     JobRequest { claim: Claim::Minted(malformed), ..request }
 }

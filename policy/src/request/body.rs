@@ -114,14 +114,8 @@ impl Pending {
         self.protocol
     }
 
-    /// The same, refused.
-    #[must_use]
-    pub fn refused(&self, malformed: Malformed) -> Refused {
-        self.want.refused(self.protocol, malformed)
-    }
-
     fn refuse(&self, malformed: Malformed) -> Reading {
-        let refused = Reading::Refused(self.refused(malformed));
+        let refused = Reading::Refused(self.want.refused(self.protocol, malformed));
         match &self.unmarked {
             Some(token) => refused.unmarked(token.clone()),
             None => refused,

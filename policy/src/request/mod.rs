@@ -32,7 +32,7 @@ pub(crate) mod token;
 
 use alloc::vec::Vec;
 
-pub use crate::access::{Access, Action, Holding, Package, Protocol, Registry, Sought, TargetRef};
+use crate::access::{Access, Action, Protocol, TargetRef};
 pub use api::{Carriers, Endpoint, Instead, Span, endpoints};
 pub use bare::Bare;
 pub use body::Pending;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use policy::request::{Action, JobRequest, Reading, TargetRef};
+use policy::access::{Action, TargetRef};
+use policy::request::{JobRequest, Reading};
 use policy::rules::{Reach, need};
 
 use super::repository::{Kind, REPOSITORIES, Service};

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use policy::Config;
-use policy::config::Kind;
+use policy::choices::Kind;
 
 pub use filtered::{Filtered, compare_compiled};
 pub use program::{Language, Reader};

@@ -1,6 +1,6 @@
 //! Whether the filter and a reader agree on a request.
 
-use policy::config::Kind;
+use policy::choices::Kind;
 use serde::Deserialize;
 
 use super::filtered::Filtered;

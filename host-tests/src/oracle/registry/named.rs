@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use policy::request::{Access, Action, JobRequest, Reading, TargetRef};
+use policy::access::{Access, Action, TargetRef};
+use policy::request::{JobRequest, Reading};
 
 /// What the registry did, by the names of its repositories.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
