@@ -18,6 +18,10 @@ const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const CAS_MISMATCH: u32 = 8;
 
+/// The sides of a stream.
+const REQUEST: u32 = 0;
+const RESPONSE: u32 = 1;
+
 /// The proxy, as one root context sees it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Proxy {
@@ -190,16 +194,15 @@ impl Host for Proxy {
     }
 
     fn source_address(&self) -> Result<Vec<u8>> {
-        const PATH: &str = "source\0address";
-        let (mut data, mut size) = (std::ptr::null_mut(), 0);
-        // SAFETY: pointer and length of a living str; pointers to living variables, which on Ok hold memory that is ours.
-        unsafe {
-            match proxy_get_property(PATH.as_ptr(), PATH.len(), &raw mut data, &raw mut size) {
-                OK => Ok(taken(data, size)),
-                NOT_FOUND => Ok(Vec::new()),
-                status => Err(HostError { call: "get_property", status }),
-            }
-        }
+        Ok(property("source\0address")?.unwrap_or_default())
+    }
+
+    /// The host counts head and body together.
+    fn body_size(&self) -> Result<u64> {
+        let whole = property("request\0total_size")?.and_then(|bytes| Some(u64::from_le_bytes(*bytes.first_chunk()?)));
+        let headers = self.headers(Map::Request)?;
+        let head: usize = headers.fields()?.iter().map(|(name, value)| name.len().saturating_add(value.len())).sum();
+        Ok(whole.unwrap_or_default().saturating_sub(u64::try_from(head).unwrap_or(u64::MAX)))
     }
 
     /// A key of the stream's filter state, which access logs read.
@@ -236,7 +239,12 @@ impl Host for Proxy {
 
     fn resume(&self) -> Result<()> {
         // SAFETY: no memory is handed over.
-        check("continue_stream", unsafe { proxy_continue_stream(0) })
+        check("continue_stream", unsafe { proxy_continue_stream(REQUEST) })
+    }
+
+    fn resume_answer(&self) -> Result<()> {
+        // SAFETY: no memory is handed over.
+        check("continue_stream", unsafe { proxy_continue_stream(RESPONSE) })
     }
 
     fn reply(&self, status: u16, headers: &[(&str, &str)], body: &str, details: &str) -> Result<()> {
@@ -295,6 +303,19 @@ impl Host for Proxy {
     fn record(&self, number: u32, value: u64) -> Result<()> {
         // SAFETY: no memory is handed over.
         check("record_metric", unsafe { proxy_record_metric(number, value) })
+    }
+}
+
+/// A property of the request, by a path whose segments a zero parts.
+fn property(path: &str) -> Result<Option<Vec<u8>>> {
+    let (mut data, mut size) = (std::ptr::null_mut(), 0);
+    // SAFETY: pointer and length of a living str; pointers to living variables, which on Ok hold memory that is ours.
+    unsafe {
+        match proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) {
+            OK => Ok(Some(taken(data, size))),
+            NOT_FOUND => Ok(None),
+            status => Err(HostError { call: "get_property", status }),
+        }
     }
 }
 

@@ -127,6 +127,9 @@ pub trait Host: Clone {
     /// Whence the request comes. Empty where that is not known.
     fn source_address(&self) -> Result<Vec<u8>>;
 
+    /// How many bytes of the request's body came, whether they were shown or not.
+    fn body_size(&self) -> Result<u64>;
+
     /// Writes a field for the access log of the request.
     fn log_field(&self, name: &str, value: &str) -> Result<()>;
 
@@ -141,6 +144,9 @@ pub trait Host: Clone {
 
     /// Lets the request go on.
     fn resume(&self) -> Result<()>;
+
+    /// Lets the answer go on.
+    fn resume_answer(&self) -> Result<()>;
 
     /// Answers the request. `details` goes into the access log's response code details.
     fn reply(&self, status: u16, headers: &[(&str, &str)], body: &str, details: &str) -> Result<()>;

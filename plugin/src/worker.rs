@@ -26,6 +26,8 @@ pub struct Worker<H: Host> {
     pub(crate) versions: Versions,
     pub(crate) ticks: Ticks,
     pub(crate) ids: Ids,
+    /// Whether the proxy was seen to keep a body from the filter while its head waits.
+    pub(crate) withholds_bodies: bool,
     /// What was counted of the load, which all workers add up; nothing before the first tick, which a worker that only
     /// tries a configuration out never sees.
     counted: Option<Load>,
@@ -57,6 +59,7 @@ impl<H: Host> Worker<H> {
             versions: Versions::default(),
             ticks: Ticks::default(),
             ids: Ids::new(chance),
+            withholds_bodies: false,
             counted: None,
         }
     }
@@ -95,6 +98,7 @@ impl<H: Host> Worker<H> {
         for landing in self.flights.overdue(&setup.config, now) {
             self.land(&setup, landing, Ok(now));
         }
+        self.look_for_bodies(now);
         self.crowd.expire(setup.config.lookup.timeout, now);
         self.wake(&setup);
         self.count_load(&setup, Some(self.load()));

@@ -9,6 +9,15 @@ pub enum Mode {
     Observe,
 }
 
+/// What becomes of a request that only its body can decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bodies {
+    /// Its head waits until the body was read.
+    Judge,
+    /// Its head decides: for hosts that pass a head on before its body can be held back.
+    Leave,
+}
+
 /// Whether jobs ask for whatever packages a group has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PackageIndexes {

@@ -201,6 +201,11 @@ impl Host for SimulatedHost {
         Ok(b"192.0.2.1:1000".to_vec())
     }
 
+    /// What comes of a body is shown.
+    fn body_size(&self) -> Result<u64> {
+        Ok(0)
+    }
+
     fn log_field(&self, _: &str, _: &str) -> Result<()> {
         self.shared.borrow_mut().may_fail("set_property")
     }
@@ -270,6 +275,10 @@ impl Host for SimulatedHost {
             Some(stream) => shared.effects.push(Effect::Resume(stream)),
             None => shared.accuse(|| "nobody was resumed".to_owned()),
         }
+        Ok(())
+    }
+
+    fn resume_answer(&self) -> Result<()> {
         Ok(())
     }
 

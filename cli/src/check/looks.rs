@@ -1,5 +1,7 @@
 //! The checks behind the rows: each looks at a filter and what stands around it, and says what is wrong.
 
+use policy::choices::Bodies;
+
 use super::Weight;
 use super::envoy::{Site, domains};
 use super::rows::Seen;
@@ -192,7 +194,9 @@ const CONNECTION_BUFFER: u64 = 1 << 20;
 const HELD_BACK: u64 = 1 << 20;
 
 pub(super) fn buffers(site: &Site<'_>) -> Vec<Seen> {
-    let mut seen = switch_is(site.plugin, &["allow_on_headers_stop_iteration"], true);
+    // With `bodies: leave` nothing is held back.
+    let leaves = site.setup.as_ref().is_some_and(|setup| setup.config.forge.bodies == Bodies::Leave);
+    let mut seen = if leaves { Vec::new() } else { switch_is(site.plugin, &["allow_on_headers_stop_iteration"], true) };
     let listener = site.listener.and_then(|listener| listener.get("per_connection_buffer_limit_bytes"));
     let least = listener.and_then(Node::number).unwrap_or(CONNECTION_BUFFER).saturating_add(HELD_BACK);
     for host in site.forge_hosts().into_iter().filter(|host| domains(host).any(|domain| is_forge(site, domain))) {

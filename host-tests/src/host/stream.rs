@@ -270,6 +270,11 @@ impl Way {
         body.as_deref().unwrap_or_default()
     }
 
+    /// How many bytes of the body came, shown or not.
+    pub(super) fn size(&self) -> usize {
+        self.held.iter().map(|(piece, _)| piece.len()).sum::<usize>() + self.body().len()
+    }
+
     pub(super) fn body_mut(&mut self) -> Option<&mut Vec<u8>> {
         if self.buffering { self.buffered.as_mut() } else { self.chunk.as_mut() }
     }

@@ -115,6 +115,8 @@ pub struct Options {
     pub registry: Registry,
     /// Changes to the filter's configuration: where (a JSON pointer such as `/lookup/timeout`) and the new value.
     pub filter: Vec<(&'static str, Value)>,
+    /// Changes to the rest of Envoy's configuration.
+    pub change: fn(&mut Value),
     /// Whether the filter can be exchanged while Envoy runs.
     pub delivery: Delivery,
 }
@@ -129,6 +131,7 @@ impl Options {
             token_lookup: TokenLookup::Forge,
             registry: Registry::Started,
             filter: Vec::new(),
+            change: |_| (),
             delivery: Delivery::Fixed,
         }
     }
@@ -181,7 +184,8 @@ impl Stack {
             TokenLookup::At(port) => port,
         };
         let ports = Ports { ingress: port, admin: ports::pick()?, registry: registry_port, token_lookup };
-        let envoy = envoy::start(dir.path(), &running(ports, forge.port(), &options.filter, None, options.delivery))?;
+        let deployed = running(ports, forge.port(), &options.filter, None, options.delivery);
+        let envoy = envoy::start(dir.path(), &envoy::Running { change: options.change, ..deployed })?;
         Ok(Self { envoy, registry, forge, dir, ports, delivery: options.delivery })
     }
 

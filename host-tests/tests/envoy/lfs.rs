@@ -11,8 +11,8 @@ use host_tests::stack::{Answer, LookupFault, Options, Registry, Stack};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-const WEB_JOB: &str = "glcbt-64_danaBuildsWeb000001";
-const LOGO: &str = "the logo, kept in LFS\n";
+pub(crate) const WEB_JOB: &str = "glcbt-64_danaBuildsWeb000001";
+pub(crate) const LOGO: &str = "the logo, kept in LFS\n";
 
 const GIT_CONFIG: &str = "\
 [user]
@@ -26,7 +26,11 @@ const GIT_CONFIG: &str = "\
 ";
 
 fn start() -> Stack {
-    let stack = Stack::start(&Options { registry: Registry::LeftOut, ..Options::picked() }).unwrap();
+    start_with(&Options { registry: Registry::LeftOut, ..Options::picked() })
+}
+
+pub(crate) fn start_with(options: &Options) -> Stack {
+    let stack = Stack::start(options).unwrap();
     fs::write(stack.dir().join(".gitconfig"), GIT_CONFIG).unwrap();
     stack
 }
@@ -48,24 +52,24 @@ fn try_git(stack: &Stack, at: &Path, arguments: &[&str]) -> (bool, String) {
     (output.status.success(), said)
 }
 
-fn git(stack: &Stack, at: &Path, arguments: &[&str]) {
+pub(crate) fn git(stack: &Stack, at: &Path, arguments: &[&str]) {
     let (succeeded, said) = try_git(stack, at, arguments);
     assert!(succeeded, "git {arguments:?}: {said}");
 }
 
 /// Clones apps/web with what it keeps in LFS.
-fn clone(stack: &Stack, login: &str, into: &str) -> PathBuf {
+pub(crate) fn clone(stack: &Stack, login: &str, into: &str) -> PathBuf {
     let url = format!("http://{login}@{}/apps/web.git", stack.forge_host());
     git(stack, stack.dir(), &["clone", "--quiet", &url, into]);
     stack.dir().join(into)
 }
 
-fn login() -> String {
+pub(crate) fn login() -> String {
     format!("gitlab-ci-token:{WEB_JOB}")
 }
 
 /// The requests for objects that reached the forge: the method, and with which credential.
-fn objects(stack: &Stack) -> Vec<(String, String)> {
+pub(crate) fn objects(stack: &Stack) -> Vec<(String, String)> {
     let requests = stack.forge().requests().unwrap().into_iter();
     let objects = requests.filter(|request| request["target"].as_str().unwrap().contains("/gitlab-lfs/objects/"));
     let credential = |request: &Value| {
@@ -77,7 +81,7 @@ fn objects(stack: &Stack) -> Vec<(String, String)> {
     objects.map(|request| (request["method"].as_str().unwrap().to_owned(), credential(&request))).collect()
 }
 
-fn batch(stack: &Stack) -> Answer {
+pub(crate) fn batch(stack: &Stack) -> Answer {
     let oid: String = Sha256::digest(LOGO).iter().map(|byte| format!("{byte:02x}")).collect();
     let body = json!({"operation": "download", "objects": [{"oid": oid, "size": LOGO.len()}]}).to_string();
     let request = format!(

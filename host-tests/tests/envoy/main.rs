@@ -13,3 +13,4 @@ mod people;
 mod reload;
 mod several;
 mod soak;
+mod withheld;

@@ -31,3 +31,4 @@ mod strip;
 mod uploads;
 mod versions;
 mod webhook;
+mod withheld;

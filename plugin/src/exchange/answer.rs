@@ -1,7 +1,9 @@
 //! The forge's answers to requests that went on: what they tell is remembered. A body that must be read is copied as it
 //! passes, or held back until it was read.
 
-use policy::bindings::Minted;
+use std::time::Duration;
+
+use policy::bindings::{Minted, Moment};
 use policy::lifecycle::{self, ANSWER_LIMIT, AnswerHead, Birth, Body, Event, Fate, Watch};
 use policy::lookup::Fact;
 
@@ -30,6 +32,34 @@ pub(super) enum Answering {
 pub(super) struct Answer {
     watch: Watch,
     way: Way,
+    /// Whether its head is held back: a proxy that shows no body meanwhile must let it go.
+    head: HeadHeld,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HeadHeld {
+    /// It was noticed then, with nothing of its body.
+    Since(Option<Moment>),
+    /// It went on, or its body came.
+    Over,
+}
+
+impl Answer {
+    fn new(watch: Watch, way: Way) -> Self {
+        let head = if matches!(way, Way::Held(_)) { HeadHeld::Since(None) } else { HeadHeld::Over };
+        Self { watch, way, head }
+    }
+
+    /// Whether its head has been held back for so long, with nothing of its body, since this was first asked.
+    pub(super) fn holds_head(&mut self, long: Duration, now: Moment) -> bool {
+        let HeadHeld::Since(since) = &mut self.head else { return false };
+        since.get_or_insert(now).after(long).has_come(long, now)
+    }
+
+    /// Its head goes on before its body was seen.
+    pub(super) fn let_head_go(&mut self) {
+        self.head = HeadHeld::Over;
+    }
 }
 
 #[derive(Debug)]
@@ -57,10 +87,16 @@ impl<H: Host> Worker<H> {
         let watch = *watch;
         match self.read_answer(&setup, &watch, end_of_stream) {
             Ok(None) => Flow::Continue,
-            Ok(Some(way)) => self.read_on(stream, Answer { watch, way }),
+            Ok(Some(way)) if self.leaves_bodies(&setup) => {
+                let mut answer = Answer::new(watch, way);
+                answer.let_head_go();
+                self.read_on(stream, answer);
+                Flow::Continue
+            }
+            Ok(Some(way)) => self.read_on(stream, Answer::new(watch, way)),
             Err(error) => {
                 journal::note(&self.host, Level::Error, "an answer cannot be read", error);
-                self.finish_answer(stream, Answer { watch, way: Way::Held(0) }, false)
+                self.finish_answer(stream, Answer::new(watch, Way::Held(0)), false)
             }
         }
     }
@@ -72,6 +108,7 @@ impl<H: Host> Worker<H> {
             Answering::Withheld => return self.withhold(stream),
             Answering::Unseen | Answering::Watched(_) => return Flow::Continue,
         };
+        answer.let_head_go();
         let is_whole = match &mut answer.way {
             Way::Copied(copy) => {
                 let piece = self.host.piece(Buffer::ResponseBody, 0, size);

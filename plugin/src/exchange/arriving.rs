@@ -40,6 +40,7 @@ impl<H: Host> Worker<H> {
     /// A piece of its body came; the host has so many bytes of it.
     pub fn request_body(&mut self, stream: Stream, size: usize, end_of_stream: bool) -> Flow {
         let (Some(setup), Some(exchange)) = (self.setup.clone(), self.crowd.find(stream)) else { return Flow::Pause };
+        exchange.is_shown = true;
         let flow = match exchange.stands() {
             Standing::Report => return self.take_report(&setup, stream, size, end_of_stream),
             Standing::Going => Flow::Continue,
@@ -147,10 +148,13 @@ impl<H: Host> Worker<H> {
     }
 
     fn await_body(&mut self, setup: &Setup<H>, stream: Stream, pending: Pending) -> Next {
+        if self.withholds_bodies {
+            return self.turn_away(setup, stream, pending, Failure::Bodies);
+        }
         let has_room = self.crowd.hold_with_head(stream, 0);
         match self.host.now() {
             Ok(now) if has_room => Next::AwaitsBody(Box::new(pending), now.after(BODY_PATIENCE)),
-            Ok(_) => self.turn_away(setup, stream, pending),
+            Ok(_) => self.turn_away(setup, stream, pending, Failure::Busy),
             Err(error) => {
                 journal::note(&self.host, Level::Error, "a request cannot be read", error);
                 Next::decided(decision::failed(&setup.config, Protocol::Web, Failure::Host), Protocol::Web, None)
@@ -174,13 +178,13 @@ impl<H: Host> Worker<H> {
         self.settle(setup, stream, next)
     }
 
-    /// What becomes of a request for whose body there is no room.
-    fn turn_away(&mut self, setup: &Setup<H>, stream: Stream, pending: Pending) -> Next {
+    /// What becomes of a request whose body cannot be held back.
+    pub(super) fn turn_away(&mut self, setup: &Setup<H>, stream: Stream, pending: Pending, why: Failure) -> Next {
         if pending.is_nobodys() {
             return self.let_go(setup, stream, pending, Malformed::BodyTooLarge);
         }
         let protocol = pending.protocol();
-        Next::decided(decision::failed(&setup.config, protocol, Failure::Busy), protocol, None)
+        Next::decided(decision::failed(&setup.config, protocol, why), protocol, None)
     }
 
     fn waits(&mut self, stream: Stream) -> bool {
@@ -201,7 +205,7 @@ impl<H: Host> Worker<H> {
         }
         let Some(pending) = self.crowd.take_pending(stream) else { return Flow::Pause };
         let next = if !has_room {
-            self.turn_away(setup, stream, *pending)
+            self.turn_away(setup, stream, *pending, Failure::Busy)
         } else if !fits || !end_of_stream {
             self.let_go(setup, stream, *pending, Malformed::BodyTooLarge)
         } else {

@@ -44,6 +44,8 @@ pub(super) struct Exchange {
     pub(super) scan: Option<Box<Scan>>,
     /// How much of what the host holds of the body was looked at.
     pub(super) seen: usize,
+    /// Whether something of its body was shown.
+    pub(super) is_shown: bool,
     /// What is done with the forge's answer.
     pub(super) answering: Answering,
     /// How many bytes of it are kept beside what waits for facts.
@@ -99,6 +101,8 @@ enum News {
     Late,
     /// Its place is needed.
     Crowded,
+    /// The host does not show it.
+    Unshown,
 }
 
 /// A request that waits no longer.
@@ -119,6 +123,7 @@ impl Crowd {
             head,
             scan: None,
             seen: 0,
+            is_shown: false,
             answering: Answering::Unseen,
             held: 0,
             is_told: false,
@@ -255,6 +260,38 @@ impl Crowd {
         }
     }
 
+    /// The requests that wait for their bodies and were shown nothing of them, and until when they wait.
+    pub(super) fn unshown(&self) -> impl Iterator<Item = (Stream, Moment)> {
+        self.exchanges.iter().filter_map(|(stream, exchange)| match &exchange.stands {
+            Standing::Body(_, deadline) if !exchange.is_shown => Some((*stream, *deadline)),
+            Standing::Body(..)
+            | Standing::Facts(_)
+            | Standing::Read
+            | Standing::Report
+            | Standing::Going
+            | Standing::Answered => None,
+        })
+    }
+
+    /// There is news for those whose bodies will not be shown.
+    pub(super) fn give_bodies_up(&mut self) {
+        for (stream, exchange) in &mut self.exchanges {
+            if matches!(exchange.stands, Standing::Body(..)) && !exchange.is_shown && !exchange.is_told {
+                exchange.is_told = true;
+                self.news.push_back((*stream, News::Unshown));
+            }
+        }
+    }
+
+    /// The requests whose answers' heads have been held back for so long, with nothing of their bodies.
+    pub(super) fn heads_held(&mut self, long: Duration, now: Moment) -> Vec<Stream> {
+        let held = |exchange: &mut Exchange| match &mut exchange.answering {
+            Answering::Read(answer) => answer.holds_head(long, now),
+            Answering::Unseen | Answering::Watched(_) | Answering::Withheld => false,
+        };
+        self.exchanges.iter_mut().filter_map(|(stream, exchange)| held(exchange).then_some(*stream)).collect()
+    }
+
     /// Whether there is news that was not told yet.
     pub(super) fn has_news(&self) -> bool {
         !self.news.is_empty()
@@ -277,6 +314,7 @@ impl Crowd {
             // Who waits for something else by now has time again.
             (Standing::Facts(_) | Standing::Body(..), News::Late) if exchange.is_told => Err(Failure::LookupTimeout),
             (Standing::Body(..), News::Crowded) if exchange.is_told => Err(Failure::Busy),
+            (Standing::Body(..), News::Unshown) if exchange.is_told => Err(Failure::Bodies),
             _ => return None,
         };
         match (self.stand(stream, Standing::Read)?, heard) {

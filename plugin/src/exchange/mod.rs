@@ -1,6 +1,6 @@
 //! The requests of one worker. The way of one: [`arriving`] reads it, [`judging`] decides on it, [`settling`] carries that
 //! out; where facts are missing it stands in the [`crowd`] until [`waking`] goes on with it; once it went on, [`answer`]
-//! reads what the forge says.
+//! reads what the forge says. [`withheld`] is about proxies that show no body while its head waits.
 
 mod answer;
 mod arriving;
@@ -9,6 +9,7 @@ mod judging;
 mod report;
 mod settling;
 mod waking;
+mod withheld;
 
 pub(crate) use crowd::{Crowd, Landed};
 pub(crate) use judging::Recalled;

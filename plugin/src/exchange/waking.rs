@@ -4,7 +4,6 @@
 //! among them: to wake one that is gone is to touch freed memory of the host.
 
 use policy::bindings::Moment;
-use policy::decision;
 use policy::failure::Failure;
 use policy::request::Malformed;
 
@@ -44,9 +43,8 @@ impl<H: Host> Worker<H> {
         match woken {
             Woken::Facts(parked, Ok(())) => self.judge_again(setup, parked, now),
             Woken::Facts(parked, Err(failure)) => self.miss(setup, parked, failure),
-            Woken::WithoutBody(pending, Failure::Busy) if !pending.is_nobodys() => {
-                let protocol = pending.protocol();
-                Next::decided(decision::failed(&setup.config, protocol, Failure::Busy), protocol, None)
+            Woken::WithoutBody(pending, why @ (Failure::Busy | Failure::Bodies)) => {
+                self.turn_away(setup, stream, *pending, why)
             }
             Woken::WithoutBody(pending, _) => self.let_go(setup, stream, *pending, Malformed::BodyTimeout),
         }

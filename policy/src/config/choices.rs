@@ -2,8 +2,8 @@
 
 use super::pull_policy::{Check, PullPolicy, Runners};
 use crate::choices::{
-    Answers, Api, Changes, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials, Mode, PackageIndexes,
-    UnlistedEndpoints,
+    Answers, Api, Bodies, Changes, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials, Mode,
+    PackageIndexes, UnlistedEndpoints,
 };
 use crate::rules::Entries;
 
@@ -54,6 +54,7 @@ pub(super) enum SourceKind {
 choices! {
     MODE Mode { "enforce" Mode::Enforce; "observe" Mode::Observe; }
     PERMISSIONS Entries { "as-the-forge" Entries::AsTheForge; "strict" Entries::Strict; }
+    BODIES Bodies { "judge" Bodies::Judge; "leave" Bodies::Leave; }
     KIND Kind { "gitlab" Kind::Gitlab; "generic" Kind::Generic; }
     ANSWERS Answers { "gitlab-17" Answers::Gitlab17; "before-gitlab-17" Answers::BeforeGitlab17; }
     UNLISTED_ENDPOINTS UnlistedEndpoints { "deny" UnlistedEndpoints::Deny; "strip" UnlistedEndpoints::Strip; }

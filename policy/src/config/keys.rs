@@ -236,6 +236,12 @@ pub const KEYS: &[Key] = &[
         doc: "Whether jobs work on clusters through the Kubernetes agent (`kubectl` with `ci:<agent>:<token>`). Which agents a job's project may use, the agent's server checks. Not `kubectl exec` and its like, which change the protocol of a connection.",
     },
     Key {
+        path: "bodies",
+        kind: ValueKind::Choice(choices::BODIES.words),
+        presence: Presence::Default(r#""judge""#),
+        doc: "What becomes of a request that only its body can decide. `judge`: its head waits for the body, which takes `allow_on_headers_stop_iteration: true` in Envoy. `leave`: its head decides, for hosts where that cannot be set: see [Bodies](#bodies).",
+    },
+    Key {
         path: "packages.index",
         kind: ValueKind::Choice(choices::PACKAGE_INDEX.words),
         presence: Presence::Default(r#""deny""#),

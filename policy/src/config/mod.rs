@@ -30,8 +30,8 @@ pub use reader::{ConfigError, ConfigErrors, Warning};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
 use crate::choices::{
-    Answers, Api, Changes, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials, Mode, PackageIndexes,
-    UnlistedEndpoints,
+    Answers, Api, Bodies, Changes, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials, Mode,
+    PackageIndexes, UnlistedEndpoints,
 };
 use crate::facts::{Hash, Host, Version};
 use crate::rules::Entries;
@@ -126,6 +126,8 @@ pub struct Forge {
     pub dependency_proxy: DependencyProxy,
     /// Whether jobs use the Kubernetes agent.
     pub kubernetes_agent: KubernetesAgent,
+    /// What becomes of requests that only their bodies can decide.
+    pub bodies: Bodies,
 }
 
 /// Where facts are looked up.
@@ -228,6 +230,7 @@ impl Config {
         if (kind, kubernetes_agent) == (Some(Kind::Generic), Some(KubernetesAgent::On)) {
             reader.refuse("forge.kubernetes_agent", "`off`, since only GitLab has one", "on");
         }
+        let bodies = reader.choice("bodies", &choices::BODIES);
         let package_indexes = reader.choice("packages.index", &choices::PACKAGE_INDEX);
         if (kind, package_indexes) == (Some(Kind::Generic), Some(PackageIndexes::AllAdmitted)) {
             reader.refuse("packages.index", "`deny`, since only GitLab's package registries are known", "all-admitted");
@@ -255,6 +258,9 @@ impl Config {
         let allowlists = read_lifetime(&mut reader, "facts.allowlists_revalidate_after", max_stale);
         let max_lifetime = reader.duration("bindings.max_lifetime");
         let webhook = read_webhook(&mut reader);
+        if let (Some(Bodies::Leave), Some(Some(_))) = (bodies, &webhook) {
+            reader.refuse("bodies", "`judge`, since a webhook's report stands in its body", "leave");
+        }
         let allows = reader.choice("log.allows", &choices::DETAIL);
         if let (Some(here), Some(registry)) = (&hosts, &registry_hosts)
             && let Some(both) = registry.iter().find(|host| here.contains(host))
@@ -303,6 +309,7 @@ impl Config {
                     lfs_credentials: lfs_credentials?,
                     dependency_proxy: dependency_proxy?,
                     kubernetes_agent: kubernetes_agent?,
+                    bodies: bodies?,
                 },
                 lookup: Lookup {
                     api: api?,

@@ -162,6 +162,7 @@ pub fn failure(protocol: Protocol, failure: Failure) -> Reply {
         | Failure::LookupLimit
         | Failure::LookupBusy
         | Failure::Busy
+        | Failure::Bodies
         | Failure::NotConfigured
         | Failure::Host
         | Failure::Doubt => 503,

@@ -1,5 +1,7 @@
 //! Requests whose body says whose they are, or what they ask: which those are, and how the body is read.
 
+mod by_head;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -102,7 +104,7 @@ impl Pending {
         match self.look {
             Some((look, _)) if look.is_over() && !look.has_found() && !is_others => Reading::NotAJob,
             Some((look, _)) if !look.has_found() && !is_others => {
-                Reading::Passing(Scan::generous(self.protocol, look, malformed))
+                Reading::Passing(Scan::generous(look, Refused::new(self.protocol, malformed)))
             }
             _ => self.refuse(malformed),
         }
@@ -265,7 +267,7 @@ pub(super) fn without_job(forge: &Forge, head: &Head<'_>, foreign: Option<Foreig
     };
     let Some(look) = Look::of(head, counts) else { return Reading::NotAJob };
     let protocol = protocol_of(forge, head);
-    let passing = |look, malformed| Reading::Passing(Scan::generous(protocol, look, malformed));
+    let passing = |look, malformed| Reading::Passing(Scan::generous(look, Refused::new(protocol, malformed)));
     let (route, is_persons) = match place {
         Place::Nothing => return Reading::NotAJob,
         Place::Elsewhere => return passing(look, Malformed::UnknownHost),

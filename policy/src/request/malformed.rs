@@ -107,6 +107,7 @@ malformed! {
     BodyType 400 "body.content-type" "the content type is not one that this endpoint reads, or there is none; send JSON or a form, and say which"
     BodyTooLarge 413 "body.too-large" "the body must be read first, and is larger than 1 MiB; send a smaller one"
     Trailers 400 "http.trailer" "the body must be read first, and has trailers; send none"
+    BodyLeft 400 "body.left" "what this asks stands in its body, which the ingress leaves unread (`bodies: leave`); send the token in a header, and JSON or `multipart/form-data` instead of a form"
     BodyTimeout 408 "body.timeout" "the body did not arrive in time; send it again"
     JsonSyntax 400 "json.syntax" "the body is not a JSON object that can be read; send one"
     JsonToken 400 "json.token" "the token in the JSON object is not a text; send it in quotes"
@@ -125,6 +126,7 @@ malformed! {
     Scope 400 "scope.syntax" "these are not scopes; write them as `repository:group/project:pull`"
     TokenService 404 "token.service" "there is no such token service; ask for `container_registry`"
     TokenPost 404 "token.post-unsupported" "a registry token is asked for by GET, or by POST with a form; use one of these"
+    TokenForm 404 "token.form-left" "a registry token is asked for by GET where the ingress leaves bodies unread (`bodies: leave`); use that"
     TokenPath 404 "token.path-variant" "there is no such path; use `/jwt/auth`"
 }
 

@@ -45,7 +45,7 @@ pub use runner::Progress;
 pub use scan::Scan;
 pub(crate) use token::parse as job_token;
 
-use crate::choices::{Kind, UnlistedEndpoints};
+use crate::choices::{Bodies, Kind, UnlistedEndpoints};
 use crate::config::Forge;
 use crate::facts::Host;
 use crate::facts::Secret;
@@ -243,9 +243,13 @@ pub fn read(forge: &Forge, head: &Head<'_>) -> Reading {
             Ok(read.unwrap_or_else(refused).unmarked(token))
         }
     };
-    match (forge.kind, reading.unwrap_or_else(refused)) {
+    let reading = match (forge.kind, reading.unwrap_or_else(refused)) {
         (Kind::Gitlab, reading) | (Kind::Generic, reading @ Reading::Refused(_)) => reading,
         (Kind::Generic, reading) => generic::with_form(forge, head, reading),
+    };
+    match forge.bodies {
+        Bodies::Judge => reading,
+        Bodies::Leave => reading.by_head(head),
     }
 }
 

@@ -8,7 +8,6 @@ use super::look::Look;
 use super::malformed::Malformed;
 use super::multipart::{Kind, Part, Reader, Visit};
 use super::{Refused, params, token};
-use crate::access::Protocol;
 use crate::facts::Secret;
 
 /// Looks through a body. Each piece is to be fed before it goes on, and the end be told.
@@ -34,9 +33,9 @@ impl Scan {
         Self { way: Way::Strict(Reader::new(boundary), Watch { same, said: None }), refused }
     }
 
-    /// Of a body that is nobody's so far.
-    pub(super) fn generous(protocol: Protocol, look: Look, malformed: Malformed) -> Self {
-        Self { way: Way::Generous(look), refused: Refused::new(protocol, malformed) }
+    /// Of a body in which no job's token may stand, which is refused as this.
+    pub(super) fn generous(look: Look, refused: Refused) -> Self {
+        Self { way: Way::Generous(look), refused }
     }
 
     /// Looks at the next piece.
@@ -79,8 +78,8 @@ impl Scan {
     /// It is a job's.
     pub fn finish_with_trailers(&self) -> Result<(), Refused> {
         match &self.way {
-            Way::Strict(..) => Err(self.refuse(Malformed::Trailers)),
-            Way::Generous(..) => Ok(()),
+            Way::Generous(..) if self.refused.token.is_none() => Ok(()),
+            Way::Strict(..) | Way::Generous(..) => Err(self.refuse(Malformed::Trailers)),
         }
     }
 
@@ -131,6 +130,7 @@ impl Visit for Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Protocol;
     use std::format;
     use std::string::String;
     use std::vec::Vec;

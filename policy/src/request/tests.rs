@@ -10,6 +10,7 @@ use crate::Config;
 use crate::facts::{JobId, ProjectPath};
 
 mod bodies;
+mod by_head;
 mod elsewhere;
 mod properties;
 mod whose;

@@ -153,6 +153,7 @@ fn derived(world: &World, vm: usize, id: StreamId, path: &str) -> Option<Vec<u8>
         "request.scheme" => first(":scheme"),
         "request.id" => first("x-request-id"),
         "request.protocol" => Some(b"HTTP/1.1".to_vec()),
+        "request.total_size" => Some(((headers.byte_size() + stream.request.size()) as u64).to_le_bytes().to_vec()),
         _ => first(path.strip_prefix("request.headers.")?),
     }
 }
