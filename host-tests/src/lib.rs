@@ -1,7 +1,8 @@
 //! What the tests and the demo are made of: a proxy-wasm host, the stack around a real Envoy, the demo's story, the
 //! readers of hostile requests and of what a forge decides, real readers beside them, the soak that watches memory, and the
-//! forge of many jobs that it needs, and traffic in crowds.
+//! forge of many jobs that it needs, traffic in crowds, and the measurements beside other filters.
 
+pub mod bench;
 pub mod clients;
 pub mod conformance;
 pub mod demo;

@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::factory::{self, Factory};
 use crate::stack::Ingress;
-use client::Client;
 
+pub(crate) use client::Client;
 pub use report::{Report, Sample};
 
 /// How many times the memory is looked at.

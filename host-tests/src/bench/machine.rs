@@ -1,0 +1,36 @@
+//! Where a run was taken.
+
+use std::{fmt, fs, thread};
+
+use serde::Serialize;
+
+/// A machine.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Machine {
+    /// What its processor calls itself.
+    pub processor: String,
+    /// How many of it there are.
+    pub cores: usize,
+    /// The kernel's version.
+    pub kernel: String,
+}
+
+impl Machine {
+    /// This one.
+    pub(super) fn this() -> Self {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let info = read("/proc/cpuinfo");
+        let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        Self {
+            processor: model.map_or_else(|| "unknown".to_owned(), |(_, model)| model.to_owned()),
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Taken on {} cores of {}, Linux {}", self.cores, self.processor, self.kernel)
+    }
+}
