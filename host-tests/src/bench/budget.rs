@@ -96,7 +96,7 @@ fn to_authz(figures: &Figures, what: &str) -> Option<f64> {
 }
 
 fn body(figures: &Figures, measure: Measure, what: &str) -> Option<f64> {
-    Some(figures.least(measure, what, Peer::Jobscope)? / figures.least(measure, what, Peer::None)?)
+    figures.beside_none(measure, what, Peer::Jobscope, |(own, none)| own / none)
 }
 
 /// Those of which enough was measured.

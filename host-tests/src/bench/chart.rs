@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anyhow::Result;
 
 use super::Report;
-use super::figure::Measure;
+use super::figure::{Figure, Measure};
 use super::peer::Peer;
 
 const WORKS: [&str; 3] = ["anonymous", "git info/refs", "package"];
@@ -40,7 +40,7 @@ pub(super) fn draw(report: &Report) -> Result<String> {
     let mut rows = String::new();
     let mut y = HEAD;
     for work in works {
-        let none = report.figures.least(Measure::Cpu, work, Peer::None).unwrap_or(0.0);
+        let none = report.figures.find(Measure::Cpu, work, Peer::None).map_or(0.0, Figure::median);
         y += ROW / 2.0;
         writeln!(rows, r#"<text class="what" x="8" y="{:.0}">{work} (no filter: {none:.0} us)</text>"#, y + 15.0)?;
         y += ROW;

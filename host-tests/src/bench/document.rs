@@ -49,10 +49,7 @@ pub(super) fn figures(report: &Report) -> Result<String> {
 
 /// A row for each kind of request.
 fn requests(text: &mut String, figures: &Figures) -> Result<()> {
-    writeln!(
-        text,
-        "\nCPU of Envoy for a request, in us: without a filter, and what comes on top (least of all rounds).\n"
-    )?;
+    writeln!(text, "\nCPU of Envoy for a request, in us: without a filter, and what comes on top of that.\n")?;
     writeln!(
         text,
         "| request | no filter | head copied | ext_authz, HTTP | jobscope | jobscope / head copied | jobscope / ext_authz |"
@@ -60,7 +57,7 @@ fn requests(text: &mut String, figures: &Figures) -> Result<()> {
     writeln!(text, "|---|---|---|---|---|---|---|")?;
     for work in &WORK {
         let jobscope = if work.peers.contains(&Peer::Jobscope) { Peer::Jobscope } else { Peer::Full };
-        let Some(none) = figures.least(Measure::Cpu, work.name, Peer::None) else { continue };
+        let Some(none) = figures.find(Measure::Cpu, work.name, Peer::None).map(Figure::median) else { continue };
         let over = |peer| figures.over(work.name, peer).map_or(String::new(), |over| format!("{over:+.1}"));
         let times =
             |peer| figures.times(work.name, jobscope, peer).map_or(String::new(), |times| format!("{times:.2}"));
@@ -83,7 +80,7 @@ fn peers(text: &mut String, figures: &Figures) -> Result<()> {
             .iter()
             .map(|work| {
                 let over = figures.over(work.name, peer).map_or(String::new(), |over| format!("{over:+.1}"));
-                let service = figures.least(Measure::Service, work.name, peer);
+                let service = figures.find(Measure::Service, work.name, peer).map(Figure::median);
                 over + &service.map_or(String::new(), |service| format!(" (+{service:.1})"))
             })
             .collect();

@@ -2,7 +2,10 @@
 
 use std::{fmt, fs, thread};
 
+use anyhow::Result;
 use serde::Serialize;
+
+use crate::stack::envoy_version;
 
 /// A machine.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -13,24 +16,31 @@ pub struct Machine {
     pub cores: usize,
     /// The kernel's version.
     pub kernel: String,
+    /// Envoy's.
+    pub envoy: String,
 }
 
 impl Machine {
     /// This one.
-    pub(super) fn this() -> Self {
+    pub(super) fn this() -> Result<Self> {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let info = read("/proc/cpuinfo");
         let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        Self {
+        Ok(Self {
             processor: model.map_or_else(|| "unknown".to_owned(), |(_, model)| model.to_owned()),
             cores: thread::available_parallelism().map_or(1, usize::from),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-        }
+            envoy: envoy_version()?,
+        })
     }
 }
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Taken on {} cores of {}, Linux {}", self.cores, self.processor, self.kernel)
+        write!(
+            f,
+            "Taken with Envoy {} on {} cores of {}, Linux {}",
+            self.envoy, self.cores, self.processor, self.kernel
+        )
     }
 }

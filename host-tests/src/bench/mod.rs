@@ -108,7 +108,7 @@ pub fn run(plan: Plan, say: &dyn Fn(&str)) -> Result<Report> {
         }
     }
     let budgets = budget::verdicts(&figures);
-    Ok(Report { machine: Machine::this(), plan, figures, budgets })
+    Ok(Report { machine: Machine::this()?, plan, figures, budgets })
 }
 
 impl Report {

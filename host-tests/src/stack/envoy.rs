@@ -118,6 +118,13 @@ pub fn validate(file: &Path) -> Result<()> {
 }
 
 /// Envoy with as many file descriptors as it may have (with too few it spins in accept), and the lookup's token.
+/// Which Envoy it is: what stands between its build and how it was made.
+pub(crate) fn version() -> Result<String> {
+    let output = command()?.arg("--version").output().context("cannot start Envoy")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.split('/').rev().nth(3).unwrap_or("unknown").to_owned())
+}
+
 fn command() -> Result<Command> {
     let mut command = Command::new("/bin/sh");
     command

@@ -31,7 +31,7 @@ pub use places::{checkout, filter};
 pub use raw::Answer;
 
 pub(crate) use child::{Child, Output};
-pub(crate) use envoy::{at, connection_manager, named};
+pub(crate) use envoy::{at, connection_manager, named, version as envoy_version};
 pub(crate) use places::{engine, guest};
 pub(crate) use ports::pick as pick_port;
 pub(crate) use raw::{End, exchange, unchunked};
