@@ -9,10 +9,11 @@ use super::stage::Services;
 use super::{Plan, number, rounds};
 use crate::soak;
 
-/// After so many jobs the tables of `CAPACITY` are full many times over.
-const FIRST: u64 = 10_000;
-
+/// Small, so that the tables are soon full.
 const CAPACITY: u32 = 1024;
+
+/// After so many jobs they are, many times over.
+const FIRST: u64 = 10_000;
 
 pub(super) const DEAD: &str = "dead jobs: the first 10,000";
 pub(super) const ALL_DEAD: &str = "dead jobs: all";
