@@ -27,7 +27,9 @@ pub(super) fn figures(report: &Report) -> Result<String> {
     if figures.find(Measure::Resident, super::memory::ALL_DEAD, Peer::Jobscope).is_some() {
         writeln!(text, "The dead jobs are {}, of the 1,000,000 of the budget.", plan.dead_jobs)?;
     }
-    writeln!(text, "\n| budget | bound | measured | |\n|---|---|---|---|")?;
+    if !report.budgets.is_empty() {
+        writeln!(text, "\n| budget | bound | measured | |\n|---|---|---|---|")?;
+    }
     for verdict in &report.budgets {
         let says = if verdict.met { "met" } else { "**falls short**" };
         writeln!(text, "| {} | {} | {:.2} | {says} |", verdict.what, verdict.budget, verdict.measured)?;

@@ -16,7 +16,9 @@ pub struct Machine {
     pub cores: usize,
     /// The kernel's version.
     pub kernel: String,
-    /// Envoy's.
+    /// How many programs wanted to run, on average of the minute before.
+    pub load: String,
+    /// Envoy's version.
     pub envoy: String,
 }
 
@@ -30,6 +32,7 @@ impl Machine {
             processor: model.map_or_else(|| "unknown".to_owned(), |(_, model)| model.to_owned()),
             cores: thread::available_parallelism().map_or(1, usize::from),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            load: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
             envoy: envoy_version()?,
         })
     }
@@ -37,10 +40,7 @@ impl Machine {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Taken with Envoy {} on {} cores of {}, Linux {}",
-            self.envoy, self.cores, self.processor, self.kernel
-        )
+        let Self { processor, cores, kernel, load, envoy } = self;
+        write!(f, "Taken with Envoy {envoy} on {cores} cores of {processor}, Linux {kernel}, load {load} before")
     }
 }

@@ -99,6 +99,7 @@ pub fn run(plan: Plan, say: &dyn Fn(&str)) -> Result<Report> {
         bail!("nothing is measured that is called `{unknown}`; there is: {}", names().collect::<Vec<_>>().join("; "));
     }
     ensure!(plan.rounds > 0, "without a round nothing is measured");
+    let machine = Machine::this()?;
     let services = Services::start()?;
     let mut figures = Figures::default();
     rounds::measure(&plan, &services, say, &mut figures)?;
@@ -108,7 +109,7 @@ pub fn run(plan: Plan, say: &dyn Fn(&str)) -> Result<Report> {
         }
     }
     let budgets = budget::verdicts(&figures);
-    Ok(Report { machine: Machine::this()?, plan, figures, budgets })
+    Ok(Report { machine, plan, figures, budgets })
 }
 
 impl Report {
