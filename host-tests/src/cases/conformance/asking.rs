@@ -11,8 +11,8 @@ use super::notes::Notes;
 use super::tables::{
     self, ABILITIES, ANY, CLOSED, ENDPOINTS, Endpoint, OPEN, Probe, ROLES, Repository, WITHOUT_POLICY,
 };
+use crate::cases::message::Message;
 use crate::host::RequestHead;
-use crate::hostile::message::Message;
 
 /// One request in one world.
 #[derive(Debug)]
