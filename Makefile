@@ -20,7 +20,7 @@ FIRST ?= 0
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
-.PHONY: help run demo test one oracle hostile conformance soak simulate kubernetes watching matrix fuzz bench mutants check deny setup build native validate \
+.PHONY: help run demo test one oracle hostile conformance soak simulate kubernetes watching matrix fuzz bench mutants check deny setup build guest engine native validate \
 	release release-check clean docs
 
 help: ## print the targets
@@ -32,11 +32,11 @@ run: setup build native ## start the demo at PORT=8080, and show each decision a
 demo: setup build native ## play the demo's story unattended
 	@$(DEMO) play
 
-test: setup build native ## run every test: the core, the filter in the test host, the story in a real Envoy
+test: setup build guest native ## run every test: the core, the filter in the test host, the story in a real Envoy
 	cargo test --locked
 	@echo "All tests passed."
 
-one: build native ## run one test, or those of a module, by its name in ARCHITECTURE.md: TEST=filter::rounds
+one: build guest native ## run one test, or those of a module, by its name in ARCHITECTURE.md: TEST=filter::rounds
 	@scripts/one $(TEST)
 
 oracle: setup build native ## compare with real readers: Git, a registry, Rack, Grape, Go, Python; RUNS= for more requests than in `make test`
@@ -66,14 +66,15 @@ simulate: ## play SEEDS=1000 of STEPS=10000 each, from FIRST=0 on: the filter am
 fuzz: setup ## run the fuzz targets, or TARGET=NAME alone, each for SECONDS=5, or for a fixed number of RUNS=
 	@scripts/fuzz $(TARGET) $(if $(RUNS),$(RUNS) runs,$(SECONDS))
 
-bench: ## measure how access rules load, and what they cost a decision
-	@cargo bench --locked --quiet -p jobscope-policy
+bench: setup build guest engine native ## measure what the filter costs beside other ways, and write docs/performance.md; ROUNDS=9, ONLY="package;latency", DEAD_JOBS=50000
+	@cargo run --locked --quiet --bin jobscope-bench -- $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only "$(ONLY)") $(if $(DEAD_JOBS),--dead-jobs $(DEAD_JOBS))
 
 check: setup ## check format and lints, native and wasm
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked $(PLUGIN) -- -D warnings
+	cargo clippy --locked $(PLUGIN) -p jobscope-guest -- -D warnings
 	cd fuzz && cargo fmt --check && cargo clippy --locked --release -- -D warnings
+	cd host-tests/engine && cargo fmt --check && cargo clippy --locked --release -- -D warnings
 
 deny: ## check licences, sources and duplicates of what is built in
 	@scripts/deny
@@ -86,6 +87,12 @@ release: build ## put the filter, an image of it, sums and what tells of them in
 
 release-check: setup build ## build it elsewhere, sign, verify, push and pull it
 	@scripts/release-check
+
+guest: # the filter that does nothing, which the filter is measured beside
+	@cargo rustc --locked --quiet --release -p jobscope-guest --target wasm32-wasip1 --crate-type cdylib
+
+engine: # a policy engine, which the filter is measured beside
+	@cd host-tests/engine && cargo build --locked --quiet --release
 
 native: # the stand-in forge and the demo
 	@cargo build --locked || { echo "The demo did not build: see above." >&2; exit 1; }
@@ -108,4 +115,4 @@ setup: ## get what is needed: Envoy, the Rust target, a registry, clients
 	@scripts/setup
 
 clean: ## remove what was built and what the demo left, but not Envoy
-	rm -rf target dist .run fuzz/target fuzz/corpus fuzz/artifacts
+	rm -rf target dist .run host-tests/engine/target fuzz/target fuzz/corpus fuzz/artifacts

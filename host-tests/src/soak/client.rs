@@ -12,24 +12,24 @@ use crate::factory::Message;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) struct Client {
+pub(crate) struct Client {
     connection: BufReader<TcpStream>,
 }
 
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 impl Client {
-    pub(super) fn connect(port: u16) -> Result<Self> {
+    pub(crate) fn connect(port: u16) -> Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         Ok(Self { connection: BufReader::new(stream) })
     }
 
-    pub(super) fn send(&mut self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Result<Answer> {
+    pub(crate) fn send(&mut self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Result<Answer> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n");
         for (name, value) in fields {
             write!(request, "{name}: {value}\r\n")?;

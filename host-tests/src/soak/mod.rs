@@ -13,12 +13,13 @@ use serde_json::json;
 
 use crate::factory::{self, Factory};
 use crate::stack::Ingress;
-use client::Client;
 
+pub(crate) use client::Client;
 pub use report::{Report, Sample};
 
-/// How many times the memory is looked at.
+/// How many times the memory is looked at, and after how many jobs and tokens at the latest.
 const SAMPLES: u64 = 20;
+const FARTHEST_APART: u64 = 10_000;
 
 /// How much is to be done.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +99,7 @@ pub fn run(plan: Plan, mut say: impl FnMut(&Sample)) -> Result<Report> {
                 })
             })
             .collect();
-        let step = (plan.jobs + plan.junk).div_ceil(SAMPLES).max(1);
+        let step = (plan.jobs + plan.junk).div_ceil(SAMPLES).clamp(1, FARTHEST_APART);
         let mut due = step;
         while workers.iter().any(|worker| !worker.is_finished()) {
             if progress.done() >= due {

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::{START, signals};
+use super::{START, cpu, signals};
 
 /// How much of a log is worth repeating.
 const LAST_LINES: usize = 12;
@@ -69,6 +70,11 @@ impl Child {
             bail!("{}", self.complaint("did not say that it is ready"));
         };
         Ok(line)
+    }
+
+    /// How much of the CPU it has had, in all of its threads.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        cpu::of_process(self.process.id())
     }
 
     /// How many bytes of memory it has now.

@@ -29,7 +29,7 @@ pub(super) struct Running<'a> {
     pub(super) delivery: Delivery,
     pub(super) workers: u32,
     /// What else is not as deployed.
-    pub(super) change: fn(&mut Value),
+    pub(super) change: &'a dyn Fn(&mut Value) -> Result<()>,
 }
 
 pub(super) fn access_log(dir: &Path) -> PathBuf {
@@ -63,7 +63,7 @@ pub(super) fn adapted(dir: &Path, running: &Running<'_>) -> Result<Value> {
     let mut configuration = deployed(&places::configuration())?;
     let built = places::filter()?;
     adapt(&mut configuration, running, dir, running.wasm.unwrap_or(&built))?;
-    (running.change)(&mut configuration);
+    (running.change)(&mut configuration)?;
     Ok(configuration)
 }
 
@@ -118,6 +118,13 @@ pub fn validate(file: &Path) -> Result<()> {
 }
 
 /// Envoy with as many file descriptors as it may have (with too few it spins in accept), and the lookup's token.
+/// Which Envoy it is: what stands between its build and how it was made.
+pub(crate) fn version() -> Result<String> {
+    let output = command()?.arg("--version").output().context("cannot start Envoy")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.split('/').rev().nth(3).unwrap_or("unknown").to_owned())
+}
+
 fn command() -> Result<Command> {
     let mut command = Command::new("/bin/sh");
     command
@@ -193,7 +200,7 @@ fn filter(configuration: &mut Value) -> Result<&mut Value> {
     at(named(filters, "jobscope")?, "/typed_config/config")
 }
 
-fn connection_manager(configuration: &mut Value) -> Result<&mut Value> {
+pub(crate) fn connection_manager(configuration: &mut Value) -> Result<&mut Value> {
     let listeners = at(configuration, "/static_resources/listeners")?;
     let filters = at(named(listeners, "ingress")?, "/filter_chains/0/filters")?;
     at(named(filters, "envoy.filters.network.http_connection_manager")?, "/typed_config")
@@ -203,13 +210,13 @@ fn socket_address(port: u16) -> Value {
     json!({"address": "127.0.0.1", "port_value": port})
 }
 
-fn at<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
+pub(crate) fn at<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
     value
         .pointer_mut(pointer)
         .with_context(|| format!("the Envoy configuration has no `{pointer}` where it is expected"))
 }
 
-fn named<'a>(list: &'a mut Value, name: &str) -> Result<&'a mut Value> {
+pub(crate) fn named<'a>(list: &'a mut Value, name: &str) -> Result<&'a mut Value> {
     list.as_array_mut()
         .into_iter()
         .flatten()
@@ -233,7 +240,7 @@ mod tests {
             wasm: None,
             delivery: Delivery::Fixed,
             workers: 2,
-            change: |_| (),
+            change: &|_| Ok(()),
         };
         adapt(&mut configuration, &running, Path::new("/run"), Path::new("/the.wasm")).unwrap();
         configuration

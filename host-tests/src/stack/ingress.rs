@@ -30,7 +30,7 @@ pub struct Setup<'a> {
     /// Changes to the filter's configuration, as in [`super::Options`].
     pub filter: &'a [(&'static str, Value)],
     /// Changes to Envoy's.
-    pub change: fn(&mut Value),
+    pub change: &'a dyn Fn(&mut Value) -> Result<()>,
 }
 
 impl Ingress {
@@ -46,7 +46,7 @@ impl Ingress {
             token_lookup: forge_port,
             workers: WORKERS,
             filter,
-            change: |_| (),
+            change: &|_| Ok(()),
         })
     }
 
@@ -102,6 +102,15 @@ impl Ingress {
     /// When it has ended.
     pub fn resident_bytes(&self) -> Result<u64> {
         self.envoy.resident_bytes()
+    }
+
+    /// How much of the CPU it has had.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::resident_bytes`].
+    pub fn cpu(&self) -> Result<Duration> {
+        self.envoy.cpu()
     }
 
     /// How many it ever had.

@@ -4,6 +4,7 @@
 //! how programs are started and ended, and nothing about what they are asked.
 
 mod child;
+pub(crate) mod cpu;
 mod envoy;
 mod forge;
 mod ingress;
@@ -30,6 +31,8 @@ pub use places::{checkout, filter};
 pub use raw::Answer;
 
 pub(crate) use child::{Child, Output};
+pub(crate) use envoy::{at, connection_manager, named, version as envoy_version};
+pub(crate) use places::{engine, guest};
 pub(crate) use ports::pick as pick_port;
 pub(crate) use raw::{End, exchange, unchunked};
 pub(crate) use registry::start_open as start_open_registry;
@@ -322,7 +325,7 @@ fn running<'a>(
         wasm,
         delivery,
         workers: WORKERS,
-        change: |_| (),
+        change: &|_| Ok(()),
     }
 }
 

@@ -51,9 +51,22 @@ pub fn filter() -> Result<PathBuf> {
     if let Some(path) = env::var_os("JOBSCOPE_WASM") {
         return present(path.into(), "the filter of JOBSCOPE_WASM", "make build");
     }
+    present(compiled("jobscope.wasm")?, "the filter", "make build")
+}
+
+/// The filter that does nothing, to be measured beside it.
+pub(crate) fn guest() -> Result<PathBuf> {
+    present(compiled("guest.wasm")?, "the filter that does nothing", "make guest")
+}
+
+/// The policy engine to measure beside it, where it was built.
+pub(crate) fn engine() -> Option<PathBuf> {
+    Some(checkout().join("host-tests/engine/target/release/jobscope-engine")).filter(|program| program.is_file())
+}
+
+fn compiled(name: &str) -> Result<PathBuf> {
     let dir = profile_dir()?;
-    let target = dir.parent().unwrap_or(&dir);
-    present(target.join("wasm32-wasip1/release/jobscope.wasm"), "the filter", "make build")
+    Ok(dir.parent().unwrap_or(&dir).join("wasm32-wasip1/release").join(name))
 }
 
 /// `target/debug`, or wherever cargo put this program.

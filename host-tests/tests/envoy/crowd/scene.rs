@@ -51,7 +51,10 @@ impl Scene {
                 ("/lookup/max_unknown_per_second", json!(100_000)),
                 ("/lookup/max_unknown_per_source", json!(100_000)),
             ],
-            change: answer_by_a_route,
+            change: &|envoy| {
+                answer_by_a_route(envoy);
+                Ok(())
+            },
         })
         .unwrap();
         let scene = Self { ingress, lookups };

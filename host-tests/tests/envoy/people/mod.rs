@@ -350,7 +350,10 @@ async fn each_persons_request_passes_as_it_was_sent_in_its_own_time() {
         token_lookup: echo.port(),
         workers: 2,
         filter: &[],
-        change: with_neighbour,
+        change: &|envoy| {
+            with_neighbour(envoy);
+            Ok(())
+        },
     })
     .unwrap();
     let cases = cases();
