@@ -89,6 +89,19 @@ unsafe fn taken(data: *mut u8, size: usize) -> Vec<u8> {
     unsafe { Vec::from_raw_parts(data, size, size) }
 }
 
+/// A property of the host; empty where it has none of this name.
+fn property(path: &str) -> Result<Vec<u8>> {
+    let (mut data, mut size) = (std::ptr::null_mut(), 0);
+    // SAFETY: pointer and length of a living str; pointers to living variables, which on Ok hold memory that is ours.
+    unsafe {
+        match proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) {
+            OK => Ok(taken(data, size)),
+            NOT_FOUND => Ok(Vec::new()),
+            status => Err(HostError { call: "get_property", status }),
+        }
+    }
+}
+
 const fn level_number(level: Level) -> u32 {
     match level {
         Level::Warn => 3,
@@ -126,6 +139,12 @@ impl Host for Proxy {
     fn log(&self, level: Level, message: &str) {
         // SAFETY: pointer and length of a living str. A log line that is refused cannot be reported anywhere.
         let _ = unsafe { proxy_log(level_number(level), message.as_ptr(), message.len()) };
+    }
+
+    fn name(&self) -> String {
+        property("xds\0node\0user_agent_name")
+            .map(|name| String::from_utf8_lossy(&name).into_owned())
+            .unwrap_or_default()
     }
 
     fn now(&self) -> Result<Moment> {
@@ -190,16 +209,7 @@ impl Host for Proxy {
     }
 
     fn source_address(&self) -> Result<Vec<u8>> {
-        const PATH: &str = "source\0address";
-        let (mut data, mut size) = (std::ptr::null_mut(), 0);
-        // SAFETY: pointer and length of a living str; pointers to living variables, which on Ok hold memory that is ours.
-        unsafe {
-            match proxy_get_property(PATH.as_ptr(), PATH.len(), &raw mut data, &raw mut size) {
-                OK => Ok(taken(data, size)),
-                NOT_FOUND => Ok(Vec::new()),
-                status => Err(HostError { call: "get_property", status }),
-            }
-        }
+        property("source\0address")
     }
 
     /// A key of the stream's filter state, which access logs read.

@@ -14,6 +14,7 @@ mod faults;
 mod flights;
 mod forge;
 mod holders;
+mod hosts;
 mod junk;
 mod life;
 mod log;

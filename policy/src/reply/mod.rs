@@ -163,6 +163,7 @@ pub fn failure(protocol: Protocol, failure: Failure) -> Reply {
         | Failure::LookupBusy
         | Failure::Busy
         | Failure::NotConfigured
+        | Failure::Unfit
         | Failure::Host
         | Failure::Doubt => 503,
     };
