@@ -2,6 +2,7 @@
 //! readers of hostile requests and of what a forge decides, real readers beside them, the soak that watches memory, and the
 //! forge of many jobs that it needs, and traffic in crowds.
 
+pub mod behaviours;
 pub mod clients;
 pub mod conformance;
 pub mod demo;
