@@ -61,8 +61,7 @@ impl Stage {
             body,
             is_read_first: true,
         };
-        let stream = self.0.enter(request, worker, ends);
-        stream
+        self.0.enter(request, worker, ends)
     }
 
     /// More of its body comes.

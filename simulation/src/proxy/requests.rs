@@ -54,7 +54,8 @@ impl<F: Filter> Proxy<F> {
         self.tally.answered += 1;
         self.tell(|_| format!("    request {stream} is answered {status}"));
         // Its answer too comes by the filter, but for one that takes the place of another.
-        if !self.shared.borrow().shown.get(&stream).is_some_and(|shown| shown.answer.is_some()) {
+        let shows = self.shared.borrow().shown.get(&stream).is_none_or(|shown| shown.answer.is_none());
+        if shows {
             self.show_answer(stream, root, &reply.head, &reply.body);
         }
     }
