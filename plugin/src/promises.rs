@@ -116,9 +116,10 @@ impl Passing {
         Self { last: Some(now), ticks: false, alike: 0 }
     }
 
-    /// A tick came, some time after the one before. Whether the clock moves.
-    pub(crate) fn tick(&mut self, now: Moment) -> bool {
-        self.alike = if self.ticks && self.last == Some(now) { self.alike.saturating_add(1) } else { 0 };
+    /// A tick came. Whether the clock moves: from one that hurries to the next it need not.
+    pub(crate) fn tick(&mut self, now: Moment, hurries: bool) -> bool {
+        let is_alike = self.ticks && self.last == Some(now) && !hurries;
+        self.alike = if is_alike { self.alike.saturating_add(1) } else { 0 };
         (self.last, self.ticks) = (Some(now), true);
         self.alike < ALIKE
     }

@@ -41,9 +41,9 @@ impl Ticks {
         host.tick_every(self.usual)
     }
 
-    /// One came. Whether the clock moves: from one that hurries to the next it need not.
+    /// One came. Whether the clock moves.
     pub(crate) fn came(&mut self, now: Moment) -> bool {
-        self.hurries || self.passing.tick(now)
+        self.passing.tick(now, self.hurries)
     }
 
     /// Whether they come, as far as that can be known by now.

@@ -87,7 +87,8 @@ impl<H: Host> Worker<H> {
 
     /// The host breaks a promise.
     pub(crate) fn distrust(&mut self, promise: Promise) {
-        if self.broken.replace(promise).is_none() {
+        if self.broken.is_none() {
+            self.broken = Some(promise);
             self.host.log(Level::Critical, &format!("jobscope: {}", promise.complaint(&self.host.name())));
         }
     }

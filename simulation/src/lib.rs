@@ -21,6 +21,7 @@ mod judge;
 mod moves;
 mod proxy;
 mod request;
+mod shared;
 mod stage;
 mod tally;
 mod world;

@@ -13,10 +13,11 @@ use serde_json::json;
 
 use crate::fault::Fault;
 use crate::filter::Filter;
-use crate::host::{CLUSTER, Shared, SimulatedHost};
+use crate::host::SimulatedHost;
 use crate::judge::Judge;
 use crate::moves::{Kind, Move};
 use crate::request::{Request, What};
+use crate::shared::{CLUSTER, Shared};
 use crate::tally::Tally;
 use crate::world::World;
 

@@ -6,9 +6,9 @@ use serde_json::json;
 use super::{AT_ONCE, BODY_PATIENCE, Open, Proxy, SLACK, Stands, WORKERS, pick};
 use crate::fault::Fault;
 use crate::filter::Filter;
-use crate::host::{Effect, Reply, Shown};
 use crate::judge::Ask;
 use crate::request::{Request, What};
+use crate::shared::{Effect, Reply, Shown};
 use crate::world::FIRST_PROJECT;
 
 impl<F: Filter> Proxy<F> {

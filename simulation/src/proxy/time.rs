@@ -5,8 +5,8 @@ use jobscope::Headers;
 use super::{Proxy, Stands, pick};
 use crate::fault::Fault;
 use crate::filter::Filter;
-use crate::host::Call;
 use crate::request::What;
+use crate::shared::Call;
 use crate::world::{Question, Said};
 
 impl<F: Filter> Proxy<F> {
