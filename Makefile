@@ -57,7 +57,7 @@ kubernetes: setup build native ## check envoy/kubernetes: what its manifests mak
 watching: ## check envoy/watching: alerts, recording rules and the dashboard, with Prometheus' own promtool
 	@scripts/watching
 
-matrix: setup build native ## play the story with each version of Envoy that jobscope is for
+matrix: setup build native ## play the story, and the table of what hosts do, with each version of Envoy that jobscope is for
 	@scripts/matrix
 
 simulate: ## play SEEDS=1000 of STEPS=10000 each, from FIRST=0 on: the filter among workers, jobs and clients of a seed
@@ -73,6 +73,7 @@ check: setup ## check format and lints, native and wasm
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked $(PLUGIN) -p jobscope-guest -- -D warnings
+	cargo clippy --locked -p jobscope-probe --target wasm32-wasip1 -- -D warnings
 	cd fuzz && cargo fmt --check && cargo clippy --locked --release -- -D warnings
 	cd host-tests/engine && cargo fmt --check && cargo clippy --locked --release -- -D warnings
 
@@ -104,6 +105,7 @@ docs: build ## write the tables in docs/ anew from the code
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-world --lib schema
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-cli --test docs
 	UPDATE_DOCS=1 cargo test --locked --quiet --test filter operations
+	UPDATE_DOCS=1 cargo test --locked --quiet --test documents hosts
 
 mutants: ## change the rules in one place at a time, and fail where no test notices (long; not in CI)
 	@scripts/mutants

@@ -2,6 +2,7 @@
 //! runner of the files of cases, real readers beside the filter, the soak that watches memory, and the
 //! forge of many jobs that it needs, traffic in crowds, and the measurements beside other filters.
 
+pub mod behaviours;
 pub mod bench;
 pub mod cases;
 pub mod demo;

@@ -93,6 +93,19 @@ unsafe fn taken(data: *mut u8, size: usize) -> Vec<u8> {
     unsafe { Vec::from_raw_parts(data, size, size) }
 }
 
+/// A property of the host; empty where it has none of this name.
+fn property(path: &str) -> Result<Vec<u8>> {
+    let (mut data, mut size) = (std::ptr::null_mut(), 0);
+    // SAFETY: pointer and length of a living str; pointers to living variables, which on Ok hold memory that is ours.
+    unsafe {
+        match proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) {
+            OK => Ok(taken(data, size)),
+            NOT_FOUND => Ok(Vec::new()),
+            status => Err(HostError { call: "get_property", status }),
+        }
+    }
+}
+
 const fn level_number(level: Level) -> u32 {
     match level {
         Level::Warn => 3,
@@ -130,6 +143,12 @@ impl Host for Proxy {
     fn log(&self, level: Level, message: &str) {
         // SAFETY: pointer and length of a living str. A log line that is refused cannot be reported anywhere.
         let _ = unsafe { proxy_log(level_number(level), message.as_ptr(), message.len()) };
+    }
+
+    fn name(&self) -> String {
+        property("xds\0node\0user_agent_name")
+            .map(|name| String::from_utf8_lossy(&name).into_owned())
+            .unwrap_or_default()
     }
 
     fn now(&self) -> Result<Moment> {
@@ -194,12 +213,12 @@ impl Host for Proxy {
     }
 
     fn source_address(&self) -> Result<Vec<u8>> {
-        Ok(property("source\0address")?.unwrap_or_default())
+        property("source\0address")
     }
 
     /// The host counts head and body together.
     fn body_size(&self) -> Result<u64> {
-        let whole = property("request\0total_size")?.and_then(|bytes| Some(u64::from_le_bytes(*bytes.first_chunk()?)));
+        let whole = property("request\0total_size")?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
         let headers = self.headers(Map::Request)?;
         let head: usize = headers.fields()?.iter().map(|(name, value)| name.len().saturating_add(value.len())).sum();
         Ok(whole.unwrap_or_default().saturating_sub(u64::try_from(head).unwrap_or(u64::MAX)))
@@ -303,19 +322,6 @@ impl Host for Proxy {
     fn record(&self, number: u32, value: u64) -> Result<()> {
         // SAFETY: no memory is handed over.
         check("record_metric", unsafe { proxy_record_metric(number, value) })
-    }
-}
-
-/// A property of the request, by a path whose segments a zero parts.
-fn property(path: &str) -> Result<Option<Vec<u8>>> {
-    let (mut data, mut size) = (std::ptr::null_mut(), 0);
-    // SAFETY: pointer and length of a living str; pointers to living variables, which on Ok hold memory that is ours.
-    unsafe {
-        match proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) {
-            OK => Ok(Some(taken(data, size))),
-            NOT_FOUND => Ok(None),
-            status => Err(HostError { call: "get_property", status }),
-        }
     }
 }
 

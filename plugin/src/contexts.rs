@@ -1,13 +1,14 @@
 //! The SDK's two contexts, which tell the worker what happens.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 
 use crate::abi::Proxy;
-use crate::host::{Flow, Host, Level, Stream};
+use crate::host::{Flow, Stream};
+use crate::promises::Promise;
 use crate::worker::Worker;
 
 proxy_wasm::main! {{
@@ -27,26 +28,29 @@ struct Request(Stream, Shared);
 struct Shared {
     host: Proxy,
     worker: Rc<RefCell<Worker<Proxy>>>,
+    /// The host called the filter from within a call of the filter.
+    nests: Rc<Cell<bool>>,
 }
 
 impl Shared {
     /// Tells the worker what happens. `None` where the host calls the filter from within a call of the filter, which none
-    /// does that the filter was tried on: nothing goes on then.
+    /// does that the filter was tried on: nothing goes on then, and the worker hears of it next.
     fn tell<T>(&self, event: impl FnOnce(&mut Worker<Proxy>) -> T) -> Option<T> {
-        match self.worker.try_borrow_mut() {
-            Ok(mut worker) => Some(event(&mut worker)),
-            Err(_) => {
-                self.host.log(Level::Critical, "jobscope: the proxy calls the filter back from within its own calls");
-                None
-            }
+        let Ok(mut worker) = self.worker.try_borrow_mut() else {
+            self.nests.set(true);
+            return None;
+        };
+        if self.nests.take() {
+            worker.distrust(Promise::Nesting);
         }
+        Some(event(&mut worker))
     }
 }
 
 impl Root {
     fn new(context: u32) -> Self {
         let host = Proxy { root: context };
-        Self(Shared { host, worker: Rc::new(RefCell::new(Worker::new(host))) })
+        Self(Shared { host, worker: Rc::new(RefCell::new(Worker::new(host))), nests: Rc::default() })
     }
 }
 

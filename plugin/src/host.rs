@@ -97,6 +97,9 @@ pub trait Host: Clone {
     /// Writes a line into the proxy's log. Never a token, never a request's own bytes.
     fn log(&self, level: Level, message: &str);
 
+    /// What the proxy calls itself; empty where it does not say.
+    fn name(&self) -> String;
+
     /// The clock.
     fn now(&self) -> Result<Moment>;
 

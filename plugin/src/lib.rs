@@ -14,10 +14,12 @@ mod exchange;
 mod host;
 mod journal;
 mod lookups;
+mod promises;
 mod setup;
 mod store;
 mod ticks;
 mod worker;
 
 pub use host::{Buffer, Flow, Headers, Host, HostError, Level, Map, Metric, Result, Stream, Written};
+pub use promises::{Found, Promise};
 pub use worker::{Load, Worker};

@@ -10,8 +10,11 @@
 
 use std::time::Duration;
 
+use policy::bindings::Moment;
+
 use crate::host::{Host, Level, Result};
 use crate::journal;
+use crate::promises::Passing;
 
 /// How many requests one call of the host lets go or answers.
 pub(crate) const AT_ONCE: usize = 64;
@@ -27,13 +30,25 @@ const SOON: Duration = Duration::from_millis(1);
 pub(crate) struct Ticks {
     usual: Duration,
     hurries: bool,
+    passing: Passing,
 }
 
 impl Ticks {
     /// Has the host tick as often as the deadlines of such lookups need it.
     pub(crate) fn begin(&mut self, host: &impl Host, timeout: Duration) -> Result<()> {
         self.usual = timeout.checked_div(10).unwrap_or_default().clamp(USUAL.0, USUAL.1);
+        self.passing = Passing::begin(host.now()?);
         host.tick_every(self.usual)
+    }
+
+    /// One came. Whether the clock moves.
+    pub(crate) fn came(&mut self, now: Moment) -> bool {
+        self.passing.tick(now, self.hurries)
+    }
+
+    /// Whether they come, as far as that can be known by now.
+    pub(crate) fn come(&self, now: Moment) -> bool {
+        self.passing.ticks(now)
     }
 
     /// Has it tick at once, again and again, as long as there is something left to do.

@@ -8,6 +8,7 @@ use crate::exchange::{Crowd, Ids};
 use crate::host::{Host, Level};
 use crate::journal;
 use crate::lookups::{Errands, Flights, Following, Versions};
+use crate::promises::{self, Promise};
 use crate::setup::Setup;
 use crate::ticks::Ticks;
 
@@ -19,6 +20,8 @@ use crate::ticks::Ticks;
 pub struct Worker<H: Host> {
     pub(crate) host: H,
     pub(crate) setup: Option<Rc<Setup<H>>>,
+    /// What the host was found to break: from then on no request is judged.
+    pub(crate) broken: Option<Promise>,
     pub(crate) crowd: Crowd,
     pub(crate) flights: Flights,
     pub(crate) errands: Errands,
@@ -52,6 +55,7 @@ impl<H: Host> Worker<H> {
         Self {
             host,
             setup: None,
+            broken: None,
             crowd: Crowd::default(),
             flights: Flights::new(chance),
             errands: Errands::default(),
@@ -64,8 +68,12 @@ impl<H: Host> Worker<H> {
         }
     }
 
-    /// Takes the configuration that the host has. `false` where it is none.
+    /// Takes the configuration that the host has. `false` where it is none, or the host is none for this filter.
     pub fn configure(&mut self) -> bool {
+        if let Some(promise) = promises::broken_at_start(&self.host) {
+            self.distrust(promise);
+            return false;
+        }
         let begun = Setup::read(&self.host).and_then(|setup| {
             let begun = self.ticks.begin(&self.host, setup.config.lookup.timeout);
             begun.map(|()| setup).map_err(|error| format!("no clock, so no deadlines: {error}"))
@@ -80,10 +88,23 @@ impl<H: Host> Worker<H> {
         true
     }
 
+    /// The host breaks a promise.
+    pub(crate) fn distrust(&mut self, promise: Promise) {
+        if self.broken.is_none() {
+            self.broken = Some(promise);
+            self.host.log(Level::Critical, &format!("jobscope: {}", promise.complaint(&self.host.name())));
+        }
+    }
+
     /// Time has passed: answers those who have waited too long, and lands flights that nobody will answer.
     pub fn tick(&mut self) {
         // Without the time there are no deadlines; every request that asks for it is refused meanwhile.
         let Ok(now) = self.host.now() else { return };
+        // It ticks after all: the clock was set at the start.
+        self.broken.take_if(|promise| *promise == Promise::Ticks);
+        if !self.ticks.came(now) {
+            self.distrust(Promise::Clock);
+        }
         // Here nobody else holds the configuration.
         if let Some(setup) = self.setup.as_mut().and_then(Rc::get_mut)
             && let Some(version) = self.versions.tick(&self.host, setup, now)
@@ -140,7 +161,10 @@ impl<H: Host> Worker<H> {
     /// Sends calls that are to be sent.
     pub fn depart(&mut self) {
         // Without the time nothing has a deadline; what is to be sent waits for it.
-        let (Some(setup), Ok(now)) = (&self.setup, self.host.now()) else { return };
+        let (Some(setup), Ok(now)) = (self.setup.clone(), self.host.now()) else { return };
+        if !self.ticks.come(now) {
+            self.distrust(Promise::Ticks);
+        }
         self.flights.depart(&self.host, &setup.config, now);
         self.errands.depart(&self.host, &setup.config, now);
     }

@@ -18,6 +18,7 @@ coded! {
         Bodies "host.bodies" "the ingress cannot read bodies before they go on; the team that runs it must set `allow_on_headers_stop_iteration`, or `bodies: leave`"
         Busy "host.busy" "too many requests whose bodies must be read first are waiting; try again in a moment"
         NotConfigured "configuration.missing" "the ingress has no configuration; the team that runs it can tell why"
+        Unfit "host.unfit" "the ingress runs in a proxy that does not do what it relies on; the team that runs it can tell why"
         Host "host.failed" "the ingress failed; try again in a moment, and tell the team that runs it if it lasts"
         Doubt "internal.doubt" "the ingress met a state that it does not know; tell the team that runs it"
     }

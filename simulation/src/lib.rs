@@ -15,11 +15,14 @@
 
 mod dice;
 mod fault;
+mod filter;
 mod host;
 mod judge;
 mod moves;
 mod proxy;
 mod request;
+mod shared;
+mod stage;
 mod tally;
 mod world;
 
@@ -27,8 +30,11 @@ use std::fmt::{self, Display, Formatter};
 
 pub use fault::Fault;
 pub use moves::Move;
+pub use stage::{Fate, Stage};
 pub use tally::Tally;
 
+use host::SimulatedHost;
+use jobscope::Worker;
 use proxy::Proxy;
 
 /// What went wrong.
@@ -68,7 +74,7 @@ type Played = Result<Tally, (String, usize)>;
 
 /// Plays moves until something does not hold; also what happened, where it is to be told.
 fn play(moves: &[Move], fault: Option<Fault>, tells: bool) -> (Played, Vec<String>) {
-    let mut proxy = Proxy::new(fault, tells);
+    let mut proxy = Proxy::<Worker<SimulatedHost>>::new(fault, tells);
     for (at, step) in moves.iter().enumerate() {
         let wrong = proxy.step(*step).or_else(|| (at % 256 == 255).then(|| proxy.check_rows()).flatten());
         if let Some(wrong) = wrong {

@@ -202,9 +202,8 @@ impl Host {
         self.send_prepared(id);
     }
 
-    /// The filter's `continue`, or a body or trailers callback's. Nothing that was not
-    /// stopped is continued: a resume within the very callback that then pauses
-    /// is lost, as in Envoy.
+    /// The filter's `continue`, or a body or trailers callback's. Within the very callback
+    /// that then pauses it has the head go on all the same, as in Envoy: a hazard.
     pub(super) fn resume(&mut self, id: StreamId, side: Side) {
         let resumed = self.with(id, |stream| {
             if side == Side::Request && stream.aborted {
@@ -212,24 +211,18 @@ impl Host {
             }
             let deciding = stream.deciding;
             let way = stream.way_mut(side);
-            if way.iteration == Iteration::Continue {
-                return Some(Err(deciding));
+            if way.iteration == Iteration::Continue && (!deciding || way.headers_continued) {
+                return None;
             }
             let iteration = std::mem::take(&mut way.iteration);
             let end = way.complete && way.held.is_empty() && way.buffered.is_none() && way.trailers.is_none();
             let headers = !std::mem::replace(&mut way.headers_continued, true);
-            Some(Ok((iteration, headers, end)))
+            Some((iteration, headers, end))
         });
-        let (iteration, headers, end) = match resumed {
-            None => return,
-            Some(Err(deciding)) => {
-                if deciding {
-                    self.hazard(format!("resume of stream {} within its own callback is lost if that pauses", id.0));
-                }
-                return;
-            }
-            Some(Ok(resumed)) => resumed,
-        };
+        let Some((iteration, headers, end)) = resumed else { return };
+        if self.with(id, |stream| stream.deciding) {
+            self.hazard(format!("stream {} is resumed within its own callback, and goes on though that pauses", id.0));
+        }
         if headers {
             self.emit_headers(id, side, end);
         }

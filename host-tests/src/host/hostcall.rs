@@ -47,7 +47,6 @@ macro_rules! hostcalls {
 
 hostcalls! {
     Log "proxy_log",
-    GetLogLevel "proxy_get_log_level",
     GetCurrentTime "proxy_get_current_time_nanoseconds",
     SetTickPeriod "proxy_set_tick_period_milliseconds",
     GetProperty "proxy_get_property",
@@ -57,11 +56,9 @@ hostcalls! {
     GetStatus "proxy_get_status",
     CallForeignFunction "proxy_call_foreign_function",
     GetBuffer "proxy_get_buffer_bytes",
-    GetBufferStatus "proxy_get_buffer_status",
     SetBuffer "proxy_set_buffer_bytes",
     GetMap "proxy_get_header_map_pairs",
     SetMap "proxy_set_header_map_pairs",
-    GetMapSize "proxy_get_header_map_size",
     GetMapValue "proxy_get_header_map_value",
     AddMapValue "proxy_add_header_map_value",
     ReplaceMapValue "proxy_replace_header_map_value",
@@ -75,7 +72,6 @@ hostcalls! {
     DefineMetric "proxy_define_metric",
     IncrementMetric "proxy_increment_metric",
     RecordMetric "proxy_record_metric",
-    GetMetric "proxy_get_metric",
     ContinueStream "proxy_continue_stream",
     CloseStream "proxy_close_stream",
     SendLocalResponse "proxy_send_local_response",

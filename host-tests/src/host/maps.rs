@@ -51,6 +51,11 @@ impl HeaderMap {
         map
     }
 
+    /// What no Envoy keeps: names as they were sent.
+    pub(super) fn as_sent(headers: &[Header]) -> Self {
+        HeaderMap(headers.to_vec())
+    }
+
     pub(super) fn add(&mut self, name: &[u8], value: &[u8]) {
         let name = canonical(name);
         if INLINE.contains(&name.as_slice())
@@ -88,7 +93,7 @@ impl HeaderMap {
 
     pub(super) fn remove(&mut self, name: &[u8]) {
         let name = canonical(name);
-        self.0.retain(|(known, _)| *known != name);
+        self.0.retain(|(known, _)| canonical(known) != name);
     }
 
     /// The first value only, as the host's own lookup returns it.

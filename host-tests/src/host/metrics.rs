@@ -69,14 +69,6 @@ impl Metrics {
         Ok(())
     }
 
-    pub(super) fn get(&self, ids: &MetricIds, id: u32) -> Result<u64, Status> {
-        if !matches!(id & KIND_MASK, COUNTER | GAUGE) {
-            return Err(Status::BadArgument);
-        }
-        let name = ids.names.get(&id).ok_or(Status::NotFound)?;
-        Ok(self.values.get(name).copied().unwrap_or_default() as u64)
-    }
-
     pub(super) fn value(&self, name: &str) -> Option<i64> {
         self.values.get(name).copied()
     }

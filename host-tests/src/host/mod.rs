@@ -40,7 +40,6 @@ mod lifecycle;
 mod maps;
 mod metrics;
 mod options;
-mod queues;
 mod shared_data;
 mod stream;
 #[cfg(test)]
@@ -60,7 +59,7 @@ pub use filter::Filter;
 pub use hostcall::{Hostcall, Status};
 pub use lifecycle::StartError;
 pub use maps::Header;
-pub use options::Options;
+pub use options::{Options, Otherwise};
 pub use shared_data::SharedData;
 pub use stream::{Downstream, Outcome, Reply, RequestHead, StreamId};
 pub use world::{Level, LogLine};
@@ -97,9 +96,11 @@ impl Host {
         if let Some(address) = &head.source {
             self.set_source_address(id, address);
         }
-        let headers = HeaderMap::new(&head.headers);
+        let keeps_case = self.world.borrow().is(Otherwise::KeepsCase);
+        let headers = if keeps_case { HeaderMap::as_sent(&head.headers) } else { HeaderMap::new(&head.headers) };
         if self.create_context(id) {
-            self.headers(id, Side::Request, headers, head.end_of_stream);
+            let end = head.end_of_stream || self.world.borrow().is(Otherwise::EndsEarly);
+            self.headers(id, Side::Request, headers, end);
         } else {
             self.with(id, |stream| stream.request.headers = Some(headers));
             self.fail_stream(id);
@@ -225,16 +226,8 @@ impl Host {
         self.call(vm, root, Export::HttpCallResponse, &[root, id, sizes[0], sizes[1], 0]);
     }
 
-    /// Lets what was posted to other workers happen, then forgets contexts.
+    /// Forgets contexts: the VMs are at rest.
     fn rest(&mut self) {
-        loop {
-            let Some(ready) = self.world.borrow_mut().posted.pop_front() else {
-                break;
-            };
-            if self.world.borrow().vms[ready.vm].contexts.contains_key(&ready.root) {
-                self.call(ready.vm, ready.root, Export::QueueReady, &[ready.root, ready.token]);
-            }
-        }
         let mut world = self.world.borrow_mut();
         for (vm, context) in self.gone.drain(..) {
             world.vms[vm].contexts.remove(&context);

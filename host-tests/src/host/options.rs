@@ -4,7 +4,27 @@ use std::collections::BTreeMap;
 
 use super::callout::Endpoints;
 use super::faults::Faults;
-use super::world::Level;
+
+/// What a host may do that Envoy does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Otherwise {
+    /// Shared data is written, and never there.
+    ForgetsRows,
+    /// A write of shared data does not look at its number.
+    Overwrites,
+    /// Who is acted for is always who it was.
+    ActsForAny,
+    /// The clock stands still.
+    StandsStill,
+    /// Nobody is told that time passes.
+    NeverTicks,
+    /// A request ends with its head, and then comes its body.
+    EndsEarly,
+    /// What follows from a call of the filter is shown to it before that call returns.
+    Nests,
+    /// The names of fields are as the client wrote them.
+    KeepsCase,
+}
 
 /// How a host is set up.
 #[derive(Clone, Debug)]
@@ -32,12 +52,12 @@ pub struct Options {
     /// How much of a body the host keeps for a filter that pauses in its
     /// callback.
     pub buffer_limit: usize,
-    /// The proxy's log level.
-    pub log_level: Level,
     /// Where random numbers start.
     pub seed: u64,
     /// Faults that strike from the very start.
     pub faults: Faults,
+    /// What it does otherwise than Envoy.
+    pub otherwise: Vec<Otherwise>,
 }
 
 impl Default for Options {
@@ -53,9 +73,9 @@ impl Default for Options {
             allow_on_headers_stop_iteration: true,
             direct_response: None,
             buffer_limit: 1 << 20,
-            log_level: Level::Info,
             seed: 0,
             faults: Faults::default(),
+            otherwise: Vec::new(),
         }
     }
 }

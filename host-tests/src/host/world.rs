@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::Options;
 use super::callout::Callout;
 use super::faults::Faults;
 use super::hostcall::{Hostcall, Status};
 use super::maps::HeaderMap;
 use super::metrics::{MetricIds, Metrics};
-use super::queues::{QueueReady, Queues};
 use super::shared_data::SharedData;
 use super::stream::{Reply, Side, Stream, StreamId};
+use super::{Options, Otherwise};
 
 /// The level of a log line, with the ABI's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,8 +118,6 @@ pub(super) struct World {
     pub(super) now: u64,
     pub(super) random: u64,
     pub(super) shared_data: SharedData,
-    pub(super) queues: Queues,
-    pub(super) posted: VecDeque<QueueReady>,
     pub(super) metrics: Metrics,
     pub(super) callouts: BTreeMap<u32, Callout>,
     pub(super) last_callout: u32,
@@ -140,8 +137,6 @@ impl World {
             faults: options.faults.clone(),
             options,
             shared_data: SharedData::default(),
-            queues: Queues::default(),
-            posted: VecDeque::new(),
             metrics: Metrics::default(),
             callouts: BTreeMap::new(),
             last_callout: 0,
@@ -171,9 +166,14 @@ impl World {
         (mixed ^ (mixed >> 31)) as u8
     }
 
+    pub(super) fn is(&self, otherwise: Otherwise) -> bool {
+        self.options.otherwise.contains(&otherwise)
+    }
+
     /// Envoy's clock has microseconds.
     pub(super) fn clock(&self) -> u64 {
-        self.now / 1000 * 1000
+        let now = if self.is(Otherwise::StandsStill) { self.options.now } else { self.now };
+        now / 1000 * 1000
     }
 
     /// The stream of the acting context, none for a root.

@@ -188,7 +188,11 @@ impl Stack {
         };
         let ports = Ports { ingress: port, admin: ports::pick()?, registry: registry_port, token_lookup };
         let deployed = running(ports, forge.port(), &options.filter, None, options.delivery);
-        let envoy = envoy::start(dir.path(), &envoy::Running { change: options.change, ..deployed })?;
+        let change = |envoy: &mut Value| {
+            (options.change)(envoy);
+            Ok(())
+        };
+        let envoy = envoy::start(dir.path(), &envoy::Running { change: &change, ..deployed })?;
         Ok(Self { envoy, registry, forge, dir, ports, delivery: options.delivery })
     }
 

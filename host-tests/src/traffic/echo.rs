@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpSocket;
 
-/// The field by which a client orders a download: how many pieces of 16 KiB, one every 50 ms.
+/// The field by which a client orders a download: how many pieces of 16 KiB, one every 50 ms; `never` an answer, or one
+/// that is `cut`.
 const DOWNLOAD: &str = "x-download";
 const PIECE: usize = 16 << 10;
 
@@ -93,8 +94,15 @@ async fn answer(request: Request) -> Response {
         length += piece.len();
         hash.update(&piece);
     }
-    if let Some(pieces) = head.headers.get(DOWNLOAD).and_then(|pieces| pieces.to_str().ok()?.parse().ok()) {
-        return download(pieces);
+    match head.headers.get(DOWNLOAD).and_then(|pieces| pieces.to_str().ok()) {
+        Some("never") => std::future::pending().await,
+        Some("cut") => return cut(),
+        Some(pieces) => {
+            if let Ok(pieces) = pieces.parse() {
+                return download(pieces);
+            }
+        }
+        None => {}
     }
     let mut fields = BTreeMap::<String, String>::new();
     for (name, value) in &head.headers {
@@ -125,6 +133,15 @@ fn download(pieces: usize) -> Response {
         Some((Ok::<_, std::convert::Infallible>(Bytes::from(piece(number))), number + 1))
     });
     Body::from_stream(content).into_response()
+}
+
+/// A piece, and then the connection breaks.
+fn cut() -> Response {
+    let broken = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Err(std::io::Error::other("cut"))
+    };
+    Body::from_stream(stream::iter([Ok(Bytes::from(piece(0)))]).chain(stream::once(broken))).into_response()
 }
 
 /// No two of the first 256 are equal.

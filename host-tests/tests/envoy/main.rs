@@ -1,5 +1,6 @@
 //! What only a real Envoy can show. One program for all of it: to link it takes longer than to compile what is new in it.
 
+mod behaviours;
 mod bench;
 mod births;
 mod counters;

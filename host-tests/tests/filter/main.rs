@@ -1,5 +1,6 @@
 //! The compiled filter in the test host: what a client gets, what the forge gets, what is asked of the lookup cluster.
 
+mod behaviours;
 mod births;
 mod bodies;
 mod changes;
@@ -14,6 +15,7 @@ mod faults;
 mod flights;
 mod forge;
 mod holders;
+mod hosts;
 mod junk;
 mod life;
 mod log;

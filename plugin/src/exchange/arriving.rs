@@ -12,15 +12,17 @@ use super::answer::Answering;
 use super::crowd::{BODY_PATIENCE, Standing};
 use crate::host::{Buffer, Flow, Host, HostError, Level, Map, Result, Stream};
 use crate::journal;
+use crate::promises::Promise;
 use crate::setup::Setup;
 use crate::worker::Worker;
 
 impl<H: Host> Worker<H> {
     /// The head of a request came.
     pub fn request_head(&mut self, stream: Stream, end_of_stream: bool) -> Flow {
-        let Some(setup) = self.setup.clone() else {
-            let _ = self.host.unavailable("configuration.missing");
-            return Flow::Pause;
+        let setup = match (self.broken, self.setup.clone()) {
+            (None, Some(setup)) => setup,
+            (Some(_), _) => return self.answer_unjudged(stream, Failure::Unfit),
+            (None, None) => return self.answer_unjudged(stream, Failure::NotConfigured),
         };
         let body = if end_of_stream { Body::None } else { Body::Follows };
         let flow = match self.read_head(&setup, stream, body) {
@@ -39,6 +41,9 @@ impl<H: Host> Worker<H> {
 
     /// A piece of its body came; the host has so many bytes of it.
     pub fn request_body(&mut self, stream: Stream, size: usize, end_of_stream: bool) -> Flow {
+        if !self.crowd.more(stream, end_of_stream) {
+            return self.refuse_rest(stream);
+        }
         let (Some(setup), Some(exchange)) = (self.setup.clone(), self.crowd.find(stream)) else { return Flow::Pause };
         exchange.is_shown = true;
         let flow = match exchange.stands() {
@@ -65,6 +70,9 @@ impl<H: Host> Worker<H> {
 
     /// Trailers end a body without the body callback being told, and some forges read fields from them.
     pub fn request_trailers(&mut self, stream: Stream) -> Flow {
+        if !self.crowd.more(stream, true) {
+            return self.refuse_rest(stream);
+        }
         let (Some(setup), Some(exchange)) = (self.setup.clone(), self.crowd.find(stream)) else { return Flow::Pause };
         let flow = match exchange.stands() {
             Standing::Report => return self.answer_report(stream, webhook::Answer::Unreadable),
@@ -93,7 +101,7 @@ impl<H: Host> Worker<H> {
     /// go.
     fn read_head(&mut self, setup: &Setup<H>, stream: Stream, body: Body) -> Result<Option<Reading>> {
         let headers = self.host.headers(Map::Request)?;
-        self.crowd.enter(stream, headers.size());
+        self.crowd.enter(stream, headers.size(), body == Body::None);
         let fields = headers.fields()?;
         let head = Head::new(&fields, body);
         match webhook::read_head(&setup.config, setup.webhook_secret.as_ref(), &head) {
@@ -251,6 +259,18 @@ impl<H: Host> Worker<H> {
         exchange.seen = size;
         exchange.scan = Some(scan).filter(|scan| !scan.is_over());
         Ok(Ok(()))
+    }
+
+    /// Answers a request of which more comes than there is. What it is was judged by a part of it.
+    fn refuse_rest(&mut self, stream: Stream) -> Flow {
+        self.distrust(Promise::EndOfStream);
+        self.answer_unjudged(stream, Failure::Unfit)
+    }
+
+    /// Answers a request that is not even read.
+    fn answer_unjudged(&mut self, stream: Stream, why: Failure) -> Flow {
+        let _ = self.host.unavailable(why.code());
+        self.stay(stream, Standing::Answered)
     }
 
     /// Answers a request that the host does not show.

@@ -40,6 +40,8 @@ pub(super) struct Exchange {
     stands: Standing,
     /// How many bytes its head has.
     pub(super) head: usize,
+    /// All of it has come.
+    has_ended: bool,
     /// What looks at each piece of its body before that goes on.
     pub(super) scan: Option<Box<Scan>>,
     /// How much of what the host holds of the body was looked at.
@@ -115,12 +117,13 @@ pub(super) enum Woken {
 }
 
 impl Crowd {
-    /// A request comes, whose head has so many bytes.
-    pub(super) fn enter(&mut self, stream: Stream, head: usize) -> &mut Exchange {
+    /// A request comes, whose head has so many bytes, and may be all of it.
+    pub(super) fn enter(&mut self, stream: Stream, head: usize, has_ended: bool) -> &mut Exchange {
         self.leave(stream);
         self.exchanges.entry(stream).or_insert(Exchange {
             stands: Standing::Read,
             head,
+            has_ended,
             scan: None,
             seen: 0,
             is_shown: false,
@@ -128,6 +131,14 @@ impl Crowd {
             held: 0,
             is_told: false,
         })
+    }
+
+    /// More of a request comes, and perhaps its end. `false` where its end has come before.
+    pub(super) fn more(&mut self, stream: Stream, ends: bool) -> bool {
+        let Some(exchange) = self.exchanges.get_mut(&stream) else { return true };
+        let had_ended = exchange.has_ended;
+        exchange.has_ended |= ends;
+        !had_ended
     }
 
     /// The request of this stream.

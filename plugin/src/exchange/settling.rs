@@ -96,7 +96,7 @@ impl<H: Host> Worker<H> {
         Flow::Continue
     }
 
-    fn stay(&mut self, stream: Stream, standing: Standing) -> Flow {
+    pub(super) fn stay(&mut self, stream: Stream, standing: Standing) -> Flow {
         self.crowd.stand(stream, standing);
         Flow::Pause
     }

@@ -164,6 +164,7 @@ pub fn failure(protocol: Protocol, failure: Failure) -> Reply {
         | Failure::Busy
         | Failure::Bodies
         | Failure::NotConfigured
+        | Failure::Unfit
         | Failure::Host
         | Failure::Doubt => 503,
     };

@@ -7,15 +7,17 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use jobscope::{Stream, Worker};
+use jobscope::Stream;
 use policy::bindings::{self, BUCKET_ROWS};
 use serde_json::json;
 
 use crate::fault::Fault;
-use crate::host::{Shared, SimulatedHost};
+use crate::filter::Filter;
+use crate::host::SimulatedHost;
 use crate::judge::Judge;
 use crate::moves::{Kind, Move};
 use crate::request::{Request, What};
+use crate::shared::{CLUSTER, Shared};
 use crate::tally::Tally;
 use crate::world::World;
 
@@ -51,46 +53,49 @@ const CONFIGURATIONS: [Times; 3] = [
 ];
 
 /// A plugin configuration on a worker.
-struct Root {
-    filter: Option<Worker<SimulatedHost>>,
+struct Root<F> {
+    filter: Option<F>,
     worker: usize,
     times: Times,
     streams: usize,
-    ticks_at: u64,
     departs: Rc<Cell<bool>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stands {
+pub(crate) enum Stands {
     Stays,
     Goes,
-    Answered,
+    Answered(u16),
 }
 
-struct Open {
-    request: Request,
+pub(crate) struct Open {
+    pub(crate) request: Request,
     root: usize,
-    stands: Stands,
+    pub(crate) stands: Stands,
     /// Pieces of the body come to no callback.
     is_held: bool,
+    /// It ends with trailers.
+    has_trailers: bool,
     /// How much of the body has come, how much of that went on or was shown, and how much is to come.
     came: usize,
-    shown: usize,
-    is_whole: bool,
+    pub(crate) shown: usize,
+    pub(crate) is_whole: bool,
     is_judged: bool,
     due: u64,
 }
 
-pub(crate) struct Proxy {
-    shared: Rc<RefCell<Shared>>,
-    roots: Vec<Root>,
+pub(crate) struct Proxy<F> {
+    pub(crate) shared: Rc<RefCell<Shared>>,
+    roots: Vec<Root<F>>,
     /// The newest root of each worker.
     workers: [usize; WORKERS],
-    open: BTreeMap<Stream, Open>,
+    pub(crate) open: BTreeMap<Stream, Open>,
     last_stream: Stream,
     world: World,
     judge: Judge,
     times: Times,
+    /// The configuration, where it is another than the filter's of the day.
+    document: Option<String>,
     keys: usize,
     row_limits: Vec<(String, usize)>,
     pub(crate) tally: Tally,
@@ -103,8 +108,13 @@ fn pick(which: u32, count: usize) -> usize {
     if which.is_multiple_of(2) { far } else { count.saturating_sub(far + 1) }
 }
 
-impl Proxy {
+impl<F: Filter> Proxy<F> {
     pub(crate) fn new(fault: Option<Fault>, tells: bool) -> Self {
+        Self::configured(None, fault, tells)
+    }
+
+    /// One whose filter has this configuration.
+    pub(crate) fn configured(document: Option<String>, fault: Option<Fault>, tells: bool) -> Self {
         let times = CONFIGURATIONS[0];
         let mut proxy = Self {
             shared: Rc::new(RefCell::new(Shared::new(fault))),
@@ -115,6 +125,7 @@ impl Proxy {
             world: World::new(),
             judge: Judge::default(),
             times,
+            document,
             keys: 0,
             row_limits: bindings::tables(CAPACITY)
                 .iter()
@@ -143,37 +154,37 @@ impl Proxy {
         self.shared.borrow().fault == Some(fault)
     }
 
-    /// A worker gets a filter with the configuration of the day.
-    fn load(&mut self, worker: usize) {
+    /// The filter's configuration of the day.
+    fn configuration(&self) -> String {
         let Times { timeout, fresh, stale } = self.times;
         let facts = ["projects", "members", "allowlists"]
             .map(|what| (format!("{what}_revalidate_after"), json!(format!("{fresh}ms"))));
         let configuration = json!({
             "forge": {"hosts": ["forge.example"]},
-            "lookup": {"cluster": "lookup", "authority": "lookup.example", "credential_env": "CREDENTIAL", "api": "v1",
+            "lookup": {"cluster": CLUSTER, "authority": "lookup.example", "credential_env": "CREDENTIAL", "api": "v1",
                 "changes": "on", "timeout": format!("{timeout}ms"), "max_unknown_per_source": 50, "max_unknown_per_second": 100},
             "facts": serde_json::Map::from_iter(facts),
             "bindings": {"capacity": CAPACITY, "revalidate_after": format!("{fresh}ms"), "max_stale": format!("{stale}ms")},
             "webhook": {"path": "/-/jobscope/webhook", "secret_env": "HOOK"},
         });
+        configuration.to_string()
+    }
+
+    /// A worker gets a filter.
+    fn load(&mut self, worker: usize) {
+        let configuration = self.document.clone().unwrap_or_else(|| self.configuration());
         let (root, departs) = (self.roots.len(), Rc::new(Cell::new(false)));
         self.shared.borrow_mut().fails_in = None;
-        self.shared.borrow_mut().configuration = configuration.to_string().into_bytes();
+        self.shared.borrow_mut().configuration = configuration.into_bytes();
         let host = SimulatedHost { shared: Rc::clone(&self.shared), root, departs: Rc::clone(&departs) };
-        let mut filter = Worker::new(host);
+        let mut filter = F::new(host);
         assert!(filter.configure(), "the configuration is taken");
-        let ticks_at = self.shared.borrow().passed;
-        self.roots.push(Root { filter: Some(filter), worker, times: self.times, streams: 0, ticks_at, departs });
+        self.roots.push(Root { filter: Some(filter), worker, times: self.times, streams: 0, departs });
         self.workers[worker] = root;
     }
 
     /// Something happens to a root's filter, while the host acts for this request or for none.
-    fn event<T>(
-        &mut self,
-        root: usize,
-        acting: Option<Stream>,
-        event: impl FnOnce(&mut Worker<SimulatedHost>) -> T,
-    ) -> T {
+    fn event<T>(&mut self, root: usize, acting: Option<Stream>, event: impl FnOnce(&mut F) -> T) -> T {
         let Some(mut filter) = self.roots[root].filter.take() else { panic!("root {root} is gone") };
         self.shared.borrow_mut().acting = acting;
         let result = event(&mut filter);
@@ -205,7 +216,10 @@ impl Proxy {
                 let unfinished: Vec<Stream> =
                     self.open.iter().filter(|(_, open)| !open.is_whole).map(|(stream, _)| *stream).collect();
                 if let Some(stream) = unfinished.get(pick(which, unfinished.len())) {
-                    self.piece(*stream, how as usize % 300, how.is_multiple_of(3));
+                    let size = how as usize % 300;
+                    // Behind the last piece the end may come alone.
+                    let left = self.open[stream].request.body.len() - self.open[stream].came;
+                    self.piece(*stream, size, how.is_multiple_of(3) || size > left);
                 }
             }
             Kind::Leave => {
@@ -268,8 +282,12 @@ impl Proxy {
             }
         }
         // Who was answered leaves.
-        let answered: Vec<Stream> =
-            self.open.iter().filter(|(_, open)| open.stands == Stands::Answered).map(|(stream, _)| *stream).collect();
+        let answered: Vec<Stream> = self
+            .open
+            .iter()
+            .filter(|(_, open)| matches!(open.stands, Stands::Answered(_)))
+            .map(|(stream, _)| *stream)
+            .collect();
         for stream in answered {
             let open = &self.open[&stream];
             if let (What::Webhook, Some(job)) = (open.request.what, open.request.job) {
@@ -295,7 +313,7 @@ impl Proxy {
             shared.accuse(|| format!("there were {} rows, and are {keys}", self.keys));
         }
         for root in &self.roots {
-            let Some(load) = root.filter.as_ref().map(Worker::load) else { continue };
+            let Some(load) = root.filter.as_ref().map(F::load) else { continue };
             if load.waiting > root.streams || load.flights > FLIGHTS || (root.streams == 0 && load.held > 0) {
                 shared.accuse(|| format!("{} requests, and the filter has {load:?}", root.streams));
             }

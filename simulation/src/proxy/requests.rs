@@ -5,17 +5,18 @@ use serde_json::json;
 
 use super::{AT_ONCE, BODY_PATIENCE, Open, Proxy, SLACK, Stands, WORKERS, pick};
 use crate::fault::Fault;
-use crate::host::{Effect, Shown};
+use crate::filter::Filter;
 use crate::judge::Ask;
 use crate::request::{Request, What};
+use crate::shared::{Effect, Reply, Shown};
 use crate::world::FIRST_PROJECT;
 
-impl Proxy {
+impl<F: Filter> Proxy<F> {
     /// Carries out what the filter had the host do.
     pub(super) fn settle(&mut self, by: Option<Stream>) {
         let effects = std::mem::take(&mut self.shared.borrow_mut().effects);
         let others = effects.iter().filter(|effect| match effect {
-            Effect::Resume(stream) | Effect::Reply(stream, _) => Some(*stream) != by,
+            Effect::Resume(stream) | Effect::Reply(stream, ..) => Some(*stream) != by,
             Effect::HoldBody(_) => false,
         });
         let others = others.count();
@@ -27,7 +28,7 @@ impl Proxy {
         for effect in effects {
             match effect {
                 Effect::Resume(stream) => self.go_on(stream, true),
-                Effect::Reply(stream, status) => self.answer(stream, status),
+                Effect::Reply(stream, reply) => self.answer(stream, &reply),
                 Effect::HoldBody(stream) => {
                     if let Some(open) = self.open.get_mut(&stream) {
                         open.is_held = true;
@@ -37,9 +38,11 @@ impl Proxy {
         }
     }
 
-    pub(super) fn answer(&mut self, stream: Stream, status: u16) {
+    pub(super) fn answer(&mut self, stream: Stream, reply: &Reply) {
         let Some(open) = self.open.get_mut(&stream) else { return };
-        let was_answered = std::mem::replace(&mut open.stands, Stands::Answered) == Stands::Answered;
+        let (root, status) = (open.root, reply.status);
+        let was_answered = std::mem::replace(&mut open.stands, Stands::Answered(status));
+        let was_answered = matches!(was_answered, Stands::Answered(_));
         let (ask, what) = (open.request.ask, open.request.what);
         let has_failed = self.shared.borrow().has_failed;
         if was_answered {
@@ -50,12 +53,37 @@ impl Proxy {
         }
         self.tally.answered += 1;
         self.tell(|_| format!("    request {stream} is answered {status}"));
+        // Its answer too comes by the filter, but for one that takes the place of another.
+        let shows = self.shared.borrow().shown.get(&stream).is_none_or(|shown| shown.answer.is_none());
+        if shows {
+            self.show_answer(stream, root, &reply.head, &reply.body);
+        }
+    }
+
+    /// Shows an answer to the filter.
+    fn show_answer(&mut self, stream: Stream, root: usize, head: &Headers, body: &[u8]) {
+        if let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream) {
+            (shown.answer, shown.is_answer_open, shown.answer_body) = (Some(head.clone()), true, body.to_vec());
+        }
+        let stands = |proxy: &Self| proxy.open.get(&stream).map(|open| open.stands);
+        let stood = stands(self);
+        let flow = self.event(root, Some(stream), |filter| filter.answer_head(stream, body.is_empty()));
+        self.settle(Some(stream));
+        if flow == Flow::Continue
+            && let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream)
+        {
+            shown.is_answer_open = false;
+        }
+        if !body.is_empty() && stands(self) == stood {
+            self.event(root, Some(stream), |filter| filter.answer_body(stream, body.len(), true));
+            self.settle(Some(stream));
+        }
     }
 
     /// A request goes on: may it?
     pub(super) fn go_on(&mut self, stream: Stream, is_resumed: bool) {
         let Some(open) = self.open.get_mut(&stream) else { return };
-        if open.stands == Stands::Answered {
+        if matches!(open.stands, Stands::Answered(_)) {
             self.shared.borrow_mut().accuse(|| format!("request {stream} was answered, and goes on"));
             return;
         }
@@ -80,9 +108,16 @@ impl Proxy {
             self.tell(|_| format!("    request {stream} goes on"));
         }
         let Some(open) = self.open.get_mut(&stream) else { return };
-        if is_resumed && std::mem::take(&mut open.is_held) {
+        let (is_held, has_ended) = (is_resumed && std::mem::take(&mut open.is_held), open.is_whole);
+        if let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream) {
+            shown.is_head_open = false;
+        }
+        if is_held {
             self.show(stream);
-        } else {
+            if has_ended {
+                self.show_trailers(stream);
+            }
+        } else if let Some(open) = self.open.get_mut(&stream) {
             open.shown = open.came;
         }
     }
@@ -90,7 +125,8 @@ impl Proxy {
     /// Shows what came of a body to the filter.
     pub(super) fn show(&mut self, stream: Stream) {
         let Some(open) = self.open.get_mut(&stream) else { return };
-        let (size, end, root) = (open.came - open.shown, open.is_whole, open.root);
+        let end = open.is_whole && !open.has_trailers;
+        let (size, root) = (open.came - open.shown, open.root);
         let body = open.request.body[open.shown..open.came].to_vec();
         if size == 0 && !end {
             return;
@@ -103,12 +139,20 @@ impl Proxy {
         self.flow(stream, flow, goes);
     }
 
+    /// Shows the trailers that a request ends with.
+    fn show_trailers(&mut self, stream: Stream) {
+        let Some(open) = self.open.get_mut(&stream).filter(|open| open.has_trailers) else { return };
+        let (root, goes) = (open.root, open.stands == Stands::Goes);
+        let flow = self.event(root, Some(stream), |filter| filter.request_trailers(stream));
+        self.flow(stream, flow, goes);
+    }
+
     /// What the filter says of what it was shown of a request.
     pub(super) fn flow(&mut self, stream: Stream, flow: Flow, went: bool) {
         self.settle(Some(stream));
         let deaf = self.fault(Fault::DeafToPause) && stream.is_multiple_of(16);
         let Some(open) = self.open.get_mut(&stream) else { return };
-        let is_answered = open.stands == Stands::Answered;
+        let is_answered = matches!(open.stands, Stands::Answered(_));
         if flow == Flow::Continue || (deaf && !is_answered) {
             self.go_on(stream, false);
         } else if went && !is_answered {
@@ -120,7 +164,16 @@ impl Proxy {
 
     pub(super) fn come(&mut self, which: u32, how: u32) {
         let request = Request::draw(which, how, &self.world.jobs);
-        let worker = (which as usize / 1024) % WORKERS;
+        let is_whole = request.body.is_empty();
+        let stream = self.enter(request, (which as usize / 1024) % WORKERS, is_whole);
+        // Most bodies come at once.
+        if !is_whole && !(how / 32).is_multiple_of(4) {
+            self.piece(stream, usize::MAX, true);
+        }
+    }
+
+    /// A request comes to a worker.
+    pub(crate) fn enter(&mut self, request: Request, worker: usize, is_whole: bool) -> Stream {
         let root = self.workers[worker];
         self.last_stream += 1;
         let stream = self.last_stream;
@@ -128,7 +181,7 @@ impl Proxy {
         self.tell(|_| {
             format!("worker {worker}: request {stream}, {:?} {:?} {:?}", request.what, request.ask, request.token)
         });
-        let (is_whole, head) = (request.body.is_empty(), request.head.clone());
+        let head = request.head.clone();
         self.roots[root].streams += 1;
         let due = passed + self.patience(root, request.is_read_first);
         let open = Open {
@@ -136,6 +189,7 @@ impl Proxy {
             root,
             stands: Stands::Stays,
             is_held: false,
+            has_trailers: false,
             came: 0,
             shown: 0,
             is_whole,
@@ -143,13 +197,13 @@ impl Proxy {
             due,
         };
         self.open.insert(stream, open);
-        self.shared.borrow_mut().shown.insert(stream, Shown { head: Some(head), ..Shown::default() });
+        self.shared
+            .borrow_mut()
+            .shown
+            .insert(stream, Shown { head: Some(head), is_head_open: true, ..Shown::default() });
         let flow = self.event(root, Some(stream), |filter| filter.request_head(stream, is_whole));
         self.flow(stream, flow, false);
-        // Most bodies come at once.
-        if !is_whole && !(how / 32).is_multiple_of(4) {
-            self.piece(stream, usize::MAX, true);
-        }
+        stream
     }
 
     pub(super) fn patience(&self, root: usize, is_read_first: bool) -> u64 {
@@ -157,13 +211,13 @@ impl Proxy {
         self.roots[root].times.timeout + SLACK + if is_read_first { BODY_PATIENCE } else { 0 }
     }
 
-    pub(super) fn piece(&mut self, stream: Stream, size: usize, end: bool) {
+    pub(crate) fn piece(&mut self, stream: Stream, size: usize, end: bool) {
         let Some(open) = self.open.get_mut(&stream) else { return };
-        if open.is_whole || open.stands == Stands::Answered {
+        if open.is_whole || matches!(open.stands, Stands::Answered(_)) {
             return;
         }
         open.came = open.came.saturating_add(size).min(open.request.body.len());
-        open.is_whole = end || open.came == open.request.body.len();
+        open.is_whole = end;
         if open.is_whole {
             open.came = open.request.body.len();
         }
@@ -172,7 +226,16 @@ impl Proxy {
         }
     }
 
-    pub(super) fn leave(&mut self, stream: Stream) {
+    /// The request ends with trailers.
+    pub(crate) fn trailers(&mut self, stream: Stream) {
+        let Some(open) = self.open.get_mut(&stream) else { return };
+        (open.has_trailers, open.is_whole) = (true, true);
+        if !open.is_held {
+            self.show_trailers(stream);
+        }
+    }
+
+    pub(crate) fn leave(&mut self, stream: Stream) {
         let Some(open) = self.open.remove(&stream) else { return };
         if !self.fault(Fault::SilentLeaving) {
             self.event(open.root, Some(stream), |filter| filter.gone(stream));
@@ -235,20 +298,26 @@ impl Proxy {
             self.world.end(job);
         }
         self.tell(|_| format!("the forge answers request {stream}: {} {ends:?}", fields[0].1));
-        if let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream) {
-            shown.answer = Some(Headers::pack(&fields));
-            shown.answer_body = body.clone().into_bytes();
-        }
         let before = std::mem::take(&mut self.shared.borrow_mut().has_failed);
         if !(ends.is_some() && self.fault(Fault::UntoldEnds)) {
-            self.event(root, Some(stream), |filter| filter.answer_head(stream, false));
-            self.settle(Some(stream));
-            self.event(root, Some(stream), |filter| filter.answer_body(stream, body.len(), true));
+            self.show_answer(stream, root, &Headers::pack(&fields), body.as_bytes());
         }
         // It is closed all the same.
         self.shared.borrow_mut().effects.clear();
         self.see_ends(&Vec::from_iter(ends), before);
         self.leave(stream);
+    }
+
+    /// The upstream answers, and the exchange is over. The status that the client gets.
+    pub(crate) fn answer_from_upstream(&mut self, stream: Stream, fields: &[(&str, &str)], body: &[u8]) -> u16 {
+        let Some(root) = self.open.get(&stream).map(|open| open.root) else { return 0 };
+        self.show_answer(stream, root, &Headers::pack(fields), body);
+        let status = match self.open[&stream].stands {
+            Stands::Answered(status) => status,
+            Stands::Stays | Stands::Goes => 200,
+        };
+        self.leave(stream);
+        status
     }
 
     /// The filter was told that jobs ended. Where the host refused to remember it, it is not to blame.

@@ -1,14 +1,15 @@
 //! Time, and the answers to calls that come in it.
 
-use jobscope::{Headers, Worker};
+use jobscope::Headers;
 
 use super::{Proxy, Stands, pick};
 use crate::fault::Fault;
-use crate::host::Call;
+use crate::filter::Filter;
 use crate::request::What;
+use crate::shared::Call;
 use crate::world::{Question, Said};
 
-impl Proxy {
+impl<F: Filter> Proxy<F> {
     /// The lookup service answers, in whatever way.
     pub(super) fn answer_call(&mut self, which: u32, how: u32) {
         let count = self.shared.borrow().calls.len();
@@ -86,17 +87,27 @@ impl Proxy {
         self.shared.borrow_mut().call_answer = None;
     }
 
+    /// A call is answered so.
+    pub(crate) fn deliver_answer(&mut self, number: u32, headers: Headers, body: Vec<u8>) {
+        let Some(call) = self.shared.borrow_mut().calls.remove(&number) else { return };
+        let (has_headers, size) = (headers.size() > 0, body.len());
+        self.shared.borrow_mut().call_answer = Some((headers, body));
+        self.event(call.root, None, |filter| filter.answered(number, has_headers, size));
+        self.settle(None);
+        self.shared.borrow_mut().call_answer = None;
+    }
+
     /// Time passes: calls time out, and filters tick.
-    pub(super) fn pass(&mut self, milliseconds: u64) {
+    pub(crate) fn pass(&mut self, milliseconds: u64) {
         let until = self.shared.borrow().passed + milliseconds;
         loop {
-            let (calls, periods) = {
+            let (calls, ticks) = {
                 let shared = self.shared.borrow();
                 let next = shared.calls.iter().map(|(number, call)| (call.deadline, *number)).min();
-                (next, shared.periods.clone())
+                (next, shared.ticks.clone())
             };
-            let ticks = self.roots.iter().enumerate().filter(|(_, root)| root.filter.is_some());
-            let tick = ticks.map(|(number, root)| (root.ticks_at + periods[number], number)).min();
+            let ticks = ticks.iter().enumerate().filter(|(number, _)| self.roots[*number].filter.is_some());
+            let tick = ticks.filter_map(|(number, ticks)| Some((ticks.at?, number))).min();
             let tick = tick.filter(|_| !self.fault(Fault::NoTicks));
             let (at, call, root) = match (calls, tick) {
                 (Some((at, call)), tick) if tick.is_none_or(|(ticks_at, _)| at <= ticks_at) => (at, Some(call), 0),
@@ -111,8 +122,8 @@ impl Proxy {
             match call {
                 Some(call) => self.deliver(call, 3),
                 None => {
-                    self.roots[root].ticks_at = passed.max(at);
-                    self.event(root, None, Worker::tick);
+                    self.shared.borrow_mut().ticks[root].again(passed.max(at));
+                    self.event(root, None, F::tick);
                     self.settle(None);
                 }
             }

@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
-use wasmtime::Linker;
+use wasmtime::{Extern, Linker};
 
-use super::{Caller, read, run, world, write};
+use super::{Caller, Stop, read, run, world, write};
 use crate::host::callout::{Callout, Endpoints};
 use crate::host::hostcall::{Hostcall, Status};
 use crate::host::maps::{self, HeaderMap};
+use crate::host::options::Otherwise;
 use crate::host::stream::{Reply, Side};
-use crate::host::vm::VmData;
+use crate::host::vm::{Export, VmData};
 use crate::host::world::{Action, World};
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     linker.func_wrap("env", Hostcall::ContinueStream.name(), |mut c: Caller<'_>, kind: u32| {
-        run(&mut c, Hostcall::ContinueStream, |c| Ok(continue_stream(&mut world(c), c.data().vm, kind)?))
+        run(&mut c, Hostcall::ContinueStream, |c| {
+            continue_stream(&mut world(c), c.data().vm, kind)?;
+            call_back_at_once(c, Export::RequestBody)
+        })
     })?;
     linker.func_wrap("env", Hostcall::CloseStream.name(), |mut c: Caller<'_>, kind: u32| {
         run(&mut c, Hostcall::CloseStream, |c| {
@@ -47,7 +51,8 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
                 let headers = maps::decode(&read(c, headers_at, headers_len)?);
                 let details = details.split_whitespace().collect::<Vec<_>>().join("_");
                 let reply = Reply { status, headers, body, details };
-                Ok(send_local_response(&mut world(c), c.data().vm, reply)?)
+                send_local_response(&mut world(c), c.data().vm, reply)?;
+                call_back_at_once(c, Export::ResponseHeaders)
             })
         },
     )?;
@@ -76,11 +81,11 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
             })
         },
     )?;
-    link_grpc(linker)
+    link_unused(linker)
 }
 
-/// The filter has no use for gRPC, and this host none for it.
-fn link_grpc(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+/// What the SDK imports and the filter never calls.
+fn link_unused(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     macro_rules! unimplemented_call {
         ($call:ident, $($argument:ident)*) => {
             linker.func_wrap("env", Hostcall::$call.name(), |mut c: Caller<'_>, $($argument: u32),*| {
@@ -94,7 +99,25 @@ fn link_grpc(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     unimplemented_call!(GrpcSend, a b c1 d);
     unimplemented_call!(GrpcCancel, a);
     unimplemented_call!(GrpcClose, a);
+    unimplemented_call!(RegisterSharedQueue, a b c1);
+    unimplemented_call!(ResolveSharedQueue, a b c1 d e);
+    unimplemented_call!(DequeueSharedQueue, a b c1);
+    unimplemented_call!(EnqueueSharedQueue, a b c1);
+    unimplemented_call!(GetStatus, a b c1);
+    unimplemented_call!(CallForeignFunction, a b c1 d e f);
     Ok(())
+}
+
+/// Calls the filter back from within its own call, where the host does so: with the end of what this leads to.
+fn call_back_at_once(c: &mut Caller<'_>, export: Export) -> Result<(), Stop> {
+    let (nests, acting) = {
+        let (world, vm) = (world(c), c.data().vm);
+        (world.is(Otherwise::Nests), world.vms[vm].acting())
+    };
+    let called = c.get_export(export.name()).and_then(Extern::into_func).filter(|_| nests);
+    let Some(called) = called else { return Ok(()) };
+    let called = called.typed::<(u32, u32, u32), u32>(&*c).map_err(Stop::Trap)?;
+    called.call(c, (acting, 0, 1)).map(drop).map_err(Stop::Trap)
 }
 
 fn continue_stream(world: &mut World, vm: usize, kind: u32) -> Result<(), Status> {
@@ -123,11 +146,10 @@ fn send_local_response(world: &mut World, vm: usize, reply: Reply) -> Result<(),
         return Ok(());
     };
     let stream = world.streams.get_mut(&id).ok_or(Status::BadArgument)?;
-    if stream.reply_sent {
-        return Err(Status::BadArgument);
+    // It is answered once; nobody is told that another came too late.
+    if !std::mem::replace(&mut stream.reply_sent, true) {
+        world.vms[vm].actions.push_back(Action::Reply(id, reply));
     }
-    stream.reply_sent = true;
-    world.vms[vm].actions.push_back(Action::Reply(id, reply));
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use wasmtime::Linker;
 
 use super::{Caller, give, read, run, world, write};
 use crate::host::hostcall::{Hostcall, Status};
+use crate::host::options::Otherwise;
 use crate::host::stream::StreamId;
 use crate::host::vm::VmData;
 use crate::host::world::{Action, Level, World};
@@ -20,12 +21,6 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
             Ok(())
         })
     })?;
-    linker.func_wrap("env", Hostcall::GetLogLevel.name(), |mut c: Caller<'_>, out: u32| {
-        run(&mut c, Hostcall::GetLogLevel, |c| {
-            let level = world(c).options.log_level as u32;
-            Ok(write(c, out, &level.to_le_bytes())?)
-        })
-    })?;
     linker.func_wrap("env", Hostcall::GetCurrentTime.name(), |mut c: Caller<'_>, out: u32| {
         run(&mut c, Hostcall::GetCurrentTime, |c| {
             let now = world(c).clock();
@@ -37,8 +32,9 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
             let vm = c.data().vm;
             let mut world = world(c);
             let (now, id) = (world.now, world.acting_root(vm));
+            let never = world.is(Otherwise::NeverTicks);
             if let Some(root) = world.vms[vm].roots.get_mut(&id) {
-                root.period = Duration::from_millis(millis.into()).as_nanos() as u64;
+                root.period = Duration::from_millis(if never { 0 } else { millis.into() }).as_nanos() as u64;
                 root.due = (root.period > 0).then_some(now + root.period);
             }
             Ok(())
@@ -75,7 +71,11 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     linker.func_wrap("env", Hostcall::SetEffectiveContext.name(), |mut c: Caller<'_>, id: u32| {
         run(&mut c, Hostcall::SetEffectiveContext, |c| {
             let vm = c.data().vm;
-            let record = &mut world(c).vms[vm];
+            let mut world = world(c);
+            if world.is(Otherwise::ActsForAny) {
+                return Ok(());
+            }
+            let record = &mut world.vms[vm];
             // 0 is the VM's own context, and always there.
             if id != 0 && !record.contexts.contains_key(&id) {
                 return Err(Status::BadArgument.into());
@@ -95,23 +95,6 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
             Ok(())
         })
     })?;
-    linker.func_wrap(
-        "env",
-        Hostcall::GetStatus.name(),
-        |mut c: Caller<'_>, code_out: u32, data_out: u32, size_out: u32| {
-            run(&mut c, Hostcall::GetStatus, |c| {
-                write(c, code_out, &0_u32.to_le_bytes())?;
-                give(c, b"", data_out, size_out)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        Hostcall::CallForeignFunction.name(),
-        |mut c: Caller<'_>, _: u32, _: u32, _: u32, _: u32, _: u32, _: u32| {
-            run(&mut c, Hostcall::CallForeignFunction, |_| Err(Status::NotFound.into()))
-        },
-    )?;
     Ok(())
 }
 
@@ -121,6 +104,7 @@ fn property(world: &World, vm: usize, path: &[u8]) -> Option<Vec<u8>> {
     let path = String::from_utf8_lossy(path).trim_end_matches('\0').replace('\0', ".");
     match path.as_str() {
         "plugin_name" | "plugin_root_id" | "plugin_vm_id" => return Some(b"jobscope".to_vec()),
+        "xds.node.user_agent_name" => return Some(b"test-host".to_vec()),
         _ => {}
     }
     let id = world.acting_stream(vm)?;

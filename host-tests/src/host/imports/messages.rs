@@ -2,7 +2,7 @@
 
 use wasmtime::Linker;
 
-use super::{Caller, Stop, give, read, run, world, write};
+use super::{Caller, Stop, give, read, run, world};
 use crate::host::hostcall::{Hostcall, Status};
 use crate::host::maps::{self, HeaderMap};
 use crate::host::stream::Side;
@@ -40,13 +40,6 @@ fn link_maps(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
             let pairs = maps::decode(&read(c, at, len)?);
             *world(c).map_mut(c.data().vm, kind)? = HeaderMap::new(&pairs);
             Ok(())
-        })
-    })?;
-    linker.func_wrap("env", Hostcall::GetMapSize.name(), |mut c: Caller<'_>, kind: u32, out: u32| {
-        run(&mut c, Hostcall::GetMapSize, |c| {
-            known_map(kind)?;
-            let size = world(c).map(c.data().vm, kind).ok_or(Status::BadArgument)?.byte_size() as u32;
-            Ok(write(c, out, &size.to_le_bytes())?)
         })
     })?;
     linker.func_wrap(
@@ -115,24 +108,9 @@ fn link_buffers(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
                 let vm = c.data().vm;
                 let buffer = buffer(&world(c), vm, kind)?;
                 let (start, max) = (start as usize, max as usize);
-                if start > buffer.len() {
-                    return Err(Status::BadArgument.into());
-                }
                 let end = buffer.len().min(start.saturating_add(max));
                 // Nothing to give leaves the filter's own zeros in place.
-                if start == end { Ok(()) } else { give(c, &buffer[start..end], data_out, size_out) }
-            })
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        Hostcall::GetBufferStatus.name(),
-        |mut c: Caller<'_>, kind: u32, len_out: u32, flags_out: u32| {
-            run(&mut c, Hostcall::GetBufferStatus, |c| {
-                let vm = c.data().vm;
-                let len = buffer(&world(c), vm, kind)?.len() as u32;
-                write(c, len_out, &len.to_le_bytes())?;
-                Ok(write(c, flags_out, &0_u32.to_le_bytes())?)
+                if start >= end { Ok(()) } else { give(c, &buffer[start..end], data_out, size_out) }
             })
         },
     )?;

@@ -1,14 +1,14 @@
-//! Shared data, shared queues, metrics.
+//! Shared data, metrics.
 
 use wasmtime::Linker;
 
 use super::{Caller, give, read, run, world, write};
 use crate::host::hostcall::{Hostcall, Status};
+use crate::host::options::Otherwise;
 use crate::host::vm::VmData;
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     link_shared_data(linker)?;
-    link_queues(linker)?;
     link_metrics(linker)
 }
 
@@ -19,7 +19,11 @@ fn link_shared_data(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         |mut c: Caller<'_>, at: u32, len: u32, data_out: u32, size_out: u32, cas_out: u32| {
             run(&mut c, Hostcall::GetSharedData, |c| {
                 let key = read(c, at, len)?;
-                let found = world(c).shared_data.get(&key).map(|(value, cas)| (value.to_vec(), cas));
+                let found = {
+                    let world = world(c);
+                    let found = world.shared_data.get(&key).filter(|_| !world.is(Otherwise::ForgetsRows));
+                    found.map(|(value, cas)| (value.to_vec(), cas))
+                };
                 let (value, cas) = found.ok_or(Status::NotFound)?;
                 give(c, &value, data_out, size_out)?;
                 Ok(write(c, cas_out, &cas.to_le_bytes())?)
@@ -32,58 +36,9 @@ fn link_shared_data(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         |mut c: Caller<'_>, at: u32, len: u32, value_at: u32, value_len: u32, cas: u32| {
             run(&mut c, Hostcall::SetSharedData, |c| {
                 let (key, value) = (read(c, at, len)?, read(c, value_at, value_len)?);
-                Ok(world(c).shared_data.set(&key, &value, cas)?)
-            })
-        },
-    )?;
-    Ok(())
-}
-
-fn link_queues(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
-    linker.func_wrap(
-        "env",
-        Hostcall::RegisterSharedQueue.name(),
-        |mut c: Caller<'_>, at: u32, len: u32, out: u32| {
-            run(&mut c, Hostcall::RegisterSharedQueue, |c| {
-                let name = read(c, at, len)?;
-                let vm = c.data().vm;
-                let root = world(c).acting_root(vm);
-                let token = world(c).queues.register(&name, vm, root);
-                Ok(write(c, out, &token.to_le_bytes())?)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        Hostcall::ResolveSharedQueue.name(),
-        |mut c: Caller<'_>, _vm_id: u32, _vm_id_len: u32, at: u32, len: u32, out: u32| {
-            run(&mut c, Hostcall::ResolveSharedQueue, |c| {
-                let name = read(c, at, len)?;
-                let token = world(c).queues.resolve(&name)?;
-                Ok(write(c, out, &token.to_le_bytes())?)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        Hostcall::DequeueSharedQueue.name(),
-        |mut c: Caller<'_>, token: u32, data_out: u32, size_out: u32| {
-            run(&mut c, Hostcall::DequeueSharedQueue, |c| {
-                let value = world(c).queues.dequeue(token)?;
-                give(c, &value, data_out, size_out)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        Hostcall::EnqueueSharedQueue.name(),
-        |mut c: Caller<'_>, token: u32, at: u32, len: u32| {
-            run(&mut c, Hostcall::EnqueueSharedQueue, |c| {
-                let value = read(c, at, len)?;
                 let mut world = world(c);
-                let ready = world.queues.enqueue(token, value)?;
-                world.posted.push_back(ready);
-                Ok(())
+                let cas = if world.is(Otherwise::Overwrites) { 0 } else { cas };
+                Ok(world.shared_data.set(&key, &value, cas)?)
             })
         },
     )?;
@@ -116,15 +71,6 @@ fn link_metrics(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         run(&mut c, Hostcall::RecordMetric, |c| {
             let world = &mut *world(c);
             Ok(world.metrics.record(&world.vms[c.data().vm].metric_ids, id, value)?)
-        })
-    })?;
-    linker.func_wrap("env", Hostcall::GetMetric.name(), |mut c: Caller<'_>, id: u32, out: u32| {
-        run(&mut c, Hostcall::GetMetric, |c| {
-            let value = {
-                let world = world(c);
-                world.metrics.get(&world.vms[c.data().vm].metric_ids, id)?
-            };
-            Ok(write(c, out, &value.to_le_bytes())?)
         })
     })?;
     Ok(())

@@ -76,22 +76,6 @@ fn hardly_any_call_is_allowed_while_initializing() {
 }
 
 #[test]
-fn a_queue_wakes_whoever_registered_it_last() {
-    let exports = r#"
-        (func (export "proxy_on_configure") (param i32 i32) (result i32)
-            (drop (call $register (i32.const 120) (i32.const 5) (i32.const 3000))) (i32.const 1))
-        (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-            (call $say (call $enqueue (i32.load (i32.const 3000)) (i32.const 100) (i32.const 3)))
-            (call $say (call $enqueue (i32.const 77) (i32.const 100) (i32.const 3)))
-            (i32.const 0))
-        (func (export "proxy_on_queue_ready") (param i32 i32) (call $say (i32.const 7)))"#;
-    let mut host = start(exports, Options { workers: 2, ..Options::default() });
-    host.open(0, get());
-    let said: Vec<(usize, String)> = host.log_lines().into_iter().map(|line| (line.worker, line.text)).collect();
-    assert_eq!(said, [(0, "0".into()), (0, "1".into()), (1, "7".into())]);
-}
-
-#[test]
 fn ticks_come_when_due_on_the_main_thread_too() {
     let exports = r#"
         (func (export "proxy_on_configure") (param i32 i32) (result i32)

@@ -31,8 +31,6 @@ fn filter(exports: &str) -> Filter {
             (import "env" "proxy_get_shared_data" (func $get (param i32 i32 i32 i32 i32) (result i32)))
             (import "env" "proxy_set_property" (func $property (param i32 i32 i32 i32) (result i32)))
             (import "env" "proxy_set_tick_period_milliseconds" (func $period (param i32) (result i32)))
-            (import "env" "proxy_register_shared_queue" (func $register (param i32 i32 i32) (result i32)))
-            (import "env" "proxy_enqueue_shared_queue" (func $enqueue (param i32 i32 i32) (result i32)))
             (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
             (memory (export "memory") 4)
             (global $heap (mut i32) (i32.const 65536))

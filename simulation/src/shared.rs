@@ -1,0 +1,181 @@
+//! What all workers of the simulated proxy share: its rows, its calls, what it shows, and the time.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jobscope::{Headers, HostError, Map, Metric, Result, Stream};
+
+use crate::fault::Fault;
+use crate::judge::Time;
+
+/// The clock begins here.
+const BEGIN: u64 = 1_800_000_000_000;
+
+/// A call that waits for its answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) root: usize,
+    pub(crate) path: String,
+    /// In how many pieces the answer is asked for.
+    pub(crate) pieces: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) asked: Time,
+    /// By how much time has passed.
+    pub(crate) deadline: u64,
+    /// The clock was set since, and who asked may have given it up.
+    pub(crate) is_given_up: bool,
+}
+
+/// How the filter has a request answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: Headers,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What the filter had done with a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Resume(Stream),
+    Reply(Stream, Reply),
+    HoldBody(Stream),
+}
+
+/// What the host shows of a request.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) head: Option<Headers>,
+    /// Until the request goes on.
+    pub(crate) is_head_open: bool,
+    pub(crate) is_answered: bool,
+    pub(crate) answer: Option<Headers>,
+    pub(crate) is_answer_open: bool,
+    pub(crate) body: Vec<u8>,
+    pub(crate) answer_body: Vec<u8>,
+}
+
+/// When a root is told that time has passed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ticks {
+    pub(crate) period: u64,
+    pub(crate) at: Option<u64>,
+}
+
+impl Ticks {
+    pub(crate) fn again(&mut self, passed: u64) {
+        self.at = (self.period > 0).then_some(passed + self.period);
+    }
+}
+
+/// The cluster that there is.
+pub(crate) const CLUSTER: &str = "token-lookup";
+
+/// What all workers of a proxy share, and the time.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// How much time has passed, in milliseconds, and what the clock shows beyond that.
+    pub(crate) passed: u64,
+    pub(crate) clock: u64,
+    pub(crate) rows: HashMap<String, (Vec<u8>, u32)>,
+    /// What rows held before they were last written, for a fault.
+    pub(crate) before: HashMap<String, Vec<u8>>,
+    pub(crate) calls: BTreeMap<u32, Call>,
+    pub(crate) last_call: u32,
+    pub(crate) call_answer: Option<(Headers, Vec<u8>)>,
+    pub(crate) shown: BTreeMap<Stream, Shown>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) acting: Option<Stream>,
+    pub(crate) last_acting: Option<Stream>,
+    pub(crate) configuration: Vec<u8>,
+    pub(crate) ticks: Vec<Ticks>,
+    pub(crate) log: Option<Vec<String>>,
+    pub(crate) last_row: u32,
+    pub(crate) metrics: Vec<(Metric, String)>,
+    /// In how many calls of the host one fails; and whether one has failed.
+    pub(crate) fails_in: Option<u32>,
+    pub(crate) has_failed: bool,
+    /// What no filter may do.
+    pub(crate) wrong: Option<String>,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) numbers: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(fault: Option<Fault>) -> Self {
+        Self {
+            passed: 0,
+            clock: BEGIN,
+            rows: HashMap::new(),
+            before: HashMap::new(),
+            calls: BTreeMap::new(),
+            last_call: 0,
+            call_answer: None,
+            shown: BTreeMap::new(),
+            effects: Vec::new(),
+            acting: None,
+            last_acting: None,
+            configuration: Vec::new(),
+            ticks: Vec::new(),
+            log: None,
+            last_row: 0,
+            metrics: Vec::new(),
+            fails_in: None,
+            has_failed: false,
+            wrong: None,
+            fault,
+            numbers: 0,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        Time { clock: self.clock + self.passed, passed: self.passed }
+    }
+
+    /// Something happened that never may.
+    pub(crate) fn accuse(&mut self, what: impl FnOnce() -> String) {
+        self.wrong.get_or_insert_with(what);
+    }
+
+    pub(crate) fn may_fail(&mut self, call: &'static str) -> Result<()> {
+        self.fails_in = self.fails_in.and_then(|left| left.checked_sub(1));
+        if self.fails_in == Some(0) {
+            (self.fails_in, self.has_failed) = (None, true);
+            return Err(HostError { call, status: 10 });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn acting(&mut self) -> Option<&mut Shown> {
+        self.shown.get_mut(&self.acting?)
+    }
+
+    /// A header map that may be changed now.
+    pub(crate) fn map(&mut self, map: Map) -> Option<&mut Headers> {
+        let shown = self.acting()?;
+        match map {
+            Map::Request => shown.head.as_mut().filter(|_| shown.is_head_open),
+            Map::Response => shown.answer.as_mut().filter(|_| shown.is_answer_open),
+            Map::CallResponse => None,
+        }
+    }
+
+    /// Changes a header map.
+    pub(crate) fn change(&mut self, map: Map, name: &str, value: Option<&[u8]>) -> Result<()> {
+        let headers = self.map(map).ok_or(NOT_THERE)?;
+        let fields = headers.fields()?;
+        let mut new: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        let mut value = value;
+        for (found, old) in fields {
+            if found != name.as_bytes() {
+                new.push((found.to_vec(), old.to_vec()));
+            } else if let Some(value) = value.take() {
+                new.push((found.to_vec(), value.to_vec()));
+            }
+        }
+        new.extend(value.map(|value| (name.as_bytes().to_vec(), value.to_vec())));
+        *headers = Headers::pack(&new);
+        Ok(())
+    }
+}
+
+pub(crate) const NOT_THERE: HostError = HostError { call: "get", status: 2 };

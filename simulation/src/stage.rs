@@ -1,0 +1,125 @@
+//! The simulated proxy for who wants to see what it does: requests of their own, no dice, no judge.
+
+use jobscope::{Headers, Stream};
+
+use crate::host::SimulatedHost;
+use crate::judge::Ask;
+use crate::proxy::{Proxy, Stands};
+use crate::request::{Request, What};
+
+/// A simulated proxy with the probe in it.
+pub struct Stage(Proxy<probe::Worker<SimulatedHost>>);
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It waits.
+    Waits,
+    /// It goes on.
+    Goes {
+        /// Its head as the filter has left it.
+        head: Headers,
+        /// How much of its body went on.
+        length: usize,
+        /// Whether that is all.
+        is_whole: bool,
+    },
+    /// It was answered so.
+    Answered(u16),
+    /// It is over.
+    Over,
+}
+
+/// Fields that the host keeps once, joined with commas.
+const ONCE: [&str; 4] = ["authorization", "content-type", ":authority", "user-agent"];
+
+impl Stage {
+    /// A proxy whose probe has this table.
+    #[must_use]
+    pub fn new(table: String) -> Self {
+        let stage = Self(Proxy::configured(Some(table), None, false));
+        stage.0.shared.borrow_mut().log = Some(Vec::new());
+        stage
+    }
+
+    /// A request comes to a worker; its body is to come in pieces.
+    pub fn open(&mut self, worker: usize, head: &[(String, String)], body: Vec<u8>, ends: bool) -> Stream {
+        let mut kept: Vec<(String, String)> = Vec::new();
+        for (name, value) in head {
+            let name = name.to_ascii_lowercase();
+            match kept.iter_mut().find(|(known, _)| *known == name && ONCE.contains(&&*name)) {
+                Some((_, joined)) => *joined = format!("{joined},{value}"),
+                None => kept.push((name, value.clone())),
+            }
+        }
+        let request = Request {
+            what: What::Upload,
+            ask: Ask::Person,
+            token: None,
+            job: None,
+            head: Headers::pack(&kept),
+            body,
+            is_read_first: true,
+        };
+        self.0.enter(request, worker, ends)
+    }
+
+    /// More of its body comes.
+    pub fn piece(&mut self, stream: Stream, size: usize, end: bool) {
+        self.0.piece(stream, size, end);
+    }
+
+    /// It ends with trailers.
+    pub fn trailers(&mut self, stream: Stream) {
+        self.0.trailers(stream);
+    }
+
+    /// Its client leaves.
+    pub fn leave(&mut self, stream: Stream) {
+        self.0.leave(stream);
+    }
+
+    /// Time passes.
+    pub fn pass(&mut self, milliseconds: u64) {
+        self.0.pass(milliseconds);
+    }
+
+    /// The calls that wait, and in how many pieces their answer is asked for.
+    #[must_use]
+    pub fn calls(&self) -> Vec<(u32, String)> {
+        self.0.shared.borrow().calls.iter().map(|(number, call)| (*number, call.pieces.clone())).collect()
+    }
+
+    /// A call is answered; without a body, its answer breaks off.
+    pub fn answer(&mut self, call: u32, body: Option<Vec<u8>>) {
+        let head = if body.is_some() { Headers::pack(&[(":status", "200")]) } else { Headers::packed(Vec::new()) };
+        self.0.deliver_answer(call, head, body.unwrap_or_default());
+    }
+
+    /// The upstream answers. The status that the client gets.
+    pub fn respond(&mut self, stream: Stream, body: &[u8]) -> u16 {
+        self.0.answer_from_upstream(stream, &[(":status", "200"), ("x-upstream", "1")], body)
+    }
+
+    /// What became of a request.
+    #[must_use]
+    pub fn fate(&self, stream: Stream) -> Fate {
+        let Some(open) = self.0.open.get(&stream) else { return Fate::Over };
+        match open.stands {
+            Stands::Stays => Fate::Waits,
+            Stands::Answered(status) => Fate::Answered(status),
+            Stands::Goes => {
+                let shared = self.0.shared.borrow();
+                let head = shared.shown.get(&stream).and_then(|shown| shown.head.clone());
+                let head = head.unwrap_or_else(|| Headers::packed(Vec::new()));
+                Fate::Goes { head, length: open.shown, is_whole: open.is_whole }
+            }
+        }
+    }
+
+    /// What the probe told.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.0.shared.borrow().log.clone().unwrap_or_default()
+    }
+}
