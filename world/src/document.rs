@@ -198,6 +198,8 @@ pub(super) struct PackagesEntry {
     #[serde(default)]
     pub(super) maven: Published,
     #[serde(default)]
+    pub(super) composer: Published,
+    #[serde(default)]
     pub(super) terraform_module: Published,
     #[serde(default)]
     pub(super) debian: Published,

@@ -234,6 +234,7 @@ fn published(written: &PackagesEntry) -> Vec<Package> {
         ("npm", &written.npm),
         ("pypi", &written.pypi),
         ("maven", &written.maven),
+        ("composer", &written.composer),
         ("terraform_module", &written.terraform_module),
         ("debian", &written.debian),
     ];
