@@ -252,6 +252,8 @@ pub(super) struct JobEntry {
     /// Whether it works on a merge request from a fork.
     #[serde(default)]
     pub(super) fork: bool,
+    /// The number of the runner that got it.
+    pub(super) runner: Option<u64>,
     #[serde(default)]
     pub(super) status: JobStatus,
     /// Its token. Made up.
