@@ -43,10 +43,10 @@ oracle: setup build native ## compare with real readers: Git, a registry, Rack, 
 	ORACLE_RUNS=$(RUNS) cargo test --locked --test oracle -- --nocapture --test-threads 1
 
 hostile: build native ## read the hostile requests of ROWS=FILE with the core and the filter
-	@cargo run --locked --quiet --bin jobscope-hostile -- $(ROWS) --exceptions cases/hostile-exceptions.yaml
+	@cargo run --locked --quiet --bin jobscope-cases -- hostile $(ROWS) --exceptions cases/hostile-exceptions.yaml
 
 conformance: build native ## decide the cases of CASES=FILE with the core and the filter
-	@cargo run --locked --quiet --bin jobscope-conformance -- $(CASES) --exceptions cases/conformance-exceptions.yaml
+	@cargo run --locked --quiet --bin jobscope-cases -- conformance $(CASES) --exceptions cases/conformance-exceptions.yaml
 
 soak: setup build native ## let JOBS=20000 live and die behind a real Envoy, with JUNK=50000 unknown tokens: does its memory grow?
 	@cargo run --locked --quiet --bin jobscope-soak -- --jobs $(JOBS) --junk $(JUNK)

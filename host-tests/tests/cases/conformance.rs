@@ -1,21 +1,14 @@
 //! Our copy of the forge's decisions, decided by the core and by the compiled filter.
 
-use std::path::Path;
-
-use host_tests::conformance::{Document, Exceptions, run};
+use host_tests::cases::conformance::Conformance;
+use host_tests::cases::{Kind, Outcome, run};
 use host_tests::host::Filter;
-use host_tests::rows::{Outcome, Verbosity, load};
 
-fn case(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../cases").join(name)
-}
+use super::{all_pass, loaded};
 
 #[test]
 fn every_row_is_decided_as_expected() {
-    let document = load(&case("gitlab-cases.yaml"), Document::parse).unwrap();
-    let exceptions = load(&case("conformance-exceptions.yaml"), Exceptions::parse).unwrap();
-    let run = run(&document, &exceptions, &Filter::under_test().unwrap()).unwrap();
-    assert_eq!(run.counts().1, 0, "\n{}", run.text(Verbosity::Terse));
+    all_pass(&loaded::<Conformance>("gitlab-cases.yaml", "conformance-exceptions.yaml"));
 }
 
 /// A runner that passes whatever it is given would pass these too.
@@ -23,9 +16,9 @@ fn every_row_is_decided_as_expected() {
 fn what_is_decided_otherwise_or_not_understood_fails() {
     let row = |given: &str, request: &str, expect: &str| {
         let row = format!("{{id: X-1, source: s, basis: spec, given: {given}, request: {request}, expect: {expect}}}");
-        let document = Document::parse(&format!("version: 1\ncases: [{row}]")).unwrap();
-        let mut run = run(&document, &Exceptions::default(), &Filter::under_test().unwrap()).unwrap();
-        match run.findings.remove(0).outcome {
+        let (kind, rows) = Conformance::parse(&format!("version: 1\ncases: [{row}]"), None).unwrap();
+        let mut report = run(&kind, &rows, &Filter::under_test().unwrap()).unwrap();
+        match report.findings.remove(0).outcome {
             Outcome::Failed(what) => what,
             other => format!("{other:?}"),
         }

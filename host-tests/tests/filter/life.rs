@@ -485,6 +485,19 @@ fn who_waits_while_the_clock_is_set_back_is_answered() {
 }
 
 #[test]
+fn what_was_known_when_a_request_came_is_looked_up_where_the_clock_was_set_while_it_waited() {
+    for forward in [true, false] {
+        let mut host = host();
+        assert_eq!(status(&host.exchange(0, clone("apps/web", DANA), gitlab)), 200);
+        let waits = host.open(0, clone("libs/common", DANA));
+        let (now, hour) = (host.now(), 3_600_000_000_000);
+        host.set_clock(if forward { now + hour } else { now - hour });
+        host.settle(forgetful);
+        assert_eq!(status(&host.outcome(waits)), 401, "forward: {forward}");
+    }
+}
+
+#[test]
 fn a_confirmed_binding_serves_while_the_lookup_is_away_and_not_for_ever() {
     let mut host = host();
     assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);

@@ -309,7 +309,9 @@ impl Parked {
         if let Remembered::New(ended @ Token::Ended(_)) = setup.store.credential(&self.request, now)? {
             self.facts.token = Some(ended);
         }
-        let known = std::mem::take(&mut self.facts);
+        // Where its time is up, or the clock was set, nobody knows how old those are by now that it had when it came.
+        let is_late = self.deadline.has_come(setup.config.lookup.timeout, now);
+        let known = if is_late { Facts::default() } else { std::mem::take(&mut self.facts) };
         let Recalled { facts, oldest, due } = Recalled::of(setup, &self.request, known, self.denial.least(), now)?;
         (self.facts, self.oldest) = (facts, self.oldest.max(oldest));
         Ok(due)

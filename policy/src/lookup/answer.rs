@@ -5,7 +5,7 @@ use alloc::string::ToString;
 
 use serde_json::{Map, Value};
 
-use crate::facts::{ProjectPath, User, UserId};
+use crate::facts::{ProjectPath, User, UserId, Version};
 use crate::failure::Failure;
 
 /// The head and body of an answer.
@@ -115,6 +115,10 @@ impl<'a> Fields<'a> {
 
     pub(super) fn flag(&self, name: &str) -> Result<bool, Failure> {
         self.0.get(name).and_then(Value::as_bool).ok_or(Failure::LookupAnswer)
+    }
+
+    pub(super) fn version(&self, name: &str) -> Result<Version, Failure> {
+        Version::parse(self.text(name)?).ok_or(Failure::LookupAnswer)
     }
 
     pub(super) fn project_path(&self, name: &str) -> Result<ProjectPath, Failure> {

@@ -5,7 +5,6 @@
 //! from. Without a cursor nothing is known of what ended before, so the answer only says where to begin.
 
 use alloc::format;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -49,9 +48,8 @@ pub enum News {
 #[must_use]
 pub fn ask(credential: &Secret, after: Option<&Cursor>) -> Call {
     let after = after.map(|cursor| format!("&after={}", cursor.as_str())).unwrap_or_default();
-    let headers =
-        vec![("accept", b"application/json".to_vec()), ("authorization", [b"Bearer ", credential.expose()].concat())];
-    Call { method: "GET", path: format!("{PATH}?wait={WAIT}{after}"), headers, body: Vec::new() }
+    let path = format!("{PATH}?wait={WAIT}{after}");
+    Call { method: "GET", path, headers: v1::headers(credential), body: Vec::new() }
 }
 
 /// Reads the answer to that question.

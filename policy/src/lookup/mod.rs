@@ -8,6 +8,7 @@ mod answer;
 pub mod changes;
 mod gitlab;
 mod part;
+mod source;
 mod throttle;
 mod v1;
 pub mod version;
@@ -21,10 +22,11 @@ pub use answer::Answer;
 pub use part::{PartKey, Recall};
 pub use throttle::{LONGEST_PAUSE, pause};
 
+use source::Course;
+
 use crate::Config;
 use crate::access::TargetRef;
 use crate::bindings::{Confirmed, Moment};
-use crate::choices::Api;
 use crate::facts::{Found, Hash, Job, Known, Secret, Token, UserId};
 use crate::failure::Failure;
 use crate::request::token;
@@ -115,84 +117,40 @@ pub enum Progress {
 
 /// One fact under way.
 #[derive(Debug)]
-pub struct Flight(Kinds);
-
-#[derive(Debug)]
-enum Kinds {
-    GitlabToken(gitlab::TokenFlight),
-    GitlabTarget(Box<gitlab::TargetFlight>),
-    GitlabHolders(gitlab::HoldersFlight),
-    V1(v1::Flight),
-    /// Nothing was asked.
-    Grounded,
-}
+pub struct Flight(Box<dyn Course>);
 
 impl Flight {
     /// Starts to look a fact up. `credential` is the service account's token; a configuration that is sound has one
     /// where a call carries it. What `recall` knows of parts is not asked.
     #[must_use]
     pub fn start(config: &Config, credential: Option<&Secret>, fact: Fact, recall: Recall<'_>) -> (Self, Progress) {
-        match (config.lookup.api, fact, credential) {
-            (Api::Gitlab, Fact::Token(token), _) => {
-                let (flight, calls) = gitlab::TokenFlight::start(config, credential, &token);
-                (Self(Kinds::GitlabToken(flight)), calls)
-            }
-            (Api::Gitlab, Fact::Target(_, TargetRef::Held(holding)), Some(credential)) => {
-                let (flight, calls) = gitlab::HoldersFlight::start(config, credential, holding);
-                (Self(Kinds::GitlabHolders(flight)), calls)
-            }
-            (Api::Gitlab, Fact::Target(job, target), Some(credential)) => {
-                let (flight, calls) = gitlab::TargetFlight::start(config, credential, job, target, recall);
-                (Self(Kinds::GitlabTarget(Box::new(flight))), calls)
-            }
-            (Api::V1, fact, Some(credential)) => {
-                let (flight, calls) = v1::Flight::start(config, credential, fact);
-                (Self(Kinds::V1(flight)), calls)
-            }
-            (Api::Gitlab, Fact::Target(..), None) | (Api::V1, _, None) => {
-                (Self(Kinds::Grounded), Progress::Landed(Err(Failure::LookupRights)))
-            }
-        }
+        let (course, progress) = config.lookup.api.source().start(config, credential, fact, recall);
+        (Self(course), progress)
     }
 
     /// Takes the answer to the call of this number.
     #[must_use]
     pub fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress {
-        match &mut self.0 {
-            Kinds::GitlabToken(flight) => flight.answer(call, answer),
-            Kinds::GitlabTarget(flight) => flight.answer(call, answer),
-            Kinds::GitlabHolders(flight) => flight.answer(call, answer),
-            Kinds::V1(flight) => flight.answer(answer),
-            Kinds::Grounded => Progress::Landed(Err(Failure::Doubt)),
-        }
+        self.0.answer(call, answer)
     }
 
     /// The job, once it is known while its circumstances are still asked for: what it needs of targets can be asked
     /// beside them.
     #[must_use]
     pub fn job(&self) -> Option<&Job> {
-        match &self.0 {
-            Kinds::GitlabToken(flight) => flight.job(),
-            Kinds::GitlabTarget(_) | Kinds::GitlabHolders(_) | Kinds::V1(_) | Kinds::Grounded => None,
-        }
+        self.0.job()
     }
 
     /// What a flight that landed learned of parts, to be remembered.
     #[must_use]
     pub fn learned(&self) -> Vec<(PartKey, Known)> {
-        match &self.0 {
-            Kinds::GitlabTarget(flight) => flight.learned(),
-            Kinds::GitlabToken(_) | Kinds::GitlabHolders(_) | Kinds::V1(_) | Kinds::Grounded => Vec::new(),
-        }
+        self.0.learned()
     }
 
     /// How old what it brought is, when it began then: what was remembered is older.
     #[must_use]
     pub fn confirmed(&self, began: Moment) -> Confirmed {
-        match &self.0 {
-            Kinds::GitlabTarget(flight) => flight.confirmed(began),
-            Kinds::GitlabToken(_) | Kinds::GitlabHolders(_) | Kinds::V1(_) | Kinds::Grounded => Confirmed::at(began),
-        }
+        self.0.confirmed(began)
     }
 }
 

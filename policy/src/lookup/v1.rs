@@ -1,5 +1,6 @@
-//! Facts from a service of the platform team: `POST /jobscope/v1/lookup`. Described in `docs/token-lookup.md`.
+//! Facts from a service of the platform team: `POST /jobscope/v1/lookup` and `GET /jobscope/v1/forge`. Described in `docs/token-lookup.md`.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -9,7 +10,8 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Fields};
-use super::{Call, Fact, Progress, Value as Landed};
+use super::source::{Course, Source, begun, grounded};
+use super::{Call, Fact, Progress, Recall, Value as Landed};
 use crate::Config;
 use crate::access::Sought;
 use crate::access::TargetRef;
@@ -17,15 +19,40 @@ use crate::config::Sources;
 use crate::facts::{
     Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, GroupRef, Holders, Invalid, Job, JobId,
     JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, RunnerId, Secret, Standing,
-    Target, Token, UserId, Visibility,
+    Target, Token, UserId, Version, Visibility,
 };
 use crate::failure::Failure;
 
-const PATH: &str = "/jobscope/v1/lookup";
+const LOOKUP: &str = "/jobscope/v1/lookup";
+const FORGE: &str = "/jobscope/v1/forge";
+
+/// A service of the platform team.
+#[derive(Debug)]
+pub(super) struct V1;
+
+impl Source for V1 {
+    fn start(
+        &self,
+        config: &Config,
+        credential: Option<&Secret>,
+        fact: Fact,
+        _recall: Recall<'_>,
+    ) -> (Box<dyn Course>, Progress) {
+        credential.map_or_else(grounded, |credential| begun(Flight::start(config, credential, fact)))
+    }
+
+    fn ask_version(&self, _config: &Config, credential: &Secret) -> Call {
+        Call { method: "GET", path: FORGE.into(), headers: headers(credential), body: Vec::new() }
+    }
+
+    fn read_version(&self, answer: &Answer<'_>) -> Result<Version, Failure> {
+        Fields::of(&body(answer)?)?.version("forge_version")
+    }
+}
 
 /// One question and its answer.
 #[derive(Debug)]
-pub(super) struct Flight {
+struct Flight {
     about: About,
     sources: Arc<Sources>,
 }
@@ -39,7 +66,7 @@ enum About {
 }
 
 impl Flight {
-    pub(super) fn start(config: &Config, credential: &Secret, fact: Fact) -> (Self, Progress) {
+    fn start(config: &Config, credential: &Secret, fact: Fact) -> (Self, Progress) {
         let (about, question) = match fact {
             Fact::Token(token) => {
                 let on_behalf_of = super::on_behalf_of(&token);
@@ -75,17 +102,10 @@ impl Flight {
                 (About::Target(job), question)
             }
         };
-        let headers = vec![
-            ("accept", b"application/json".to_vec()),
-            ("content-type", b"application/json".to_vec()),
-            ("authorization", [b"Bearer ", credential.expose()].concat()),
-        ];
-        let call = Call { method: "POST", path: PATH.into(), headers, body: question.to_string().into_bytes() };
+        let mut headers = headers(credential);
+        headers.push(("content-type", b"application/json".to_vec()));
+        let call = Call { method: "POST", path: LOOKUP.into(), headers, body: question.to_string().into_bytes() };
         (Self { about, sources: Arc::clone(&config.facts) }, Progress::Going(vec![(0, call)]))
-    }
-
-    pub(super) fn answer(&mut self, answer: &Answer<'_>) -> Progress {
-        Progress::Landed(self.read(answer))
     }
 
     fn read(&self, answer: &Answer<'_>) -> Result<Landed, Failure> {
@@ -97,6 +117,17 @@ impl Flight {
             About::Holders => holders(&fields).map(Landed::Target),
         }
     }
+}
+
+impl Course for Flight {
+    fn answer(&mut self, _call: usize, answer: &Answer<'_>) -> Progress {
+        Progress::Landed(self.read(answer))
+    }
+}
+
+/// The fields of a call: what is taken for an answer, and who asks.
+pub(super) fn headers(credential: &Secret) -> Vec<(&'static str, Vec<u8>)> {
+    vec![("accept", b"application/json".to_vec()), ("authorization", [b"Bearer ", credential.expose()].concat())]
 }
 
 /// What the service said, once it is clear that it spoke.

@@ -1,28 +1,15 @@
 //! The forge's version: `GET /version` of GitLab's API, or `GET /jobscope/v1/forge` of a service of the platform team, which
 //! `docs/token-lookup.md` describes.
 
-use alloc::vec;
-
-use super::answer::{Answer, Fields, Said};
-use super::{Call, gitlab, v1};
+use super::{Answer, Call};
 use crate::Config;
-use crate::choices::Api;
 use crate::facts::{Secret, Version};
 use crate::failure::Failure;
-
-const PATH: &str = "/jobscope/v1/forge";
 
 /// Asks for it.
 #[must_use]
 pub fn ask(config: &Config, credential: &Secret) -> Call {
-    match config.lookup.api {
-        Api::Gitlab => gitlab::get(&config.forge.relative_url_root, "/version", gitlab::SERVICE_ACCOUNT, credential),
-        Api::V1 => {
-            let bearer = [b"Bearer ", credential.expose()].concat();
-            let headers = vec![("accept", b"application/json".to_vec()), ("authorization", bearer)];
-            Call { method: "GET", path: PATH.into(), headers, body: vec![] }
-        }
-    }
+    config.lookup.api.source().ask_version(config, credential)
 }
 
 /// Reads the answer to that question.
@@ -30,19 +17,7 @@ pub fn ask(config: &Config, credential: &Secret) -> Call {
 /// # Errors
 /// A failure, where nobody spoke or no version was said.
 pub fn read(config: &Config, answer: &Answer<'_>) -> Result<Version, Failure> {
-    let said = match config.lookup.api {
-        Api::Gitlab => match answer.said()? {
-            Said::Yes(body) => body,
-            Said::Unauthorized | Said::Forbidden => return Err(Failure::LookupRights),
-            Said::NotFound | Said::Moved(_) => return Err(Failure::LookupAnswer),
-        },
-        Api::V1 => v1::body(answer)?,
-    };
-    let name = match config.lookup.api {
-        Api::Gitlab => "version",
-        Api::V1 => "forge_version",
-    };
-    Version::parse(Fields::of(&said)?.text(name)?).ok_or(Failure::LookupAnswer)
+    config.lookup.api.source().read_version(answer)
 }
 
 #[cfg(test)]

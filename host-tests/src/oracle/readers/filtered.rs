@@ -8,8 +8,8 @@ use policy::facts::Secret;
 use policy::request::{Claim, Reading};
 
 use super::request::Planted;
+use crate::cases::core::reading;
 use crate::host::{Filter, Host, Options, Outcome};
-use crate::hostile::core::reading;
 use crate::oracle::compiled::lookup;
 
 /// What becomes of a request.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::spelling;
+use crate::cases::message::Message;
 use crate::host::RequestHead;
-use crate::hostile::message::Message;
 use crate::oracle::Random;
 
 /// A request, and the credential that stands in it if a reader finds it there.

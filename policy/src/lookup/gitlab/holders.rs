@@ -16,11 +16,12 @@ use crate::access::{Holding, Package, Sought};
 use crate::facts::{Found, GroupRef, Holders, MOST_HOLDERS, ProjectId, Role, Secret, UserId};
 use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
+use crate::lookup::source::Course;
 use crate::lookup::{Call, Progress, Value as Fact};
 
 /// Looks up who holds something.
 #[derive(Debug)]
-pub(in crate::lookup) struct HoldersFlight {
+pub(super) struct HoldersFlight {
     root: String,
     credential: Secret,
     holding: Arc<Holding>,
@@ -50,7 +51,7 @@ enum List {
 }
 
 impl HoldersFlight {
-    pub(in crate::lookup) fn start(config: &Config, credential: &Secret, holding: Arc<Holding>) -> (Self, Progress) {
+    pub(super) fn start(config: &Config, credential: &Secret, holding: Arc<Holding>) -> (Self, Progress) {
         let mut flight = Self {
             root: config.forge.relative_url_root.clone(),
             credential: credential.clone(),
@@ -66,10 +67,6 @@ impl HoldersFlight {
         let lists = lists.iter().map(|list| Asked::List(*list, 1));
         let progress = flight.ask([Asked::Myself].into_iter().chain(lists));
         (flight, progress)
-    }
-
-    pub(in crate::lookup) fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress {
-        self.take(call, answer).unwrap_or_else(|failure| Progress::Landed(Err(failure)))
     }
 
     fn take(&mut self, call: usize, answer: &Answer<'_>) -> Result<Progress, Failure> {
@@ -169,6 +166,12 @@ impl HoldersFlight {
             }
         };
         get(&self.root, &path, SERVICE_ACCOUNT, &self.credential)
+    }
+}
+
+impl Course for HoldersFlight {
+    fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress {
+        self.take(call, answer).unwrap_or_else(|failure| Progress::Landed(Err(failure)))
     }
 }
 

@@ -22,11 +22,12 @@ use crate::facts::{
 };
 use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
+use crate::lookup::source::Course;
 use crate::lookup::{Call, PartKey, Progress, Recall, Value as Fact};
 
 /// Looks up what a target is to a job.
 #[derive(Debug)]
-pub(in crate::lookup) struct TargetFlight {
+pub(super) struct TargetFlight {
     root: String,
     credential: Secret,
     job: Job,
@@ -81,7 +82,7 @@ const PROJECTS: &str = "allowlist";
 const GROUPS: &str = "groups_allowlist";
 
 impl TargetFlight {
-    pub(in crate::lookup) fn start(
+    pub(super) fn start(
         config: &Config,
         credential: &Secret,
         job: Job,
@@ -136,21 +137,6 @@ impl TargetFlight {
     fn restart(&mut self) {
         self.first = self.asked.len();
         self.outstanding = 0;
-    }
-
-    pub(in crate::lookup) fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress {
-        let taken = self.take(call, answer).or_else(|failure| self.ask_anew(failure));
-        taken.unwrap_or_else(|failure| Progress::Landed(Err(failure)))
-    }
-
-    /// What was learned of parts, to be remembered.
-    pub(in crate::lookup) fn learned(&self) -> Vec<(PartKey, Known)> {
-        self.draft.learned()
-    }
-
-    /// How old what was found is, when this flight began then.
-    pub(in crate::lookup) fn confirmed(&self, began: Moment) -> Confirmed {
-        self.draft.confirmed(began)
     }
 
     fn take(&mut self, call: usize, answer: &Answer<'_>) -> Result<Progress, Failure> {
@@ -377,6 +363,21 @@ impl TargetFlight {
         }
         self.outstanding = self.outstanding.saturating_add(calls.len());
         Progress::Going(calls)
+    }
+}
+
+impl Course for TargetFlight {
+    fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress {
+        let taken = self.take(call, answer).or_else(|failure| self.ask_anew(failure));
+        taken.unwrap_or_else(|failure| Progress::Landed(Err(failure)))
+    }
+
+    fn learned(&self) -> Vec<(PartKey, Known)> {
+        self.draft.learned()
+    }
+
+    fn confirmed(&self, began: Moment) -> Confirmed {
+        self.draft.confirmed(began)
     }
 }
 

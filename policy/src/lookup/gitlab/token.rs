@@ -14,11 +14,12 @@ use crate::facts::{
 };
 use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
+use crate::lookup::source::Course;
 use crate::lookup::{Call, Progress, Value as Fact, on_behalf_of};
 
 /// Looks up whose token it is.
 #[derive(Debug)]
-pub(in crate::lookup) struct TokenFlight {
+pub(super) struct TokenFlight {
     root: String,
     credential: Option<Secret>,
     /// For whom the job's user works, as the token says.
@@ -48,7 +49,7 @@ enum Asked {
 }
 
 impl TokenFlight {
-    pub(in crate::lookup) fn start(config: &Config, credential: Option<&Secret>, token: &Secret) -> (Self, Progress) {
+    pub(super) fn start(config: &Config, credential: Option<&Secret>, token: &Secret) -> (Self, Progress) {
         let root = config.forge.relative_url_root.clone();
         let needs = config.access.needs();
         let mut calls = vec![(0, get(&root, "/job", JOB, token))];
@@ -71,15 +72,6 @@ impl TokenFlight {
             environment: None,
         };
         (flight, Progress::Going(calls))
-    }
-
-    /// The job, as soon as it is known.
-    pub(in crate::lookup) fn job(&self) -> Option<&Job> {
-        self.job.as_ref()
-    }
-
-    pub(in crate::lookup) fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress {
-        self.take(call, answer).unwrap_or_else(|failure| Progress::Landed(Err(failure)))
     }
 
     fn take(&mut self, call: usize, answer: &Answer<'_>) -> Result<Progress, Failure> {
@@ -153,6 +145,16 @@ impl TokenFlight {
         }
         self.outstanding = self.outstanding.saturating_add(calls.len());
         Ok(calls)
+    }
+}
+
+impl Course for TokenFlight {
+    fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress {
+        self.take(call, answer).unwrap_or_else(|failure| Progress::Landed(Err(failure)))
+    }
+
+    fn job(&self) -> Option<&Job> {
+        self.job.as_ref()
     }
 }
 

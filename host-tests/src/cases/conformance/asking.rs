@@ -14,8 +14,8 @@ use super::notes::Notes;
 use super::tables::{
     self, ABILITIES, ANY, CLOSED, ENDPOINTS, Endpoint, OPEN, Probe, ROLES, Repository, WITHOUT_POLICY,
 };
+use crate::cases::message::Message;
 use crate::host::{Request, RequestHead};
-use crate::hostile::message::Message;
 
 /// One request in one world.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Every row, in its two worlds.
+//! A row, in its two worlds.
 
 use std::fmt;
 
@@ -8,14 +8,14 @@ use policy::decision::{Outcome as Fate, refused};
 use policy::facts::Secret;
 use policy::request::{Claim, JobRequest, Reading};
 
-use super::document::{Exceptions, Expected, Row};
+use super::document::{self, Exceptions, Expected, Row};
 use super::filter::Filters;
 use super::message::{TOKEN, message, shows_registry_jwt};
 use super::world::{Access, World};
+use crate::cases::core::{decided, decided_of_known, looked, reading};
+use crate::cases::message::Message;
+use crate::cases::{Found, Kind, Outcome, Rows};
 use crate::host::Filter;
-use crate::hostile::core::{decided, decided_of_known, looked, reading};
-use crate::hostile::message::Message;
-use crate::rows::{Finding, Outcome, Run};
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,17 +44,28 @@ impl fmt::Display for Seen {
     }
 }
 
-/// Reads every row.
-///
-/// # Errors
-/// The filter does not start.
-pub fn run(rows: &[Row], exceptions: &Exceptions, filter: &Filter) -> Result<Run> {
-    let mut filters = Filters::new(filter);
-    let mut find = |row: &Row| compared(row, exceptions, &mut filters).with_context(|| format!("row `{}`", row.id));
-    Ok(Run { findings: rows.iter().map(&mut find).collect::<Result<_>>()?, remarks: String::new() })
+/// Rows of what real clients send.
+#[derive(Debug)]
+pub struct Clients {
+    /// Why requests of some kinds go on in no world.
+    pub exceptions: Exceptions,
 }
 
-fn compared(row: &Row, exceptions: &Exceptions, filters: &mut Filters<'_>) -> Result<Finding> {
+impl Kind for Clients {
+    type Row = Row;
+
+    fn parse(rows: &str, exceptions: Option<&str>) -> Result<(Self, Rows<Row>)> {
+        let exceptions = exceptions.map(Exceptions::parse).transpose()?.unwrap_or_default();
+        Ok((Self { exceptions }, document::parse(rows)?))
+    }
+
+    fn reader<'a>(&'a self, filter: &'a Filter) -> impl FnMut(&Row) -> Result<Found> + 'a {
+        let mut filters = Filters::new(filter);
+        move |row| compared(row, &self.exceptions, &mut filters)
+    }
+}
+
+fn compared(row: &Row, exceptions: &Exceptions, filters: &mut Filters<'_>) -> Result<Found> {
     let message = message(row);
     let denying = match &row.expected {
         Expected::Asks(action) => Access::denying(action).0,
@@ -87,7 +98,7 @@ fn compared(row: &Row, exceptions: &Exceptions, filters: &mut Filters<'_>) -> Re
         },
         Expected::Untouched | Expected::Asks(_) => Outcome::Passed,
     };
-    Ok(Finding { id: row.id.clone(), outcome, told })
+    Ok((outcome, told))
 }
 
 fn is_right(expected: &Expected, access: Access, seen: &Seen) -> bool {

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::expected::{Expect, Expected};
-use crate::rows::parse_each;
+use crate::cases::Rows;
+use crate::cases::rows::each;
 
 /// A file of rows.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub struct Document {
     /// The registry's host.
     pub registry_host: String,
     /// The rows, in their order.
-    pub rows: Vec<Row>,
+    pub rows: Rows<Row>,
 }
 
 /// One hostile request and how it must be read.
@@ -85,14 +86,14 @@ impl Document {
     /// Reads the text of a file.
     ///
     /// # Errors
-    /// It is not of the shape; the message names the row.
+    /// It is not of the shape, or a row stands twice.
     pub fn parse(text: &str) -> Result<Document> {
         let written: Written = serde_saphyr::from_str(text).context("expected `schema` and `rows`")?;
         let Schema { version, defaults } = written.schema;
         if version != 1 {
             bail!("expected a schema of version 1, found `{version}`");
         }
-        let rows = parse_each(written.rows, row)?;
+        let rows = each(written.rows, row)?;
         Ok(Document { gitlab_host: defaults.gitlab_host, registry_host: defaults.registry_host, rows })
     }
 }
@@ -107,33 +108,35 @@ fn row(value: Value) -> Result<Row> {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::anyhow;
+
     use super::*;
 
     const SCHEMA: &str =
         "schema:\n  version: 1\n  defaults:\n    registry_host: r.example\n    gitlab_host: g.example\n";
 
-    fn error(row: &str) -> String {
-        format!("{:#}", Document::parse(&format!("{SCHEMA}rows:\n{row}")).unwrap_err())
+    fn errors(rows: &str) -> Vec<String> {
+        let rows = Document::parse(&format!("{SCHEMA}rows:\n{rows}")).unwrap().rows;
+        rows.into_iter().map(|(id, row)| format!("{id}: {:#}", row.err().unwrap_or_else(|| anyhow!("none")))).collect()
     }
 
     #[test]
-    fn a_row_that_is_not_of_the_shape_is_named() {
-        let row = |request: &str, expect: &str| {
-            format!("- {{id: X1, why: w, evidence: e, request: {request}, expect: {expect}}}")
+    fn a_row_that_is_not_of_the_shape_is_named_and_stops_no_other() {
+        let row = |id: &str, request: &str, expect: &str| {
+            format!("- {{id: {id}, why: w, evidence: e, request: {request}, expect: {expect}}}\n")
         };
         let request = "{line: GET / HTTP/1.1, host: h, headers: []}";
-        let unknown = error(&row("{line: GET / HTTP/1.1, host: h, method: GET}", "{verdict: reject, status: 400}"));
-        assert!(unknown.contains("row `X1`") && unknown.contains("method"), "{unknown}");
+        let right = row("X2", request, "{verdict: pass-unauthenticated}");
+        let line = "{line: GET / HTTP/1.1, host: h, method: GET}";
+        let found = errors(&[row("X1", line, "{verdict: reject, status: 400}"), right.clone()].concat());
+        assert!(found[0].starts_with("X1: expected a row") && found[0].contains("`method`"), "{found:?}");
+        assert_eq!(found[1], "X2: none");
         for bad in
             ["{verdict: refuse}", "{verdict: reject}", "{verdict: classify}", "{verdict: reject, status: 400, x: 1}"]
         {
-            assert!(error(&row(request, bad)).contains("row `X1`"), "{bad}");
+            assert!(errors(&row("X1", request, bad))[0].starts_with("X1: expected a row"), "{bad}");
         }
-        let two = format!(
-            "{}\n{}",
-            row(request, "{verdict: pass-unauthenticated}"),
-            row(request, "{verdict: pass-unauthenticated}")
-        );
-        assert_eq!(error(&two), "row `X1` stands twice");
+        let twice = Document::parse(&format!("{SCHEMA}rows:\n{right}{right}")).unwrap_err();
+        assert_eq!(twice.to_string(), "row `X2` stands twice");
     }
 }

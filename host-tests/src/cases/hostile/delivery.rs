@@ -1,19 +1,11 @@
-//! A row's request as Envoy hands it to a filter, or why Envoy never does.
+//! Whether a row's request reaches a filter: as which message, or why Envoy never hands it on.
 
 use anyhow::{Context, Result, bail};
 
 use super::body;
 use super::document::Request;
-use crate::host::{self, Header, RequestHead};
-
-/// A request as the filter meets it.
-#[derive(Clone, Debug)]
-pub struct Message {
-    /// The head; whether a body follows is said there too.
-    pub head: RequestHead,
-    /// The whole body.
-    pub body: Vec<u8>,
-}
+use crate::cases::message::Message;
+use crate::host::RequestHead;
 
 /// Whether a request reaches a filter.
 #[derive(Clone, Debug)]
@@ -29,22 +21,6 @@ pub enum Delivery {
 enum Version {
     One,
     Two,
-}
-
-impl Message {
-    /// The head as the filter sees it: names in lower case, fields that Envoy stores once joined.
-    pub fn fields(&self) -> Vec<Header> {
-        self.head.as_stored()
-    }
-
-    /// The request for the test host, the body in pieces.
-    pub fn request(&self) -> host::Request {
-        let mut pieces: Vec<Vec<u8>> = self.body.chunks(64 << 10).map(<[u8]>::to_vec).collect();
-        if pieces.is_empty() && !self.head.end_of_stream {
-            pieces.push(Vec::new());
-        }
-        host::Request { head: self.head.clone(), body: pieces }
-    }
 }
 
 /// Builds a row's request. `token` stands where the row only says that a job's does.

@@ -7,8 +7,8 @@ use anyhow::{Result, anyhow};
 use super::message::{TOKEN, basic, registry_jwt, shows_registry_jwt};
 use super::run::Seen;
 use super::world::{HOST, Name, World};
+use crate::cases::message::Message;
 use crate::host::{Answer, Callout, Filter, Host, Options, Outcome, RequestHead};
-use crate::hostile::message::Message;
 
 /// The filter in every world that was asked about so far.
 pub(super) struct Filters<'a> {

@@ -1,39 +1,44 @@
-//! Every row of a file, asked and compared.
+//! A row, asked and compared.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::asking::questions;
-use super::document::{Document, Row};
+use super::document::{self, Row};
 use super::exceptions::Exceptions;
 use super::expected::Expected;
 use super::forge::Source;
 use super::seen::{by_core, by_filter};
+use crate::cases::{Found, Kind, Outcome, Rows};
 use crate::host::Filter;
-use crate::rows::{Finding, Outcome, Run, side_by_side};
 
-/// Asks every row.
-///
-/// # Errors
-/// The filter does not start.
-pub fn run(document: &Document, exceptions: &Exceptions, filter: &Filter) -> Result<Run> {
-    let find = |row: &Row| Ok(finding(exceptions, filter, row));
-    Ok(Run { findings: side_by_side(&document.rows, find)?, remarks: String::new() })
+/// Rows of what a forge decides.
+#[derive(Debug)]
+pub struct Conformance {
+    exceptions: Exceptions,
 }
 
-fn finding(exceptions: &Exceptions, filter: &Filter, row: &Row) -> Finding {
-    let expected = serde_json::Value::Object(row.expect.clone()).to_string();
-    let (decided, outcome) = match exceptions.left(row) {
-        Some(left) => (None, Outcome::Skipped(left.why.clone())),
-        None => asked(exceptions, filter, row).unwrap_or_else(|error| (None, Outcome::Failed(format!("{error:#}")))),
-    };
-    Finding { id: row.id.clone(), outcome, told: vec![("expected", Some(expected)), ("decided", decided)] }
+impl Kind for Conformance {
+    type Row = Row;
+
+    fn parse(rows: &str, exceptions: Option<&str>) -> Result<(Self, Rows<Row>)> {
+        let exceptions = exceptions.map(Exceptions::parse).transpose()?.unwrap_or_default();
+        Ok((Self { exceptions }, document::parse(rows)?))
+    }
+
+    fn reader<'a>(&'a self, filter: &'a Filter) -> impl FnMut(&Row) -> Result<Found> + 'a {
+        |row| {
+            let expected = serde_json::Value::Object(row.expect.clone()).to_string();
+            let (decided, outcome) = match self.exceptions.left(row) {
+                Some(left) => (None, Outcome::Skipped(left.why.clone())),
+                None => asked(&self.exceptions, filter, row)?,
+            };
+            Ok((outcome, vec![("expected", Some(expected)), ("decided", decided)]))
+        }
+    }
 }
 
 /// Asks what a row asks, of every source of facts that can tell its world, in the core and in the filter.
 fn asked(exceptions: &Exceptions, filter: &Filter, row: &Row) -> Result<(Option<String>, Outcome)> {
-    if let Some(why) = &row.unread {
-        bail!("expected a row, found something else: {why}");
-    }
     let expected = Expected::of(&row.expect)?;
     let answers = if is_before_17(row) { "before-gitlab-17" } else { "gitlab-17" };
     let mut differs = None;

@@ -11,7 +11,7 @@ use super::expected::Expected;
 
 /// The exceptions.
 #[derive(Debug, Default)]
-pub struct Exceptions {
+pub(super) struct Exceptions {
     left: Vec<Left>,
     differs: Vec<Differs>,
 }
@@ -52,7 +52,7 @@ impl Exceptions {
     ///
     /// # Errors
     /// It is not of the shape, or an entry has no reason or is of every kind.
-    pub fn parse(text: &str) -> Result<Exceptions> {
+    pub(super) fn parse(text: &str) -> Result<Exceptions> {
         let Written { left, differs } = serde_saphyr::from_str(text)?;
         let all = left.iter().map(|left| (&left.when, &left.why));
         for (when, why) in all.chain(differs.iter().map(|differs| (&differs.when, &differs.why))) {
@@ -111,12 +111,12 @@ fn is_of(row: &Row, when: &Kind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conformance::Document;
+    use crate::cases::conformance::document;
 
     #[test]
     fn a_kind_is_what_rows_say() {
         let row = "{id: X-1, source: s, basis: spec, given: {user: {kind: admin, role: null}}, request: {}, expect: {decision: deny}}";
-        let rows = Document::parse(&format!("version: 1\ncases: [{row}]")).unwrap().rows;
+        let row = document::parse(&format!("version: 1\ncases: [{row}]")).unwrap().remove(0).1.unwrap();
         for (when, is) in [
             ("{family: X}", true),
             ("{given.user.kind: [bot, admin], given.user.role: null}", true),
@@ -126,7 +126,7 @@ mod tests {
             ("{given.user.kind: bot}", false),
         ] {
             let exceptions = Exceptions::parse(&format!("left: [{{when: {when}, why: w}}]")).unwrap();
-            assert_eq!(exceptions.left(&rows[0]).is_some(), is, "{when}");
+            assert_eq!(exceptions.left(&row).is_some(), is, "{when}");
         }
         assert!(Exceptions::parse("left: [{when: {family: X}, why: ''}]").is_err());
         assert!(Exceptions::parse("left: [{when: {}, why: w}]").is_err());

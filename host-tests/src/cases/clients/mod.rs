@@ -9,5 +9,5 @@ mod message;
 mod run;
 mod world;
 
-pub use document::{Exceptions, Expected, Row, parse};
-pub use run::run;
+pub use document::Expected;
+pub use run::Clients;

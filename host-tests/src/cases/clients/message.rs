@@ -5,8 +5,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::document::Row;
 use super::world::HOST;
+use crate::cases::message::Message;
 use crate::host::RequestHead;
-use crate::hostile::message::Message;
 
 /// The job's token.
 pub(super) const TOKEN: &str = "glcbt-64_danaBuildsWeb000001";

@@ -16,6 +16,4 @@ mod run;
 mod seen;
 mod tables;
 
-pub use document::{Document, Row};
-pub use exceptions::Exceptions;
-pub use run::run;
+pub use run::Conformance;

@@ -1,16 +1,22 @@
-//! What is found of the rows of a file, for people and for programs.
+//! Every row of a file, decided; and what was found of them, for people and for programs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::num::NonZero;
+use std::thread;
 
+use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
+
+use super::{Kind, Rows};
+use crate::host::Filter;
 
 /// How much is printed of what was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
     /// What differs, what was skipped, and the counts.
     Terse,
-    /// What differs on purpose, too, and the remarks.
+    /// What differs on purpose, too.
     Verbose,
 }
 
@@ -38,16 +44,44 @@ pub enum Outcome {
     Skipped(String),
 }
 
+/// What came of a row, and what is told of it, by name.
+pub type Found = (Outcome, Vec<(&'static str, Option<String>)>);
+
 /// What was found in a file.
 #[derive(Debug)]
-pub struct Run {
+pub struct Report {
     /// One of each row, in their order.
     pub findings: Vec<Finding>,
-    /// What is to be said of all of them, for who wants to know everything.
-    pub remarks: String,
 }
 
-impl Run {
+/// Decides every row. Rows are read side by side.
+///
+/// # Errors
+/// A reader panicked.
+pub fn run<K: Kind>(kind: &K, rows: &Rows<K::Row>, filter: &Filter) -> Result<Report> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = rows.len().div_ceil(threads).max(1);
+    let found: Result<Vec<Vec<Finding>>> = thread::scope(|scope| {
+        let readers: Vec<_> = rows.chunks(share).map(|rows| scope.spawn(|| findings(kind, rows, filter))).collect();
+        readers.into_iter().map(|reader| reader.join().map_err(|_| anyhow!("a reader panicked"))).collect()
+    });
+    Ok(Report { findings: found?.into_iter().flatten().collect() })
+}
+
+fn findings<K: Kind>(kind: &K, rows: &[(String, Result<K::Row>)], filter: &Filter) -> Vec<Finding> {
+    let mut reader = kind.reader(filter);
+    let mut found = |row: &Result<K::Row>| match row {
+        Ok(row) => reader(row).unwrap_or_else(|error| (Outcome::Failed(format!("{error:#}")), Vec::new())),
+        Err(error) => (Outcome::Failed(format!("{error:#}")), Vec::new()),
+    };
+    let finding = |(id, row): &(String, Result<K::Row>)| {
+        let (outcome, told) = found(row);
+        Finding { id: id.clone(), outcome, told }
+    };
+    rows.iter().map(finding).collect()
+}
+
+impl Report {
     /// How many rows passed, failed, and were skipped.
     pub fn counts(&self) -> (usize, usize, usize) {
         let mut counts = (0, 0, 0);
@@ -74,9 +108,6 @@ impl Run {
         // Writing to a string cannot fail.
         for (why, ids) in skipped {
             let _ = writeln!(text, "{} skipped: {why}\n    {}", ids.len(), ids.join(" "));
-        }
-        if verbosity == Verbosity::Verbose {
-            text.push_str(&self.remarks);
         }
         let (passed, failed, skipped) = self.counts();
         let _ = writeln!(text, "{passed} passed, {failed} failed, {skipped} skipped");

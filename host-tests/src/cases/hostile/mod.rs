@@ -6,16 +6,14 @@
 
 mod body;
 mod compare;
-pub(crate) mod core;
+mod core;
+mod delivery;
 mod document;
 mod exceptions;
 mod expected;
-pub(crate) mod filter;
+mod filter;
 mod forge;
-pub(crate) mod message;
 mod run;
 mod seen;
 
-pub use document::Document;
-pub use exceptions::Exceptions;
-pub use run::run;
+pub use run::Hostile;

@@ -10,9 +10,9 @@ use policy::request::Reading;
 
 use super::asking::Question;
 use super::forge::{self, Source};
+use crate::cases::core::{decided_from, reading};
+use crate::cases::filter::sent_after;
 use crate::host::{Filter, Outcome, Reply};
-use crate::hostile::core::{decided_from, reading};
-use crate::hostile::filter::sent_after;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

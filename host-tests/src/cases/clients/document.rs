@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use serde::Deserialize;
 
-use crate::rows::parse_each;
+use crate::cases::Rows;
+use crate::cases::rows::each;
 
 /// A request that a client sent.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,10 +56,10 @@ impl From<String> for Expected {
 /// Reads the rows, one a line.
 ///
 /// # Errors
-/// One is not of the shape, or stands twice.
-pub fn parse(text: &str) -> Result<Vec<Row>> {
+/// A line is no JSON, or a row stands twice.
+pub(super) fn parse(text: &str) -> Result<Rows<Row>> {
     let rows = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    parse_each(rows, |row| Ok(serde_json::from_value(row)?))
+    each(rows, |row| Ok(serde_json::from_value(row)?))
 }
 
 /// Why requests of some kinds go on in no world, by the reason that they are refused for.

@@ -5,14 +5,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::tables::CARRIERS;
-use crate::rows::parse_each;
-
-/// A file of rows.
-#[derive(Debug)]
-pub struct Document {
-    /// The rows, in their order.
-    pub rows: Vec<Row>,
-}
+use crate::cases::Rows;
+use crate::cases::rows::each;
 
 /// What is given, what is asked, and what the forge decides.
 #[derive(Clone, Debug, Deserialize)]
@@ -34,9 +28,6 @@ pub struct Row {
     _source: String,
     #[serde(rename = "basis")]
     _basis: String,
-    /// Why it is no row, where it is none.
-    #[serde(skip)]
-    pub unread: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -48,37 +39,19 @@ struct Written {
     cases: Vec<Value>,
 }
 
-impl Document {
-    /// Reads the text of a file.
-    ///
-    /// # Errors
-    /// It is not of the shape; the message names the row.
-    pub fn parse(text: &str) -> Result<Document> {
-        let written: Written = serde_saphyr::from_str(text).context("expected `version` and `cases`")?;
-        if written.version != 1 {
-            bail!("expected version 1, found `{}`", written.version);
-        }
-        Ok(Document { rows: parse_each(written.cases, |row| Ok(Row::of(row)))? })
+/// Reads the text of a file.
+///
+/// # Errors
+/// It is not of the shape, or a row stands twice.
+pub(super) fn parse(text: &str) -> Result<Rows<Row>> {
+    let written: Written = serde_saphyr::from_str(text).context("expected `version` and `cases`")?;
+    if written.version != 1 {
+        bail!("expected version 1, found `{}`", written.version);
     }
+    each(written.cases, |row| Ok(serde_json::from_value(row)?))
 }
 
 impl Row {
-    /// A row, or what is found instead of one: that it is none is found when it is asked, and stops no other.
-    fn of(written: Value) -> Row {
-        let id = written.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-        serde_json::from_value(written).unwrap_or_else(|error| Row {
-            id,
-            era: None,
-            given: Map::new(),
-            request: Map::new(),
-            expect: Map::new(),
-            note: None,
-            _source: String::new(),
-            _basis: String::new(),
-            unread: Some(error.to_string()),
-        })
-    }
-
     /// What stands at a place: `family`, `era`, `carriers` (how many carry a token), or `given.user.kind` and the like.
     /// Colons in keys are left out.
     pub(super) fn at(&self, place: &str) -> Option<Value> {
@@ -105,16 +78,10 @@ mod tests {
     const ROW: &str = "{id: A-B-1, source: s, basis: spec, given: {user: {kind: null}}, request: {}, expect: {}}";
 
     #[test]
-    fn a_row_that_is_not_of_the_shape_is_named_and_stops_no_other() {
-        let parse = |rows: &str| Document::parse(&format!("version: 1\ncases: [{rows}]"));
-        let row = parse(ROW).unwrap().rows.remove(0);
+    fn what_stands_at_a_place_is_found_by_its_keys() {
+        let row = parse(&format!("version: 1\ncases: [{ROW}]")).unwrap().remove(0).1.unwrap();
         assert_eq!(row.at("family"), Some("A-B".into()));
         assert_eq!(row.at("given.user.kind"), Some(Value::Null));
         assert_eq!(row.at("given.user.role"), None);
-        assert!(format!("{:#}", parse(&format!("{ROW}, {ROW}")).unwrap_err()).contains("row `A-B-1`"));
-        let other = ROW.replace("expect", "expected").replace("A-B-1", "A-B-2");
-        let rows = parse(&format!("{other}, {ROW}")).unwrap().rows;
-        let unread: Vec<bool> = rows.iter().map(|row| row.unread.is_some()).collect();
-        assert_eq!((rows[0].id.as_str(), unread), ("A-B-2", vec![true, false]));
     }
 }

@@ -1,62 +1,65 @@
-//! Every row of a file, read twice and compared.
+//! A row, read twice and compared.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use policy::Config;
 
 use super::compare::{agrees, same};
+use super::delivery::{Delivery, deliver};
 use super::document::{Document, Row};
 use super::exceptions::Exceptions;
 use super::expected::Expected;
 use super::forge::World;
-use super::message::{Delivery, deliver};
 use super::seen::{End, Seen};
 use super::{core, filter};
+use crate::cases::{Found, Kind, Outcome, Rows};
 use crate::host::Filter;
-use crate::rows::{Finding, Outcome, Run, side_by_side};
 
-/// Reads every row.
-///
-/// # Errors
-/// A row cannot be understood, or the filter does not start.
-pub fn run(document: &Document, exceptions: &Exceptions, filter: &Filter) -> Result<Run> {
-    let world = World::of(document);
-    let find = |row: &Row| {
-        let compared = compared(&world, exceptions, filter, row).with_context(|| format!("row `{}`", row.id))?;
-        let (expected, read, outcome) = compared;
-        let reasons = read.as_ref().and_then(|(core, _)| reasons(&expected, core));
-        let (core, filter) = read.map(|(core, filter)| (core.to_string(), filter.to_string())).unzip();
-        let (why, expected) = (row.why.clone(), expected.to_string());
-        let told = vec![("why", Some(why)), ("expected", Some(expected)), ("core", core), ("filter", filter)];
-        Ok((Finding { id: row.id.clone(), outcome, told }, reasons))
-    };
-    let (findings, reasons): (Vec<_>, Vec<_>) = side_by_side(&document.rows, find)?.into_iter().unzip();
-    Ok(Run { findings, remarks: remarks(reasons.into_iter().flatten()) })
+/// Rows of hostile requests.
+#[derive(Debug)]
+pub struct Hostile {
+    world: World,
+    exceptions: Exceptions,
+}
+
+impl Kind for Hostile {
+    type Row = Row;
+
+    fn parse(rows: &str, exceptions: Option<&str>) -> Result<(Self, Rows<Row>)> {
+        let exceptions = exceptions.map(Exceptions::parse).transpose()?.unwrap_or_default();
+        let document = Document::parse(rows)?;
+        Ok((Self { world: World::of(&document), exceptions }, document.rows))
+    }
+
+    fn reader<'a>(&'a self, filter: &'a Filter) -> impl FnMut(&Row) -> Result<Found> + 'a {
+        |row| {
+            let (expected, read, outcome) = compared(&self.world, &self.exceptions, filter, row)?;
+            let reason = read.as_ref().and_then(|(core, _)| reason(&expected, core));
+            let (core, filter) = read.map(|(core, filter)| (core.to_string(), filter.to_string())).unzip();
+            let (why, expected) = (Some(row.why.clone()), Some(expected.to_string()));
+            Ok((
+                outcome,
+                vec![("why", why), ("expected", expected), ("core", core), ("filter", filter), ("reason", reason)],
+            ))
+        }
+    }
+}
+
+impl Hostile {
+    /// The rows that have an exception.
+    pub fn excepted(&self) -> impl Iterator<Item = &str> {
+        self.exceptions.ids()
+    }
 }
 
 /// The reason of the file why a row is refused, and ours.
-fn reasons(expected: &Expected, core: &Seen) -> Option<(String, String)> {
+fn reason(expected: &Expected, core: &Seen) -> Option<String> {
     match (expected, core) {
         (
             Expected::Reject { reason, .. },
             Seen::Refused { code, .. } | Seen::Judged { end: End::Denied { code, .. }, .. },
-        ) => Some((reason.clone(), code.clone())),
+        ) => Some(format!("{reason}, ours {code}")),
         _ => None,
     }
-}
-
-/// Which of our reasons stand for a reason of the file.
-fn remarks(reasons: impl Iterator<Item = (String, String)>) -> String {
-    let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (theirs, ours) in reasons {
-        known.entry(theirs).or_default().insert(ours);
-    }
-    let mut text = String::from("reasons of the file, and ours:\n");
-    for (theirs, ours) in known {
-        text.push_str(&format!("    {theirs}: {}\n", ours.into_iter().collect::<Vec<_>>().join(", ")));
-    }
-    text
 }
 
 /// How a row must be read, in our names; how core and filter read it, unless it is not sent; and what came of the

@@ -61,9 +61,10 @@ impl World {
     pub fn of(document: &Document) -> World {
         let (gitlab_host, registry_host) = (document.gitlab_host.clone(), document.registry_host.clone());
         let is_job = |row: &&Row| row.expected.projects().next().is_some();
-        let hosts = document.rows.iter().filter(is_job).filter_map(|row| row.request.host.clone());
+        let rows = || document.rows.iter().filter_map(|(_, row)| row.as_ref().ok());
+        let hosts = rows().filter(is_job).filter_map(|row| row.request.host.clone());
         let other_hosts = hosts.filter(|host| *host != gitlab_host && *host != registry_host).collect();
-        let named = document.rows.iter().flat_map(|row| row.expected.projects()).map(str::to_owned);
+        let named = rows().flat_map(|row| row.expected.projects()).map(str::to_owned);
         let named = named.filter(|path| path.contains('/') && !path.contains(':')).chain(["g/p".into()]).collect();
         World { gitlab_host, registry_host, other_hosts, named }
     }
