@@ -123,6 +123,7 @@ fn at(world: &World, project: &Project, git_ref: &str) -> Context {
         source: Some("push".to_owned()),
         fork: Some(false),
         on_behalf_of: None,
+        runner: None,
     }
 }
 

@@ -220,6 +220,15 @@ impl Facts {
         })
     }
 
+    /// The projects that hold what is asked of groups, as far as they are known: they are targets as well.
+    pub fn held(&self) -> impl Iterator<Item = TargetRef> {
+        let holders = self.targets.iter().filter_map(|(_, found)| match found {
+            Found::Holders(holders) => Some(holders.looked_at()),
+            Found::Standing(_) | Found::Nothing => None,
+        });
+        holders.flatten().copied().map(TargetRef::Id)
+    }
+
     /// What is known of a project by its number; `None` where there is none.
     fn standing(&self, project: ProjectId) -> Option<&Standing> {
         let target = TargetRef::Id(project);

@@ -145,6 +145,7 @@ fn case() -> impl Strategy<Value = Case> {
             source,
             fork,
             on_behalf_of: None,
+            runner: None,
         });
     let admission = select(vec![Admission::Open, Admission::Unlisted, Admission::LeftToForge]);
     let role = select(vec![None, Some(Role::None), Some(Role::Developer)]);

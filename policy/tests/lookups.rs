@@ -17,7 +17,8 @@ use policy::access::TargetRef;
 use policy::decision::{Decision, Facts, Step, facts_without_lookup};
 use policy::facts::{
     Admission, Affiliation, Context, Entry, Feature, Found, Grants, Invalid, Job, JobId, JobPush, Level, Link, Origin,
-    Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Secret, Standing, Token, User, UserId, Visibility,
+    Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, RunnerId, Secret, Standing, Token, User, UserId,
+    Visibility,
 };
 use policy::failure::Failure;
 use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value};
@@ -518,6 +519,12 @@ fn a_token_is_refused_for_the_reason_that_the_job_shows() {
         _ => None,
     };
     let (Ok(Value::Token(Token::Running(running))), asked) = say(&|_| {}) else { panic!() };
+    for (runner, id) in
+        [(json!({"id": 3, "description": "x"}), Some(RunnerId(3))), (json!(null), None), (json!("3"), None)]
+    {
+        let Ok(Value::Token(Token::Running(running))) = say(&|job| job["runner"] = runner.clone()).0 else { panic!() };
+        assert_eq!(running.context.runner, id, "{runner}");
+    }
     assert_eq!(asked.len(), 1, "no rule looks at more");
     let context = Context {
         git_ref: Some("main".into()),

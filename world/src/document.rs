@@ -198,6 +198,8 @@ pub(super) struct PackagesEntry {
     #[serde(default)]
     pub(super) maven: Published,
     #[serde(default)]
+    pub(super) composer: Published,
+    #[serde(default)]
     pub(super) terraform_module: Published,
     #[serde(default)]
     pub(super) debian: Published,
@@ -250,6 +252,8 @@ pub(super) struct JobEntry {
     /// Whether it works on a merge request from a fork.
     #[serde(default)]
     pub(super) fork: bool,
+    /// The number of the runner that got it.
+    pub(super) runner: Option<u64>,
     #[serde(default)]
     pub(super) status: JobStatus,
     /// Its token. Made up.

@@ -6,7 +6,7 @@ use policy::config::Sources;
 use policy::facts::{
     Admission, Affiliation, Context, Entry, Feature as Part, Features, Found, Grants, GroupRef, Holders, Invalid, Job,
     JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role as Rank,
-    Standing, Target, Token, User as Person, UserId, Visibility as Reach,
+    RunnerId, Standing, Target, Token, User as Person, UserId, Visibility as Reach,
 };
 
 use super::{Feature, FirstJob, JobStatus, Project, User, Visibility, World};
@@ -51,6 +51,7 @@ impl World {
             source: Some(first.source.clone()),
             fork: Some(first.fork),
             on_behalf_of: None,
+            runner: first.runner.map(RunnerId),
         };
         let user = first.user.and_then(|id| self.user(id)).map(|user| user.person());
         Some(Job { id: JobId(first.id), user, origin: project.origin()?, context })
@@ -216,7 +217,7 @@ projects:
   - {id: 15, path: libs/open, inbound_limit: false, push_by_job_token: true, public_jobs: false}
   - {id: 16, path: apps/team/web-2, visibility: public}
 jobs:
-  - {id: 1, project: apps/team/web, user: dana, name: build, environment: production, source: schedule}
+  - {id: 1, project: apps/team/web, user: dana, name: build, environment: production, source: schedule, runner: 3}
   - {id: 2, project: apps/team/web, user: dana, name: build, status: pending}
   - {id: 3, project: apps/team/web, user: dana, name: build, status: failed}
   - {id: 4, project: apps/team/web, user: bea, name: build}
@@ -267,6 +268,7 @@ jobs:
             source: Some("schedule".into()),
             fork: Some(false),
             on_behalf_of: None,
+            runner: Some(RunnerId(3)),
         };
         assert_eq!(job.context, context);
         assert_eq!(tokens[1], Token::Invalid(Invalid::NotStarted));

@@ -206,6 +206,8 @@ pub struct FirstJob {
     pub source: String,
     /// Whether it works on a merge request from a fork.
     pub fork: bool,
+    /// The number of the runner that got it.
+    pub runner: Option<u64>,
     /// How far it is.
     pub status: JobStatus,
     /// Its token. Without one it makes no requests.

@@ -234,6 +234,7 @@ fn published(written: &PackagesEntry) -> Vec<Package> {
         ("npm", &written.npm),
         ("pypi", &written.pypi),
         ("maven", &written.maven),
+        ("composer", &written.composer),
         ("terraform_module", &written.terraform_module),
         ("debian", &written.debian),
     ];
@@ -284,6 +285,7 @@ fn job(place: &str, entry: JobEntry, names: &mut Names) -> Option<FirstJob> {
         environment: entry.environment,
         source: entry.source.unwrap_or_else(|| "push".to_owned()),
         fork: entry.fork,
+        runner: entry.runner,
         status: entry.status,
         token: entry.token,
         needs: entry.needs,

@@ -115,9 +115,11 @@ impl Explained {
     pub fn about(&self) -> Vec<(&'static str, String)> {
         let Line { start_time, job, user, origin, target, action, reason, rule, decision, .. } = &self.line;
         let git_ref = self.account.pointer("/job/ref").and_then(Value::as_str).map(|git_ref| format!("@{git_ref}"));
+        let runner =
+            self.account.pointer("/job/runner").and_then(Value::as_u64).map(|runner| format!(", on runner {runner}"));
         let whose = match origin.as_str() {
             "-" | "" => "not known".to_owned(),
-            origin => format!("{job}, {origin}{} as {user}", git_ref.unwrap_or_default()),
+            origin => format!("{job}, {origin}{} as {user}{}", git_ref.unwrap_or_default(), runner.unwrap_or_default()),
         };
         let asks = if target == "-" { action.clone() } else { format!("{action} of {target}") };
         [

@@ -1,6 +1,7 @@
 //! The REST API below `/api/v4`: which route is which.
 
 mod artifacts;
+mod composer;
 mod debian;
 mod graphql;
 mod groups;
@@ -10,6 +11,7 @@ mod pipelines;
 mod releases;
 mod repository;
 mod shapes;
+pub mod terraform;
 
 use std::sync::Arc;
 
@@ -60,13 +62,8 @@ async fn dispatch(forge: &Arc<Forge>, received: &mut Received, rest: &[&str]) ->
             let scope = name.strip_prefix('@').and_then(|scoped| scoped.split_once('/')).map(|(scope, _)| scope);
             groups::npm_metadata(forge, received, scope.ok_or_else(reply::not_found)?, &name)
         }
-        (&Method::GET, ["packages", "terraform", "modules", "v1", group, name, system, rest @ ..]) => {
-            let name = format!("{name}/{system}");
-            match rest {
-                ["versions"] => groups::terraform_versions(forge, received, group, &name),
-                [version, "download"] => groups::terraform_download(forge, received, group, &name, version),
-                _ => Err(reply::not_found()),
-            }
+        (&Method::GET, ["packages", "terraform", "modules", "v1", rest @ ..]) => {
+            terraform::serve(forge, received, rest)
         }
         (_, ["projects", id, rest @ ..]) => below_project(forge, received, &method, id, rest).await,
         _ => Err(reply::not_found()),
@@ -80,6 +77,7 @@ async fn below_group(forge: &Arc<Forge>, received: &Received, id: &str, rest: &[
         ["-", "packages", "npm", name @ ..] => groups::npm_metadata(forge, received, id, &name.join("/")),
         ["-", "packages", "pypi", "simple", name] => groups::pypi_simple(forge, received, id, name),
         ["-", "packages", "pypi", "files", digest, file] => groups::pypi_file(forge, received, id, digest, file),
+        ["-", "packages", "composer", rest @ ..] => composer::serve(forge, received, id, rest),
         ["-", "packages", "maven", path @ .., file] => groups::maven_file(forge, received, id, &path.join("/"), file),
         _ => Err(reply::not_found()),
     }
@@ -111,6 +109,10 @@ async fn below_project(
         (&Method::GET, ["packages", "npm", name @ .., "-", file]) => {
             let (project, _) = readable(forge, received, id)?;
             groups::npm_file(&project, &name.join("/"), file)
+        }
+        (&Method::GET, ["packages", "composer", "archives", file @ ..]) => {
+            let (project, _) = readable(forge, received, id)?;
+            composer::archive(&project, received, &file.join("/"))
         }
         (&Method::GET, ["packages", "debian", path @ ..]) => {
             let (project, _) = readable(forge, received, id)?;

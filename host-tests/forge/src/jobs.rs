@@ -19,6 +19,8 @@ pub struct Job {
     pub environment: Option<String>,
     /// What started its pipeline.
     pub source: String,
+    /// Which runner got it.
+    pub runner: Option<u64>,
     pub status: JobStatus,
     /// Jobs the world only knows by their artifacts have none.
     pub token: Option<String>,
@@ -109,6 +111,7 @@ fn first(job: &FirstJob) -> Job {
         stage: job.stage.clone(),
         environment: job.environment.clone(),
         source: job.source.clone(),
+        runner: job.runner,
         status: job.status,
         token: job.token.clone(),
         needs: job.needs.clone(),
@@ -132,6 +135,7 @@ fn finished(project: &Arc<Project>, artifacts: &Artifacts) -> Job {
         stage: "build".to_owned(),
         environment: None,
         source: "push".to_owned(),
+        runner: None,
         status: JobStatus::Success,
         token: None,
         needs: Vec::new(),

@@ -28,6 +28,7 @@ pub async fn serve(State(forge): State<Arc<Forge>>, request: Request) -> Respons
     let sequence = forge.record().remember(parts.method.as_str(), raw, &parts.headers);
     let mut received = Received::new(parts, target, body, Some(sequence));
     match segments.as_slice() {
+        _ if segments == api::terraform::DISCOVERY => api::terraform::discovery(),
         ["jwt", "auth"] => registry::token(&forge, &received),
         ["api", "graphql"] if received.parts.method == Method::POST => {
             api::graphql(&forge, &mut received).await.unwrap_or_else(|refusal| refusal)

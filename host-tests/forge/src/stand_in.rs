@@ -233,6 +233,7 @@ fn add(forge: &Forge, wanted: NewJob) -> Result<u64, Response> {
         stage: "test".to_owned(),
         environment: wanted.environment,
         source: "push".to_owned(),
+        runner: None,
         status: JobStatus::Created,
         token: Some(wanted.token),
         needs: wanted.needs,

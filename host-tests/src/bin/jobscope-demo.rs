@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use host_tests::demo::{Format, Paint, Story, play, print_step, run};
+use host_tests::demo::{Format, Paint, Story, options, play, print_step, run};
 use host_tests::stack::{Options, Place, Port, Stack, checkout, signals, validate};
 
 /// jobscope in a real Envoy, in front of a stand-in forge and a real container registry.
@@ -65,7 +65,7 @@ fn run_until_ended(port: u16, format: Format) -> Result<ExitCode> {
     let stack = Stack::start(&Options {
         port: Port::Fixed(port),
         place: Place::At(checkout().join(".run").join(port.to_string())),
-        ..Options::picked()
+        ..options()
     })?;
     run(&story, &stack, format)?;
     Ok(ExitCode::SUCCESS)
@@ -73,7 +73,7 @@ fn run_until_ended(port: u16, format: Format) -> Result<ExitCode> {
 
 fn play_once(format: Format) -> Result<ExitCode> {
     let story = Story::read(&checkout())?;
-    let mut stack = Stack::start(&Options::picked())?;
+    let mut stack = Stack::start(&options())?;
     let paint = Paint::of_stdout();
     let mut part = String::new();
     let report = play(&story, &stack, |step| match format {

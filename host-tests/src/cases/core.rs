@@ -46,7 +46,8 @@ pub(crate) fn decided_of_known(
     decided_from(config, lookups, job, Facts { token, ..Facts::default() })
 }
 
-fn decided_from(
+/// The same where this is known already.
+pub(crate) fn decided_from(
     config: &Config,
     lookups: Lookups<'_>,
     job: &JobRequest,

@@ -23,9 +23,9 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Of a step whose program is not on this machine.
+    /// Of a step whose program does not run on this machine.
     pub(super) fn left_out(program: &str) -> Self {
-        let output = format!("left out: {program} is not installed\n");
+        let output = format!("left out: {program} does not run here\n");
         Self { exit: Exit::Zero, code: "left out".into(), output }
     }
 }
@@ -33,6 +33,7 @@ impl Outcome {
 /// Runs the story's scripts against one stack.
 pub(super) struct Clients {
     variables: BTreeMap<String, String>,
+    programs: BTreeMap<String, String>,
     home: PathBuf,
     work: PathBuf,
 }
@@ -52,12 +53,13 @@ impl Clients {
         // Envoy came with it.
         variables.insert("PIP".into(), checkout().join(".tools/envoy/bin/pip").display().to_string());
         variables.insert("CLIENTS".into(), checkout().join(".tools/clients").display().to_string());
-        Ok(Self { variables, home, work })
+        Ok(Self { variables, programs: story.programs.clone(), home, work })
     }
 
-    /// Whether a program is on this machine.
+    /// Whether a program runs on this machine.
     pub(super) fn have(&self, program: &str) -> bool {
-        self.script(&format!("command -v {program}")).is_ok_and(|outcome| outcome.exit == Exit::Zero)
+        let script = self.programs.get(program).cloned().unwrap_or_else(|| format!("command -v {program}"));
+        self.script(&script).is_ok_and(|outcome| outcome.exit == Exit::Zero)
     }
 
     /// Runs a script to its end, or kills it.

@@ -35,6 +35,8 @@ pub(super) fn furnish(home: &Path, registry: &str) -> Result<()> {
     fs::write(home.join(".curlrc"), CURL)?;
     fs::write(containers.join("policy.json"), IMAGE_POLICY)?;
     fs::write(home.join("tunnel.py"), include_str!("tunnel.py"))?;
+    fs::write(home.join("tls"), include_str!("tls"))?;
+    fs::write(home.join("docker"), include_str!("docker"))?;
     let registries = format!("[[registry]]\nlocation = \"{registry}\"\ninsecure = true\n");
     fs::write(containers.join("registries.conf"), registries)?;
     Ok(())

@@ -8,7 +8,17 @@ mod play;
 mod print;
 mod story;
 
+use serde_json::json;
+
+use crate::stack::Options;
+
 pub use live::run;
 pub use play::{Report, StepReport, play};
 pub use print::{Format, Paint, decision_line, print_step};
 pub use story::Story;
+
+/// The stack that the story is played on: as deployed, and Composer may read the index of a group.
+#[must_use]
+pub fn options() -> Options {
+    Options { filter: vec![("/packages", json!({"index": "all-admitted"}))], ..Options::picked() }
+}

@@ -16,6 +16,8 @@ pub struct Story {
     pub jobs: BTreeMap<String, u64>,
     /// Prefixes of variables (`DANA`), and the people whose `_TOKEN` and `_PASSWORD` they begin.
     pub people: BTreeMap<String, String>,
+    /// For a program that `needs` may name: a script that succeeds where it runs. Of any other the name is looked for.
+    pub programs: BTreeMap<String, String>,
     /// What people do before any job runs.
     pub before: Vec<Step>,
     /// The story itself.

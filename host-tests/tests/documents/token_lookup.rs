@@ -10,8 +10,8 @@ use policy::access::{Holding, Package, Registry, Sought, TargetRef};
 use policy::bindings::Cursor;
 use policy::facts::{
     Admission, Affiliation, Context, Entry, Feature, Found, Grants, GroupId, GroupPath, GroupRef, Holders, Invalid,
-    Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Secret,
-    Standing, Token, User, UserId, Version, Visibility,
+    Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role,
+    RunnerId, Secret, Standing, Token, User, UserId, Version, Visibility,
 };
 use policy::failure::Failure;
 use policy::lookup::changes::{self, News};
@@ -184,6 +184,7 @@ fn the_answers_are_read_as_the_page_says() {
                     source: Some("schedule".into()),
                     fork: Some(false),
                     on_behalf_of: None,
+                    runner: Some(RunnerId(3)),
                 };
                 assert_eq!(token(), Ok(Landed::Token(Token::Running(Job { context, ..job() }))));
             }
@@ -272,7 +273,7 @@ fn every_required_member_is_required_and_no_more() {
         }
     };
     required("token-running", "ask-token", &[]);
-    let circumstances = ["job.ref", "job.protected", "job.environment", "job.source", "job.fork"];
+    let circumstances = ["job.ref", "job.protected", "job.environment", "job.source", "job.fork", "job.runner"];
     required("token-running-in-circumstances", "ask-token", &circumstances);
     required("target-found", "ask-target-path", &[]);
     required("holders-found", "ask-holders", &[]);

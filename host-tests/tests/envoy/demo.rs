@@ -1,12 +1,12 @@
 //! The demo's story, with real clients through a real Envoy.
 
-use host_tests::demo::{Paint, Story, play, print_step};
-use host_tests::stack::{Options, Stack, checkout};
+use host_tests::demo::{Paint, Story, options, play, print_step};
+use host_tests::stack::{Stack, checkout};
 
 #[test]
 fn the_story_goes_as_told() {
     let story = Story::read(&checkout()).unwrap();
-    let mut stack = Stack::start(&Options::picked()).unwrap();
+    let mut stack = Stack::start(&options()).unwrap();
     let report = play(&story, &stack, |step| {
         if !step.surprises.is_empty() || step.output.starts_with("left out: ") {
             print_step(step, Paint::Plain);

@@ -72,6 +72,22 @@ fn who_holds_a_package_is_one_round_more_and_the_same_for_every_job() {
 }
 
 #[test]
+fn however_old_what_is_remembered_is_a_holder_is_decided_on() {
+    for pause in [300, 700, 1100, 1300, 1700, 1900, 2100, 2900] {
+        let mut host = host();
+        for (at, holders) in
+            [&[103][..], &[102, 103], &[999], &[102, 999], &[103, 999]].iter().cycle().take(25).enumerate()
+        {
+            host.advance(Duration::from_millis(pause));
+            let by_path = status(&mut host, api("/projects/infra%2Fsecrets/packages/npm/@libs%2ftool", DANA), &[]);
+            host.advance(Duration::from_millis(if at % 2 == 0 { pause } else { 1 }));
+            let (asked, by_group, body) = asked(&mut host, api(TOOL, DANA), holders);
+            assert!(by_path == 403 && matches!(by_group, 403 | 404), "{pause} {at} {by_group} {asked:?} {body}");
+        }
+    }
+}
+
+#[test]
 fn every_project_that_holds_it_must_let_the_job_in_and_is_named_to_who_may_know_it() {
     for holders in [&[103][..], &[102, 103], &[103, 101], &[101, 102, 103]] {
         let (_, status, body) = asked(&mut host(), api(TOOL, DANA), holders);

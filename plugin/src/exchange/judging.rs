@@ -295,12 +295,12 @@ impl Parked {
             Value::Target(found) => found,
         };
         let Some(Token::Running(job)) = &self.facts.token else { return };
-        let targets = self.request.accesses.iter().map(|access| &access.target);
-        for target in targets.filter(|target| target_key(job, target) == key) {
-            if !self.facts.targets.iter().any(|(known, _)| known == target) {
-                self.facts.targets.push((target.clone(), found.clone()));
-            }
-        }
+        let asked = self.request.accesses.iter().map(|access| access.target.clone());
+        let mut meant: Vec<_> =
+            asked.chain(self.facts.held()).filter(|target| target_key(job, target) == key).collect();
+        meant.retain(|target| !self.facts.targets.iter().any(|(known, _)| known == target));
+        meant.dedup();
+        self.facts.targets.extend(meant.into_iter().map(|target| (target, found.clone())));
     }
 
     /// Looks again at what is remembered, for a request that waited: its token may be known now, and so its targets; or its

@@ -77,7 +77,7 @@ pub(crate) struct Landing {
 #[derive(Debug)]
 pub(crate) enum News {
     /// The job of the token with this hash is known, while its circumstances are still asked for.
-    Job(Hash, Job),
+    Job(Hash, Box<Job>),
     /// A flight is over.
     Landed(Box<Landing>),
 }
@@ -223,7 +223,7 @@ impl Flights {
             Progress::Going(calls) => {
                 let known = under_way.flight.job().filter(|_| !was_known).cloned();
                 self.departures.add(key, job, calls);
-                known.map(|job| News::Job(key, job))
+                known.map(|job| News::Job(key, Box::new(job)))
             }
         }
     }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::row::{Reader, Writer};
 use super::{Freshness, Mark, Moment, Row, freshness};
 use crate::config::Bindings;
-use crate::facts::{Context, Hash, Job, JobId, Origin, ProjectId, ProjectPath, Token, User, UserId};
+use crate::facts::{Context, Hash, Job, JobId, Origin, ProjectId, ProjectPath, RunnerId, Token, User, UserId};
 use crate::failure::Failure;
 
 const ENDED: u8 = 0;
@@ -193,7 +193,7 @@ impl Binding {
 
 impl Row for Binding {
     const TABLE: &'static str = "binding";
-    const SIZE: usize = 848;
+    const SIZE: usize = 864;
 
     fn key(&self) -> Hash {
         self.key
@@ -235,6 +235,8 @@ impl Row for Binding {
             writer.flag(context.fork);
             writer.byte(u8::from(context.on_behalf_of.is_some()));
             writer.number(context.on_behalf_of.map_or(0, |user| user.0));
+            writer.byte(u8::from(context.runner.is_some()));
+            writer.number(context.runner.map_or(0, |runner| runner.0));
         }
         writer.finish()
     }
@@ -327,6 +329,10 @@ fn job(reader: &mut Reader<'_>) -> Option<Job> {
         on_behalf_of: {
             let (is_known, user) = (reader.byte()? == 1, UserId(reader.number()?));
             is_known.then_some(user)
+        },
+        runner: {
+            let (is_known, runner) = (reader.byte()? == 1, RunnerId(reader.number()?));
+            is_known.then_some(runner)
         },
     };
     Some(Job { id, user, origin, context })

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::facts::{
     Admission, Affiliation, Context, Entry, Features, Found, Grants, Hash, Invalid, Job, JobId, JobPush, Known, Level,
-    Lifetime, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, Standing, Target, Token,
-    User, UserId, Version, Visibility,
+    Lifetime, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, RunnerId, Standing,
+    Target, Token, User, UserId, Version, Visibility,
 };
 
 pub(super) fn config() -> crate::config::Bindings {
@@ -295,6 +295,7 @@ fn the_longest_that_lookups_give_fits() {
             source: Some("s".repeat(32)),
             fork: Some(true),
             on_behalf_of: Some(UserId(u64::MAX)),
+            runner: Some(RunnerId(u64::MAX)),
         };
     }
     long.until = Some(Moment(u64::MAX));

@@ -45,6 +45,7 @@ pub const SHAPE: &[(&str, &str)] = &[
     ("job.protected", "Whether that is protected, where a rule of the configuration looks at it."),
     ("job.environment", "The environment that it deploys to, empty for none, where a rule looks at it."),
     ("job.source", "What started its pipeline, in the forge's words."),
+    ("job.runner", "The number of the runner that got it."),
     ("job.fork", "Whether it works on a merge request from a fork, where a rule looks at it."),
     ("user", "The job's user."),
     ("user.id", "Its number."),

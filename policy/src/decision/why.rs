@@ -91,6 +91,7 @@ fn circumstances(job: &Job) -> Value {
         ("protected", context.protected.map(Value::from)),
         ("environment", text(&context.environment)),
         ("source", text(&context.source)),
+        ("runner", context.runner.map(|runner| json!(runner.0))),
         ("fork", context.fork.map(Value::from)),
     ])
 }

@@ -16,6 +16,10 @@ pub const FINAL_STATES: [&str; 3] = ["success", "failed", "canceled"];
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(pub u64);
 
+/// The number the forge knows a runner by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunnerId(pub u64);
+
 /// Who triggered the job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -50,6 +54,8 @@ pub struct Context {
     /// For whom the job's user works, where that is a service account with a composite identity: GitLab's
     /// `scoped_user`. What that one may not, the job may not.
     pub on_behalf_of: Option<UserId>,
+    /// Which runner got it, for the log: no rule looks at it.
+    pub runner: Option<RunnerId>,
 }
 
 impl Context {

@@ -18,8 +18,8 @@ use crate::access::TargetRef;
 use crate::config::Sources;
 use crate::facts::{
     Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, GroupRef, Holders, Invalid, Job, JobId,
-    JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, Secret, Standing, Target, Token,
-    UserId, Version, Visibility,
+    JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, RunnerId, Secret, Standing,
+    Target, Token, UserId, Version, Visibility,
 };
 use crate::failure::Failure;
 
@@ -208,6 +208,10 @@ fn context(job: &Fields<'_>) -> Result<Context, Failure> {
         source: text("source")?,
         fork: flag("fork")?,
         on_behalf_of: None,
+        runner: match job.0.get("runner") {
+            None | Some(Value::Null) => None,
+            Some(value) => Some(value.as_u64().map(RunnerId).ok_or(Failure::LookupAnswer)?),
+        },
     }
     .bounded())
 }

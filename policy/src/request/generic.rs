@@ -51,6 +51,9 @@ pub(super) fn with_job(
     if let Some(access) = anybody::read(method, target)? {
         return Ok(job(token, Protocol::Web, access));
     }
+    if git::is_address(target.path) {
+        return Err(Malformed::GitAddress);
+    }
     let repository = git::repository(target.path)?.or_else(|| git::without_suffix(target.path));
     let in_repository = repository.and_then(|one| Some((one.path, one.rest.strip_prefix("info/lfs/")?)));
     let in_lfs_of = in_repository.or_else(|| if repository.is_none() { lfs::below_project(target.path) } else { None });

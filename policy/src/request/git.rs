@@ -61,6 +61,22 @@ pub(crate) fn repository(path: &str) -> Result<Option<Repository<'_>>, Malformed
     Ok(Some(Repository { path: before.strip_prefix('/').unwrap_or(before), rest }))
 }
 
+/// Whether a path is a repository's own address. Go asks for it where Git was refused; GitLab sends people on to a page.
+pub(crate) fn is_address(path: &str) -> bool {
+    path.strip_suffix('/').unwrap_or(path).ends_with(".git")
+}
+
+/// What a request seems to read that names a repository and nothing that Git asks there.
+pub(crate) fn seems_to_read(forge: Kind, method: &[u8], path: &str) -> Option<Access> {
+    let before = if is_address(path) { path.strip_suffix('/').unwrap_or(path).strip_suffix(".git") } else { None };
+    let path = match before {
+        Some(before) => before.strip_prefix('/')?,
+        None => repository(path).ok()??.path,
+    };
+    let (kind, target) = owner(forge, path).ok().filter(|_| matches!(method, b"GET" | b"HEAD"))?;
+    Some(Access::new(kind.action(Service::Upload), target))
+}
+
 /// Splits a path before one of Git's endpoints, where a forge serves repositories without `.git` too.
 pub(crate) fn without_suffix(path: &str) -> Option<Repository<'_>> {
     ENDPOINTS.iter().find_map(|rest| {

@@ -97,6 +97,7 @@ malformed! {
     GitContentType 415 "git.content-type" "the content type is not the one that Git sends with this request; send that"
     GitContentEncoding 415 "git.content-encoding" "the content encoding is not one that Git sends; send none, or gzip"
     GitSuffix 400 "git.ambiguous-suffix" "more than one segment of the path ends in .git; use an address in which one does"
+    GitAddress 400 "git.address" "this is a repository's own address, at which Git asks for nothing and no job token is taken; clone it with git, or use the API"
     Unclassifiable 400 "unclassifiable" "there is no endpoint of this kind; check the address"
     LfsObject 400 "lfs.object" "this is not an LFS object; send its SHA-256 and its size"
     LfsContentType 415 "lfs.content-type" "the content type is not that of LFS; send `application/vnd.git-lfs+json`"

@@ -383,6 +383,9 @@ fn with_job(forge: &Forge, head: &Head<'_>, carriers: &[Carrier], token: Secret)
         only(&[Carrier::Basic, Carrier::Bearer, Carrier::JobToken])?;
         return Ok(job(token, Protocol::Web, access));
     }
+    if git::is_address(target.path) {
+        return Err(Malformed::GitAddress);
+    }
     if let Some(repository) = git::repository(target.path)? {
         path::segments(target.path)?;
         only(&[Carrier::Basic, Carrier::Minted])?;
@@ -399,8 +402,6 @@ fn with_job(forge: &Forge, head: &Head<'_>, carriers: &[Carrier], token: Secret)
     }
     Err(match () {
         () if git::is_rpc(target.path) => Malformed::GitNoSuffix,
-        // A repository, and nothing that is asked of it.
-        () if target.path.ends_with(".git") => Malformed::Unclassifiable,
         () if git::is_reserved_in_other_letters(target.path) => Malformed::ReservedWord,
         () => Malformed::WebRoute,
     })

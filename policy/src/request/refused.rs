@@ -1,11 +1,12 @@
 //! A request that cannot be read, and whose it is all the same: for logs, and for nothing else.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::credential::{self, Carrier};
 use super::head::{Body, Head};
 use super::malformed::Malformed;
-use super::{Claim, JobRequest, Reading, generic, protocol_of, with_job};
+use super::{Claim, JobRequest, Reading, generic, git, protocol_of, target_on_forge, with_job};
 use crate::access::{Access, Protocol};
 use crate::choices::Kind;
 use crate::config::Forge;
@@ -84,5 +85,9 @@ fn seems(forge: &Forge, head: &Head<'_>, protocol: Protocol, token: &Secret) -> 
     for (_, path) in fields.iter_mut().filter(|(name, _)| *name == b":path") {
         *path = path.split(|b| *b == b'?').next().unwrap_or_default();
     }
-    whole.or_else(|| read(&fields)).unwrap_or_default()
+    let in_repository = || {
+        let path = target_on_forge(forge, head)?.path;
+        Some(vec![git::seems_to_read(forge.kind, head.method()?, path)?])
+    };
+    whole.or_else(|| read(&fields)).or_else(in_repository).unwrap_or_default()
 }

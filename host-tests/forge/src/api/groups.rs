@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use world::{Package, Project};
 
 /// The projects of a group and its descendants that the caller may see.
-fn projects(forge: &Forge, received: &Received, group: &str) -> Result<Vec<Arc<Project>>, Response> {
+pub(super) fn projects(forge: &Forge, received: &Received, group: &str) -> Result<Vec<Arc<Project>>, Response> {
     let caller = known(forge, received)?;
     if matches!(caller, Caller::Anonymous) {
         return Err(reply::unauthorized());
@@ -39,7 +39,7 @@ fn projects(forge: &Forge, received: &Received, group: &str) -> Result<Vec<Arc<P
 }
 
 /// The packages of a kind that a group has, each with its project.
-fn packages(
+pub(super) fn packages(
     forge: &Forge,
     received: &Received,
     group: &str,
@@ -148,22 +148,6 @@ pub fn maven_file(forge: &Forge, received: &Received, group: &str, path: &str, f
     let found = packages(forge, received, group, is_it)?;
     let content = found.iter().find_map(|(_, package)| package.files.get(file).cloned());
     content.map(|content| reply::bytes(content, "application/octet-stream")).ok_or_else(reply::not_found)
-}
-
-/// `GET /packages/terraform/modules/v1/:namespace/:name/:system/versions`.
-pub fn terraform_versions(forge: &Forge, received: &Received, group: &str, name: &str) -> Answer {
-    let found = packages(forge, received, group, |package| package.kind == "terraform_module" && package.name == name)?;
-    let versions: Vec<Value> = found.iter().map(|(_, package)| json!({ "version": package.version })).collect();
-    Ok(reply::json(StatusCode::OK, &json!({ "modules": [{ "versions": versions, "source": name }] })))
-}
-
-/// `GET …/:version/download`: where a module is.
-pub fn terraform_download(forge: &Forge, received: &Received, group: &str, name: &str, version: &str) -> Answer {
-    let is_it =
-        |package: &Package| package.kind == "terraform_module" && package.name == name && package.version == version;
-    packages(forge, received, group, is_it)?;
-    let file = format!("/api/v4/packages/terraform/modules/v1/{group}/{name}/{version}/file?archive=tgz");
-    Ok((StatusCode::NO_CONTENT, [(header::HeaderName::from_static("x-terraform-get"), file)]).into_response())
 }
 
 /// A package's name as it is compared (PEP 503).

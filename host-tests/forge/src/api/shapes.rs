@@ -139,7 +139,7 @@ pub fn job(forge: &Forge, job: &Job) -> Value {
         "artifacts": [],
         "artifacts_expire_at": null,
         "archived": false,
-        "runner": null,
+        "runner": job.runner.map(|id| json!({ "id": id, "description": "stand-in" })),
         "runner_manager": null,
         "tag_list": [],
     })

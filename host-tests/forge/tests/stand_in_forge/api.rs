@@ -179,6 +179,24 @@ fn packages_of_a_group_are_found_in_all_of_its_projects() {
     let address = metadata["versions"]["1.0.0"]["dist"]["tarball"].as_str().unwrap();
     assert!(address.ends_with("/api/v4/projects/102/packages/npm/@libs/tool/-/1.0.0.tgz"), "{address}");
     assert_eq!(get("projects/102/packages/npm/@libs/tool/-/1.0.0.tgz").status, 200);
+    let greeter = get("group/php/-/packages/composer/p2/php/greeter.json").json();
+    let archive = greeter["packages"]["php/greeter"]["1.0.0"]["dist"]["url"].as_str().unwrap();
+    let (_, archive) = archive.split_once("/api/v4/").unwrap();
+    assert!(get(archive).body.starts_with("PK\u{3}\u{4}"), "{archive}");
+}
+
+#[test]
+fn where_a_terraform_module_is_says_whose_token_asked() {
+    let forge = Forge::start();
+    let module = "api/v4/packages/terraform/modules/v1/libs/tool/local";
+    assert_eq!(
+        forge.get(&format!("{module}/versions"), &[("JOB-TOKEN", JOB)]).json()["modules"][0]["source"],
+        "tool/local"
+    );
+    let place = forge.get(&format!("{module}/1.0.0/download"), &[("Authorization", &format!("Bearer {JOB}"))]);
+    let place = place.header("x-terraform-get").unwrap().trim_start_matches('/').to_owned();
+    assert_eq!(forge.get(&place, &[]).status, 200, "{place}");
+    assert_eq!(forge.get(place.split('?').next().unwrap(), &[]).status, 401, "{place}");
 }
 
 #[test]

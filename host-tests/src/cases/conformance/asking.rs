@@ -3,16 +3,19 @@
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use policy::decision::Facts;
+use policy::facts::JobId;
+use serde_json::json;
 
 use super::document::Row;
-use super::forge::{self, HOST, JOB};
+use super::forge::{self, HOST, JOB, ORIGIN, SECRET};
 use super::given::{Entry, Given, Granted, Token};
 use super::notes::Notes;
 use super::tables::{
     self, ABILITIES, ANY, CLOSED, ENDPOINTS, Endpoint, OPEN, Probe, ROLES, Repository, WITHOUT_POLICY,
 };
 use crate::cases::message::Message;
-use crate::host::RequestHead;
+use crate::host::{Request, RequestHead};
 
 /// One request in one world.
 #[derive(Debug)]
@@ -21,6 +24,22 @@ pub(super) struct Question {
     pub message: Message,
     /// Whether the row's status and words belong to this request; else its decision alone does.
     pub is_worded: bool,
+}
+
+impl Question {
+    /// What is known of the job beside what is looked up.
+    pub(super) fn known(&self) -> Facts {
+        let dependencies = self.given.asked.is_handed_out_with_it.then_some(JobId(JOB + 1));
+        Facts { dependencies: dependencies.into_iter().collect(), ..Facts::default() }
+    }
+
+    /// What a runner asked before, and got, where the job is known from that.
+    pub(super) fn birth(&self) -> Option<(Request, String)> {
+        let request = RequestHead::new("POST", HOST, "/api/v4/jobs/request").header("content-type", "application/json");
+        let payload = json!({"id": JOB, "token": SECRET, "job_info": {"project_id": ORIGIN.id},
+            "dependencies": [{"id": JOB + 1, "token": SECRET}]});
+        self.given.asked.is_handed_out_with_it.then(|| (request.body("{}"), payload.to_string()))
+    }
 }
 
 /// The requests of a row. All of them must be decided as it says.
@@ -239,7 +258,8 @@ fn path_of(given: &Given, path: &str) -> Result<String> {
     let target = forge::target(given);
     let path = path.replace("/projects/:id", &format!("/projects/{}", target.id));
     let job = if given.asked.names_other_job || given.token == Token::OfAnotherJob { JOB + 1 } else { JOB };
-    let path = path.replace("/jobs/:id", &format!("/jobs/{job}")).replace("<group>", "libs");
+    let path =
+        path.replace("/jobs/:id", &format!("/jobs/{job}")).replace("<group>", "libs").replace("<project>", target.path);
     match path.split(['/', '?']).find(|part| part.starts_with([':', '<'])) {
         Some(part) => bail!("request.path: nobody here understands `{part}`"),
         None => Ok(path.trim_end_matches("...").to_owned()),

@@ -23,6 +23,8 @@ pub(super) struct Project {
 
 /// The job's project.
 pub(super) const ORIGIN: Project = Project { id: 101, path: "apps/team/web" };
+/// The number of a project that is not there.
+pub(super) const NOWHERE: u64 = 999;
 const ELSEWHERE: Project = Project { id: 102, path: "libs/common" };
 const NEARBY: Project = Project { id: 102, path: "apps/tools/common" };
 /// Projects of a visibility of their own, for rows that ask for several.
@@ -90,6 +92,7 @@ impl Source {
         };
         let version = given.version.as_deref().unwrap_or("newest");
         json!({"forge": {"answers": answers, "version": version, "hosts": [HOST]}, "facts": {"outbound": "lookup"},
+            "packages": {"index": given.packages_index},
             "lookup": {"api": api, "cluster": "lookup", "authority": HOST, "credential_env": "LOOKUP_TOKEN"}})
         .to_string()
     }
@@ -137,6 +140,12 @@ fn of_forge(given: &Given, path: &str) -> Option<Value> {
     if path == "application/settings" {
         return Some(json!({"id": 1, "enforce_ci_inbound_job_token_scope_enabled": given.enforced}));
     }
+    if path == "user" {
+        return Some(json!({"id": USER, "is_admin": true}));
+    }
+    if let Some(list) = path.strip_prefix("groups/libs/") {
+        return Some(of_group(given, list));
+    }
     let path = path.strip_prefix("projects/")?;
     let (reference, rest) = path.split_once('/').unwrap_or((path, ""));
     let (project, visibility) = found(given, &reference.replace("%2F", "/"))?;
@@ -157,9 +166,21 @@ fn of_forge(given: &Given, path: &str) -> Option<Value> {
             let (_, level, _) = policy::facts::Role::ALL.iter().find(|(_, _, name)| Some(*name) == role(given))?;
             (*level > 0).then(|| json!({"id": USER, "access_level": level, "state": "active"}))
         }
-        rest if rest.starts_with("jobs/") => Some(json!({"id": JOB})),
+        rest if rest.starts_with("jobs/") && !given.asked.is_handed_out_with_it => Some(json!({"id": JOB})),
         _ => None,
     }
+}
+
+/// The projects or the packages of a group. None of those is hidden.
+fn of_group(given: &Given, list: &str) -> Value {
+    let (list, query) = list.split_once('?').unwrap_or((list, ""));
+    let said = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let held_by = given.held_by.iter().filter(|_| said("status") != Some("hidden"));
+    let entry = |id: &u64| match list {
+        "packages" => json!({"project_id": id, "name": said("package_name"), "package_type": said("package_type")}),
+        _ => json!({"id": id}),
+    };
+    held_by.map(entry).collect()
 }
 
 /// What the forge's GraphQL API tells: whether a project limits access, what its entries grant, and whom an origin lets
@@ -217,6 +238,9 @@ fn of_service(given: &Given, body: &[u8]) -> Value {
                     "origin": {"id": ORIGIN.id, "path": ORIGIN.path}}})
             }
         };
+    }
+    if asked["ask"] == "holders" {
+        return json!({"version": 1, "holders": given.held_by});
     }
     let reference = &asked["target"];
     let paths = reference["paths"].as_array().into_iter().flatten().chain(reference.get("path"));

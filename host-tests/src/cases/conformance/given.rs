@@ -11,6 +11,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::document::Row;
+use super::forge;
 use super::notes::Notes;
 use super::tables;
 
@@ -43,6 +44,10 @@ pub(super) struct Given {
     /// The two settings for pushing by job tokens.
     pub push: bool,
     pub cross_push: bool,
+    /// The projects that hold the package that is asked for, or that the group has, by their numbers.
+    pub held_by: Vec<u64>,
+    /// Whether jobs may ask for indexes.
+    pub packages_index: &'static str,
     /// Who started the job; `None` for nobody.
     pub user: Option<User>,
     pub token: Token,
@@ -103,6 +108,8 @@ pub(super) struct Asked {
     pub offline_token: bool,
     pub lacks_service: bool,
     pub names_other_job: bool,
+    /// Whether the forge named that one when it handed the job out.
+    pub is_handed_out_with_it: bool,
     /// What npm says that it does.
     pub npm_command: Option<String>,
 }
@@ -198,10 +205,25 @@ impl Given {
             version: notes.text("gitlab_version")?.map(str::to_owned),
             push: notes.switch("push_setting")?.unwrap_or(false),
             cross_push: notes.switch("cross_project_push_setting")?.unwrap_or(false),
+            held_by: Vec::new(),
+            packages_index: match notes.text("packages_index")? {
+                None | Some("deny") => "deny",
+                Some("all-admitted") => "all-admitted",
+                Some(other) => return Err(notes.unknown("packages_index", other)),
+            },
             user: None,
             token: token_of_row(&notes, &asked, token)?,
             asked,
         };
+        let target = forge::target(&given);
+        let holder = |word: &str| match word {
+            "target" => Ok(target.id),
+            "origin" => Ok(forge::ORIGIN.id),
+            "no project" => Ok(forge::NOWHERE),
+            other => Err(notes.unknown("held_by", other)),
+        };
+        let held_by = notes.texts("held_by")?.unwrap_or_default().into_iter().map(holder).collect::<Result<_>>()?;
+        let given = Given { held_by, ..given };
         for idle in IDLE {
             notes.value(idle);
         }
@@ -398,6 +420,7 @@ fn request(notes: &Notes<'_>) -> Result<Asked> {
         offline_token: notes.switch("offline_token")?.unwrap_or(false),
         lacks_service: only("service_param", "missing")?,
         names_other_job,
+        is_handed_out_with_it: only("handed_out_with", "that job's artifacts")?,
         npm_command: notes.text("npm_command")?.map(str::to_owned),
     })
 }

@@ -10,8 +10,8 @@ use policy::request::Reading;
 
 use super::asking::Question;
 use super::forge::{self, Source};
-use crate::cases::core::{decided, reading};
-use crate::cases::filter::sent;
+use crate::cases::core::{decided_from, reading};
+use crate::cases::filter::sent_after;
 use crate::host::{Filter, Outcome, Reply};
 
 /// What became of a request.
@@ -41,7 +41,7 @@ pub(super) fn by_core(question: &Question, source: Source, answers: &str) -> Res
         Reading::Body(_) | Reading::Passing(_) => {
             return Ok(Seen::Broken("the whole body was read and another one is wanted".into()));
         }
-        Reading::Job(job) => match decided(&config, &lookups, &job) {
+        Reading::Job(job) => match decided_from(&config, &lookups, &job, question.known()) {
             Ok(Some(decision)) => decision,
             Ok(None) => return Ok(Seen::Untouched),
             Err(why) => return Ok(Seen::Broken(why)),
@@ -70,11 +70,16 @@ fn of_decision(question: &Question, decision: Decision) -> Seen {
 /// The filter does not start.
 pub(super) fn by_filter(filter: &Filter, question: &Question, source: Source, answers: &str) -> Result<Seen> {
     let lookups = |path: &str, body: &[u8]| forge::answer(&question.given, path, body);
-    let (host, stream) =
-        match sent(filter, &source.configuration(&question.given, answers), &lookups, &question.message)? {
-            Ok(sent) => sent,
-            Err(why) => return Ok(Seen::Broken(why)),
-        };
+    let (host, stream) = match sent_after(
+        question.birth(),
+        filter,
+        &source.configuration(&question.given, answers),
+        &lookups,
+        &question.message,
+    )? {
+        Ok(sent) => sent,
+        Err(why) => return Ok(Seen::Broken(why)),
+    };
     let outcome = host.outcome(stream);
     Ok(match &outcome {
         Outcome::Forwarded { .. } if host.properties(stream).is_empty() => Seen::Untouched,

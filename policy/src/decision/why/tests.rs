@@ -9,7 +9,7 @@ use super::*;
 use crate::access::{Action, Protocol};
 use crate::facts::{
     Context, Entry, Features, Found, Invalid, JobId, JobPush, Origin, Permission, Permissions, ProjectId, ProjectPath,
-    Secret, Target, User, UserId,
+    RunnerId, Secret, Target, User, UserId,
 };
 use crate::request::{self, Body, Claim, Head, Malformed, Reading};
 use crate::rules::{Denials, RULES};
@@ -33,6 +33,7 @@ fn job() -> Job {
         source: Some("push".into()),
         fork: Some(false),
         on_behalf_of: Some(UserId(12)),
+        runner: Some(RunnerId(3)),
     };
     let user = Some(User { id: UserId(11), name: "dana".into() });
     Job { id: JobId(1001), user, origin: Origin { id: ProjectId(101), path: path("apps/web") }, context }

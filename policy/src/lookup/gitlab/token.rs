@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::{JOB, SERVICE_ACCOUNT, encoded, get, path_of};
 use crate::Config;
-use crate::facts::{Context, FINAL_STATES, Invalid, Job, JobId, Origin, ProjectId, ProjectPath, Secret, Token, UserId};
+use crate::facts::{
+    Context, FINAL_STATES, Invalid, Job, JobId, Origin, ProjectId, ProjectPath, RunnerId, Secret, Token, UserId,
+};
 use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::source::Course;
@@ -204,7 +206,8 @@ fn context(fields: &Fields<'_>) -> Context {
     let pipeline = fields.0.get("pipeline");
     let git_ref = text(fields.0.get("ref"));
     let source = text(pipeline.and_then(|pipeline| pipeline.get("source")));
-    let mut context = Context { git_ref, source, ..Context::default() };
+    let runner = fields.0.get("runner").and_then(|runner| runner.get("id")?.as_u64()).map(RunnerId);
+    let mut context = Context { git_ref, source, runner, ..Context::default() };
     // A merge request's own ref is nobody's to protect, and what works on no merge request works on none from a fork.
     if merge_request(&context).is_some() {
         context.protected = Some(false);
@@ -293,7 +296,7 @@ mod tests {
         let config = Config::parse(CURIOUS).unwrap();
         let credential = Secret::new(b"service");
         let (mut flight, mut progress) = TokenFlight::start(&config, Some(&credential), &Secret::new(b"glcbt-1"));
-        let job = json!({"id": 7, "status": "running", "user": null, "ref": git_ref, "tag": is_tag,
+        let job = json!({"id": 7, "status": "running", "user": null, "ref": git_ref, "tag": is_tag, "runner": {"id": 3},
             "pipeline": {"project_id": 101, "source": source}, "web_url": "https://h/apps/web/-/jobs/7"});
         let mut world: BTreeMap<&str, (u16, Value)> =
             world.iter().map(|(path, status, body)| (*path, (*status, body.clone()))).collect();
@@ -335,6 +338,7 @@ mod tests {
             source: Some("push".into()),
             fork: Some(false),
             on_behalf_of: None,
+            runner: Some(RunnerId(3)),
         };
         assert_eq!((context, asked.len()), (Ok(expected), 2));
 

@@ -52,6 +52,7 @@ pub(super) const TABLES: &[Table] = &[
     table("projects/:project/packages/nuget", NugetKey, NUGET_UPLOAD),
     table("groups/:group/-/packages/nuget", Usual, NUGET),
     table("projects/:project/packages/pypi", Usual, PYPI),
+    table("projects/:project/packages/pypi", Usual, PYPI_FORWARD),
     table("projects/:project/packages/pypi", Usual, PYPI_UPLOAD),
     table("groups/:group/-/packages/pypi", Usual, PYPI),
     table("projects/:project/packages/rpm", Usual, RPM),
@@ -238,6 +239,9 @@ const PYPI: &[Row] = &[
     row("GET", "simple/*pypi_name/", ReadPypi, Stream).open(&[Packages]),
     row("GET", "files/:sha256/*pypi_file", ReadPypi, Stream).open(&[Packages]),
 ];
+
+/// Files of the public index, which the dependency firewall lets through.
+const PYPI_FORWARD: &[Row] = &[row("GET", "forward/:package_name/*upstream_path", ReadPypi, Stream).since(19, 4)];
 
 const PYPI_UPLOAD: &[Row] = &[row("POST", "", PublishPypi, Stream)];
 

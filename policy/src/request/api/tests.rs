@@ -527,6 +527,11 @@ fn a_row_is_there_from_its_version_on() {
         ("GET", "projects/5/packages/cargo/serde/1.0.0/download", Version(19, 0)),
         ("POST", "job/test_balancing/request", Version(19, 4)),
         ("GET", "projects/5/dependency_firewall/enablement", Version(19, 4)),
+        (
+            "GET",
+            "projects/5/packages/pypi/forward/requests/files.pythonhosted.org/packages/aa/r-2.tar.gz",
+            Version(19, 4),
+        ),
     ] {
         let action = |version| at(version, method, path).map(|route| route.access.action);
         assert!(action(since).is_ok_and(|action| action != Action::Unlisted), "{path}");

@@ -84,6 +84,29 @@ fn what_it_seems_to_ask_is_told_where_the_path_says_it() {
 }
 
 #[test]
+fn a_repositorys_own_address_is_called_that_and_its_project_is_told() {
+    let asked = |forge: &str, method: &str, path: &str| {
+        let refused = refused(reading_with(forge, method, path, &[basic()], Body::None));
+        (refused.malformed, refused.seems.into_iter().map(|access| (access.action, access.target)).collect::<Vec<_>>())
+    };
+    let of = |malformed, action| (malformed, vec![(action, project("g/p"))]);
+    for forge in [GITLAB, r#""kind": "generic""#] {
+        for (path, action) in [
+            ("/g/p.git", Action::ReadCode),
+            ("/g/p.git/", Action::ReadCode),
+            ("/g/p.git?x=y/info/refs&service=git-upload-pack", Action::ReadCode),
+            ("/g/p.wiki.git", Action::ReadWiki),
+        ] {
+            assert_eq!(asked(forge, "GET", path), of(Malformed::GitAddress, action), "{forge} {path}");
+        }
+        assert_eq!(asked(forge, "GET", "/g/p.git/index.html"), of(Malformed::Unclassifiable, Action::ReadCode));
+        // What it would do is not known, or no project can have that path.
+        assert_eq!(asked(forge, "POST", "/g/p.git"), (Malformed::GitAddress, vec![]));
+        assert_eq!(asked(forge, "GET", "/-/p.git"), (Malformed::GitAddress, vec![]));
+    }
+}
+
+#[test]
 fn a_body_that_cannot_be_read_is_its_heads_or_its_own_tokens() {
     let json = || field("content-type", "application/json");
     let releases = TargetRef::Path(ProjectPath::parse("g/p").unwrap());
