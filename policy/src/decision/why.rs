@@ -106,7 +106,7 @@ fn asked(config: &Config, request: &JobRequest, facts: &Facts, ages: &Ages) -> V
         return accesses.take(MOST_ASKED).map(named).collect();
     }
     let judged: Vec<Judged<'_>> = accesses.map(|access| judge(config, job, access, facts)).collect();
-    let first = speaker(request, &judged).unwrap_or_default();
+    let first = speaker(config, request, &judged).unwrap_or_default();
     let others = judged.iter().enumerate().filter(|(at, _)| *at != first);
     let mut room = MOST_DENIALS;
     let mut asked = Vec::new();
@@ -140,7 +140,7 @@ fn told(config: &Config, one: &Judged<'_>, ages: &Ages, room: &mut usize) -> Val
     let verdict = match (one.is_allowed(), one.observed.is_some()) {
         (true, false) => ALLOW,
         (true, true) => OBSERVED,
-        (false, _) if is_recorded(config, one) => OBSERVED,
+        (false, _) if one.mode(config) == Mode::Observe => OBSERVED,
         (false, _) => DENY,
     };
     let denials = denials(config, one, room);
@@ -155,11 +155,6 @@ fn told(config: &Config, one: &Judged<'_>, ages: &Ages, room: &mut usize) -> Val
         ("entry", entry(standing, question.written.admitted.map(|rule| rule.id))),
         ("denials", Some(denials).filter(|denials| !denials.is_empty()).map(Value::from)),
     ])
-}
-
-/// Whether all denials of this are only recorded.
-fn is_recorded(config: &Config, one: &Judged<'_>) -> bool {
-    config.mode == Mode::Observe || one.is_of_observed_target(config)
 }
 
 fn needs(need: Need) -> Value {
@@ -284,7 +279,7 @@ fn denials(config: &Config, one: &Judged<'_>, room: &mut usize) -> Vec<Value> {
         let configured = written.iter().map(|rule| (Some(rule.id), rule.mode));
         let bare = written.is_empty().then_some((None, Mode::Enforce));
         for (id, mode) in configured.chain(bare).take(room.saturating_sub(denials.len())) {
-            let is_observed = is_recorded(config, one) || config.observe.rules.contains(&place);
+            let is_observed = one.mode(config) == Mode::Observe || config.observe.rules.contains(&place);
             let mode = if is_observed { Mode::Observe } else { mode };
             denials.push(object([
                 ("rule", Some(json!(rule.id))),
