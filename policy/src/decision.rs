@@ -3,6 +3,7 @@
 //! A job's request goes on only with a [`Grant`], and only this room makes one.
 
 mod concern;
+mod evidence;
 mod judged;
 mod shape;
 mod unasked;
@@ -22,6 +23,7 @@ use crate::reply::{self, Reply};
 use crate::request::{Bare, Claim, JobRequest, Malformed, Refused};
 use crate::rules::{self, RULES, Reason, Ruling, Verdict};
 
+pub use evidence::{Evidence, evidence};
 use judged::{Judged, judge, looks_at_target};
 pub use shape::{FIELDS, SHAPE};
 pub use unasked::facts_without_lookup;

@@ -1,6 +1,7 @@
 //! The access log, as `docs/log.md` describes it: one JSON object a line.
 
 pub mod explain;
+pub mod replay;
 pub mod suggest;
 
 use std::io::{BufRead, Read, Result};

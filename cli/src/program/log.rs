@@ -52,7 +52,7 @@ fn line(asked: &Explain) -> Result<Line, Fault> {
 }
 
 /// How many lines were read.
-fn read_so_far(counts: Counts) -> String {
+pub(super) fn read_so_far(counts: Counts) -> String {
     let damaged = match counts.damaged {
         0 => String::new(),
         1 => "; 1 damaged line was skipped".to_owned(),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::judged::{Judged, judge};
 use super::shape::SHAPE_VERSION;
-use super::{ALLOW, DENY, Facts, OBSERVED, speaker, written_target};
+use super::{ALLOW, DENY, Facts, OBSERVED, evidence, speaker, written_target};
 use crate::access::{Access, TargetRef};
 use crate::choices::Mode;
 use crate::config::{Config, RuleKind, Source};
@@ -57,6 +57,7 @@ pub fn why(config: &Config, case: Option<(&JobRequest, &Facts)>, ages: &Ages) ->
         ("origin", job.map(|job| json!({"id": job.origin.id.0, "path": job.origin.path.as_str()}))),
         ("asked", asked.map(Value::from)),
         ("more", more.map(Value::from)),
+        ("evidence", case.and_then(|(request, facts)| evidence::write(config, request, facts))),
     ]);
     why.to_string()
 }
