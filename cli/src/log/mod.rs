@@ -3,6 +3,7 @@
 pub mod explain;
 pub mod replay;
 pub mod suggest;
+pub mod unused;
 
 use std::io::{BufRead, Read, Result};
 

@@ -196,8 +196,9 @@ pub(crate) enum Reader {
 
 /// Suggest the least that must be let in so that what a log tells of passes.
 ///
-/// Each entry with how often it was needed, by whom, when first and when last. What was needed only once is set apart. No
-/// entry is suggested for what something else denies too.
+/// Each entry with how often it was needed, by whom, when first and when last. What was needed only once, or only at night
+/// (from 22 to 6, by the log) and by one user, is set apart. No entry is suggested for what something else denies too. A group
+/// that could be let in instead of several of its projects comes with its price: how many more it lets in.
 #[derive(Args)]
 #[command(after_help = "\
 Example:
@@ -211,6 +212,12 @@ pub(crate) struct Suggest {
     /// As what.
     #[arg(long = "as", value_enum, default_value_t = Way::Settings)]
     pub(crate) way: Way,
+    /// A world: what a group's entry would let in is counted in it.
+    #[arg(long)]
+    pub(crate) world: Option<PathBuf>,
+    /// Tell instead which entries of the world's allowlists nothing in the log needed.
+    #[arg(long, requires = "world", conflicts_with = "way")]
+    pub(crate) unused: bool,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -223,6 +230,8 @@ pub(crate) enum Way {
     Settings,
     /// Rules of the configuration: `access.allow`.
     Rules,
+    /// The same entries for Terraform's gitlab provider, which has no single permissions.
+    Terraform,
 }
 
 /// Decide again on what a log tells, by another configuration: who is refused then, and what is let in.

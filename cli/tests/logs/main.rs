@@ -4,6 +4,7 @@
 //! writes the one that other tests read anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
 
+mod groups;
 mod replay;
 
 use std::fs;
