@@ -6,6 +6,7 @@
 
 mod groups;
 mod replay;
+mod rollout;
 
 use std::fs;
 use std::io::Write;
