@@ -108,7 +108,7 @@ impl Entries {
                 Value::Array(names) => {
                     Grants::Only(Permissions::of(&names.iter().map(named).collect::<Option<Vec<_>>>()?))
                 }
-                _ => return None,
+                Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => return None,
             };
             Some(((path("target")?, path("origin")?), grants))
         };
@@ -120,10 +120,9 @@ impl Entries {
         for (_, found) in &mut evidence.facts.targets {
             let Found::Standing(standing) = found else { continue };
             let pair = standing.target.path.clone().map(|target| (target, job.origin.path.clone()));
-            if let Some(grants) = pair.and_then(|pair| self.0.get(&pair)) {
-                if standing.admission != Admission::Own {
-                    standing.admission = Admission::Listed(Entry { link: Link::Project, grants: *grants });
-                }
+            let grants = pair.and_then(|pair| self.0.get(&pair)).filter(|_| standing.admission != Admission::Own);
+            if let Some(grants) = grants {
+                standing.admission = Admission::Listed(Entry { link: Link::Project, grants: *grants });
             }
         }
     }

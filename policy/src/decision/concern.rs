@@ -29,10 +29,11 @@ impl Judged<'_> {
 
 /// Whether the denial of a request is carried out of whose targets nothing is known beyond their names: if that of any is.
 pub(super) fn of_request(config: &Config, request: &JobRequest, job: Option<&Job>) -> Mode {
-    let each = request.accesses.iter().map(|access| match rules::need(access.action).reach {
-        Reach::Never => config.mode_of(Concern::Unlisted),
-        _ => of_named(config, access, job),
-    });
+    let is_never = |access: &Access| rules::need(access.action).reach == Reach::Never;
+    let each = request
+        .accesses
+        .iter()
+        .map(|access| if is_never(access) { config.mode_of(Concern::Unlisted) } else { of_named(config, access, job) });
     strictest(each).unwrap_or(config.mode)
 }
 

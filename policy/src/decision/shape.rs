@@ -127,6 +127,6 @@ pub const SHAPE: &[(&str, &str)] = &[
     ("more", "How many more things are asked."),
     (
         "evidence",
-        "What [`jobscope replay`](command.md#replay) decides from again: the request as it was read, and the facts as they were looked up. Its form may change with each version. Left out where more than 16 things are asked, or it would be longer than 12 KiB.",
+        "What [`jobscope replay`](command.md#replay) decides from again: the request as it was read, and the facts as they were looked up. Its form may change with each version. Left out where more than 16 things are asked, where the request cannot be read, or where the account would be longer than 32 KiB.",
     ),
 ];

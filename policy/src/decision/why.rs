@@ -23,6 +23,9 @@ use crate::rules::{self, Effect, Need, Needed, Open, Reason, Verdict};
 const MOST_ASKED: usize = 16;
 const MOST_DENIALS: usize = 32;
 
+/// What has no bound of its own is left out of a longer account.
+const LONGEST: usize = 32 << 10;
+
 /// How long ago facts were looked up, as far as that is remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ages {
@@ -39,7 +42,7 @@ pub fn why(config: &Config, case: Option<(&JobRequest, &Facts)>, ages: &Ages) ->
     let asked = case.map(|(request, facts)| asked(config, request, facts, ages));
     let more = case.map(|(request, _)| request.accesses.len().saturating_sub(MOST_ASKED)).filter(|more| *more > 0);
     let user = job.and_then(|job| job.user.as_ref().map(|user| (user, job.context.on_behalf_of)));
-    let why = object([
+    let mut why = object([
         ("version", Some(json!(SHAPE_VERSION))),
         ("filter", Some(json!(env!("CARGO_PKG_VERSION")))),
         ("configuration", Some(json!(config.revision))),
@@ -59,6 +62,11 @@ pub fn why(config: &Config, case: Option<(&JobRequest, &Facts)>, ages: &Ages) ->
         ("more", more.map(Value::from)),
         ("evidence", case.and_then(|(request, facts)| evidence::write(config, request, facts))),
     ]);
+    let text = why.to_string();
+    if text.len() <= LONGEST {
+        return text;
+    }
+    drop(why.as_object_mut().and_then(|why| why.remove("evidence")));
     why.to_string()
 }
 

@@ -12,7 +12,7 @@ use crate::facts::{
     Invalid, Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role,
     Secret, Standing, Target, Token, User, UserId, Visibility,
 };
-use crate::request::{Bare, JobRequest, endpoints};
+use crate::request::{Bare, Claim, JobRequest, Malformed, endpoints};
 
 fn config() -> Config {
     let document =
@@ -55,7 +55,7 @@ fn request(accesses: Vec<Access>) -> JobRequest {
 /// What is read of what is written.
 fn again(request: &JobRequest, facts: &Facts) -> Option<Evidence> {
     let account = why(&config(), Some((request, facts)), &Ages::default());
-    assert!(!account.contains("glcbt-"), "{account}");
+    assert!(!account.contains("glcbt-") && account.len() <= 32 << 10, "{account}");
     evidence(&serde_json::from_str(&account).unwrap())
 }
 
@@ -205,10 +205,12 @@ fn what_is_not_understood_whole_is_not_read_and_what_is_too_long_is_not_written(
         *account.pointer_mut(place).unwrap() = Value::from(other);
         assert_eq!(evidence(&account), None, "{place}");
     }
+    let unread = JobRequest { claim: Claim::Unread(Malformed::DotSegment), ..request(vec![one()]) };
+    assert!(again(&unread, &facts).is_none(), "that it cannot be read is all that decides");
     assert!(again(&request(vec![one(); 16]), &facts).is_some());
     assert!(again(&request(vec![one(); 17]), &facts).is_none());
     let long = |number| (TargetRef::Id(ProjectId(number)), facts.targets[0].1.clone());
     assert!(again(&request(vec![one()]), &Facts { targets: (0..33).map(long).collect(), ..facts.clone() }).is_some());
-    assert!(again(&request(vec![one()]), &Facts { targets: (0..99).map(long).collect(), ..facts.clone() }).is_none());
+    assert!(again(&request(vec![one()]), &Facts { targets: (0..300).map(long).collect(), ..facts.clone() }).is_none());
     assert_eq!(evidence(&Value::Null), None);
 }

@@ -13,14 +13,14 @@ use crate::facts::{
 };
 use crate::request::JobRequest;
 
-/// More is not written: a line of a log has an end.
-const LONGEST: usize = 12 << 10;
+/// More is not written: what would be left out would decide, too.
 const MOST_ASKED: usize = 16;
 
-/// What a decision on this request was made from; `None` where that is too long.
+/// What a decision on this request was made from; `None` where too much is asked, or where it cannot be read, so that nothing
+/// else decided.
 pub(in crate::decision) fn write(config: &Config, request: &JobRequest, facts: &Facts) -> Option<Value> {
     let is_hoped = |at: usize| request.scopes.as_ref().is_some_and(|scopes| scopes.is_hoped(at));
-    if request.accesses.len() > MOST_ASKED {
+    if request.accesses.len() > MOST_ASKED || request.claim.malformed().is_some() {
         return None;
     }
     let asked: Vec<Value> =
@@ -28,7 +28,7 @@ pub(in crate::decision) fn write(config: &Config, request: &JobRequest, facts: &
     let targets: Vec<Value> =
         facts.targets.iter().map(|(target, known)| json!({"target": named(target), "found": found(known)})).collect();
     let dependencies: Vec<u64> = facts.dependencies.iter().map(|job| job.0).collect();
-    let written = object([
+    Some(object([
         ("asked", Some(asked.into())),
         ("targets", Some(targets).filter(|all| !all.is_empty()).map(Value::from)),
         ("dependencies", Some(dependencies).filter(|all| !all.is_empty()).map(Value::from)),
@@ -37,8 +37,7 @@ pub(in crate::decision) fn write(config: &Config, request: &JobRequest, facts: &
             Some(config.facts.looked_up().collect::<Vec<_>>()).filter(|all| !all.is_empty()).map(Value::from),
         ),
         ("bare", request.bare.is_some().then_some(Value::Bool(true))),
-    ]);
-    Some(written).filter(|written| written.to_string().len() <= LONGEST)
+    ]))
 }
 
 /// An object of what is there.
