@@ -2,6 +2,8 @@
 //!
 //! A job's request goes on only with a [`Grant`], and only this room makes one.
 
+mod concern;
+mod evidence;
 mod judged;
 mod shape;
 mod unasked;
@@ -14,13 +16,14 @@ use core::time::Duration;
 
 use crate::access::{Access, Action, Protocol, TargetRef};
 use crate::choices::{Mode, UnlistedEndpoints};
-use crate::config::Config;
+use crate::config::{Concern, Config};
 use crate::facts::{Found, GroupRef, Holders, Invalid, Job, JobId, Origin, ProjectId, Role, Standing, Token};
 use crate::failure::Failure;
 use crate::reply::{self, Reply};
 use crate::request::{Bare, Claim, JobRequest, Malformed, Refused};
 use crate::rules::{self, RULES, Reason, Ruling, Verdict};
 
+pub use evidence::{Evidence, evidence};
 use judged::{Judged, judge, looks_at_target};
 pub use shape::{FIELDS, SHAPE};
 pub use unasked::facts_without_lookup;
@@ -271,13 +274,15 @@ impl Facts {
     }
 }
 
-/// Which of what is asked speaks for the whole: the weightiest that is denied; else what would have been; else the
-/// weightiest that is allowed.
-fn speaker(request: &JobRequest, judged: &[Judged<'_>]) -> Option<usize> {
+/// Which of what is asked speaks for the whole: the weightiest that is denied, first where that is carried out; else what
+/// would have been; else the weightiest that is allowed.
+fn speaker(config: &Config, request: &JobRequest, judged: &[Judged<'_>]) -> Option<usize> {
     let is_hoped = |at: usize| request.scopes.as_ref().is_some_and(|scopes| scopes.is_hoped(at));
     let each = || judged.iter().enumerate();
     let weight = |(_, one): &(usize, &Judged<'_>)| one.question.access.action;
-    let denied = each().filter(|(at, one)| !one.is_allowed() && !is_hoped(*at)).max_by_key(weight);
+    let denied = each()
+        .filter(|(at, one)| !one.is_allowed() && !is_hoped(*at))
+        .max_by_key(|(at, one)| (one.is_enforced_denial(config), weight(&(*at, *one))));
     let observed = || each().filter(|(_, one)| one.observed.is_some()).max_by_key(weight);
     let allowed = || each().filter(|(_, one)| one.is_allowed()).max_by_key(weight);
     denied.or_else(observed).or_else(allowed).map(|(at, _)| at)
@@ -287,7 +292,7 @@ fn speaker(request: &JobRequest, judged: &[Judged<'_>]) -> Option<usize> {
 fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_>]) -> Decision {
     let is_hoped = |at: usize| request.scopes.as_ref().is_some_and(|scopes| scopes.is_hoped(at));
     let each = || judged.iter().enumerate();
-    let Some(one) = speaker(request, judged).and_then(|at| judged.get(at)) else {
+    let Some(one) = speaker(config, request, judged).and_then(|at| judged.get(at)) else {
         return failed(config, request.protocol, Failure::Doubt);
     };
     let speaks = one.speaks();
@@ -303,25 +308,21 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         rule: rule_name(speaks, one.written),
     };
     let cause = Cause::Rule(reason);
-    // A team enforces project by project: where none of the targets is enforced yet, the request goes on.
-    let is_observed = |one: &Judged<'_>| one.is_of_observed_target(config);
-    let is_denied = |(at, one): &(usize, &Judged<'_>)| !one.is_allowed() && !is_hoped(*at);
     let action = one.question.access.action;
-    if one.is_allowed() && action == Action::ReadPublic {
+    let is_stripped = action == Action::Unlisted && config.forge.unlisted_endpoints == UnlistedEndpoints::Strip;
+    if (one.is_allowed() && action == Action::ReadPublic) || (!one.is_allowed() && is_stripped) {
         return strip(config, request, record);
     }
-    if one.is_allowed() || each().filter(is_denied).all(|(_, one)| is_observed(one)) {
+    // A team enforces project by project: where no target that is enforced denies it, the request goes on.
+    if one.is_allowed() || !each().any(|(at, one)| one.is_enforced_denial(config) && !is_hoped(at)) {
         if one.observed.is_some() || !one.is_allowed() {
             record.verdict = OBSERVED;
         }
         // What a client merely hopes for of a target that is enforced stays out; nothing is changed in what is observed.
-        let goes_on = |at: usize| judged.get(at).is_some_and(|one| one.is_allowed() || is_observed(one));
+        let goes_on = |at: usize| judged.get(at).is_some_and(|one| !one.is_enforced_denial(config));
         let narrowed = || request.scopes.as_ref().and_then(|scopes| scopes.narrowed(goes_on));
         let path = if config.mode == Mode::Observe { None } else { narrowed() };
         return Decision { outcome: Outcome::Forward(Grant { path, without: Vec::new() }), record, cause };
-    }
-    if action == Action::Unlisted && config.forge.unlisted_endpoints == UnlistedEndpoints::Strip {
-        return strip(config, request, record);
     }
     let known = one
         .question
@@ -342,10 +343,10 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
         reason,
         written: one.written,
     };
-    let decision = denial(config, record, cause, reply::rule(&denied, &subject));
-    match (&request.bare, config.mode) {
+    let decision = denial(Mode::Enforce, record, cause, reply::rule(&denied, &subject));
+    match &request.bare {
         // Go asks for every path above a package, and goes on at an anonymous visitor's answer.
-        (Some(bare), Mode::Enforce) if action == Action::GoGet => {
+        Some(bare) if action == Action::GoGet => {
             Decision { outcome: Outcome::Forward(without_token(bare)), ..decision }
         }
         _ => decision,
@@ -366,7 +367,8 @@ fn strip(config: &Config, request: &JobRequest, record: Record) -> Decision {
     let reason = if request.bare.is_some() { Reason::Stripped } else { Reason::TokenInBody };
     let record = Record { reason: reason.code(), ..record };
     let cause = Cause::Rule(reason);
-    match (&request.bare, config.mode) {
+    let mode = config.mode_of(Concern::Unlisted);
+    match (&request.bare, mode) {
         (Some(bare), Mode::Enforce) => Decision { outcome: Outcome::Forward(without_token(bare)), record, cause },
         // Nothing is changed while decisions are only observed.
         (Some(_), Mode::Observe) | (None, _) => {
@@ -378,7 +380,7 @@ fn strip(config: &Config, request: &JobRequest, record: Record) -> Decision {
                 reason,
                 written: None,
             };
-            denial(config, record, cause, reply::rule(&denied, &reply::Subject::None))
+            denial(mode, record, cause, reply::rule(&denied, &reply::Subject::None))
         }
     }
 }
@@ -417,7 +419,8 @@ fn reported(request: &JobRequest, token: Option<&Token>) -> Decision {
 
 fn refuse_token(config: &Config, request: &JobRequest, reason: Reason, job: Option<&Job>) -> Decision {
     let record = token_record(request, reason.code(), job);
-    denial(config, record, Cause::Rule(reason), reply::token(request.protocol, reason))
+    let mode = concern::of_request(config, request, job);
+    denial(mode, record, Cause::Rule(reason), reply::token(request.protocol, reason))
 }
 
 /// What is recorded where the token decides, and not what is asked.
@@ -440,7 +443,7 @@ fn token_record(request: &JobRequest, reason: &'static str, job: Option<&Job>) -
 fn unrecorded(config: &Config, request: &JobRequest) -> Decision {
     let decision = refuse_token(config, request, Reason::TokenUnrecorded, None);
     // Nothing is changed while decisions are only observed.
-    if request.protocol != Protocol::Registry || config.mode == Mode::Observe {
+    if request.protocol != Protocol::Registry || matches!(decision.outcome, Outcome::Forward(_)) {
         return decision;
     }
     let grant = Grant { path: None, without: alloc::vec!["authorization".into()] };
@@ -456,7 +459,7 @@ fn user_name(job: &Job) -> String {
 pub fn refused(config: &Config, refused: &Refused) -> Decision {
     let Refused { protocol, malformed, .. } = *refused;
     denial(
-        config,
+        config.mode_of(Concern::Unreadable),
         bare_record("-", malformed.code()),
         Cause::Malformed(malformed),
         reply::malformed(protocol, malformed),
@@ -466,7 +469,8 @@ pub fn refused(config: &Config, refused: &Refused) -> Decision {
 /// The decision on a request that cannot be read, and of which that may be known.
 fn unread(config: &Config, request: &JobRequest, facts: &Facts, malformed: Malformed) -> Decision {
     let record = token_record(request, malformed.code(), facts.job());
-    denial(config, record, Cause::Malformed(malformed), reply::malformed(request.protocol, malformed))
+    let mode = config.mode_of(Concern::Unreadable);
+    denial(mode, record, Cause::Malformed(malformed), reply::malformed(request.protocol, malformed))
 }
 
 /// The decision on a request when a fact about it cannot be had, or something failed here. What cannot be read is
@@ -477,14 +481,16 @@ pub fn missed(config: &Config, request: &JobRequest, facts: &Facts, failure: Fai
         return unread(config, request, facts, malformed);
     }
     let record = token_record(request, failure.code(), facts.job());
-    denial(config, record, Cause::Failure(failure), reply::failure(request.protocol, failure))
+    let mode = concern::of_request(config, request, facts.job());
+    denial(mode, record, Cause::Failure(failure), reply::failure(request.protocol, failure))
 }
 
-/// The decision when nothing is known of a request, and the host or we failed.
+/// The decision when nothing is known of a request, and the host or we failed. It may be about a project that is enforced,
+/// whatever else is only observed.
 #[must_use]
 pub fn failed(config: &Config, protocol: Protocol, failure: Failure) -> Decision {
     let record = bare_record("-", failure.code());
-    denial(config, record, Cause::Failure(failure), reply::failure(protocol, failure))
+    denial(config.mode, record, Cause::Failure(failure), reply::failure(protocol, failure))
 }
 
 fn bare_record(action: &'static str, reason: &'static str) -> Record {
@@ -501,8 +507,8 @@ fn bare_record(action: &'static str, reason: &'static str) -> Record {
     }
 }
 
-fn denial(config: &Config, mut record: Record, cause: Cause, reply: Reply) -> Decision {
-    let (outcome, verdict) = match config.mode {
+fn denial(mode: Mode, mut record: Record, cause: Cause, reply: Reply) -> Decision {
+    let (outcome, verdict) = match mode {
         Mode::Enforce => (Outcome::Reply(reply), DENY),
         Mode::Observe => (Outcome::Forward(Grant::default()), OBSERVED),
     };

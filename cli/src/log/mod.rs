@@ -1,7 +1,9 @@
 //! The access log, as `docs/log.md` describes it: one JSON object a line.
 
 pub mod explain;
+pub mod replay;
 pub mod suggest;
+pub mod unused;
 
 use std::io::{BufRead, Read, Result};
 

@@ -13,6 +13,9 @@ use crate::setup::masked;
 /// So many users of an entry are named.
 const MOST_USERS: usize = 8;
 
+/// The hours of the day.
+const DAY: std::ops::Range<u8> = 6..22;
+
 /// In what way origins are let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -53,6 +56,8 @@ pub struct Entry {
     pub users: BTreeSet<String>,
     /// Whether others needed it, too.
     pub are_more: bool,
+    /// Whether it was needed by day, by the hours of the log.
+    pub by_day: bool,
     /// When first.
     pub first: String,
     /// When last.
@@ -60,10 +65,10 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Whether it was needed only once: perhaps by mistake.
+    /// Whether it was needed only once, or only at night and by one user: perhaps by mistake, perhaps by nobody who should.
     #[must_use]
     pub fn is_odd(&self) -> bool {
-        self.times == 1
+        self.times == 1 || !self.by_day && self.users.len() == 1 && !self.are_more
     }
 
     /// The command that makes the entry in the forge.
@@ -83,6 +88,16 @@ impl Entry {
         format!("glab api graphql -f {}", shlex::try_quote(&field).unwrap_or_default())
     }
 
+    /// The same for Terraform's gitlab provider, which has no single permissions.
+    #[must_use]
+    pub fn terraform(&self, name: &str) -> String {
+        format!(
+            "data \"gitlab_project\" \"{name}\" {{\n  path_with_namespace = {}\n}}\n\nresource \"gitlab_project_job_token_scope\" \"{name}\" {{\n  project           = {}\n  target_project_id = data.gitlab_project.{name}.id\n}}\n",
+            json!(self.origin.as_str()),
+            json!(self.target.as_str()),
+        )
+    }
+
     /// The rule of `access.allow` that lets it in.
     #[must_use]
     pub fn rule(&self, id: &str) -> Value {
@@ -100,7 +115,8 @@ impl Entry {
     fn new(origin: ProjectPath, target: ProjectPath, line: &Line) -> Self {
         let (first, last) = (masked(&line.start_time), String::new());
         let (actions, users, permissions) = (BTreeSet::new(), BTreeSet::new(), Some(BTreeSet::new()));
-        Self { origin, target, actions, permissions, is_there: false, times: 0, users, are_more: false, first, last }
+        let (is_there, are_more, by_day) = (false, false, false);
+        Self { origin, target, actions, permissions, is_there, times: 0, users, are_more, by_day, first, last }
     }
 
     /// Notes what it must grant for one thing that was asked.
@@ -132,9 +148,25 @@ impl Entry {
             self.are_more |= !self.users.contains(&user);
         }
         let time = masked(&line.start_time);
+        // `2026-01-01T12:34:56.789Z`; what tells no time is no night.
+        let hour = time.get(11..13).and_then(|hour| hour.parse::<u8>().ok());
+        self.by_day |= hour.is_none_or(|hour| DAY.contains(&hour));
         self.last = std::mem::take(&mut self.last).max(time.clone());
         self.first = std::mem::take(&mut self.first).min(time);
     }
+}
+
+/// A group that could be let in at a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The target.
+    pub target: ProjectPath,
+    /// The group.
+    pub group: String,
+    /// How many entries it stands for.
+    pub instead_of: usize,
+    /// Its price: how many projects more it lets in, as far as they are known.
+    pub more: usize,
 }
 
 /// What a log tells, added up: as much as there are origins, targets and actions.
@@ -142,6 +174,8 @@ impl Entry {
 pub struct Suggestions {
     way: Way,
     entries: BTreeMap<(ProjectPath, ProjectPath), Entry>,
+    /// Every origin of the log.
+    origins: BTreeSet<ProjectPath>,
     /// How many requests are denied for what no entry lifts, by the first such reason.
     pub left: BTreeMap<&'static str, u64>,
 }
@@ -158,11 +192,12 @@ impl Suggestions {
     /// Nothing yet.
     #[must_use]
     pub fn new(way: Way) -> Self {
-        Self { way, entries: BTreeMap::new(), left: BTreeMap::new() }
+        Self { way, entries: BTreeMap::new(), origins: BTreeSet::new(), left: BTreeMap::new() }
     }
 
     /// Notes a line. A request that something else denies too is not helped by an entry, so that none is suggested for it.
     pub fn note(&mut self, line: &Line) {
+        self.origins.extend(ProjectPath::parse(&line.origin).filter(|_| masked(&line.origin) == line.origin));
         if line.verdict == "allow" {
             return;
         }
@@ -209,7 +244,36 @@ impl Suggestions {
         if lacking.is_empty() { Err(code(&line.reason)) } else { Ok(lacking) }
     }
 
-    /// The entries by target and origin, those that were needed only once behind all others.
+    /// Groups that could be let in at a target instead of two or more projects of them, with what that costs: the nearest
+    /// group alone. `known` are the projects that there are, where these are known; else the origins of the log count.
+    #[must_use]
+    pub fn groups(&self, known: Option<&[ProjectPath]>) -> Vec<Offer> {
+        let mut needed: BTreeMap<(&ProjectPath, &str), BTreeSet<&ProjectPath>> = BTreeMap::new();
+        for entry in self.entries.values().filter(|entry| !entry.is_there) {
+            for (at, _) in entry.origin.as_str().match_indices('/') {
+                let group = entry.origin.as_str().get(..at).unwrap_or_default();
+                needed.entry((&entry.target, group)).or_default().insert(&entry.origin);
+            }
+        }
+        let nearest = |target: &ProjectPath, group: &str, origins: &BTreeSet<&ProjectPath>| {
+            !needed.iter().any(|((other, below), theirs)| {
+                *other == target && theirs == origins && below.len() > group.len() && below.starts_with(group)
+            })
+        };
+        let offer = |((target, group), origins): (&(&ProjectPath, &str), &BTreeSet<&ProjectPath>)| {
+            let is_more = |path: &&ProjectPath| path.is_below(group) && !origins.contains(path) && path != target;
+            let more = match known {
+                Some(known) => known.iter().filter(is_more).count(),
+                None => self.origins.iter().filter(is_more).count(),
+            };
+            Offer { target: (*target).clone(), group: (*group).to_owned(), instead_of: origins.len(), more }
+        };
+        let some =
+            needed.iter().filter(|((target, group), origins)| origins.len() > 1 && nearest(target, group, origins));
+        some.map(offer).collect()
+    }
+
+    /// The entries by target and origin, those that are odd behind all others.
     #[must_use]
     pub fn entries(&self) -> Vec<&Entry> {
         let (odd, usual): (Vec<_>, Vec<_>) = self.entries.values().partition(|entry| entry.is_odd());

@@ -24,6 +24,7 @@ pub(crate) enum Command {
     Diff(Diff),
     Explain(Explain),
     Suggest(Suggest),
+    Replay(Replay),
     Test(Test),
     Completions(Completions),
     Man(Man),
@@ -195,8 +196,9 @@ pub(crate) enum Reader {
 
 /// Suggest the least that must be let in so that what a log tells of passes.
 ///
-/// Each entry with how often it was needed, by whom, when first and when last. What was needed only once is set apart. No
-/// entry is suggested for what something else denies too.
+/// Each entry with how often it was needed, by whom, when first and when last. What was needed only once, or only at night
+/// (from 22 to 6, by the log) and by one user, is set apart. No entry is suggested for what something else denies too. A group
+/// that could be let in instead of several of its projects comes with its price: how many more it lets in.
 #[derive(Args)]
 #[command(after_help = "\
 Example:
@@ -210,6 +212,12 @@ pub(crate) struct Suggest {
     /// As what.
     #[arg(long = "as", value_enum, default_value_t = Way::Settings)]
     pub(crate) way: Way,
+    /// A world: what a group's entry would let in is counted in it.
+    #[arg(long)]
+    pub(crate) world: Option<PathBuf>,
+    /// Tell instead which entries of the world's allowlists nothing in the log needed.
+    #[arg(long, requires = "world", conflicts_with = "way")]
+    pub(crate) unused: bool,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -222,6 +230,53 @@ pub(crate) enum Way {
     Settings,
     /// Rules of the configuration: `access.allow`.
     Rules,
+    /// The same entries for Terraform's gitlab provider, which has no single permissions.
+    Terraform,
+}
+
+/// Decide again on what a log tells, by another configuration: who is refused then, and what is let in.
+///
+/// Needs a log with an account of each decision (`log.allows: full`; denials always have one). What cannot be decided on
+/// again is counted, with what helps. The requests are taken as they were read then: what is only read otherwise under
+/// another `forge` section is not seen.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope replay --log access.log --config envoy.yaml --fail-on deny,allow
+
+Exit codes: 0 nothing changes that `--fail-on` names, 1 something does, 2 it cannot be told.")]
+pub(crate) struct Replay {
+    /// The log, or several; `-` for standard input.
+    #[arg(long, num_args = 1.., required = true)]
+    pub(crate) log: Vec<PathBuf>,
+    /// The configuration as it shall be.
+    #[arg(long)]
+    pub(crate) config: PathBuf,
+    /// The configuration to compare with, instead of what the log says was decided.
+    #[arg(long)]
+    pub(crate) against: Option<PathBuf>,
+    /// What `jobscope suggest --json` printed: as if its entries were made in the forge.
+    #[arg(long)]
+    pub(crate) suggested: Option<PathBuf>,
+    /// What ends with 1.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "deny")]
+    pub(crate) fail_on: Vec<FailOn>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What is not hoped for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Something is refused that goes on now.
+    Deny,
+    /// Something goes on that is refused now.
+    Allow,
+    /// Something cannot be decided on again.
+    Unknown,
+    /// Nothing.
+    Never,
 }
 
 /// Check the filter's configuration, and what Envoy is told around it.

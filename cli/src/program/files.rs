@@ -1,6 +1,6 @@
 //! Files, read. Every error names its file.
 
-use std::io::{BufReader, Read};
+use std::io::{BufReader, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use questions::check;
@@ -23,8 +23,33 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
     read.map(|()| bytes).map_err(|error| Fault(format!("cannot read `{}`: {}", path.display(), plain(&error))))
 }
 
-/// Reads logs, one after the other, as long as `go_on` says so.
-pub(crate) fn logs(paths: &[PathBuf], mut go_on: impl FnMut(&Line) -> bool) -> Result<Counts, Fault> {
+/// After so many decisions a terminal is told how far it is.
+const STEP: u64 = 20_000;
+
+/// Reads logs, one after the other, as long as `go_on` says so. Who waits at a terminal sees how far it is.
+pub(crate) fn logs(paths: &[PathBuf], mut look: impl FnMut(&Line) -> bool) -> Result<Counts, Fault> {
+    let is_watched = std::io::stderr().is_terminal();
+    let mut read: u64 = 0;
+    let show = |text: &str| {
+        if is_watched {
+            anstream::eprint!("\r\x1b[K{text}");
+        }
+    };
+    let mut go_on = |line: &Line| {
+        read = read.saturating_add(1);
+        if read.is_multiple_of(STEP) {
+            show(&format!("{read} decisions read"));
+        }
+        look(line)
+    };
+    let counts = each(paths, &mut go_on);
+    if read >= STEP {
+        show("");
+    }
+    counts
+}
+
+fn each(paths: &[PathBuf], mut go_on: impl FnMut(&Line) -> bool) -> Result<Counts, Fault> {
     let mut counts = Counts::default();
     for path in paths {
         let read = if path == Path::new("-") {

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use policy::facts::ProjectPath;
 use questions::log::explain::{self, Denial, Explained};
-use questions::log::suggest::{self, Entry, Suggestions};
+use questions::log::suggest::{self, Entry, Offer, Suggestions};
+use questions::log::unused::Used;
 use questions::log::{Counts, Line};
 use questions::view;
 use serde_json::{Value, json};
+use world::World;
 
 use super::arguments::{Explain, Reader, Suggest, Way};
 use super::decide::{section, walked};
@@ -52,7 +55,7 @@ fn line(asked: &Explain) -> Result<Line, Fault> {
 }
 
 /// How many lines were read.
-fn read_so_far(counts: Counts) -> String {
+pub(super) fn read_so_far(counts: Counts) -> String {
     let damaged = match counts.damaged {
         0 => String::new(),
         1 => "; 1 damaged line was skipped".to_owned(),
@@ -101,8 +104,12 @@ fn denial(denial: &Denial) -> String {
 }
 
 pub(crate) fn suggest(asked: &Suggest) -> Result<End, Fault> {
+    let world = asked.world.as_deref().map(files::world).transpose()?;
+    if let (true, Some(world)) = (asked.unused, &world) {
+        return unused(asked, world);
+    }
     let mut suggestions = Suggestions::new(match asked.way {
-        Way::Settings => suggest::Way::Settings,
+        Way::Settings | Way::Terraform => suggest::Way::Settings,
         Way::Rules => suggest::Way::Rules,
     });
     let counts = files::logs(&asked.log, |line| {
@@ -110,12 +117,77 @@ pub(crate) fn suggest(asked: &Suggest) -> Result<End, Fault> {
         true
     })?;
     let entries = suggestions.entries();
+    let projects = world
+        .as_ref()
+        .map(|world| world.projects.iter().filter_map(|project| ProjectPath::parse(&project.path)).collect::<Vec<_>>());
+    let offers = suggestions.groups(projects.as_deref());
+    let rest = |indent| {
+        let offered = offered(&offers, projects.is_some(), indent);
+        format!("{offered}{}", left(&suggestions, counts, indent))
+    };
     out(&match (asked.json, asked.way) {
-        (true, way) => format!("{:#}\n", values(way, &entries, &suggestions, counts)),
-        (false, Way::Settings) => format!("{}{}", settings(&entries), left(&suggestions, counts, 2)),
-        (false, Way::Rules) => format!("{}{}", rules(&entries), commented(&left(&suggestions, counts, 4))),
+        (true, way) => format!("{:#}\n", values(way, &entries, &offers, &suggestions, counts)),
+        (false, Way::Settings) => format!("{}{}", settings(&entries), rest(2)),
+        (false, Way::Rules) => format!("{}{}", rules(&entries), commented(&rest(4))),
+        (false, Way::Terraform) => format!("{}{}", terraform(&entries), commented(&rest(4))),
     })?;
     Ok(End::Good)
+}
+
+/// Entries that nothing in the log needed.
+fn unused(asked: &Suggest, world: &World) -> Result<End, Fault> {
+    let mut used = Used::default();
+    let counts = files::logs(&asked.log, |line| {
+        used.note(line);
+        true
+    })?;
+    let unused = used.unused(world);
+    if asked.json {
+        let each: Vec<Value> = unused.iter().map(|one| json!({"target": one.target, "names": one.names})).collect();
+        out(&format!("{:#}\n", json!({"unused": each, "decisions": counts.decisions, "damaged": counts.damaged})))?;
+        return Ok(End::Good);
+    }
+    let rows: Vec<Vec<String>> = unused.into_iter().map(|one| vec![one.target, one.names]).collect();
+    let head = match rows.is_empty() {
+        true => "Every entry was needed.\n\n".to_owned(),
+        false => format!("{}\n{}\n", styled(HEADING, "Entries that nothing in the log needed"), table(2, &rows)),
+    };
+    out(&format!("{head}Read {}.\n", read_so_far(counts)))?;
+    Ok(End::Good)
+}
+
+/// Groups that could be let in instead.
+fn offered(offers: &[Offer], is_whole: bool, indent: usize) -> String {
+    if offers.is_empty() {
+        return String::new();
+    }
+    let known = if is_whole { "of the world" } else { "that the log knows" };
+    let row = |one: &Offer| {
+        let price = format!("in place of {}; lets in {} more projects {known}", one.instead_of, one.more);
+        vec![format!("{} lets in {}/**", one.target, one.group), price]
+    };
+    let rows: Vec<Vec<String>> = offers.iter().map(row).collect();
+    format!("{}\n{}\n", styled(HEADING, "A group would do for several entries, at a price"), table(indent, &rows))
+}
+
+fn terraform(entries: &[&Entry]) -> String {
+    let mut text = String::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let odd = if entry.is_odd() { format!("# {ODD}.\n") } else { String::new() };
+        let permissions = entry.permissions.iter().flatten().copied().collect::<Vec<_>>().join(", ");
+        let wide = if permissions.is_empty() {
+            String::new()
+        } else {
+            let all = wrapped(&permissions, 4).replace('\n', "\n#");
+            format!(
+                "# The provider knows no single permissions, so this grants everything. These would do:\n#   {all}\n"
+            )
+        };
+        let there = if entry.is_there { "# The entry is there, and grants too little.\n" } else { "" };
+        let seen = seen(entry).replace(char::is_control, " ");
+        text.push_str(&format!("{odd}# {seen}\n{there}{wide}{}\n", entry.terraform(&id(at).replace('-', "_"))));
+    }
+    text
 }
 
 /// The name of the rule at a place.
@@ -123,19 +195,22 @@ fn id(at: usize) -> String {
     format!("seen-{}", at.saturating_add(1))
 }
 
-fn values(way: Way, entries: &[&Entry], suggestions: &Suggestions, counts: Counts) -> Value {
+fn values(way: Way, entries: &[&Entry], offers: &[Offer], suggestions: &Suggestions, counts: Counts) -> Value {
     let each = |(at, entry): (usize, &&Entry)| {
         let mut value = entry.json();
         let (name, how) = match way {
             Way::Settings => ("command", Value::from(entry.command())),
             Way::Rules => ("rule", entry.rule(&id(at))),
+            Way::Terraform => ("terraform", Value::from(entry.terraform(&id(at).replace('-', "_")))),
         };
         if let Some(members) = value.as_object_mut() {
             members.insert(name.to_owned(), how);
         }
         value
     };
-    json!({"entries": entries.iter().enumerate().map(each).collect::<Vec<_>>(), "left": suggestions.left,
+    let offer = |one: &Offer| json!({"target": one.target.as_str(), "group": one.group, "instead_of": one.instead_of, "more": one.more});
+    let groups: Vec<Value> = offers.iter().map(offer).collect();
+    json!({"entries": entries.iter().enumerate().map(each).collect::<Vec<_>>(), "groups": groups, "left": suggestions.left,
         "decisions": counts.decisions, "damaged": counts.damaged})
 }
 
@@ -144,12 +219,12 @@ fn seen(entry: &Entry) -> String {
     let users: Vec<&str> = entry.users.iter().map(String::as_str).collect();
     let when =
         if entry.first == entry.last { entry.first.clone() } else { format!("{} to {}", entry.first, entry.last) };
-    let times = if entry.is_odd() { "once".to_owned() } else { format!("{} times", entry.times) };
+    let times = if entry.times == 1 { "once".to_owned() } else { format!("{} times", entry.times) };
     let others = if entry.are_more { " and others" } else { "" };
     format!("{times}, by {}{others}, {when}", users.join(", "))
 }
 
-const ODD: &str = "Needed only once: look before you let it in";
+const ODD: &str = "Needed only once, or only at night by one user: look before you let it in";
 
 fn settings(entries: &[&Entry]) -> String {
     let mut text = String::new();

@@ -8,6 +8,7 @@ mod log;
 mod pages;
 mod print;
 mod reach;
+mod replay;
 mod suite;
 
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Diff(asked) => reach::diff(&asked),
         Command::Explain(asked) => log::explain(&asked),
         Command::Suggest(asked) => log::suggest(&asked),
+        Command::Replay(asked) => replay::run(&asked),
         Command::Test(asked) => suite::run(&asked),
         Command::Completions(asked) => pages::completions(&asked),
         Command::Man(asked) => pages::man(&asked),

@@ -65,7 +65,7 @@ impl ValueKind {
             Self::Choices(words) => format!("a list of one or more of `{}`", words.join("`, `")),
             Self::Hosts(0) => "a list of host names without port".into(),
             Self::Hosts(_) => "a list of one or more host names without port".into(),
-            Self::Projects => "a list of projects such as `apps/web`, `apps/**` or `**`".into(),
+            Self::Projects => "a list of projects such as `apps/web`, `apps/**` or `**`, and behind a `!` what of them is not meant".into(),
             Self::Rules => {
                 "a list of rules by their ids, see rules.md; not those without which nothing can be judged".into()
             }
@@ -128,10 +128,34 @@ pub const KEYS: &[Key] = &[
         doc: "`enforce` answers a denied request; `observe` records the decision and forwards the request all the same.",
     },
     Key {
+        path: "enforce.targets",
+        kind: ValueKind::Projects,
+        presence: Presence::Default(r#"["**"]"#),
+        doc: "Targets whose denials are carried out with `mode: enforce`; those of all others are only recorded. See [Project by project](#project-by-project).",
+    },
+    Key {
+        path: "enforce.unreadable",
+        kind: ValueKind::Choice(choices::MODE.words),
+        presence: Presence::Default(r#""enforce""#),
+        doc: "The same for requests that cannot be read in one way alone, whatever project they name. `observe` lets them reach also what is enforced.",
+    },
+    Key {
+        path: "enforce.unlisted",
+        kind: ValueKind::Choice(choices::MODE.words),
+        presence: Presence::Default(r#""enforce""#),
+        doc: "The same for what no job may do anywhere: endpoints that no job token is for, and whatever else the rule `never-for-jobs` denies.",
+    },
+    Key {
+        path: "enforce.many",
+        kind: ValueKind::Choice(choices::MODE.words),
+        presence: Presence::Default(r#""enforce""#),
+        doc: "The same for what is asked of no single project that is known: of a group, of a project or a job by a number under which none was found.",
+    },
+    Key {
         path: "observe.targets",
         kind: ValueKind::Projects,
         presence: Presence::Default("[]"),
-        doc: "Targets whose denials are only recorded, so that a team can enforce project by project.",
+        doc: "Targets whose denials are only recorded all the same, also where `enforce.targets` names them.",
     },
     Key {
         path: "observe.rules",

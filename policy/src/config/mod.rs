@@ -7,6 +7,7 @@ mod access;
 mod added;
 mod choices;
 mod endpoints;
+mod enforcement;
 mod json;
 mod keys;
 mod nearest;
@@ -23,8 +24,9 @@ use core::time::Duration;
 
 pub use access::{AccessRules, RULE_KEYS, RuleKey, RuleKind, RuleValue, Use};
 pub use added::Added;
+pub use enforcement::{Concern, Enforce};
 pub use keys::{KEYS, Key, Presence, ValueKind};
-pub use projects::Projects;
+pub use projects::{Projects, Selection};
 pub use pull_policy::{Check, PullPolicies, PullPolicy, Runners};
 pub use reader::{ConfigError, ConfigErrors, Warning};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
@@ -42,7 +44,9 @@ use crate::rules::Entries;
 pub struct Config {
     /// Whether decisions are carried out.
     pub mode: Mode,
-    /// What is only observed where decisions are carried out.
+    /// What is carried out where decisions are.
+    pub enforce: Enforce,
+    /// What is only observed there all the same.
     pub observe: Observe,
     /// The rules of the configuration.
     pub access: AccessRules,
@@ -84,7 +88,7 @@ pub struct Log {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observe {
     /// Denials of these targets.
-    pub targets: Projects,
+    pub targets: Selection,
     /// Denials by these rules, by their place in [`crate::rules::RULES`]. The rules behind them still deny.
     pub rules: Vec<usize>,
 }
@@ -203,9 +207,10 @@ impl Config {
         let mut reader = reader::Reader::new(&document);
         reader.refuse_unknown_keys();
         let mode = reader.choice("mode", &choices::MODE);
-        let observed_targets = reader.projects("observe.targets");
+        let enforce = Enforce::read(&mut reader, mode);
+        let observed_targets = reader.selection("observe.targets");
         let observed_rules = reader.rules("observe.rules");
-        let (access, warnings) = AccessRules::read(&mut reader);
+        let (access, mut warnings) = AccessRules::read(&mut reader);
         let entries = reader.choice("rules.permissions", &choices::PERMISSIONS);
         let kind = reader.choice("forge.kind", &choices::KIND);
         let answers = reader.choice("forge.answers", &choices::ANSWERS);
@@ -291,8 +296,11 @@ impl Config {
             );
         }
         let read = (|| {
+            let (enforce, suspicious) = enforce?;
+            warnings.extend(suspicious);
             Some(Self {
                 mode: mode?,
+                enforce,
                 observe: Observe { targets: observed_targets?, rules: observed_rules? },
                 access,
                 entries: entries?,
@@ -461,7 +469,7 @@ mod tests {
             ),
             (
                 r#""observe": {"targets": ["a/b", "web"]}"#,
-                "observe.targets[1]: expected a project such as `apps/web`, `apps/**` or `**`, found `\"web\"`",
+                "observe.targets[1]: expected a project such as `apps/web`, `apps/**`, `**` or `!apps/legacy/**`, found `\"web\"`",
             ),
             (r#""mode": "überwachen""#, "mode: expected one of `enforce`, `observe`, found `\"überwachen\"`"),
             (r#""lokup": {}"#, "lokup: unknown key, did you mean `lookup`"),
@@ -533,6 +541,47 @@ mod tests {
                 assert!(!errors.contains(&format!("{}: expected one of", key.path)), "{errors}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_probably_not_meant_of_what_is_enforced_is_said() {
+        let with = |keys: &str| {
+            let document = SMALLEST.replacen('{', &format!("{{{keys}, "), 1);
+            Config::parse(document.as_bytes()).map(|config| config.warnings.iter().map(ToString::to_string).collect())
+        };
+        let warned = |keys: &str, expected: &[&str]| {
+            let warnings: Vec<String> = with(keys).unwrap();
+            assert!(warnings.len() == expected.len(), "{keys}: {warnings:?}");
+            assert!(
+                warnings.iter().zip(expected).all(|(warning, expected)| warning.starts_with(expected)),
+                "{warnings:?}"
+            );
+        };
+        let families = ["enforce.unreadable: is", "enforce.unlisted: is", "enforce.many: is"];
+        warned(r#""enforce": {"targets": ["**", "!apps/legacy/**"]}"#, &[]);
+        warned(r#""enforce": {"targets": ["apps/web"]}"#, &families);
+        let one = r#""enforce": {"targets": ["apps/web"], "unlisted": "observe", "many": "observe""#;
+        warned(&format!("{one}}}"), &families[..1]);
+        warned(
+            &format!(r#"{one}, "unreadable": "observe"}}"#),
+            &["enforce.unreadable: lets what can be read in two ways"],
+        );
+        warned(r#""enforce": {"many": "observe"}"#, &[]);
+        warned(
+            r#""enforce": {"targets": ["**", "!libs/x"], "many": "observe"}, "mode": "observe""#,
+            &["enforce.targets: changes nothing"],
+        );
+        warned(r#""enforce": {"many": "enforce"}, "mode": "observe""#, &["enforce.many: changes nothing"]);
+        let none = r#""enforce": {"targets": [], "unlisted": "observe", "many": "observe", "unreadable": "observe"}"#;
+        warned(none, &["enforce.targets: names no project"]);
+        let idle = one.replace(r#""apps/web""#, r#""apps/web", "!libs/**""#) + r#", "unreadable": "observe"}"#;
+        warned(&idle, &["enforce.unreadable: lets", "enforce.targets: `!libs/**` takes nothing out"]);
+        let error = |keys: &str| with(keys).unwrap_err().to_string();
+        assert!(
+            error(r#""enforce": {"targets": ["!apps/**"]}"#).contains("enforce.targets: expected a name without a `!`")
+        );
+        let bad = error(r#""observe": {"targets": ["**", "!apps"]}"#);
+        assert!(bad.contains("observe.targets[1]: expected a project such as `apps/web`"), "{bad}");
     }
 
     #[test]

@@ -43,6 +43,56 @@ impl Projects {
     }
 }
 
+/// The mark of a name that takes projects out of a list.
+const BUT: char = '!';
+
+/// A set of projects, less those of names behind a `!`, wherever these stand in the list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selection {
+    some: Projects,
+    but: Projects,
+}
+
+impl Selection {
+    /// The set of some names; `None` when one of them is no name of projects.
+    pub fn of<'a>(names: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let (but, some): (Vec<&str>, Vec<&str>) = names.partition(|name| name.starts_with(BUT));
+        let but = but.into_iter().filter_map(|name| name.strip_prefix(BUT));
+        Some(Self { some: Projects::of(some.into_iter())?, but: Projects::of(but)? })
+    }
+
+    /// Whether a project is in the set.
+    #[must_use]
+    pub fn hold(&self, path: &ProjectPath) -> bool {
+        self.some.hold(path) && !self.but.hold(path)
+    }
+
+    /// Whether no name puts anything in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.some.keys.is_empty()
+    }
+
+    /// Whether every project is in it but for those that are taken out.
+    #[must_use]
+    pub fn names_all(&self) -> bool {
+        self.some.has("")
+    }
+
+    /// Names behind a `!` that take nothing out.
+    pub(super) fn idle(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let overlaps = |but: &str| {
+            let above = but.match_indices('/').filter_map(|(at, _)| but.get(..=at));
+            let is_within = once("").chain(above).chain(once(but)).any(|key| self.some.has(key));
+            is_within || (but.is_empty() || but.ends_with('/')) && self.some.keys.iter().any(|key| key.starts_with(but))
+        };
+        let idle = self.but.keys.iter().filter(move |but| !overlaps(but));
+        idle.map(|key| {
+            if key.is_empty() || key.ends_with('/') { Cow::Owned([key, "**"].concat()) } else { Cow::Borrowed(&**key) }
+        })
+    }
+}
+
 /// The key that a name is spelled for, before anybody checked and folded it.
 pub(super) fn spelled(name: &str) -> Option<&str> {
     match name.strip_suffix("**") {
@@ -93,6 +143,32 @@ mod tests {
         assert!(set(&["**"]).hold(&path("a/b")));
         assert!(!set(&[]).hold(&path("a/b")));
         assert!(some.name(&path("Apps/Web")) && !some.name(&path("libs/common")), "by its own path");
+    }
+
+    #[test]
+    fn what_stands_behind_a_mark_is_taken_out_wherever_it_stands() {
+        let of = |names: &[&str]| Selection::of(names.iter().copied());
+        for names in [["apps/**", "!apps/legacy/**", "!apps/old"], ["!apps/old", "!Apps/Legacy/**", "apps/**"]] {
+            let some = of(&names).unwrap();
+            for (name, is_in) in [
+                ("apps/web", true),
+                ("apps/old", false),
+                ("apps/older", true),
+                ("apps/legacy/x/y", false),
+                ("libs/x", false),
+            ] {
+                assert_eq!(some.hold(&path(name)), is_in, "{name}");
+            }
+            assert!(!some.is_empty() && !some.names_all() && some.idle().next().is_none());
+        }
+        // A name that is let in again stays out: the order of a list means nothing.
+        assert!(!of(&["**", "!apps/**", "apps/web"]).unwrap().hold(&path("apps/web")));
+        assert!(of(&["!apps/web"]).unwrap().is_empty());
+        let idle = of(&["apps/**", "libs/x", "!libs/**", "!infra/**", "!infra/y", "!apps/z"]).unwrap();
+        assert_eq!(idle.idle().collect::<Vec<_>>(), ["infra/**", "infra/y"]);
+        for bad in ["!", "!!apps/web", "! apps/web", "!apps", "apps/!web"] {
+            assert_eq!(of(&[bad]), None, "{bad}");
+        }
     }
 
     #[test]

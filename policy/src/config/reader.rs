@@ -16,7 +16,7 @@ use super::endpoints::MOST;
 use super::json::Members;
 use super::keys::{KEYS, Key, Presence, ValueKind};
 use super::nearest::{near, nearest as closest};
-use super::projects::Projects;
+use super::projects::Selection;
 use super::sources::Source;
 use crate::facts::Host;
 use crate::facts::Version;
@@ -231,13 +231,17 @@ impl<'a> Reader<'a> {
         self.entries(path, least, expected, |host| Host::parse(host.as_str()?.as_bytes()))
     }
 
-    pub(super) fn projects(&mut self, path: &'static str) -> Option<Projects> {
-        let expected = |_: &Value| "a project such as `apps/web`, `apps/**` or `**`".into();
+    pub(super) fn selection(&mut self, path: &'static str) -> Option<Selection> {
+        let expected = |_: &Value| "a project such as `apps/web`, `apps/**`, `**` or `!apps/legacy/**`".into();
         let names = self.entries(path, 0, expected, |name| {
             let name = name.as_str()?;
-            Projects::of(core::iter::once(name)).map(|_| name.to_owned())
+            Selection::of(core::iter::once(name)).map(|_| name.to_owned())
         })?;
-        Projects::of(names.iter().map(String::as_str))
+        let chosen = Selection::of(names.iter().map(String::as_str))?;
+        if chosen.is_empty() && !names.is_empty() {
+            self.refuse(path, "a name without a `!`, since the others only take projects out", "none");
+        }
+        Some(chosen)
     }
 
     /// Rules that can be observed, by their places.

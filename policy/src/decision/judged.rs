@@ -35,18 +35,15 @@ impl<'a> Judged<'a> {
         path(self.question.job, self.question.need.reach, self.question.standing)
     }
 
-    /// Whether its denials are only recorded, since its target's are.
-    pub(super) fn is_of_observed_target(&self, config: &Config) -> bool {
-        let path = self.question.standing.and_then(|to| to.target.path.as_ref());
-        path.is_some_and(|path| config.observe.targets.hold(path))
+    /// Whether it denies, and that is carried out.
+    pub(super) fn is_enforced_denial(&self, config: &Config) -> bool {
+        !self.is_allowed() && self.mode(config) == Mode::Enforce
     }
 }
 
 /// Judges an access by the strictest of what may be true of its target.
 pub(super) fn judge<'a>(config: &'a Config, job: &'a Job, access: &'a Access, facts: &'a Facts) -> Judged<'a> {
-    let strictness = |one: &Judged<'_>| {
-        (!one.is_allowed() && !one.is_of_observed_target(config), !one.is_allowed(), one.observed.is_some())
-    };
+    let strictness = |one: &Judged<'_>| (one.is_enforced_denial(config), !one.is_allowed(), one.observed.is_some());
     let judged =
         |(held, standing)| judge_one(config, question(config, job, access, held, standing, &facts.dependencies));
     let each = standings(config, access, facts).into_iter().map(judged);

@@ -126,4 +126,8 @@ pub const SHAPE: &[(&str, &str)] = &[
     ("asked[].denials[].reason", "The reason's code."),
     ("asked[].denials[].mode", "`enforce`, or `observe` where it is only recorded."),
     ("more", "How many more things are asked."),
+    (
+        "evidence",
+        "What [`jobscope replay`](command.md#replay) decides from again: the request as it was read, and the facts as they were looked up. Its form may change with each version. Left out where more than 16 things are asked, where the request cannot be read, or where the account would be longer than 32 KiB.",
+    ),
 ];

@@ -8,6 +8,7 @@ use crate::facts::{
     Outbound, ProjectId, ProjectPath, Role, Secret, Target, User, UserId, Visibility,
 };
 
+mod enforcing;
 mod holders;
 
 const PROJECT: Admission = Admission::Listed(Entry { link: Link::Project, grants: Grants::Default });

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::judged::{Judged, judge};
 use super::shape::SHAPE_VERSION;
-use super::{ALLOW, DENY, Facts, OBSERVED, speaker, written_target};
+use super::{ALLOW, DENY, Facts, OBSERVED, evidence, speaker, written_target};
 use crate::access::{Access, TargetRef};
 use crate::choices::Mode;
 use crate::config::{Config, RuleKind, Source};
@@ -22,6 +22,9 @@ use crate::rules::{self, Effect, Need, Needed, Open, Reason, Verdict};
 /// The most that is told of what is asked, and of what denies it: a line of a log has an end.
 const MOST_ASKED: usize = 16;
 const MOST_DENIALS: usize = 32;
+
+/// What has no bound of its own is left out of a longer account.
+const LONGEST: usize = 32 << 10;
 
 /// How long ago facts were looked up, as far as that is remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,7 +42,7 @@ pub fn why(config: &Config, case: Option<(&JobRequest, &Facts)>, ages: &Ages) ->
     let asked = case.map(|(request, facts)| asked(config, request, facts, ages));
     let more = case.map(|(request, _)| request.accesses.len().saturating_sub(MOST_ASKED)).filter(|more| *more > 0);
     let user = job.and_then(|job| job.user.as_ref().map(|user| (user, job.context.on_behalf_of)));
-    let why = object([
+    let mut why = object([
         ("version", Some(json!(SHAPE_VERSION))),
         ("filter", Some(json!(env!("CARGO_PKG_VERSION")))),
         ("configuration", Some(json!(config.revision))),
@@ -57,7 +60,13 @@ pub fn why(config: &Config, case: Option<(&JobRequest, &Facts)>, ages: &Ages) ->
         ("origin", job.map(|job| json!({"id": job.origin.id.0, "path": job.origin.path.as_str()}))),
         ("asked", asked.map(Value::from)),
         ("more", more.map(Value::from)),
+        ("evidence", case.and_then(|(request, facts)| evidence::write(config, request, facts))),
     ]);
+    let text = why.to_string();
+    if text.len() <= LONGEST {
+        return text;
+    }
+    drop(why.as_object_mut().and_then(|why| why.remove("evidence")));
     why.to_string()
 }
 
@@ -107,7 +116,7 @@ fn asked(config: &Config, request: &JobRequest, facts: &Facts, ages: &Ages) -> V
         return accesses.take(MOST_ASKED).map(named).collect();
     }
     let judged: Vec<Judged<'_>> = accesses.map(|access| judge(config, job, access, facts)).collect();
-    let first = speaker(request, &judged).unwrap_or_default();
+    let first = speaker(config, request, &judged).unwrap_or_default();
     let others = judged.iter().enumerate().filter(|(at, _)| *at != first);
     let mut room = MOST_DENIALS;
     let mut asked = Vec::new();
@@ -141,7 +150,7 @@ fn told(config: &Config, one: &Judged<'_>, ages: &Ages, room: &mut usize) -> Val
     let verdict = match (one.is_allowed(), one.observed.is_some()) {
         (true, false) => ALLOW,
         (true, true) => OBSERVED,
-        (false, _) if is_recorded(config, one) => OBSERVED,
+        (false, _) if one.mode(config) == Mode::Observe => OBSERVED,
         (false, _) => DENY,
     };
     let denials = denials(config, one, room);
@@ -156,11 +165,6 @@ fn told(config: &Config, one: &Judged<'_>, ages: &Ages, room: &mut usize) -> Val
         ("entry", entry(standing, question.written.admitted.map(|rule| rule.id))),
         ("denials", Some(denials).filter(|denials| !denials.is_empty()).map(Value::from)),
     ])
-}
-
-/// Whether all denials of this are only recorded.
-fn is_recorded(config: &Config, one: &Judged<'_>) -> bool {
-    config.mode == Mode::Observe || one.is_of_observed_target(config)
 }
 
 fn needs(need: Need) -> Value {
@@ -285,7 +289,7 @@ fn denials(config: &Config, one: &Judged<'_>, room: &mut usize) -> Vec<Value> {
         let configured = written.iter().map(|rule| (Some(rule.id), rule.mode));
         let bare = written.is_empty().then_some((None, Mode::Enforce));
         for (id, mode) in configured.chain(bare).take(room.saturating_sub(denials.len())) {
-            let is_observed = is_recorded(config, one) || config.observe.rules.contains(&place);
+            let is_observed = one.mode(config) == Mode::Observe || config.observe.rules.contains(&place);
             let mode = if is_observed { Mode::Observe } else { mode };
             denials.push(object([
                 ("rule", Some(json!(rule.id))),

@@ -23,6 +23,7 @@ pub use start::Remark;
 use crate::access::Protocol;
 use crate::bindings::Forgotten;
 use crate::choices::{Kind, LfsCredentials, Mode};
+use crate::config::Concern;
 use crate::decision::{self, Outcome, Record};
 use crate::facts::{Hash, JobId, ProjectPath, Secret};
 use crate::failure::Failure;
@@ -175,7 +176,7 @@ impl Watch {
         // Nothing is changed while decisions are only observed, nor in the answer of a target that is.
         let is_observed = || {
             let target = ProjectPath::parse(&decision.record.target);
-            config.mode == Mode::Observe || target.is_some_and(|target| config.observe.targets.hold(&target))
+            target.map_or(config.mode, |target| config.mode_of(Concern::Project(&target))) == Mode::Observe
         };
         Some(match (mints, config.forge.lfs_credentials) {
             (Mints::RegistryToken, _) => Self::Exchange(Some(hash())),

@@ -119,6 +119,10 @@ fn members(value: &Value, at: &str, all: &mut BTreeSet<String>) {
                 let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
                 all.insert(path.clone());
                 let is_fact = at == "asked[].facts";
+                // Its form is its own: what is written there is read again by us alone.
+                if path == "evidence" {
+                    continue;
+                }
                 members(value, if is_fact { "asked[].facts.*" } else { &path }, all);
             }
         }

@@ -4,11 +4,16 @@
 //! writes the one that other tests read anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
 
+mod groups;
+mod replay;
+mod rollout;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use policy::choices::Detail;
 use questions::deciding::{Answer, answers};
 use questions::finding::{documents, only};
 use questions::job::Caller;
@@ -42,15 +47,19 @@ fn requests(setup: &Setup, caller: &Caller, command: &str) -> Vec<Request> {
     lines::line(command, &setting).unwrap()
 }
 
-/// The line of a request, by its place in the log.
+/// The line of a request, by its place in the log, as `log.allows: brief` has it.
 fn line(answer: &Answer, at: usize) -> String {
+    written(answer, at, Detail::Brief)
+}
+
+fn written(answer: &Answer, at: usize, allows: Detail) -> String {
     let mut account = answer.account.clone();
     let facts = account.pointer_mut("/asked/0/facts").and_then(Value::as_object_mut);
     for fact in facts.into_iter().flat_map(|facts| facts.values_mut()).filter(|fact| fact["source"] == "lookup") {
         fact["age"] = json!(12);
     }
     let record = answer.decision.as_ref().map(|decision| &decision.record);
-    let why = record.filter(|record| record.verdict != "allow").map(|_| account.to_string());
+    let why = record.filter(|record| record.verdict != "allow" || allows == Detail::Full).map(|_| account.to_string());
     json!({
         "start_time": format!("2026-11-26T{:02}:{:02}:{:02}.000Z", at / 3600, at / 60 % 60, at % 60),
         "job": record.map(|record| &record.job),
@@ -178,7 +187,7 @@ fn what_is_suggested_lets_the_same_requests_pass_and_no_entry_can_be_left_out() 
 }
 
 /// The log that the other tests read: a few jobs of one world, some of them twice.
-fn access_log() -> String {
+fn access_log(allows: Detail) -> String {
     let (setup, world) = (setup("cli/tests/data/strict.json"), world("cli/tests/data/world.yaml"));
     let mut log = Vec::new();
     for (job, command) in [
@@ -199,7 +208,7 @@ fn access_log() -> String {
         let caller = Caller::of(job, &world).unwrap();
         for request in requests(&setup, &caller, command) {
             let at = log.len();
-            log.push(line(&decided(&setup, &world, &(caller.clone(), request)), at) + "\n");
+            log.push(written(&decided(&setup, &world, &(caller.clone(), request)), at, allows) + "\n");
         }
     }
     log.concat()
@@ -207,7 +216,8 @@ fn access_log() -> String {
 
 #[test]
 fn the_log_of_the_tests_is_what_is_decided() {
-    let (path, now) = (root("cli/tests/data/access.log"), access_log());
+    let (path, now) = (root("cli/tests/data/access.log"), access_log(Detail::Brief));
+    let (whole, full) = (root("cli/tests/data/full.log"), access_log(Detail::Full));
     // The same, as it is found after a bad night: lines cut off, and bytes that are no text.
     let cut =
         now.lines().enumerate().map(|(at, line)| if at % 4 == 1 { line.get(..line.len() / 2).unwrap() } else { line });
@@ -215,9 +225,11 @@ fn the_log_of_the_tests_is_what_is_decided() {
     let broken = root("cli/tests/data/damaged.log");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&path, &now).unwrap();
+        fs::write(&whole, &full).unwrap();
         fs::write(&broken, &damaged).unwrap();
     }
     assert!(fs::read_to_string(path).unwrap() == now && fs::read(broken).unwrap() == damaged);
+    assert!(fs::read_to_string(whole).unwrap() == full);
 }
 
 #[test]
@@ -236,7 +248,7 @@ fn a_request_counts_once_however_much_it_asks_of_a_target() {
 
 #[test]
 fn a_line_is_explained_alike_wherever_it_comes_from() {
-    let log = access_log();
+    let log = access_log(Detail::Brief);
     let line = log.lines().find(|line| line.contains("allowlist.missing")).unwrap();
     let explain = |words: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jobscope"));
@@ -268,7 +280,7 @@ fn what_a_log_holds_does_not_steer_a_terminal() {
 #[test]
 fn the_rules_that_are_printed_are_those_that_are_suggested() {
     let mut suggestions = Suggestions::new(Way::Rules);
-    let log = access_log();
+    let log = access_log(Detail::Brief);
     log::read(log.as_bytes(), &mut Counts::default(), |line| {
         suggestions.note(line);
         true
