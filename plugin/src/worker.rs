@@ -3,6 +3,8 @@
 
 use std::rc::Rc;
 
+use policy::memo::Memo;
+
 use crate::counters::Counted;
 use crate::exchange::{Crowd, Ids};
 use crate::host::{Host, Level};
@@ -26,6 +28,7 @@ pub struct Worker<H: Host> {
     pub(crate) versions: Versions,
     pub(crate) ticks: Ticks,
     pub(crate) ids: Ids,
+    pub(crate) memo: Memo,
     /// What was counted of the load, which all workers add up; nothing before the first tick, which a worker that only
     /// tries a configuration out never sees.
     counted: Option<Load>,
@@ -46,7 +49,7 @@ impl<H: Host> Worker<H> {
     /// One that has no configuration yet.
     #[must_use]
     pub fn new(host: H) -> Self {
-        let chance = host.random();
+        let (chance, memo) = (host.random(), Memo::new((host.random(), host.random())));
         Self {
             host,
             setup: None,
@@ -57,8 +60,15 @@ impl<H: Host> Worker<H> {
             versions: Versions::default(),
             ticks: Ticks::default(),
             ids: Ids::new(chance),
+            memo,
             counted: None,
         }
+    }
+
+    /// One that keeps no decision. Nobody can tell it from another but by what a request costs.
+    #[must_use]
+    pub fn without_memo(host: H) -> Self {
+        Self { memo: Memo::none(), ..Self::new(host) }
     }
 
     /// Takes the configuration that the host has. `false` where it is none.
@@ -68,7 +78,10 @@ impl<H: Host> Worker<H> {
             begun.map(|()| setup).map_err(|error| format!("no clock, so no deadlines: {error}"))
         });
         match begun {
-            Ok(setup) => self.setup = Some(Rc::new(setup)),
+            Ok(setup) => {
+                self.setup = Some(Rc::new(setup));
+                self.memo.forget();
+            }
             Err(why) => {
                 self.host.log(Level::Critical, &format!("jobscope: {why}"));
                 return false;
@@ -81,11 +94,13 @@ impl<H: Host> Worker<H> {
     pub fn tick(&mut self) {
         // Without the time there are no deadlines; every request that asks for it is refused meanwhile.
         let Ok(now) = self.host.now() else { return };
+        self.memo.pass(now);
         // Here nobody else holds the configuration.
         if let Some(setup) = self.setup.as_mut().and_then(Rc::get_mut)
             && let Some(version) = self.versions.tick(&self.host, setup, now)
         {
             setup.config.forge.version = version;
+            self.memo.forget();
         }
         let Some(setup) = self.setup.clone() else { return };
         journal::sum_up(&self.host, now);

@@ -1,7 +1,7 @@
 //! The host that the filter runs on: what it asks of a proxy, over one state that all workers share.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,113 +10,7 @@ use policy::bindings::Moment;
 
 use crate::fault::Fault;
 use crate::judge::Time;
-
-/// The clock begins here.
-const BEGIN: u64 = 1_800_000_000_000;
-
-/// A call that waits for its answer.
-#[derive(Debug, Clone)]
-pub(crate) struct Call {
-    pub(crate) root: usize,
-    pub(crate) path: String,
-    pub(crate) body: Vec<u8>,
-    pub(crate) asked: Time,
-    /// By how much time has passed.
-    pub(crate) deadline: u64,
-    /// The clock was set since, and who asked may have given it up.
-    pub(crate) is_given_up: bool,
-}
-
-/// What the filter had done with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effect {
-    Resume(Stream),
-    Reply(Stream, u16),
-    HoldBody(Stream),
-}
-
-/// What the host shows of a request.
-#[derive(Debug, Default)]
-pub(crate) struct Shown {
-    pub(crate) head: Option<Headers>,
-    pub(crate) answer: Option<Headers>,
-    pub(crate) body: Vec<u8>,
-    pub(crate) answer_body: Vec<u8>,
-}
-
-/// What all workers of a proxy share, and the time.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    /// How much time has passed, in milliseconds, and what the clock shows beyond that.
-    pub(crate) passed: u64,
-    pub(crate) clock: u64,
-    pub(crate) rows: HashMap<String, (Vec<u8>, u32)>,
-    /// What rows held before they were last written, for a fault.
-    before: HashMap<String, Vec<u8>>,
-    pub(crate) calls: BTreeMap<u32, Call>,
-    last_call: u32,
-    pub(crate) call_answer: Option<(Headers, Vec<u8>)>,
-    pub(crate) shown: BTreeMap<Stream, Shown>,
-    pub(crate) effects: Vec<Effect>,
-    pub(crate) acting: Option<Stream>,
-    last_acting: Option<Stream>,
-    pub(crate) configuration: Vec<u8>,
-    pub(crate) periods: Vec<u64>,
-    /// In how many calls of the host one fails; and whether one has failed.
-    pub(crate) fails_in: Option<u32>,
-    pub(crate) has_failed: bool,
-    /// What no filter may do.
-    pub(crate) wrong: Option<String>,
-    pub(crate) fault: Option<Fault>,
-    numbers: u64,
-}
-
-impl Shared {
-    pub(crate) fn new(fault: Option<Fault>) -> Self {
-        Self {
-            passed: 0,
-            clock: BEGIN,
-            rows: HashMap::new(),
-            before: HashMap::new(),
-            calls: BTreeMap::new(),
-            last_call: 0,
-            call_answer: None,
-            shown: BTreeMap::new(),
-            effects: Vec::new(),
-            acting: None,
-            last_acting: None,
-            configuration: Vec::new(),
-            periods: Vec::new(),
-            fails_in: None,
-            has_failed: false,
-            wrong: None,
-            fault,
-            numbers: 0,
-        }
-    }
-
-    pub(crate) fn now(&self) -> Time {
-        Time { clock: self.clock + self.passed, passed: self.passed }
-    }
-
-    /// Something happened that never may.
-    pub(crate) fn accuse(&mut self, what: impl FnOnce() -> String) {
-        self.wrong.get_or_insert_with(what);
-    }
-
-    fn may_fail(&mut self, call: &'static str) -> Result<()> {
-        self.fails_in = self.fails_in.and_then(|left| left.checked_sub(1));
-        if self.fails_in == Some(0) {
-            (self.fails_in, self.has_failed) = (None, true);
-            return Err(HostError { call, status: 10 });
-        }
-        Ok(())
-    }
-
-    fn acting(&mut self) -> Option<&mut Shown> {
-        self.shown.get_mut(&self.acting?)
-    }
-}
+use crate::shared::{Call, Effect, Shared, VERSION};
 
 /// One root context of the simulated proxy.
 #[derive(Debug, Clone)]
@@ -167,11 +61,13 @@ impl Host for SimulatedHost {
         headers.ok_or(NOT_THERE)
     }
 
-    fn remove_header(&self, _: Map, _: &str) -> Result<()> {
+    fn remove_header(&self, _: Map, name: &str) -> Result<()> {
+        self.shared.borrow_mut().note(("remove_header", name));
         Ok(())
     }
 
-    fn replace_request_header(&self, _: &str, _: &[u8]) -> Result<()> {
+    fn replace_request_header(&self, name: &str, value: &[u8]) -> Result<()> {
+        self.shared.borrow_mut().note(("replace_header", name, value));
         Ok(())
     }
 
@@ -191,7 +87,8 @@ impl Host for SimulatedHost {
         Ok(bytes.get(start..bytes.len().min(start + length)).unwrap_or_default().to_vec())
     }
 
-    fn replace_buffer(&self, _: Buffer, _: usize, _: &[u8]) -> Result<()> {
+    fn replace_buffer(&self, _: Buffer, _: usize, new: &[u8]) -> Result<()> {
+        self.shared.borrow_mut().note(("replace_buffer", new));
         Ok(())
     }
 
@@ -201,13 +98,21 @@ impl Host for SimulatedHost {
         Ok(b"192.0.2.1:1000".to_vec())
     }
 
-    fn log_field(&self, _: &str, _: &str) -> Result<()> {
-        self.shared.borrow_mut().may_fail("set_property")
+    fn log_field(&self, name: &str, value: &str) -> Result<()> {
+        let mut shared = self.shared.borrow_mut();
+        shared.note(("log_field", name, value));
+        shared.may_fail("set_property")
     }
 
     fn row(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>> {
         let mut shared = self.shared.borrow_mut();
-        shared.may_fail("get_shared_data")?;
+        if !shared.is_compared {
+            shared.may_fail("get_shared_data")?;
+        }
+        shared.reads += 1;
+        if let Some(before) = shared.row_before(key) {
+            return Ok(Some(before));
+        }
         let row = shared.rows.get(key).cloned();
         if shared.fault == Some(Fault::OldRows) && self.root.is_multiple_of(2) {
             let before = shared.before.get(key).cloned();
@@ -218,12 +123,14 @@ impl Host for SimulatedHost {
 
     fn set_row(&self, key: &str, value: &[u8], number: u32) -> Result<Written> {
         let mut shared = self.shared.borrow_mut();
+        shared.note(("set_row", key, value));
         shared.may_fail("set_shared_data")?;
         let known = shared.rows.get(key).map(|(bytes, number)| (bytes.clone(), *number));
         if known.as_ref().is_some_and(|(_, known)| *known != number) {
             return Ok(Written::Raced);
         }
         match shared.fault {
+            Some(Fault::LostVersions) if key.contains(VERSION) && known.is_some() => return Ok(Written::Done),
             Some(Fault::LostWrites) if number % 3 == 2 => return Ok(Written::Done),
             Some(Fault::GrowingRows) => {
                 let mut grown = known.map(|(bytes, _)| bytes).unwrap_or_default();
@@ -235,6 +142,10 @@ impl Host for SimulatedHost {
         }
         if let Some((bytes, _)) = known.filter(|_| shared.fault == Some(Fault::OldRows)) {
             shared.before.insert(key.to_owned(), bytes);
+        }
+        let Shared { rows, undo, .. } = &mut *shared;
+        if let (Some(undo), Some(row)) = (undo, rows.get(key)) {
+            undo.entry(key.to_owned()).or_insert_with(|| row.clone());
         }
         match shared.rows.get_mut(key) {
             Some(row) => {
@@ -266,6 +177,8 @@ impl Host for SimulatedHost {
 
     fn resume(&self) -> Result<()> {
         let mut shared = self.shared.borrow_mut();
+        let acting = shared.acting;
+        shared.note(("resume", acting));
         match shared.acting {
             Some(stream) => shared.effects.push(Effect::Resume(stream)),
             None => shared.accuse(|| "nobody was resumed".to_owned()),
@@ -273,8 +186,10 @@ impl Host for SimulatedHost {
         Ok(())
     }
 
-    fn reply(&self, status: u16, _: &[(&str, &str)], _: &str, _: &str) -> Result<()> {
+    fn reply(&self, status: u16, headers: &[(&str, &str)], body: &str, details: &str) -> Result<()> {
         let mut shared = self.shared.borrow_mut();
+        let acting = shared.acting;
+        shared.note(("reply", acting, status, headers, body, details));
         match shared.acting {
             Some(stream) if shared.fault != Some(Fault::LostReplies) || !stream.is_multiple_of(8) => {
                 shared.effects.push(Effect::Reply(stream, status));
@@ -286,19 +201,24 @@ impl Host for SimulatedHost {
     }
 
     fn hold_body(&self, stream: Stream) -> Result<()> {
+        self.shared.borrow_mut().note(("hold_body", stream));
         self.shared.borrow_mut().effects.push(Effect::HoldBody(stream));
         Ok(())
     }
 
-    fn define(&self, _: Metric, _: &str) -> Result<u32> {
-        Ok(0)
+    fn define(&self, _: Metric, name: &str) -> Result<u32> {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        Ok(hasher.finish() as u32)
     }
 
-    fn count(&self, _: u32, _: i64) -> Result<()> {
+    fn count(&self, number: u32, by: i64) -> Result<()> {
+        self.shared.borrow_mut().note(("count", number, by));
         Ok(())
     }
 
-    fn record(&self, _: u32, _: u64) -> Result<()> {
+    fn record(&self, number: u32, value: u64) -> Result<()> {
+        self.shared.borrow_mut().note(("record", number, value));
         Ok(())
     }
 
@@ -307,6 +227,7 @@ impl Host for SimulatedHost {
         if shared.acting.is_some() && !self.departs.get() {
             shared.accuse(|| "a call was sent for a request, and would be lost with it".to_owned());
         }
+        shared.note(("call", &headers, body));
         shared.may_fail("http_call")?;
         shared.last_call += 1;
         let number = shared.last_call;

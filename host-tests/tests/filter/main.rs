@@ -18,6 +18,7 @@ mod junk;
 mod life;
 mod log;
 mod lookups;
+mod memo;
 mod memory;
 mod minted;
 mod operations;

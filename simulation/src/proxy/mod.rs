@@ -5,6 +5,7 @@ mod time;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::hash::Hasher;
 use std::rc::Rc;
 
 use jobscope::{Stream, Worker};
@@ -12,10 +13,11 @@ use policy::bindings::{self, BUCKET_ROWS};
 use serde_json::json;
 
 use crate::fault::Fault;
-use crate::host::{Shared, SimulatedHost};
+use crate::host::SimulatedHost;
 use crate::judge::Judge;
 use crate::moves::{Kind, Move};
 use crate::request::{Request, What};
+use crate::shared::Shared;
 use crate::tally::Tally;
 use crate::world::World;
 
@@ -32,6 +34,9 @@ const FLIGHTS: usize = 1024;
 
 /// How long a body may be awaited, in milliseconds.
 const BODY_PATIENCE: u64 = 10_000;
+
+/// In which time each worker ticks.
+const LONGEST_TICK: u64 = 100;
 
 /// How exactly deadlines are kept.
 const SLACK: u64 = 400;
@@ -88,13 +93,27 @@ pub(crate) struct Proxy {
     workers: [usize; WORKERS],
     open: BTreeMap<Stream, Open>,
     last_stream: Stream,
+    /// The last request of a job that went on, and by which worker.
+    admitted: Option<(usize, What, usize, String, usize)>,
     world: World,
     judge: Judge,
     times: Times,
     keys: usize,
     row_limits: Vec<(String, usize)>,
+    is_forgetful: bool,
     pub(crate) tally: Tally,
     pub(crate) story: Option<Vec<String>>,
+}
+
+/// What a proxy is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// To be judged by itself.
+    Alone,
+    /// To be compared with one whose filters keep no decision.
+    Compared,
+    /// To be that one.
+    Forgetful,
 }
 
 /// One of so many, counted from the newest or from the oldest: leaving others out of a story rarely makes it another one.
@@ -104,14 +123,15 @@ fn pick(which: u32, count: usize) -> usize {
 }
 
 impl Proxy {
-    pub(crate) fn new(fault: Option<Fault>, tells: bool) -> Self {
+    pub(crate) fn new(fault: Option<Fault>, part: Part, tells: bool) -> Self {
         let times = CONFIGURATIONS[0];
         let mut proxy = Self {
-            shared: Rc::new(RefCell::new(Shared::new(fault))),
+            shared: Rc::new(RefCell::new(Shared::new(fault, part != Part::Alone))),
             roots: Vec::new(),
             workers: [0; WORKERS],
             open: BTreeMap::new(),
             last_stream: 0,
+            admitted: None,
             world: World::new(),
             judge: Judge::default(),
             times,
@@ -120,6 +140,7 @@ impl Proxy {
                 .iter()
                 .map(|table| (format!(".{}.", table.name()), table.row() * BUCKET_ROWS))
                 .collect(),
+            is_forgetful: part == Part::Forgetful,
             tally: Tally::default(),
             story: tells.then(Vec::new),
         };
@@ -160,7 +181,7 @@ impl Proxy {
         self.shared.borrow_mut().fails_in = None;
         self.shared.borrow_mut().configuration = configuration.to_string().into_bytes();
         let host = SimulatedHost { shared: Rc::clone(&self.shared), root, departs: Rc::clone(&departs) };
-        let mut filter = Worker::new(host);
+        let mut filter = if self.is_forgetful { Worker::without_memo(host) } else { Worker::new(host) };
         assert!(filter.configure(), "the configuration is taken");
         let ticks_at = self.shared.borrow().passed;
         self.roots.push(Root { filter: Some(filter), worker, times: self.times, streams: 0, ticks_at, departs });
@@ -194,6 +215,7 @@ impl Proxy {
         };
         match kind {
             Kind::Open => self.come(which, how),
+            Kind::Again => self.come_again(which, how),
             Kind::Crowd => {
                 for number in 0..80 + how % 200 {
                     // Of one worker, with one token or with many.
@@ -235,9 +257,14 @@ impl Proxy {
                 let mut shared = self.shared.borrow_mut();
                 shared.clock = if how.is_multiple_of(2) { shared.clock + by } else { shared.clock - by };
                 shared.calls.values_mut().for_each(|call| call.is_given_up = true);
+                let is_compared = shared.is_compared;
                 drop(shared);
                 self.tell(|_| format!("the clock is set by {by} ms"));
                 self.grant_time();
+                // Until they tick, workers cannot know that it was ever another time.
+                if is_compared {
+                    self.pass(LONGEST_TICK);
+                }
             }
             Kind::Fail => {
                 self.shared.borrow_mut().fails_in = Some(how % 12 + 2);
@@ -266,8 +293,25 @@ impl Proxy {
                     self.retire(old);
                 }
             }
+            Kind::Race => self.race(which, how),
         }
-        // Who was answered leaves.
+        self.close_answered();
+        if std::mem::take(&mut self.shared.borrow_mut().has_failed) {
+            self.grant_time();
+        }
+        self.check_deadlines();
+        self.check_bounds();
+        self.shared.borrow_mut().wrong.take()
+    }
+
+    /// What was done so far, and how often rows were read since this was last asked.
+    pub(crate) fn did(&self) -> (u64, u64) {
+        let mut shared = self.shared.borrow_mut();
+        (shared.did.finish(), std::mem::take(&mut shared.reads))
+    }
+
+    /// Who was answered leaves.
+    pub(super) fn close_answered(&mut self) {
         let answered: Vec<Stream> =
             self.open.iter().filter(|(_, open)| open.stands == Stands::Answered).map(|(stream, _)| *stream).collect();
         for stream in answered {
@@ -280,12 +324,6 @@ impl Proxy {
             }
             self.leave(stream);
         }
-        if std::mem::take(&mut self.shared.borrow_mut().has_failed) {
-            self.grant_time();
-        }
-        self.check_deadlines();
-        self.check_bounds();
-        self.shared.borrow_mut().wrong.take()
     }
 
     fn check_bounds(&mut self) {

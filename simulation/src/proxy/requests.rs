@@ -1,14 +1,16 @@
 //! Requests: how they come, go on, are answered, and leave.
 
+use std::collections::HashMap;
+
 use jobscope::{Flow, Headers, Stream};
 use serde_json::json;
 
 use super::{AT_ONCE, BODY_PATIENCE, Open, Proxy, SLACK, Stands, WORKERS, pick};
 use crate::fault::Fault;
-use crate::host::{Effect, Shown};
 use crate::judge::Ask;
 use crate::request::{Request, What};
-use crate::world::FIRST_PROJECT;
+use crate::shared::{Effect, Shown};
+use crate::world::{FIRST_PROJECT, PROJECTS};
 
 impl Proxy {
     /// Carries out what the filter had the host do.
@@ -74,6 +76,9 @@ impl Proxy {
             {
                 self.shared.borrow_mut().accuse(|| format!("request {stream} goes on, and {why}"));
             }
+            if let (Ask::Of(target, _), Some(token), Some(job)) = (request.ask, token, request.job) {
+                self.admitted = Some((self.roots[open.root].worker, request.what, target, token.to_owned(), job));
+            }
             if is_webhook {
                 self.shared.borrow_mut().accuse(|| "a report to the webhook goes on".to_owned());
             }
@@ -105,6 +110,7 @@ impl Proxy {
 
     /// What the filter says of what it was shown of a request.
     pub(super) fn flow(&mut self, stream: Stream, flow: Flow, went: bool) {
+        self.shared.borrow_mut().note(("flow", stream, flow == Flow::Continue));
         self.settle(Some(stream));
         let deaf = self.fault(Fault::DeafToPause) && stream.is_multiple_of(16);
         let Some(open) = self.open.get_mut(&stream) else { return };
@@ -120,7 +126,44 @@ impl Proxy {
 
     pub(super) fn come(&mut self, which: u32, how: u32) {
         let request = Request::draw(which, how, &self.world.jobs);
-        let worker = (which as usize / 1024) % WORKERS;
+        // Most bodies come at once.
+        self.enter((which as usize / 1024) % WORKERS, request, !(how / 32).is_multiple_of(4));
+    }
+
+    /// What went on last comes a few times more, now and then by another worker.
+    pub(super) fn come_again(&mut self, which: u32, how: u32) {
+        let Some((worker, what, target, token, job)) = self.admitted.clone() else { return };
+        let worker = if which.is_multiple_of(8) { how as usize % WORKERS } else { worker };
+        for _ in 0..1 + how / 4 % 4 {
+            self.enter(worker, Request::new(what, target, token.clone(), job), true);
+        }
+    }
+
+    /// A job asks twice. To one worker it seems that what it reads first was read before another was told that the job ended;
+    /// the second time it is behind that in any case.
+    pub(super) fn race(&mut self, which: u32, how: u32) {
+        let job = self.world.jobs.len() - 1 - pick(which, self.world.jobs.len().min(8));
+        let token = self.world.jobs[job].token.clone();
+        let what = [What::Read, What::Clone][how as usize % 2];
+        let ask = || Request::new(what, how as usize / 2 % PROJECTS, token.clone(), job);
+        let worker = how as usize / 16 % WORKERS;
+        self.shared.borrow_mut().undo = Some(HashMap::new());
+        self.enter((worker + 1) % WORKERS, Request::new(What::Webhook, 0, token.clone(), job), true);
+        self.close_answered();
+        // Which of its reads come before depends on what is read, so there is nothing to compare.
+        let early = if self.shared.borrow().is_compared { 0 } else { how / 64 % 4 };
+        self.shared.borrow_mut().early = early;
+        let stream = self.enter(worker, ask(), true);
+        let mut shared = self.shared.borrow_mut();
+        (shared.undo, shared.early) = (None, 0);
+        drop(shared);
+        if let Some(open) = self.open.get_mut(&stream) {
+            open.is_judged = true;
+        }
+        self.enter(worker, ask(), true);
+    }
+
+    fn enter(&mut self, worker: usize, request: Request, is_all_there: bool) -> Stream {
         let root = self.workers[worker];
         self.last_stream += 1;
         let stream = self.last_stream;
@@ -146,10 +189,10 @@ impl Proxy {
         self.shared.borrow_mut().shown.insert(stream, Shown { head: Some(head), ..Shown::default() });
         let flow = self.event(root, Some(stream), |filter| filter.request_head(stream, is_whole));
         self.flow(stream, flow, false);
-        // Most bodies come at once.
-        if !is_whole && !(how / 32).is_multiple_of(4) {
+        if !is_whole && is_all_there {
             self.piece(stream, usize::MAX, true);
         }
+        stream
     }
 
     pub(super) fn patience(&self, root: usize, is_read_first: bool) -> u64 {

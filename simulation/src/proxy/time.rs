@@ -4,8 +4,8 @@ use jobscope::{Headers, Worker};
 
 use super::{Proxy, Stands, pick};
 use crate::fault::Fault;
-use crate::host::Call;
 use crate::request::What;
+use crate::shared::Call;
 use crate::world::{Question, Said};
 
 impl Proxy {

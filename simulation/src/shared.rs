@@ -1,0 +1,146 @@
+//! What all workers of a proxy share, and what was done to it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash};
+
+use jobscope::{Headers, HostError, Result, Stream};
+
+use crate::fault::Fault;
+use crate::judge::Time;
+
+/// What the keys of versions have in common.
+pub(crate) const VERSION: &str = ".version.";
+
+/// The clock begins here.
+const BEGIN: u64 = 1_800_000_000_000;
+
+/// A call that waits for its answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) root: usize,
+    pub(crate) path: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) asked: Time,
+    /// By how much time has passed.
+    pub(crate) deadline: u64,
+    /// The clock was set since, and who asked may have given it up.
+    pub(crate) is_given_up: bool,
+}
+
+/// What the filter had done with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Resume(Stream),
+    Reply(Stream, u16),
+    HoldBody(Stream),
+}
+
+/// What the host shows of a request.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) head: Option<Headers>,
+    pub(crate) answer: Option<Headers>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) answer_body: Vec<u8>,
+}
+
+/// What all workers of a proxy share, and the time.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// How much time has passed, in milliseconds, and what the clock shows beyond that.
+    pub(crate) passed: u64,
+    pub(crate) clock: u64,
+    pub(crate) rows: HashMap<String, (Vec<u8>, u32)>,
+    /// What rows held before they were last written, for a fault.
+    pub(crate) before: HashMap<String, Vec<u8>>,
+    pub(crate) calls: BTreeMap<u32, Call>,
+    pub(crate) last_call: u32,
+    pub(crate) call_answer: Option<(Headers, Vec<u8>)>,
+    pub(crate) shown: BTreeMap<Stream, Shown>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) acting: Option<Stream>,
+    pub(crate) last_acting: Option<Stream>,
+    pub(crate) configuration: Vec<u8>,
+    pub(crate) periods: Vec<u64>,
+    /// In how many calls of the host one fails; and whether one has failed.
+    pub(crate) fails_in: Option<u32>,
+    pub(crate) has_failed: bool,
+    /// What no filter may do.
+    pub(crate) wrong: Option<String>,
+    pub(crate) fault: Option<Fault>,
+    /// Whether another proxy is to do the same, though it reads more.
+    pub(crate) is_compared: bool,
+    /// What was done so far, in its order: all that the filter had the host do but to read, and to log what it says to so
+    /// many a second in one VM.
+    pub(crate) did: DefaultHasher,
+    /// How often rows were read.
+    pub(crate) reads: u64,
+    /// What rows held before an event that is not over yet for who reads so many rows now.
+    pub(crate) undo: Option<HashMap<String, (Vec<u8>, u32)>>,
+    pub(crate) early: u32,
+    pub(crate) numbers: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(fault: Option<Fault>, is_compared: bool) -> Self {
+        Self {
+            passed: 0,
+            clock: BEGIN,
+            rows: HashMap::new(),
+            before: HashMap::new(),
+            calls: BTreeMap::new(),
+            last_call: 0,
+            call_answer: None,
+            shown: BTreeMap::new(),
+            effects: Vec::new(),
+            acting: None,
+            last_acting: None,
+            configuration: Vec::new(),
+            periods: Vec::new(),
+            fails_in: None,
+            has_failed: false,
+            wrong: None,
+            fault,
+            is_compared,
+            did: DefaultHasher::new(),
+            reads: 0,
+            undo: None,
+            early: 0,
+            numbers: 0,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        Time { clock: self.clock + self.passed, passed: self.passed }
+    }
+
+    /// Something happened that never may.
+    pub(crate) fn accuse(&mut self, what: impl FnOnce() -> String) {
+        self.wrong.get_or_insert_with(what);
+    }
+
+    /// The filter had this done.
+    pub(crate) fn note(&mut self, what: impl Hash) {
+        what.hash(&mut self.did);
+    }
+
+    /// A row as it was before the event that is not over yet.
+    pub(crate) fn row_before(&mut self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.early = self.early.checked_sub(1)?;
+        let is_late = self.fault == Some(Fault::LateVersions) && key.contains(VERSION);
+        self.undo.as_ref().filter(|_| !is_late)?.get(key).cloned()
+    }
+
+    pub(crate) fn may_fail(&mut self, call: &'static str) -> Result<()> {
+        self.fails_in = self.fails_in.and_then(|left| left.checked_sub(1));
+        if self.fails_in == Some(0) {
+            (self.fails_in, self.has_failed) = (None, true);
+            return Err(HostError { call, status: 10 });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn acting(&mut self) -> Option<&mut Shown> {
+        self.shown.get_mut(&self.acting?)
+    }
+}
