@@ -131,6 +131,11 @@ impl Shared {
         self.undo.as_ref().filter(|_| !is_late)?.get(key).cloned()
     }
 
+    /// The same of a read, unless another proxy reads more.
+    pub(crate) fn read_may_fail(&mut self, call: &'static str) -> Result<()> {
+        if self.is_compared { Ok(()) } else { self.may_fail(call) }
+    }
+
     pub(crate) fn may_fail(&mut self, call: &'static str) -> Result<()> {
         self.fails_in = self.fails_in.and_then(|left| left.checked_sub(1));
         if self.fails_in == Some(0) {

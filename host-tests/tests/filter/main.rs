@@ -15,6 +15,7 @@ mod flights;
 mod forge;
 mod holders;
 mod junk;
+mod kinds;
 mod life;
 mod log;
 mod lookups;

@@ -58,15 +58,20 @@ impl<H: Host> Worker<H> {
         let Some(asked) = self.memo.asked(&setup.config, &request) else {
             return self.judge_anew(setup, request, None, now);
         };
-        if let Some(kept) = self.memo.find(asked, now)
-            && setup.store.version(kept.stripe) == Some(kept.version)
-        {
-            return Next::decided(Rc::clone(&kept.decision), kept.protocol, None);
+        if let Some(next) = self.decided_before(setup, asked, now) {
+            return next;
         }
         // The version comes before what it is the version of.
         let stripe = setup.store.stripe(&request.token.hash());
         let version = setup.store.version(stripe);
         self.judge_anew(setup, request, version.map(|version| Place { asked, stripe, version }), now)
+    }
+
+    /// What was decided on it, if that still holds.
+    pub(super) fn decided_before(&mut self, setup: &Setup<H>, asked: Asked, now: Moment) -> Option<Next> {
+        let kept = self.memo.find(asked, now)?;
+        let holds = setup.store.version(kept.stripe) == Some(kept.version);
+        holds.then(|| Next::decided(Rc::clone(&kept.decision), kept.protocol, None))
     }
 
     /// Judges a job's request with what is remembered; what is missing is looked up, and the request waits for it.

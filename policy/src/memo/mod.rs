@@ -3,10 +3,12 @@
 //!
 //! Pure: the time and the versions that say whether something was taken back come from the shell.
 
+mod generations;
+mod heads;
+
 use alloc::rc::Rc;
 use core::hash::Hash;
 
-use hashbrown::HashMap;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::access::Protocol;
@@ -15,14 +17,19 @@ use crate::choices::Detail;
 use crate::config::Config;
 use crate::decision::{Decision, Grant, Outcome};
 use crate::lifecycle::Watch;
-use crate::request::{Claim, JobRequest, Progress};
+use crate::request::{Claim, Head, JobRequest, Progress};
+use generations::Generations;
 
-/// How many decisions a generation has. There are two, so that what is asked again and again outlives what is not.
+/// How many decisions, and how many heads, a generation has.
 const GENERATION: usize = 2048;
 
 /// Who asks what. It is a keyed hash, so that no token is kept, and nobody can make two that are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Asked(u128);
+
+/// A head, as far as reading looks at it: a keyed hash as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Seen(u128);
 
 /// A decision, and for how long it holds.
 #[derive(Debug, Clone)]
@@ -45,9 +52,9 @@ pub struct Kept {
 #[derive(Debug)]
 pub struct Memo {
     key: (u64, u64),
-    room: usize,
-    young: HashMap<Asked, Kept>,
-    old: HashMap<Asked, Kept>,
+    is_on: bool,
+    decisions: Generations<Asked, Kept>,
+    heads: Generations<Seen, Asked>,
     now: Moment,
 }
 
@@ -55,13 +62,38 @@ impl Memo {
     /// An empty one. The key is random.
     #[must_use]
     pub fn new(key: (u64, u64)) -> Self {
-        Self { key, room: GENERATION, young: HashMap::new(), old: HashMap::new(), now: Moment(0) }
+        let (decisions, heads) = (Generations::of(GENERATION), Generations::of(GENERATION));
+        Self { key, is_on: true, decisions, heads, now: Moment(0) }
     }
 
     /// One that keeps nothing, to see that nobody sees it.
     #[must_use]
     pub fn none() -> Self {
-        Self { room: 0, ..Self::new((0, 0)) }
+        Self { is_on: false, ..Self::new((0, 0)) }
+    }
+
+    /// Under what to look for how a head reads. `None` where that is not known of any.
+    #[must_use]
+    pub fn seen(&self, config: &Config, head: &Head<'_>) -> Option<Seen> {
+        let hasher = heads::hash(&config.forge, head, self.hasher()).filter(|_| self.is_on)?;
+        Some(Seen(hasher.finish128().as_u128()))
+    }
+
+    /// What is asked by an equal head, where that is all there was to it.
+    pub fn read(&mut self, seen: Seen) -> Option<Asked> {
+        self.heads.find(seen).copied()
+    }
+
+    /// This head asks for this and for nothing else. It is remembered where what was decided on that is, so that nobody but
+    /// a running job has anything remembered.
+    pub fn reads(&mut self, seen: Seen, asked: Asked) {
+        if self.decisions.find(asked).is_some() {
+            self.heads.put(seen, asked);
+        }
+    }
+
+    fn hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_keys(self.key.0, self.key.1)
     }
 
     /// Under what to look for the decision on a request. `None` where none is kept: all that its decision depends on but for
@@ -72,10 +104,10 @@ impl Memo {
         let ([access], Claim::Marked, Progress::Going) = (accesses.as_slice(), claim, progress) else { return None };
         let is_plain = scopes.is_none() && mints.is_none() && bare.is_none();
         // What is told of allowed ones in full tells the age of each fact.
-        if self.room == 0 || !is_plain || request.names_a_job() || config.log.allows == Detail::Full {
+        if !self.is_on || !is_plain || request.names_a_job() || config.log.allows == Detail::Full {
             return None;
         }
-        let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
+        let mut hasher = self.hasher();
         (token.expose(), protocol, access).hash(&mut hasher);
         Some(Asked(hasher.finish128().as_u128()))
     }
@@ -83,10 +115,7 @@ impl Memo {
     /// The decision that was kept and holds now, unless its version is another by now.
     pub fn find(&mut self, asked: Asked, now: Moment) -> Option<&Kept> {
         self.pass(now);
-        if let Some(kept) = self.old.remove(&asked) {
-            self.put(asked, kept);
-        }
-        self.young.get(&asked).filter(|kept| kept.made <= now && now < kept.until)
+        self.decisions.find(asked).filter(|kept| kept.made <= now && now < kept.until)
     }
 
     /// Keeps a decision that was made on a request from what is remembered alone, where it may be kept.
@@ -94,15 +123,8 @@ impl Memo {
         let changes_nothing = matches!(&kept.decision.outcome, Outcome::Forward(grant) if *grant == Grant::default());
         let is_watched = || Watch::of_job(config, request, &kept.decision).is_some();
         if kept.made < kept.until && changes_nothing && !kept.decision.denies() && !is_watched() {
-            self.put(asked, kept);
+            self.decisions.put(asked, kept);
         }
-    }
-
-    fn put(&mut self, asked: Asked, kept: Kept) {
-        if self.young.len() >= self.room {
-            self.old = core::mem::take(&mut self.young);
-        }
-        self.young.insert(asked, kept);
     }
 
     /// It is now. Where the clock was set back, what was kept before may have been confirmed again at a time that is still to
@@ -116,8 +138,8 @@ impl Memo {
 
     /// Forgets everything: something else is decided by now.
     pub fn forget(&mut self) {
-        self.young.clear();
-        self.old.clear();
+        self.decisions.clear();
+        self.heads.clear();
     }
 }
 

@@ -147,7 +147,7 @@ fn what_is_asked_again_and_again_outlives_whatever_else_is_asked_and_the_memory_
         let asked = memo.asked(&config, &seldom).unwrap();
         memo.keep(&config, &seldom, asked, kept(&allowed, 10, 20));
         assert!(number % 1_000 > 0 || memo.find(busy, Moment(10)).is_some(), "{number}");
-        assert!(memo.young.len() + memo.old.len() <= 2 * GENERATION);
+        assert!(memo.decisions.len() <= 2 * GENERATION);
     }
     assert!(Rc::strong_count(&allowed) <= 2 * GENERATION + 1);
 }

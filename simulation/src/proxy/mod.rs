@@ -35,10 +35,8 @@ const FLIGHTS: usize = 1024;
 /// How long a body may be awaited, in milliseconds.
 const BODY_PATIENCE: u64 = 10_000;
 
-/// In which time each worker ticks.
+/// In which time each worker ticks, and how exactly deadlines are kept.
 const LONGEST_TICK: u64 = 100;
-
-/// How exactly deadlines are kept.
 const SLACK: u64 = 400;
 
 /// A configuration: `lookup.timeout`, `bindings.revalidate_after` and `bindings.max_stale`, in milliseconds.

@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::judge::Ask;
 use crate::request::{Request, What};
 use crate::shared::{Effect, Shown};
-use crate::world::{FIRST_PROJECT, PROJECTS};
+use crate::world::FIRST_PROJECT;
 
 impl Proxy {
     /// Carries out what the filter had the host do.
@@ -63,7 +63,9 @@ impl Proxy {
         }
         open.stands = Stands::Goes;
         // Of a body that nobody may wait for any longer the token goes nowhere, and so its end.
-        if !open.is_judged && (open.request.what != What::Untold || open.is_whole) {
+        // Who asks while the end of his job is being told may be served.
+        let is_racing = self.shared.borrow().undo.is_some();
+        if !is_racing && !open.is_judged && (open.request.what != What::Untold || open.is_whole) {
             open.is_judged = true;
             let (request, times) = (&open.request, self.roots[open.root].times);
             let now = self.shared.borrow().now();
@@ -142,16 +144,14 @@ impl Proxy {
     /// A job asks twice. To one worker it seems that what it reads first was read before another was told that the job ended;
     /// the second time it is behind that in any case.
     pub(super) fn race(&mut self, which: u32, how: u32) {
-        let job = self.world.jobs.len() - 1 - pick(which, self.world.jobs.len().min(8));
-        let token = self.world.jobs[job].token.clone();
-        let what = [What::Read, What::Clone][how as usize % 2];
-        let ask = || Request::new(what, how as usize / 2 % PROJECTS, token.clone(), job);
-        let worker = how as usize / 16 % WORKERS;
+        let Some((worker, what, target, token, job)) = self.admitted.clone() else { return };
+        let ask = || Request::new(what, target, token.clone(), job);
+        let worker = (worker + which as usize % WORKERS) % WORKERS;
         self.shared.borrow_mut().undo = Some(HashMap::new());
         self.enter((worker + 1) % WORKERS, Request::new(What::Webhook, 0, token.clone(), job), true);
         self.close_answered();
         // Which of its reads come before depends on what is read, so there is nothing to compare.
-        let early = if self.shared.borrow().is_compared { 0 } else { how / 64 % 4 };
+        let early = if self.shared.borrow().is_compared { 0 } else { how % 4 };
         self.shared.borrow_mut().early = early;
         let stream = self.enter(worker, ask(), true);
         let mut shared = self.shared.borrow_mut();
