@@ -106,6 +106,7 @@ docs: build ## write the tables in docs/ anew from the code
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-cli --test docs
 	UPDATE_DOCS=1 cargo test --locked --quiet --test filter operations
 	UPDATE_DOCS=1 cargo test --locked --quiet --test documents hosts
+	UPDATE_DOCS=1 cargo test --locked --quiet --test filter kinds
 
 mutants: ## change the rules in one place at a time, and fail where no test notices (long; not in CI)
 	@scripts/mutants

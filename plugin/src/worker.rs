@@ -3,6 +3,8 @@
 
 use std::rc::Rc;
 
+use policy::memo::Memo;
+
 use crate::counters::Counted;
 use crate::exchange::{Crowd, Ids};
 use crate::host::{Host, Level};
@@ -31,6 +33,7 @@ pub struct Worker<H: Host> {
     pub(crate) ids: Ids,
     /// Whether the proxy was seen to keep a body from the filter while its head waits.
     pub(crate) withholds_bodies: bool,
+    pub(crate) memo: Memo,
     /// What was counted of the load, which all workers add up; nothing before the first tick, which a worker that only
     /// tries a configuration out never sees.
     counted: Option<Load>,
@@ -51,7 +54,7 @@ impl<H: Host> Worker<H> {
     /// One that has no configuration yet.
     #[must_use]
     pub fn new(host: H) -> Self {
-        let chance = host.random();
+        let (chance, memo) = (host.random(), Memo::new((host.random(), host.random())));
         Self {
             host,
             setup: None,
@@ -64,8 +67,15 @@ impl<H: Host> Worker<H> {
             ticks: Ticks::default(),
             ids: Ids::new(chance),
             withholds_bodies: false,
+            memo,
             counted: None,
         }
+    }
+
+    /// One that keeps no decision. Nobody can tell it from another but by what a request costs.
+    #[must_use]
+    pub fn without_memo(host: H) -> Self {
+        Self { memo: Memo::none(), ..Self::new(host) }
     }
 
     /// Takes the configuration that the host has. `false` where it is none, or the host is none for this filter.
@@ -79,7 +89,10 @@ impl<H: Host> Worker<H> {
             begun.map(|()| setup).map_err(|error| format!("no clock, so no deadlines: {error}"))
         });
         match begun {
-            Ok(setup) => self.setup = Some(Rc::new(setup)),
+            Ok(setup) => {
+                self.setup = Some(Rc::new(setup));
+                self.memo.forget();
+            }
             Err(why) => {
                 self.host.log(Level::Critical, &format!("jobscope: {why}"));
                 return false;
@@ -105,11 +118,13 @@ impl<H: Host> Worker<H> {
         if !self.ticks.came(now) {
             self.distrust(Promise::Clock);
         }
+        self.memo.pass(now);
         // Here nobody else holds the configuration.
         if let Some(setup) = self.setup.as_mut().and_then(Rc::get_mut)
             && let Some(version) = self.versions.tick(&self.host, setup, now)
         {
             setup.config.forge.version = version;
+            self.memo.forget();
         }
         let Some(setup) = self.setup.clone() else { return };
         journal::sum_up(&self.host, now);

@@ -10,7 +10,7 @@ pub use holding::{Holding, Package, Registry, Sought};
 use crate::facts::{Feature, GroupPath, Hash, JobId, ProjectId, ProjectPath, Role};
 
 /// The protocol a request speaks, which decides how a refusal is worded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// Git over HTTP.
     Git,
@@ -160,7 +160,7 @@ actions! {
 }
 
 /// Which project a request means, before anybody looked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TargetRef {
     /// No project: a login, the job itself.
     None,
@@ -215,7 +215,7 @@ impl TargetRef {
 }
 
 /// One thing asked of one target.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Access {
     /// What is asked.
     pub action: Action,

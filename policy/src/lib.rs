@@ -11,7 +11,7 @@
 //! The rooms, from the wire inwards: [`request`] knows bytes and no rules, [`facts`] are parsed once and valid for good,
 //! [`rules`] know facts and no HTTP, [`decision`] joins them, [`reply`] alone knows the words of the protocols,
 //! [`lookup`] knows the forge's API, [`lifecycle`] what its answers tell, [`webhook`] what it reports by itself, [`bindings`] how long a fact may be
-//! believed.
+//! believed, [`memo`] how long a decision holds.
 #![no_std]
 #![cfg_attr(
     test,
@@ -37,6 +37,7 @@ pub mod facts;
 pub mod failure;
 pub mod lifecycle;
 pub mod lookup;
+pub mod memo;
 mod pattern;
 pub mod reply;
 pub mod request;

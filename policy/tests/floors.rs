@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// From the ground.
-const FLOORS: [&[&str]; 12] = [
+const FLOORS: [&[&str]; 13] = [
     &["coded"],
     &["facts", "choices", "failure", "pattern"],
     &["access"],
@@ -18,6 +18,7 @@ const FLOORS: [&[&str]; 12] = [
     &["lookup"],
     &["lifecycle"],
     &["webhook"],
+    &["memo"],
 ];
 
 /// What `lib.rs` gives another name, and where it is from.

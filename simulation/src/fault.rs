@@ -28,11 +28,15 @@ pub enum Fault {
     DeafToPause,
     /// The end of a job is told to nobody.
     UntoldEnds,
+    /// Versions of what decisions are made from stay what they are.
+    LostVersions,
+    /// A version is read behind what it is the version of.
+    LateVersions,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::LostWrites,
         Self::OldRows,
         Self::GrowingRows,
@@ -45,5 +49,7 @@ impl Fault {
         Self::DoubtfulCalls,
         Self::DeafToPause,
         Self::UntoldEnds,
+        Self::LostVersions,
+        Self::LateVersions,
     ];
 }

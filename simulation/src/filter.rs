@@ -7,6 +7,8 @@ use crate::host::SimulatedHost;
 /// What a proxy tells.
 pub(crate) trait Filter {
     fn new(host: SimulatedHost) -> Self;
+    /// One that keeps no decision.
+    fn forgetful(host: SimulatedHost) -> Self;
     fn configure(&mut self) -> bool;
     fn request_head(&mut self, stream: Stream, end: bool) -> Flow;
     fn request_body(&mut self, stream: Stream, size: usize, end: bool) -> Flow;
@@ -22,10 +24,13 @@ pub(crate) trait Filter {
 }
 
 macro_rules! filter {
-    ($filter:ty, $load:expr) => {
+    ($filter:ty, $forgetful:expr, $load:expr) => {
         impl Filter for $filter {
             fn new(host: SimulatedHost) -> Self {
                 <$filter>::new(host)
+            }
+            fn forgetful(host: SimulatedHost) -> Self {
+                $forgetful(host)
             }
             fn configure(&mut self) -> bool {
                 self.configure()
@@ -67,5 +72,5 @@ macro_rules! filter {
     };
 }
 
-filter!(jobscope::Worker<SimulatedHost>, jobscope::Worker::load);
-filter!(probe::Worker<SimulatedHost>, |_: &_| Load::default());
+filter!(jobscope::Worker<SimulatedHost>, jobscope::Worker::without_memo, jobscope::Worker::load);
+filter!(probe::Worker<SimulatedHost>, probe::Worker::new, |_: &_| Load::default());

@@ -9,7 +9,7 @@ use policy::bindings::Moment;
 
 use crate::fault::Fault;
 use crate::judge::Time;
-use crate::shared::{CLUSTER, Call, Effect, NOT_THERE, Reply, Shared, Ticks};
+use crate::shared::{CLUSTER, Call, Effect, NOT_THERE, Reply, Shared, Ticks, VERSION};
 
 /// The row by which the filter tries a host out.
 const TRIED: &str = "jobscope.host";
@@ -37,7 +37,7 @@ impl Host for SimulatedHost {
 
     fn now(&self) -> Result<Moment> {
         let mut shared = self.shared.borrow_mut();
-        shared.may_fail("get_current_time")?;
+        shared.read_may_fail("get_current_time")?;
         let Time { clock, passed } = shared.now();
         Ok(Moment(if shared.fault == Some(Fault::SlowClock) { clock - passed / 2 } else { clock }))
     }
@@ -75,11 +75,15 @@ impl Host for SimulatedHost {
     }
 
     fn remove_header(&self, map: Map, name: &str) -> Result<()> {
-        self.shared.borrow_mut().change(map, name, None)
+        let mut shared = self.shared.borrow_mut();
+        shared.note(("remove_header", name));
+        shared.change(map, name, None)
     }
 
     fn replace_request_header(&self, name: &str, value: &[u8]) -> Result<()> {
-        self.shared.borrow_mut().change(Map::Request, name, Some(value))
+        let mut shared = self.shared.borrow_mut();
+        shared.note(("replace_header", name, value));
+        shared.change(Map::Request, name, Some(value))
     }
 
     fn buffer(&self, buffer: Buffer, start: usize, length: usize) -> Result<Vec<u8>> {
@@ -101,6 +105,7 @@ impl Host for SimulatedHost {
 
     fn replace_buffer(&self, buffer: Buffer, _: usize, new: &[u8]) -> Result<()> {
         let mut shared = self.shared.borrow_mut();
+        shared.note(("replace_buffer", new));
         let shown = shared.acting().ok_or(NOT_THERE)?;
         match buffer {
             Buffer::RequestBody => shown.body = new.to_vec(),
@@ -121,15 +126,20 @@ impl Host for SimulatedHost {
         Ok(0)
     }
 
-    fn log_field(&self, _: &str, _: &str) -> Result<()> {
+    fn log_field(&self, name: &str, value: &str) -> Result<()> {
         let mut shared = self.shared.borrow_mut();
+        shared.note(("log_field", name, value));
         shared.may_fail("set_property")?;
         shared.acting.map(|_| ()).ok_or(NO_STREAM)
     }
 
     fn row(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>> {
         let mut shared = self.shared.borrow_mut();
-        shared.may_fail("get_shared_data")?;
+        shared.read_may_fail("get_shared_data")?;
+        shared.reads += 1;
+        if let Some(before) = shared.row_before(key) {
+            return Ok(Some(before));
+        }
         let row = shared.rows.get(key).cloned();
         if shared.fault == Some(Fault::OldRows) && self.root.is_multiple_of(2) {
             let before = shared.before.get(key).cloned();
@@ -140,13 +150,18 @@ impl Host for SimulatedHost {
 
     fn set_row(&self, key: &str, value: &[u8], number: u32) -> Result<Written> {
         let mut shared = self.shared.borrow_mut();
-        shared.may_fail("set_shared_data")?;
+        shared.note(("set_row", key, value));
+        // An end whose version could not be written is told to have failed, and seen all the same by who keeps nothing.
+        if !(shared.is_compared && key.contains(VERSION)) {
+            shared.may_fail("set_shared_data")?;
+        }
         let known = shared.rows.get(key).map(|(bytes, number)| (bytes.clone(), *number));
         if number != 0 && known.as_ref().is_some_and(|(_, known)| *known != number) {
             return Ok(Written::Raced);
         }
         // Where a host is tried out it does well.
         match shared.fault.filter(|_| key != TRIED) {
+            Some(Fault::LostVersions) if key.contains(VERSION) && known.is_some() => return Ok(Written::Done),
             Some(Fault::LostWrites) if number % 3 == 2 => return Ok(Written::Done),
             Some(Fault::GrowingRows) => {
                 let mut grown = known.map(|(bytes, _)| bytes).unwrap_or_default();
@@ -158,6 +173,10 @@ impl Host for SimulatedHost {
         }
         if let Some((bytes, _)) = known.filter(|_| shared.fault == Some(Fault::OldRows)) {
             shared.before.insert(key.to_owned(), bytes);
+        }
+        let Shared { rows, undo, .. } = &mut *shared;
+        if let (Some(undo), Some(row)) = (undo, rows.get(key)) {
+            undo.entry(key.to_owned()).or_insert_with(|| row.clone());
         }
         // Numbers are counted for all rows together.
         shared.last_row += 1;
@@ -195,6 +214,8 @@ impl Host for SimulatedHost {
 
     fn resume(&self) -> Result<()> {
         let mut shared = self.shared.borrow_mut();
+        let acting = shared.acting;
+        shared.note(("resume", acting));
         match shared.acting {
             Some(stream) => {
                 shared.effects.push(Effect::Resume(stream));
@@ -212,9 +233,11 @@ impl Host for SimulatedHost {
         Ok(())
     }
 
-    fn reply(&self, status: u16, headers: &[(&str, &str)], body: &str, _: &str) -> Result<()> {
+    fn reply(&self, status: u16, headers: &[(&str, &str)], body: &str, details: &str) -> Result<()> {
         let mut shared = self.shared.borrow_mut();
-        let Some(stream) = shared.acting else {
+        let acting = shared.acting;
+        shared.note(("reply", acting, status, headers, body, details));
+        let Some(stream) = acting else {
             shared.accuse(|| "nobody was answered".to_owned());
             return Ok(());
         };
@@ -232,6 +255,7 @@ impl Host for SimulatedHost {
     }
 
     fn hold_body(&self, stream: Stream) -> Result<()> {
+        self.shared.borrow_mut().note(("hold_body", stream));
         self.shared.borrow_mut().effects.push(Effect::HoldBody(stream));
         Ok(())
     }
@@ -247,15 +271,19 @@ impl Host for SimulatedHost {
     }
 
     fn count(&self, number: u32, by: i64) -> Result<()> {
-        match self.shared.borrow().metrics.get(number as usize) {
+        let mut shared = self.shared.borrow_mut();
+        shared.note(("count", number, by));
+        match shared.metrics.get(number as usize) {
             Some((Metric::Gauge, _)) => Ok(()),
             Some((Metric::Counter, _)) if by > 0 => Ok(()),
             Some(_) | None => Err(NOT_THERE),
         }
     }
 
-    fn record(&self, number: u32, _: u64) -> Result<()> {
-        let is_known = (number as usize) < self.shared.borrow().metrics.len();
+    fn record(&self, number: u32, value: u64) -> Result<()> {
+        let mut shared = self.shared.borrow_mut();
+        shared.note(("record", number, value));
+        let is_known = (number as usize) < shared.metrics.len();
         is_known.then_some(()).ok_or(HostError { call: "record_metric", status: 1 })
     }
 
@@ -264,6 +292,7 @@ impl Host for SimulatedHost {
         if shared.acting.is_some() && !self.departs.get() {
             shared.accuse(|| "a call was sent for a request, and would be lost with it".to_owned());
         }
+        shared.note(("call", &headers, body));
         shared.may_fail("http_call")?;
         let has = |name| headers.iter().any(|(found, _)| *found == name);
         if cluster != CLUSTER || ![":method", ":path", ":authority"].into_iter().all(has) {

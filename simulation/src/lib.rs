@@ -35,7 +35,7 @@ pub use tally::Tally;
 
 use host::SimulatedHost;
 use jobscope::Worker;
-use proxy::Proxy;
+use proxy::{Part, Proxy};
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,9 +72,40 @@ pub fn run(seed: u64, steps: usize, fault: Option<Fault>) -> Result<Tally, Box<F
 
 type Played = Result<Tally, (String, usize)>;
 
-/// Plays moves until something does not hold; also what happened, where it is to be told.
+/// Plays moves until something does not hold; also what happened, where it is to be told. On a host without a fault they are
+/// played again, with decisions that are kept and without, and nobody must be able to tell which is which.
 fn play(moves: &[Move], fault: Option<Fault>, tells: bool) -> (Played, Vec<String>) {
-    let mut proxy = Proxy::<Worker<SimulatedHost>>::new(fault, tells);
+    let (played, story) = judge(moves, fault, tells);
+    match played {
+        Ok(tally) if fault.is_none() => match compare(moves, tells) {
+            (Ok(spared), _) => (Ok(Tally { spared, ..tally }), story),
+            (Err(wrong), story) => (Err(wrong), story),
+        },
+        played => (played, story),
+    }
+}
+
+/// Plays moves with decisions that are kept and without, until something is done in another way. How many reads were spared.
+fn compare(moves: &[Move], tells: bool) -> (Result<u64, (String, usize)>, Vec<String>) {
+    let [mut kept, mut forgetful] =
+        [Part::Compared, Part::Forgetful].map(|part| Proxy::<Worker<SimulatedHost>>::new(None, part, tells));
+    let mut spared = 0;
+    for (at, step) in moves.iter().enumerate() {
+        let wrong = kept.step(*step).or_else(|| forgetful.step(*step));
+        let [(did, reads), (would, more_reads)] = [&mut kept, &mut forgetful].map(|proxy| proxy.did());
+        spared += more_reads.saturating_sub(reads);
+        let is_seen = || "a decision that was kept is not the one that would be made".to_owned();
+        if let Some(wrong) = wrong.or_else(|| (did != would).then(is_seen)) {
+            let without = forgetful.story.unwrap_or_default().into_iter().map(|line| format!("without: {line}"));
+            return (Err((wrong, at)), kept.story.unwrap_or_default().into_iter().chain(without).collect());
+        }
+    }
+    (Ok(spared), Vec::new())
+}
+
+/// Plays moves until something does not hold.
+fn judge(moves: &[Move], fault: Option<Fault>, tells: bool) -> (Played, Vec<String>) {
+    let mut proxy = Proxy::<Worker<SimulatedHost>>::new(fault, Part::Alone, tells);
     for (at, step) in moves.iter().enumerate() {
         let wrong = proxy.step(*step).or_else(|| (at % 256 == 255).then(|| proxy.check_rows()).flatten());
         if let Some(wrong) = wrong {

@@ -15,6 +15,8 @@ pub struct Move {
 pub(crate) enum Kind {
     /// A client asks for something.
     Open,
+    /// What went on last is asked for again, a few times.
+    Again,
     /// Many clients ask for the same at once.
     Crowd,
     /// A piece of a body comes.
@@ -39,11 +41,14 @@ pub(crate) enum Kind {
     Reload,
     /// Another configuration comes to all workers.
     Configure,
+    /// A job asks for something while another worker is told that it ended.
+    Race,
 }
 
 /// How often of a thousand each kind comes.
-const OFTEN: [(Kind, u64); 13] = [
-    (Kind::Open, 300),
+const OFTEN: [(Kind, u64); 15] = [
+    (Kind::Open, 280),
+    (Kind::Again, 60),
     (Kind::Crowd, 2),
     (Kind::Piece, 110),
     (Kind::Leave, 40),
@@ -56,6 +61,7 @@ const OFTEN: [(Kind, u64); 13] = [
     (Kind::Fail, 5),
     (Kind::Reload, 3),
     (Kind::Configure, 3),
+    (Kind::Race, 5),
 ];
 
 impl Move {

@@ -79,7 +79,7 @@ impl Request {
         Self::new(what, (which / 64) as usize % PROJECTS, token, number)
     }
 
-    fn new(what: What, target: usize, token: String, job: usize) -> Self {
+    pub(crate) fn new(what: What, target: usize, token: String, job: usize) -> Self {
         let basic = || format!("Basic {}", STANDARD.encode(format!("gitlab-ci-token:{token}")));
         let package = format!("/api/v4/projects/{}/packages/generic/tool/1.0/tool.txt", FIRST_PROJECT + target as u64);
         let json = ("content-type", "application/json".to_owned());

@@ -1,11 +1,15 @@
 //! What all workers of the simulated proxy share: its rows, its calls, what it shows, and the time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash};
 
 use jobscope::{Headers, HostError, Map, Metric, Result, Stream};
 
 use crate::fault::Fault;
 use crate::judge::Time;
+
+/// What the keys of versions have in common.
+pub(crate) const VERSION: &str = ".version.";
 
 /// The clock begins here.
 const BEGIN: u64 = 1_800_000_000_000;
@@ -97,11 +101,21 @@ pub(crate) struct Shared {
     /// What no filter may do.
     pub(crate) wrong: Option<String>,
     pub(crate) fault: Option<Fault>,
+    /// Whether another proxy is to do the same, though it reads more.
+    pub(crate) is_compared: bool,
+    /// What was done so far, in its order: all that the filter had the host do but to read, and to log what it says to so
+    /// many a second in one VM.
+    pub(crate) did: DefaultHasher,
+    /// How often rows were read.
+    pub(crate) reads: u64,
+    /// What rows held before an event that is not over yet for who reads so many rows now.
+    pub(crate) undo: Option<HashMap<String, (Vec<u8>, u32)>>,
+    pub(crate) early: u32,
     pub(crate) numbers: u64,
 }
 
 impl Shared {
-    pub(crate) fn new(fault: Option<Fault>) -> Self {
+    pub(crate) fn new(fault: Option<Fault>, is_compared: bool) -> Self {
         Self {
             passed: 0,
             clock: BEGIN,
@@ -123,6 +137,11 @@ impl Shared {
             has_failed: false,
             wrong: None,
             fault,
+            is_compared,
+            did: DefaultHasher::new(),
+            reads: 0,
+            undo: None,
+            early: 0,
             numbers: 0,
         }
     }
@@ -134,6 +153,23 @@ impl Shared {
     /// Something happened that never may.
     pub(crate) fn accuse(&mut self, what: impl FnOnce() -> String) {
         self.wrong.get_or_insert_with(what);
+    }
+
+    /// The filter had this done.
+    pub(crate) fn note(&mut self, what: impl Hash) {
+        what.hash(&mut self.did);
+    }
+
+    /// A row as it was before the event that is not over yet.
+    pub(crate) fn row_before(&mut self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.early = self.early.checked_sub(1)?;
+        let is_late = self.fault == Some(Fault::LateVersions) && key.contains(VERSION);
+        self.undo.as_ref().filter(|_| !is_late)?.get(key).cloned()
+    }
+
+    /// The same of a read, unless another proxy reads more.
+    pub(crate) fn read_may_fail(&mut self, call: &'static str) -> Result<()> {
+        if self.is_compared { Ok(()) } else { self.may_fail(call) }
     }
 
     pub(crate) fn may_fail(&mut self, call: &'static str) -> Result<()> {

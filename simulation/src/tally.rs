@@ -16,6 +16,8 @@ pub struct Tally {
     pub ends: u64,
     /// Requests whose client left.
     pub left: u64,
+    /// Reads of rows that were spared by decisions that were kept.
+    pub spared: u64,
 }
 
 impl AddAssign for Tally {
@@ -25,12 +27,14 @@ impl AddAssign for Tally {
         self.lookups += other.lookups;
         self.ends += other.ends;
         self.left += other.left;
+        self.spared += other.spared;
     }
 }
 
 impl Display for Tally {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { forwarded, answered, lookups, ends, left } = self;
-        write!(f, "{forwarded} went on, {answered} were answered, {left} left, {lookups} lookups, {ends} ends seen")
+        let Self { forwarded, answered, lookups, ends, left, spared } = self;
+        write!(f, "{forwarded} went on, {answered} were answered, {left} left, {lookups} lookups, {ends} ends seen, ")?;
+        write!(f, "{spared} reads spared")
     }
 }

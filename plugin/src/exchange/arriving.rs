@@ -27,7 +27,7 @@ impl<H: Host> Worker<H> {
         let body = if end_of_stream { Body::None } else { Body::Follows };
         let flow = match self.read_head(&setup, stream, body) {
             Ok(None) => return Flow::Pause,
-            Ok(Some(reading)) => self.act(&setup, stream, reading),
+            Ok(Some(next)) => self.settle(&setup, stream, next),
             Err(error) => self.fail_to_read(&setup, stream, error),
         };
         if body == Body::Follows
@@ -97,13 +97,20 @@ impl<H: Host> Worker<H> {
         self.crowd.leave(stream);
     }
 
-    /// Reads the head. None where there is nothing to decide on: a request to the webhook, or a runner that is told where to
-    /// go.
-    fn read_head(&mut self, setup: &Setup<H>, stream: Stream, body: Body) -> Result<Option<Reading>> {
+    /// Reads the head, and says what becomes of the request. None where there is nothing to decide on: a request to the
+    /// webhook, or a runner that is told where to go.
+    fn read_head(&mut self, setup: &Setup<H>, stream: Stream, body: Body) -> Result<Option<Next>> {
         let headers = self.host.headers(Map::Request)?;
         self.crowd.enter(stream, headers.size(), body == Body::None);
         let fields = headers.fields()?;
         let head = Head::new(&fields, body);
+        let seen = self.memo.seen(&setup.config, &head);
+        if let Some(asked) = seen.and_then(|seen| self.memo.read(seen))
+            && let Ok(now) = self.host.now()
+            && let Some(next) = self.decided_before(setup, asked, now)
+        {
+            return Ok(Some(next));
+        }
         match webhook::read_head(&setup.config, setup.webhook_secret.as_ref(), &head) {
             webhook::Reading::Elsewhere => {}
             webhook::Reading::Answered(answer) => {
@@ -124,18 +131,28 @@ impl<H: Host> Worker<H> {
                 return Ok(None);
             }
         }
-        if let Some(watch) = Watch::of_head(&setup.config, &head, &reading) {
+        let watch = Watch::of_head(&setup.config, &head, &reading);
+        let mut is_plain = watch.is_none();
+        if let Some(watch) = watch {
             self.watch(stream, watch);
         }
         for name in head.ours() {
+            is_plain = false;
             self.host.remove_header(Map::Request, name)?;
         }
-        Ok(Some(reading))
-    }
-
-    fn act(&mut self, setup: &Setup<H>, stream: Stream, reading: Reading) -> Flow {
+        let asked = if let Reading::Job(request) = &reading
+            && is_plain
+            && request.scan.is_none()
+        {
+            self.memo.asked(&setup.config, request)
+        } else {
+            None
+        };
         let next = self.consider(setup, stream, reading);
-        self.settle(setup, stream, next)
+        if let (Some(seen), Some(asked)) = (seen, asked) {
+            self.memo.reads(seen, asked);
+        }
+        Ok(Some(next))
     }
 
     /// What becomes of a request, as far as it was read.

@@ -1,14 +1,18 @@
 //! Judging a request: what is remembered, what is missing, and the decision.
 
-use policy::bindings::{Freshness, Moment, Quota, Remembered};
+use std::rc::Rc;
+
+use policy::bindings::{Freshness, Moment, Quota, Remembered, Stripe};
 use policy::decision::{self, Cause, Decision, Facts, Step};
 use policy::facts::{Hash, Token};
 use policy::failure::Failure;
 use policy::lookup::{Fact, Value, target_key};
+use policy::memo::{Asked, Kept};
 use policy::request::{Claim, JobRequest, Refused};
 
 use super::Next;
 use super::crowd::Landed;
+use super::recalled::Recalled;
 use crate::host::{Host, HostError, Level, Result};
 use crate::journal;
 use crate::lookups::Urgency;
@@ -45,17 +49,50 @@ enum Denial {
 }
 
 impl<H: Host> Worker<H> {
-    /// Judges a job's request with what is remembered; what is missing is looked up, and the request waits for it.
+    /// Judges a job's request as the same was a moment ago, or anew.
     pub(super) fn judge(&mut self, setup: &Setup<H>, request: JobRequest) -> Next {
-        let recall = |now| Recalled::of(setup, &request, Facts::default(), Freshness::Stale, now);
-        let (Recalled { facts, oldest, due }, now) =
-            match self.host.now().and_then(|now| recall(now).map(|recalled| (recalled, now))) {
-                Ok(recalled) => recalled,
-                Err(error) => return self.host_fails(setup, (request, Facts::default()), error),
-            };
+        let now = match self.host.now() {
+            Ok(now) => now,
+            Err(error) => return self.host_fails(setup, (request, Facts::default()), error),
+        };
+        let Some(asked) = self.memo.asked(&setup.config, &request) else {
+            return self.judge_anew(setup, request, None, now);
+        };
+        if let Some(next) = self.decided_before(setup, asked, now) {
+            return next;
+        }
+        // The version comes before what it is the version of.
+        let stripe = setup.store.stripe(&request.token.hash());
+        let version = setup.store.version(stripe);
+        self.judge_anew(setup, request, version.map(|version| Place { asked, stripe, version }), now)
+    }
+
+    /// What was decided on it, if that still holds.
+    pub(super) fn decided_before(&mut self, setup: &Setup<H>, asked: Asked, now: Moment) -> Option<Next> {
+        let kept = self.memo.find(asked, now)?;
+        let holds = setup.store.version(kept.stripe) == Some(kept.version);
+        holds.then(|| Next::decided(Rc::clone(&kept.decision), kept.protocol, None))
+    }
+
+    /// Judges a job's request with what is remembered; what is missing is looked up, and the request waits for it.
+    fn judge_anew(&mut self, setup: &Setup<H>, request: JobRequest, place: Option<Place>, now: Moment) -> Next {
+        let recalled = Recalled::of(setup, &request, Facts::default(), Freshness::Stale, now);
+        let Recalled { facts, oldest, due, until, step } = match recalled {
+            Ok(recalled) => recalled,
+            Err(error) => return self.host_fails(setup, (request, Facts::default()), error),
+        };
+        let is_remembered = matches!(step, Step::Decided(_));
         let deadline = now.after(setup.config.lookup.timeout);
         let parked = Parked { request, facts, oldest, missing: Vec::new(), deadline, denial: Denial::None };
-        let next = self.step(setup, Box::new(parked), now);
+        let next = self.step(setup, Box::new(parked), step, now);
+        if let (Some(Place { asked, stripe, version }), true) = (place, is_remembered)
+            && let Next::Decided(decided) = &next
+            && let Some((request, _)) = &decided.case
+        {
+            let (decision, protocol) = (Rc::clone(&decided.decision), decided.protocol);
+            let kept = Kept { decision, protocol, stripe, version, made: now, until };
+            self.memo.keep(&setup.config, request, asked, kept);
+        }
         // Who looks again asks for all of it, and for nothing that is older.
         if !matches!(&next, Next::AwaitsFacts(parked) if parked.looks_again()) {
             self.refresh(setup, due, now);
@@ -65,13 +102,13 @@ impl<H: Host> Worker<H> {
 
     /// Judges a request again that waited, and whose facts are there.
     pub(super) fn judge_again(&mut self, setup: &Setup<H>, mut parked: Box<Parked>, now: Result<Moment>) -> Next {
-        let recalled = now.and_then(|now| parked.recall_again(setup, now).map(|due| (due, now)));
+        let recalled = now.and_then(|now| parked.recall_again(setup, now).map(|(step, due)| (step, due, now)));
         match recalled {
-            Ok((due, now)) => {
+            Ok((step, due, now)) => {
                 if !parked.looks_again() {
                     self.refresh(setup, due, now);
                 }
-                self.step(setup, parked, now)
+                self.step(setup, parked, step, now)
             }
             Err(error) => self.host_fails(setup, parked.into_case(), error),
         }
@@ -97,14 +134,17 @@ impl<H: Host> Worker<H> {
         }
     }
 
-    /// Decides, or has the missing facts looked up.
-    fn step(&mut self, setup: &Setup<H>, mut parked: Box<Parked>, now: Moment) -> Next {
+    /// Carries on with what was decided, or has the missing facts looked up.
+    fn step(&mut self, setup: &Setup<H>, mut parked: Box<Parked>, mut step: Step, now: Moment) -> Next {
         // A fact may be there at once, composed of what is remembered: the token first, then its targets.
         for _ in 0..ROUNDS {
-            let missing = match policy::decide(&setup.config, &parked.request, &parked.facts) {
+            let missing = match step {
                 Step::Decided(decision) if parked.is_doubtful(&decision) => {
                     match parked.look_again(setup, decision, now) {
-                        Ok(()) => continue,
+                        Ok(again) => {
+                            step = again;
+                            continue;
+                        }
                         Err(error) => return self.host_fails(setup, parked.into_case(), error),
                     }
                 }
@@ -134,6 +174,7 @@ impl<H: Host> Worker<H> {
             if !parked.missing.is_empty() {
                 return Next::AwaitsFacts(parked);
             }
+            step = policy::decide(&setup.config, &parked.request, &parked.facts);
         }
         self.fail(setup, parked.into_case(), Failure::Doubt)
     }
@@ -192,70 +233,11 @@ fn refuse_unknown<H: Host>(setup: &Setup<H>, refused: &Refused) -> Next {
     Next::decided(decision::refused(&setup.config, refused), refused.protocol, None)
 }
 
-/// What was remembered.
-#[derive(Debug)]
-pub(crate) struct Recalled {
-    pub(crate) facts: Facts,
-    /// How old the oldest of it is.
-    oldest: Freshness,
-    /// What has grown old, and is to be looked up again.
-    due: Vec<Fact>,
-}
-
-impl Recalled {
-    /// `facts`, and what is remembered besides, where it is as fresh as `least`.
-    pub(crate) fn of<H: Host>(
-        setup: &Setup<H>,
-        request: &JobRequest,
-        facts: Facts,
-        least: Freshness,
-        now: Moment,
-    ) -> Result<Self> {
-        let mut recalled = Self { facts, oldest: Freshness::New, due: Vec::new() };
-        if recalled.facts.token.is_none() {
-            let known = match setup.store.credential(request, now)? {
-                Remembered::New(token) => Some((token, Freshness::New)),
-                Remembered::Fresh(token) => Some((token, Freshness::Fresh)),
-                Remembered::Stale(token) => Some((token, Freshness::Stale)),
-                Remembered::Announced | Remembered::Nothing => None,
-            };
-            if let Some((token, freshness)) = known {
-                let serves = recalled.take(freshness, least, || Fact::Token(request.token.clone()));
-                recalled.facts.token = serves.then_some(token);
-            }
-        }
-        if let Some(Token::Running(job)) = &recalled.facts.token
-            && request.names_a_job()
-        {
-            recalled.facts.dependencies = setup.store.dependencies(job.id, now)?;
-        }
-        // As often as the rules ask for targets that are remembered: each round adds some, so it ends.
-        while let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, request, &recalled.facts) {
-            let known = recalled.facts.targets.len();
-            for target in targets {
-                let Some((found, freshness)) = setup.store.target(&target_key(&job, &target), now)? else { continue };
-                if recalled.take(freshness, least, || Fact::Target(job.clone(), target.clone())) {
-                    recalled.facts.targets.push((target, found));
-                }
-            }
-            if recalled.facts.targets.len() == known {
-                break;
-            }
-        }
-        Ok(recalled)
-    }
-
-    /// Notes how old a fact is, and tells whether it serves where nothing older than `least` does.
-    fn take(&mut self, freshness: Freshness, least: Freshness, fact: impl FnOnce() -> Fact) -> bool {
-        if freshness == Freshness::Stale {
-            self.due.push(fact());
-        }
-        let serves = freshness <= least;
-        if serves {
-            self.oldest = self.oldest.max(freshness);
-        }
-        serves
-    }
+/// Where to keep a decision.
+struct Place {
+    asked: Asked,
+    stripe: Stripe,
+    version: u32,
 }
 
 impl Parked {
@@ -305,27 +287,27 @@ impl Parked {
 
     /// Looks again at what is remembered, for a request that waited: its token may be known now, and so its targets; or its
     /// job may have ended meanwhile. Gives what has grown old.
-    fn recall_again<H: Host>(&mut self, setup: &Setup<H>, now: Moment) -> Result<Vec<Fact>> {
-        if let Remembered::New(ended @ Token::Ended(_)) = setup.store.credential(&self.request, now)? {
+    fn recall_again<H: Host>(&mut self, setup: &Setup<H>, now: Moment) -> Result<(Step, Vec<Fact>)> {
+        if let (Remembered::New(ended @ Token::Ended(_)), _) = setup.store.credential(&self.request, now)? {
             self.facts.token = Some(ended);
         }
         // Where its time is up, or the clock was set, nobody knows how old those are by now that it had when it came.
         let is_late = self.deadline.has_come(setup.config.lookup.timeout, now);
         let known = if is_late { Facts::default() } else { std::mem::take(&mut self.facts) };
-        let Recalled { facts, oldest, due } = Recalled::of(setup, &self.request, known, self.denial.least(), now)?;
-        (self.facts, self.oldest) = (facts, self.oldest.max(oldest));
-        Ok(due)
+        let recalled = Recalled::of(setup, &self.request, known, self.denial.least(), now)?;
+        (self.facts, self.oldest) = (recalled.facts, self.oldest.max(recalled.oldest));
+        Ok((recalled.step, recalled.due))
     }
 
     /// Has the facts by which a request would be denied looked up once more, so that what a maintainer has just granted is
     /// not refused for as long as a fact lasts.
-    fn look_again<H: Host>(&mut self, setup: &Setup<H>, decision: Decision, now: Moment) -> Result<()> {
+    fn look_again<H: Host>(&mut self, setup: &Setup<H>, decision: Decision, now: Moment) -> Result<Step> {
         let is_due = self.oldest > Freshness::Fresh;
         let known = std::mem::take(&mut self.facts);
         self.denial = if is_due { Denial::Due } else { Denial::Known(Box::new((decision, known))) };
-        let Recalled { facts, oldest, .. } = Recalled::of(setup, &self.request, Facts::default(), Freshness::New, now)?;
-        (self.facts, self.oldest) = (facts, oldest);
-        Ok(())
+        let recalled = Recalled::of(setup, &self.request, Facts::default(), Freshness::New, now)?;
+        (self.facts, self.oldest) = (recalled.facts, recalled.oldest);
+        Ok(recalled.step)
     }
 
     /// Whether a decision denies by facts that are to be looked up once more before they do.

@@ -6,14 +6,17 @@ mod answer;
 mod arriving;
 mod crowd;
 mod judging;
+mod recalled;
 mod report;
 mod settling;
 mod waking;
 mod withheld;
 
 pub(crate) use crowd::{Crowd, Landed};
-pub(crate) use judging::Recalled;
+pub(crate) use recalled::Recalled;
 pub(crate) use settling::Ids;
+
+use std::rc::Rc;
 
 use policy::access::Protocol;
 use policy::bindings::Moment;
@@ -38,14 +41,14 @@ enum Next {
 /// A decision, and on what.
 #[derive(Debug)]
 struct Decided {
-    decision: Decision,
+    decision: Rc<Decision>,
     protocol: Protocol,
     /// What it was made from: a request that could be read, and what was known.
     case: Option<(JobRequest, Facts)>,
 }
 
 impl Next {
-    fn decided(decision: Decision, protocol: Protocol, case: Option<(JobRequest, Facts)>) -> Self {
-        Self::Decided(Box::new(Decided { decision, protocol, case }))
+    fn decided(decision: impl Into<Rc<Decision>>, protocol: Protocol, case: Option<(JobRequest, Facts)>) -> Self {
+        Self::Decided(Box::new(Decided { decision: decision.into(), protocol, case }))
     }
 }

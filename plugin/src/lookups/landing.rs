@@ -72,8 +72,7 @@ impl<H: Host> Worker<H> {
         for parked in self.crowd.waiting_for(&token).take(AT_ONCE) {
             let known = Facts { token: Some(Token::Running(job.clone())), ..Facts::default() };
             let recalled = Recalled::of(setup, &parked.request, known, Freshness::Fresh, now);
-            let Ok(Recalled { facts, .. }) = recalled else { continue };
-            if let Step::NeedsTargets(job, targets) = policy::decide(&setup.config, &parked.request, &facts) {
+            if let Ok(Recalled { step: Step::NeedsTargets(job, targets), .. }) = recalled {
                 needed.extend(targets.into_iter().map(|target| Fact::Target(job.clone(), target)));
             }
         }

@@ -1,5 +1,6 @@
 //! Bindings and facts in rows that all workers share: tables with a fixed number of keys, updated by compare-and-swap.
 
+mod stripes;
 mod targets;
 mod tokens;
 
@@ -7,7 +8,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use policy::Config;
-use policy::bindings::{self, Binding, Follower, Inquiry, Moment, Release, Row, Table};
+use policy::bindings::{self, Binding, Follower, Inquiry, Moment, Release, Row, Stripe, Table};
 use policy::config::{Bindings, Lifetimes};
 use policy::facts::{Hash, Version};
 
@@ -38,6 +39,8 @@ pub(crate) struct Store<H> {
     inquiry: Inquiry,
     /// How the tables are laid out.
     layout: String,
+    /// The keys of versions.
+    stripes: Vec<String>,
 }
 
 impl<H: Host> Store<H> {
@@ -51,11 +54,12 @@ impl<H: Host> Store<H> {
         let tables = bindings::tables(config.capacity);
         let layout = short(&bindings::layout(config.capacity));
         let (host, counters) = (host.clone(), Rc::clone(counters));
-        let store = Self { host, counters, config, lifetimes, inquiry, layout };
+        let stripes = Stripe::all().map(|stripe| format!("jobscope.{layout}.version.{}", stripe.place())).collect();
+        let store = Self { host, counters, config, lifetimes, inquiry, layout, stripes };
         let buckets = tables.into_iter().flat_map(|table| (0..table.buckets()).map(move |bucket| (table, bucket)));
         let more = [FOLLOWER, RELEASE].map(|what| store.of_forge(what));
         let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain(more);
-        for key in keys {
+        for key in keys.chain(store.stripes.iter().cloned()) {
             if store.host.row(&key)?.is_none() {
                 store.host.set_row(&key, &[], 0)?;
             }
@@ -84,18 +88,30 @@ impl<H: Host> Store<H> {
         Ok(bucket.and_then(|(bytes, _)| bindings::find(&bytes, key, now)))
     }
 
-    /// Puts a row, and tells what stands under its key now: nothing, where it found no room.
+    /// Puts a row, and tells what stands under its key now: nothing, where it found no room. What was decided from rows that
+    /// it changes or pushes out no longer holds.
     fn put<R: Row>(&self, now: Moment, row: impl Fn() -> R) -> Result<Option<R>> {
         let key = row().key();
+        let (row, revokes) = self.write(&key, now, row)?;
+        if revokes {
+            self.revoke_of::<R>(&key)?;
+        }
+        Ok(row)
+    }
+
+    /// The same, and whether something that was decided no longer holds.
+    fn write<R: Row>(&self, key: &Hash, now: Moment, row: impl Fn() -> R) -> Result<(Option<R>, bool)> {
         // Full of rows that are worth more, or too long to remember: it is looked up each time.
-        let evicts = Cell::new(false);
-        let bytes = self.change::<R>(&key, |bytes| {
+        let (evicts, revokes) = (Cell::new(false), Cell::new(false));
+        let bytes = self.change::<R>(key, |bytes| {
             let new = bindings::put(bytes, row(), &self.config, now)?;
-            evicts.set(new.len() <= bytes.len() && bindings::find::<R>(bytes, &key, now).is_none());
+            evicts.set(new.len() <= bytes.len() && bindings::find::<R>(bytes, key, now).is_none());
+            revokes.set(bindings::revokes::<R>(bytes, &new));
             Some(new)
         })?;
         self.counters.add(Counted::Evictions, &[R::TABLE], i64::from(bytes.is_some() && evicts.get()));
-        Ok(bytes.and_then(|bytes| bindings::find(&bytes, &key, now)))
+        let revokes = bytes.is_some() && revokes.get();
+        Ok((bytes.and_then(|bytes| bindings::find(&bytes, key, now)), revokes))
     }
 
     /// Changes the bucket of a key, and gives what stands there now; `None` where there is nothing to change.
@@ -172,9 +188,11 @@ impl<H: Host> Store<H> {
     pub(crate) fn age(&self, from: u32, before: Moment) -> Result<Option<u32>> {
         let table = Table::of::<Binding>(self.config.capacity);
         let (buckets, end) = (table.buckets(), from.saturating_add(AGED));
-        for bucket in from..end.min(buckets) {
-            self.change_bucket(table, bucket, |bytes| bindings::age(bytes, &self.config, before))?;
-        }
+        let aged = (from..end.min(buckets)).try_for_each(|bucket| {
+            self.change_bucket(table, bucket, |bytes| bindings::age(bytes, &self.config, before)).map(drop)
+        });
+        // Also where nothing was changed: that may have been done before, and this failed.
+        self.revoke_all().and(aged)?;
         Ok((end < buckets).then_some(end))
     }
 }

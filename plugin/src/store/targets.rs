@@ -10,11 +10,13 @@ use super::Store;
 use crate::host::{Host, Result};
 
 impl<H: Host> Store<H> {
-    /// What is remembered of a target, and whether it is to be looked up again.
-    pub(crate) fn target(&self, key: &Hash, now: Moment) -> Result<Option<(Found, Freshness)>> {
+    /// What is remembered of a target, whether it is to be looked up again, and until when that stays as it is at least.
+    pub(crate) fn target(&self, key: &Hash, now: Moment) -> Result<Option<(Found, Freshness, Moment)>> {
         Ok(self.target_row(key, now)?.and_then(|(found, confirmed)| {
             let freshness = self.lifetimes.of_all(&confirmed, now);
-            (freshness != Freshness::Gone).then_some((found, freshness))
+            // What is not there may come to be at any time, and then stands elsewhere.
+            let until = if found == Found::Nothing { now } else { self.lifetimes.comes_due(&confirmed) };
+            (freshness != Freshness::Gone).then_some((found, freshness, until))
         }))
     }
 

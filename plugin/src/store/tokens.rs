@@ -18,34 +18,37 @@ use crate::host::{Host, Result};
 type Learned = std::result::Result<Token, Failure>;
 
 impl<H: Host> Store<H> {
-    /// What is remembered of a token.
-    fn token(&self, key: &Hash, now: Moment) -> Result<Remembered> {
+    /// What is remembered of a token, and until when that stays as it is.
+    fn token(&self, key: &Hash, now: Moment) -> Result<(Remembered, Moment)> {
         if let Some(binding) = self.find::<Binding>(key, now)? {
-            let confirmed = binding.confirmed;
+            let (confirmed, until) = (binding.confirmed, binding.holds_until(&self.config));
             let tells = binding.tells(&self.config, self.inquiry.mark(), now);
             if matches!(tells, Remembered::Stale(_)) {
                 self.counters.time(Counted::Unconfirmed, &[], now.since(confirmed));
             }
-            return Ok(tells);
+            return Ok((tells, until));
         }
         let rejection = self.find::<Rejection>(&self.inquiry.fact(key), now)?;
         let rejection = rejection.filter(|rejection| rejection.serves(now));
-        Ok(rejection.map_or(Remembered::Nothing, |rejection| Remembered::New(Token::Invalid(rejection.invalid))))
+        let rejected = |rejection: Rejection| Remembered::New(Token::Invalid(rejection.invalid));
+        Ok((rejection.map_or(Remembered::Nothing, rejected), now))
     }
 
-    /// What is remembered of a request's credential: of the token, or of the one that it was made from.
-    pub(crate) fn credential(&self, request: &JobRequest, now: Moment) -> Result<Remembered> {
+    /// What is remembered of a request's credential, of the token or of the one that it was made from; and until when that
+    /// stays as it is at least.
+    pub(crate) fn credential(&self, request: &JobRequest, now: Moment) -> Result<(Remembered, Moment)> {
         let key = request.token.hash();
         if !matches!(request.claim, Claim::Minted(_)) {
             return self.token(&key, now);
         }
-        let Some(minted) = self.find::<Minted>(&key, now)? else { return Ok(Remembered::Nothing) };
-        let Some(parent) = minted.parent else { return Ok(Remembered::New(Token::Invalid(Invalid::Foreign))) };
-        Ok(match self.token(&parent, now)? {
+        let Some(minted) = self.find::<Minted>(&key, now)? else { return Ok((Remembered::Nothing, now)) };
+        let Some(parent) = minted.parent else { return Ok((Remembered::New(Token::Invalid(Invalid::Foreign)), now)) };
+        let of_parent = match self.token(&parent, now)?.0 {
             // Without the token itself nobody can be asked again, so the old serves for as long as it may.
             Remembered::New(token) | Remembered::Fresh(token) | Remembered::Stale(token) => Remembered::New(token),
             Remembered::Announced | Remembered::Nothing => Remembered::New(Token::Forgotten),
-        })
+        };
+        Ok((of_parent, now))
     }
 
     /// How long ago what is remembered of a request's credential was confirmed.
@@ -166,8 +169,12 @@ impl<H: Host> Store<H> {
         held.and(job)
     }
 
+    /// The row first, and then what was decided from it: also where the end was known, or could not be written, for this may
+    /// have failed before.
     fn end_token(&self, key: Hash, now: Moment) -> Result<Option<Binding>> {
-        self.put(now, || Binding::ended(key, now))
+        let held = self.write(&key, now, || Binding::ended(key, now));
+        let revoked = self.revoke(&key);
+        held.and_then(|(held, _)| revoked.map(|()| held))
     }
 
     /// From now on no worker serves this job, also where a lookup of its token is under way.
@@ -187,6 +194,7 @@ impl<H: Host> Store<H> {
         let others = row.flatten().map(JobRow::into_tokens).unwrap_or_default();
         for token in others.into_iter().chain([token]) {
             self.change::<Binding>(&token, |bytes| bindings::doubt(bytes, &token))?;
+            self.revoke(&token)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::facts::{GroupRef, Hash};
 
 /// Something that projects of a group may hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Holding {
     /// The group, whose descendants count.
     pub group: GroupRef,
@@ -16,7 +16,7 @@ pub struct Holding {
 }
 
 /// What is wanted of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Sought {
     /// Whatever its projects hold: an index.
     Everything,
@@ -27,7 +27,7 @@ pub enum Sought {
 }
 
 /// A package by its name, or by each name that the forge may read in the request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Package {
     /// In which kind of registry.
     pub registry: Registry,
@@ -35,7 +35,7 @@ pub struct Package {
 }
 
 /// A kind of package registry whose packages are asked of groups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Registry {
     /// PHP.
     Composer,

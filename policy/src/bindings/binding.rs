@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::row::{Reader, Writer};
-use super::{Freshness, Mark, Moment, Row, freshness};
+use super::{Freshness, Mark, Moment, Row, comes_due, freshness};
 use crate::config::Bindings;
 use crate::facts::{Context, Hash, Job, JobId, Origin, ProjectId, ProjectPath, RunnerId, Token, User, UserId};
 use crate::failure::Failure;
@@ -148,6 +148,13 @@ impl Binding {
         }
     }
 
+    /// Until when it tells what it tells now.
+    #[must_use]
+    pub fn holds_until(&self, config: &Bindings) -> Moment {
+        let over = self.since.after(config.max_lifetime);
+        comes_due(config, self.confirmed).min(over).min(self.until.unwrap_or(over))
+    }
+
     /// Whose it is, where that is known in full.
     #[must_use]
     pub fn into_job(self) -> Option<Job> {
@@ -284,6 +291,15 @@ impl Row for Binding {
         let ahead = if self.since.is_ahead(now) { self.since.since(now) } else { Duration::ZERO };
         let until = self.until.map(|until| until.before(ahead));
         Self { since: self.since.before(ahead), confirmed: self.confirmed.seen(now), until, ..self }
+    }
+
+    fn decides(&self) -> bool {
+        matches!(self.state, State::Running(_))
+    }
+
+    /// To be confirmed again is all that may happen to it.
+    fn bears_out(&self, old: &Self) -> bool {
+        self.confirmed >= old.confirmed && *self == Self { confirmed: self.confirmed, ..old.clone() }
     }
 
     /// An end is final: a lookup that was under way when the job ended does not bring it back. A token is one job's: what

@@ -18,6 +18,7 @@ mod quota;
 mod rejection;
 mod release;
 mod row;
+mod stripe;
 mod target;
 
 pub use binding::{Binding, Denial, Remembered, State};
@@ -34,6 +35,7 @@ pub use quota::{Quota, Usage};
 pub use rejection::Rejection;
 pub use release::Release;
 pub use row::Row;
+pub use stripe::{Stripe, revokes};
 pub use target::TargetRow;
 
 use core::time::Duration;
@@ -137,6 +139,11 @@ impl Confirmed {
         self
     }
 
+    /// Whether none of it was looked up before `other`'s.
+    fn is_since(&self, other: &Self) -> bool {
+        self.projects >= other.projects && self.members >= other.members && self.allowlists >= other.allowlists
+    }
+
     /// The same as it counts now.
     #[must_use]
     pub fn seen(self, now: Moment) -> Self {
@@ -175,6 +182,11 @@ pub enum Freshness {
     Gone,
 }
 
+/// Until when a binding that was confirmed then serves as it is: it comes due, or no longer serves.
+fn comes_due(config: &Bindings, confirmed: Moment) -> Moment {
+    confirmed.after(config.revalidate_after.min(config.max_stale))
+}
+
 /// Whether a binding that was confirmed then serves now.
 #[must_use]
 pub fn freshness(config: &Bindings, confirmed: Moment, now: Moment) -> Freshness {
@@ -185,12 +197,24 @@ impl Lifetimes {
     /// Whether a part that was looked up then serves now.
     #[must_use]
     pub fn of_part(&self, lifetime: Lifetime, confirmed: Moment, now: Moment) -> Freshness {
-        let after = match lifetime {
+        serves(self.after(lifetime), self.max_stale, confirmed, now)
+    }
+
+    fn after(&self, lifetime: Lifetime) -> Duration {
+        match lifetime {
             Lifetime::Projects => self.projects,
             Lifetime::Members => self.members,
             Lifetime::Allowlists => self.allowlists,
-        };
-        serves(after, self.max_stale, confirmed, now)
+        }
+    }
+
+    /// Until when what is composed of parts serves as it is: one of them comes due, or no longer serves.
+    #[must_use]
+    pub fn comes_due(&self, confirmed: &Confirmed) -> Moment {
+        let due = |lifetime, confirmed: Moment| confirmed.after(self.after(lifetime).min(self.max_stale));
+        due(Lifetime::Projects, confirmed.projects)
+            .min(due(Lifetime::Members, confirmed.members))
+            .min(due(Lifetime::Allowlists, confirmed.allowlists))
     }
 
     /// Whether what is composed of parts serves now: as well as the part of it that serves worst.

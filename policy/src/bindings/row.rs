@@ -51,6 +51,17 @@ pub trait Row: Sized {
         false
     }
 
+    /// Whether decisions that are kept were made from it, as it stands.
+    fn decides(&self) -> bool {
+        false
+    }
+
+    /// Whether what was decided from `old` holds for as long where this stands in its place.
+    fn bears_out(&self, old: &Self) -> bool {
+        let _ = old;
+        false
+    }
+
     /// What stands afterwards when this row comes and `old` stands under the same key.
     #[must_use]
     fn over(self, old: Self) -> Self {

@@ -112,6 +112,15 @@ impl Row for TargetRow {
         Self { confirmed: self.confirmed.seen(now), ..self }
     }
 
+    fn decides(&self) -> bool {
+        self.found != Found::Nothing
+    }
+
+    /// To be confirmed again is all that may happen to it.
+    fn bears_out(&self, old: &Self) -> bool {
+        self.found == old.found && self.confirmed.is_since(&old.confirmed)
+    }
+
     /// The newer of two answers stands, whichever came last.
     fn over(self, old: Self) -> Self {
         if old.confirmed.oldest() > self.confirmed.oldest() { old } else { self }

@@ -1,4 +1,5 @@
 mod minted;
+mod stripe;
 mod validity;
 
 use std::vec::Vec;

@@ -30,7 +30,7 @@ impl GroupPath {
 }
 
 /// How a group is named.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum GroupRef {
     /// By its full path.
     Path(GroupPath),

@@ -3,7 +3,7 @@
 use super::{Entry, Holders, Target};
 
 /// A member's role, least first. The numbers are GitLab's access levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Not a member.
     None,

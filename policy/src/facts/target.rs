@@ -69,7 +69,7 @@ impl Level {
 }
 
 /// A part of a project that can be switched off or kept to members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Feature {
     /// Code and LFS.
     Repository,

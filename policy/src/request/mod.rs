@@ -43,7 +43,7 @@ pub use refused::Refused;
 pub use registry_token::TokenRequest;
 pub use runner::Progress;
 pub use scan::Scan;
-pub(crate) use token::parse as job_token;
+pub(crate) use token::{may_hold as may_hold_token, parse as job_token};
 
 use crate::choices::{Bodies, Kind, UnlistedEndpoints};
 use crate::config::Forge;

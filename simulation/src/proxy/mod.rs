@@ -5,6 +5,7 @@ mod time;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::hash::Hasher;
 use std::rc::Rc;
 
 use jobscope::Stream;
@@ -35,7 +36,8 @@ const FLIGHTS: usize = 1024;
 /// How long a body may be awaited, in milliseconds.
 const BODY_PATIENCE: u64 = 10_000;
 
-/// How exactly deadlines are kept.
+/// In which time each worker ticks, and how exactly deadlines are kept.
+const LONGEST_TICK: u64 = 100;
 const SLACK: u64 = 400;
 
 /// A configuration: `lookup.timeout`, `bindings.revalidate_after` and `bindings.max_stale`, in milliseconds.
@@ -91,6 +93,8 @@ pub(crate) struct Proxy<F> {
     workers: [usize; WORKERS],
     pub(crate) open: BTreeMap<Stream, Open>,
     last_stream: Stream,
+    /// The last request of a job that went on, and by which worker.
+    admitted: Option<(usize, What, usize, String, usize)>,
     world: World,
     judge: Judge,
     times: Times,
@@ -98,8 +102,20 @@ pub(crate) struct Proxy<F> {
     document: Option<String>,
     keys: usize,
     row_limits: Vec<(String, usize)>,
+    is_forgetful: bool,
     pub(crate) tally: Tally,
     pub(crate) story: Option<Vec<String>>,
+}
+
+/// What a proxy is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// To be judged by itself.
+    Alone,
+    /// To be compared with one whose filters keep no decision.
+    Compared,
+    /// To be that one.
+    Forgetful,
 }
 
 /// One of so many, counted from the newest or from the oldest: leaving others out of a story rarely makes it another one.
@@ -109,19 +125,20 @@ fn pick(which: u32, count: usize) -> usize {
 }
 
 impl<F: Filter> Proxy<F> {
-    pub(crate) fn new(fault: Option<Fault>, tells: bool) -> Self {
-        Self::configured(None, fault, tells)
+    pub(crate) fn new(fault: Option<Fault>, part: Part, tells: bool) -> Self {
+        Self::configured(None, fault, part, tells)
     }
 
     /// One whose filter has this configuration.
-    pub(crate) fn configured(document: Option<String>, fault: Option<Fault>, tells: bool) -> Self {
+    pub(crate) fn configured(document: Option<String>, fault: Option<Fault>, part: Part, tells: bool) -> Self {
         let times = CONFIGURATIONS[0];
         let mut proxy = Self {
-            shared: Rc::new(RefCell::new(Shared::new(fault))),
+            shared: Rc::new(RefCell::new(Shared::new(fault, part != Part::Alone))),
             roots: Vec::new(),
             workers: [0; WORKERS],
             open: BTreeMap::new(),
             last_stream: 0,
+            admitted: None,
             world: World::new(),
             judge: Judge::default(),
             times,
@@ -131,6 +148,7 @@ impl<F: Filter> Proxy<F> {
                 .iter()
                 .map(|table| (format!(".{}.", table.name()), table.row() * BUCKET_ROWS))
                 .collect(),
+            is_forgetful: part == Part::Forgetful,
             tally: Tally::default(),
             story: tells.then(Vec::new),
         };
@@ -177,7 +195,7 @@ impl<F: Filter> Proxy<F> {
         self.shared.borrow_mut().fails_in = None;
         self.shared.borrow_mut().configuration = configuration.into_bytes();
         let host = SimulatedHost { shared: Rc::clone(&self.shared), root, departs: Rc::clone(&departs) };
-        let mut filter = F::new(host);
+        let mut filter = if self.is_forgetful { F::forgetful(host) } else { F::new(host) };
         assert!(filter.configure(), "the configuration is taken");
         self.roots.push(Root { filter: Some(filter), worker, times: self.times, streams: 0, departs });
         self.workers[worker] = root;
@@ -205,6 +223,7 @@ impl<F: Filter> Proxy<F> {
         };
         match kind {
             Kind::Open => self.come(which, how),
+            Kind::Again => self.come_again(which, how),
             Kind::Crowd => {
                 for number in 0..80 + how % 200 {
                     // Of one worker, with one token or with many.
@@ -249,9 +268,14 @@ impl<F: Filter> Proxy<F> {
                 let mut shared = self.shared.borrow_mut();
                 shared.clock = if how.is_multiple_of(2) { shared.clock + by } else { shared.clock - by };
                 shared.calls.values_mut().for_each(|call| call.is_given_up = true);
+                let is_compared = shared.is_compared;
                 drop(shared);
                 self.tell(|_| format!("the clock is set by {by} ms"));
                 self.grant_time();
+                // Until they tick, workers cannot know that it was ever another time.
+                if is_compared {
+                    self.pass(LONGEST_TICK);
+                }
             }
             Kind::Fail => {
                 self.shared.borrow_mut().fails_in = Some(how % 12 + 2);
@@ -280,8 +304,25 @@ impl<F: Filter> Proxy<F> {
                     self.retire(old);
                 }
             }
+            Kind::Race => self.race(which, how),
         }
-        // Who was answered leaves.
+        self.close_answered();
+        if std::mem::take(&mut self.shared.borrow_mut().has_failed) {
+            self.grant_time();
+        }
+        self.check_deadlines();
+        self.check_bounds();
+        self.shared.borrow_mut().wrong.take()
+    }
+
+    /// What was done so far, and how often rows were read since this was last asked.
+    pub(crate) fn did(&self) -> (u64, u64) {
+        let mut shared = self.shared.borrow_mut();
+        (shared.did.finish(), std::mem::take(&mut shared.reads))
+    }
+
+    /// Who was answered leaves.
+    pub(super) fn close_answered(&mut self) {
         let answered: Vec<Stream> = self
             .open
             .iter()
@@ -298,12 +339,6 @@ impl<F: Filter> Proxy<F> {
             }
             self.leave(stream);
         }
-        if std::mem::take(&mut self.shared.borrow_mut().has_failed) {
-            self.grant_time();
-        }
-        self.check_deadlines();
-        self.check_bounds();
-        self.shared.borrow_mut().wrong.take()
     }
 
     fn check_bounds(&mut self) {

@@ -1,5 +1,7 @@
 //! Requests: how they come, go on, are answered, and leave.
 
+use std::collections::HashMap;
+
 use jobscope::{Flow, Headers, Stream};
 use serde_json::json;
 
@@ -89,7 +91,9 @@ impl<F: Filter> Proxy<F> {
         }
         open.stands = Stands::Goes;
         // Of a body that nobody may wait for any longer the token goes nowhere, and so its end.
-        if !open.is_judged && (open.request.what != What::Untold || open.is_whole) {
+        // Who asks while the end of his job is being told may be served.
+        let is_racing = self.shared.borrow().undo.is_some();
+        if !is_racing && !open.is_judged && (open.request.what != What::Untold || open.is_whole) {
             open.is_judged = true;
             let (request, times) = (&open.request, self.roots[open.root].times);
             let now = self.shared.borrow().now();
@@ -101,6 +105,9 @@ impl<F: Filter> Proxy<F> {
                 self.judge.forbids(&self.world.jobs, token, request.ask, now, times.stale + times.timeout)
             {
                 self.shared.borrow_mut().accuse(|| format!("request {stream} goes on, and {why}"));
+            }
+            if let (Ask::Of(target, _), Some(token), Some(job)) = (request.ask, token, request.job) {
+                self.admitted = Some((self.roots[open.root].worker, request.what, target, token.to_owned(), job));
             }
             if is_webhook {
                 self.shared.borrow_mut().accuse(|| "a report to the webhook goes on".to_owned());
@@ -149,6 +156,7 @@ impl<F: Filter> Proxy<F> {
 
     /// What the filter says of what it was shown of a request.
     pub(super) fn flow(&mut self, stream: Stream, flow: Flow, went: bool) {
+        self.shared.borrow_mut().note(("flow", stream, flow == Flow::Continue));
         self.settle(Some(stream));
         let deaf = self.fault(Fault::DeafToPause) && stream.is_multiple_of(16);
         let Some(open) = self.open.get_mut(&stream) else { return };
@@ -164,12 +172,49 @@ impl<F: Filter> Proxy<F> {
 
     pub(super) fn come(&mut self, which: u32, how: u32) {
         let request = Request::draw(which, how, &self.world.jobs);
-        let is_whole = request.body.is_empty();
-        let stream = self.enter(request, (which as usize / 1024) % WORKERS, is_whole);
         // Most bodies come at once.
-        if !is_whole && !(how / 32).is_multiple_of(4) {
+        self.enter_with((which as usize / 1024) % WORKERS, request, !(how / 32).is_multiple_of(4));
+    }
+
+    /// What went on last comes a few times more, now and then by another worker.
+    pub(super) fn come_again(&mut self, which: u32, how: u32) {
+        let Some((worker, what, target, token, job)) = self.admitted.clone() else { return };
+        let worker = if which.is_multiple_of(8) { how as usize % WORKERS } else { worker };
+        for _ in 0..1 + how / 4 % 4 {
+            self.enter_with(worker, Request::new(what, target, token.clone(), job), true);
+        }
+    }
+
+    /// A job asks twice. To one worker it seems that what it reads first was read before another was told that the job ended;
+    /// the second time it is behind that in any case.
+    pub(super) fn race(&mut self, which: u32, how: u32) {
+        let Some((worker, what, target, token, job)) = self.admitted.clone() else { return };
+        let ask = || Request::new(what, target, token.clone(), job);
+        let worker = (worker + which as usize % WORKERS) % WORKERS;
+        self.shared.borrow_mut().undo = Some(HashMap::new());
+        self.enter_with((worker + 1) % WORKERS, Request::new(What::Webhook, 0, token.clone(), job), true);
+        self.close_answered();
+        // Which of its reads come before depends on what is read, so there is nothing to compare.
+        let early = if self.shared.borrow().is_compared { 0 } else { how % 4 };
+        self.shared.borrow_mut().early = early;
+        let stream = self.enter_with(worker, ask(), true);
+        let mut shared = self.shared.borrow_mut();
+        (shared.undo, shared.early) = (None, 0);
+        drop(shared);
+        if let Some(open) = self.open.get_mut(&stream) {
+            open.is_judged = true;
+        }
+        self.enter_with(worker, ask(), true);
+    }
+
+    /// A request comes to a worker, and its body with it where it is all there.
+    fn enter_with(&mut self, worker: usize, request: Request, is_all_there: bool) -> Stream {
+        let is_whole = request.body.is_empty();
+        let stream = self.enter(request, worker, is_whole);
+        if !is_whole && is_all_there {
             self.piece(stream, usize::MAX, true);
         }
+        stream
     }
 
     /// A request comes to a worker.

@@ -1,0 +1,111 @@
+//! What each kind of request costs that CI makes: instructions of the VM, and calls of the host. The table is that of
+//! `docs/performance.md`, which `UPDATE_DOCS=1` writes anew.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use host_tests::host::{Host, Request, RequestHead};
+
+use crate::forge::{DANA, api, basic, clone, get, gitlab, host, post};
+
+const BEGIN: &str = "<!-- costs: made by `make docs` -->\n";
+const END: &str = "<!-- end of costs -->";
+
+fn kinds() -> Vec<(&'static str, Request)> {
+    let media = "application/vnd.git-lfs+json";
+    let objects = format!(r#"{{"operation": "download", "objects": [{{"oid": "{}", "size": 1}}]}}"#, "a".repeat(64));
+    let login = get("/jwt/auth?service=container_registry&scope=repository:apps/web/app:pull");
+    let package = "/projects/102/packages/generic/tool/1.0/tool.txt";
+    let pack = post("/libs/common.git/git-upload-pack").header("content-type", "application/x-git-upload-pack-request");
+    let refs = get("/libs/common.git/info/refs?service=git-upload-pack");
+    let manifest = RequestHead::new("GET", "registry.example.com", "/v2/apps/web/app/manifests/v1");
+    let batch = post("/libs/common.git/info/lfs/objects/batch").header("content-type", media);
+    vec![
+        ("a page, nobody's", get("/apps/web").into()),
+        ("the API, `PRIVATE-TOKEN`", get("/api/v4/projects/102").header("private-token", "glpat-dana").into()),
+        ("`info/refs`, a person's Basic", refs.header("authorization", "Basic ZGFuYTpwYXNzd29yZA==").into()),
+        ("`info/refs`", clone("libs/common", DANA).into()),
+        ("`git-upload-pack`", pack.header("authorization", basic(DANA)).body("0000")),
+        ("a package, `JOB-TOKEN`", api(package, DANA).into()),
+        ("a package, `?job_token=`", get(&format!("/api/v4{package}?job_token={DANA}")).into()),
+        ("the API by number", api("/projects/102/releases", DANA).into()),
+        ("a manifest, Basic", manifest.header("authorization", basic(DANA)).into()),
+        ("`/jwt/auth`", login.header("authorization", basic(DANA)).into()),
+        ("an LFS batch", batch.header("authorization", basic(DANA)).body(objects)),
+        ("the API, denied", api("/projects/103/releases", DANA).into()),
+        ("`info/refs`, denied", clone("infra/secrets", DANA).into()),
+    ]
+}
+
+/// What one request costs: instructions, calls of the host, and those that read shared data.
+fn cost(host: &mut Host, request: &Request) -> [u64; 3] {
+    host.reset_counts();
+    let before = host.instructions(0);
+    host.exchange(0, request.clone(), gitlab);
+    // Memory is allocated for the host by the filter itself.
+    let calls = host.hostcalls().into_iter().filter(|(name, _)| *name != "proxy_on_memory_allocate");
+    let calls: Vec<_> = calls.collect();
+    let all = calls.iter().map(|(_, count)| count).sum();
+    let reads = calls.iter().filter(|(name, _)| *name == "proxy_get_shared_data").map(|(_, count)| count).sum();
+    [host.instructions(0) - before, all, reads]
+}
+
+/// The costs of the first request of its kind, of the second, and of each that follows.
+fn costs() -> Vec<(&'static str, [[u64; 3]; 3])> {
+    let of = |request: Request| {
+        let mut host = host();
+        let first = cost(&mut host, &request);
+        let second = cost(&mut host, &request);
+        cost(&mut host, &request);
+        [first, second, cost(&mut host, &request)]
+    };
+    kinds().into_iter().map(|(what, request)| (what, of(request))).collect()
+}
+
+fn table(costs: &[(&'static str, [[u64; 3]; 3])]) -> String {
+    let mut table = String::from(
+        "| request | cold: instructions | calls of the host, reads of shared data | warm | | kept | |\n|---|---|---|---|---|---|---|\n",
+    );
+    for (what, costs) in costs {
+        let cells = costs.map(|[instructions, calls, reads]| format!("{instructions} | {calls}, {reads}"));
+        let _ = writeln!(table, "| {what} | {} |", cells.join(" | "));
+    }
+    table
+}
+
+/// Numbers of a table, row by row.
+fn numbers(table: &str) -> Vec<(String, Vec<u64>)> {
+    let row = |line: &str| {
+        let mut cells = line.trim_matches('|').split('|').map(str::trim);
+        let what = cells.next().unwrap_or_default().to_owned();
+        (what, cells.flat_map(|cell| cell.split(", ")).filter_map(|number| number.parse().ok()).collect())
+    };
+    table.lines().skip(2).map(row).collect()
+}
+
+/// Calls are the same; instructions are what they are in the table but for what a compiler and hashes make of them.
+fn is_like(found: &[u64], written: &[u64]) -> bool {
+    let is_close = |(at, (found, written)): (usize, (&u64, &u64))| match at % 3 {
+        0 => found.abs_diff(*written) * 25 <= *written,
+        _ => found == written,
+    };
+    found.len() == 9 && found.len() == written.len() && found.iter().zip(written).enumerate().all(is_close)
+}
+
+#[test]
+fn each_kind_of_request_costs_what_is_written() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (written, after) = rest.split_once(END).unwrap();
+    let table = table(&costs());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        return;
+    }
+    let (found, written) = (numbers(&table), numbers(written));
+    assert_eq!(found.len(), written.len());
+    let wrong: Vec<_> =
+        found.iter().zip(&written).filter(|((a, found), (b, written))| a != b || !is_like(found, written)).collect();
+    assert!(wrong.is_empty(), "found and written; if that is right, `make docs` writes it down: {wrong:#?}");
+}

@@ -1,0 +1,45 @@
+//! Versions of what decisions that are kept were made from. A version is the number of a row that has no bytes: to read it
+//! copies nothing.
+
+use policy::bindings::{Binding, Row, Stripe};
+use policy::facts::Hash;
+
+use super::Store;
+use crate::host::{Host, Result};
+
+impl<H: Host> Store<H> {
+    /// The version of what is remembered of a token.
+    pub(crate) fn stripe(&self, token: &Hash) -> Stripe {
+        Stripe::of(token, self.config.capacity)
+    }
+
+    /// What the version is now. `None` where it cannot be told: then nothing is kept.
+    pub(crate) fn version(&self, stripe: Stripe) -> Option<u32> {
+        let key = self.stripes.get(stripe.place())?;
+        self.host.row(key).ok()?.map(|(_, number)| number)
+    }
+
+    /// From now on no worker takes what it decided for what it would decide of this token. To be called when the rows were
+    /// written: what is decided in between is decided from the new ones, and kept under the old version.
+    pub(super) fn revoke(&self, token: &Hash) -> Result<()> {
+        self.bump(self.stripe(token))
+    }
+
+    /// The same of every token.
+    pub(super) fn revoke_all(&self) -> Result<()> {
+        // Each of them, and then the first that failed.
+        Stripe::all().map(|stripe| self.bump(stripe)).fold(Ok(()), Result::and)
+    }
+
+    /// The same of those for whom a row counts under this key.
+    pub(super) fn revoke_of<R: Row>(&self, key: &Hash) -> Result<()> {
+        if R::TABLE == Binding::TABLE { self.revoke(key) } else { self.revoke_all() }
+    }
+
+    fn bump(&self, stripe: Stripe) -> Result<()> {
+        let Some(key) = self.stripes.get(stripe.place()) else { return Ok(()) };
+        let (_, number) = self.host.row(key)?.unwrap_or_default();
+        // Whoever was faster has bumped it as well.
+        self.host.set_row(key, &[], number).map(drop)
+    }
+}

@@ -1,0 +1,121 @@
+//! What bears a decision out that was made before, and until when.
+
+use super::*;
+use crate::bindings::{self, Stripe, revokes};
+
+fn standing(role: Role) -> Found {
+    Found::Standing(Standing {
+        role: Some(role),
+        affiliation: Affiliation::Internal,
+        admission: Admission::Open,
+        outbound: Outbound::Open,
+        target: Target {
+            id: Some(ProjectId(102)),
+            path: ProjectPath::parse("libs/common"),
+            visibility: Some(Visibility::Private),
+            features: Features::OPEN,
+            job_push: JobPush::Off,
+            public_jobs: true,
+            archived: false,
+        },
+    })
+}
+
+#[test]
+fn a_binding_bears_out_what_was_decided_where_it_was_confirmed_again_and_nothing_else() {
+    let before = put(&[], running(1, 50)).unwrap();
+    let after = |row| put(&before, row).unwrap();
+    assert!(!revokes::<Binding>(&before, &before));
+    assert!(!revokes::<Binding>(&before, &after(running(1, 60))), "it was confirmed");
+    assert!(!revokes::<Binding>(&before, &after(running(2, 60))), "another job came");
+    assert!(!revokes::<Binding>(&before, &after(ended(2, 60))), "another job ended");
+    let aged = bindings::age(&before, &config(), Moment(60)).unwrap();
+    let bounded = born(1, 60);
+    let bounded = Binding { until: Some(Moment(1_000)), ..bounded };
+    let Binding { state: State::Running(job), .. } = running(1, 60) else { panic!() };
+    let renamed = Job { user: Some(User { id: UserId(11), name: "dan".into() }), ..job };
+    for (what, new) in [
+        ("it ended", after(ended(1, 60))),
+        ("it is in doubt", bindings::doubt(&before, &key(1)).unwrap()),
+        ("it was aged", aged),
+        ("it has a bound", after(bounded)),
+        ("another configuration asked", after(Binding { mark: Mark(8), ..running(1, 60) })),
+        ("its user has another name", after(Binding { state: State::Running(renamed), ..running(1, 60) })),
+        ("the clock was set back", after(running(1, 40))),
+        ("it was pushed out", Vec::new()),
+    ] {
+        let is_read = find::<Binding>(&new, &key(1)) != find::<Binding>(&before, &key(1));
+        assert_eq!(revokes::<Binding>(&before, &new), is_read, "{what}");
+    }
+    assert!(!revokes::<Binding>(&put(&[], ended(1, 50)).unwrap(), &[]), "nothing is decided from an end for long");
+}
+
+#[test]
+fn who_pushes_another_out_has_the_same_version() {
+    let capacity = 256;
+    let table = Table::of::<Binding>(capacity);
+    for number in 0..2_000 {
+        let (one, other) = (key(number), key(number * 7 + 1));
+        if table.bucket(&one) == table.bucket(&other) {
+            assert_eq!(Stripe::of(&one, capacity), Stripe::of(&other, capacity));
+        }
+        assert!(Stripe::all().any(|stripe| stripe == Stripe::of(&one, capacity)));
+    }
+    assert!(Stripe::all().enumerate().all(|(at, stripe)| stripe.place() == at));
+}
+
+#[test]
+fn a_target_bears_out_what_was_decided_where_it_was_confirmed_again_and_nothing_else() {
+    let row = |found, members| {
+        let confirmed = Confirmed { members: Moment(members), ..Confirmed::at(Moment(50)) };
+        put(&[], TargetRow { key: key(1), found, confirmed }).unwrap()
+    };
+    let before = row(standing(Role::Developer), 50);
+    assert!(!revokes::<TargetRow>(&before, &row(standing(Role::Developer), 60)));
+    assert!(revokes::<TargetRow>(&before, &row(standing(Role::Developer), 40)));
+    assert!(revokes::<TargetRow>(&before, &row(standing(Role::Reporter), 60)));
+    assert!(revokes::<TargetRow>(&before, &row(Found::Nothing, 60)));
+    assert!(revokes::<TargetRow>(&before, &[]));
+    assert!(!revokes::<TargetRow>(&row(Found::Nothing, 50), &[]));
+}
+
+proptest! {
+    /// At the moment itself it is another, so that what is kept until then is not kept too short either.
+    #[test]
+    fn a_binding_tells_the_same_until_it_is_said_to(
+        since in 0u64..50_000, confirmed in 0u64..100_000, bound in proptest::option::of(0u64..200_000),
+        fresh in 1u64..60, stale in 60u64..120, lifetime in 1u64..300, now in 0u64..300_000,
+    ) {
+        let config = crate::config::Bindings {
+            revalidate_after: Duration::from_secs(fresh),
+            max_stale: Duration::from_secs(stale),
+            max_lifetime: Duration::from_secs(lifetime),
+            ..config()
+        };
+        let binding = Binding { since: Moment(since), until: bound.map(Moment), ..running(1, confirmed) };
+        let serves = |now| matches!(
+            binding.clone().tells(&config, MARK, now),
+            Remembered::New(Token::Running(_)) | Remembered::Fresh(Token::Running(_))
+        );
+        let (made, until) = (Moment(since.max(confirmed)), binding.holds_until(&config));
+        if serves(made) && made <= Moment(now) {
+            prop_assert_eq!(serves(Moment(now)), Moment(now) < until);
+        }
+    }
+
+    #[test]
+    fn a_target_serves_until_it_is_said_to(
+        projects in 0u64..100_000, members in 0u64..100_000, allowlists in 0u64..100_000,
+        lasts in proptest::array::uniform3(1u64..60), stale in 1u64..120, now in 100_000u64..300_000,
+    ) {
+        let [of_projects, of_members, of_allowlists] = lasts.map(Duration::from_secs);
+        let lifetimes = crate::config::Lifetimes {
+            projects: of_projects, members: of_members, allowlists: of_allowlists, max_stale: Duration::from_secs(stale),
+        };
+        let confirmed = Confirmed {
+            projects: Moment(projects), members: Moment(members), allowlists: Moment(allowlists),
+        };
+        let serves = lifetimes.of_all(&confirmed, Moment(now)) <= Freshness::Fresh;
+        prop_assert_eq!(serves, Moment(now) < lifetimes.comes_due(&confirmed));
+    }
+}

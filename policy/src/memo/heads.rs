@@ -1,0 +1,186 @@
+//! Heads that were read before: an equal one reads alike.
+
+use core::hash::Hash;
+
+use siphasher::sip128::SipHasher13;
+
+use crate::choices::Kind;
+use crate::config::Forge;
+use crate::request::{Body, Head, may_hold_token};
+
+/// Fields that differ from one request to the next, and that reading never asks for. In the value of any field it looks for
+/// tokens; a value that holds nothing like one is not looked at any further.
+pub(super) const UNREAD: [&str; 12] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "git-protocol",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "x-envoy-external-address",
+    "x-envoy-internal",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+
+/// What a login of a job begins with, `gitlab-ci-token` in base64.
+const LOGIN: &[u8] = b"Basic Z2l0bGFiLWNpLXRva2Vu";
+
+/// The longest head that is hashed, in bytes: twice what one with a job's longest usual token has. What is longer is made to be
+/// expensive.
+const LONGEST: usize = 4096;
+
+/// Whether a field has a job's token where most jobs have theirs. A head without one is not worth a hash.
+fn is_jobs(name: &[u8], value: &[u8]) -> bool {
+    name == b"job-token" || (name == b"authorization" && (value.starts_with(LOGIN) || may_hold_token(value)))
+}
+
+/// Hashes all of a head that reading looks at. `None` where it is not known what that is: another forge's tokens look like
+/// nothing; where a body belongs to it; and where it is not worth it.
+pub(super) fn hash(forge: &Forge, head: &Head<'_>, mut hasher: SipHasher13) -> Option<SipHasher13> {
+    let size = head.fields().iter().map(|(name, value)| name.len().saturating_add(value.len())).sum::<usize>();
+    let is_worth = size <= LONGEST && head.fields().iter().any(|(name, value)| is_jobs(name, value));
+    if forge.kind != Kind::Gitlab || head.body() != Body::None || !is_worth {
+        return None;
+    }
+    let is_unread =
+        |name: &[u8], value: &[u8]| UNREAD.iter().any(|unread| unread.as_bytes() == name) && !may_hold_token(value);
+    head.fields().iter().filter(|(name, value)| !is_unread(name, value)).for_each(|field| field.hash(&mut hasher));
+    Some(hasher)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Config;
+    use crate::lifecycle::Watch;
+    use crate::request::read;
+
+    fn config(kind: &str) -> Config {
+        let document = format!(
+            r#"{{"forge": {{"hosts": ["h"], "registry_hosts": ["r"]{kind}}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
+        );
+        Config::parse(document.as_bytes()).unwrap()
+    }
+
+    const TOKEN: &str = "glcbt-64_0123456789abcdefghij";
+
+    /// Where a request goes, and the field that has its credential.
+    fn request(path: usize, carrier: usize) -> Vec<(String, Vec<u8>)> {
+        let (host, path) = [
+            ("h", "/libs/common.git/info/refs?service=git-upload-pack"),
+            ("h", "/api/v4/projects/102/packages/generic/tool/1.0/tool.txt"),
+            ("h", "/api/v4/job"),
+            ("r", "/v2/apps/web/app/manifests/v1"),
+            ("h", "/jwt/auth?service=container_registry&scope=repository:apps/web:pull"),
+            ("h", "/libs/common?go-get=1"),
+            ("h", "/libs//common"),
+            ("h", "/dashboard"),
+        ][path % 8];
+        let login = |user: &str| format!("Basic {}", STANDARD.encode(format!("{user}:{TOKEN}")));
+        let (name, value) = match carrier % 7 {
+            0 => ("authorization", login("gitlab-ci-token")),
+            1 => ("authorization", login("dana")),
+            2 => ("job-token", TOKEN.to_string()),
+            3 => ("private-token", "glpat-dana".to_string()),
+            4 => ("authorization", format!("Bearer {TOKEN}")),
+            5 => ("cookie", "session=1".to_string()),
+            _ => ("x-custom", TOKEN.to_string()),
+        };
+        let head = [(":method", "GET"), (":path", path), (":authority", host), (name, &value)];
+        head.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).to_vec()
+    }
+
+    /// What reading makes of a head, and its hash.
+    fn seen(config: &Config, fields: &[(String, Vec<u8>)]) -> (impl PartialEq + core::fmt::Debug, Option<u128>) {
+        let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
+        let head = Head::new(&fields, Body::None);
+        let reading = read(&config.forge, &head);
+        let watch = Watch::of_head(config, &head, &reading);
+        let ours = head.ours().map(String::from).collect::<Vec<_>>();
+        let hashed = hash(&config.forge, &head, SipHasher13::new_with_keys(1, 2));
+        ((reading, watch, ours), hashed.map(|hasher| siphasher::sip128::Hasher128::finish128(&hasher).as_u128()))
+    }
+
+    fn value() -> impl Strategy<Value = Vec<u8>> {
+        let near =
+            ["glcbt", "eyI", "glpat-x", "Basic Z2w=", "gitlab-ci-token:x", "g,e", "job_token=x", "git/2.43.0", ""];
+        let near = proptest::sample::select(near.to_vec()).prop_map(|text| text.as_bytes().to_vec());
+        prop_oneof![near, proptest::collection::vec(1u8.., 0..40)]
+    }
+
+    proptest! {
+        /// A field that is left out, whatever it holds, how often and wherever it stands, changes nothing that reading makes of a head.
+        #[test]
+        fn what_is_left_out_of_the_hash_changes_no_reading(
+            path in 0usize..8, carrier in 0usize..7, at in 0usize..5,
+            unread in proptest::collection::vec((0usize..UNREAD.len(), value()), 1..4),
+        ) {
+            let config = config("");
+            let plain = request(path, carrier);
+            let unread = unread.into_iter().map(|(name, value)| (UNREAD[name].to_string(), value));
+            let mut more = plain.clone();
+            more.splice(at.min(plain.len())..at.min(plain.len()), unread);
+            let (reading, hash) = seen(&config, &plain);
+            let (other, other_hash) = seen(&config, &more);
+            if hash == other_hash {
+                prop_assert_eq!(reading, other);
+            } else {
+                prop_assert!(more.iter().any(|(_, value)| may_hold_token(value)));
+            }
+        }
+
+        /// Any other is in it, by its name, its value, its place and how often it stands there.
+        #[test]
+        fn whatever_else_changes_is_another_head(
+            path in 0usize..8, carrier in 0usize..7, name in "[a-z-]{1,20}", value in value(), at in 0usize..5,
+        ) {
+            prop_assume!(!UNREAD.contains(&&*name));
+            let config = config("");
+            let plain = request(path, carrier);
+            let mut more = plain.clone();
+            more.insert(at.min(plain.len()), (name, value));
+            prop_assume!(seen(&config, &more).1.is_some());
+            prop_assert_ne!(seen(&config, &plain).1, seen(&config, &more).1);
+            let mut swapped = more.clone();
+            swapped.reverse();
+            prop_assert_ne!(seen(&config, &swapped).1, seen(&config, &more).1);
+        }
+    }
+
+    #[test]
+    fn where_a_token_stands_in_a_field_that_nobody_asks_for_it_counts() {
+        let config = config("");
+        for name in UNREAD {
+            let mut with = request(1, 2);
+            with.push((name.to_string(), TOKEN.as_bytes().to_vec()));
+            assert_ne!(seen(&config, &with).1, seen(&config, &request(1, 2)).1, "{name}");
+        }
+    }
+
+    #[test]
+    fn where_any_value_may_be_a_token_no_head_is_known() {
+        let generic = config(r#", "kind": "generic""#);
+        let fields: [(&[u8], &[u8]); 1] = [(b"job-token", b"x")];
+        let is_known = |config: &Config, body| {
+            hash(&config.forge, &Head::new(&fields, body), SipHasher13::new_with_keys(1, 2)).is_some()
+        };
+        assert!(is_known(&config(""), Body::None));
+        assert!(!is_known(&generic, Body::None));
+        assert!(!is_known(&config(""), Body::Follows));
+        let long = [b'x'; LONGEST];
+        let fields: [(&[u8], &[u8]); 2] = [(b"job-token", b"x"), (b"x-a", &long)];
+        let head = Head::new(&fields, Body::None);
+        assert!(hash(&config("").forge, &head, SipHasher13::new_with_keys(1, 2)).is_none(), "it is too long");
+    }
+}
