@@ -17,17 +17,18 @@ export class Compare {
     this.editor.field.addEventListener('input', changed);
   }
 
-  show({ wrong, differences }) {
+  show({ wrong, found }) {
     if (!this.editor.text.trim()) {
       this.editor.tell([]);
       this.body.replaceChildren(h('p', { class: 'empty' }, 'Write another configuration, to see what it changes.'));
       return;
     }
     this.editor.tell(wrong);
-    if (!differences) {
+    if (!found) {
       this.body.replaceChildren(h('p', { class: 'empty' }, 'There is no answer until what is marked can be read.'));
       return;
     }
+    const { differences } = found;
     if (!differences.length) {
       say('Nothing ends otherwise');
       this.body.replaceChildren(h('h3', {}, 'Nothing ends otherwise'));

@@ -39,7 +39,7 @@ function fill(next) {
   config.text = next.config;
   world.text = next.world;
   compare.editor.text = next.other;
-  Object.assign(state, { view: VIEWS.includes(next.view) ? next.view : VIEWS[0], action: next.action ?? '', told: null });
+  Object.assign(state, { view: VIEWS.includes(next.view) ? next.view : VIEWS[0], action: known.actions.some(({ action }) => action === next.action) ? next.action : '', told: null });
   show();
 }
 

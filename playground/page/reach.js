@@ -27,7 +27,7 @@ export class Reach {
       return;
     }
     const cells = new Map();
-    for (const way of found.ways) {
+    for (const way of found.reach.ways) {
       const key = `${way.origin}\n${way.target}`;
       cells.set(key, [...(cells.get(key) ?? []), way]);
     }

@@ -57,7 +57,7 @@ pub fn decide(config: &str, world: &str, job: &str, line: &str) -> String {
     Asked { config, world, job, line }.answer().to_string()
 }
 
-/// Who reaches what: all that may be done by jobs of each project at each, or one action alone.
+/// Who reaches what: all that may be done by jobs of each project at each, or one action alone; null where that cannot be told.
 #[wasm_bindgen]
 #[must_use]
 pub fn matrix(config: &str, world_text: &str, action: &str) -> String {
@@ -68,21 +68,21 @@ pub fn matrix(config: &str, world_text: &str, action: &str) -> String {
             |origin: &_| reach::can(config, &world, &asks, origin, &reach::people(&world, origin, People::Starters));
         let ways: Vec<_> = world.projects.iter().flat_map(|origin| ways(origin)).collect();
         let projects: Vec<&str> = world.projects.iter().map(|project| project.path.as_str()).collect();
-        Some(json!({"projects": projects, "ways": view::ways(&ways)["ways"]}))
+        Some(json!({"projects": projects, "reach": view::ways(&ways)}))
     });
     found.unwrap_or(Value::Null).to_string()
 }
 
-/// What another configuration changes: `wrong` with it, or the `differences`.
+/// What another configuration changes: what is `wrong` with it, and what is `found` where nothing is.
 #[wasm_bindgen]
 #[must_use]
 pub fn compare(config: &str, other: &str, world_text: &str) -> String {
     let wrong = asked::findings(other, None);
     let found = setup(config).ok().zip(setup(other).ok()).zip(world(world_text).ok());
     let found = found.map(|((old, new), world)| {
-        view::differing(&reach::differences(&old.config, &new.config, &world, People::Starters))["differences"].clone()
+        view::differing(&reach::differences(&old.config, &new.config, &world, People::Starters))
     });
-    json!({"wrong": wrong, "differences": found}).to_string()
+    json!({"wrong": wrong, "found": found}).to_string()
 }
 
 /// A file of one test for `jobscope test`, which expects what is decided now; empty where nothing is.
