@@ -21,10 +21,10 @@ PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
 .PHONY: help run demo test one oracle hostile conformance soak simulate kubernetes watching matrix fuzz bench mutants check deny setup build guest engine native validate \
-	release release-check clean docs
+	release release-check clean docs playground playground-test
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup build native ## start the demo at PORT=8080, and show each decision as it is made
 	@$(DEMO) run --port $(PORT)
@@ -57,6 +57,12 @@ kubernetes: setup build native ## check envoy/kubernetes: what its manifests mak
 watching: ## check envoy/watching: alerts, recording rules and the dashboard, with Prometheus' own promtool
 	@scripts/watching
 
+playground: ## build the playground, a page that decides in a browser, and serve it on a free port
+	@scripts/playground serve
+
+playground-test: ## play the page's stories in a real Chromium, and compare it with the command
+	@scripts/playground test
+
 matrix: setup build native ## play the story, and the table of what hosts do, with each version of Envoy that jobscope is for
 	@scripts/matrix
 
@@ -76,6 +82,7 @@ check: setup ## check format and lints, native and wasm
 	cargo clippy --locked -p jobscope-probe --target wasm32-wasip1 -- -D warnings
 	cd fuzz && cargo fmt --check && cargo clippy --locked --release -- -D warnings
 	cd host-tests/engine && cargo fmt --check && cargo clippy --locked --release -- -D warnings
+	cd playground && cargo fmt --all --check && cargo clippy --locked --all-targets -- -D warnings
 
 deny: ## check licences, sources and duplicates of what is built in
 	@scripts/deny
@@ -118,4 +125,4 @@ setup: ## get what is needed: Envoy, the Rust target, a registry, clients
 	@scripts/setup
 
 clean: ## remove what was built and what the demo left, but not Envoy
-	rm -rf target dist .run host-tests/engine/target fuzz/target fuzz/corpus fuzz/artifacts
+	rm -rf target dist .run host-tests/engine/target fuzz/target fuzz/corpus fuzz/artifacts playground/target playground/dist playground/tests/node_modules

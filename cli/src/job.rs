@@ -32,7 +32,7 @@ pub enum JobError {
 }
 
 /// The token of a job of which the world has none.
-const MADE_UP: &str = "glcbt-64_madeUpForThisQuestion01";
+pub(crate) const MADE_UP: &str = "glcbt-64_madeUpForThisQuestion01";
 
 impl Caller {
     /// The job that a text means: `PROJECT[@REF] as USER [in ENVIRONMENT] [by SOURCE] [of a fork]`, or a number.

@@ -17,12 +17,14 @@
 
 pub mod changes;
 pub mod check;
+pub mod cleaned;
 pub mod deciding;
 pub mod finding;
 pub mod job;
 pub mod lines;
 pub mod log;
 pub mod marked;
+pub mod pasted;
 pub mod reach;
 pub mod request;
 pub mod setup;

@@ -4,7 +4,7 @@ use std::{fmt, slice};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use serde_saphyr::Spanned;
+use serde_saphyr::{DefaultMessageFormatter, MessageFormatter, Spanned};
 
 /// A value, and where it begins.
 #[derive(Debug, Clone)]
@@ -46,8 +46,8 @@ pub struct Unreadable {
 
 impl Unreadable {
     pub(crate) fn of(error: &serde_saphyr::Error) -> Self {
-        let said = error.without_snippet().to_string();
-        // The place is told beside it.
+        // The message alone: the place is told beside it, and nothing draws the text around it.
+        let said = DefaultMessageFormatter.format_message(error.without_snippet()).into_owned();
         let text = said.lines().next().unwrap_or_default().split(" at line ").next().unwrap_or_default().to_owned();
         Self { line: error.location().map(|place| place.line()), text }
     }

@@ -64,9 +64,9 @@ impl Asks {
     }
 }
 
-/// The names of the actions that are asked of projects.
-fn actions() -> impl Iterator<Item = &'static str> {
-    Action::ALL.iter().filter(|(action, ..)| is_of_project(*action)).map(|(_, name, _)| *name)
+/// The actions that are asked of projects, each with its name and meaning.
+pub fn actions() -> impl Iterator<Item = &'static (Action, &'static str, &'static str)> {
+    Action::ALL.iter().filter(|(action, ..)| is_of_project(*action))
 }
 
 fn is_of_project(action: Action) -> bool {
@@ -240,7 +240,7 @@ pub fn shortened(asked: &[Action]) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for name in &names {
         let stands_for_these = |pattern: &(&str, &str)| {
-            let mut alike = actions().filter(|known| is_like(known, *pattern));
+            let mut alike = actions().map(|(_, name, _)| *name).filter(|known| is_like(known, *pattern));
             alike.next().is_some_and(|first| names.contains(&first))
                 && alike.next().is_some_and(|second| names.contains(&second))
                 && alike.all(|known| names.contains(&known))

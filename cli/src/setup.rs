@@ -25,7 +25,7 @@ impl Setup {
 }
 
 /// How secrets begin: the marks of the forge's tokens, a JWT, and the schemes behind which one stands.
-const MARKS: [&str; 16] = [
+pub(crate) const MARKS: [&str; 16] = [
     "glagent-", "glcbt-", "gldt-", "glffct-", "glft-", "glimt-", "gloas-", "glpat-", "glptt-", "glrt-", "glrtr-",
     "glsoat-", "glwt-", "eyJ", "Basic ", "Bearer ",
 ];
@@ -62,14 +62,14 @@ pub fn masked(text: &str) -> String {
 }
 
 /// What stands behind a secret of which this is the part behind its mark; `None` where that is empty.
-fn after_secret(text: &str) -> Option<&str> {
+pub(crate) fn after_secret(text: &str) -> Option<&str> {
     let is_of_secret = |c: char| c.is_ascii_alphanumeric() || "-_.=+/~%".contains(c);
     let after = text.trim_start_matches(is_of_secret);
     (after.len() < text.len()).then_some(after)
 }
 
 /// What stands behind a secret that stands behind a name: of an address the login, else all up to the next field.
-fn after_named<'a>(name: &str, text: &'a str) -> Option<&'a str> {
+pub(crate) fn after_named<'a>(name: &str, text: &'a str) -> Option<&'a str> {
     let end = text.find(|c: char| c.is_whitespace() || "&`\"'".contains(c) || name == "://" && "/?#".contains(c));
     let field = text.get(..end.unwrap_or(text.len()))?;
     let secret = if name == "://" { field.rfind('@')? } else { field.len() };

@@ -185,12 +185,7 @@ fn decided(
         return Ok((decision.as_ref().map_or(Verdict::Untouched, Verdict::of), decision));
     }
     let setting = Setting { config, job: &caller.job, token: &caller.secret, file };
-    let is_raw = test.request.lines().next().is_some_and(|line| line.contains(" HTTP/"));
-    let requests = if is_raw {
-        lines::raw(test.request.as_bytes(), &setting).map(|request| vec![request])
-    } else {
-        lines::line(&test.request, &setting)
-    };
+    let requests = lines::text(&test.request, &setting);
     let answers = answers(config, world, &caller, &requests.map_err(|error| error.to_string())?);
     let decision = answers.speaks().and_then(|answer| answer.decision.clone());
     Ok((answers.verdict(), decision))

@@ -7,6 +7,7 @@ use world::World;
 use crate::changes::Flip;
 use crate::deciding::{Answer, Answers, bytes};
 use crate::job::Caller;
+use crate::reach::{Difference, Way};
 
 /// Why a decision fell, in a sentence.
 #[must_use]
@@ -91,4 +92,119 @@ fn request(answer: &Answer) -> Value {
         }
     }
     shown
+}
+
+/// Ways to do something.
+#[must_use]
+pub fn ways(ways: &[Way]) -> Value {
+    json!({"ways": ways.iter().map(way).collect::<Vec<_>>()})
+}
+
+/// What ends otherwise.
+#[must_use]
+pub fn differing(found: &[Difference]) -> Value {
+    let each = |one: &Difference| json!({"old": way(&one.old), "new": way(&one.new)});
+    json!({"differences": found.iter().map(each).collect::<Vec<_>>()})
+}
+
+fn way(way: &Way) -> Value {
+    json!({"origin": way.origin, "user": way.user, "target": way.target, "action": way.action.name(),
+        "verdict": way.verdict.word(), "reason": way.reason})
+}
+
+/// Which facts of an account, by name, each rule looks at beside the action, what that needs, the job and the configuration.
+const LOOKS_AT: &[(&str, &[&str])] = &[
+    ("configured-outbound", &["inbound"]),
+    ("feature-on", &["part"]),
+    ("archived", &["archived"]),
+    ("push-code", &["push", "inbound"]),
+    ("own-project-only", &["inbound"]),
+    ("no-user", &["inbound"]),
+    ("own-registry", &["inbound"]),
+    ("outbound", &["outbound", "inbound", "visibility"]),
+    ("inbound", &["inbound", "visibility", "part", "external"]),
+    ("entry", &["inbound", "visibility", "part", "external"]),
+    ("external", &["external", "role", "visibility", "part"]),
+    ("role", &["role", "visibility", "part", "external"]),
+];
+
+/// The names of the facts that a rule looks at; none where it looks at the request, the job and the configuration alone.
+#[must_use]
+pub fn looks_at(rule: &str) -> &'static [&'static str] {
+    LOOKS_AT.iter().find(|(known, _)| *known == rule).map_or(&[], |(_, facts)| facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use policy::rules::RULES;
+    use serde_json::json;
+
+    use super::*;
+    use crate::job::Caller;
+    use crate::setup::Setup;
+
+    const WORLDS: [&str; 2] = [include_str!("../../envoy/demo/world.yaml"), include_str!("../tests/data/world.yaml")];
+
+    /// What is asked of each project, `{}`.
+    const LINES: [&str; 6] = [
+        "git clone https://f.invalid/{}.git",
+        "git push https://f.invalid/{}.git",
+        "git lfs fetch https://f.invalid/{}.git",
+        "docker pull r.invalid/{}:1",
+        "docker push r.invalid/{}:1",
+        "curl --header 'JOB-TOKEN: $CI_JOB_TOKEN' https://f.invalid/api/v4/projects/{%}/releases",
+    ];
+
+    /// The account of each thing that somebody's job may ask in the worlds.
+    fn accounts() -> Vec<Value> {
+        let setup = Setup::of(json!({"forge": {"hosts": ["f.invalid"], "registry_hosts": ["r.invalid"]},
+            "facts": {"outbound": "lookup"},
+            "lookup": {"cluster": "c", "authority": "f.invalid", "credential_env": "E"}}))
+        .unwrap();
+        let mut accounts = Vec::new();
+        for world in WORLDS.map(|text| World::parse(text).unwrap()) {
+            let people = world.users.iter().map(|user| user.username.as_str()).chain(["nobody"]);
+            let jobs: Vec<Caller> = people
+                .flat_map(|user| world.projects.iter().map(move |origin| format!("{} as {user}", origin.path)))
+                .map(|job| Caller::of(&job, &world).unwrap())
+                .collect();
+            for (caller, target) in jobs.iter().flat_map(|job| world.projects.iter().map(move |one| (job, one))) {
+                for line in LINES {
+                    let line = line.replace("{}", &target.path).replace("{%}", &target.path.replace('/', "%2F"));
+                    let answers = crate::deciding::line(&setup.config, &world, caller, &line, &|_| None).unwrap();
+                    accounts.extend(answers.0.into_iter().map(|answer| answer.account));
+                }
+            }
+        }
+        accounts
+    }
+
+    #[test]
+    fn what_a_rule_says_hangs_on_the_facts_that_it_is_said_to_look_at() {
+        let mut said: BTreeMap<String, String> = BTreeMap::new();
+        let accounts = accounts();
+        for account in &accounts {
+            let at = |path: &str| account.pointer(path).cloned().unwrap_or_default();
+            let common = [at("/asked/0/action"), at("/asked/0/entry/permissions"), at("/asked/0/needs/anonymous")];
+            for (rule, answer, _) in walk(account) {
+                let facts: Vec<Value> =
+                    looks_at(rule).iter().map(|name| at(&format!("/asked/0/facts/{name}/is"))).collect();
+                let has_none = at("/asked/0/id").is_null();
+                let key = format!("{rule} {} {has_none} {common:?} {facts:?}", at("/user").is_null());
+                let before = said.entry(key.clone()).or_insert_with(|| answer.to_owned());
+                // The last rule speaks where no other did, and so hangs on all that they look at.
+                assert!(*before == answer || rule == "nothing-matched", "{key}: {before} and {answer}");
+            }
+        }
+        assert!(said.len() > 200, "{}", said.len());
+        for (rule, facts) in LOOKS_AT {
+            assert!(RULES.iter().any(|known| known.id == *rule), "{rule}");
+            for fact in *facts {
+                let place = format!("/asked/0/facts/{fact}");
+                assert!(accounts.iter().any(|account| account.pointer(&place).is_some()), "{rule}: {fact}");
+            }
+        }
+    }
 }

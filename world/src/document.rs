@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::de::{DeserializeOwned, Deserializer};
 use serde::{Deserialize, Serialize};
-use serde_saphyr::Spanned;
+use serde_saphyr::{DefaultMessageFormatter, MessageFormatter, Spanned};
 
 use super::{Feature, FeatureLevel, JobStatus, Role, Visibility, WorldError, WorldErrors};
 
@@ -16,10 +16,15 @@ use super::{Feature, FeatureLevel, JobStatus, Role, Visibility, WorldError, Worl
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "World"))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Document {
+    #[serde(deserialize_with = "entries")]
     pub(super) users: Vec<Entry<UserEntry>>,
+    #[serde(deserialize_with = "entries")]
     pub(super) groups: Vec<Entry<GroupEntry>>,
+    #[serde(deserialize_with = "entries")]
     pub(super) projects: Vec<Entry<ProjectEntry>>,
+    #[serde(deserialize_with = "entries")]
     pub(super) runners: Vec<Entry<RunnerEntry>>,
+    #[serde(deserialize_with = "entries")]
     pub(super) jobs: Vec<Entry<JobEntry>>,
     /// Of the instance.
     pub(super) settings: SettingsEntry,
@@ -31,8 +36,8 @@ impl Document {
         // An empty file is an empty world.
         let read: Result<Option<Self>, _> = serde_saphyr::from_str(text);
         read.map(Option::unwrap_or_default).map_err(|error| {
-            let said = error.without_snippet().to_string();
-            // The place is told beside it.
+            // The message alone: the place is told beside it, and nothing draws the text around it.
+            let said = DefaultMessageFormatter.format_message(error.without_snippet()).into_owned();
             let text = said.lines().next().unwrap_or_default().split(" at line ").next().unwrap_or_default().to_owned();
             let line = error.location().map(|place| place.line());
             WorldErrors(vec![WorldError { line, path: String::new(), text }])
@@ -48,14 +53,19 @@ pub(super) struct Entry<T> {
     pub(super) read: Result<T, (String, String)>,
 }
 
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Entry<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let written: Spanned<serde_json::Value> = Spanned::deserialize(deserializer)?;
+/// The entries of a list. As values they are all of one type, so that the parser is compiled once for all of them.
+fn entries<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry<T>>, D::Error> {
+    let written = Vec::<Spanned<serde_json::Value>>::deserialize(deserializer)?;
+    Ok(written.into_iter().map(Entry::of).collect())
+}
+
+impl<T: DeserializeOwned> Entry<T> {
+    fn of(written: Spanned<serde_json::Value>) -> Self {
         let read = serde_path_to_error::deserialize(written.value).map_err(|error| {
             let path = error.path().to_string();
             (if path == "." { String::new() } else { format!(".{path}") }, error.into_inner().to_string())
         });
-        Ok(Self { line: written.defined.line(), read })
+        Self { line: written.defined.line(), read }
     }
 }
 

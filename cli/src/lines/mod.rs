@@ -85,6 +85,15 @@ pub enum LineError {
     Request(&'static str),
 }
 
+/// What somebody asks in one text: a command line, or a request on the wire.
+///
+/// # Errors
+/// It cannot be read: which part of it, and what was expected.
+pub fn text(text: &str, setting: &Setting<'_>) -> Result<Vec<Request>, LineError> {
+    let is_raw = text.lines().next().is_some_and(|line| line.contains(" HTTP/"));
+    if is_raw { raw(text.as_bytes(), setting).map(|request| vec![request]) } else { line(text, setting) }
+}
+
 /// The requests of a command line, as one text.
 ///
 /// # Errors

@@ -10,7 +10,8 @@ use questions::reach::{
     Asks, Difference, People, Way, can as all_of, differences, people, shortened, who_can as all_at,
 };
 use questions::setup::Setup;
-use serde_json::{Value, json};
+use questions::view;
+use serde_json::json;
 use world::{Project, User, World};
 
 use super::arguments::{Can, Diff, WhoCan, Whole};
@@ -56,8 +57,7 @@ pub(crate) fn diff(asked: &Diff) -> Result<End, Fault> {
     let world = files::world(&asked.whole.world)?;
     let found = differences(&old.config, &new.config, &world, of(&asked.whole));
     if asked.whole.json {
-        let each = |one: &Difference| json!({"old": way(&one.old), "new": way(&one.new)});
-        out(&format!("{:#}\n", json!({"differences": found.iter().map(each).collect::<Vec<_>>()})))?;
+        out(&format!("{:#}\n", view::differing(&found)))?;
     } else {
         out(&differing(&found))?;
     }
@@ -80,11 +80,6 @@ fn setup(path: Option<&Path>) -> Result<Setup, Fault> {
 
 fn project<'a>(world: &'a World, path: &str) -> Result<&'a Arc<Project>, Fault> {
     world.project_at(path).ok_or_else(|| Fault(format!("the world has no project `{path}`")))
-}
-
-fn way(way: &Way) -> Value {
-    json!({"origin": way.origin, "user": way.user, "target": way.target, "action": way.action.name(),
-        "verdict": way.verdict.word(), "reason": way.reason})
 }
 
 /// Ways in rows: what is the same but for the user is one, and so is what is the same but for the action.
@@ -117,7 +112,7 @@ fn print(
     place: impl Fn(&Way) -> Vec<String>,
 ) -> Result<(), Fault> {
     if whole.json {
-        return out(&format!("{:#}\n", json!({"ways": ways.iter().map(way).collect::<Vec<_>>()})));
+        return out(&format!("{:#}\n", view::ways(ways)));
     }
     let mut lines = vec![columns.iter().map(|column| (*column).to_owned()).collect::<Vec<_>>()];
     for mut row in rows(ways, &place) {
