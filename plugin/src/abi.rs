@@ -108,6 +108,7 @@ fn property(path: &str) -> Result<Vec<u8>> {
 
 const fn level_number(level: Level) -> u32 {
     match level {
+        Level::Info => 2,
         Level::Warn => 3,
         Level::Error => 4,
         Level::Critical => 5,

@@ -54,6 +54,8 @@ pub enum Buffer {
 /// How loud a log line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
+    /// For who looks.
+    Info,
     /// Something is not as it should be.
     Warn,
     /// Something failed.

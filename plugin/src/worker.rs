@@ -90,6 +90,9 @@ impl<H: Host> Worker<H> {
         });
         match begun {
             Ok(setup) => {
+                let revision = &setup.config.revision;
+                let what = concat!("jobscope: version ", env!("CARGO_PKG_VERSION"), ", configuration ");
+                self.host.log(Level::Info, &format!("{what}{revision}"));
                 self.setup = Some(Rc::new(setup));
                 self.memo.forget();
             }

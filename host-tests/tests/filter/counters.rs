@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use host_tests::host::{Answer, Host, Hostcall};
+use host_tests::host::{Answer, Host, Hostcall, Level};
 
 use crate::forge::{DANA, clone, finish, get, gitlab, host, host_with, nobody, status};
 
@@ -67,7 +67,7 @@ fn rows_and_ends_are_counted_for_all_workers_together() {
 }
 
 #[test]
-fn who_runs_which_configuration_is_counted() {
+fn who_runs_which_configuration_is_counted_and_said() {
     let mut host = host();
     host.advance(Duration::from_millis(100));
     let info = |host: &Host| {
@@ -81,4 +81,9 @@ fn who_runs_which_configuration_is_counted() {
     host.reconfigure(crate::forge::configuration(r#", "mode": "observe""#)).unwrap();
     host.advance(Duration::from_millis(100));
     assert_eq!(info(&host), [0, workers]);
+    let said = host
+        .logs()
+        .into_iter()
+        .filter(|(level, line)| *level == Level::Info && line.starts_with("jobscope: version 0.1.0, configuration "));
+    assert!(said.count() >= 2, "{:?}", host.logs());
 }
