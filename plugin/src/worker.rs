@@ -131,6 +131,7 @@ impl<H: Host> Worker<H> {
         }
         let Some(setup) = self.setup.clone() else { return };
         journal::sum_up(&self.host, now);
+        setup.store.make_up();
         self.depart();
         self.following.tick(&self.host, &setup, now);
         self.errands.tick(&self.host, &setup.config, now);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use host_tests::host::{Answer, Callout, Fault, Filter, Host, Hostcall, Request, Status};
-use policy::bindings::{Binding, Table};
+use policy::bindings::{Binding, Stripe, Table};
 use policy::facts::Secret;
 use serde_json::json;
 
@@ -103,6 +103,31 @@ fn an_end_of_which_no_worker_could_be_told_is_not_confirmed_until_all_are() {
             assert_eq!(status(&host.exchange(worker, clone("libs/common", DANA), nobody)), 401, "{passing}");
         }
     }
+}
+
+#[test]
+fn a_version_that_could_not_be_written_is_written_with_the_next_tick() {
+    let push = || get("/libs/common.git/info/refs?service=git-receive-pack").header("authorization", basic(DANA));
+    let kept = || {
+        let mut host = host();
+        keep(&mut host, 0, DANA, gitlab);
+        keep(&mut host, 1, DANA, gitlab);
+        host.advance(Duration::from_secs(3));
+        host.reset_counts();
+        host
+    };
+    let mut host = kept();
+    host.exchange(0, push(), closed);
+    // The last writes are of all versions, in their order.
+    let stripe = Stripe::of(&Secret::new(DANA.as_bytes()).hash(), 32_768).place() as u64;
+    let before = host.calls(Hostcall::SetSharedData) - Stripe::all().len() as u64 + stripe;
+
+    let mut host = kept();
+    host.faults(|faults| faults.after(Hostcall::SetSharedData, before, Fault::Status(Status::InternalFailure)));
+    host.exchange(0, push(), closed);
+    assert_eq!(status(&host.exchange(1, clone("libs/common", DANA), nobody)), 200, "nobody could tell it");
+    host.advance(Duration::from_millis(200));
+    assert_eq!(status(&host.exchange(1, clone("libs/common", DANA), nobody)), 403);
 }
 
 #[test]

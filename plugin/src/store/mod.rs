@@ -41,6 +41,8 @@ pub(crate) struct Store<H> {
     layout: String,
     /// The keys of versions.
     stripes: Vec<String>,
+    /// Whether a version could not be written that has to be.
+    owes: Cell<bool>,
 }
 
 impl<H: Host> Store<H> {
@@ -55,7 +57,7 @@ impl<H: Host> Store<H> {
         let layout = short(&bindings::layout(config.capacity));
         let (host, counters) = (host.clone(), Rc::clone(counters));
         let stripes = Stripe::all().map(|stripe| format!("jobscope.{layout}.version.{}", stripe.place())).collect();
-        let store = Self { host, counters, config, lifetimes, inquiry, layout, stripes };
+        let store = Self { host, counters, config, lifetimes, inquiry, layout, stripes, owes: Cell::new(false) };
         let buckets = tables.into_iter().flat_map(|table| (0..table.buckets()).map(move |bucket| (table, bucket)));
         let more = [FOLLOWER, RELEASE].map(|what| store.of_forge(what));
         let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain(more);
@@ -106,7 +108,7 @@ impl<H: Host> Store<H> {
         let bytes = self.change::<R>(key, |bytes| {
             let new = bindings::put(bytes, row(), &self.config, now)?;
             evicts.set(new.len() <= bytes.len() && bindings::find::<R>(bytes, key, now).is_none());
-            revokes.set(bindings::revokes::<R>(bytes, &new));
+            revokes.set(bindings::revokes::<R>(bytes, &new, &self.config, now));
             Some(new)
         })?;
         self.counters.add(Counted::Evictions, &[R::TABLE], i64::from(bytes.is_some() && evicts.get()));

@@ -36,10 +36,19 @@ impl<H: Host> Store<H> {
         if R::TABLE == Binding::TABLE { self.revoke(key) } else { self.revoke_all() }
     }
 
+    /// Writes what could not be written before, so that no row changes for good without its version.
+    pub(crate) fn make_up(&self) {
+        if self.owes.take() {
+            let _ = self.revoke_all();
+        }
+    }
+
     fn bump(&self, stripe: Stripe) -> Result<()> {
         let Some(key) = self.stripes.get(stripe.place()) else { return Ok(()) };
-        let (_, number) = self.host.row(key)?.unwrap_or_default();
         // Whoever was faster has bumped it as well.
-        self.host.set_row(key, &[], number).map(drop)
+        let bumped = self.host.row(key).map(Option::unwrap_or_default);
+        let bumped = bumped.and_then(|(_, number)| self.host.set_row(key, &[], number));
+        self.owes.set(self.owes.get() || bumped.is_err());
+        bumped.map(drop)
     }
 }

@@ -192,10 +192,11 @@ impl<H: Host> Store<H> {
         let job = self.find::<Binding>(&token, now)?.and_then(Binding::into_job);
         let row = job.map(|job| self.find::<JobRow>(&JobRow::key_of(&self.inquiry, job.id), now)).transpose()?;
         let others = row.flatten().map(JobRow::into_tokens).unwrap_or_default();
-        for token in others.into_iter().chain([token]) {
-            self.change::<Binding>(&token, |bytes| bindings::doubt(bytes, &token))?;
-            self.revoke(&token)?;
-        }
-        Ok(())
+        let doubts = others.into_iter().chain([token]).map(|token| {
+            let changed = self.change::<Binding>(&token, |bytes| bindings::doubt(bytes, &token));
+            self.revoke(&token).and(changed.map(drop))
+        });
+        // Each of them, and then the first that failed.
+        doubts.collect::<Vec<_>>().into_iter().collect()
     }
 }

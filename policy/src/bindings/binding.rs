@@ -293,7 +293,7 @@ impl Row for Binding {
         Self { since: self.since.before(ahead), confirmed: self.confirmed.seen(now), until, ..self }
     }
 
-    fn decides(&self) -> bool {
+    fn decides(&self, _: &Bindings, _: Moment) -> bool {
         matches!(self.state, State::Running(_))
     }
 

@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 use super::{tables, target};
 use crate::facts::{Feature, Hash, Invalid, JobPush, Level, Permission, Role, Visibility};
 
-/// The layout of rows. It changes whenever a row is written in another order, also where its size stays.
-pub const LAYOUT: &str = "11";
+/// The layout of rows. It changes whenever a row is written in another order, also where its size stays, and whenever who
+/// writes one has to do more than before: filters of two versions share rows while one takes the other's place.
+pub const LAYOUT: &str = "12";
 
 /// What tables of this size are called by: a filter that lays rows out in another way has tables of its own. Rows hold
 /// places in lists, so the lists are part of it, and changing one changes it.

@@ -51,8 +51,9 @@ pub trait Row: Sized {
         false
     }
 
-    /// Whether decisions that are kept were made from it, as it stands.
-    fn decides(&self) -> bool {
+    /// Whether decisions that are kept may rest on it now, as it stands.
+    fn decides(&self, config: &Bindings, now: Moment) -> bool {
+        let _ = (config, now);
         false
     }
 

@@ -1,7 +1,8 @@
 //! Versions of what decisions are made from. A decision that is kept holds while the version stands that was read before the
 //! rows it was made from: who takes something back writes the row first, and the next version then.
 
-use super::{Binding, Row, Table};
+use super::{Binding, Moment, Row, Table};
+use crate::config::Bindings;
 use crate::facts::Hash;
 
 /// One of the versions: that of some of the buckets of bindings.
@@ -32,10 +33,10 @@ impl Stripe {
 
 /// Whether a bucket that was changed no longer bears out a decision that was made from it.
 #[must_use]
-pub fn revokes<R: Row>(old: &[u8], new: &[u8]) -> bool {
+pub fn revokes<R: Row>(old: &[u8], new: &[u8], config: &Bindings, now: Moment) -> bool {
     let row =
         |bucket: &[u8], key: &Hash| bucket.chunks_exact(R::SIZE).find(|row| row.starts_with(&key.0)).and_then(R::read);
     let is_gone = |bytes: &&[u8]| !new.chunks_exact(R::SIZE).any(|same| same == *bytes);
-    let rows = old.chunks_exact(R::SIZE).filter(is_gone).filter_map(R::read).filter(R::decides);
-    rows.into_iter().any(|was| !row(new, &was.key()).is_some_and(|is| is.bears_out(&was)))
+    let rows = old.chunks_exact(R::SIZE).filter(is_gone).filter_map(R::read);
+    rows.filter(|was| was.decides(config, now)).any(|was| !row(new, &was.key()).is_some_and(|is| is.bears_out(&was)))
 }

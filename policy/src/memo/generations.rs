@@ -29,6 +29,7 @@ impl<K: Copy + Eq + Hash, V> Generations<K, V> {
         if self.young.len() >= self.room {
             self.old = core::mem::take(&mut self.young);
         }
+        self.old.remove(&key);
         self.young.insert(key, value);
     }
 

@@ -1,7 +1,11 @@
 //! What bears a decision out that was made before, and until when.
 
 use super::*;
-use crate::bindings::{self, Stripe, revokes};
+use crate::bindings::{self, Stripe};
+
+fn revoked<R: Row>(old: &[u8], new: &[u8]) -> bool {
+    bindings::revokes::<R>(old, new, &config(), Moment(60))
+}
 
 fn standing(role: Role) -> Found {
     Found::Standing(Standing {
@@ -25,10 +29,10 @@ fn standing(role: Role) -> Found {
 fn a_binding_bears_out_what_was_decided_where_it_was_confirmed_again_and_nothing_else() {
     let before = put(&[], running(1, 50)).unwrap();
     let after = |row| put(&before, row).unwrap();
-    assert!(!revokes::<Binding>(&before, &before));
-    assert!(!revokes::<Binding>(&before, &after(running(1, 60))), "it was confirmed");
-    assert!(!revokes::<Binding>(&before, &after(running(2, 60))), "another job came");
-    assert!(!revokes::<Binding>(&before, &after(ended(2, 60))), "another job ended");
+    assert!(!revoked::<Binding>(&before, &before));
+    assert!(!revoked::<Binding>(&before, &after(running(1, 60))), "it was confirmed");
+    assert!(!revoked::<Binding>(&before, &after(running(2, 60))), "another job came");
+    assert!(!revoked::<Binding>(&before, &after(ended(2, 60))), "another job ended");
     let aged = bindings::age(&before, &config(), Moment(60)).unwrap();
     let bounded = born(1, 60);
     let bounded = Binding { until: Some(Moment(1_000)), ..bounded };
@@ -45,9 +49,9 @@ fn a_binding_bears_out_what_was_decided_where_it_was_confirmed_again_and_nothing
         ("it was pushed out", Vec::new()),
     ] {
         let is_read = find::<Binding>(&new, &key(1)) != find::<Binding>(&before, &key(1));
-        assert_eq!(revokes::<Binding>(&before, &new), is_read, "{what}");
+        assert_eq!(revoked::<Binding>(&before, &new), is_read, "{what}");
     }
-    assert!(!revokes::<Binding>(&put(&[], ended(1, 50)).unwrap(), &[]), "nothing is decided from an end for long");
+    assert!(!revoked::<Binding>(&put(&[], ended(1, 50)).unwrap(), &[]), "nothing is decided from an end for long");
 }
 
 #[test]
@@ -71,12 +75,17 @@ fn a_target_bears_out_what_was_decided_where_it_was_confirmed_again_and_nothing_
         put(&[], TargetRow { key: key(1), found, confirmed }).unwrap()
     };
     let before = row(standing(Role::Developer), 50);
-    assert!(!revokes::<TargetRow>(&before, &row(standing(Role::Developer), 60)));
-    assert!(revokes::<TargetRow>(&before, &row(standing(Role::Developer), 40)));
-    assert!(revokes::<TargetRow>(&before, &row(standing(Role::Reporter), 60)));
-    assert!(revokes::<TargetRow>(&before, &row(Found::Nothing, 60)));
-    assert!(revokes::<TargetRow>(&before, &[]));
-    assert!(!revokes::<TargetRow>(&row(Found::Nothing, 50), &[]));
+    assert!(!revoked::<TargetRow>(&before, &row(standing(Role::Developer), 60)));
+    assert!(revoked::<TargetRow>(&before, &row(standing(Role::Developer), 40)));
+    assert!(revoked::<TargetRow>(&before, &row(standing(Role::Reporter), 60)));
+    assert!(revoked::<TargetRow>(&before, &row(Found::Nothing, 60)));
+    assert!(revoked::<TargetRow>(&before, &[]));
+    let stale = config().max_stale;
+    let pushed_out = |now| bindings::revokes::<TargetRow>(&before, &[], &config(), now);
+    assert!(pushed_out(Moment(50).after(stale)));
+    assert!(!pushed_out(Moment(50).after(stale).after(SKEW)), "no decision rests on it any longer");
+    assert!(pushed_out(Moment(0)), "the clock was set back");
+    assert!(!revoked::<TargetRow>(&row(Found::Nothing, 50), &[]));
 }
 
 proptest! {
