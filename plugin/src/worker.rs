@@ -6,7 +6,7 @@ use std::rc::Rc;
 use policy::memo::Memo;
 
 use crate::counters::Counted;
-use crate::exchange::{Crowd, Ids};
+use crate::exchange::{Crowd, Ids, Shows};
 use crate::host::{Host, Level};
 use crate::journal;
 use crate::lookups::{Errands, Flights, Following, Versions};
@@ -31,8 +31,7 @@ pub struct Worker<H: Host> {
     pub(crate) versions: Versions,
     pub(crate) ticks: Ticks,
     pub(crate) ids: Ids,
-    /// Whether the proxy was seen to keep a body from the filter while its head waits.
-    pub(crate) withholds_bodies: bool,
+    pub(crate) shows_bodies: Shows,
     pub(crate) memo: Memo,
     /// What was counted of the load, which all workers add up; nothing before the first tick, which a worker that only
     /// tries a configuration out never sees.
@@ -66,7 +65,7 @@ impl<H: Host> Worker<H> {
             versions: Versions::default(),
             ticks: Ticks::default(),
             ids: Ids::new(chance),
-            withholds_bodies: false,
+            shows_bodies: Shows::Unknown,
             memo,
             counted: None,
         }

@@ -481,7 +481,8 @@ pub fn missed(config: &Config, request: &JobRequest, facts: &Facts, failure: Fai
         return unread(config, request, facts, malformed);
     }
     let record = token_record(request, failure.code(), facts.job());
-    let mode = concern::of_request(config, request, facts.job());
+    // Who asks too much must not choose what is only observed.
+    let mode = if failure.is_of_too_much() { config.mode } else { concern::of_request(config, request, facts.job()) };
     denial(mode, record, Cause::Failure(failure), reply::failure(request.protocol, failure))
 }
 

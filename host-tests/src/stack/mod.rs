@@ -43,7 +43,7 @@ use run_dir::RunDir;
 const START: Duration = Duration::from_secs(60);
 
 /// How many workers Envoy has, where a test asks for no other number.
-const WORKERS: u32 = 2;
+pub const WORKERS: u32 = 2;
 
 /// Which port Envoy listens on.
 #[derive(Clone, Copy, Debug)]

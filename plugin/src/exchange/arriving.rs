@@ -10,6 +10,7 @@ use policy::webhook;
 use super::Next;
 use super::answer::Answering;
 use super::crowd::{BODY_PATIENCE, Standing};
+use super::withheld::Shows;
 use crate::host::{Buffer, Flow, Host, HostError, Level, Map, Result, Stream};
 use crate::journal;
 use crate::promises::Promise;
@@ -46,6 +47,9 @@ impl<H: Host> Worker<H> {
         }
         let (Some(setup), Some(exchange)) = (self.setup.clone(), self.crowd.find(stream)) else { return Flow::Pause };
         exchange.is_shown = true;
+        if matches!(exchange.stands(), Standing::Body(..)) {
+            self.shows_bodies = Shows::Seen;
+        }
         let flow = match exchange.stands() {
             Standing::Report => return self.take_report(&setup, stream, size, end_of_stream),
             Standing::Going => Flow::Continue,
@@ -173,7 +177,7 @@ impl<H: Host> Worker<H> {
     }
 
     fn await_body(&mut self, setup: &Setup<H>, stream: Stream, pending: Pending) -> Next {
-        if self.withholds_bodies {
+        if self.withholds_bodies() {
             return self.turn_away(setup, stream, pending, Failure::Bodies);
         }
         let has_room = self.crowd.hold_with_head(stream, 0);
@@ -206,7 +210,8 @@ impl<H: Host> Worker<H> {
     /// What becomes of a request whose body cannot be held back.
     pub(super) fn turn_away(&mut self, setup: &Setup<H>, stream: Stream, pending: Pending, why: Failure) -> Next {
         if pending.is_nobodys() {
-            return self.let_go(setup, stream, pending, Malformed::BodyTooLarge);
+            let malformed = if why == Failure::Bodies { Malformed::BodyLeft } else { Malformed::BodyTooLarge };
+            return self.let_go(setup, stream, pending, malformed);
         }
         let protocol = pending.protocol();
         Next::decided(decision::failed(&setup.config, protocol, why), protocol, None)

@@ -271,17 +271,9 @@ impl Crowd {
         }
     }
 
-    /// The requests that wait for their bodies and were shown nothing of them, and until when they wait.
-    pub(super) fn unshown(&self) -> impl Iterator<Item = (Stream, Moment)> {
-        self.exchanges.iter().filter_map(|(stream, exchange)| match &exchange.stands {
-            Standing::Body(_, deadline) if !exchange.is_shown => Some((*stream, *deadline)),
-            Standing::Body(..)
-            | Standing::Facts(_)
-            | Standing::Read
-            | Standing::Report
-            | Standing::Going
-            | Standing::Answered => None,
-        })
+    /// All requests, in the order in which they came.
+    pub(super) fn each(&mut self) -> impl Iterator<Item = (Stream, &mut Exchange)> {
+        self.exchanges.iter_mut().map(|(stream, exchange)| (*stream, exchange))
     }
 
     /// There is news for those whose bodies will not be shown.
@@ -292,15 +284,6 @@ impl Crowd {
                 self.news.push_back((*stream, News::Unshown));
             }
         }
-    }
-
-    /// The requests whose answers' heads have been held back for so long, with nothing of their bodies.
-    pub(super) fn heads_held(&mut self, long: Duration, now: Moment) -> Vec<Stream> {
-        let held = |exchange: &mut Exchange| match &mut exchange.answering {
-            Answering::Read(answer) => answer.holds_head(long, now),
-            Answering::Unseen | Answering::Watched(_) | Answering::Withheld => false,
-        };
-        self.exchanges.iter_mut().filter_map(|(stream, exchange)| held(exchange).then_some(*stream)).collect()
     }
 
     /// Whether there is news that was not told yet.

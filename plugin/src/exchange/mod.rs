@@ -15,6 +15,7 @@ mod withheld;
 pub(crate) use crowd::{Crowd, Landed};
 pub(crate) use recalled::Recalled;
 pub(crate) use settling::Ids;
+pub(crate) use withheld::Shows;
 
 use std::rc::Rc;
 

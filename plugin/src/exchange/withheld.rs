@@ -7,34 +7,60 @@ use policy::bindings::Moment;
 use policy::choices::Bodies;
 
 use super::answer::Answering;
-use super::crowd::BODY_PATIENCE;
+use super::crowd::{BODY_PATIENCE, Exchange, Standing};
 use crate::host::{Host, Level, Stream};
 use crate::setup::Setup;
+use crate::ticks::AT_ONCE;
 use crate::worker::Worker;
+
+/// For how long nobody waits for a body where one was not shown. Then it is tried once more: a filter in front may have kept it.
+const DISTRUST: Duration = Duration::from_secs(60);
 
 /// How long a body that is there may go unshown, which Envoy shows as soon as it came; and how long an answer may be without
 /// one before its head goes on.
 const PROMPT: Duration = Duration::from_secs(1);
 
+/// Whether the proxy shows a body while its head waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shows {
+    /// Nobody waited for one yet.
+    Unknown,
+    /// It did.
+    Seen,
+    /// One was there then, and was not shown.
+    NotSince(Moment),
+}
+
 impl<H: Host> Worker<H> {
     /// Whether heads go on before their bodies were read.
     pub(super) fn leaves_bodies(&self, setup: &Setup<H>) -> bool {
-        self.withholds_bodies || setup.config.forge.bodies == Bodies::Leave
+        self.withholds_bodies() || setup.config.forge.bodies == Bodies::Leave
+    }
+
+    /// Whether the proxy was seen to keep a body back, and none was shown since.
+    pub(super) fn withholds_bodies(&self) -> bool {
+        matches!(self.shows_bodies, Shows::NotSince(_))
     }
 
     /// Looks whether what waits for its body will ever be shown it.
     pub(crate) fn look_for_bodies(&mut self, now: Moment) {
-        if !self.withholds_bodies && self.unshown(now).is_some_and(|stream| self.has_body(stream)) {
-            self.withholds_bodies = true;
+        match self.shows_bodies {
+            Shows::NotSince(since) if since.after(DISTRUST).has_come(DISTRUST, now) => {
+                self.shows_bodies = Shows::Unknown
+            }
+            Shows::NotSince(_) | Shows::Unknown | Shows::Seen => {}
+        }
+        if self.shows_bodies == Shows::Unknown && self.unshown(now).into_iter().any(|stream| self.has_body(stream)) {
+            self.shows_bodies = Shows::NotSince(now);
             let what = "jobscope: the proxy keeps bodies back while their heads wait: set `allow_on_headers_stop_iteration: true` \
-                        for this filter, or `bodies: leave` in its configuration. Until then what only its body can decide gets \
+                        for this filter, which takes a restart, or `bodies: leave` in its configuration. Until then what only its body can decide gets \
                         503 `host.bodies`, and people's requests pass";
             self.host.log(Level::Critical, what);
         }
-        if self.withholds_bodies {
+        if self.withholds_bodies() {
             self.crowd.give_bodies_up();
         }
-        for stream in self.crowd.heads_held(PROMPT, now) {
+        for stream in self.heads_held(now).into_iter().take(AT_ONCE / 2) {
             let resumed = self.host.act_for(Some(stream)).and_then(|()| self.host.resume_answer());
             if let (Ok(()), Some(exchange)) = (resumed, self.crowd.find(stream))
                 && let Answering::Read(answer) = &mut exchange.answering
@@ -45,13 +71,29 @@ impl<H: Host> Worker<H> {
         let _ = self.host.act_for(None);
     }
 
-    /// A request that waits for its body, of which nothing was shown for long enough.
-    fn unshown(&self, now: Moment) -> Option<Stream> {
-        let began = |deadline: Moment| deadline.before(BODY_PATIENCE);
-        self.crowd
-            .unshown()
-            .find(|(_, deadline)| began(*deadline).after(PROMPT).has_come(PROMPT, now))
-            .map(|(stream, _)| stream)
+    /// The requests that wait for their bodies, of which nothing was shown for long enough.
+    fn unshown(&mut self, now: Moment) -> Vec<Stream> {
+        let is_late = |exchange: &Exchange| match exchange.stands() {
+            Standing::Body(_, deadline) if !exchange.is_shown => {
+                deadline.before(BODY_PATIENCE).after(PROMPT).has_come(PROMPT, now)
+            }
+            Standing::Body(..)
+            | Standing::Facts(_)
+            | Standing::Read
+            | Standing::Report
+            | Standing::Going
+            | Standing::Answered => false,
+        };
+        self.crowd.each().filter_map(|(stream, exchange)| is_late(exchange).then_some(stream)).collect()
+    }
+
+    /// The requests whose answers' heads have been held back for long enough, with nothing of their bodies.
+    fn heads_held(&mut self, now: Moment) -> Vec<Stream> {
+        let is_late = |exchange: &mut Exchange| match &mut exchange.answering {
+            Answering::Read(answer) => answer.holds_head(PROMPT, now),
+            Answering::Unseen | Answering::Watched(_) | Answering::Withheld => false,
+        };
+        self.crowd.each().filter_map(|(stream, exchange)| is_late(exchange).then_some(stream)).collect()
     }
 
     fn has_body(&self, stream: Stream) -> bool {

@@ -44,6 +44,8 @@ fn to_enforce_one_project_touches_one_project() {
         }
         let missed = missed(&config, &asks(Action::ReadCode, path(name)), &known(&[]), Failure::LookupTimeout);
         assert_eq!(missed.record.verdict, expected, "{name}: a fact that cannot be had");
+        let crowded = super::missed(&config, &asks(Action::ReadCode, path(name)), &known(&[]), Failure::LookupBusy);
+        assert_eq!(crowded.record.verdict, "deny", "{name}: clients choose when too much is asked");
     }
     // A project counts by its path of today, whatever the request calls it.
     assert_eq!(each("old/name", known(&[("old/name", closed("a/b"))])), "deny");

@@ -3,14 +3,14 @@
 //! A host that passes a head on before its body can hold none back, so what only the body can say is taken at its narrowest,
 //! refused, or left to the forge. The table stands in `docs/configuration.md`.
 
-use super::super::api::Caller;
+use super::super::api::Route;
 use super::super::head::Head;
 use super::super::look::{Counts, Look};
 use super::super::malformed::Malformed;
 use super::super::params::Media;
 use super::super::scan::Scan;
 use super::super::{JobRequest, Mints, Reading, Refused, protocol_of_route};
-use super::{Pending, Want, is_runners};
+use super::{Pending, Want};
 use crate::access::{Access, Action, Protocol};
 
 impl Pending {
@@ -18,21 +18,24 @@ impl Pending {
     pub(in crate::request) fn by_head(self, head: &Head<'_>) -> Reading {
         let Self { protocol, want, look, unmarked, bare } = self;
         let reading = match want {
-            // Uploads ask for their own leave, object by object.
+            // GitLab has uploads ask for their own leave, object by object. Elsewhere the batch itself may write.
             Want::LfsBatch(token, target) => {
-                let accesses = alloc::vec![Access::new(Action::DownloadLfs, target)];
+                let action = if unmarked.is_some() { Action::UploadLfs } else { Action::DownloadLfs };
+                let accesses = alloc::vec![Access::new(action, target)];
                 let request = JobRequest::new(token, Protocol::Lfs, accesses);
                 Reading::Job(JobRequest { mints: Some(Mints::LfsCredentials), ..request })
             }
             // A runner's report: the forge compares its token with the job's.
-            Want::Parameters(None, _, route) | Want::Untyped(None, route) if is_runners(&route) => Reading::NotAJob,
+            Want::Parameters(None, _, Ok(route)) | Want::Untyped(None, Ok(route)) if is_report(&route) => {
+                Reading::NotAJob
+            }
             Want::Parameters(Some(token), media, Ok(route)) if media != Media::Form => {
                 let protocol = protocol_of_route(&route);
                 let broken =
                     |malformed| Refused::new(protocol, malformed).by(Some(&token)).seeming(Some(&route.access));
                 let scan = match &media {
                     // It says its token once more.
-                    _ if route.caller == Caller::Runner => None,
+                    _ if is_report(&route) => None,
                     Media::Multipart(boundary) => {
                         Some(Scan::new(boundary, Some(token.clone()), broken(Malformed::MultipartSyntax)))
                     }
@@ -41,7 +44,7 @@ impl Pending {
                     }
                 };
                 let accesses = alloc::vec![route.access];
-                Reading::Job(JobRequest { scan, ..JobRequest::new(token, protocol, accesses) })
+                Reading::Job(JobRequest { scan, bare, ..JobRequest::new(token, protocol, accesses) })
             }
             Want::Form(reading) => with_form(protocol, reading.by_head(head), look),
             // A form may name another method and another token, so by its head it is anything.
@@ -56,6 +59,10 @@ impl Pending {
             None => reading,
         }
     }
+}
+
+fn is_report(route: &Route) -> bool {
+    matches!(route.access.action, Action::UpdateJob | Action::TraceJob)
 }
 
 impl Reading {

@@ -40,6 +40,8 @@ fn a_batch_is_a_download_and_a_jobs_parameters_are_looked_through_as_they_pass()
     let batch = left("gitlab", "POST", BATCH, &[basic(), typed(LFS)]);
     assert_eq!(asked(batch.clone()), (Protocol::Lfs, Action::DownloadLfs, project("g/p")));
     assert_eq!(job(batch).mints, Some(Mints::LfsCredentials));
+    let elsewhere = left("generic", "POST", BATCH, &[field("authorization", "Basic eDp5"), typed(LFS)]);
+    assert_eq!(asked(elsewhere).1, Action::UploadLfs, "there the batch itself may write");
     let other = "glcbt-64_other";
     for (media, plain, second) in [
         (JSON, r#"{"tag_name": "v1"}"#, format!(r#"{{"job_token": "{other}"}}"#)),
@@ -86,6 +88,10 @@ fn a_runners_report_goes_on_whatever_its_body_says() {
     let with_token = job(left("gitlab", "PUT", REPORT, &[mine(), typed(JSON)]));
     assert_eq!((with_token.accesses[0].action, fate(with_token.scan, &report)), (Action::UpdateJob, None));
     assert_eq!(left("gitlab", "PUT", REPORT, &[typed(JSON)]), Reading::NotAJob);
+    // Of files only the job is compared that uploads them.
+    let files = left("gitlab", "POST", "/api/v4/jobs/7/artifacts", &[typed(FORM)]);
+    let Reading::Passing(scan) = files else { panic!("{files:?}") };
+    assert_eq!(fate(Some(scan), &format!("_method=GET&token={TOKEN}")), Some(Malformed::BodyLeft));
 }
 
 #[test]
