@@ -1,5 +1,6 @@
 //! `make run`: a running stack, what to try with it, and each decision as it is made.
 
+use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
@@ -7,12 +8,13 @@ use anyhow::Result;
 
 use super::client::Clients;
 use super::play::prepare;
-use super::print::{Format, Paint, decision_line};
+use super::print::{Format, Paint, decision_line, refusal};
 use super::story::Story;
-use crate::stack::Stack;
-use crate::stack::decisions::Entry;
+use super::summary::summary;
+use crate::stack::decisions::{AccessLog, Entry};
+use crate::stack::{Stack, signals};
 
-/// Prints decisions until a signal ends this process.
+/// Prints decisions until a signal ends this process; people get a summary then.
 ///
 /// # Errors
 ///
@@ -23,7 +25,15 @@ pub fn run(story: &Story, stack: &Stack, format: Format) -> Result<()> {
     let mut log = stack.access_log()?;
     let paint = Paint::of_stdout();
     match format {
-        Format::Text => print_offers(story, stack, &clients),
+        Format::Text => {
+            print_offers(story, stack, &clients);
+            let (all, path) = (stack.access_log()?, stack.dir().join("access.log"));
+            signals::before_exit(move || {
+                let text = summary(&all_entries(all), &path);
+                // Who reads this may have ended first.
+                let _ = std::io::stdout().write_all(text.as_bytes());
+            });
+        }
         Format::Json => {}
     }
     loop {
@@ -32,13 +42,24 @@ pub fn run(story: &Story, stack: &Stack, format: Format) -> Result<()> {
             let entry = Entry::parse(&line)?;
             if entry.is_decision() {
                 match format {
-                    Format::Text => println!("{}", decision_line(&entry, paint)),
+                    Format::Text => {
+                        println!("{}", decision_line(&entry, paint));
+                        if let Some(refusal) = refusal(&entry, paint) {
+                            println!("{refusal}");
+                        }
+                    }
                     Format::Json => println!("{line}"),
                 }
             }
         }
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Every line that can be read.
+fn all_entries(mut log: AccessLog) -> Vec<Entry> {
+    let lines = log.new_lines().unwrap_or_default();
+    lines.iter().filter_map(|line| Entry::parse(line).ok()).collect()
 }
 
 fn print_offers(story: &Story, stack: &Stack, clients: &Clients) {

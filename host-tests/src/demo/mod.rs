@@ -7,6 +7,7 @@ mod live;
 mod play;
 mod print;
 mod story;
+mod summary;
 
 use serde_json::json;
 

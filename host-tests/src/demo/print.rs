@@ -2,6 +2,10 @@
 
 use std::io::IsTerminal;
 
+use policy::failure::Failure;
+use policy::request::Malformed;
+use policy::rules::Reason;
+
 use crate::demo::StepReport;
 use crate::stack::decisions::Entry;
 
@@ -79,6 +83,18 @@ pub fn decision_line(entry: &Entry, paint: Paint) -> String {
     )
 }
 
+/// Below a denial: its reason in a sentence, and its number.
+pub(super) fn refusal(entry: &Entry, paint: Paint) -> Option<String> {
+    let is_refusal = entry.verdict.as_deref().is_some_and(|verdict| verdict != "allow");
+    let code = entry.reason.as_deref().filter(|_| is_refusal)?;
+    let reasons = Reason::ALL.iter().map(|(_, code, text)| (*code, *text));
+    let malformed = Malformed::ALL.iter().map(|(_, _, code, text)| (*code, *text));
+    let failures = Failure::ALL.iter().map(|(_, code, text)| (*code, *text));
+    let mut all = reasons.chain(malformed).chain(failures);
+    let (_, says) = all.find(|(known, _)| *known == code)?;
+    Some(format!("          {}", paint.faint(&format!("{says}; decision {}", word(&entry.decision)))))
+}
+
 fn word(value: &Option<String>) -> &str {
     value.as_deref().filter(|text| !text.is_empty()).unwrap_or("-")
 }
@@ -143,6 +159,19 @@ mod tests {
             decision_line(&entry, Paint::Plain),
             "12:34:56  job 1001   dana     apps/web -> libs/common            git.read               allow  in-allowlist"
         );
+    }
+
+    #[test]
+    fn a_denial_is_explained_and_has_its_number() {
+        let line = |verdict: &str, reason: &str| {
+            let line = format!(r#"{{"start_time":"","verdict":"{verdict}","reason":"{reason}","decision":"5a5c"}}"#);
+            refusal(&Entry::parse(&line).unwrap(), Paint::Plain)
+        };
+        for code in [Reason::ALL[0].1, Malformed::ALL[0].2, Failure::ALL[0].1] {
+            assert!(line("deny", code).unwrap().ends_with("; decision 5a5c"), "{code}");
+        }
+        assert!(line("observe-deny", Reason::NotListed.code()).unwrap().contains(Reason::NotListed.text()));
+        assert_eq!(line("allow", Reason::NotListed.code()), None);
     }
 
     #[test]

@@ -24,9 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(3);
 struct Live {
     groups: Vec<Pid>,
     dirs: Vec<PathBuf>,
+    last: Option<Box<dyn FnOnce() + Send>>,
 }
 
-static LIVE: Mutex<Live> = Mutex::new(Live { groups: Vec::new(), dirs: Vec::new() });
+static LIVE: Mutex<Live> = Mutex::new(Live { groups: Vec::new(), dirs: Vec::new(), last: None });
 
 /// From now on SIGINT, SIGTERM and SIGHUP end all children and then this process, with `exit_code`. The first call
 /// counts.
@@ -41,13 +42,21 @@ pub fn end_children_on_signal(exit_code: i32) -> Result<()> {
         result = Signals::new([SIGINT, SIGTERM, SIGHUP]).map(|mut signals| {
             thread::spawn(move || {
                 if signals.forever().next().is_some() {
-                    let _locked = end_all();
+                    let mut live = end_all();
+                    if let Some(last) = live.last.take() {
+                        last();
+                    }
                     process::exit(exit_code);
                 }
             });
         });
     });
     Ok(result?)
+}
+
+/// Has a signal do this last, when all children have ended. It must not start or end one.
+pub fn before_exit(last: impl FnOnce() + Send + 'static) {
+    live().last = Some(Box::new(last));
 }
 
 /// Who holds this, nobody starts or ends a child meanwhile.

@@ -49,10 +49,22 @@ fn each_decision_is_a_line_and_an_interrupt_ends_everything() {
         assert!(decision.contains(word), "no `{word}` in `{decision}`");
     }
 
+    let secrets = format!("http://127.0.0.1:{port}/api/v4/projects/infra%2Fsecrets/packages/generic/keys/1.0/key.txt");
+    assert!(agent.get(&secrets).header("JOB-TOKEN", "glcbt-64_danaBuildsWeb000001").call().is_err());
+    let denial = lines.find(|line| line.contains("apps/web -> infra/secrets")).unwrap();
+    assert!(denial.contains("allowlist.missing"), "{denial}");
+    let said = lines.next().unwrap();
+    let (_, decision) = said.rsplit_once("; decision ").unwrap();
+
     let started = children(&run);
     assert_eq!(started.len(), 3, "Envoy, the registry, the forge");
     kill_process(Pid::from_child(&run), Signal::INT).unwrap();
     assert!(run.wait().unwrap().success());
+    let summary: Vec<String> = lines.collect();
+    let log = checkout().join(".run").join(port.to_string()).join("access.log");
+    let explain = format!("  jobscope explain --decision {decision} --log '{}'", log.display());
+    assert!(summary.iter().any(|line| *line == "Decisions: 1 allow, 1 deny"), "{summary:?}");
+    assert!(summary.contains(&explain), "{summary:?}");
     assert!(!started.iter().any(|id| runs(*id)), "one of {started:?} is left");
     TcpListener::bind(("127.0.0.1", port)).expect("the port is free again");
     fs::remove_dir_all(checkout().join(".run").join(port.to_string())).unwrap();
