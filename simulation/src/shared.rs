@@ -25,7 +25,7 @@ pub(crate) struct Call {
     pub(crate) asked: Time,
     /// By how much time has passed.
     pub(crate) deadline: u64,
-    /// The clock was set since, and who asked may have given it up.
+    /// The clock was set since, or the host refused something, and who asked may have given it up.
     pub(crate) is_given_up: bool,
 }
 

@@ -308,6 +308,8 @@ impl<F: Filter> Proxy<F> {
         }
         self.close_answered();
         if std::mem::take(&mut self.shared.borrow_mut().has_failed) {
+            // Whoever was refused a call may ask anew, and heed no answer to what was asked before.
+            self.shared.borrow_mut().calls.values_mut().for_each(|call| call.is_given_up = true);
             self.grant_time();
         }
         self.check_deadlines();
