@@ -71,11 +71,16 @@ impl Entry {
         self.times == 1 || !self.by_day && self.users.len() == 1 && !self.are_more
     }
 
+    /// The mutation that makes the entry in the forge, and its permissions as it spells them.
+    fn mutation(&self) -> (&'static str, Vec<String>) {
+        let name = if self.is_there { "ciJobTokenScopeUpdatePolicies" } else { "ciJobTokenScopeAddGroupOrProject" };
+        (name, self.permissions.iter().flatten().map(|name| name.to_ascii_uppercase()).collect())
+    }
+
     /// The command that makes the entry in the forge.
     #[must_use]
     pub fn command(&self) -> String {
-        let mutation = if self.is_there { "ciJobTokenScopeUpdatePolicies" } else { "ciJobTokenScopeAddGroupOrProject" };
-        let policies = self.permissions.iter().flatten().map(|name| name.to_ascii_uppercase()).collect::<Vec<_>>();
+        let (mutation, policies) = self.mutation();
         let query = format!(
             r#"mutation {{{mutation}(input: {{projectPath: {}, targetPath: {}, defaultPermissions: {}, jobTokenPolicies: [{}]}}) {{errors}}}}"#,
             json!(self.target.as_str()),
@@ -86,6 +91,19 @@ impl Entry {
         let field = format!("query={query}");
         // Only a NUL cannot be quoted, and no path has one.
         format!("glab api graphql -f {}", shlex::try_quote(&field).unwrap_or_default())
+    }
+
+    /// The body of a request to the forge's GraphQL that makes the entry, quoted for a shell.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let (mutation, policies) = self.mutation();
+        let kind =
+            if self.is_there { "CiJobTokenScopeUpdatePoliciesInput" } else { "CiJobTokenScopeAddGroupOrProjectInput" };
+        let query = format!("mutation($input: {kind}!) {{{mutation}(input: $input) {{errors}}}}");
+        let input = json!({"projectPath": self.target.as_str(), "targetPath": self.origin.as_str(),
+            "defaultPermissions": self.permissions.is_none(), "jobTokenPolicies": policies});
+        let body = json!({"query": query, "variables": {"input": input}}).to_string();
+        shlex::try_quote(&body).unwrap_or_default().into_owned()
     }
 
     /// The same for Terraform's gitlab provider, which has no single permissions.

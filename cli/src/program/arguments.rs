@@ -230,6 +230,9 @@ pub(crate) enum Way {
     Settings,
     /// Rules of the configuration: `access.allow`.
     Rules,
+    /// A script that makes the entries of the settings with curl: `GITLAB_URL=... GITLAB_TOKEN=... sh admit.sh`. What is set
+    /// apart stands in it as a comment.
+    Curl,
     /// The same entries for Terraform's gitlab provider, which has no single permissions.
     Terraform,
 }

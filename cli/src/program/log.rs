@@ -109,7 +109,7 @@ pub(crate) fn suggest(asked: &Suggest) -> Result<End, Fault> {
         return unused(asked, world);
     }
     let mut suggestions = Suggestions::new(match asked.way {
-        Way::Settings | Way::Terraform => suggest::Way::Settings,
+        Way::Settings | Way::Curl | Way::Terraform => suggest::Way::Settings,
         Way::Rules => suggest::Way::Rules,
     });
     let counts = files::logs(&asked.log, |line| {
@@ -129,6 +129,7 @@ pub(crate) fn suggest(asked: &Suggest) -> Result<End, Fault> {
         (true, way) => format!("{:#}\n", values(way, &entries, &offers, &suggestions, counts)),
         (false, Way::Settings) => format!("{}{}", settings(&entries), rest(2)),
         (false, Way::Rules) => format!("{}{}", rules(&entries), commented(&rest(4))),
+        (false, Way::Curl) => format!("{}{}", script(&entries), commented(&rest(4))),
         (false, Way::Terraform) => format!("{}{}", terraform(&entries), commented(&rest(4))),
     })?;
     Ok(End::Good)
@@ -200,6 +201,7 @@ fn values(way: Way, entries: &[&Entry], offers: &[Offer], suggestions: &Suggesti
         let mut value = entry.json();
         let (name, how) = match way {
             Way::Settings => ("command", Value::from(entry.command())),
+            Way::Curl => ("body", Value::from(entry.body())),
             Way::Rules => ("rule", entry.rule(&id(at))),
             Way::Terraform => ("terraform", Value::from(entry.terraform(&id(at).replace('-', "_")))),
         };
@@ -249,6 +251,41 @@ fn settings(entries: &[&Entry]) -> String {
         text.push_str(&format!("{head}\n{}  how     {}\n\n", table(2, &rows), entry.command()));
     }
     text
+}
+
+/// What a script begins with. The token is in no argument, which every user of the machine could read; the forge answers a
+/// mutation that it refuses with 200, and says why in `errors`.
+const PREAMBLE: &str = r#"#!/bin/sh
+# As a maintainer of the targets: GITLAB_URL=https://forge.example.com GITLAB_TOKEN=... sh admit.sh
+set -eu
+: "${GITLAB_URL:?expected the address of the forge}" "${GITLAB_TOKEN:?expected a token with the scope api}"
+admit() {
+    answer=$(printf 'header = "PRIVATE-TOKEN: %s"\n' "$GITLAB_TOKEN" |
+        curl --silent --show-error --fail --config - --header 'Content-Type: application/json' \
+            --data "$1" "$GITLAB_URL/api/graphql")
+    case $answer in
+        *'"errors":[]'*) ;;
+        *) printf 'The forge refused %s\nand said %s\n' "$1" "$answer" >&2; exit 1 ;;
+    esac
+}
+
+"#;
+
+fn script(entries: &[&Entry]) -> String {
+    let mut text = PREAMBLE.to_owned();
+    for entry in entries {
+        let (odd, comment) = if entry.is_odd() { (format!("# {ODD}.\n"), "# ") } else { (String::new(), "") };
+        let permissions = entry.permissions.as_ref().map(|all| all.iter().copied().collect::<Vec<_>>().join(", "));
+        text.push_str(&format!(
+            "# {} lets in {}, which gets {}.\n# Seen {}.\n{odd}{comment}admit {}\n\n",
+            entry.target,
+            entry.origin,
+            permissions.unwrap_or_else(|| "everything".to_owned()),
+            seen(entry).replace(char::is_control, " "),
+            entry.body()
+        ));
+    }
+    text + "echo 'The forge has all of them.'\n\n"
 }
 
 fn rules(entries: &[&Entry]) -> String {

@@ -44,7 +44,7 @@ fn each_command_of_the_way_to_enforcing_ends_as_is_said() {
         assert_eq!(ran.status.code(), Some(expected), "{line}\n{text}");
         told.push(text);
     }
-    assert_eq!(told.len(), 11, "{told:?}");
+    assert_eq!(told.len(), 12, "{told:?}");
     assert!(told[3].contains("apps/web -> infra/secrets") && told[4].starts_with("All "), "{told:?}");
     assert!(!read("entries.json").contains("libs/common"));
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use host_tests::demo::{Format, Paint, Story, options, play, print_step, run};
+use host_tests::demo::{Chapter, Format, Paint, Story, chapters, options, play, print_step, run};
 use host_tests::stack::{Options, Place, Port, Stack, checkout, signals, validate};
 
 /// jobscope in a real Envoy, in front of a stand-in forge and a real container registry.
@@ -61,7 +61,7 @@ fn format(json: bool) -> Format {
 fn run_until_ended(port: u16, format: Format) -> Result<ExitCode> {
     // Ctrl-C is how this ends when all is well.
     signals::end_children_on_signal(0)?;
-    let story = Story::read(&checkout())?;
+    let story = Story::read(&checkout(), "story.yaml")?;
     let stack = Stack::start(&Options {
         port: Port::Fixed(port),
         place: Place::At(checkout().join(".run").join(port.to_string())),
@@ -72,29 +72,35 @@ fn run_until_ended(port: u16, format: Format) -> Result<ExitCode> {
 }
 
 fn play_once(format: Format) -> Result<ExitCode> {
-    let story = Story::read(&checkout())?;
-    let mut stack = Stack::start(&options())?;
     let paint = Paint::of_stdout();
-    let mut part = String::new();
-    let report = play(&story, &stack, |step| match format {
-        Format::Json => println!("{}", serde_json::json!(step)),
-        Format::Text => {
-            if part != step.part {
-                part.clone_from(&step.part);
-                println!("{part}\n{}\n", "=".repeat(part.chars().count()));
+    let (mut steps, mut surprised) = (0, 0);
+    for Chapter { story, stack } in chapters() {
+        let story = Story::read(&checkout(), story)?;
+        let mut stack = Stack::start(&stack)?;
+        let mut part = String::new();
+        let report = play(&story, &stack, |step| match format {
+            Format::Json => println!("{}", serde_json::json!(step)),
+            Format::Text => {
+                if part != step.part {
+                    part.clone_from(&step.part);
+                    println!("{part}\n{}\n", "=".repeat(part.chars().count()));
+                }
+                print_step(step, paint);
             }
-            print_step(step, paint);
+        })?;
+        let surprises = report.surprises();
+        (steps, surprised) = (steps + report.steps.len(), surprised + surprises.len());
+        for step in &surprises {
+            eprintln!("  {}: {}", step.say, step.surprises.join("; "));
         }
-    })?;
-    let surprises = report.surprises();
-    if surprises.is_empty() {
-        eprintln!("All {} steps went as told.", report.steps.len());
-        return Ok(ExitCode::SUCCESS);
+        if !surprises.is_empty() {
+            eprintln!("The logs are in {}", stack.keep_dir().display());
+        }
     }
-    eprintln!("{} of {} steps surprised:", surprises.len(), report.steps.len());
-    for step in surprises {
-        eprintln!("  {}: {}", step.say, step.surprises.join("; "));
+    if surprised > 0 {
+        eprintln!("{surprised} of {steps} steps surprised, see above.");
+        return Ok(ExitCode::FAILURE);
     }
-    eprintln!("The logs are in {}", stack.keep_dir().display());
-    Ok(ExitCode::FAILURE)
+    eprintln!("All {steps} steps went as told.");
+    Ok(ExitCode::SUCCESS)
 }

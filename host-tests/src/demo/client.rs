@@ -1,6 +1,7 @@
 //! What the story runs: real clients, in bash, in an environment of their own.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use anyhow::{Context, Result};
 
 use super::story::{Exit, Story};
 use super::{home, image};
-use crate::stack::{Stack, checkout, signals};
+use crate::stack::{Stack, built, checkout, signals};
 
 /// No client may take longer: git-lfs would retry for ever.
 const LIMIT_SECONDS: &str = "60";
@@ -34,6 +35,7 @@ impl Outcome {
 pub(super) struct Clients {
     variables: BTreeMap<String, String>,
     programs: BTreeMap<String, String>,
+    path: OsString,
     home: PathBuf,
     work: PathBuf,
 }
@@ -50,10 +52,14 @@ impl Clients {
         variables.insert("FORGE_HOST".into(), stack.forge_host());
         variables.insert("REGISTRY".into(), stack.registry_host());
         variables.insert("WORK".into(), work.display().to_string());
+        variables.insert("LOG".into(), stack.access_log_file().display().to_string());
+        variables.insert("LISTENER".into(), stack.delivered_file().display().to_string());
         // Envoy came with it.
         variables.insert("PIP".into(), checkout().join(".tools/envoy/bin/pip").display().to_string());
         variables.insert("CLIENTS".into(), checkout().join(".tools/clients").display().to_string());
-        Ok(Self { variables, programs: story.programs.clone(), home, work })
+        // Where this was built, the command was, too.
+        let path = [built()?.into_os_string(), std::env::var_os("PATH").unwrap_or_default()].join(OsStr::new(":"));
+        Ok(Self { variables, programs: story.programs.clone(), path, home, work })
     }
 
     /// Whether a program runs on this machine.
@@ -70,7 +76,7 @@ impl Clients {
             .arg(format!("exec 2>&1\n{script}"))
             .current_dir(&self.work)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", &self.path)
             .env("HOME", &self.home)
             .env("XDG_RUNTIME_DIR", &self.home)
             .env("LANG", "C.UTF-8")

@@ -11,14 +11,35 @@ mod summary;
 
 use serde_json::json;
 
-use crate::stack::Options;
+use crate::stack::{Delivery, Options};
 
 pub use live::run;
 pub use play::{Report, StepReport, play};
 pub use print::{Format, Paint, decision_line, print_step};
 pub use story::Story;
 
-/// The stack that the story is played on: as deployed, and Composer may read the index of a group.
+/// A story, and the stack that it is played on.
+pub struct Chapter {
+    /// Its file in `envoy/demo`.
+    pub story: &'static str,
+    /// How the stack is set up.
+    pub stack: Options,
+}
+
+/// What is played unattended, in order.
+#[must_use]
+pub fn chapters() -> [Chapter; 2] {
+    let observing = vec![("/mode", json!("observe")), ("/log", json!({"allows": "full"}))];
+    [
+        Chapter { story: "story.yaml", stack: options() },
+        Chapter {
+            story: "rollout.yaml",
+            stack: Options { filter: observing, delivery: Delivery::Listener, ..Options::picked() },
+        },
+    ]
+}
+
+/// The stack of the first story, and of `make run`: as deployed, and Composer may read the index of a group.
 #[must_use]
 pub fn options() -> Options {
     Options { filter: vec![("/packages", json!({"index": "all-admitted"}))], ..Options::picked() }

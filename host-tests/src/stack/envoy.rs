@@ -36,6 +36,10 @@ pub(super) fn access_log(dir: &Path) -> PathBuf {
     dir.join("access.log")
 }
 
+pub(super) fn delivered(dir: &Path) -> PathBuf {
+    dir.join("delivered.json")
+}
+
 pub(super) fn start(dir: &Path, running: &Running<'_>) -> Result<Child> {
     let mut configuration = adapted(dir, running)?;
     deliver(dir, running.delivery, &mut configuration)?;
@@ -69,7 +73,7 @@ pub(super) fn adapted(dir: &Path, running: &Running<'_>) -> Result<Value> {
 
 /// Moves what is delivered while Envoy runs into the file that it watches, in one step, as it wants it, and has it watch.
 pub(super) fn deliver(dir: &Path, delivery: Delivery, configuration: &mut Value) -> Result<()> {
-    let file = dir.join("delivered.json");
+    let file = delivered(dir);
     let source = json!({"path_config_source": {"path": file}, "resource_api_version": "V3"});
     let resources = match delivery {
         Delivery::Fixed => return Ok(()),

@@ -32,7 +32,7 @@ pub use raw::Answer;
 
 pub(crate) use child::{Child, Output};
 pub(crate) use envoy::{at, connection_manager, named, version as envoy_version};
-pub(crate) use places::{engine, guest};
+pub(crate) use places::{built, engine, guest};
 pub(crate) use ports::pick as pick_port;
 pub(crate) use raw::{End, exchange, unchunked};
 pub(crate) use registry::start_open as start_open_registry;
@@ -294,7 +294,17 @@ impl Stack {
     ///
     /// When Envoy has not made it.
     pub fn access_log(&self) -> Result<decisions::AccessLog> {
-        decisions::AccessLog::open(&envoy::access_log(self.dir.path()))
+        decisions::AccessLog::open(&self.access_log_file())
+    }
+
+    /// Where Envoy writes its access log.
+    pub(crate) fn access_log_file(&self) -> PathBuf {
+        envoy::access_log(self.dir.path())
+    }
+
+    /// The file that Envoy watches for what is delivered.
+    pub(crate) fn delivered_file(&self) -> PathBuf {
+        envoy::delivered(self.dir.path())
     }
 
     /// Leaves the directory where it is when the stack ends, and says where.

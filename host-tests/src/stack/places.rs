@@ -38,7 +38,7 @@ pub(super) fn registry() -> Result<PathBuf> {
 
 /// The stand-in forge, beside the program that runs (or one up, for a test).
 pub(super) fn forge() -> Result<PathBuf> {
-    let dir = profile_dir()?;
+    let dir = built()?;
     present(dir.join("jobscope-forge"), "the stand-in forge", "cargo build -p jobscope-forge")
 }
 
@@ -65,12 +65,12 @@ pub(crate) fn engine() -> Option<PathBuf> {
 }
 
 fn compiled(name: &str) -> Result<PathBuf> {
-    let dir = profile_dir()?;
+    let dir = built()?;
     Ok(dir.parent().unwrap_or(&dir).join("wasm32-wasip1/release").join(name))
 }
 
-/// `target/debug`, or wherever cargo put this program.
-fn profile_dir() -> Result<PathBuf> {
+/// `target/debug`, or wherever cargo put this program and those beside it.
+pub(crate) fn built() -> Result<PathBuf> {
     let program = env::current_exe().context("this program does not know where it is")?;
     let dir = program.parent().unwrap_or(Path::new("/"));
     Ok(if dir.ends_with("deps") { dir.parent().unwrap_or(dir).to_owned() } else { dir.to_owned() })

@@ -1,12 +1,11 @@
-//! The demo's story, with real clients through a real Envoy.
+//! The demo's stories, with real clients through a real Envoy.
 
-use host_tests::demo::{Paint, Story, options, play, print_step};
+use host_tests::demo::{Chapter, Paint, Story, chapters, play, print_step};
 use host_tests::stack::{Stack, checkout};
 
-#[test]
-fn the_story_goes_as_told() {
-    let story = Story::read(&checkout()).unwrap();
-    let mut stack = Stack::start(&options()).unwrap();
+fn goes_as_told(chapter: &Chapter) {
+    let story = Story::read(&checkout(), chapter.story).unwrap();
+    let mut stack = Stack::start(&chapter.stack).unwrap();
     let report = play(&story, &stack, |step| {
         if !step.surprises.is_empty() || step.output.starts_with("left out: ") {
             print_step(step, Paint::Plain);
@@ -23,4 +22,14 @@ fn the_story_goes_as_told() {
             dir.display()
         );
     }
+}
+
+#[test]
+fn the_story_goes_as_told() {
+    goes_as_told(&chapters()[0]);
+}
+
+#[test]
+fn from_observing_to_an_enforced_allowlist_goes_as_told() {
+    goes_as_told(&chapters()[1]);
 }

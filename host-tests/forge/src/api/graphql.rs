@@ -1,5 +1,5 @@
-//! The two GraphQL queries of a gateway, by their operations' names: what an allowlist says, and outbound lists.
-//! Their text is not read.
+//! The two GraphQL queries of a gateway, by their operations' names: what an allowlist says, and outbound lists. Their text is
+//! not read. And the two mutations that make an entry of an allowlist, by their names and one variable, `input`.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -16,6 +16,9 @@ use world::{Project, Role};
 /// The longest page GitLab gives.
 const LONGEST_PAGE: usize = 100;
 
+/// They make an entry, or change what it grants: the same to who looks at the list.
+const MUTATIONS: [&str; 2] = ["ciJobTokenScopeAddGroupOrProject", "ciJobTokenScopeUpdatePolicies"];
+
 /// `POST /api/graphql`. A job's token does not count here, as in GitLab.
 pub async fn serve(forge: &Forge, received: &mut Received) -> Answer {
     let bytes = received.bytes().await?;
@@ -31,6 +34,12 @@ fn answer(forge: &Forge, received: &Received, asked: &Value) -> Answer {
         Caller::Anonymous | Caller::Job(_) => return Err(invalid()),
     };
     let variables = &asked["variables"];
+    if let Some(mutation) =
+        MUTATIONS.into_iter().find(|name| asked["query"].as_str().is_some_and(|text| text.contains(name)))
+    {
+        let problems: Vec<String> = admit(forge, &caller, &variables["input"]).err().into_iter().collect();
+        return Ok(reply::json(StatusCode::OK, &json!({ "data": { mutation: { "errors": problems } } })));
+    }
     let number = variables["id"].as_str().and_then(|id| id.strip_prefix("gid://gitlab/Project/")?.parse().ok());
     let project = match number {
         Some(id) => forge.world().project(id).cloned(),
@@ -56,6 +65,34 @@ fn answer(forge: &Forge, received: &Received, asked: &Value) -> Answer {
         None => json!({ "project": found }),
     };
     Ok(reply::json(StatusCode::OK, &json!({ "data": data })))
+}
+
+/// Lets the jobs of a project or group in.
+fn admit(forge: &Forge, caller: &Caller, input: &Value) -> Result<(), String> {
+    let text = |name: &str| input[name].as_str().unwrap_or_default();
+    let mut world = forge.world_mut();
+    let project = world.project_at(text("projectPath")).filter(|project| caller.has(&world, project, Role::Maintainer));
+    let mut changed = Project::clone(project.ok_or("You don't have permission to change this project")?);
+    let permissions = (input["defaultPermissions"] == false).then(|| {
+        let names = input["jobTokenPolicies"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        names.map(str::to_ascii_lowercase).collect::<Vec<_>>()
+    });
+    let list = &mut changed.allowlist;
+    let found = (world.group_at(text("targetPath")), world.project_at(text("targetPath")));
+    let (ids, of, id) = match found {
+        (Some(group), _) => (&mut list.groups, &mut list.of_groups, group.id),
+        (None, Some(project)) => (&mut list.projects, &mut list.of_projects, project.id),
+        (None, None) => return Err("The target is unknown".to_owned()),
+    };
+    if !ids.contains(&id) {
+        ids.push(id);
+    }
+    match permissions {
+        Some(names) => of.insert(id, names),
+        None => of.remove(&id),
+    };
+    world.replace(changed);
+    Ok(())
 }
 
 fn entries(forge: &Forge, project: &Project, variables: &Value) -> Value {
