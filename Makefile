@@ -18,9 +18,10 @@ SEEDS ?= 1000
 STEPS ?= 10000
 FIRST ?= 0
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
+STORY := demo::the_story_goes_as_told
 DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
-.PHONY: help run demo test one oracle hostile conformance soak simulate kubernetes watching matrix fuzz bench mutants check deny setup build guest engine native validate \
+.PHONY: help run demo test one envoy oracle hostile conformance soak simulate kubernetes watching matrix fuzz bench mutants check deny setup build guest engine native validate \
 	release release-check clean docs playground playground-test
 
 help: ## print the targets
@@ -32,15 +33,19 @@ run: setup build native ## start the demo at PORT=8080, and show each decision a
 demo: setup build native ## play the demo's story unattended
 	@$(DEMO) play
 
-test: setup build guest native ## run every test: the core, the filter in the test host, the story in a real Envoy
+test: setup build guest native ## run the tests: the core, the filter in the test host, the story in a real Envoy
 	cargo test --locked
-	@echo "All tests passed."
+	cargo test --locked --test envoy $(STORY)
+	@echo "All tests passed. With a real Envoy for longer: make envoy. Beside real readers: make oracle."
+
+envoy: setup build native ## run the tests that need a real Envoy, without the story: crowds, faults, exchange under load, soak
+	cargo test --locked --test envoy -- --skip $(STORY)
 
 one: build guest native ## run one test, or those of a module, by its name in ARCHITECTURE.md: TEST=filter::rounds
 	@scripts/one $(TEST)
 
-oracle: setup build native ## compare with real readers: Git, a registry, Rack, Grape, Go, Python; RUNS= for more requests than in `make test`
-	ORACLE_RUNS=$(RUNS) cargo test --locked --test oracle -- --nocapture --test-threads 1
+oracle: setup build native ## compare with real readers: Git, a registry, Rack, Grape, Go, Python; RUNS= for more requests
+	$(if $(RUNS),ORACLE_RUNS=$(RUNS)) cargo test --locked --test oracle -- --nocapture --test-threads 1
 
 hostile: build native ## read the hostile requests of ROWS=FILE with the core and the filter
 	@cargo run --locked --quiet --bin jobscope-cases -- hostile $(ROWS) --exceptions cases/hostile-exceptions.yaml
@@ -77,7 +82,7 @@ bench: setup build guest engine native ## measure what the filter costs beside o
 
 check: setup ## check format and lints, native and wasm
 	cargo fmt --all --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --test envoy --test oracle -- -D warnings
 	cargo clippy --locked $(PLUGIN) -p jobscope-guest -- -D warnings
 	cargo clippy --locked -p jobscope-probe --target wasm32-wasip1 -- -D warnings
 	cd fuzz && cargo fmt --check && cargo clippy --locked --release -- -D warnings
