@@ -82,7 +82,8 @@ bench: setup build guest engine native ## measure what the filter costs beside o
 
 check: setup ## check format and lints, native and wasm
 	cargo fmt --all --check
-	cargo clippy --locked --all-targets --test envoy --test oracle -- -D warnings
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test envoy --test oracle -- -D warnings
 	cargo clippy --locked $(PLUGIN) -p jobscope-guest -- -D warnings
 	cargo clippy --locked -p jobscope-probe --target wasm32-wasip1 -- -D warnings
 	cd fuzz && cargo fmt --check && cargo clippy --locked --release -- -D warnings
