@@ -56,8 +56,9 @@ fn nothing_that_is_printed_looks_like_a_token_or_is_too_wide() {
             assert!(!["glcbt-", "glpat-", "Basic Z2"].iter().any(|mark| line.contains(mark)), "{line}");
             // What a client gets, what is to be copied, and JSON are not broken.
             is_quoted = line == "The client gets" || is_quoted && (line.is_empty() || line.starts_with(' '));
-            let is_whole =
-                [" how  ", "admit '", "\": ", "=\"", "  message: ", "forge.example.com/"].iter().any(|part| line.contains(part));
+            let is_whole = [" how  ", "admit '", "\": ", "=\"", "  message: ", "forge.example.com/"]
+                .iter()
+                .any(|part| line.contains(part));
             assert!(is_quoted || is_whole || line.chars().count() <= 100, "{line}");
         }
     }

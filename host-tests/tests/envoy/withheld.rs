@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use host_tests::stack::{Answer, Options, Registry, Stack, WORKERS};
+use host_tests::stack::{Answer, Delivery, Options, Registry, Stack, WORKERS};
 use serde_json::{Value, json};
 
 use super::lfs::{LOGO, WEB_JOB, batch, clone, git, login, objects, start_with};
@@ -109,4 +109,28 @@ fn where_bodies_are_left_jobs_and_people_work_by_their_heads() {
     reaches_the_forge(&stack, &persons, TRIGGER);
     let login = get(&stack, JWT);
     assert!(login.status == Some(200) && login.text().contains("token"), "{login:?}");
+}
+
+fn takes_the_setting(delivery: Delivery) {
+    let stack = start_with(&Options {
+        registry: Registry::LeftOut,
+        delivery,
+        change: |envoy| assert!(without(envoy, "allow_on_headers_stop_iteration"), "it is set as deployed"),
+        ..Options::picked()
+    });
+    let statuses = || (0..8).map(|_| batch(&stack).status).collect::<Vec<_>>();
+    assert_eq!(statuses(), [Some(503); 8]);
+    // Up to 1.39 Envoy keeps the filter that it has where nothing else of it is new.
+    stack.deliver(&[("/log", json!({"allows": "full"}))], None).unwrap();
+    assert_eq!(statuses(), [Some(200); 8]);
+}
+
+#[test]
+fn the_setting_is_taken_with_its_listener_and_without_a_restart() {
+    takes_the_setting(Delivery::Listener);
+}
+
+#[test]
+fn the_setting_is_taken_with_the_filter_alone_and_without_a_restart() {
+    takes_the_setting(Delivery::Filter);
 }

@@ -53,8 +53,9 @@ impl<H: Host> Worker<H> {
         if self.shows_bodies == Shows::Unknown && self.unshown(now).into_iter().any(|stream| self.has_body(stream)) {
             self.shows_bodies = Shows::NotSince(now);
             let what = "jobscope: the proxy keeps bodies back while their heads wait: set `allow_on_headers_stop_iteration: true` \
-                        for this filter, which takes a restart, or `bodies: leave` in its configuration. Until then what only its body can decide gets \
-                        503 `host.bodies`, and people's requests pass";
+                        for this filter, up to Envoy 1.39 together with another change of its configuration or a restart, or have \
+                        `bodies: leave` in that. Until then what only its body can decide gets 503 `host.bodies`, and people's \
+                        requests pass";
             self.host.log(Level::Critical, what);
         }
         if self.withholds_bodies() {
