@@ -1,6 +1,6 @@
 //! Faults that are planted to see that the simulation finds what it is there to find.
 
-/// What a host does that none may.
+/// What a host does that none may, or the service that it asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -32,11 +32,17 @@ pub enum Fault {
     LostVersions,
     /// A version is read behind what it is the version of.
     LateVersions,
+    /// From whose tokens credentials were made is forgotten at once, so that they outlive their jobs.
+    LostMinted,
+    /// A body that is to go on in the place of another does not.
+    KeptBodies,
+    /// The service tells for ever of the project that first had a path, wherever that is now.
+    OldPaths,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::LostWrites,
         Self::OldRows,
         Self::GrowingRows,
@@ -51,5 +57,8 @@ impl Fault {
         Self::UntoldEnds,
         Self::LostVersions,
         Self::LateVersions,
+        Self::LostMinted,
+        Self::KeptBodies,
+        Self::OldPaths,
     ];
 }

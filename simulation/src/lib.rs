@@ -1,9 +1,11 @@
-//! The filter in a small world of its own: several workers over one store, jobs that come and go, clients, a lookup service
-//! that is slow, wrong or away, and one clock. Everything that happens is drawn from a seed, and what must hold is looked at
+//! The filter in a small world of its own: several workers over one store, jobs that come and go, projects that move, clients, a
+//! lookup service that is slow, wrong or away and speaks as GitLab does or as `v1`, and one clock. Everything that happens is drawn from a seed, and what must hold is looked at
 //! after each step:
 //!
 //! - no request of a job goes on unless a lookup said, no longer ago than facts serve, that its token is a running job's and
-//!   what a decision needs of its target, and none after this proxy saw its job's end;
+//!   what a decision needs of its target, and none after this proxy saw its job's end: whether it comes with the token or with
+//!   what the forge made from it, and whatever project its path led to before;
+//! - no client gets a credential that the forge made, where jobs are to have their own alone;
 //! - what is no job's goes on at once;
 //! - each request is answered, goes on or is gone by its deadline, and none is answered or woken that is gone;
 //! - no fact is looked up twice at a time by one worker;
@@ -21,6 +23,7 @@ mod judge;
 mod moves;
 mod proxy;
 mod request;
+mod service;
 mod shared;
 mod stage;
 mod tally;
@@ -35,7 +38,7 @@ pub use tally::Tally;
 
 use host::SimulatedHost;
 use jobscope::Worker;
-use proxy::{Part, Proxy};
+use proxy::{Part, Proxy, Scene};
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +67,7 @@ impl Display for Failure {
 /// Something does not hold.
 pub fn run(seed: u64, steps: usize, fault: Option<Fault>) -> Result<Tally, Box<Failure>> {
     let moves = moves::of_seed(seed, steps);
-    match play(&moves, fault, false) {
+    match play(&moves, Scene::of_seed(seed), fault, false) {
         (Ok(tally), _) => Ok(tally),
         (Err((_, at)), _) => Err(Box::new(cut_down(seed, moves[..=at.min(moves.len() - 1)].to_vec(), fault))),
     }
@@ -74,10 +77,10 @@ type Played = Result<Tally, (String, usize)>;
 
 /// Plays moves until something does not hold; also what happened, where it is to be told. On a host without a fault they are
 /// played again, with decisions that are kept and without, and nobody must be able to tell which is which.
-fn play(moves: &[Move], fault: Option<Fault>, tells: bool) -> (Played, Vec<String>) {
-    let (played, story) = judge(moves, fault, tells);
+fn play(moves: &[Move], scene: Scene, fault: Option<Fault>, tells: bool) -> (Played, Vec<String>) {
+    let (played, story) = judge(moves, scene, fault, tells);
     match played {
-        Ok(tally) if fault.is_none() => match compare(moves, tells) {
+        Ok(tally) if fault.is_none() => match compare(moves, scene, tells) {
             (Ok(spared), _) => (Ok(Tally { spared, ..tally }), story),
             (Err(wrong), story) => (Err(wrong), story),
         },
@@ -86,9 +89,9 @@ fn play(moves: &[Move], fault: Option<Fault>, tells: bool) -> (Played, Vec<Strin
 }
 
 /// Plays moves with decisions that are kept and without, until something is done in another way. How many reads were spared.
-fn compare(moves: &[Move], tells: bool) -> (Result<u64, (String, usize)>, Vec<String>) {
+fn compare(moves: &[Move], scene: Scene, tells: bool) -> (Result<u64, (String, usize)>, Vec<String>) {
     let [mut kept, mut forgetful] =
-        [Part::Compared, Part::Forgetful].map(|part| Proxy::<Worker<SimulatedHost>>::new(None, part, tells));
+        [Part::Compared, Part::Forgetful].map(|part| Proxy::<Worker<SimulatedHost>>::new(scene, None, part, tells));
     let mut spared = 0;
     for (at, step) in moves.iter().enumerate() {
         let wrong = kept.step(*step).or_else(|| forgetful.step(*step));
@@ -104,8 +107,8 @@ fn compare(moves: &[Move], tells: bool) -> (Result<u64, (String, usize)>, Vec<St
 }
 
 /// Plays moves until something does not hold.
-fn judge(moves: &[Move], fault: Option<Fault>, tells: bool) -> (Played, Vec<String>) {
-    let mut proxy = Proxy::<Worker<SimulatedHost>>::new(fault, Part::Alone, tells);
+fn judge(moves: &[Move], scene: Scene, fault: Option<Fault>, tells: bool) -> (Played, Vec<String>) {
+    let mut proxy = Proxy::<Worker<SimulatedHost>>::new(scene, fault, Part::Alone, tells);
     for (at, step) in moves.iter().enumerate() {
         let wrong = proxy.step(*step).or_else(|| (at % 256 == 255).then(|| proxy.check_rows()).flatten());
         if let Some(wrong) = wrong {
@@ -123,6 +126,13 @@ const PLAYS: usize = 4_000;
 
 /// Leaves moves out, many at a time and then fewer, as long as something still goes wrong.
 fn cut_down(seed: u64, mut moves: Vec<Move>, fault: Option<Fault>) -> Failure {
+    let scene = Scene::of_seed(seed);
+    // What goes wrong alone is played alone.
+    let is_judged = judge(&moves, scene, fault, false).0.is_err();
+    let again = |moves: &[Move], tells| match is_judged {
+        true => judge(moves, scene, fault, tells),
+        false => play(moves, scene, fault, tells),
+    };
     let (mut size, mut plays) = (moves.len() / 2, 0);
     while size > 0 && plays < PLAYS {
         let (mut from, before) = (0, moves.len());
@@ -130,7 +140,7 @@ fn cut_down(seed: u64, mut moves: Vec<Move>, fault: Option<Fault>) -> Failure {
             let mut fewer = moves.clone();
             fewer.drain(from..moves.len().min(from + size));
             plays += 1;
-            match play(&fewer, fault, false).0 {
+            match again(&fewer, false).0 {
                 Ok(_) => from += size,
                 Err((_, at)) => {
                     fewer.truncate(at + 1);
@@ -142,7 +152,7 @@ fn cut_down(seed: u64, mut moves: Vec<Move>, fault: Option<Fault>) -> Failure {
             size /= 2;
         }
     }
-    let (played, story) = play(&moves, fault, true);
+    let (played, story) = again(&moves, true);
     let what = played.map_or_else(|(what, _)| what, |_| "it does not go wrong again".to_owned());
     Failure { seed, steps: moves.len(), what, story }
 }

@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     End,
     /// A role or an allowlist changes.
     Change,
+    /// A project moves to another path.
+    Relocate,
     /// Time passes.
     Pass,
     /// The clock is set.
@@ -46,7 +48,7 @@ pub(crate) enum Kind {
 }
 
 /// How often of a thousand each kind comes.
-const OFTEN: [(Kind, u64); 15] = [
+const OFTEN: [(Kind, u64); 16] = [
     (Kind::Open, 280),
     (Kind::Again, 60),
     (Kind::Crowd, 2),
@@ -56,6 +58,7 @@ const OFTEN: [(Kind, u64); 15] = [
     (Kind::Respond, 120),
     (Kind::End, 25),
     (Kind::Change, 20),
+    (Kind::Relocate, 10),
     (Kind::Pass, 120),
     (Kind::SetClock, 2),
     (Kind::Fail, 5),

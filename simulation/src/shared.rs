@@ -7,6 +7,8 @@ use jobscope::{Headers, HostError, Map, Metric, Result, Stream};
 
 use crate::fault::Fault;
 use crate::judge::Time;
+use crate::service::Question;
+use crate::world::{Leads, PATHS, first_paths};
 
 /// What the keys of versions have in common.
 pub(crate) const VERSION: &str = ".version.";
@@ -18,11 +20,13 @@ const BEGIN: u64 = 1_800_000_000_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) root: usize,
-    pub(crate) path: String,
+    /// What it asks, where the service knows that.
+    pub(crate) question: Option<Question>,
     /// In how many pieces the answer is asked for.
     pub(crate) pieces: String,
-    pub(crate) body: Vec<u8>,
     pub(crate) asked: Time,
+    /// Where paths led then.
+    pub(crate) paths: [Leads; PATHS],
     /// By how much time has passed.
     pub(crate) deadline: u64,
     /// The clock was set since, or the host refused something, and who asked may have given it up.
@@ -58,6 +62,14 @@ pub(crate) struct Shown {
     pub(crate) answer_body: Vec<u8>,
 }
 
+impl Shown {
+    /// Whether the head of the request has this field.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let fields = self.head.as_ref().and_then(|head| head.fields().ok()).unwrap_or_default();
+        fields.iter().any(|(known, _)| *known == name.as_bytes())
+    }
+}
+
 /// When a root is told that time has passed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ticks {
@@ -80,6 +92,8 @@ pub(crate) struct Shared {
     /// How much time has passed, in milliseconds, and what the clock shows beyond that.
     pub(crate) passed: u64,
     pub(crate) clock: u64,
+    /// Where paths lead.
+    pub(crate) paths: [Leads; PATHS],
     pub(crate) rows: HashMap<String, (Vec<u8>, u32)>,
     /// What rows held before they were last written, for a fault.
     pub(crate) before: HashMap<String, Vec<u8>>,
@@ -98,6 +112,8 @@ pub(crate) struct Shared {
     /// In how many calls of the host one fails; and whether one has failed.
     pub(crate) fails_in: Option<u32>,
     pub(crate) has_failed: bool,
+    /// Whether a version could not be written.
+    pub(crate) owes_version: bool,
     /// What no filter may do.
     pub(crate) wrong: Option<String>,
     pub(crate) fault: Option<Fault>,
@@ -119,6 +135,7 @@ impl Shared {
         Self {
             passed: 0,
             clock: BEGIN,
+            paths: first_paths(),
             rows: HashMap::new(),
             before: HashMap::new(),
             calls: BTreeMap::new(),
@@ -135,6 +152,7 @@ impl Shared {
             metrics: Vec::new(),
             fails_in: None,
             has_failed: false,
+            owes_version: false,
             wrong: None,
             fault,
             is_compared,

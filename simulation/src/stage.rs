@@ -4,7 +4,7 @@ use jobscope::{Headers, Stream};
 
 use crate::host::SimulatedHost;
 use crate::judge::Ask;
-use crate::proxy::{Part, Proxy, Stands};
+use crate::proxy::{Part, Proxy, Scene, Stands};
 use crate::request::{Request, What};
 
 /// A simulated proxy with the probe in it.
@@ -37,7 +37,7 @@ impl Stage {
     /// A proxy whose probe has this table.
     #[must_use]
     pub fn new(table: String) -> Self {
-        let stage = Self(Proxy::configured(Some(table), None, Part::Alone, false));
+        let stage = Self(Proxy::configured(Some(table), Scene::of_seed(0), None, Part::Alone, false));
         stage.0.shared.borrow_mut().log = Some(Vec::new());
         stage
     }
@@ -57,9 +57,11 @@ impl Stage {
             ask: Ask::Person,
             token: None,
             job: None,
+            path: 0,
             head: Headers::pack(&kept),
             body,
             is_read_first: true,
+            has_trailers: false,
         };
         self.0.enter(request, worker, ends)
     }

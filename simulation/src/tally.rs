@@ -8,12 +8,16 @@ use std::ops::AddAssign;
 pub struct Tally {
     /// Requests of jobs that went on.
     pub forwarded: u64,
+    /// Those among them that went on with what the forge made from a job's token.
+    pub minted: u64,
     /// Requests that were answered.
     pub answered: u64,
     /// Lookups.
     pub lookups: u64,
     /// Ends that this proxy saw.
     pub ends: u64,
+    /// Projects that moved.
+    pub moves: u64,
     /// Requests whose client left.
     pub left: u64,
     /// Reads of rows that were spared by decisions that were kept.
@@ -23,6 +27,8 @@ pub struct Tally {
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.forwarded += other.forwarded;
+        self.minted += other.minted;
+        self.moves += other.moves;
         self.answered += other.answered;
         self.lookups += other.lookups;
         self.ends += other.ends;
@@ -33,8 +39,12 @@ impl AddAssign for Tally {
 
 impl Display for Tally {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { forwarded, answered, lookups, ends, left, spared } = self;
-        write!(f, "{forwarded} went on, {answered} were answered, {left} left, {lookups} lookups, {ends} ends seen, ")?;
+        let Self { forwarded, minted, answered, lookups, ends, moves, left, spared } = self;
+        write!(
+            f,
+            "{forwarded} went on, {minted} of them with what was minted, {answered} were answered, {left} left, "
+        )?;
+        write!(f, "{lookups} lookups, {ends} ends seen, {moves} moves of projects, ")?;
         write!(f, "{spared} reads spared")
     }
 }

@@ -1,10 +1,15 @@
-//! What is true: jobs, and what users and projects are to one another. The lookup service tells it; nobody else does.
+//! What is true: jobs, what users and projects are to one another, where projects are, and what the forge made from jobs'
+//! tokens. The lookup service tells it; nobody else does.
 
-use serde_json::{Value, json};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// Projects have these numbers, and the paths `g/p0` and so on.
+/// Projects have these numbers.
 pub(crate) const PROJECTS: usize = 5;
 pub(crate) const FIRST_PROJECT: u64 = 100;
+/// There are more paths than projects, in two groups by turns. At first each project has the path of its place.
+pub(crate) const PATHS: usize = 7;
+const GROUPS: [&str; 2] = ["g", "h"];
 const USERS: usize = 3;
 
 /// A job.
@@ -24,61 +29,112 @@ pub(crate) enum Role {
     Developer,
 }
 
-impl Role {
-    fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Reporter => "reporter",
-            Self::Developer => "developer",
-        }
-    }
+/// How a project is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    Id(usize),
+    Path(usize),
+    /// By a path that is followed nowhere.
+    Image(usize),
 }
 
-/// What a lookup says of a target: the least that a decision needs.
+/// Where a path leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub(crate) role: Role,
-    pub(crate) is_admitted: bool,
+pub(crate) enum Leads {
+    Nowhere,
+    /// To the project that has it.
+    To(usize),
+    /// To where the project is that had it last.
+    On(usize),
+}
+
+/// Whom a project lets in: projects by their numbers, and all of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Allowlist {
+    pub(crate) projects: [bool; PROJECTS],
+    pub(crate) groups: [bool; GROUPS.len()],
+}
+
+/// For what the forge made a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mints {
+    Registry,
+    DependencyProxy,
+    Lfs,
+}
+
+/// A credential that the forge made from a job's token, and a client holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Minted {
+    pub(crate) text: String,
+    pub(crate) mints: Mints,
+    pub(crate) job: usize,
+    pub(crate) path: usize,
 }
 
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) jobs: Vec<Job>,
+    pub(crate) minted: Vec<Minted>,
+    pub(crate) paths: [Leads; PATHS],
     roles: [[Role; PROJECTS]; USERS],
-    /// By target and origin.
-    admits: [[bool; PROJECTS]; PROJECTS],
+    allowlists: [Allowlist; PROJECTS],
     /// In the order of their ends.
     ended: Vec<usize>,
+    made: usize,
 }
 
-/// What a lookup asks about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Question {
-    Token(String),
-    /// User, origin, target.
-    Target(usize, usize, usize),
-    /// The list of ended jobs, behind so many.
-    Ended(Option<usize>),
+pub(crate) fn group_of(path: usize) -> usize {
+    path % GROUPS.len()
 }
 
-/// What the service says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Said {
-    Runs(usize),
-    Ended(usize),
-    Unknown,
-    Standing(Standing),
-    /// These ended, so many in all.
-    List(Vec<usize>, usize),
+pub(crate) fn group_name(group: usize) -> &'static str {
+    GROUPS[group]
+}
+
+pub(crate) fn path_name(path: usize) -> String {
+    format!("{}/p{path}", group_name(group_of(path)))
+}
+
+impl Leads {
+    pub(crate) fn project(self) -> Option<usize> {
+        match self {
+            Self::Nowhere => None,
+            Self::To(project) | Self::On(project) => Some(project),
+        }
+    }
+}
+
+impl Allowlist {
+    /// Whether it lets a project in that is in one of these groups.
+    pub(crate) fn admits(&self, origin: usize, mut groups: impl Iterator<Item = usize>) -> bool {
+        self.projects[origin] || groups.any(|group| self.groups[group])
+    }
+}
+
+/// Where each path leads before any project moved.
+pub(crate) fn first_paths() -> [Leads; PATHS] {
+    std::array::from_fn(|path| if path < PROJECTS { Leads::To(path) } else { Leads::Nowhere })
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        let admits = std::array::from_fn(|target| std::array::from_fn(|origin| (target + origin) % 3 != 1));
+        let admits = |target: usize| Allowlist {
+            projects: std::array::from_fn(|origin| (target + origin) % 3 != 1),
+            groups: std::array::from_fn(|group| target == group),
+        };
         let roles = std::array::from_fn(|user| {
             std::array::from_fn(|project| [Role::Developer, Role::Reporter, Role::None][(user + project) % 3])
         });
-        let mut world = Self { jobs: Vec::new(), roles, admits, ended: Vec::new() };
+        let mut world = Self {
+            jobs: Vec::new(),
+            minted: Vec::new(),
+            paths: first_paths(),
+            roles,
+            allowlists: std::array::from_fn(admits),
+            ended: Vec::new(),
+            made: 0,
+        };
         for number in 0..4 {
             world.begin(number);
         }
@@ -102,76 +158,62 @@ impl World {
 
     pub(crate) fn change(&mut self, which: u32, how: u32) {
         let (one, other) = (which as usize, which as usize / 7);
-        if how.is_multiple_of(2) {
-            let role = [Role::None, Role::Reporter, Role::Developer][how as usize / 2 % 3];
-            self.roles[one % USERS][other % PROJECTS] = role;
-        } else {
-            let admits = &mut self.admits[one % PROJECTS][other % PROJECTS];
-            *admits = !*admits;
+        let allowlist = &mut self.allowlists[one % PROJECTS];
+        match how % 4 {
+            0 | 2 => {
+                let role = [Role::None, Role::Reporter, Role::Developer][how as usize / 2 % 3];
+                self.roles[one % USERS][other % PROJECTS] = role;
+            }
+            1 => allowlist.projects[other % PROJECTS] ^= true,
+            _ => allowlist.groups[other % GROUPS.len()] ^= true,
         }
     }
 
-    /// What the service says, if it is asked now.
-    pub(crate) fn say(&self, question: &Question) -> Said {
-        match question {
-            Question::Token(token) => match self.jobs.iter().position(|job| job.token == *token) {
-                Some(number) if self.jobs[number].runs => Said::Runs(number),
-                Some(number) => Said::Ended(number),
-                None => Said::Unknown,
-            },
-            Question::Target(user, origin, target) => Said::Standing(Standing {
-                role: self.roles[*user][*target],
-                is_admitted: origin == target || self.admits[*target][*origin],
-            }),
-            Question::Ended(after) => {
-                let told = after.and_then(|after| self.ended.get(after..)).unwrap_or_default();
-                Said::List(told.to_vec(), self.ended.len())
-            }
-        }
+    /// A project moves to a path that no other has. Where it was it is still found, until another comes there.
+    pub(crate) fn relocate(&mut self, project: usize, to: usize) -> usize {
+        let is_free = |path: &usize| !matches!(self.paths[*path], Leads::To(_));
+        let to = (0..PATHS).map(|by| (to + by) % PATHS).find(is_free).unwrap_or(to);
+        let from = self.path_of(project);
+        (self.paths[from], self.paths[to]) = (Leads::On(project), Leads::To(project));
+        to
     }
 
-    /// The same as the service writes it.
-    pub(crate) fn write(&self, question: &Question, said: &Said) -> Value {
-        match (question, said) {
-            (_, Said::Runs(number)) => {
-                let job = &self.jobs[*number];
-                json!({"version": 1, "token": "running", "job": {"id": number + 1,
-                    "user": {"id": job.user + 1, "name": format!("user{}", job.user)},
-                    "origin": {"id": FIRST_PROJECT + job.origin as u64, "path": format!("g/p{}", job.origin)}}})
-            }
-            (_, Said::Ended(_)) => json!({"version": 1, "token": "ended"}),
-            (_, Said::Unknown) => json!({"version": 1, "token": "unknown"}),
-            (Question::Target(_, _, target), Said::Standing(standing)) => json!({"version": 1,
-                "role": standing.role.name(), "external": false,
-                "admission": if standing.is_admitted { "project" } else { "unlisted" },
-                "target": {"id": FIRST_PROJECT + *target as u64, "path": format!("g/p{target}"),
-                    "visibility": "private", "push_by_job_token": false}}),
-            (_, Said::List(jobs, count)) => {
-                let jobs: Vec<_> = jobs.iter().map(|job| job + 1).collect();
-                json!({"version": 1, "cursor": count.to_string(), "ended": jobs})
-            }
-            (_, Said::Standing(_)) => Value::Null,
-        }
+    /// Where a project is.
+    pub(crate) fn path_of(&self, project: usize) -> usize {
+        self.paths.iter().position(|leads| *leads == Leads::To(project)).unwrap_or_default()
+    }
+
+    pub(crate) fn role(&self, user: usize, project: usize) -> Role {
+        self.roles[user][project]
+    }
+
+    pub(crate) fn allowlist(&self, project: usize) -> Allowlist {
+        self.allowlists[project]
+    }
+
+    pub(crate) fn job_of(&self, token: &str) -> Option<usize> {
+        self.jobs.iter().position(|job| job.token == token)
+    }
+
+    /// The jobs that ended behind so many, and how many did.
+    pub(crate) fn ended_after(&self, after: Option<usize>) -> (Vec<usize>, usize) {
+        (after.and_then(|after| self.ended.get(after..)).unwrap_or_default().to_vec(), self.ended.len())
+    }
+
+    /// The forge makes a credential.
+    pub(crate) fn mint(&mut self, mints: Mints) -> String {
+        self.made += 1;
+        let number = self.made;
+        let claims = match mints {
+            Mints::Registry => format!(r#"{{"auth_type":"build","jti":"{number}"}}"#),
+            Mints::DependencyProxy => format!(r#"{{"user_id":1,"jti":"{number}"}}"#),
+            Mints::Lfs => format!(r#"{{"data":{{"actor":"user1"}},"jti":"{number}"}}"#),
+        };
+        jwt(&claims)
     }
 }
 
-impl Question {
-    /// What a call asks.
-    pub(crate) fn read(path: &str, body: &[u8]) -> Option<Self> {
-        if let Some(query) = path.strip_prefix("/jobscope/v1/changes?") {
-            let after = query.split('&').find_map(|pair| pair.strip_prefix("after="));
-            return Some(Self::Ended(after.and_then(|after| after.parse().ok())));
-        }
-        let asked: Value = serde_json::from_slice(body).ok()?;
-        if let Some(token) = asked["token"].as_str() {
-            return Some(Self::Token(token.to_owned()));
-        }
-        let project = |value: &Value| {
-            let by_id = value["id"].as_u64().and_then(|id| id.checked_sub(FIRST_PROJECT));
-            let by_path = || value["path"].as_str()?.strip_prefix("g/p")?.parse::<u64>().ok();
-            usize::try_from(by_id.or_else(by_path)?).ok().filter(|number| *number < PROJECTS)
-        };
-        let user = usize::try_from(asked["user"]["id"].as_u64()?.checked_sub(1)?).ok()?;
-        Some(Self::Target(user, project(&asked["origin"])?, project(&asked["target"])?))
-    }
+/// A JWT with these claims.
+pub(crate) fn jwt(claims: &str) -> String {
+    [r#"{"alg":"HS256"}"#, claims, "signature"].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")
 }

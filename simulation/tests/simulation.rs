@@ -5,14 +5,15 @@ use simulation::{Fault, run};
 #[test]
 fn nothing_goes_wrong_in_some_thousand_steps() {
     let mut sum = simulation::Tally::default();
-    for seed in 0..10 {
-        match run(seed, 2_000, None) {
+    for seed in 0..16 {
+        match run(seed, 1_500, None) {
             Ok(tally) => sum += tally,
             Err(failure) => panic!("{failure}"),
         }
     }
     // Whatever is refused always would hold just as well.
     assert!(sum.forwarded > 1_000 && sum.ends > 300 && sum.lookups > 1_000, "{sum}");
+    assert!(sum.minted > 200 && sum.moves > 100, "{sum}");
     assert!(sum.spared > 300, "no decision is kept: {sum}");
 }
 

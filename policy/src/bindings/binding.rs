@@ -1,6 +1,5 @@
 //! A binding: which job, user and origin a token stands for, while the job runs.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::row::{Reader, Writer};
@@ -206,8 +205,7 @@ impl Row for Binding {
         self.key
     }
 
-    fn write(&self) -> Option<Vec<u8>> {
-        let mut writer = Writer::new(Self::SIZE, self.key);
+    fn write(&self, writer: &mut Writer) -> Option<()> {
         writer.number(self.since.0);
         writer.number(self.confirmed.0);
         writer.number(self.mark.0);
@@ -218,7 +216,7 @@ impl Row for Binding {
                 writer.byte(BORN);
                 writer.number(job.0);
                 writer.number(origin.0);
-                return writer.finish();
+                return Some(());
             }
             State::Running(job) => (RUNNING, Some(job)),
             State::Ended(job) => (ENDED, job.as_ref()),
@@ -245,12 +243,10 @@ impl Row for Binding {
             writer.byte(u8::from(context.runner.is_some()));
             writer.number(context.runner.map_or(0, |runner| runner.0));
         }
-        writer.finish()
+        Some(())
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let key = reader.key()?;
+    fn read(key: Hash, reader: &mut Reader<'_>) -> Option<Self> {
         let (since, confirmed) = (Moment(reader.number()?), Moment(reader.number()?));
         let mark = Mark(reader.number()?);
         let (is_bounded, bound) = (reader.byte()? == 1, Moment(reader.number()?));
@@ -259,7 +255,7 @@ impl Row for Binding {
             BORN => State::Born { job: JobId(reader.number()?), origin: ProjectId(reader.number()?) },
             state => {
                 let has_job = reader.byte()?;
-                let job = if has_job == 0 { None } else { Some(job(&mut reader)?) };
+                let job = if has_job == 0 { None } else { Some(job(reader)?) };
                 match (state, job) {
                     (RUNNING, Some(job)) => State::Running(job),
                     (ENDED, job) => State::Ended(job),

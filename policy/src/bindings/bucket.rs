@@ -79,7 +79,7 @@ fn rows<R: Row>(bucket: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// The row of a key, as it counts now.
 #[must_use]
 pub fn find<R: Row>(bucket: &[u8], key: &Hash, now: Moment) -> Option<R> {
-    rows::<R>(bucket).find(|row| row.starts_with(&key.0)).and_then(R::read).map(|row| row.seen(now))
+    rows::<R>(bucket).find(|row| row.starts_with(&key.0)).and_then(R::of_bytes).map(|row| row.seen(now))
 }
 
 /// A row of another key than the one that comes.
@@ -135,7 +135,7 @@ pub fn put<R: Row>(bucket: &[u8], row: R, config: &Bindings, now: Moment) -> Opt
     let mut coming = row;
     for bytes in rows::<R>(bucket).take(BUCKET_ROWS) {
         // Bytes that cannot be read are dropped: their fact will be looked up again.
-        let Some(old) = R::read(bytes).map(|old| old.seen(now)) else { continue };
+        let Some(old) = R::of_bytes(bytes).map(|old| old.seen(now)) else { continue };
         if old.key() == key {
             coming = coming.over(old);
         } else {
@@ -149,7 +149,7 @@ pub fn put<R: Row>(bucket: &[u8], row: R, config: &Bindings, now: Moment) -> Opt
         Place::None => return None,
     }
     let mut bytes: Vec<u8> = kept.into_iter().flat_map(|row| row.bytes).copied().collect();
-    bytes.extend(coming.write()?);
+    bytes.extend(coming.bytes()?);
     Some(bytes)
 }
 
@@ -171,7 +171,7 @@ fn changed(bucket: &[u8], change: impl Fn(Binding) -> Option<Binding>) -> Option
     let mut is_changed = false;
     let mut all = Vec::with_capacity(bucket.len());
     for bytes in rows::<Binding>(bucket) {
-        let new = Binding::read(bytes).and_then(|binding| change(binding)?.write());
+        let new = Binding::of_bytes(bytes).and_then(|binding| change(binding)?.bytes());
         is_changed |= new.is_some();
         all.extend(new.as_deref().unwrap_or(bytes));
     }

@@ -48,19 +48,17 @@ impl Row for Dependencies {
         self.key
     }
 
-    fn write(&self) -> Option<Vec<u8>> {
-        let mut writer = Writer::new(Self::SIZE, self.key);
+    fn write(&self, writer: &mut Writer) -> Option<()> {
         writer.number(self.since.0);
         writer.byte(u8::try_from(self.jobs.len()).ok()?);
         for job in &self.jobs {
             writer.number(job.0);
         }
-        writer.finish()
+        Some(())
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let (key, since) = (reader.key()?, Moment(reader.number()?));
+    fn read(key: Hash, reader: &mut Reader<'_>) -> Option<Self> {
+        let since = Moment(reader.number()?);
         let count = usize::from(reader.byte()?).min(MOST);
         let jobs = (0..count).map(|_| reader.number().map(JobId)).collect::<Option<_>>()?;
         Some(Self { key, jobs, since })

@@ -77,20 +77,17 @@ impl Row for JobRow {
         self.key
     }
 
-    fn write(&self) -> Option<Vec<u8>> {
-        let mut writer = Writer::new(Self::SIZE, self.key);
+    fn write(&self, writer: &mut Writer) -> Option<()> {
         writer.number(self.since.0);
         writer.byte(u8::from(self.is_ended));
         writer.byte(u8::try_from(self.tokens.len()).ok()?);
         for token in &self.tokens {
             writer.key(*token);
         }
-        writer.finish()
+        Some(())
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let key = reader.key()?;
+    fn read(key: Hash, reader: &mut Reader<'_>) -> Option<Self> {
         let since = Moment(reader.number()?);
         let (is_ended, count) = (reader.byte()? != 0, usize::from(reader.byte()?));
         let tokens = (0..count.min(TOKENS)).map(|_| reader.key()).collect::<Option<_>>()?;

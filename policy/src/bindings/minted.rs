@@ -1,8 +1,6 @@
 //! A credential that the forge made from a job's token, under its own hash; and one that it made for somebody else, where
 //! nothing but this tells the two apart.
 
-use alloc::vec::Vec;
-
 use super::row::{Reader, Writer};
 use super::{Moment, Row};
 use crate::config::Bindings;
@@ -38,20 +36,18 @@ impl Row for Minted {
         self.key
     }
 
-    fn write(&self) -> Option<Vec<u8>> {
-        let mut writer = Writer::new(Self::SIZE, self.key);
+    fn write(&self, writer: &mut Writer) -> Option<()> {
         writer.number(self.until.0);
         writer.byte(u8::from(self.forgotten == Forgotten::Persons));
         writer.byte(u8::from(self.parent.is_some()));
         if let Some(parent) = self.parent {
             writer.key(parent);
         }
-        writer.finish()
+        Some(())
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let (key, until) = (reader.key()?, Moment(reader.number()?));
+    fn read(key: Hash, reader: &mut Reader<'_>) -> Option<Self> {
+        let until = Moment(reader.number()?);
         let forgotten = match reader.byte()? {
             0 => Forgotten::Challenged,
             1 => Forgotten::Persons,

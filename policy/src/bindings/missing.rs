@@ -1,7 +1,6 @@
 //! A target that is not there. Kept apart from those that are: a job can ask for any number of such targets, and pushes
 //! nobody's real ones out.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::row::{Reader, Writer};
@@ -41,15 +40,13 @@ impl Row for Missing {
         self.key
     }
 
-    fn write(&self) -> Option<Vec<u8>> {
-        let mut writer = Writer::new(Self::SIZE, self.key);
+    fn write(&self, writer: &mut Writer) -> Option<()> {
         writer.number(self.confirmed.0);
-        writer.finish()
+        Some(())
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        Some(Self { key: reader.key()?, confirmed: Moment(reader.number()?) })
+    fn read(key: Hash, reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { key, confirmed: Moment(reader.number()?) })
     }
 
     fn rank(&self, _: &Bindings, _: Moment) -> (u8, u64) {

@@ -1,7 +1,5 @@
 //! The parts of what targets are to jobs, each in a row of its own: short ones, and those of projects.
 
-use alloc::vec::Vec;
-
 use super::row::{Reader, Writer, place};
 use super::target::{read_entry, read_target, write_entry, write_target};
 use super::{Moment, Row};
@@ -49,23 +47,20 @@ impl Row for ProjectRow {
         self.key
     }
 
-    fn write(&self) -> Option<Vec<u8>> {
-        let mut writer = Writer::new(Self::SIZE, self.key);
+    fn write(&self, writer: &mut Writer) -> Option<()> {
         writer.number(self.confirmed.0);
         writer.byte(u8::from(self.project.is_some()));
         if let Some(project) = &self.project {
-            write_target(&mut writer, project)?;
+            write_target(writer, project)?;
         }
-        writer.finish()
+        Some(())
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let key = reader.key()?;
+    fn read(key: Hash, reader: &mut Reader<'_>) -> Option<Self> {
         let confirmed = Moment(reader.number()?);
         let project = match reader.byte()? {
             0 => None,
-            1 => Some(read_target(&mut reader)?),
+            1 => Some(read_target(reader)?),
             _ => return None,
         };
         Some(Self { key, project, confirmed })
@@ -94,8 +89,7 @@ impl Row for PartRow {
         self.key
     }
 
-    fn write(&self) -> Option<Vec<u8>> {
-        let mut writer = Writer::new(Self::SIZE, self.key);
+    fn write(&self, writer: &mut Writer) -> Option<()> {
         writer.number(self.confirmed.0);
         let mut flag = |mark, flag| {
             writer.byte(mark);
@@ -114,16 +108,14 @@ impl Row for PartRow {
                 flag(ALLOWLIST, *is_limited);
                 writer.byte(u8::from(entry.is_some()));
                 if let Some(entry) = entry {
-                    write_entry(&mut writer, *entry)?;
+                    write_entry(writer, *entry)?;
                 }
             }
         }
-        writer.finish()
+        Some(())
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let key = reader.key()?;
+    fn read(key: Hash, reader: &mut Reader<'_>) -> Option<Self> {
         let confirmed = Moment(reader.number()?);
         let (mark, value) = (reader.byte()?, reader.byte()?);
         let flag = match value {
@@ -138,7 +130,7 @@ impl Row for PartRow {
             OUTBOUND => Known::Outbound(flag?),
             ALLOWLIST => {
                 let has_entry = reader.byte()? != 0;
-                let entry = if has_entry { Some(read_entry(&mut reader)?) } else { None };
+                let entry = if has_entry { Some(read_entry(reader)?) } else { None };
                 Known::Allowlist { is_limited: flag?, entry }
             }
             _ => return None,

@@ -90,15 +90,13 @@ impl Row for Usage {
         self.key
     }
 
-    fn write(&self) -> Option<Vec<u8>> {
-        let mut writer = Writer::new(Self::SIZE, self.key);
+    fn write(&self, writer: &mut Writer) -> Option<()> {
         writer.number(self.until);
-        writer.finish()
+        Some(())
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        Some(Self { key: reader.key()?, until: reader.number()? })
+    fn read(key: Hash, reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { key, until: reader.number()? })
     }
 
     /// Who has used least goes first: nobody gets a new start by pushing others out. The count of all stays.

@@ -1,6 +1,5 @@
 //! A token that no running job has. Kept apart from bindings, so that junk never pushes a living one out.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::row::{Reader, Writer, place};
@@ -55,16 +54,13 @@ impl Row for Rejection {
         self.key
     }
 
-    fn write(&self) -> Option<Vec<u8>> {
-        let mut writer = Writer::new(Self::SIZE, self.key);
+    fn write(&self, writer: &mut Writer) -> Option<()> {
         writer.number(self.confirmed.0);
         writer.byte(place(Invalid::ALL.iter().map(|(invalid, _)| *invalid), &self.invalid)?);
-        writer.finish()
+        Some(())
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let key = reader.key()?;
+    fn read(key: Hash, reader: &mut Reader<'_>) -> Option<Self> {
         let confirmed = Moment(reader.number()?);
         let invalid = Invalid::ALL.get(usize::from(reader.byte()?))?.0;
         Some(Self { key, invalid, confirmed })

@@ -1,5 +1,7 @@
 //! Fixed-size rows, and the little writing and reading that their bytes need.
 
+use alloc::vec::Vec;
+
 use super::Moment;
 use crate::config::Bindings;
 use crate::facts::Hash;
@@ -21,11 +23,25 @@ pub trait Row: Sized {
     /// Under which key it is found.
     fn key(&self) -> Hash;
 
-    /// Writes the row; `None` when a part does not fit, and then it is not remembered.
-    fn write(&self) -> Option<alloc::vec::Vec<u8>>;
+    /// Writes what stands behind the key; `None` when a part does not fit, and then the row is not remembered.
+    fn write(&self, writer: &mut Writer) -> Option<()>;
 
-    /// Reads a row; `None` for bytes that no version of ours wrote.
-    fn read(bytes: &[u8]) -> Option<Self>;
+    /// Reads what stands behind this key; `None` for bytes that no version of ours wrote.
+    fn read(key: Hash, reader: &mut Reader<'_>) -> Option<Self>;
+
+    /// All of its bytes.
+    fn bytes(&self) -> Option<Vec<u8>> {
+        let mut writer = Writer::new(Self::SIZE, self.key());
+        self.write(&mut writer)?;
+        writer.finish()
+    }
+
+    /// The row of these bytes.
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let key = reader.key()?;
+        Self::read(key, &mut reader)
+    }
 
     /// How much it is worth to keep now, least first.
     fn rank(&self, config: &Bindings, now: Moment) -> (u8, u64);
@@ -71,14 +87,16 @@ pub trait Row: Sized {
     }
 }
 
-pub(super) struct Writer {
-    bytes: alloc::vec::Vec<u8>,
+/// Writes a row.
+#[derive(Debug)]
+pub struct Writer {
+    bytes: Vec<u8>,
     size: usize,
 }
 
 impl Writer {
     pub(super) fn new(size: usize, key: Hash) -> Self {
-        let mut bytes = alloc::vec::Vec::with_capacity(size);
+        let mut bytes = Vec::with_capacity(size);
         bytes.extend(key.0);
         Self { bytes, size }
     }
@@ -114,7 +132,7 @@ impl Writer {
         text.map_or(Some(()), |text| self.text(text))
     }
 
-    pub(super) fn finish(mut self) -> Option<alloc::vec::Vec<u8>> {
+    pub(super) fn finish(mut self) -> Option<Vec<u8>> {
         if self.bytes.len() > self.size {
             return None;
         }
@@ -123,7 +141,9 @@ impl Writer {
     }
 }
 
-pub(super) struct Reader<'a>(pub &'a [u8]);
+/// Reads a row.
+#[derive(Debug)]
+pub struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
     pub(super) fn key(&mut self) -> Option<Hash> {

@@ -34,9 +34,10 @@ impl Stripe {
 /// Whether a bucket that was changed no longer bears out a decision that was made from it.
 #[must_use]
 pub fn revokes<R: Row>(old: &[u8], new: &[u8], config: &Bindings, now: Moment) -> bool {
-    let row =
-        |bucket: &[u8], key: &Hash| bucket.chunks_exact(R::SIZE).find(|row| row.starts_with(&key.0)).and_then(R::read);
+    let row = |bucket: &[u8], key: &Hash| {
+        bucket.chunks_exact(R::SIZE).find(|row| row.starts_with(&key.0)).and_then(R::of_bytes)
+    };
     let is_gone = |bytes: &&[u8]| !new.chunks_exact(R::SIZE).any(|same| same == *bytes);
-    let rows = old.chunks_exact(R::SIZE).filter(is_gone).filter_map(R::read);
+    let rows = old.chunks_exact(R::SIZE).filter(is_gone).filter_map(R::of_bytes);
     rows.filter(|was| was.decides(config, now)).any(|was| !row(new, &was.key()).is_some_and(|is| is.bears_out(&was)))
 }

@@ -44,8 +44,7 @@ impl Row for TargetRow {
         self.key
     }
 
-    fn write(&self) -> Option<Vec<u8>> {
-        let mut writer = Writer::new(Self::SIZE, self.key);
+    fn write(&self, writer: &mut Writer) -> Option<()> {
         let Confirmed { projects, members, allowlists } = self.confirmed;
         for moment in [projects, members, allowlists] {
             writer.number(moment.0);
@@ -57,9 +56,9 @@ impl Row for TargetRow {
                 let role = |role| place(Role::ALL.iter().map(|(role, _, _)| *role), role);
                 writer.byte(standing.role.as_ref().map_or(Some(LEFT), role)?);
                 writer.byte(place(AFFILIATIONS.into_iter(), &standing.affiliation)?);
-                write_admission(&mut writer, standing.admission)?;
+                write_admission(writer, standing.admission)?;
                 writer.byte(u8::from(standing.outbound == Outbound::Unlisted));
-                write_target(&mut writer, &standing.target)?;
+                write_target(writer, &standing.target)?;
             }
             Found::Holders(holders) => {
                 writer.byte(if matches!(holders, Holders::All(_)) { 2 } else { 3 });
@@ -67,12 +66,10 @@ impl Row for TargetRow {
                 holders.looked_at().iter().for_each(|project| writer.number(project.0));
             }
         }
-        writer.finish()
+        Some(())
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let key = reader.key()?;
+    fn read(key: Hash, reader: &mut Reader<'_>) -> Option<Self> {
         let mut moment = || reader.number().map(Moment);
         let confirmed = Confirmed { projects: moment()?, members: moment()?, allowlists: moment()? };
         let found = match reader.byte()? {
@@ -80,9 +77,9 @@ impl Row for TargetRow {
             1 => {
                 let role = known(reader.byte()?, |at| Role::ALL.get(at).map(|(role, _, _)| *role))?;
                 let affiliation = *AFFILIATIONS.get(usize::from(reader.byte()?))?;
-                let admission = read_admission(&mut reader)?;
+                let admission = read_admission(reader)?;
                 let outbound = if reader.byte()? == 0 { Outbound::Open } else { Outbound::Unlisted };
-                let target = read_target(&mut reader)?;
+                let target = read_target(reader)?;
                 Found::Standing(Standing { role, affiliation, admission, outbound, target })
             }
             mark @ (2 | 3) => {

@@ -16,7 +16,8 @@ pub struct PartKey {
 pub type Recall<'a> = &'a dyn Fn(&PartKey) -> Option<(Known, Moment)>;
 
 impl PartKey {
-    /// The key of a part of what a project, which was named in a way that has this key, is to a job.
+    /// The key of a part of what a project, which was named in a way that has this key, is to a job. What is behind a path may
+    /// be another project by now: by its path a project itself is named, and every other part of it by its number.
     pub(super) fn of(part: Part, job: &Job, reference: &Hash) -> Self {
         let (people, count) = job.people_key();
         let people = people.get(..count).unwrap_or_default().as_flattened();

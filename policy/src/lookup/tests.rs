@@ -5,8 +5,8 @@ use std::vec::Vec;
 
 use super::*;
 use crate::facts::{
-    Admission, Affiliation, Context, Entry, Grants, Invalid, JobId, Link, Origin, ProjectId, ProjectPath, Role,
-    Standing, User, UserId,
+    Admission, Affiliation, Context, Entry, Features, Grants, Invalid, JobId, JobPush, Link, Origin, Part, ProjectId,
+    ProjectPath, Role, Standing, Target, User, UserId, Visibility,
 };
 
 const PROJECT: Admission = Admission::Listed(Entry { link: Link::Project, grants: Grants::Default });
@@ -68,7 +68,10 @@ fn fly(config: &Config, fact: Fact, world: &World, pick: impl Fn(usize) -> usize
             }
         }
         let (number, call) = outstanding.remove(pick(outstanding.len()));
-        let (status, body) = world.get(&call.path).cloned().unwrap_or_else(|| refusal(404));
+        // Once its number is known, a project is asked for by that.
+        let by_path = call.path.replace("/projects/102", "/projects/libs%2Fcommon");
+        let known = world.get(&call.path).or_else(|| world.get(&by_path));
+        let (status, body) = known.cloned().unwrap_or_else(|| refusal(404));
         let status = (status > 0).then_some(status);
         let moved = (status == Some(301)).then(|| format!("https://h/gl/api/v4/projects/{body}"));
         let next_page = if body.ends_with("more") { Some(&b"2"[..]) } else { None };
@@ -214,6 +217,54 @@ fn a_project_that_moved_is_asked_for_by_its_number() {
 }
 
 #[test]
+fn what_is_remembered_of_a_path_says_nothing_of_another_project_that_came_there() {
+    let there = |id| {
+        Known::Project(Some(Target {
+            id: Some(ProjectId(id)),
+            path: ProjectPath::parse("libs/common"),
+            visibility: Some(Visibility::Private),
+            features: Features::OPEN,
+            job_push: JobPush::Off,
+            public_jobs: false,
+            archived: false,
+        }))
+    };
+    let (common, job) = (target("libs/common"), job(Some(11)));
+    // The path led to 102 when a role there was learned, and leads to 103 when another fact is looked up.
+    for (project, is_recalled) in [(102, true), (103, false)] {
+        let known = there(project);
+        let learned = |asked: &PartKey| {
+            let is = |part, reference: &TargetRef| *asked == PartKey::of(part, &job, &reference.key());
+            if is(Part::Project, &common) {
+                return Some((known.clone(), Moment(1)));
+            }
+            is(Part::Member, &TargetRef::Id(ProjectId(102))).then_some((Known::Member(Role::Developer), Moment(1)))
+        };
+        let fact = Fact::Target(job.clone(), common.clone());
+        let (_, progress) = Flight::start(&config("gitlab"), Some(&Secret::new(b"service")), fact, &learned);
+        let Progress::Going(calls) = progress else { panic!("{progress:?}") };
+        let asks_role =
+            |(_, call): &(usize, Call)| call.path == format!("/gl/api/v4/projects/{project}/members/all/11");
+        assert_eq!(calls.iter().any(asks_role), !is_recalled, "{calls:?}");
+        assert!(!calls.iter().any(|(_, call)| call.path.contains("libs%2F")), "{calls:?}");
+    }
+    // And it is learned of the project, whatever way that was named.
+    let fact = Fact::Target(job.clone(), common);
+    let (mut flight, mut progress) = Flight::start(&config("gitlab"), Some(&Secret::new(b"service")), fact, &|_| None);
+    let world = world(r#"[{"id": 101}]"#, "[]");
+    let mut outstanding = Vec::new();
+    while let Progress::Going(calls) = progress {
+        outstanding.extend(calls);
+        let (number, call): (usize, Call) = outstanding.remove(0);
+        let (status, body) = &world[&call.path.replace("/projects/102", "/projects/libs%2Fcommon")];
+        let answer = Answer { status: Some(*status), next_page: None, location: None, body: body.as_bytes() };
+        progress = flight.answer(number, &answer);
+    }
+    let role = PartKey::of(Part::Member, &job, &TargetRef::Id(ProjectId(102)).key());
+    assert!(flight.learned().contains(&(role, Known::Member(Role::Reporter))), "{:?}", flight.learned());
+}
+
+#[test]
 fn an_image_is_its_one_project_that_exists() {
     let by_number: World = world("[]", "[]");
     let image = |paths: &[&str]| TargetRef::Image(paths.iter().map(|path| ProjectPath::parse(path).unwrap()).collect());
@@ -263,7 +314,6 @@ fn facts_of_different_jobs_have_different_keys() {
 
 #[test]
 fn a_part_is_shared_by_all_whom_it_does_not_tell_apart() {
-    use crate::facts::Part;
     let origin = |id, path: &str| Origin { id: ProjectId(id), path: ProjectPath::parse(path).unwrap() };
     let (dana, web) = (job(Some(11)), origin(101, "apps/team/web"));
     let later = Job { id: JobId(1002), ..dana.clone() };

@@ -17,15 +17,13 @@ use crate::filter::Filter;
 use crate::host::SimulatedHost;
 use crate::judge::Judge;
 use crate::moves::{Kind, Move};
-use crate::request::{Request, What};
+use crate::request::{Client, Request, What};
+use crate::service::Api;
 use crate::shared::{CLUSTER, Shared};
 use crate::tally::Tally;
-use crate::world::World;
+use crate::world::{PATHS, PROJECTS, World, path_name};
 
 const WORKERS: usize = 3;
-
-/// How many rows of bindings there are room for.
-const CAPACITY: u32 = 1024;
 
 /// How many requests one call of the host lets go or answers.
 const AT_ONCE: usize = 64;
@@ -54,6 +52,28 @@ const CONFIGURATIONS: [Times; 3] = [
     Times { timeout: 2_000, fresh: 5_000, stale: 20_000 },
 ];
 
+/// What is the same for all of a seed's moves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scene {
+    api: Api,
+    /// What becomes of the credentials in an answer to an LFS batch.
+    lfs_credentials: &'static str,
+    /// How many running jobs are remembered: so many that rows push others out, or more.
+    capacity: u32,
+}
+
+impl Scene {
+    /// Each of what there is in half of the seeds.
+    pub(crate) fn of_seed(seed: u64) -> Self {
+        let has = |bit: u32| seed >> bit & 1 == 1;
+        Self {
+            api: if has(0) { Api::Gitlab } else { Api::V1 },
+            lfs_credentials: if has(1) { "forge" } else { "own" },
+            capacity: if has(2) { 64 } else { 1024 },
+        }
+    }
+}
+
 /// A plugin configuration on a worker.
 struct Root<F> {
     filter: Option<F>,
@@ -78,6 +98,8 @@ pub(crate) struct Open {
     is_held: bool,
     /// It ends with trailers.
     has_trailers: bool,
+    /// What it asks of, and who.
+    asked: Option<(usize, Client)>,
     /// How much of the body has come, how much of that went on or was shown, and how much is to come.
     came: usize,
     pub(crate) shown: usize,
@@ -94,9 +116,10 @@ pub(crate) struct Proxy<F> {
     pub(crate) open: BTreeMap<Stream, Open>,
     last_stream: Stream,
     /// The last request of a job that went on, and by which worker.
-    admitted: Option<(usize, What, usize, String, usize)>,
+    admitted: Option<(usize, What, usize, Client)>,
     world: World,
     judge: Judge,
+    scene: Scene,
     times: Times,
     /// The configuration, where it is another than the filter's of the day.
     document: Option<String>,
@@ -105,6 +128,13 @@ pub(crate) struct Proxy<F> {
     is_forgetful: bool,
     pub(crate) tally: Tally,
     pub(crate) story: Option<Vec<String>>,
+}
+
+impl Open {
+    /// Whether all of it was shown.
+    fn is_over(&self) -> bool {
+        self.is_whole && !self.has_trailers
+    }
 }
 
 /// What a proxy is there for.
@@ -125,12 +155,18 @@ fn pick(which: u32, count: usize) -> usize {
 }
 
 impl<F: Filter> Proxy<F> {
-    pub(crate) fn new(fault: Option<Fault>, part: Part, tells: bool) -> Self {
-        Self::configured(None, fault, part, tells)
+    pub(crate) fn new(scene: Scene, fault: Option<Fault>, part: Part, tells: bool) -> Self {
+        Self::configured(None, scene, fault, part, tells)
     }
 
     /// One whose filter has this configuration.
-    pub(crate) fn configured(document: Option<String>, fault: Option<Fault>, part: Part, tells: bool) -> Self {
+    pub(crate) fn configured(
+        document: Option<String>,
+        scene: Scene,
+        fault: Option<Fault>,
+        part: Part,
+        tells: bool,
+    ) -> Self {
         let times = CONFIGURATIONS[0];
         let mut proxy = Self {
             shared: Rc::new(RefCell::new(Shared::new(fault, part != Part::Alone))),
@@ -141,10 +177,11 @@ impl<F: Filter> Proxy<F> {
             admitted: None,
             world: World::new(),
             judge: Judge::default(),
+            scene,
             times,
             document,
             keys: 0,
-            row_limits: bindings::tables(CAPACITY)
+            row_limits: bindings::tables(scene.capacity)
                 .iter()
                 .map(|table| (format!(".{}.", table.name()), table.row() * BUCKET_ROWS))
                 .collect(),
@@ -175,14 +212,21 @@ impl<F: Filter> Proxy<F> {
     /// The filter's configuration of the day.
     fn configuration(&self) -> String {
         let Times { timeout, fresh, stale } = self.times;
+        let Scene { api, lfs_credentials, capacity } = self.scene;
+        // GitLab itself has no list of ended jobs.
+        let (api, changes) = match api {
+            Api::V1 => ("v1", "on"),
+            Api::Gitlab => ("auto", "off"),
+        };
         let facts = ["projects", "members", "allowlists"]
             .map(|what| (format!("{what}_revalidate_after"), json!(format!("{fresh}ms"))));
         let configuration = json!({
-            "forge": {"hosts": ["forge.example"]},
-            "lookup": {"cluster": CLUSTER, "authority": "lookup.example", "credential_env": "CREDENTIAL", "api": "v1",
-                "changes": "on", "timeout": format!("{timeout}ms"), "max_unknown_per_source": 50, "max_unknown_per_second": 100},
+            "forge": {"hosts": ["forge.example"], "registry_hosts": ["registry.example"], "dependency_proxy": "on",
+                "lfs_credentials": lfs_credentials},
+            "lookup": {"cluster": CLUSTER, "authority": "lookup.example", "credential_env": "CREDENTIAL", "api": api,
+                "changes": changes, "timeout": format!("{timeout}ms"), "max_unknown_per_source": 50, "max_unknown_per_second": 100},
             "facts": serde_json::Map::from_iter(facts),
-            "bindings": {"capacity": CAPACITY, "revalidate_after": format!("{fresh}ms"), "max_stale": format!("{stale}ms")},
+            "bindings": {"capacity": capacity, "revalidate_after": format!("{fresh}ms"), "max_stale": format!("{stale}ms")},
             "webhook": {"path": "/-/jobscope/webhook", "secret_env": "HOOK"},
         });
         configuration.to_string()
@@ -262,6 +306,13 @@ impl<F: Filter> Proxy<F> {
                 self.tell(|_| format!("roles or allowlists change ({which}, {how})"));
                 self.world.change(which, how);
             }
+            Kind::Relocate => {
+                let project = which as usize % PROJECTS;
+                self.tally.moves += 1;
+                let path = self.world.relocate(project, how as usize % PATHS);
+                self.shared.borrow_mut().paths = self.world.paths;
+                self.tell(|_| format!("project {project} moves to {}", path_name(path)));
+            }
             Kind::Pass => self.pass(u64::from(if how.is_multiple_of(8) { which % 4_000 } else { which % 120 })),
             Kind::SetClock => {
                 let by = u64::from(which % 20_000);
@@ -312,9 +363,21 @@ impl<F: Filter> Proxy<F> {
             self.shared.borrow_mut().calls.values_mut().for_each(|call| call.is_given_up = true);
             self.grant_time();
         }
+        self.make_up();
         self.check_deadlines();
         self.check_bounds();
         self.shared.borrow_mut().wrong.take()
+    }
+
+    /// A version that could not be written is with the next tick. Until then who keeps decisions may serve what nobody else
+    /// does, and there is nothing to compare.
+    pub(super) fn make_up(&mut self) {
+        let mut shared = self.shared.borrow_mut();
+        let is_due = std::mem::take(&mut shared.owes_version) && shared.is_compared;
+        drop(shared);
+        if is_due {
+            self.pass(LONGEST_TICK);
+        }
     }
 
     /// What was done so far, and how often rows were read since this was last asked.
@@ -333,7 +396,9 @@ impl<F: Filter> Proxy<F> {
             .collect();
         for stream in answered {
             let open = &self.open[&stream];
-            if let (What::Webhook, Some(job)) = (open.request.what, open.request.job) {
+            if let (What::Webhook, Some(job), Stands::Answered(200..300)) =
+                (open.request.what, open.request.job, open.stands)
+            {
                 let before = self.shared.borrow().has_failed;
                 // The forge tells the truth.
                 self.world.end(job);

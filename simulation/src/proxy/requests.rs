@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jobscope::{Flow, Headers, Stream};
 use serde_json::json;
 
@@ -9,9 +11,9 @@ use super::{AT_ONCE, BODY_PATIENCE, Open, Proxy, SLACK, Stands, WORKERS, pick};
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::judge::Ask;
-use crate::request::{Request, What};
+use crate::request::{Client, Request, What};
 use crate::shared::{Effect, Reply, Shown};
-use crate::world::FIRST_PROJECT;
+use crate::world::{FIRST_PROJECT, Minted, Mints, path_name};
 
 impl<F: Filter> Proxy<F> {
     /// Carries out what the filter had the host do.
@@ -62,14 +64,14 @@ impl<F: Filter> Proxy<F> {
         }
     }
 
-    /// Shows an answer to the filter.
-    fn show_answer(&mut self, stream: Stream, root: usize, head: &Headers, body: &[u8]) {
+    /// Shows an answer to the filter, and tells whether it goes on.
+    fn show_answer(&mut self, stream: Stream, root: usize, head: &Headers, body: &[u8]) -> bool {
         if let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream) {
             (shown.answer, shown.is_answer_open, shown.answer_body) = (Some(head.clone()), true, body.to_vec());
         }
         let stands = |proxy: &Self| proxy.open.get(&stream).map(|open| open.stands);
         let stood = stands(self);
-        let flow = self.event(root, Some(stream), |filter| filter.answer_head(stream, body.is_empty()));
+        let mut flow = self.event(root, Some(stream), |filter| filter.answer_head(stream, body.is_empty()));
         self.settle(Some(stream));
         if flow == Flow::Continue
             && let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream)
@@ -77,9 +79,10 @@ impl<F: Filter> Proxy<F> {
             shown.is_answer_open = false;
         }
         if !body.is_empty() && stands(self) == stood {
-            self.event(root, Some(stream), |filter| filter.answer_body(stream, body.len(), true));
+            flow = self.event(root, Some(stream), |filter| filter.answer_body(stream, body.len(), true));
             self.settle(Some(stream));
         }
+        flow == Flow::Continue && stands(self) == stood
     }
 
     /// A request goes on: may it?
@@ -93,21 +96,25 @@ impl<F: Filter> Proxy<F> {
         // Of a body that nobody may wait for any longer the token goes nowhere, and so its end.
         // Who asks while the end of his job is being told may be served.
         let is_racing = self.shared.borrow().undo.is_some();
-        if !is_racing && !open.is_judged && (open.request.what != What::Untold || open.is_whole) {
+        if !is_racing && !open.is_judged && (open.request.what != What::Untold || open.is_over()) {
             open.is_judged = true;
             let (request, times) = (&open.request, self.roots[open.root].times);
             let now = self.shared.borrow().now();
-            let token = request.token.as_deref();
+            // What was made from a token may go on without itself: then the registry tells how to get another.
+            let is_bare = |shown: &Shown| matches!(request.what, What::Use(_)) && !shown.has("authorization");
+            let is_bare = self.shared.borrow().shown.get(&stream).is_some_and(is_bare);
+            let token = request.token.as_deref().filter(|_| !is_bare);
             let is_webhook = request.what == What::Webhook;
             // What served when it came serves it, for as long as it may wait for the rest.
             self.tally.forwarded += u64::from(token.is_some());
+            self.tally.minted += u64::from(token.is_some() && matches!(request.what, What::Use(_)));
             if let Some(why) =
                 self.judge.forbids(&self.world.jobs, token, request.ask, now, times.stale + times.timeout)
             {
                 self.shared.borrow_mut().accuse(|| format!("request {stream} goes on, and {why}"));
             }
-            if let (Ask::Of(target, _), Some(token), Some(job)) = (request.ask, token, request.job) {
-                self.admitted = Some((self.roots[open.root].worker, request.what, target, token.to_owned(), job));
+            if let (Ask::Of(..) | Ask::Below(_), Some((target, client))) = (request.ask, &open.asked) {
+                self.admitted = Some((self.roots[open.root].worker, request.what, *target, client.clone()));
             }
             if is_webhook {
                 self.shared.borrow_mut().accuse(|| "a report to the webhook goes on".to_owned());
@@ -148,7 +155,10 @@ impl<F: Filter> Proxy<F> {
 
     /// Shows the trailers that a request ends with.
     fn show_trailers(&mut self, stream: Stream) {
-        let Some(open) = self.open.get_mut(&stream).filter(|open| open.has_trailers) else { return };
+        let Some(open) = self.open.get_mut(&stream).filter(|open| open.is_whole) else { return };
+        if matches!(open.stands, Stands::Answered(_)) || !std::mem::take(&mut open.has_trailers) {
+            return;
+        }
         let (root, goes) = (open.root, open.stands == Stands::Goes);
         let flow = self.event(root, Some(stream), |filter| filter.request_trailers(stream));
         self.flow(stream, flow, goes);
@@ -171,46 +181,57 @@ impl<F: Filter> Proxy<F> {
     }
 
     pub(super) fn come(&mut self, which: u32, how: u32) {
-        let request = Request::draw(which, how, &self.world.jobs);
-        // Most bodies come at once.
-        self.enter_with((which as usize / 1024) % WORKERS, request, !(how / 32).is_multiple_of(4));
+        let (what, target, client) = Request::draw(which, how, &self.world);
+        // Most bodies come at once, and some end with trailers.
+        let (is_all_there, has_trailers) = (!(how / 32).is_multiple_of(4), (how / 128).is_multiple_of(4));
+        self.enter_with((which as usize / 4096) % WORKERS, what, target, client, is_all_there, has_trailers);
     }
 
     /// What went on last comes a few times more, now and then by another worker.
     pub(super) fn come_again(&mut self, which: u32, how: u32) {
-        let Some((worker, what, target, token, job)) = self.admitted.clone() else { return };
+        let Some((worker, what, target, client)) = self.admitted.clone() else { return };
         let worker = if which.is_multiple_of(8) { how as usize % WORKERS } else { worker };
         for _ in 0..1 + how / 4 % 4 {
-            self.enter_with(worker, Request::new(what, target, token.clone(), job), true);
+            self.enter_with(worker, what, target, client.clone(), true, false);
         }
     }
 
     /// A job asks twice. To one worker it seems that what it reads first was read before another was told that the job ended;
     /// the second time it is behind that in any case.
     pub(super) fn race(&mut self, which: u32, how: u32) {
-        let Some((worker, what, target, token, job)) = self.admitted.clone() else { return };
-        let ask = || Request::new(what, target, token.clone(), job);
+        let Some((worker, what, target, client)) = self.admitted.clone() else { return };
         let worker = (worker + which as usize % WORKERS) % WORKERS;
         self.shared.borrow_mut().undo = Some(HashMap::new());
-        self.enter_with((worker + 1) % WORKERS, Request::new(What::Webhook, 0, token.clone(), job), true);
+        self.enter_with((worker + 1) % WORKERS, What::Webhook, 0, client.clone(), true, false);
         self.close_answered();
+        self.make_up();
         // Which of its reads come before depends on what is read, so there is nothing to compare.
         let early = if self.shared.borrow().is_compared { 0 } else { how % 4 };
         self.shared.borrow_mut().early = early;
-        let stream = self.enter_with(worker, ask(), true);
+        let stream = self.enter_with(worker, what, target, client.clone(), true, false);
         let mut shared = self.shared.borrow_mut();
         (shared.undo, shared.early) = (None, 0);
         drop(shared);
         if let Some(open) = self.open.get_mut(&stream) {
             open.is_judged = true;
         }
-        self.enter_with(worker, ask(), true);
+        self.enter_with(worker, what, target, client, true, false);
     }
 
     /// A request comes to a worker, and its body with it where it is all there.
-    fn enter_with(&mut self, worker: usize, request: Request, is_all_there: bool) -> Stream {
+    fn enter_with(
+        &mut self,
+        worker: usize,
+        what: What,
+        target: usize,
+        client: Client,
+        is_all_there: bool,
+        has_trailers: bool,
+    ) -> Stream {
+        let mut request = Request::new(what, target, client.clone());
         let is_whole = request.body.is_empty();
-        let stream = self.enter(request, worker, is_whole);
+        request.has_trailers = has_trailers && !is_whole;
+        let stream = self.enter_as(request, Some((target, client)), worker, is_whole);
         if !is_whole && is_all_there {
             self.piece(stream, usize::MAX, true);
         }
@@ -219,6 +240,10 @@ impl<F: Filter> Proxy<F> {
 
     /// A request comes to a worker.
     pub(crate) fn enter(&mut self, request: Request, worker: usize, is_whole: bool) -> Stream {
+        self.enter_as(request, None, worker, is_whole)
+    }
+
+    fn enter_as(&mut self, request: Request, asked: Option<(usize, Client)>, worker: usize, is_whole: bool) -> Stream {
         let root = self.workers[worker];
         self.last_stream += 1;
         let stream = self.last_stream;
@@ -229,12 +254,14 @@ impl<F: Filter> Proxy<F> {
         let head = request.head.clone();
         self.roots[root].streams += 1;
         let due = passed + self.patience(root, request.is_read_first);
+        let has_trailers = request.has_trailers;
         let open = Open {
             request,
+            asked,
             root,
             stands: Stands::Stays,
             is_held: false,
-            has_trailers: false,
+            has_trailers,
             came: 0,
             shown: 0,
             is_whole,
@@ -268,6 +295,7 @@ impl<F: Filter> Proxy<F> {
         }
         if !open.is_held {
             self.show(stream);
+            self.show_trailers(stream);
         }
     }
 
@@ -316,11 +344,11 @@ impl<F: Filter> Proxy<F> {
         }
         let stream = going[pick(which, going.len())];
         let open = &self.open[&stream];
-        let (what, job, root) = (open.request.what, open.request.job, open.root);
+        let (what, job, root, path) = (open.request.what, open.request.job, open.root, open.request.path);
         let is_jobs = job.is_some_and(|job| open.request.token.as_ref() == Some(&self.world.jobs[job].token));
         let (mut fields, mut body) =
             (vec![(":status", "200".to_owned()), ("content-type", "application/json".to_owned())], "{}".to_owned());
-        let mut ends = None;
+        let (mut ends, mut made) = (None, None);
         match (what, how % 8) {
             (_, 0) => fields[0].1 = "500".into(),
             (What::Finish | What::Trace, 1) => fields[0].1 = "403".into(),
@@ -329,6 +357,17 @@ impl<F: Filter> Proxy<F> {
                 fields[0].1 = "202".into();
                 fields.push(("job-status", "canceled".to_owned()));
                 ends = job;
+            }
+            (What::Login(mints), _) if is_jobs => {
+                let jwt = self.world.mint(mints);
+                body = format!(r#"{{"token":"{jwt}","expires_in":{}}}"#, 1 + how / 8 % 300);
+                made = Some((mints, jwt));
+            }
+            (What::Batch, _) if is_jobs => {
+                let jwt = self.world.mint(Mints::Lfs);
+                fields[1].1 = "application/vnd.git-lfs+json".into();
+                body = write_batch(path, &jwt);
+                made = Some((Mints::Lfs, jwt));
             }
             (What::AskForJob, 1..=4) => {
                 let number = self.world.begin(how / 8);
@@ -344,13 +383,35 @@ impl<F: Filter> Proxy<F> {
         }
         self.tell(|_| format!("the forge answers request {stream}: {} {ends:?}", fields[0].1));
         let before = std::mem::take(&mut self.shared.borrow_mut().has_failed);
-        if !(ends.is_some() && self.fault(Fault::UntoldEnds)) {
-            self.show_answer(stream, root, &Headers::pack(&fields), body.as_bytes());
+        let is_told = !(ends.is_some() && self.fault(Fault::UntoldEnds));
+        let goes = is_told && self.show_answer(stream, root, &Headers::pack(&fields), body.as_bytes());
+        if let (true, Some((mints, text)), Some(job)) = (goes, made, job) {
+            self.hand_out(stream, Minted { text, mints, job, path });
         }
         // It is closed all the same.
         self.shared.borrow_mut().effects.clear();
         self.see_ends(&Vec::from_iter(ends), before);
         self.leave(stream);
+    }
+
+    /// The client gets an answer with a credential that was made from its token.
+    fn hand_out(&mut self, stream: Stream, minted: Minted) {
+        if minted.mints == Mints::Lfs {
+            let shared = self.shared.borrow();
+            let body = shared.shown.get(&stream).map(|shown| shown.answer_body.as_slice()).unwrap_or_default();
+            let login = login_of(&minted.text);
+            let has_it = body.windows(login.len()).any(|bytes| bytes == login.as_bytes());
+            drop(shared);
+            if !has_it {
+                return;
+            }
+            if self.scene.lfs_credentials == "own" {
+                self.shared
+                    .borrow_mut()
+                    .accuse(|| format!("the answer to request {stream} hands the forge's own credential out"));
+            }
+        }
+        self.world.minted.push(minted);
     }
 
     /// The upstream answers, and the exchange is over. The status that the client gets.
@@ -374,4 +435,17 @@ impl<F: Filter> Proxy<F> {
         }
         shared.has_failed |= has_failed_before;
     }
+}
+
+/// The login that an answer to an LFS batch gives.
+fn login_of(jwt: &str) -> String {
+    STANDARD.encode(format!("user1:{jwt}"))
+}
+
+/// The forge's answer to an LFS batch.
+fn write_batch(path: usize, jwt: &str) -> String {
+    let (name, login) = (path_name(path), login_of(jwt));
+    format!(
+        r#"{{"objects":[{{"oid":"a","size":1,"actions":{{"download":{{"href":"https://forge.example/{name}.git/gitlab-lfs/objects/a","header":{{"Authorization":"Basic {login}"}}}}}}}}]}}"#
+    )
 }

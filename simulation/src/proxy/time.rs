@@ -6,27 +6,31 @@ use super::{Proxy, Stands, pick};
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::request::What;
+use crate::service::{Api, Said, Written};
 use crate::shared::Call;
-use crate::world::{Question, Said};
+use crate::world::first_paths;
 
 impl<F: Filter> Proxy<F> {
     /// The lookup service answers, in whatever way.
     pub(super) fn answer_call(&mut self, which: u32, how: u32) {
-        let count = self.shared.borrow().calls.len();
-        if count == 0 {
-            return;
+        // GitLab tells in several answers what `v1` tells in one, and as seldom fails to.
+        let (calls, ways) = if self.scene.api == Api::Gitlab { (1 + how / 160 % 8, 160) } else { (1, 40) };
+        for _ in 0..calls {
+            let count = self.shared.borrow().calls.len();
+            let Some(at) = (count > 0).then(|| pick(which, count)) else { return };
+            let number = self.shared.borrow().calls.keys().nth(at).copied().unwrap_or_default();
+            self.deliver(number, how % ways);
         }
-        let number = self.shared.borrow().calls.keys().nth(pick(which, count)).copied().unwrap_or_default();
-        self.deliver(number, how % 40);
     }
 
     pub(super) fn deliver(&mut self, number: u32, way: u32) {
-        let Some(Call { root, path, body, asked, is_given_up, .. }) = self.shared.borrow().calls.get(&number).cloned()
+        let Some(Call { root, question, asked, paths, is_given_up, .. }) =
+            self.shared.borrow().calls.get(&number).cloned()
         else {
             return;
         };
-        let question = Question::read(&path, &body);
-        let said = question.as_ref().map(|question| self.world.say(question));
+        let say = |paths| question.as_ref().map(|question| self.world.say(question, paths));
+        let said = say(&self.world.paths);
         let came = "x-envoy-upstream-service-time";
         let fields = |status: &str| Headers::pack(&[(":status", status), (came, "1")]);
         let (headers, text, is_true) = match way {
@@ -40,7 +44,14 @@ impl<F: Filter> Proxy<F> {
             7 => (fields("401"), "{}".to_owned(), false),
             8 => (Headers::packed(Vec::new()), String::new(), false),
             _ => match (&question, &said) {
-                (Some(question), Some(said)) => (fields("200"), self.world.write(question, said).to_string(), true),
+                (Some(question), Some(said)) => {
+                    let old = if self.fault(Fault::OldPaths) { say(&first_paths()) } else { None };
+                    let written = self.world.write(self.scene.api, question, old.as_ref().unwrap_or(said));
+                    let Written { status, location, body } = written;
+                    let mut fields = vec![(":status", status), (came, "1")];
+                    fields.extend(location.as_deref().map(|location| ("location", location)));
+                    (Headers::pack(&fields), body, true)
+                }
                 _ => (fields("404"), "{}".to_owned(), false),
             },
         };
@@ -67,11 +78,9 @@ impl<F: Filter> Proxy<F> {
         // The filter may act on it at once.
         let mut ended = Vec::new();
         match (&question, said) {
-            (Some(question), Some(said @ (Said::Runs(_) | Said::Standing(_)))) if is_true => {
-                self.judge.hear(question, &said, asked)
-            }
             (_, Some(Said::Ended(job))) if is_true => ended.push(job),
             (_, Some(Said::List(jobs, _))) if is_true => ended = jobs,
+            (Some(question), Some(said)) if is_true => self.judge.hear(question, &said, asked, &paths),
             _ => {}
         }
         let before = std::mem::take(&mut self.shared.borrow_mut().has_failed);

@@ -35,18 +35,18 @@ fn rows_that_are_written_in_another_way_have_another_layout() {
     ];
     let bindings = [running(1, 10), born(2, 20), ended(3, 30), Binding { until: Some(Moment(9)), ..running(4, 10) }];
     let rows = [
-        TargetRow { key: key(1), found, confirmed }.write(),
-        ProjectRow { key: key(1), project: Some(target), confirmed: Moment(4) }.write(),
-        Rejection { key: key(1), invalid: Invalid::Foreign, confirmed: Moment(6) }.write(),
-        Missing { key: key(1), confirmed: Moment(6) }.write(),
-        lasting(1, 2, 7).write(),
-        minted(1, None, 7).write(),
+        TargetRow { key: key(1), found, confirmed }.bytes(),
+        ProjectRow { key: key(1), project: Some(target), confirmed: Moment(4) }.bytes(),
+        Rejection { key: key(1), invalid: Invalid::Foreign, confirmed: Moment(6) }.bytes(),
+        Missing { key: key(1), confirmed: Moment(6) }.bytes(),
+        lasting(1, 2, 7).bytes(),
+        minted(1, None, 7).bytes(),
         put(&[], JobRow::named(job_key(1), key(2), Moment(8))),
-        Dependencies::of(job_key(1), &[JobId(501), JobId(502)], Moment(11)).write(),
+        Dependencies::of(job_key(1), &[JobId(501), JobId(502)], Moment(11)).bytes(),
         Follower::next(None, 9, Moment(10)).unwrap().write(),
         Release::told(Version(18, 8), Moment(12)).write(),
     ];
-    let rows = rows.into_iter().chain(bindings.iter().map(Row::write)).chain(parts.map(|known| part(known).write()));
+    let rows = rows.into_iter().chain(bindings.iter().map(Row::bytes)).chain(parts.map(|known| part(known).bytes()));
     let written = Hash::of(&[&rows.flat_map(|row| row.unwrap()).collect::<Vec<u8>>()]);
     let short = |hash: Hash| hash.0[..6].iter().map(|byte| std::format!("{byte:02x}")).collect::<std::string::String>();
     let golden = ("12".into(), "622a17ce565f".into(), "829e6f191e4d".into());

@@ -385,8 +385,26 @@ impl Draft {
         }
     }
 
+    /// How what is asked of a place names it: by its project's number, once that is known.
+    pub(super) fn named(&self, at: usize) -> Option<Reference> {
+        self.subject(at).or_else(|| self.places.get(at).map(|place| place.reference.clone()))
+    }
+
+    /// The project at a place, by its number. Another may come to its path, and what is known of the one says nothing of the
+    /// other.
+    fn subject(&self, at: usize) -> Option<Reference> {
+        match &self.places.get(at)?.reference {
+            Reference::Id(id) => Some(Reference::Id(*id)),
+            Reference::Path(_) => self.project(at)??.id.map(Reference::Id),
+        }
+    }
+
     fn key(&self, at: usize, part: Part) -> Option<PartKey> {
-        self.places.get(at).map(|place| PartKey::of(part, &self.job, &place.reference.key()))
+        let reference = match part {
+            Part::Project | Part::External | Part::Enforcement => self.places.get(at)?.reference.key(),
+            Part::Member | Part::Allowlist | Part::Outbound => self.subject(at)?.key(),
+        };
+        Some(PartKey::of(part, &self.job, &reference))
     }
 }
 

@@ -126,7 +126,12 @@ impl Allowlist {
         let Some(project) = project(&said)? else { return Ok(Page::Withheld) };
         let lists = project.0.get("ciJobTokenScopeAllowlist").filter(|lists| !lists.is_null());
         let Some(lists) = lists.map(Fields::of).transpose()? else { return Ok(Page::Withheld) };
-        self.of = project.text("id")?.to_string();
+        let of = project.text("id")?;
+        // Between two pages another project may have come to the path.
+        if !self.of.is_empty() && self.of != of {
+            return Err(Failure::LookupAnswer);
+        }
+        self.of = of.to_string();
         // A project without settings limits access.
         let settings = project.nullable("ciCdSettings")?;
         let is_limited = settings.and_then(|settings| settings.0.get("inboundJobTokenScopeEnabled")?.as_bool());

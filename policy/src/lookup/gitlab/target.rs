@@ -310,12 +310,12 @@ impl TargetFlight {
     }
 
     fn of_place(&self, at: usize, rest: &str) -> Option<Call> {
-        self.draft.places.get(at).map(|place| self.get(&format!("{}{rest}", path_to(&place.reference))))
+        self.draft.named(at).map(|named| self.get(&format!("{}{rest}", path_to(&named))))
     }
 
     fn allowlist(&self, at: usize, from: Cursors, page: usize) -> Result<(Call, Asked), Failure> {
-        let place = self.draft.places.get(at).ok_or(Failure::Doubt)?;
-        let call = graphql::ask_allowlist(&self.root, &self.credential, &place.reference, &from);
+        let named = self.draft.named(at).ok_or(Failure::Doubt)?;
+        let call = graphql::ask_allowlist(&self.root, &self.credential, &named, &from);
         Ok((call, Asked::Allowlist { at, from, page }))
     }
 
