@@ -76,7 +76,7 @@ families! {
         "writes of a bucket that were made again, because another worker wrote in between"
     Info "info" Gauge ["version": none, "configuration": none]
         "workers, and the main thread, that run this version of the filter with the configuration of this hash"
-    Expires "service_token_expires" Gauge []
+    Expires "service_token_expires_seconds" Gauge []
         "when the service account's token expires, in seconds since 1970; 0 where it does not, or nobody has said yet"
     Births "births" Counter []
         "jobs that the forge handed to a runner through this proxy"

@@ -106,7 +106,7 @@ fn warnings(host: &mut Host) -> Vec<String> {
 }
 
 fn gauge(host: &Host) -> Option<i64> {
-    host.metric("jobscope.service_token_expires")
+    host.metric("jobscope.service_token_expires_seconds")
 }
 
 #[test]
