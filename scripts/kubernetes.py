@@ -118,6 +118,7 @@ def chart():
     values = {"envoy": for_a_pod, "token": {"value": "glpat-example"}}
     documents = render(values | {"filter": {"configMap": "jobscope-filter"}})
     documents += render(values | {"filter": {"image": "registry.example.com/tools/jobscope@sha256:00"}})
+    documents += render(values | {"filter": {"configMap": "jobscope-filter"}, "rotating": {"secret": "jobscope-secrets"}})
     configuration = documents[0]["data"]
     assert configuration["envoy.yaml"] == for_a_pod.rstrip("\n"), "the configuration is handed on as it is"
     bootstrap, more = (yaml.safe_load(configuration[name]) for name in ("envoy.yaml", "ready.yaml"))

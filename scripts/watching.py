@@ -44,6 +44,9 @@ def expressions(name, kind, labels):
         return f"by ({', '.join([*labels, *more])}) "
 
     legend = " ".join(f"{{{{{label}}}}}" for label in labels) or name
+    if name.endswith("_seconds"):
+        # A moment: how long it is until then. 0 is none.
+        return [(f"min {by()}(jobscope_{name}{SELECTED} > 0) - time()", legend)]
     if kind == "gauge":
         return [(f"sum {by()}(jobscope_{name}{SELECTED}) > 0", legend)]
     if kind == "counter":
@@ -53,7 +56,8 @@ def expressions(name, kind, labels):
 
 
 def panel(number, name, kind, labels, counts):
-    units = {"counter": "cps", "gauge": "bytes" if name.endswith("_bytes") else "short", "histogram": "ms"}
+    gauge = {"bytes": "bytes", "seconds": "s"}.get(name.rpartition("_")[2], "short")
+    units = {"counter": "cps", "gauge": gauge, "histogram": "ms"}
     source = {"type": "prometheus", "uid": "${datasource}"}
     return {
         "id": number + 1,

@@ -159,6 +159,53 @@ fn each_way_to_get_it_wrong_is_seen_by_its_row() {
     }
 }
 
+/// The deployed configuration, and `envoy/secrets.yaml` in it.
+fn with_secrets() -> String {
+    let added = file("envoy/secrets.yaml");
+    let part = |name: &str, by: usize| -> String {
+        let (_, rest) = added.split_once(&format!("\n{name}:\n")).unwrap();
+        let lines = rest.lines().take_while(|line| line.starts_with(' '));
+        lines.map(|line| format!("{}{line}\n", " ".repeat(by))).collect()
+    };
+    let put = |text: String, before: &str, added: String| {
+        assert!(text.contains(before), "{before}");
+        text.replacen(before, &format!("{added}{before}"), 1)
+    };
+    let text = file("envoy/envoy.yaml")
+        .replace("credential_env: JOBSCOPE_LOOKUP_TOKEN", "service_cluster: token-lookup-service")
+        .replace(r#"{path: "", secret_env: ""}"#, "{path: /-/jobscope/webhook, secret_from: envoy}");
+    let text = put(text, "    - name: token-lookup\n", part("clusters", 2));
+    put(text, "                  # First of all filters", part("http_filters", 16))
+}
+
+/// Of that configuration: what is changed, into what, and what is said.
+const WRONG_SECRETS: &[(&str, &str, &str)] = &[
+    ("header: private-token", "header: x-token", "expected a `credential_injector` for `private-token`"),
+    (
+        "                credential:\n                  name: envoy.http",
+        "                allow_request_without_credential: true\n                credential:\n                  name: envoy.http",
+        "expected no `allow_request_without_credential`",
+    ),
+    ("cluster: token-lookup\n", "cluster: token-lookup-service\n", "expected another cluster than `lookup.cluster`"),
+    (
+        "explicit_http_config: {http_protocol_options: {}}\n      load_assignment:\n        cluster_name: forge",
+        "explicit_http_config: {http_protocol_options: {}}\n          http_filters: [{typed_config: {'@type': x.v3.CredentialInjector}}]\n      load_assignment:\n        cluster_name: forge",
+        "expected no `credential_injector` on a cluster that requests with jobs' tokens go to",
+    ),
+    (":jobscope-webhook-secret", "x-webhook-secret", "expected a `credential_injector` for `:jobscope-webhook-secret`"),
+];
+
+#[test]
+fn secrets_that_envoy_adds_are_where_they_must_be_and_nowhere_else() {
+    let right = with_secrets();
+    assert_eq!(errors(&right), []);
+    for (from, to, text) in WRONG_SECRETS {
+        assert!(right.contains(from), "{from}");
+        let found = errors(&right.replace(from, to));
+        assert!(found.iter().any(|one| one.text.contains(text)), "{to}: {found:?}");
+    }
+}
+
 #[test]
 fn what_depends_on_the_place_is_a_warning() {
     let open = file("envoy/envoy.yaml")

@@ -76,6 +76,8 @@ families! {
         "writes of a bucket that were made again, because another worker wrote in between"
     Info "info" Gauge ["version": none, "configuration": none]
         "workers, and the main thread, that run this version of the filter with the configuration of this hash"
+    Expires "service_token_expires_seconds" Gauge []
+        "when the service account's token expires, in seconds since 1970; 0 where it does not, or nobody has said yet"
     Births "births" Counter []
         "jobs that the forge handed to a runner through this proxy"
     Ends "ends" Counter ["way": ways]
@@ -180,6 +182,11 @@ impl<H: Host> Counters<H> {
     pub(crate) fn time(&self, counted: Counted, values: &[&str], time: Duration) {
         let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.with(counted, values, |number| self.host.record(number, milliseconds));
+    }
+
+    /// Sets a gauge that all workers have together.
+    pub(crate) fn set(&self, counted: Counted, values: &[&str], value: u64) {
+        self.with(counted, values, |number| self.host.record(number, value));
     }
 
     /// A worker takes this configuration, or goes.

@@ -169,7 +169,7 @@ pub trait Host: Clone {
     /// Counts: a counter up, a gauge up or down.
     fn count(&self, number: u32, by: i64) -> Result<()>;
 
-    /// Records a value in a histogram.
+    /// Records a value in a histogram, or sets a gauge to it.
     fn record(&self, number: u32, value: u64) -> Result<()>;
 
     /// `length` bytes of a buffer from `start`, and not one less.

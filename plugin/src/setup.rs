@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use policy::Config;
+use policy::config::{ServiceToken, WebhookSecret};
 use policy::facts::Secret;
+use policy::lookup::Account;
 
 use crate::counters::Counters;
 use crate::document;
@@ -17,9 +19,9 @@ const CONFIGURATION_LIMIT: usize = 64 << 20;
 #[derive(Debug)]
 pub(crate) struct Setup<H> {
     pub(crate) config: Config,
-    /// The service account's token, where a fact needs it.
-    pub(crate) credential: Option<Secret>,
-    /// The webhook's secret, where there is a webhook.
+    /// The service account, where a fact needs it.
+    pub(crate) account: Option<Account>,
+    /// The webhook's secret, where there is a webhook and the environment has it.
     pub(crate) webhook_secret: Option<Secret>,
     pub(crate) store: Store<H>,
     pub(crate) counters: Rc<Counters<H>>,
@@ -36,14 +38,19 @@ impl<H: Host> Setup<H> {
         for warning in &config.warnings {
             host.log(Level::Warn, &format!("jobscope: configuration: {warning}"));
         }
-        let secret = |key, name: Option<&str>| name.map(|name| secret(host, key, name)).transpose();
-        let credential = secret("lookup.credential_env", config.lookup.credential_env.as_deref())?;
-        let webhook = config.webhook.as_ref().map(|webhook| webhook.secret_env.as_str());
-        let webhook_secret = secret("webhook.secret_env", webhook)?;
+        let account = match &config.lookup.service_token {
+            None => None,
+            Some(ServiceToken::Cluster(_)) => Some(Account::ByProxy),
+            Some(ServiceToken::Environment(name)) => Some(Account::Token(secret(host, "lookup.credential_env", name)?)),
+        };
+        let webhook_secret = match config.webhook.as_ref().map(|webhook| &webhook.secret) {
+            None | Some(WebhookSecret::Envoy) => None,
+            Some(WebhookSecret::Environment(name)) => Some(secret(host, "webhook.secret_env", name)?),
+        };
         let counters = Rc::new(Counters::define(host, &document));
         let store =
             Store::open(host, &config, &counters).map_err(|error| format!("shared data cannot be opened: {error}"))?;
-        Ok(Self { credential, webhook_secret, store, counters, config })
+        Ok(Self { account, webhook_secret, store, counters, config })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::counters::Counted;
 use crate::exchange::{Crowd, Ids, Shows};
 use crate::host::{Host, Level};
 use crate::journal;
-use crate::lookups::{Errands, Flights, Following, Versions};
+use crate::lookups::{Errands, Expiries, Flights, Following, Versions};
 use crate::promises::{self, Promise};
 use crate::setup::Setup;
 use crate::ticks::Ticks;
@@ -29,6 +29,7 @@ pub struct Worker<H: Host> {
     pub(crate) errands: Errands,
     pub(crate) following: Following,
     pub(crate) versions: Versions,
+    pub(crate) expiries: Expiries,
     pub(crate) ticks: Ticks,
     pub(crate) ids: Ids,
     pub(crate) shows_bodies: Shows,
@@ -63,6 +64,7 @@ impl<H: Host> Worker<H> {
             errands: Errands::default(),
             following: Following::new(chance),
             versions: Versions::default(),
+            expiries: Expiries::default(),
             ticks: Ticks::default(),
             ids: Ids::new(chance),
             shows_bodies: Shows::Unknown,
@@ -134,6 +136,7 @@ impl<H: Host> Worker<H> {
         self.depart();
         self.following.tick(&self.host, &setup, now);
         self.errands.tick(&self.host, &setup.config, now);
+        self.expiries.tick(&self.host, &setup, now);
         for landing in self.flights.overdue(&setup.config, now) {
             self.land(&setup, landing, Ok(now));
         }

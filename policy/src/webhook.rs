@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use crate::Config;
-use crate::config::Webhook;
+use crate::config::{SECRET_FIELD, Webhook, WebhookSecret};
 use crate::facts::Host;
 use crate::facts::{FINAL_STATES, Hash, JobId, Secret};
 use crate::request::{Body, Head};
@@ -75,17 +75,18 @@ pub enum Reading {
     Report,
 }
 
-/// Reads the head of a request. `secret` is the webhook's; a configuration that is sound has one where it has a path.
+/// Reads the head of a request. `secret` is the webhook's, where it comes from the environment.
 #[must_use]
 pub fn read_head(config: &Config, secret: Option<&Secret>, head: &Head<'_>) -> Reading {
-    let is_here = config.webhook.as_ref().is_some_and(|webhook| is_asked(config, webhook, head));
-    if !is_here {
+    let Some(webhook) = config.webhook.as_ref().filter(|webhook| is_asked(config, webhook, head)) else {
         return Reading::Elsewhere;
-    }
-    // Hashes are compared: how far two of them agree tells nothing of the secret.
-    let hash = |secret: &[u8]| Hash::of(&[secret]);
+    };
+    let secrets = match webhook.secret {
+        WebhookSecret::Environment(_) => secret.map(Secret::expose),
+        WebhookSecret::Envoy => head.one(SECRET_FIELD).ok().flatten(),
+    };
     let token = head.one("x-gitlab-token").ok().flatten();
-    let is_known = token.zip(secret).is_some_and(|(token, secret)| hash(token) == hash(secret.expose()));
+    let is_known = token.zip(secrets).is_some_and(|(token, secrets)| is_one_of(token, secrets));
     let is_json = head.media_type().is_ok_and(|media| media.eq_ignore_ascii_case(b"application/json"));
     match (head.method() == Some(b"POST"), is_known, is_json, head.body()) {
         (false, _, _, _) => Reading::Answered(Answer::Method),
@@ -94,6 +95,14 @@ pub fn read_head(config: &Config, secret: Option<&Secret>, head: &Head<'_>) -> R
         (true, true, true, Body::None) => Reading::Answered(Answer::Unreadable),
         (true, true, true, Body::Follows) => Reading::Report,
     }
+}
+
+/// Whether a token is one of the secrets, between which a space stands: while they are exchanged the old and the new one
+/// count. Hashes are compared: how far two of them agree tells nothing of the secret.
+fn is_one_of(token: &[u8], secrets: &[u8]) -> bool {
+    let hash = |secret: &[u8]| Hash::of(&[secret]);
+    let token = hash(token);
+    secrets.split(|b| *b == b' ').any(|secret| !secret.is_empty() && hash(secret) == token)
 }
 
 /// Whether a request is for the webhook. A host that cannot be read may be the forge's to a proxy.
@@ -126,11 +135,17 @@ mod tests {
     const PATH: &str = "/-/jobscope/webhook";
 
     fn read(changed: &[(&str, &str)]) -> Reading {
-        let config = Config::parse(
-            br#"{"forge": {"hosts": ["gitlab.example.com"]},
-                "lookup": {"cluster": "c", "authority": "h", "credential_env": "E"},
-                "webhook": {"path": "/-/jobscope/webhook", "secret_env": "S"}}"#,
+        read_by(r#""secret_env": "S""#, changed)
+    }
+
+    /// The same where `secret` says where the secret comes from. The environment has it in either case.
+    fn read_by(secret: &str, changed: &[(&str, &str)]) -> Reading {
+        let document = std::format!(
+            r#"{{"forge": {{"hosts": ["gitlab.example.com"]}},
+                "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}},
+                "webhook": {{"path": "/-/jobscope/webhook", {secret}}}}}"#
         );
+        let config = Config::parse(document.as_bytes());
         let sent = [
             (":method", "POST"),
             (":authority", "gitlab.example.com"),
@@ -156,6 +171,37 @@ mod tests {
         let twice = [("x-gitlab-token", "opensesame"), ("x-gitlab-token", "opensesame")];
         assert_eq!(read(&twice), Reading::Answered(Answer::Unauthorized));
         assert_eq!(read(&[("content-type", "text/plain")]), Reading::Answered(Answer::Media));
+    }
+
+    #[test]
+    fn where_envoy_adds_the_secret_nothing_else_counts() {
+        let by_envoy = |added: &[&str], sent: &str| {
+            let added = added.iter().map(|secret| (SECRET_FIELD, *secret));
+            let fields: std::vec::Vec<_> = added.chain([("x-gitlab-token", sent)]).collect();
+            read_by(r#""secret_from": "envoy""#, &fields)
+        };
+        for (added, sent) in [
+            (&["new"][..], "new"),
+            (&["old new"], "old"),
+            (&["old new"], "new"),
+            (&[" a  b "], "a"),
+            (&[" a  b "], "b"),
+        ] {
+            assert_eq!(by_envoy(added, sent), Reading::Report, "{added:?} {sent}");
+        }
+        for (added, sent) in [
+            (&[][..], "opensesame"),
+            (&[], ""),
+            (&[""], ""),
+            (&["old new"], "old new"),
+            (&["old  new"], ""),
+            (&["old new"], "other"),
+            (&["old", "old"], "old"),
+        ] {
+            assert_eq!(by_envoy(added, sent), Reading::Answered(Answer::Unauthorized), "{added:?} {sent}");
+        }
+        let spaced = read_by(r#""secret_env": "S""#, &[(SECRET_FIELD, "x"), ("x-gitlab-token", "x")]);
+        assert_eq!(spaced, Reading::Answered(Answer::Unauthorized), "the field counts where the configuration says so");
     }
 
     #[test]

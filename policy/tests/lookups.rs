@@ -21,7 +21,7 @@ use policy::facts::{
     Visibility,
 };
 use policy::failure::Failure;
-use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value};
+use policy::lookup::{Account, Answer, Call, Fact, Flight, Principal, Progress, Value};
 use policy::request::{Body, Head, Reading};
 use serde_json::json;
 
@@ -125,7 +125,19 @@ fn listed(projects: &[u64], groups: &[&str], said: serde_json::Value) -> World {
     world
 }
 
+/// That a call carries the one credential of whose name it goes in: the proxy may add another to those of the service account.
+fn carries_its_own(call: &Call) {
+    let of = |name: &str| call.headers.iter().filter(|(field, _)| *field == name).count();
+    let expected = match call.principal {
+        Principal::Job => (1, 0),
+        Principal::ServiceAccount => (0, 1),
+    };
+    assert_eq!((of("job-token"), of("private-token") + of("authorization")), expected, "{call:?}");
+    assert_eq!(call.principal == Principal::Job, call.path.starts_with("/gl/api/v4/job"), "{call:?}");
+}
+
 fn key(call: &Call) -> String {
+    carries_its_own(call);
     if call.path != "/gl/api/graphql" {
         assert_eq!((call.method, call.body.len()), ("GET", 0));
         // Once its number is known, a project is asked for by that.
@@ -150,7 +162,8 @@ fn key(call: &Call) -> String {
 
 /// Flies with the answers of a world. What it does not know is not found. Gives the calls in their order.
 fn fly(config: &Config, fact: Fact, world: &World, last_first: bool) -> (Result<Value, Failure>, Vec<String>) {
-    let (mut flight, mut progress) = Flight::start(config, Some(&Secret::new(b"service")), fact, &|_| None);
+    let (mut flight, mut progress) =
+        Flight::start(config, Some(&Account::Token(Secret::new(b"service"))), fact, &|_| None);
     let mut outstanding: Vec<(usize, Call)> = Vec::new();
     let mut asked = Vec::new();
     loop {
@@ -624,10 +637,12 @@ fn where_nothing_is_looked_up_the_job_and_the_request_say_what_is_known() {
 fn a_service_leaves_out_what_is_not_looked_up() {
     let say = |facts: &str, body: serde_json::Value| {
         let world = World::from([("/jobscope/v1/lookup".into(), (200, body.to_string()))]);
-        let (mut flight, _) =
-            Flight::start(&config("generic", facts), Some(&Secret::new(b"s")), Fact::Target(job(), common()), &|_| {
-                None
-            });
+        let (mut flight, _) = Flight::start(
+            &config("generic", facts),
+            Some(&Account::Token(Secret::new(b"s"))),
+            Fact::Target(job(), common()),
+            &|_| None,
+        );
         let body = world["/jobscope/v1/lookup"].1.clone();
         match flight.answer(0, &Answer { status: Some(200), next_page: None, location: None, body: body.as_bytes() }) {
             Progress::Landed(Ok(Value::Target(Found::Standing(standing)))) => Ok(standing),
@@ -696,8 +711,12 @@ fn for_whom_a_composite_identity_works_is_known_from_the_token() {
     let of_service = |user: serde_json::Value, token| {
         let job = json!({"id": 7, "user": user, "origin": {"id": 101, "path": "apps/team/web"}});
         let body = json!({"version": 1, "token": "running", "job": job}).to_string();
-        let (mut flight, _) =
-            Flight::start(&config("generic", ""), Some(&Secret::new(b"s")), Fact::Token(token), &|_| None);
+        let (mut flight, _) = Flight::start(
+            &config("generic", ""),
+            Some(&Account::Token(Secret::new(b"s"))),
+            Fact::Token(token),
+            &|_| None,
+        );
         let answer = Answer { status: Some(200), next_page: None, location: None, body: body.as_bytes() };
         match flight.answer(0, &answer) {
             Progress::Landed(Ok(Value::Token(Token::Running(job)))) => job.people().collect::<Vec<_>>(),
@@ -751,7 +770,8 @@ fn a_composite_identity_has_the_least_of_two_roles_and_is_external_where_one_is(
     assert_eq!(found, Err(Failure::LookupAnswer));
     // A service is told of both.
     let fact = Fact::Target(composite, common());
-    let (_, progress) = Flight::start(&config("generic", ""), Some(&Secret::new(b"s")), fact, &|_| None);
+    let (_, progress) =
+        Flight::start(&config("generic", ""), Some(&Account::Token(Secret::new(b"s"))), fact, &|_| None);
     let Progress::Going(calls) = progress else { panic!("{progress:?}") };
     let asked: serde_json::Value = serde_json::from_slice(&calls[0].1.body).unwrap();
     assert_eq!(asked["user"], json!({"id": 11, "name": "dana", "on_behalf_of": {"id": 12}}));

@@ -1,10 +1,14 @@
 //! The checks behind the rows: each looks at a filter and what stands around it, and says what is wrong.
 
+use std::time::Duration;
+
 use policy::choices::Bodies;
+use policy::config::ServiceToken;
 
 use super::Weight;
 use super::envoy::{Site, domains};
 use super::rows::Seen;
+use super::secrets::adds_secret;
 use crate::marked::{Kind, Node};
 
 /// What stands under a key, as a text.
@@ -63,6 +67,7 @@ pub(super) fn first(site: &Site<'_>) -> Vec<Seen> {
         .into_iter()
         .flat_map(Node::items)
         .take(site.place)
+        .filter(|one| !adds_secret(one))
         .map(|one| shown(one.get("name")))
         .collect();
     let seen =
@@ -247,7 +252,19 @@ pub(super) fn vm_id(site: &Site<'_>) -> Vec<Seen> {
 
 pub(super) fn lookup_cluster(site: &Site<'_>) -> Vec<Seen> {
     let Some(setup) = &site.setup else { return Vec::new() };
-    let name = &setup.config.lookup.cluster;
+    let lookup = &setup.config.lookup;
+    let service = match &lookup.service_token {
+        Some(ServiceToken::Cluster(name)) => Some(name).filter(|name| **name != lookup.cluster),
+        Some(ServiceToken::Environment(_)) | None => None,
+    };
+    [&lookup.cluster]
+        .into_iter()
+        .chain(service)
+        .flat_map(|name| cluster_of_lookups(site, name, lookup.timeout))
+        .collect()
+}
+
+fn cluster_of_lookups(site: &Site<'_>, name: &str, patience: Duration) -> Vec<Seen> {
     let Some(cluster) = site.cluster(name) else {
         return vec![(Weight::Unseen, site.plugin.line, format!("the cluster `{name}` is not in this file"))];
     };
@@ -262,7 +279,7 @@ pub(super) fn lookup_cluster(site: &Site<'_>) -> Vec<Seen> {
     let timeout = cluster.get("connect_timeout");
     // Envoy's own is 5 s.
     let seconds = timeout.and_then(Node::text).and_then(seconds).unwrap_or(5.0);
-    if seconds >= setup.config.lookup.timeout.as_secs_f64() {
+    if seconds >= patience.as_secs_f64() {
         let text = format!("expected a `connect_timeout` below `lookup.timeout`, found {}", shown(timeout));
         seen.push((Weight::Error, timeout.unwrap_or(cluster).line, text));
     }
@@ -302,13 +319,19 @@ pub(super) fn proxy_status(site: &Site<'_>) -> Vec<Seen> {
 
 pub(super) fn service_account(site: &Site<'_>) -> Vec<Seen> {
     let Some(setup) = &site.setup else { return Vec::new() };
-    let variable = setup.config.lookup.credential_env.as_deref();
-    let Some(variable) = variable else { return Vec::new() };
+    let variable = match &setup.config.lookup.service_token {
+        None => return Vec::new(),
+        Some(ServiceToken::Cluster(cluster)) => {
+            let text = format!("what the service account of the cluster `{cluster}` may read, the forge knows");
+            return vec![(Weight::Unseen, site.plugin.line, text)];
+        }
+        Some(ServiceToken::Environment(variable)) => variable,
+    };
     let environment = site.plugin.at(&["vm_config", "environment_variables"]);
     let is_passed = environment
         .into_iter()
         .flat_map(Node::all)
-        .any(|node| node.text() == Some(variable) || node.get(variable).is_some());
+        .any(|node| node.text() == Some(variable.as_str()) || node.get(variable).is_some());
     if is_passed {
         let text = format!("what the service account of `{variable}` may read, the forge knows");
         return vec![(Weight::Unseen, environment.map_or(site.plugin.line, |node| node.line), text)];

@@ -4,6 +4,7 @@ mod envoy;
 mod looks;
 mod names;
 mod rows;
+mod secrets;
 
 use policy::config::{ConfigError, ConfigErrors};
 use world::World;

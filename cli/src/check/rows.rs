@@ -5,6 +5,7 @@ use super::looks::{
     access_log, addresses, admin, breakers, buffers, disabled, failure_policy, first, hosts, in_front, lookup_cluster,
     paths, proxy_status, rewrites, service_account, tls, trailers, underscores, upgrades, vm_id,
 };
+use super::secrets::secrets;
 use super::{Finding, Weight};
 
 /// A row of the table.
@@ -49,6 +50,10 @@ pub const ROWS: &[Row] = &[
     Row {
         setting: "circuit breakers, `connect_timeout` below `lookup.timeout` and TLS on the lookup cluster",
         look: lookup_cluster,
+    },
+    Row {
+        setting: "where Envoy adds the service account's token or the webhook's secret: the one on the cluster `lookup.service_cluster` and no other, the other before the filter",
+        look: secrets,
     },
     Row { setting: "TLS in front", look: tls },
     Row { setting: "no `proxy_status_config` with response code details", look: proxy_status },

@@ -1,6 +1,7 @@
 //! What only tests ask: what was received, and changes no client could make.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::http::{Method, StatusCode};
@@ -87,6 +88,14 @@ struct NewPush {
     by_job_token: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewToken {
+    user: String,
+    /// Null revokes what the user has.
+    token: Option<String>,
+}
+
 fn main() -> String {
     "main".to_owned()
 }
@@ -158,6 +167,14 @@ pub async fn serve(forge: &Forge, received: &mut Received, rest: &[&str]) -> Res
                 project.push_by_job_token = wanted.by_job_token;
                 Ok(())
             })
+        }
+        (&Method::POST, ["world", "token"]) => {
+            let NewToken { user, token } = body(received).await?;
+            let mut world = forge.world_mut();
+            let found = world.users.iter_mut().find(|known| known.username == user);
+            let found = found.ok_or_else(|| unknown("user", &user))?;
+            Arc::make_mut(found).token = token;
+            Ok(done())
         }
         _ => Err(reply::not_found()),
     }

@@ -3,7 +3,7 @@
 use policy::Config;
 use policy::decision::{Decision, Facts, Step, decide};
 use policy::facts::{Found, Secret, Token};
-use policy::lookup::{Answer, Fact, Flight, Progress, Value};
+use policy::lookup::{Account, Answer, Fact, Flight, Progress, Value};
 use policy::request::{BODY_LIMIT, Body, Head, JobRequest, Malformed, Reading, Refused, Scan, read};
 
 use super::message::Message;
@@ -81,7 +81,8 @@ fn token(config: &Config, lookups: Lookups<'_>, token: &Secret) -> Result<Token,
 }
 
 fn look_up(config: &Config, lookups: Lookups<'_>, fact: Fact) -> Result<Value, String> {
-    let (mut flight, mut progress) = Flight::start(config, Some(&Secret::new(b"glpat-service")), fact, &|_| None);
+    let (mut flight, mut progress) =
+        Flight::start(config, Some(&Account::Token(Secret::new(b"glpat-service"))), fact, &|_| None);
     let mut calls = Vec::new();
     loop {
         match progress {

@@ -153,6 +153,15 @@ impl Forge {
         self.control("POST", "jobs", Some(&body)).map(drop)
     }
 
+    /// Gives a user another token of their own, or none: what they had is revoked.
+    ///
+    /// # Errors
+    ///
+    /// When the forge has no such user.
+    pub fn give_token(&self, user: &str, token: Option<&str>) -> Result<()> {
+        self.control("POST", "world/token", Some(&json!({"user": user, "token": token}))).map(drop)
+    }
+
     /// Has registry tokens last for so many seconds from now on. A registry takes them for a minute more.
     ///
     /// # Errors

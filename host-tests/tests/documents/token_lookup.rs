@@ -15,7 +15,7 @@ use policy::facts::{
 };
 use policy::failure::Failure;
 use policy::lookup::changes::{self, News};
-use policy::lookup::{Answer, Call, Fact, Flight, Progress, Value as Landed, version};
+use policy::lookup::{Account, Answer, Call, Fact, Flight, Progress, Value as Landed, version};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../../docs/token-lookup.md");
@@ -56,7 +56,7 @@ fn config(kind: &str) -> Config {
 }
 
 fn start(kind: &str, fact: Fact) -> (Flight, Progress) {
-    Flight::start(&config(kind), Some(&Secret::new(b"service")), fact, &|_| None)
+    Flight::start(&config(kind), Some(&Account::Token(Secret::new(b"service"))), fact, &|_| None)
 }
 
 fn path(path: &str) -> ProjectPath {

@@ -13,6 +13,7 @@ mod lookups;
 mod minted;
 mod people;
 mod reload;
+mod secrets;
 mod several;
 mod soak;
 mod withheld;

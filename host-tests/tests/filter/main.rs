@@ -30,6 +30,7 @@ mod pull_policy;
 mod reload;
 mod requests;
 mod rounds;
+mod secrets;
 mod shares;
 mod strip;
 mod uploads;

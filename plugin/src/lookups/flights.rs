@@ -116,7 +116,7 @@ impl Flights {
             return refused(Failure::LookupBusy);
         }
         let recall = |part: &PartKey| setup.store.part(part, least, now);
-        let (flight, progress) = Flight::start(&setup.config, setup.credential.as_ref(), fact, &recall);
+        let (flight, progress) = Flight::start(&setup.config, setup.account.as_ref(), fact, &recall);
         match progress {
             Progress::Landed(result) => Some(Landing::of(key, &flight, result, now)),
             Progress::Going(_) if self.throttle.pause(&key, now).is_some() => refused(Failure::LookupThrottled),

@@ -68,8 +68,8 @@ impl Following {
         match &mut self.state {
             State::Rests(until) if now < *until && *until <= now.after(changes::LONGEST_PAUSE) => {}
             State::Rests(_) => {
-                let Some(credential) = &setup.credential else { return };
-                match send(host, &setup.config, &changes::ask(credential, after.as_ref()), PATIENCE) {
+                let Some(account) = &setup.account else { return };
+                match send(host, &setup.config, &changes::ask(account, after.as_ref()), PATIENCE) {
                     Some(call) => self.state = State::Asked { call, at: now, after },
                     None => {
                         // Another thread may be able to send.

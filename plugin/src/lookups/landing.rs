@@ -47,7 +47,9 @@ impl<H: Host> Worker<H> {
             self.depart();
             return;
         }
-        if self.versions.answer(&self.host, &setup, call, &answer, clock) {
+        if self.versions.answer(&self.host, &setup, call, &answer, clock)
+            || self.expiries.answer(&self.host, &setup, call, &answer, clock)
+        {
             return;
         }
         // No answer came, or Envoy speaks for a service that it did not reach: what came from one has this field.

@@ -2,9 +2,11 @@
 
 mod departures;
 mod errands;
+mod expiry;
 mod flights;
 mod following;
 mod landing;
+mod question;
 mod throttle;
 mod versions;
 
@@ -12,9 +14,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use policy::Config;
-use policy::lookup::Call;
+use policy::config::ServiceToken;
+use policy::lookup::{Call, Principal};
 
 pub(crate) use errands::Errands;
+pub(crate) use expiry::Expiries;
 pub(crate) use flights::{Flights, Urgency};
 pub(crate) use following::Following;
 pub(crate) use landing::Found;
@@ -34,12 +38,23 @@ fn send(host: &impl Host, config: &Config, call: &Call, timeout: Duration) -> Op
     for (name, value) in &call.headers {
         headers.push((name, std::str::from_utf8(value).ok()?));
     }
-    match host.call(&config.lookup.cluster, headers, &call.body, timeout) {
+    let cluster = cluster(config, call.principal);
+    match host.call(cluster, headers, &call.body, timeout) {
         Ok(number) => Some(number),
         Err(error) => {
-            let detail = format_args!("`{}`, {error}", config.lookup.cluster);
+            let detail = format_args!("`{cluster}`, {error}");
             journal::note(host, Level::Error, "the lookup cluster cannot be called", detail);
             None
+        }
+    }
+}
+
+/// Where a call goes. Where Envoy adds the service account's token, it does on a cluster that no other call comes to.
+fn cluster(config: &Config, principal: Principal) -> &str {
+    match (principal, &config.lookup.service_token) {
+        (Principal::ServiceAccount, Some(ServiceToken::Cluster(cluster))) => cluster,
+        (Principal::ServiceAccount, Some(ServiceToken::Environment(_)) | None) | (Principal::Job, _) => {
+            &config.lookup.cluster
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use policy::bindings::Moment;
 use policy::facts::Hash;
-use policy::lookup::{Call, LONGEST_PAUSE};
+use policy::lookup::{Call, LONGEST_PAUSE, Principal};
 
 /// How long nobody asks where it was a job's own call that was too much. That job waits for as long as the forge says, but
 /// it keeps the others waiting no longer than this.
@@ -25,7 +25,8 @@ impl Throttle {
     /// This call for a fact was too much, and the forge wants a pause.
     pub(crate) fn note(&mut self, key: Hash, call: &Call, pause: Duration, now: Moment) {
         let mut shared = pause;
-        if call.is_in_a_jobs_name() {
+        // The forge may have had too much of that job's user, and of nobody else.
+        if call.principal == Principal::Job {
             shared = pause.min(SHARED);
             if self.facts.len() >= MOST {
                 self.facts.retain(|_, until| !until.has_come(LONGEST_PAUSE, now));

@@ -8,9 +8,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use policy::Config;
-use policy::bindings::{self, Binding, Follower, Inquiry, Moment, Release, Row, Stripe, Table};
+use policy::bindings::{self, Binding, Expiry, Follower, Inquiry, Learned, Moment, Row, Stripe, Table, Told};
 use policy::config::{Bindings, Lifetimes};
-use policy::facts::{Hash, Version};
+use policy::facts::{Day, Hash, Version};
 
 use crate::counters::{Counted, Counters};
 use crate::host::{Host, HostError, Level, Result, Written};
@@ -24,9 +24,6 @@ const AGED: u32 = 512;
 
 /// Who follows the list of ended jobs.
 const FOLLOWER: &str = "follower";
-
-/// Which version the forge is.
-const RELEASE: &str = "release";
 
 /// Where facts are remembered, for all workers.
 #[derive(Debug)]
@@ -59,7 +56,7 @@ impl<H: Host> Store<H> {
         let stripes = Stripe::all().map(|stripe| format!("jobscope.{layout}.version.{}", stripe.place())).collect();
         let store = Self { host, counters, config, lifetimes, inquiry, layout, stripes, owes: Cell::new(false) };
         let buckets = tables.into_iter().flat_map(|table| (0..table.buckets()).map(move |bucket| (table, bucket)));
-        let more = [FOLLOWER, RELEASE].map(|what| store.of_forge(what));
+        let more = [FOLLOWER, Version::NAME, Expiry::NAME].map(|what| store.of_forge(what));
         let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain(more);
         for key in keys.chain(store.stripes.iter().cloned()) {
             if store.host.row(&key)?.is_none() {
@@ -169,20 +166,21 @@ impl<H: Host> Store<H> {
         Ok((written == Some(Written::Done)).then_some(next))
     }
 
-    /// The forge's version, as far as it is known, and whether it is for who looks now to ask for it.
-    pub(crate) fn release(&self, now: Moment) -> Result<(Option<Version>, bool)> {
-        let key = self.of_forge(RELEASE);
+    /// What the forge has told, as far as it is known, and whether it is for who looks now to ask for it.
+    pub(crate) fn learned<T: Told>(&self, now: Moment) -> Result<(Option<T>, bool)> {
+        let key = self.of_forge(T::NAME);
         let (bytes, number) = self.host.row(&key)?.unwrap_or_default();
-        let known = Release::read(&bytes);
-        let asks = Release::due(known, now).and_then(|asks| asks.write());
+        let known = Learned::<T>::read(&bytes);
+        let asks = Learned::due(known, now).and_then(|asks| asks.write());
         let written = asks.map(|bytes| self.host.set_row(&key, &bytes, number)).transpose()?;
-        Ok((known.and_then(|known| known.version), written == Some(Written::Done)))
+        Ok((known.and_then(|known| known.told), written == Some(Written::Done)))
     }
 
-    /// Remembers the forge's version.
-    pub(crate) fn learn_release(&self, version: Version, now: Moment) -> Result<()> {
-        let told = |_: &[u8]| Release::told(version, now).write();
-        self.change_key(&self.of_forge(RELEASE), RELEASE, told).map(drop)
+    /// Remembers what the forge has told, and says on which day it told something before.
+    pub(crate) fn learn<T: Told>(&self, told: T, now: Moment) -> Result<Option<Day>> {
+        let told = |_: &[u8]| Learned::told(told, now).write();
+        let changed = self.change_key(&self.of_forge(T::NAME), T::NAME, told)?;
+        Ok(changed.and_then(|(old, _)| Learned::<T>::read(&old)?.day()))
     }
 
     /// Has some of the bindings that were confirmed before then looked up before they serve again: those in a few buckets

@@ -1,6 +1,7 @@
 //! The words of each choice, and what each stands for: written once, for the table of keys and for who reads it.
 
 use super::pull_policy::{Check, PullPolicy, Runners};
+use super::secrets::SecretKind;
 use crate::choices::{
     Answers, Api, Bodies, Changes, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials, Mode,
     PackageIndexes, UnlistedEndpoints,
@@ -66,6 +67,7 @@ choices! {
     CHANGES Changes { "off" Changes::Off; "on" Changes::Followed; }
     SOURCE SourceKind { "lookup" SourceKind::Lookup; "configuration" SourceKind::Configuration; "forge" SourceKind::Forge; }
     OUTBOUND SourceKind { "lookup" SourceKind::Lookup; "forge" SourceKind::Forge; }
+    SECRET SecretKind { "environment" SecretKind::Environment; "envoy" SecretKind::Envoy; }
     DETAIL Detail { "brief" Detail::Brief; "full" Detail::Full; }
     CHECK Check { "ignore" Check::Ignore; "observe" Check::Observe; "enforce" Check::Rewrite; }
     OTHERWISE Check { "rewrite" Check::Rewrite; "refuse" Check::Refuse; }

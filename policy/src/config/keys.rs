@@ -44,6 +44,8 @@ pub enum ValueKind {
     Authority,
     /// The name of an environment variable, or nothing.
     Variable,
+    /// A name of the proxy's, or nothing.
+    Name,
     /// A list of users' roles.
     Members,
     /// A list of users' names.
@@ -77,6 +79,7 @@ impl ValueKind {
             Self::Text => "a text that is not empty".into(),
             Self::Authority => "a host name, with or without port".into(),
             Self::Variable => "the name of an environment variable".into(),
+            Self::Name => "a name, or an empty text".into(),
             Self::Members => {
                 "a list of `{user, targets, role}`, such as `{user: dana, targets: [libs/**], role: reporter}`".into()
             }
@@ -305,7 +308,13 @@ pub const KEYS: &[Key] = &[
         path: "lookup.credential_env",
         kind: ValueKind::Variable,
         presence: Presence::Default(r#""""#),
-        doc: "Which environment variable of the VM holds the service account's token. Envoy passes it on where `vm_config.environment_variables` names it. Required unless no fact needs it, see below.",
+        doc: "Which environment variable of the VM holds the service account's token. Envoy passes it on where `vm_config.environment_variables` names it. Required unless no fact needs it, see below; or `lookup.service_cluster`.",
+    },
+    Key {
+        path: "lookup.service_cluster",
+        kind: ValueKind::Name,
+        presence: Presence::Default(r#""""#),
+        doc: "In place of `lookup.credential_env`: Envoy's name for a second cluster, where Envoy adds the service account's token to each call. Calls in its name go there, and none that has a job's token for a credential. See [Secrets that rotate](operations.md#secrets-that-rotate).",
     },
     Key {
         path: "lookup.max_unknown_per_second",
@@ -450,7 +459,13 @@ pub const KEYS: &[Key] = &[
         path: "webhook.secret_env",
         kind: ValueKind::Variable,
         presence: Presence::Default(r#""""#),
-        doc: "Which environment variable of the VM holds the webhook's secret, which GitLab sends as `X-Gitlab-Token`. Required with `webhook.path`.",
+        doc: "Which environment variable of the VM holds the webhook's secret, which GitLab sends as `X-Gitlab-Token`. Required with `webhook.path`, unless Envoy adds the secret.",
+    },
+    Key {
+        path: "webhook.secret_from",
+        kind: ValueKind::Choice(choices::SECRET.words),
+        presence: Presence::Default(r#""environment""#),
+        doc: "Where that secret comes from: `environment` is `webhook.secret_env`; with `envoy` Envoy adds it to each report, in the field `:jobscope-webhook-secret`, which no client can send. See [Secrets that rotate](operations.md#secrets-that-rotate).",
     },
     Key {
         path: "log.allows",

@@ -14,6 +14,7 @@ mod nearest;
 mod projects;
 mod pull_policy;
 mod reader;
+mod secrets;
 mod sources;
 
 use alloc::format;
@@ -29,6 +30,7 @@ pub use keys::{KEYS, Key, Presence, ValueKind};
 pub use projects::{Projects, Selection};
 pub use pull_policy::{Check, PullPolicies, PullPolicy, Runners};
 pub use reader::{ConfigError, ConfigErrors, Warning};
+pub use secrets::{SECRET_FIELD, ServiceToken, WebhookSecret};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
 use crate::choices::{
@@ -148,8 +150,8 @@ pub struct Lookup {
     pub timeout: Duration,
     /// How often a call that did not reach the service is sent again.
     pub retries: u32,
-    /// Which environment variable holds the service account's token; `None` where no lookup needs it.
-    pub credential_env: Option<String>,
+    /// Where the service account's token comes from; `None` where no lookup needs it.
+    pub service_token: Option<ServiceToken>,
     /// How many tokens of which nothing is remembered are looked up in a second.
     pub max_unknown_per_second: u32,
     /// How many of them from one address.
@@ -192,8 +194,8 @@ pub struct Bindings {
 pub struct Webhook {
     /// The path on the forge's hosts.
     pub path: String,
-    /// Which environment variable holds the secret.
-    pub secret_env: String,
+    /// Where its secret comes from.
+    pub secret: WebhookSecret,
 }
 
 impl Config {
@@ -246,7 +248,7 @@ impl Config {
         let authority = reader.authority("lookup.authority");
         let timeout = reader.duration("lookup.timeout");
         let retries = reader.count("lookup.retries");
-        let credential_env = reader.environment_variable("lookup.credential_env");
+        let service_token = ServiceToken::read(&mut reader, api, cluster.as_deref());
         let max_unknown_per_second = reader.count("lookup.max_unknown_per_second");
         let max_unknown_per_source = reader.count("lookup.max_unknown_per_source");
         let changes = reader.choice("lookup.changes", &choices::CHANGES);
@@ -287,12 +289,12 @@ impl Config {
             let expected = "`as-the-forge`, since no entry is known where `facts.allowlists` is not `lookup`";
             reader.refuse("rules.permissions", expected, "strict");
         }
-        if let (Some(api), Some(facts), Some(None)) = (api, &facts, &credential_env)
+        if let (Some(api), Some(facts), Some(None)) = (api, &facts, &service_token)
             && let Some(need) = needs_service_account(api, &access, facts, version_source)
         {
             reader.miss(
                 "lookup.credential_env",
-                format!("the name of an environment variable with the service account's token, which {need} needs"),
+                format!("the name of an environment variable with the service account's token, which {need} needs; or `lookup.service_cluster`"),
             );
         }
         let read = (|| {
@@ -325,7 +327,7 @@ impl Config {
                     authority: authority?,
                     timeout: timeout?,
                     retries: retries?,
-                    credential_env: credential_env?,
+                    service_token: service_token?,
                     max_unknown_per_second: max_unknown_per_second?,
                     max_unknown_per_source: max_unknown_per_source?,
                     changes: changes?,
@@ -372,20 +374,8 @@ fn read_lifetime(reader: &mut reader::Reader<'_>, key: &'static str, max_stale: 
 /// In it `None` where there is no webhook.
 fn read_webhook(reader: &mut reader::Reader<'_>) -> Option<Option<Webhook>> {
     let path = reader.own_path("webhook.path");
-    let secret_env = reader.environment_variable("webhook.secret_env");
-    match (path?, secret_env?) {
-        (None, None) => Some(None),
-        (Some(path), Some(secret_env)) => Some(Some(Webhook { path, secret_env })),
-        (Some(_), None) => {
-            let expected = "the name of an environment variable with the webhook's secret".into();
-            reader.miss("webhook.secret_env", expected);
-            None
-        }
-        (None, Some(secret_env)) => {
-            reader.refuse("webhook.secret_env", "no such key without `webhook.path`", &secret_env);
-            None
-        }
-    }
+    let secret = WebhookSecret::read(reader, matches!(path, Some(Some(_))));
+    Some(path?.zip(secret?).map(|(path, secret)| Webhook { path, secret }))
 }
 
 /// What the service account's token is needed for: `GET /job` of GitLab does without, and so do facts that nobody looks
@@ -444,7 +434,7 @@ mod tests {
             "lookup.authority: missing, expected a host name, with or without port",
             "lookup.timeout: expected a time from 10ms to 1m, written as `500ms`, `2s`, `5m` or `24h`, found `\"2\"`",
             "bindings.capacity: expected a whole number from 64 to 1048576, found `1.5`",
-            "lookup.credential_env: missing, expected the name of an environment variable with the service account's token, which `facts.membership` needs",
+            "lookup.credential_env: missing, expected the name of an environment variable with the service account's token, which `facts.membership` needs; or `lookup.service_cluster`",
         ];
         assert_eq!(errors.to_string(), expected.join("\n"));
     }
@@ -601,7 +591,7 @@ mod tests {
 
     #[test]
     fn a_service_account_is_needed_exactly_where_a_fact_needs_it() {
-        assert_eq!(Config::parse(ALONE.as_bytes()).unwrap().lookup.credential_env, None);
+        assert_eq!(Config::parse(ALONE.as_bytes()).unwrap().lookup.service_token, None);
         let need = |from: &str, to: &str| Config::parse(ALONE.replace(from, to).as_bytes()).unwrap_err().to_string();
         for (from, to, what) in [
             (r#""allowlists": "configuration""#, r#""allowlists": "lookup""#, "`facts.allowlists`"),
@@ -612,7 +602,7 @@ mod tests {
             (r#""cluster""#, r#""api": "v1", "cluster""#, "a service of your own"),
         ] {
             let error = need(from, to);
-            assert!(error.contains(&format!("lookup.credential_env: missing, expected the name of an environment variable with the service account's token, which {what} needs")), "{error}");
+            assert!(error.contains(&format!("lookup.credential_env: missing, expected the name of an environment variable with the service account's token, which {what} needs; or `lookup.service_cluster`")), "{error}");
         }
     }
 
@@ -714,7 +704,10 @@ mod tests {
             Config::parse(document.as_bytes()).map(|config| config.webhook)
         };
         let webhook = with(r#"{"path": "/jobscope/v1/webhook", "secret_env": "S"}"#).unwrap().unwrap();
-        assert_eq!((webhook.path.as_str(), webhook.secret_env.as_str()), ("/jobscope/v1/webhook", "S"));
+        assert_eq!(
+            (webhook.path.as_str(), webhook.secret),
+            ("/jobscope/v1/webhook", WebhookSecret::Environment("S".into()))
+        );
         assert_eq!(with("{}"), Ok(None));
         for path in [
             "/api/v4/x",

@@ -323,6 +323,11 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A name of the proxy's; in it `None` where the text is empty.
+    pub(super) fn name(&mut self, path: &'static str) -> Option<Option<String>> {
+        self.take(path, |_, value| value.as_str().map(|name| (!name.is_empty()).then(|| name.to_owned())))
+    }
+
     /// The name of a variable; in it `None` where the text is empty.
     pub(super) fn environment_variable(&mut self, path: &'static str) -> Option<Option<String>> {
         self.take(path, |_, value| {

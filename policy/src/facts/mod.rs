@@ -3,6 +3,7 @@
 //! Values here are parsed once and valid for good. Where they came from (a lookup, the store, a configuration) is not
 //! known in this room. Sources of the meanings: GitLab's documentation of roles and of CI job tokens.
 
+mod day;
 mod entry;
 mod group;
 mod holders;
@@ -15,6 +16,7 @@ mod standing;
 mod target;
 mod version;
 
+pub use day::Day;
 pub use entry::{Entry, Grants, Link, Permission, Permissions};
 pub use group::{GroupId, GroupPath, GroupRef};
 pub use holders::{Holders, MOST_HOLDERS};

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Birth;
 use crate::Config;
-use crate::lookup::Call;
+use crate::lookup::{Call, Principal};
 use crate::reply::Reply;
 
 /// To a runner that asked: another was faster. It asks again.
@@ -35,9 +35,10 @@ pub(super) fn calls(config: &Config, birth: &Birth) -> Vec<Call> {
     let token = || ("job-token", birth.token.expose().to_vec());
     let headers =
         vec![token(), ("content-type", b"text/plain".to_vec()), ("content-range", format!("0-{last}").into_bytes())];
-    let trace = Call { method: "PATCH", path: format!("{job}/trace"), headers, body: line.into_bytes() };
+    let call = |method, path, headers, body| Call { principal: Principal::Job, method, path, headers, body };
+    let trace = call("PATCH", format!("{job}/trace"), headers, line.into_bytes());
     let text = core::str::from_utf8(birth.token.expose()).unwrap_or_default();
     let end = json!({"token": text, "state": "failed", "failure_reason": "script_failure"});
     let headers = vec![token(), ("content-type", b"application/json".to_vec())];
-    vec![trace, Call { method: "PUT", path: job, headers, body: end.to_string().into_bytes() }]
+    vec![trace, call("PUT", job, headers, end.to_string().into_bytes())]
 }

@@ -11,9 +11,9 @@ use core::time::Duration;
 use serde_json::Value;
 
 use super::answer::{Answer, Fields};
-use super::{Call, v1};
+use super::{Account, Call, v1};
 use crate::bindings::Cursor;
-use crate::facts::{JobId, Secret};
+use crate::facts::JobId;
 use crate::failure::Failure;
 
 const PATH: &str = "/jobscope/v1/changes";
@@ -46,10 +46,10 @@ pub enum News {
 
 /// Asks for what ended after a cursor.
 #[must_use]
-pub fn ask(credential: &Secret, after: Option<&Cursor>) -> Call {
+pub fn ask(account: &Account, after: Option<&Cursor>) -> Call {
     let after = after.map(|cursor| format!("&after={}", cursor.as_str())).unwrap_or_default();
     let path = format!("{PATH}?wait={WAIT}{after}");
-    Call { method: "GET", path, headers: v1::headers(credential), body: Vec::new() }
+    v1::call("GET", path, account, Vec::new())
 }
 
 /// Reads the answer to that question.

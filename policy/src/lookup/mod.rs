@@ -4,6 +4,7 @@
 //! calls, and ends with a value or an error. An answer counts only with a positive sign that the lookup service spoke:
 //! a proxy's own error page is a failure, never a "no".
 
+pub mod account;
 mod answer;
 pub mod changes;
 mod gitlab;
@@ -18,6 +19,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use account::{Account, Principal};
 pub use answer::Answer;
 pub use part::{PartKey, Recall};
 pub use throttle::{LONGEST_PAUSE, pause};
@@ -86,6 +88,8 @@ pub enum Value {
 /// One HTTP call to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
+    /// In whose name it goes.
+    pub principal: Principal,
     /// The method.
     pub method: &'static str,
     /// The path with its query.
@@ -120,11 +124,11 @@ pub enum Progress {
 pub struct Flight(Box<dyn Course>);
 
 impl Flight {
-    /// Starts to look a fact up. `credential` is the service account's token; a configuration that is sound has one
-    /// where a call carries it. What `recall` knows of parts is not asked.
+    /// Starts to look a fact up. A configuration that is sound has a service
+    /// account where a call needs one. What `recall` knows of parts is not asked.
     #[must_use]
-    pub fn start(config: &Config, credential: Option<&Secret>, fact: Fact, recall: Recall<'_>) -> (Self, Progress) {
-        let (course, progress) = config.lookup.api.source().start(config, credential, fact, recall);
+    pub fn start(config: &Config, account: Option<&Account>, fact: Fact, recall: Recall<'_>) -> (Self, Progress) {
+        let (course, progress) = config.lookup.api.source().start(config, account, fact, recall);
         (Self(course), progress)
     }
 

@@ -5,29 +5,41 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 
-use super::{Answer, Call, Fact, PartKey, Progress, Recall, gitlab, v1};
+use super::{Account, Answer, Call, Fact, PartKey, Progress, Recall, gitlab, v1};
 use crate::Config;
 use crate::bindings::{Confirmed, Moment};
 use crate::choices::Api;
-use crate::facts::{Job, Known, Secret, Version};
+use crate::facts::{Day, Job, Known, Version};
 use crate::failure::Failure;
 
 /// A kind of lookup service.
 pub(super) trait Source {
-    /// Starts to look a fact up. `credential` is the service account's token.
+    /// Starts to look a fact up.
     fn start(
         &self,
         config: &Config,
-        credential: Option<&Secret>,
+        account: Option<&Account>,
         fact: Fact,
         recall: Recall<'_>,
     ) -> (Box<dyn Course>, Progress);
 
     /// Asks for the forge's version.
-    fn ask_version(&self, config: &Config, credential: &Secret) -> Call;
+    fn ask_version(&self, config: &Config, account: &Account) -> Call;
 
     /// Reads the answer to that question.
     fn read_version(&self, answer: &Answer<'_>) -> Result<Version, Failure>;
+
+    /// Asks when the service account's token expires; `None` where nobody could say.
+    fn ask_expiry(&self, config: &Config, account: &Account) -> Option<Call> {
+        let _ = (config, account);
+        None
+    }
+
+    /// Reads the answer to that question.
+    fn read_expiry(&self, answer: &Answer<'_>) -> Result<Option<Day>, Failure> {
+        let _ = answer;
+        Ok(None)
+    }
 }
 
 /// A lookup under way: what is asked next depends on what was answered.
@@ -71,7 +83,7 @@ impl Course for Grounded {
     }
 }
 
-/// A lookup whose calls carry the service account's token, which is not there.
+/// A lookup in the name of the service account, which is not there.
 pub(super) fn grounded() -> (Box<dyn Course>, Progress) {
     (Box::new(Grounded), Progress::Landed(Err(Failure::LookupRights)))
 }

@@ -56,7 +56,8 @@ fn refusal(status: u16) -> (u16, String) {
 
 /// Flies with answers from `world`, in the order that `pick` chooses among the outstanding calls.
 fn fly(config: &Config, fact: Fact, world: &World, pick: impl Fn(usize) -> usize) -> (Result<Value, Failure>, usize) {
-    let (mut flight, mut progress) = Flight::start(config, Some(&Secret::new(b"service")), fact, &|_| None);
+    let (mut flight, mut progress) =
+        Flight::start(config, Some(&Account::Token(Secret::new(b"service"))), fact, &|_| None);
     let mut outstanding: Vec<(usize, Call)> = Vec::new();
     let mut calls = 0;
     loop {
@@ -341,8 +342,10 @@ fn a_part_is_shared_by_all_whom_it_does_not_tell_apart() {
 
 #[test]
 fn a_calls_outline_names_neither_a_project_nor_what_stands_in_a_query() {
-    let outline =
-        |path: &str| Call { method: "GET", path: path.into(), headers: Vec::new(), body: Vec::new() }.outline();
+    let outline = |path: &str| {
+        Call { principal: Principal::Job, method: "GET", path: path.into(), headers: Vec::new(), body: Vec::new() }
+            .outline()
+    };
     assert_eq!(outline("/api/v4/projects/a%2Fb/members/all/11"), "GET /api/v4/projects/:path/members/all/11");
     assert_eq!(outline("/forge/api/v4/projects/7?token=x"), "GET /forge/api/v4/projects/7");
 }

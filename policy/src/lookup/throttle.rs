@@ -2,8 +2,6 @@
 
 use core::time::Duration;
 
-use super::Call;
-
 /// How long it is where the forge does not say.
 const USUAL: Duration = Duration::from_secs(2);
 
@@ -16,14 +14,6 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub fn pause(status: Option<u16>, retry_after: Option<&[u8]>) -> Option<Duration> {
     let said = || core::str::from_utf8(retry_after?).ok()?.trim().parse().ok().map(Duration::from_secs);
     (status == Some(429)).then(|| said().unwrap_or(USUAL).clamp(Duration::from_secs(1), LONGEST_PAUSE))
-}
-
-impl Call {
-    /// Whether it goes in a job's own name. The forge may then have had too much of that job's user, and of nobody else.
-    #[must_use]
-    pub fn is_in_a_jobs_name(&self) -> bool {
-        self.headers.iter().any(|(name, _)| *name == super::gitlab::JOB)
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Fields};
 use super::source::{Course, Source, begun, grounded};
-use super::{Call, Fact, Progress, Recall, Value as Landed};
+use super::{Account, Call, Fact, Principal, Progress, Recall, Value as Landed};
 use crate::Config;
 use crate::access::Sought;
 use crate::access::TargetRef;
 use crate::config::Sources;
 use crate::facts::{
     Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, GroupRef, Holders, Invalid, Job, JobId,
-    JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, RunnerId, Secret, Standing,
-    Target, Token, UserId, Version, Visibility,
+    JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, RunnerId, Standing, Target,
+    Token, UserId, Version, Visibility,
 };
 use crate::failure::Failure;
 
@@ -34,15 +34,15 @@ impl Source for V1 {
     fn start(
         &self,
         config: &Config,
-        credential: Option<&Secret>,
+        account: Option<&Account>,
         fact: Fact,
         _recall: Recall<'_>,
     ) -> (Box<dyn Course>, Progress) {
-        credential.map_or_else(grounded, |credential| begun(Flight::start(config, credential, fact)))
+        account.map_or_else(grounded, |account| begun(Flight::start(config, account, fact)))
     }
 
-    fn ask_version(&self, _config: &Config, credential: &Secret) -> Call {
-        Call { method: "GET", path: FORGE.into(), headers: headers(credential), body: Vec::new() }
+    fn ask_version(&self, _config: &Config, account: &Account) -> Call {
+        call("GET", FORGE.into(), account, Vec::new())
     }
 
     fn read_version(&self, answer: &Answer<'_>) -> Result<Version, Failure> {
@@ -66,7 +66,7 @@ enum About {
 }
 
 impl Flight {
-    fn start(config: &Config, credential: &Secret, fact: Fact) -> (Self, Progress) {
+    fn start(config: &Config, account: &Account, fact: Fact) -> (Self, Progress) {
         let (about, question) = match fact {
             Fact::Token(token) => {
                 let on_behalf_of = super::on_behalf_of(&token);
@@ -102,9 +102,8 @@ impl Flight {
                 (About::Target(job), question)
             }
         };
-        let mut headers = headers(credential);
-        headers.push(("content-type", b"application/json".to_vec()));
-        let call = Call { method: "POST", path: LOOKUP.into(), headers, body: question.to_string().into_bytes() };
+        let mut call = call("POST", LOOKUP.into(), account, question.to_string().into_bytes());
+        call.headers.push(("content-type", b"application/json".to_vec()));
         (Self { about, sources: Arc::clone(&config.facts) }, Progress::Going(vec![(0, call)]))
     }
 
@@ -125,9 +124,11 @@ impl Course for Flight {
     }
 }
 
-/// The fields of a call: what is taken for an answer, and who asks.
-pub(super) fn headers(credential: &Secret) -> Vec<(&'static str, Vec<u8>)> {
-    vec![("accept", b"application/json".to_vec()), ("authorization", [b"Bearer ", credential.expose()].concat())]
+/// A call. The service is asked in the service account's name alone, also where the question is whose token it is.
+pub(super) fn call(method: &'static str, path: String, account: &Account, body: Vec<u8>) -> Call {
+    let accept = ("accept", b"application/json".to_vec());
+    let headers = [accept].into_iter().chain(account.field("authorization", b"Bearer ")).collect();
+    Call { principal: Principal::ServiceAccount, method, path, headers, body }
 }
 
 /// What the service said, once it is clear that it spoke.

@@ -1,15 +1,15 @@
 //! The forge's version: `GET /version` of GitLab's API, or `GET /jobscope/v1/forge` of a service of the platform team, which
 //! `docs/token-lookup.md` describes.
 
-use super::{Answer, Call};
+use super::{Account, Answer, Call};
 use crate::Config;
-use crate::facts::{Secret, Version};
+use crate::facts::Version;
 use crate::failure::Failure;
 
 /// Asks for it.
 #[must_use]
-pub fn ask(config: &Config, credential: &Secret) -> Call {
-    config.lookup.api.source().ask_version(config, credential)
+pub fn ask(config: &Config, account: &Account) -> Call {
+    config.lookup.api.source().ask_version(config, account)
 }
 
 /// Reads the answer to that question.
@@ -23,6 +23,7 @@ pub fn read(config: &Config, answer: &Answer<'_>) -> Result<Version, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::Secret;
 
     fn config(api: &str) -> Config {
         let document = std::format!(
@@ -38,7 +39,7 @@ mod tests {
             ("auto", "/gitlab/api/v4/version", ("private-token", b"s".to_vec())),
             ("v1", "/jobscope/v1/forge", ("authorization", b"Bearer s".to_vec())),
         ] {
-            let call = ask(&config(api), &Secret::new(b"s"));
+            let call = ask(&config(api), &Account::Token(Secret::new(b"s")));
             assert_eq!((call.method, call.path.as_str()), ("GET", path));
             assert!(call.headers.contains(&field), "{call:?}");
         }

@@ -5,8 +5,8 @@ use super::malformed::Malformed;
 /// The largest body that is ever read.
 pub const BODY_LIMIT: usize = 1 << 20;
 
-/// What the names of fields begin with that are ours to set.
-const OURS: &[u8] = b"x-jobscope-";
+/// What the names of fields begin with that are ours to set, and those that Envoy sets for us.
+const OURS: [&[u8]; 2] = [b"x-jobscope-", b":jobscope-"];
 
 /// The head of a request: fields as the host gives them, pseudo-headers among them. Names are compared without
 /// case: not every host folds them.
@@ -57,7 +57,9 @@ impl<'a> Head<'a> {
 
     /// The names of fields that are ours to set: whatever a client sends under them is removed.
     pub fn ours(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let is_ours = |name: &[u8]| name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS));
+        let begins =
+            |name: &[u8], with: &[u8]| name.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+        let is_ours = move |name: &[u8]| OURS.iter().any(|with| begins(name, with));
         let names = self.fields.iter().map(|(name, _)| *name).filter(move |name| is_ours(name));
         names.filter_map(|name| core::str::from_utf8(name).ok())
     }
@@ -113,8 +115,17 @@ mod tests {
 
     #[test]
     fn a_field_is_ours_in_whatever_case_its_name_comes() {
-        let names = ["x-jobscope-decision", "X-Jobscope-Decision", "X-JOBSCOPE-", "x-jobscope", "ax-jobscope-", ""];
+        let names = [
+            "x-jobscope-decision",
+            "X-Jobscope-Decision",
+            "X-JOBSCOPE-",
+            ":jobscope-webhook-secret",
+            "x-jobscope",
+            ":path",
+            "ax-jobscope-",
+            "",
+        ];
         let fields: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), &b"1"[..])).collect();
-        assert_eq!(Head::new(&fields, Body::None).ours().collect::<Vec<_>>(), names[..3]);
+        assert_eq!(Head::new(&fields, Body::None).ours().collect::<Vec<_>>(), names[..4]);
     }
 }

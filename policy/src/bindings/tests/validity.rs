@@ -44,7 +44,7 @@ fn rows_that_are_written_in_another_way_have_another_layout() {
         put(&[], JobRow::named(job_key(1), key(2), Moment(8))),
         Dependencies::of(job_key(1), &[JobId(501), JobId(502)], Moment(11)).bytes(),
         Follower::next(None, 9, Moment(10)).unwrap().write(),
-        Release::told(Version(18, 8), Moment(12)).write(),
+        Learned::told(Version(18, 8), Moment(12)).write(),
     ];
     let rows = rows.into_iter().chain(bindings.iter().map(Row::bytes)).chain(parts.map(|known| part(known).bytes()));
     let written = Hash::of(&[&rows.flat_map(|row| row.unwrap()).collect::<Vec<u8>>()]);

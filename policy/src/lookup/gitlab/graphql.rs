@@ -5,17 +5,16 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
 use super::SERVICE_ACCOUNT;
 use super::draft::Reference;
-use crate::facts::{Entry, Grants, Link, Origin, Permission, Permissions, ProjectId, ProjectPath, Secret};
+use crate::facts::{Entry, Grants, Link, Origin, Permission, Permissions, ProjectId, ProjectPath};
 use crate::failure::Failure;
-use crate::lookup::Call;
 use crate::lookup::answer::Fields;
+use crate::lookup::{Account, Call, Principal};
 
 /// What is asked of a target.
 const ALLOWLIST: &str = "
@@ -57,16 +56,14 @@ const NEWER: [(&str, &str); 3] = [
     ("jobTokenPolicies", "CiJobTokenScopeAllowlistEntry"),
 ];
 
-fn call(root: &str, credential: &Secret, operation: &str, query: &str, variables: &Value) -> Call {
+fn call(root: &str, account: &Account, operation: &str, query: &str, variables: &Value) -> Call {
     let body = json!({"operationName": operation, "query": query, "variables": variables});
+    let fields = ["accept", "content-type"].map(|name| (name, b"application/json".to_vec()));
     Call {
+        principal: Principal::ServiceAccount,
         method: "POST",
         path: format!("{root}/api/graphql"),
-        headers: vec![
-            ("accept", b"application/json".to_vec()),
-            ("content-type", b"application/json".to_vec()),
-            (SERVICE_ACCOUNT, credential.expose().to_vec()),
-        ],
+        headers: fields.into_iter().chain(account.field(SERVICE_ACCOUNT, b"")).collect(),
         body: body.to_string().into_bytes(),
     }
 }
@@ -104,7 +101,7 @@ pub(super) enum Page {
 }
 
 /// Asks for the allowlist of a project, by its path or number.
-pub(super) fn ask_allowlist(root: &str, credential: &Secret, target: &Reference, from: &Cursors) -> Call {
+pub(super) fn ask_allowlist(root: &str, account: &Account, target: &Reference, from: &Cursors) -> Call {
     let (variable, of, (name, value), end) = match target {
         Reference::Path(path) => ("$path: ID!", "project(fullPath: $path) {", ("path", path.to_string()), "}"),
         Reference::Id(id) => ("$id: ID!", "projects(ids: [$id], first: 1) { nodes {", ("id", gid(*id)), "} }"),
@@ -113,7 +110,7 @@ pub(super) fn ask_allowlist(root: &str, credential: &Secret, target: &Reference,
         "query jobscopeAllowlist({variable}, $projects: String, $groups: String) {{\n  {of}{ALLOWLIST}\n  {end}\n}}"
     );
     let variables = json!({name: value, "projects": from.projects, "groups": from.groups});
-    call(root, credential, "jobscopeAllowlist", &query, &variables)
+    call(root, account, "jobscopeAllowlist", &query, &variables)
 }
 
 impl Allowlist {
@@ -172,8 +169,8 @@ impl Allowlist {
 }
 
 /// Asks where an origin lets its jobs out to.
-pub(super) fn ask_outbound(root: &str, credential: &Secret, origin: &ProjectPath, after: Option<&str>) -> Call {
-    call(root, credential, "jobscopeOutbound", OUTBOUND, &json!({"path": origin.as_str(), "after": after}))
+pub(super) fn ask_outbound(root: &str, account: &Account, origin: &ProjectPath, after: Option<&str>) -> Call {
+    call(root, account, "jobscopeOutbound", OUTBOUND, &json!({"path": origin.as_str(), "after": after}))
 }
 
 /// What an answer about an outbound list says.

@@ -10,20 +10,20 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
-use super::{PAGES, SERVICE_ACCOUNT, encoded, get};
+use super::{PAGES, encoded, get};
 use crate::Config;
 use crate::access::{Holding, Package, Sought};
-use crate::facts::{Found, GroupRef, Holders, MOST_HOLDERS, ProjectId, Role, Secret, UserId};
+use crate::facts::{Found, GroupRef, Holders, MOST_HOLDERS, ProjectId, Role, UserId};
 use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::source::Course;
-use crate::lookup::{Call, Progress, Value as Fact};
+use crate::lookup::{Account, Call, Progress, Value as Fact};
 
 /// Looks up who holds something.
 #[derive(Debug)]
 pub(super) struct HoldersFlight {
     root: String,
-    credential: Secret,
+    account: Account,
     holding: Arc<Holding>,
     /// What each call asked, by its number.
     asked: Vec<Asked>,
@@ -51,10 +51,10 @@ enum List {
 }
 
 impl HoldersFlight {
-    pub(super) fn start(config: &Config, credential: &Secret, holding: Arc<Holding>) -> (Self, Progress) {
+    pub(super) fn start(config: &Config, account: &Account, holding: Arc<Holding>) -> (Self, Progress) {
         let mut flight = Self {
             root: config.forge.relative_url_root.clone(),
-            credential: credential.clone(),
+            account: account.clone(),
             holding,
             asked: Vec::new(),
             outstanding: 0,
@@ -165,7 +165,7 @@ impl HoldersFlight {
                 )
             }
         };
-        get(&self.root, &path, SERVICE_ACCOUNT, &self.credential)
+        get(&self.root, &path, &self.account)
     }
 }
 
@@ -205,7 +205,7 @@ mod tests {
 
     fn start(group: GroupRef, sought: Sought) -> (HoldersFlight, Vec<(usize, String)>) {
         let holding = Arc::new(Holding { group, sought });
-        let (flight, progress) = HoldersFlight::start(&config(), &Secret::new(b"s"), holding);
+        let (flight, progress) = HoldersFlight::start(&config(), &Account::ByProxy, holding);
         let paths = paths(&progress);
         (flight, paths)
     }

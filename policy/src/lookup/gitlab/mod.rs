@@ -12,8 +12,9 @@ mod token;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
+
+use serde_json::Value;
 
 use holders::HoldersFlight;
 use target::TargetFlight;
@@ -21,17 +22,17 @@ use token::TokenFlight;
 
 use super::answer::{Answer, Fields, Said};
 use super::source::{Course, Source, begun, grounded};
-use super::{Call, Fact, Progress, Recall};
+use super::{Account, Call, Fact, Principal, Progress, Recall};
 use crate::Config;
 use crate::access::TargetRef;
-use crate::facts::{Secret, Version};
+use crate::facts::{Day, Secret, Version};
 use crate::failure::Failure;
 
 /// More pages than this nobody's allowlist has (GitLab allows 200 entries a direction).
 const PAGES: usize = 10;
 
 /// Whose token a call carries, by the header field that carries it.
-pub(super) const JOB: &str = "job-token";
+const JOB: &str = "job-token";
 const SERVICE_ACCOUNT: &str = "private-token";
 
 /// GitLab itself.
@@ -42,24 +43,24 @@ impl Source for Gitlab {
     fn start(
         &self,
         config: &Config,
-        credential: Option<&Secret>,
+        account: Option<&Account>,
         fact: Fact,
         recall: Recall<'_>,
     ) -> (Box<dyn Course>, Progress) {
-        match (fact, credential) {
-            (Fact::Token(token), _) => begun(TokenFlight::start(config, credential, &token)),
+        match (fact, account) {
+            (Fact::Token(token), _) => begun(TokenFlight::start(config, account, &token)),
             (Fact::Target(..), None) => grounded(),
-            (Fact::Target(_, TargetRef::Held(holding)), Some(credential)) => {
-                begun(HoldersFlight::start(config, credential, holding))
+            (Fact::Target(_, TargetRef::Held(holding)), Some(account)) => {
+                begun(HoldersFlight::start(config, account, holding))
             }
-            (Fact::Target(job, target), Some(credential)) => {
-                begun(TargetFlight::start(config, credential, job, target, recall))
+            (Fact::Target(job, target), Some(account)) => {
+                begun(TargetFlight::start(config, account, job, target, recall))
             }
         }
     }
 
-    fn ask_version(&self, config: &Config, credential: &Secret) -> Call {
-        get(&config.forge.relative_url_root, "/version", SERVICE_ACCOUNT, credential)
+    fn ask_version(&self, config: &Config, account: &Account) -> Call {
+        get(&config.forge.relative_url_root, "/version", account)
     }
 
     fn read_version(&self, answer: &Answer<'_>) -> Result<Version, Failure> {
@@ -69,11 +70,40 @@ impl Source for Gitlab {
             Said::NotFound | Said::Moved(_) => Err(Failure::LookupAnswer),
         }
     }
+
+    fn ask_expiry(&self, config: &Config, account: &Account) -> Option<Call> {
+        Some(get(&config.forge.relative_url_root, "/personal_access_tokens/self", account))
+    }
+
+    fn read_expiry(&self, answer: &Answer<'_>) -> Result<Option<Day>, Failure> {
+        let body = match answer.said()? {
+            Said::Yes(body) => body,
+            Said::Unauthorized => return Err(Failure::LookupRights),
+            // A forge before 15.5, or a token of another kind.
+            Said::Forbidden | Said::NotFound => return Ok(None),
+            Said::Moved(_) => return Err(Failure::LookupAnswer),
+        };
+        match body.get("expires_at") {
+            Some(Value::Null) => Ok(None),
+            Some(Value::String(day)) => Day::parse(day).map(Some).ok_or(Failure::LookupAnswer),
+            _ => Err(Failure::LookupAnswer),
+        }
+    }
 }
 
-fn get(root: &str, path: &str, field: &'static str, credential: &Secret) -> Call {
-    let headers = vec![("accept", b"application/json".to_vec()), (field, credential.expose().to_vec())];
-    Call { method: "GET", path: format!("{root}/api/v4{path}"), headers, body: Vec::new() }
+/// A question in the service account's name.
+fn get(root: &str, path: &str, account: &Account) -> Call {
+    question(root, path, Principal::ServiceAccount, account.field(SERVICE_ACCOUNT, b""))
+}
+
+/// A question in a job's name, with its own token and no other.
+fn get_as_job(root: &str, path: &str, token: &Secret) -> Call {
+    question(root, path, Principal::Job, Some((JOB, token.expose().to_vec())))
+}
+
+fn question(root: &str, path: &str, principal: Principal, credential: Option<(&'static str, Vec<u8>)>) -> Call {
+    let headers = [("accept", b"application/json".to_vec())].into_iter().chain(credential).collect();
+    Call { principal, method: "GET", path: format!("{root}/api/v4{path}"), headers, body: Vec::new() }
 }
 
 /// The path of an address below the forge's root, without its first slash.

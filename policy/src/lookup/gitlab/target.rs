@@ -12,24 +12,24 @@ use serde_json::Value;
 
 use super::draft::{Draft, Place, Reference};
 use super::graphql::{self, Cursors, Page};
-use super::{PAGES, SERVICE_ACCOUNT, encoded, get, path_of};
+use super::{PAGES, encoded, get, path_of};
 use crate::Config;
 use crate::access::TargetRef;
 use crate::bindings::{Confirmed, Moment};
 use crate::config::Sources;
 use crate::facts::{
-    Feature, Features, Found, Job, JobPush, Known, Level, Part, ProjectId, Role, Secret, Target, UserId, Visibility,
+    Feature, Features, Found, Job, JobPush, Known, Level, Part, ProjectId, Role, Target, UserId, Visibility,
 };
 use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::source::Course;
-use crate::lookup::{Call, PartKey, Progress, Recall, Value as Fact};
+use crate::lookup::{Account, Call, PartKey, Progress, Recall, Value as Fact};
 
 /// Looks up what a target is to a job.
 #[derive(Debug)]
 pub(super) struct TargetFlight {
     root: String,
-    credential: Secret,
+    account: Account,
     job: Job,
     /// What each call asked, by its number.
     asked: Vec<Asked>,
@@ -84,14 +84,14 @@ const GROUPS: &str = "groups_allowlist";
 impl TargetFlight {
     pub(super) fn start(
         config: &Config,
-        credential: &Secret,
+        account: &Account,
         job: Job,
         target: TargetRef,
         recall: Recall<'_>,
     ) -> (Self, Progress) {
         let mut flight = Self {
             root: config.forge.relative_url_root.clone(),
-            credential: credential.clone(),
+            account: account.clone(),
             draft: draft(&config.facts, &job, &target),
             job,
             asked: Vec::new(),
@@ -306,7 +306,7 @@ impl TargetFlight {
     }
 
     fn get(&self, path: &str) -> Call {
-        get(&self.root, path, SERVICE_ACCOUNT, &self.credential)
+        get(&self.root, path, &self.account)
     }
 
     fn of_place(&self, at: usize, rest: &str) -> Option<Call> {
@@ -315,7 +315,7 @@ impl TargetFlight {
 
     fn allowlist(&self, at: usize, from: Cursors, page: usize) -> Result<(Call, Asked), Failure> {
         let named = self.draft.named(at).ok_or(Failure::Doubt)?;
-        let call = graphql::ask_allowlist(&self.root, &self.credential, &named, &from);
+        let call = graphql::ask_allowlist(&self.root, &self.account, &named, &from);
         Ok((call, Asked::Allowlist { at, from, page }))
     }
 
@@ -332,7 +332,7 @@ impl TargetFlight {
     }
 
     fn origin_list(&self, after: Option<&str>, page: usize) -> (Call, Asked) {
-        let call = graphql::ask_outbound(&self.root, &self.credential, &self.job.origin.path, after);
+        let call = graphql::ask_outbound(&self.root, &self.account, &self.job.origin.path, after);
         (call, Asked::OriginList { page })
     }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
-use super::{JOB, SERVICE_ACCOUNT, encoded, get, path_of};
+use super::{encoded, get, get_as_job, path_of};
 use crate::Config;
 use crate::facts::{
     Context, FINAL_STATES, Invalid, Job, JobId, Origin, ProjectId, ProjectPath, RunnerId, Secret, Token, UserId,
@@ -15,13 +15,13 @@ use crate::facts::{
 use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::source::Course;
-use crate::lookup::{Call, Progress, Value as Fact, on_behalf_of};
+use crate::lookup::{Account, Call, Progress, Value as Fact, on_behalf_of};
 
 /// Looks up whose token it is.
 #[derive(Debug)]
 pub(super) struct TokenFlight {
     root: String,
-    credential: Option<Secret>,
+    account: Option<Account>,
     /// For whom the job's user works, as the token says.
     on_behalf_of: Result<Option<UserId>, Failure>,
     /// What a rule of the configuration looks at that the job's first answer must be known for.
@@ -49,20 +49,20 @@ enum Asked {
 }
 
 impl TokenFlight {
-    pub(super) fn start(config: &Config, credential: Option<&Secret>, token: &Secret) -> (Self, Progress) {
+    pub(super) fn start(config: &Config, account: Option<&Account>, token: &Secret) -> (Self, Progress) {
         let root = config.forge.relative_url_root.clone();
         let needs = config.access.needs();
-        let mut calls = vec![(0, get(&root, "/job", JOB, token))];
+        let mut calls = vec![(0, get_as_job(&root, "/job", token))];
         let mut asked = vec![Asked::Job];
         // It takes the job's token alone, so nothing must be known for it.
         if needs.environment {
-            calls.push((1, get(&root, "/job/allowed_agents", JOB, token)));
+            calls.push((1, get_as_job(&root, "/job/allowed_agents", token)));
             asked.push(Asked::Environment);
         }
         let wanted = [(Asked::Protected, needs.protected), (Asked::Fork, needs.fork)];
         let flight = Self {
             root,
-            credential: credential.cloned(),
+            account: account.cloned(),
             on_behalf_of: on_behalf_of(token),
             wanted: wanted.into_iter().filter_map(|(asked, is_wanted)| is_wanted.then_some(asked)).collect(),
             outstanding: asked.len(),
@@ -127,9 +127,9 @@ impl TokenFlight {
         for asked in core::mem::take(&mut self.wanted) {
             let of_origin = |path: Option<String>| -> Result<Option<Call>, Failure> {
                 let Some(path) = path else { return Ok(None) };
-                let credential = self.credential.as_ref().ok_or(Failure::LookupRights)?;
+                let account = self.account.as_ref().ok_or(Failure::LookupRights)?;
                 let path = format!("/projects/{}/{path}", job.origin.id.0);
-                Ok(Some(get(&self.root, &path, SERVICE_ACCOUNT, credential)))
+                Ok(Some(get(&self.root, &path, account)))
             };
             let call = match asked {
                 Asked::Job | Asked::Environment => None,
@@ -265,6 +265,7 @@ mod tests {
 
     use serde_json::json;
 
+    use super::super::{JOB, SERVICE_ACCOUNT};
     use super::*;
 
     /// A configuration with a rule that looks at everything.
@@ -294,8 +295,8 @@ mod tests {
         last_first: bool,
     ) -> (Result<Context, Failure>, Vec<String>) {
         let config = Config::parse(CURIOUS).unwrap();
-        let credential = Secret::new(b"service");
-        let (mut flight, mut progress) = TokenFlight::start(&config, Some(&credential), &Secret::new(b"glcbt-1"));
+        let account = Account::Token(Secret::new(b"service"));
+        let (mut flight, mut progress) = TokenFlight::start(&config, Some(&account), &Secret::new(b"glcbt-1"));
         let job = json!({"id": 7, "status": "running", "user": null, "ref": git_ref, "tag": is_tag, "runner": {"id": 3},
             "pipeline": {"project_id": 101, "source": source}, "web_url": "https://h/apps/web/-/jobs/7"});
         let mut world: BTreeMap<&str, (u16, Value)> =
