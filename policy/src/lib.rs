@@ -35,6 +35,7 @@ pub mod config;
 pub mod decision;
 pub mod facts;
 pub mod failure;
+mod json;
 pub mod lifecycle;
 pub mod lookup;
 pub mod memo;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// From the ground.
 const FLOORS: [&[&str]; 13] = [
-    &["coded"],
+    &["coded", "json"],
     &["facts", "choices", "failure", "pattern"],
     &["access"],
     &["rules"],

@@ -77,14 +77,18 @@ impl<H: Host> Worker<H> {
     /// Judges a job's request with what is remembered; what is missing is looked up, and the request waits for it.
     fn judge_anew(&mut self, setup: &Setup<H>, request: JobRequest, place: Option<Place>, now: Moment) -> Next {
         let recalled = Recalled::of(setup, &request, Facts::default(), Freshness::Stale, now);
-        let Recalled { facts, oldest, due, until, step } = match recalled {
+        let Recalled { facts, oldest, due, until, ages, step } = match recalled {
             Ok(recalled) => recalled,
             Err(error) => return self.host_fails(setup, (request, Facts::default()), error),
         };
         let is_remembered = matches!(step, Step::Decided(_));
         let deadline = now.after(setup.config.lookup.timeout);
         let parked = Parked { request, facts, oldest, missing: Vec::new(), deadline, denial: Denial::None };
-        let next = self.step(setup, Box::new(parked), step, now);
+        let is_final = matches!(&step, Step::Decided(decision) if !parked.is_doubtful(decision));
+        let mut next = self.step(setup, Box::new(parked), step, now);
+        if let (true, Next::Decided(decided)) = (is_final, &mut next) {
+            decided.ages = Some(ages);
+        }
         if let (Some(Place { asked, stripe, version }), true) = (place, is_remembered)
             && let Next::Decided(decided) = &next
             && let Some((request, _)) = &decided.case
@@ -288,7 +292,7 @@ impl Parked {
     /// Looks again at what is remembered, for a request that waited: its token may be known now, and so its targets; or its
     /// job may have ended meanwhile. Gives what has grown old.
     fn recall_again<H: Host>(&mut self, setup: &Setup<H>, now: Moment) -> Result<(Step, Vec<Fact>)> {
-        if let (Remembered::New(ended @ Token::Ended(_)), _) = setup.store.credential(&self.request, now)? {
+        if let Remembered::New(ended @ Token::Ended(_)) = setup.store.credential(&self.request, now)?.remembered {
             self.facts.token = Some(ended);
         }
         // Where its time is up, or the clock was set, nobody knows how old those are by now that it had when it came.

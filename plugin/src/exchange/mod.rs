@@ -21,7 +21,7 @@ use std::rc::Rc;
 
 use policy::access::Protocol;
 use policy::bindings::Moment;
-use policy::decision::{Decision, Facts};
+use policy::decision::{Ages, Decision, Facts};
 use policy::request::{JobRequest, Pending};
 
 use judging::Parked;
@@ -46,10 +46,12 @@ struct Decided {
     protocol: Protocol,
     /// What it was made from: a request that could be read, and what was known.
     case: Option<(JobRequest, Facts)>,
+    /// How old that was, where nothing was waited for.
+    ages: Option<Ages>,
 }
 
 impl Next {
     fn decided(decision: impl Into<Rc<Decision>>, protocol: Protocol, case: Option<(JobRequest, Facts)>) -> Self {
-        Self::Decided(Box::new(Decided { decision: decision.into(), protocol, case }))
+        Self::Decided(Box::new(Decided { decision: decision.into(), protocol, case, ages: None }))
     }
 }

@@ -1,7 +1,7 @@
 //! What is remembered of what a request asks, and what is decided from that.
 
 use policy::bindings::{Freshness, Moment, Remembered};
-use policy::decision::{Facts, Step};
+use policy::decision::{Ages, Facts, Step};
 use policy::facts::Token;
 use policy::lookup::{Fact, target_key};
 use policy::request::JobRequest;
@@ -19,6 +19,8 @@ pub(crate) struct Recalled {
     pub(super) due: Vec<Fact>,
     /// Until when all of it stays as it is.
     pub(super) until: Moment,
+    /// How old each of it is.
+    pub(super) ages: Ages,
     /// What is decided from it, or what is missing.
     pub(crate) step: Step,
 }
@@ -33,11 +35,11 @@ impl Recalled {
         now: Moment,
     ) -> Result<Self> {
         let (due, until, step) = (Vec::new(), Moment(u64::MAX), Step::NeedsToken);
-        let mut recalled = Self { facts, oldest: Freshness::New, due, until, step };
+        let mut recalled = Self { facts, oldest: Freshness::New, due, until, ages: Ages::default(), step };
         if recalled.facts.token.is_none() {
-            let (remembered, until) = setup.store.credential(request, now)?;
-            recalled.until = until;
-            let known = match remembered {
+            let credential = setup.store.credential(request, now)?;
+            (recalled.until, recalled.ages.token) = (credential.until, credential.age);
+            let known = match credential.remembered {
                 Remembered::New(token) => Some((token, Freshness::New)),
                 Remembered::Fresh(token) => Some((token, Freshness::Fresh)),
                 Remembered::Stale(token) => Some((token, Freshness::Stale)),
@@ -57,17 +59,18 @@ impl Recalled {
         loop {
             let step = policy::decide(&setup.config, request, &recalled.facts);
             let Step::NeedsTargets(job, targets) = &step else { return Ok(Self { step, ..recalled }) };
-            let known = recalled.facts.targets.len();
+            let count = recalled.facts.targets.len();
             for target in targets {
-                let Some((found, freshness, until)) = setup.store.target(&target_key(job, target), now)? else {
+                let Some(known) = setup.store.target(&target_key(job, target), now)? else {
                     continue;
                 };
-                if recalled.take(freshness, least, || Fact::Target(job.clone(), target.clone())) {
-                    recalled.facts.targets.push((target.clone(), found));
-                    recalled.until = recalled.until.min(until);
+                if recalled.take(known.freshness, least, || Fact::Target(job.clone(), target.clone())) {
+                    recalled.facts.targets.push((target.clone(), known.found));
+                    recalled.until = recalled.until.min(known.until);
+                    recalled.ages.targets.push((target.clone(), known.ages));
                 }
             }
-            if recalled.facts.targets.len() == known {
+            if recalled.facts.targets.len() == count {
                 return Ok(Self { step, ..recalled });
             }
         }

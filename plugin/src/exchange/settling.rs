@@ -1,5 +1,7 @@
 //! Carrying out what becomes of a request: what is logged, what goes on, what is answered. Here and nowhere else.
 
+use std::borrow::Cow;
+
 use policy::choices::Detail;
 use policy::decision::{self, Ages, Facts, Grant, Outcome, Record};
 use policy::lifecycle::Watch;
@@ -46,13 +48,14 @@ impl<H: Host> Worker<H> {
     }
 
     fn carry_out(&mut self, setup: &Setup<H>, stream: Stream, decided: &Decided) -> Flow {
-        let Decided { decision, protocol, case } = decided;
+        let Decided { decision, protocol, case, ages } = decided;
         let case = case.as_ref().map(|(request, facts)| (request, facts));
         setup.counters.decided(decision, *protocol);
         let id = self.note(&decision.record);
         if decision.denies() || setup.config.log.allows == Detail::Full {
             // For who runs the proxy or owns the target: what the client may not see stands here.
-            let _ = self.host.log_field("jobscope_why", &decision::why(&setup.config, case, &self.ages(setup, case)));
+            let ages = ages.as_ref().map_or_else(|| Cow::Owned(self.ages(setup, case)), Cow::Borrowed);
+            let _ = self.host.log_field("jobscope_why", &decision::why(&setup.config, case, &ages));
         }
         match &decision.outcome {
             Outcome::Forward(grant) => {

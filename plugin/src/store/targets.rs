@@ -1,22 +1,35 @@
 //! What targets are to jobs, and the parts that this is composed of.
 
+use std::time::Duration;
+
 use policy::bindings::{Confirmed, Freshness, Missing, Moment, PartRow, ProjectRow, TargetRow};
 use policy::decision::{Ages, Facts};
-use policy::facts::{Found, Hash, Known, Part, Token};
+use policy::facts::{Found, Hash, Known, Lifetime, Part, Token};
 use policy::lookup::{PartKey, target_key};
 use policy::request::JobRequest;
 
 use super::Store;
 use crate::host::{Host, Result};
 
+/// What is remembered of a target.
+pub(crate) struct Target {
+    pub(crate) found: Found,
+    /// Whether it is to be looked up again.
+    pub(crate) freshness: Freshness,
+    /// Until when that stays as it is at least.
+    pub(crate) until: Moment,
+    /// How old it is.
+    pub(crate) ages: [(Lifetime, Duration); 3],
+}
+
 impl<H: Host> Store<H> {
-    /// What is remembered of a target, whether it is to be looked up again, and until when that stays as it is at least.
-    pub(crate) fn target(&self, key: &Hash, now: Moment) -> Result<Option<(Found, Freshness, Moment)>> {
+    /// What is remembered of a target.
+    pub(crate) fn target(&self, key: &Hash, now: Moment) -> Result<Option<Target>> {
         Ok(self.target_row(key, now)?.and_then(|(found, confirmed)| {
             let freshness = self.lifetimes.of_all(&confirmed, now);
             // What is not there may come to be at any time, and then stands elsewhere.
             let until = if found == Found::Nothing { now } else { self.lifetimes.comes_due(&confirmed) };
-            (freshness != Freshness::Gone).then_some((found, freshness, until))
+            (freshness != Freshness::Gone).then(|| Target { found, freshness, until, ages: confirmed.ages(now) })
         }))
     }
 

@@ -17,38 +17,49 @@ use crate::host::{Host, Result};
 /// What holds of a token, or why that cannot be told.
 type Learned = std::result::Result<Token, Failure>;
 
+/// What is remembered of a credential.
+pub(crate) struct Credential {
+    pub(crate) remembered: Remembered,
+    /// Until when that stays as it is at least.
+    pub(crate) until: Moment,
+    /// How long ago it was confirmed.
+    pub(crate) age: Option<Duration>,
+}
+
 impl<H: Host> Store<H> {
-    /// What is remembered of a token, and until when that stays as it is.
-    fn token(&self, key: &Hash, now: Moment) -> Result<(Remembered, Moment)> {
+    /// What is remembered of a token.
+    fn token(&self, key: &Hash, now: Moment) -> Result<Credential> {
         if let Some(binding) = self.find::<Binding>(key, now)? {
             let (confirmed, until) = (binding.confirmed, binding.holds_until(&self.config));
             let tells = binding.tells(&self.config, self.inquiry.mark(), now);
             if matches!(tells, Remembered::Stale(_)) {
                 self.counters.time(Counted::Unconfirmed, &[], now.since(confirmed));
             }
-            return Ok((tells, until));
+            return Ok(Credential { remembered: tells, until, age: Some(now.since(confirmed)) });
         }
         let rejection = self.find::<Rejection>(&self.inquiry.fact(key), now)?;
         let rejection = rejection.filter(|rejection| rejection.serves(now));
+        let age = rejection.as_ref().map(|rejection| now.since(rejection.confirmed));
         let rejected = |rejection: Rejection| Remembered::New(Token::Invalid(rejection.invalid));
-        Ok((rejection.map_or(Remembered::Nothing, rejected), now))
+        Ok(Credential { remembered: rejection.map_or(Remembered::Nothing, rejected), until: now, age })
     }
 
-    /// What is remembered of a request's credential, of the token or of the one that it was made from; and until when that
-    /// stays as it is at least.
-    pub(crate) fn credential(&self, request: &JobRequest, now: Moment) -> Result<(Remembered, Moment)> {
+    /// What is remembered of a request's credential, of the token or of the one that it was made from.
+    pub(crate) fn credential(&self, request: &JobRequest, now: Moment) -> Result<Credential> {
         let key = request.token.hash();
         if !matches!(request.claim, Claim::Minted(_)) {
             return self.token(&key, now);
         }
-        let Some(minted) = self.find::<Minted>(&key, now)? else { return Ok((Remembered::Nothing, now)) };
-        let Some(parent) = minted.parent else { return Ok((Remembered::New(Token::Invalid(Invalid::Foreign)), now)) };
-        let of_parent = match self.token(&parent, now)?.0 {
+        let told = |remembered, age| Ok(Credential { remembered, until: now, age });
+        let Some(minted) = self.find::<Minted>(&key, now)? else { return told(Remembered::Nothing, None) };
+        let Some(parent) = minted.parent else { return told(Remembered::New(Token::Invalid(Invalid::Foreign)), None) };
+        let parent = self.token(&parent, now)?;
+        let of_parent = match parent.remembered {
             // Without the token itself nobody can be asked again, so the old serves for as long as it may.
             Remembered::New(token) | Remembered::Fresh(token) | Remembered::Stale(token) => Remembered::New(token),
             Remembered::Announced | Remembered::Nothing => Remembered::New(Token::Forgotten),
         };
-        Ok((of_parent, now))
+        told(of_parent, parent.age)
     }
 
     /// How long ago what is remembered of a request's credential was confirmed.

@@ -112,7 +112,7 @@ impl Feature {
     #[must_use]
     pub fn part(self) -> &'static str {
         let level = Self::ALL.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name);
-        level.trim_end_matches("_access_level")
+        level.strip_suffix("_access_level").unwrap_or(level)
     }
 
     /// The features that it works on: it is open no further than they are.

@@ -8,17 +8,16 @@
 mod words;
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-
-use serde_json::json;
 
 use crate::access::Action;
 use crate::access::Protocol;
 use crate::choices::Answers;
 use crate::facts::{Origin, ProjectId, ProjectPath, Role};
 use crate::failure::Failure;
+use crate::json::{self, List, Members, Object, Word};
 use crate::request::Malformed;
 use crate::rules::Reason;
 use words::{bare_words, explanation, forge_words, hidden_words, lines, never_words, sentence, token_words};
@@ -206,7 +205,10 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
                 Weight::Unauthorized | Weight::Other(_) => sentence(&words.why),
             };
             // The client shows both.
-            json!({"message": message, "request_id": DECISION}).to_string()
+            json::object(|it| {
+                it.put("message", &*message);
+                it.put("request_id", Word(DECISION));
+            })
         }
         Protocol::Registry | Protocol::RegistryToken => {
             headers.push(("content-type", "application/json"));
@@ -219,15 +221,18 @@ fn answer(protocol: Protocol, weight: Weight, words: &Words) -> Reply {
         Protocol::Api | Protocol::Trigger | Protocol::Runner => {
             headers.push(("content-type", "application/json"));
             let hidden = if protocol == Protocol::Trigger { "404 Not Found" } else { "404 Project Not Found" };
-            let said: &[(&str, &str)] = match weight {
-                Weight::NotFound => &[("message", hidden), ("error", &named(&sentence(&words.why)))],
+            let (message, code) = match weight {
+                Weight::NotFound => (hidden, None),
                 Weight::Unauthorized | Weight::Withheld | Weight::Forbidden | Weight::Other(_) => {
-                    &[("message", &words.forge), ("error", &named(&sentence(&words.why))), ("reason", words.code)]
+                    (&*words.forge, Some(words.code))
                 }
             };
             // In this order, which is the order in which people read it.
-            let members: Vec<String> = said.iter().map(|(name, text)| format!(r#""{name}":{}"#, json!(text))).collect();
-            format!("{{{}}}", members.join(","))
+            json::object(|it| {
+                it.put("message", message);
+                it.put("error", &*named(&sentence(&words.why)));
+                it.put_known("reason", code.map(Word));
+            })
         }
     };
     Reply { status, headers, retry_after: None, body }
@@ -270,12 +275,16 @@ fn registry_body(weight: Weight, words: &Words) -> String {
         Weight::Other(429) => ("TOOMANYREQUESTS", sentence(&words.why)),
         Weight::Other(_) => ("UNSUPPORTED", sentence(&words.why)),
     };
-    let detail = match words.code {
-        "" => json!({"decision": DECISION}),
-        code => json!({"reason": code, "decision": DECISION}),
-    };
-    let message = named(&message);
-    json!({"errors": [{"code": code, "message": message, "detail": detail}]}).to_string()
+    let detail = Object(|it: &mut Members<'_>| {
+        it.put("decision", Word(DECISION));
+        it.put_known("reason", Some(Word(words.code)).filter(|_| !words.code.is_empty()));
+    });
+    let error = Object(|it: &mut Members<'_>| {
+        it.put("code", Word(code));
+        it.put("detail", detail);
+        it.put("message", &*named(&message));
+    });
+    json::object(|it| it.put("errors", List([error])))
 }
 
 fn status_word(status: u16) -> &'static str {

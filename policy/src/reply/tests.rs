@@ -1,3 +1,5 @@
+use std::string::ToString;
+
 use super::*;
 use crate::facts::{ProjectId, ProjectPath};
 use crate::rules::{Needed, need};

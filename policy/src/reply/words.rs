@@ -284,7 +284,13 @@ pub(super) fn lines(why: &str) -> String {
 }
 
 pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let Some(first) = letters.next() else { return String::new() };
-    core::iter::once(first.to_ascii_uppercase()).chain(letters).chain(core::iter::once('.')).collect()
+    let mut sentence = String::with_capacity(text.len().saturating_add(1));
+    sentence.push_str(text);
+    if let Some(first) = sentence.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    if !text.is_empty() {
+        sentence.push('.');
+    }
+    sentence
 }

@@ -1,3 +1,4 @@
+use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
@@ -56,7 +57,10 @@ fn request(accesses: Vec<Access>) -> JobRequest {
 fn again(request: &JobRequest, facts: &Facts) -> Option<Evidence> {
     let account = why(&config(), Some((request, facts)), &Ages::default());
     assert!(!account.contains("glcbt-") && account.len() <= 32 << 10, "{account}");
-    evidence(&serde_json::from_str(&account).unwrap())
+    let value: Value = serde_json::from_str(&account).unwrap();
+    // Members are in the order of their names.
+    assert_eq!(value.to_string(), account);
+    evidence(&value)
 }
 
 fn same(request: &JobRequest, facts: &Facts) {

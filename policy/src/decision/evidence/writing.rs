@@ -1,9 +1,7 @@
 //! Written.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
-
-use serde_json::{Map, Value, json};
 
 use crate::access::{Access, Holding, Sought, TargetRef};
 use crate::config::Config;
@@ -11,6 +9,7 @@ use crate::decision::Facts;
 use crate::facts::{
     Admission, Affiliation, Entry, Feature, Found, Grants, GroupRef, Holders, Level, Link, Outbound, Role, Standing,
 };
+use crate::json::{Json, List, Members, Object, Word};
 use crate::request::JobRequest;
 
 /// More is not written: what would be left out would decide, too.
@@ -18,126 +17,144 @@ const MOST_ASKED: usize = 16;
 
 /// What a decision on this request was made from; `None` where too much is asked, or where it cannot be read, so that nothing
 /// else decided.
-pub(in crate::decision) fn write(config: &Config, request: &JobRequest, facts: &Facts) -> Option<Value> {
+pub(in crate::decision) fn write<'a>(
+    config: &'a Config,
+    request: &'a JobRequest,
+    facts: &'a Facts,
+) -> Option<impl Json + use<'a>> {
     let is_hoped = |at: usize| request.scopes.as_ref().is_some_and(|scopes| scopes.is_hoped(at));
     if request.accesses.len() > MOST_ASKED || request.claim.malformed().is_some() {
         return None;
     }
-    let asked: Vec<Value> =
-        request.accesses.iter().enumerate().filter(|(at, _)| !is_hoped(*at)).map(|(_, one)| access(one)).collect();
-    let targets: Vec<Value> =
-        facts.targets.iter().map(|(target, known)| json!({"target": named(target), "found": found(known)})).collect();
-    let dependencies: Vec<u64> = facts.dependencies.iter().map(|job| job.0).collect();
-    Some(object([
-        ("asked", Some(asked.into())),
-        ("targets", Some(targets).filter(|all| !all.is_empty()).map(Value::from)),
-        ("dependencies", Some(dependencies).filter(|all| !all.is_empty()).map(Value::from)),
-        (
-            "looked_up",
-            Some(config.facts.looked_up().collect::<Vec<_>>()).filter(|all| !all.is_empty()).map(Value::from),
-        ),
-        ("bare", request.bare.is_some().then_some(Value::Bool(true))),
-    ]))
+    let asked = request.accesses.iter().enumerate().filter(move |(at, _)| !is_hoped(*at)).map(|(_, one)| access(one));
+    let targets = facts.targets.iter().map(|(target, found)| {
+        Object(move |it: &mut Members<'_>| {
+            it.put("found", found);
+            it.put("target", target);
+        })
+    });
+    let mut looked_up = config.facts.looked_up().peekable();
+    Some(Object(move |it: &mut Members<'_>| {
+        it.put("asked", List(asked));
+        it.put_known("bare", request.bare.is_some().then_some(true));
+        let dependencies = facts.dependencies.iter().map(|job| job.0);
+        it.put_known("dependencies", (!facts.dependencies.is_empty()).then_some(List(dependencies)));
+        it.put_known("looked_up", looked_up.peek().is_some().then_some(List(looked_up.map(Word))));
+        it.put_known("targets", (!facts.targets.is_empty()).then_some(List(targets)));
+    }))
 }
 
-/// An object of what is there.
-fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
-    let known = members.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?)));
-    Value::Object(known.collect::<Map<String, Value>>())
+/// An object of one member.
+fn only(name: &'static str, value: impl Json) -> impl Json {
+    Object(move |it: &mut Members<'_>| it.put(name, value))
 }
 
-fn access(access: &Access) -> Value {
-    let open: Vec<&str> = access.open.iter().map(|feature| feature.part()).collect();
-    object([
-        ("action", Some(json!(access.action.name()))),
-        ("target", Some(named(&access.target))),
-        ("open", Some(open).filter(|open| !open.is_empty()).map(Value::from)),
-        ("least", Some(access.least).filter(|least| *least != Role::None).map(|least| json!(least.name()))),
-    ])
+fn access(access: &Access) -> impl Json {
+    Object(move |it: &mut Members<'_>| {
+        it.put("action", Word(access.action.name()));
+        it.put_known("least", Some(Word(access.least.name())).filter(|_| access.least != Role::None));
+        let open = access.open.iter().map(|feature| Word(feature.part()));
+        it.put_known("open", (!access.open.is_empty()).then_some(List(open)));
+        it.put("target", &access.target);
+    })
 }
 
-fn named(target: &TargetRef) -> Value {
-    match target {
-        TargetRef::None => json!("none"),
-        TargetRef::Own => json!("own"),
-        TargetRef::Job(job) => json!({"job": job.0}),
-        TargetRef::ProjectOfJob(job) => json!({"project_of_job": job.0}),
-        TargetRef::Path(path) => json!({"path": path.as_str()}),
-        TargetRef::Id(id) => json!({"id": id.0}),
-        TargetRef::Image(paths) => json!({"image": paths.iter().map(|path| path.as_str()).collect::<Vec<_>>()}),
-        TargetRef::Group(path) => json!({"group": path.as_str()}),
-        TargetRef::Held(holding) => json!({"held": held(holding)}),
+impl Json for &TargetRef {
+    fn write(self, text: &mut String) {
+        match self {
+            TargetRef::None => Word("none").write(text),
+            TargetRef::Own => Word("own").write(text),
+            TargetRef::Job(job) => only("job", job.0).write(text),
+            TargetRef::ProjectOfJob(job) => only("project_of_job", job.0).write(text),
+            TargetRef::Path(path) => only("path", path.as_str()).write(text),
+            TargetRef::Id(id) => only("id", id.0).write(text),
+            TargetRef::Image(paths) => only("image", List(paths.iter().map(|path| path.as_str()))).write(text),
+            TargetRef::Group(path) => only("group", path.as_str()).write(text),
+            TargetRef::Held(holding) => only("held", held(holding)).write(text),
+        }
     }
 }
 
-fn held(holding: &Holding) -> Value {
+fn held(holding: &Holding) -> impl Json {
     let (kind, package) = match &holding.sought {
         Sought::Everything => ("everything", None),
         Sought::Package(package) => ("package", Some(package)),
         Sought::File(package) => ("file", Some(package)),
     };
-    let (of, group) = match &holding.group {
-        GroupRef::Path(path) => ("group", json!(path.as_str())),
-        GroupRef::Namespace(path) => ("namespace", json!(path.as_str())),
-        GroupRef::Id(id) => ("group_id", json!(id.0)),
+    let (group, namespace, id) = match &holding.group {
+        GroupRef::Path(path) => (Some(path.as_str()), None, None),
+        GroupRef::Namespace(path) => (None, Some(path.as_str()), None),
+        GroupRef::Id(id) => (None, None, Some(id.0)),
     };
-    object([
-        (of, Some(group)),
-        ("sought", Some(json!(kind))),
-        ("registry", package.map(|package| json!(package.registry.name()))),
-        ("names", package.map(|package| json!(package.names()))),
-    ])
+    Object(move |it: &mut Members<'_>| {
+        it.put_known("group", group);
+        it.put_known("group_id", id);
+        it.put_known("names", package.map(|package| List(package.names().iter().map(|name| &**name))));
+        it.put_known("namespace", namespace);
+        it.put_known("registry", package.map(|package| Word(package.registry.name())));
+        it.put("sought", Word(kind));
+    })
 }
 
-fn found(found: &Found) -> Value {
-    match found {
-        Found::Nothing => json!("nothing"),
-        Found::Standing(one) => json!({"project": standing(one)}),
-        Found::Holders(Holders::All(projects)) => {
-            json!({"holders": projects.iter().map(|id| id.0).collect::<Vec<_>>()})
+impl Json for &Found {
+    fn write(self, text: &mut String) {
+        match self {
+            Found::Nothing => Word("nothing").write(text),
+            Found::Standing(one) => only("project", standing(one)).write(text),
+            Found::Holders(Holders::All(projects)) => {
+                only("holders", List(projects.iter().map(|id| id.0))).write(text);
+            }
+            Found::Holders(Holders::TooMany(one)) => only("too_many", one.map(|id| id.0)).write(text),
         }
-        Found::Holders(Holders::TooMany(one)) => json!({"too_many": one.map(|id| id.0)}),
     }
 }
 
-fn standing(standing: &Standing) -> Value {
+fn standing(standing: &Standing) -> impl Json {
     let target = &standing.target;
     let external = match standing.affiliation {
         Affiliation::Internal => Some(false),
         Affiliation::External => Some(true),
         Affiliation::LeftToForge => None,
     };
-    let inbound = match standing.admission {
-        Admission::Own => json!("own"),
-        Admission::Open => json!("open"),
-        Admission::Unlisted => json!("unlisted"),
-        Admission::LeftToForge => json!("forge"),
-        Admission::Listed(one) => entry(one),
-    };
     // Most parts are on, and are left out.
     let closed = Feature::ALL.iter().zip(target.features.0).filter(|(_, level)| *level != Level::Enabled);
-    let closed: Map<String, Value> =
-        closed.map(|((feature, _), level)| (feature.part().to_string(), json!(level.name()))).collect();
-    object([
-        ("role", standing.role.map(|role| json!(role.name()))),
-        ("external", external.map(Value::from)),
-        ("inbound", Some(inbound)),
-        ("outbound", Some(json!(standing.outbound == Outbound::Open))),
-        ("id", target.id.map(|id| json!(id.0))),
-        ("path", target.path.as_ref().map(|path| json!(path.as_str()))),
-        ("visibility", target.visibility.map(|visibility| json!(visibility.name()))),
-        ("closed", Some(closed).filter(|closed| !closed.is_empty()).map(Value::from)),
-        ("push", Some(json!(target.job_push.name()))),
-        ("public_jobs", Some(json!(target.public_jobs))),
-        ("archived", Some(json!(target.archived))),
-    ])
+    let mut closed: Vec<_> = closed.map(|((feature, _), level)| (feature.part(), level.name())).collect();
+    closed.sort_unstable();
+    Object(move |it: &mut Members<'_>| {
+        it.put("archived", target.archived);
+        let parts = |it: &mut Members<'_>| closed.iter().for_each(|(part, level)| it.put(part, Word(level)));
+        it.put_known("closed", (!closed.is_empty()).then_some(Object(parts)));
+        it.put_known("external", external);
+        it.put_known("id", target.id.map(|id| id.0));
+        it.put("inbound", standing.admission);
+        it.put("outbound", standing.outbound == Outbound::Open);
+        it.put_known("path", target.path.as_ref().map(|path| path.as_str()));
+        it.put("public_jobs", target.public_jobs);
+        it.put("push", Word(target.job_push.name()));
+        it.put_known("role", standing.role.map(|role| Word(role.name())));
+        it.put_known("visibility", target.visibility.map(|visibility| Word(visibility.name())));
+    })
 }
 
-fn entry(entry: Entry) -> Value {
-    let permissions = match entry.grants {
+impl Json for Admission {
+    fn write(self, text: &mut String) {
+        match self {
+            Admission::Own => Word("own").write(text),
+            Admission::Open => Word("open").write(text),
+            Admission::Unlisted => Word("unlisted").write(text),
+            Admission::LeftToForge => Word("forge").write(text),
+            Admission::Listed(one) => entry(one).write(text),
+        }
+    }
+}
+
+fn entry(entry: Entry) -> impl Json {
+    let granted = match entry.grants {
         Grants::Default => None,
-        Grants::Only(permissions) => Some(json!(permissions.names().collect::<Vec<_>>())),
+        Grants::Only(permissions) => Some(permissions),
     };
-    let names = if entry.link == Link::Project { "project" } else { "group" };
-    object([("names", Some(json!(names))), ("permissions", permissions)])
+    Object(move |it: &mut Members<'_>| {
+        it.put("names", Word(if entry.link == Link::Project { "project" } else { "group" }));
+        it.put_known("permissions", granted.map(|granted| List(granted.names().map(Word))));
+    })
 }

@@ -1,15 +1,17 @@
 use std::collections::BTreeSet;
 use std::format;
-use std::string::String;
+use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
+
+use serde_json::{Value, json};
 
 use super::super::{Decision, Outcome, Step, decide, shape::SHAPE};
 use super::*;
 use crate::access::{Action, Protocol};
 use crate::facts::{
     Context, Entry, Features, Found, Invalid, JobId, JobPush, Origin, Permission, Permissions, ProjectId, ProjectPath,
-    RunnerId, Secret, Target, User, UserId,
+    Role, RunnerId, Secret, Target, User, UserId, Visibility,
 };
 use crate::request::{self, Body, Claim, Head, Malformed, Reading};
 use crate::rules::{Denials, RULES};
@@ -80,7 +82,11 @@ fn ages() -> Ages {
 }
 
 fn told(config: &Config, request: &JobRequest, facts: &Facts) -> Value {
-    serde_json::from_str(&why(config, Some((request, facts)), &ages())).unwrap()
+    let account = why(config, Some((request, facts)), &ages());
+    let value: Value = serde_json::from_str(&account).unwrap();
+    // Members are in the order of their names, and each stands there once.
+    assert_eq!(value.to_string(), account);
+    value
 }
 
 fn decided(config: &Config, request: &JobRequest, facts: &Facts) -> Decision {
