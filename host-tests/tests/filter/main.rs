@@ -32,6 +32,7 @@ mod requests;
 mod rounds;
 mod shares;
 mod strip;
+mod trace_context;
 mod uploads;
 mod versions;
 mod webhook;

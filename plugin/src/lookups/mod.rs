@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use policy::Config;
 use policy::lookup::Call;
+use policy::request::TraceContext;
 
 pub(crate) use errands::Errands;
 pub(crate) use flights::{Flights, Urgency};
@@ -23,8 +24,8 @@ pub(crate) use versions::Versions;
 use crate::host::{Host, Level};
 use crate::journal;
 
-/// Sends one call; `None` when the host would not.
-fn send(host: &impl Host, config: &Config, call: &Call, timeout: Duration) -> Option<u32> {
+/// Sends one call, and with it what ties it to the request that led to it; `None` when the host would not.
+fn send(host: &impl Host, config: &Config, call: &Call, context: &TraceContext, timeout: Duration) -> Option<u32> {
     let mut headers = vec![
         (":method", call.method),
         (":path", call.path.as_str()),
@@ -34,6 +35,7 @@ fn send(host: &impl Host, config: &Config, call: &Call, timeout: Duration) -> Op
     for (name, value) in &call.headers {
         headers.push((name, std::str::from_utf8(value).ok()?));
     }
+    headers.extend(context.fields());
     match host.call(&config.lookup.cluster, headers, &call.body, timeout) {
         Ok(number) => Some(number),
         Err(error) => {

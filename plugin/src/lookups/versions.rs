@@ -7,6 +7,7 @@ use policy::bindings::Moment;
 use policy::config::VersionSource;
 use policy::facts::Version;
 use policy::lookup::{Answer, version};
+use policy::request::TraceContext;
 
 use super::send;
 use crate::host::{Host, HostError, Level, Result};
@@ -36,7 +37,7 @@ impl Versions {
             Ok((known, is_due)) => {
                 if is_due && let Some(credential) = &setup.credential {
                     let call = version::ask(&setup.config, credential);
-                    self.call = send(host, &setup.config, &call, setup.config.lookup.timeout);
+                    self.call = send(host, &setup.config, &call, &TraceContext::NONE, setup.config.lookup.timeout);
                 }
                 known.filter(|version| *version != setup.config.forge.version)
             }
