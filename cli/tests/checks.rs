@@ -31,6 +31,20 @@ fn the_deployed_configuration_has_no_errors() {
     assert_eq!(errors(&file("envoy/envoy.yaml")), []);
 }
 
+#[test]
+fn the_deployed_configuration_has_no_errors_with_the_log_in_other_forms() {
+    let deployed = file("envoy/envoy.yaml");
+    let place = "                http_filters:\n";
+    for form in ["envoy/log/opa.yaml", "envoy/log/ocsf.yaml"] {
+        let pasted: String = file(form).lines().map(|line| format!("                  {line}\n")).collect();
+        let text = deployed.replacen(place, &format!("{pasted}\n{place}"), 1);
+        assert_eq!(errors(&text), [], "{form}");
+        let (before, after) = text.rsplit_once("%REQ(:AUTHORITY)%").unwrap();
+        let leaky = format!("{before}%REQ(COOKIE)%{after}");
+        assert_eq!(errors(&leaky).len(), 1, "{form} is looked at like any other");
+    }
+}
+
 /// Of the deployed configuration: what is changed, into what, what is said, and which row (by its beginning) says it.
 const WRONG: &[(&str, &str, &str, &str)] = &[
     ("failure_policy: FAIL_RELOAD", "failure_policy: FAIL_OPEN", "found `FAIL_OPEN`", "`failure_policy"),
@@ -139,6 +153,13 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
     ),
     ("%PATH(NQ:PATH)%", "%REQ(:PATH)%", "expected no query in the access log", "an access log"),
     ("%PATH(NQ:PATH)%", "%PATH(WQ:PATH)%", "expected no query in the access log", "an access log"),
+    ("%BYTES_SENT%", "%CEL(size(request.query))%", "expected no `request.query` in the access log", "an access log"),
+    (
+        "%BYTES_SENT%",
+        "%TYPED_CEL(request.headers['job-token'])%",
+        "expected no `request.headers` in the access log",
+        "an access log",
+    ),
     ("%BYTES_SENT%", "%REQ(JOB-TOKEN)%", "expected no header field `JOB-TOKEN` in the access log", "an access log"),
     (
         "socket_address: {address: 127.0.0.1, port_value: 9901}",

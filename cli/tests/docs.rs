@@ -49,6 +49,8 @@ fn played(line: &str) -> (String, Option<i32>) {
         "world.yaml" => "envoy/demo/world.yaml".to_owned(),
         "access.log" => "cli/tests/data/access.log".to_owned(),
         "policy-tests.yaml" => "cli/tests/data/policy-tests.yaml".to_owned(),
+        "SHA256SUMS" | "jobscope.pub" => format!("cli/tests/data/release/{word}"),
+        release if release.starts_with("jobscope-") => format!("cli/tests/data/release/{word}"),
         _ => word,
     };
     let words: Vec<String> = shlex::split(line).unwrap().into_iter().map(ours).collect();

@@ -372,6 +372,11 @@ fn told(name: &str, argument: &str) -> Option<String> {
             let is_path = field.eq_ignore_ascii_case(":PATH") || field.eq_ignore_ascii_case("X-ENVOY-ORIGINAL-PATH");
             Some(if is_path { "query".to_owned() } else { format!("header field `{field}`") })
         }
+        // `request.url_path` is the path without its query.
+        "CEL" | "TYPED_CEL" => {
+            let secrets = ["request.headers", "request.path", "request.query", "request.referer", "request.useragent"];
+            secrets.into_iter().find(|secret| argument.contains(secret)).map(|secret| format!("`{secret}`"))
+        }
         _ => None,
     }
 }
@@ -380,7 +385,7 @@ fn told(name: &str, argument: &str) -> Option<String> {
 fn commands(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.split('%').filter_map(|piece| {
         let (name, rest) = piece.split_once('(')?;
-        let (argument, _) = rest.split_once(')')?;
+        let (argument, _) = rest.rsplit_once(')')?;
         Some((name, argument))
     })
 }

@@ -26,8 +26,38 @@ pub(crate) enum Command {
     Suggest(Suggest),
     Replay(Replay),
     Test(Test),
+    Verify(Verify),
     Completions(Completions),
     Man(Man),
+}
+
+/// Verify a filter: that it is the one of a release.
+///
+/// By the release's sums, under its name or, where it was given another, by its sum; by the release's signature of it, in the
+/// bundle that cosign reads, with a P-256 key. A signature is looked up in no public log.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope verify jobscope-0.1.0.wasm --sums SHA256SUMS \\
+    --signature jobscope-0.1.0.wasm.sigstore.json --key jobscope.pub
+
+Exit codes: 0 it is the one, 1 it is not, 2 it cannot be told.")]
+pub(crate) struct Verify {
+    /// The filter.
+    pub(crate) wasm: PathBuf,
+    /// The sums of the release, as `sha256sum` writes them. They tell a damaged file; whoever can exchange the filter beside
+    /// them can exchange them, too.
+    #[arg(long, required_unless_present = "signature")]
+    pub(crate) sums: Option<PathBuf>,
+    /// The signature of the filter: `jobscope-VERSION.wasm.sigstore.json`.
+    #[arg(long, requires = "key")]
+    pub(crate) signature: Option<PathBuf>,
+    /// The public key, in PEM. Get it another way than the files.
+    #[arg(long, requires = "signature")]
+    pub(crate) key: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Print what completes the command in a shell.

@@ -9,7 +9,9 @@ mod pages;
 mod print;
 mod reach;
 mod replay;
+mod signed;
 mod suite;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -46,6 +48,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Suggest(asked) => log::suggest(&asked),
         Command::Replay(asked) => replay::run(&asked),
         Command::Test(asked) => suite::run(&asked),
+        Command::Verify(asked) => verify::run(&asked),
         Command::Completions(asked) => pages::completions(&asked),
         Command::Man(asked) => pages::man(&asked),
     };

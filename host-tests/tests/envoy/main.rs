@@ -9,6 +9,7 @@ mod demo;
 mod demo_run;
 mod faults;
 mod lfs;
+mod log_forms;
 mod lookups;
 mod minted;
 mod people;

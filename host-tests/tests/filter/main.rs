@@ -33,6 +33,7 @@ mod rounds;
 mod secrets;
 mod shares;
 mod strip;
+mod trace_context;
 mod uploads;
 mod versions;
 mod webhook;

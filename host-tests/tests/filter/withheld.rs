@@ -10,8 +10,12 @@ const LFS: &str = "application/vnd.git-lfs+json";
 
 /// A host without `allow_on_headers_stop_iteration`.
 fn host(bodies: &str) -> Host {
-    let configuration = configuration(&format!(r#", "bodies": "{bodies}""#));
-    let options = Options { allow_on_headers_stop_iteration: false, ..options(&configuration) };
+    host_with(&format!(r#", "bodies": "{bodies}""#))
+}
+
+/// The same with more keys of the configuration.
+fn host_with(more: &str) -> Host {
+    let options = Options { allow_on_headers_stop_iteration: false, ..options(&configuration(more)) };
     Host::start(&Filter::under_test().unwrap(), options).unwrap()
 }
 
@@ -65,6 +69,23 @@ fn a_batch_is_a_download_by_its_head_whatever_it_says() {
         let stream = host.send(0, batch(operation), gitlab);
         assert!(matches!(host.outcome(stream), Outcome::Forwarded { .. }), "{:?}", host.outcome(stream));
         assert_eq!(host.properties(stream)["jobscope_action"], b"lfs.download");
+    }
+}
+
+#[test]
+fn a_jobs_form_reaches_any_project_where_what_cannot_be_read_is_only_recorded_and_the_filter_warns_of_that() {
+    let releases = || post("/api/v4/projects/103/releases").header("content-type", "application/x-www-form-urlencoded");
+    let in_head = releases().header("job-token", DANA).body("tag_name=v1");
+    let in_body = releases().body(format!("tag_name=v1&job_token={DANA}"));
+    for form in [in_head, in_body] {
+        let mut enforcing = host("leave");
+        assert_eq!(status(&enforcing.exchange(0, form.clone(), gitlab)), 400);
+        let warns = |host: &Host| host.logs().iter().any(|(_, line)| line.contains("bodies: `leave` beside"));
+        assert!(!warns(&enforcing));
+        let mut observing = host_with(r#", "bodies": "leave", "enforce": {"unreadable": "observe"}"#);
+        assert!(warns(&observing), "{:?}", observing.logs());
+        let outcome = observing.exchange(0, form, gitlab);
+        assert!(matches!(outcome, Outcome::Forwarded { .. }), "{outcome:?}");
     }
 }
 

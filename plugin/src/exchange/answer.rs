@@ -6,6 +6,7 @@ use std::time::Duration;
 use policy::bindings::{Minted, Moment};
 use policy::lifecycle::{self, ANSWER_LIMIT, AnswerHead, Birth, Body, Event, Fate, Watch};
 use policy::lookup::Fact;
+use policy::request::TraceContext;
 
 use super::crowd::Standing;
 use crate::counters::Counted;
@@ -266,7 +267,7 @@ impl<H: Host> Worker<H> {
         let now = self.host.now();
         let born = now.and_then(|now| setup.store.born(&birth, now).map(|()| now));
         match born {
-            Ok(now) => self.refresh(setup, vec![Fact::Token(birth.token)], now),
+            Ok(now) => self.refresh(setup, vec![Fact::Token(birth.token)], &|| TraceContext::NONE, now),
             Err(error) => journal::note(&self.host, Level::Warn, "a job that begins cannot be remembered", error),
         }
     }

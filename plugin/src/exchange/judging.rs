@@ -8,12 +8,12 @@ use policy::facts::{Hash, Token};
 use policy::failure::Failure;
 use policy::lookup::{Fact, Value, target_key};
 use policy::memo::{Asked, Kept};
-use policy::request::{Claim, JobRequest, Refused};
+use policy::request::{Body, Claim, Head, JobRequest, Refused, TraceContext};
 
 use super::Next;
 use super::crowd::Landed;
 use super::recalled::Recalled;
-use crate::host::{Host, HostError, Level, Result};
+use crate::host::{Host, HostError, Level, Map, Result};
 use crate::journal;
 use crate::lookups::Urgency;
 use crate::setup::Setup;
@@ -82,6 +82,7 @@ impl<H: Host> Worker<H> {
             Err(error) => return self.host_fails(setup, (request, Facts::default()), error),
         };
         let is_remembered = matches!(step, Step::Decided(_));
+        let context = (!due.is_empty()).then(|| self.context(&request));
         let deadline = now.after(setup.config.lookup.timeout);
         let parked = Parked { request, facts, oldest, missing: Vec::new(), deadline, denial: Denial::None };
         let is_final = matches!(&step, Step::Decided(decision) if !parked.is_doubtful(decision));
@@ -98,8 +99,10 @@ impl<H: Host> Worker<H> {
             self.memo.keep(&setup.config, request, asked, kept);
         }
         // Who looks again asks for all of it, and for nothing that is older.
-        if !matches!(&next, Next::AwaitsFacts(parked) if parked.looks_again()) {
-            self.refresh(setup, due, now);
+        if let Some(context) = context
+            && !matches!(&next, Next::AwaitsFacts(parked) if parked.looks_again())
+        {
+            self.refresh(setup, due, &context, now);
         }
         next
     }
@@ -110,7 +113,7 @@ impl<H: Host> Worker<H> {
         match recalled {
             Ok((step, due, now)) => {
                 if !parked.looks_again() {
-                    self.refresh(setup, due, now);
+                    self.refresh(setup, due, &self.context(&parked.request), now);
                 }
                 self.step(setup, parked, step, now)
             }
@@ -163,10 +166,11 @@ impl<H: Host> Worker<H> {
                     targets.into_iter().map(|target| Fact::Target(job.clone(), target)).collect()
                 }
             };
+            let context = self.context(&parked.request);
             for fact in missing {
                 let key = fact.key();
                 let found = match self.crowd.has_room_for(&key) {
-                    true => self.ask(setup, fact, Urgency::Awaited, parked.denial.least(), now),
+                    true => self.ask(setup, fact, Urgency::Awaited, parked.denial.least(), &context, now),
                     false => Some(Err(Failure::LookupBusy)),
                 };
                 match found {
@@ -222,6 +226,16 @@ impl<H: Host> Worker<H> {
                 journal::note(&self.host, Level::Error, "a lookup cannot be counted", error);
                 Err(Failure::Host)
             }
+        }
+    }
+
+    /// What ties lookups to the request that the host acts for. Its head is asked for once a call goes out, and only then.
+    fn context(&self, request: &JobRequest) -> impl Fn() -> TraceContext + use<H> {
+        let (host, token) = (self.host.clone(), request.token.clone());
+        move || {
+            let headers = host.headers(Map::Request).ok();
+            let fields = headers.as_ref().and_then(|headers| headers.fields().ok()).unwrap_or_default();
+            TraceContext::of(&Head::new(&fields, Body::None), &token)
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use policy::Config;
 use policy::bindings::Moment;
 use policy::lookup::Call;
+use policy::request::TraceContext;
 
 use super::send;
 use crate::host::{Host, Level};
@@ -35,7 +36,7 @@ impl Errands {
         for mut errand in std::mem::take(&mut self.departing) {
             // A call that cannot be sent is as good as one that failed: the next may come through.
             while let Some(call) = errand.pop_front() {
-                if let Some(id) = send(host, config, &call, config.lookup.timeout) {
+                if let Some(id) = send(host, config, &call, &TraceContext::NONE, config.lookup.timeout) {
                     self.under_way.insert(id, (now, errand));
                     break;
                 }

@@ -8,6 +8,7 @@ use policy::bindings::{Confirmed, Freshness, Moment};
 use policy::facts::{Hash, Job, JobId, Known};
 use policy::failure::Failure;
 use policy::lookup::{Answer, Fact, Flight, PartKey, Progress, Value};
+use policy::request::TraceContext;
 
 use super::departures::{Departure, Departures};
 use super::throttle::Throttle;
@@ -52,6 +53,8 @@ struct UnderWay {
     /// Whose target is looked up; none while a token is.
     job: Option<JobId>,
     asked: Moment,
+    /// What ties its calls to the request that started it.
+    context: TraceContext,
     /// A call that could not be sent.
     failed: Option<Failure>,
 }
@@ -89,13 +92,14 @@ impl Flights {
     }
 
     /// Looks a fact up unless that is under way, of parts that are at least as fresh as `least`. `Some` when nothing must be
-    /// asked for it, or nothing can be.
+    /// asked for it, or nothing can be. `context` tells which request starts it, and is asked where calls are to be sent.
     pub(crate) fn ask<H: Host>(
         &mut self,
         setup: &Setup<H>,
         fact: Fact,
         urgency: Urgency,
         least: Freshness,
+        context: &dyn Fn() -> TraceContext,
         now: Moment,
     ) -> Option<Landing> {
         let key = fact.key();
@@ -122,7 +126,7 @@ impl Flights {
             Progress::Going(_) if self.throttle.pause(&key, now).is_some() => refused(Failure::LookupThrottled),
             Progress::Going(calls) => {
                 self.departures.add(key, job, calls);
-                self.under_way.insert(key, UnderWay { flight, job, asked: now, failed: None });
+                self.under_way.insert(key, UnderWay { flight, job, asked: now, context: context(), failed: None });
                 None
             }
         }
@@ -136,6 +140,11 @@ impl Flights {
     /// Whether this fact is being looked up.
     pub(crate) fn holds(&self, key: &Hash) -> bool {
         self.under_way.contains_key(key)
+    }
+
+    /// What ties the calls for this fact to the request that started them.
+    pub(crate) fn context(&self, key: &Hash) -> TraceContext {
+        self.under_way.get(key).map_or(TraceContext::NONE, |under_way| under_way.context.clone())
     }
 
     /// How many are under way.
@@ -169,7 +178,9 @@ impl Flights {
                 self.departures.queue(departure);
                 continue;
             }
-            match send(host, config, &departure.call, patience(config, asked, now)) {
+            // What several flights ask at once is sent for the first of them.
+            let context = departure.flights.first().map_or(TraceContext::NONE, |(key, _)| self.context(key));
+            match send(host, config, &departure.call, &context, patience(config, asked, now)) {
                 Some(number) => self.departures.sent(number, departure, now),
                 None => {
                     for (key, _) in self.delay(config, departure, now).map(|lost| lost.flights).unwrap_or_default() {

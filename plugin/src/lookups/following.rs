@@ -8,6 +8,7 @@ use policy::choices::Changes;
 use policy::failure::Failure;
 use policy::lookup::Answer;
 use policy::lookup::changes::{self, News, PATIENCE};
+use policy::request::TraceContext;
 
 use super::{chance, send};
 use crate::counters::Counted;
@@ -69,7 +70,8 @@ impl Following {
             State::Rests(until) if now < *until && *until <= now.after(changes::LONGEST_PAUSE) => {}
             State::Rests(_) => {
                 let Some(account) = &setup.account else { return };
-                match send(host, &setup.config, &changes::ask(account, after.as_ref()), PATIENCE) {
+                let call = changes::ask(account, after.as_ref());
+                match send(host, &setup.config, &call, &TraceContext::NONE, PATIENCE) {
                     Some(call) => self.state = State::Asked { call, at: now, after },
                     None => {
                         // Another thread may be able to send.

@@ -5,6 +5,7 @@ use policy::decision::{Facts, Step};
 use policy::facts::{Hash, Job, Token};
 use policy::failure::Failure;
 use policy::lookup::{self, Answer, Fact, Value};
+use policy::request::TraceContext;
 
 use super::flights::{Landing, News, Urgency};
 use crate::counters::Counted;
@@ -78,13 +79,20 @@ impl<H: Host> Worker<H> {
                 needed.extend(targets.into_iter().map(|target| Fact::Target(job.clone(), target)));
             }
         }
-        self.refresh(setup, needed, now);
+        let context = self.flights.context(&token);
+        self.refresh(setup, needed, &|| context.clone(), now);
     }
 
     /// Has facts looked up for which nobody waits.
-    pub(crate) fn refresh(&mut self, setup: &Setup<H>, due: Vec<Fact>, now: Moment) {
+    pub(crate) fn refresh(
+        &mut self,
+        setup: &Setup<H>,
+        due: Vec<Fact>,
+        context: &dyn Fn() -> TraceContext,
+        now: Moment,
+    ) {
         for fact in due {
-            let _ = self.ask(setup, fact, Urgency::Background, Freshness::Fresh, now);
+            let _ = self.ask(setup, fact, Urgency::Background, Freshness::Fresh, context, now);
         }
     }
 
@@ -96,9 +104,10 @@ impl<H: Host> Worker<H> {
         fact: Fact,
         urgency: Urgency,
         least: Freshness,
+        context: &dyn Fn() -> TraceContext,
         now: Moment,
     ) -> Option<Found> {
-        let landing = self.flights.ask(setup, fact, urgency, least, now)?;
+        let landing = self.flights.ask(setup, fact, urgency, least, context, now)?;
         Some(self.learn(setup, landing, now))
     }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use policy::Config;
 use policy::config::ServiceToken;
 use policy::lookup::{Call, Principal};
+use policy::request::TraceContext;
 
 pub(crate) use errands::Errands;
 pub(crate) use expiry::Expiries;
@@ -27,8 +28,8 @@ pub(crate) use versions::Versions;
 use crate::host::{Host, Level};
 use crate::journal;
 
-/// Sends one call; `None` when the host would not.
-fn send(host: &impl Host, config: &Config, call: &Call, timeout: Duration) -> Option<u32> {
+/// Sends one call, and with it what ties it to the request that led to it; `None` when the host would not.
+fn send(host: &impl Host, config: &Config, call: &Call, context: &TraceContext, timeout: Duration) -> Option<u32> {
     let mut headers = vec![
         (":method", call.method),
         (":path", call.path.as_str()),
@@ -38,6 +39,7 @@ fn send(host: &impl Host, config: &Config, call: &Call, timeout: Duration) -> Op
     for (name, value) in &call.headers {
         headers.push((name, std::str::from_utf8(value).ok()?));
     }
+    headers.extend(context.fields());
     let cluster = cluster(config, call.principal);
     match host.call(cluster, headers, &call.body, timeout) {
         Ok(number) => Some(number),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use policy::bindings::{Moment, Told};
 use policy::facts::Day;
 use policy::lookup::Call;
+use policy::request::TraceContext;
 
 use super::send;
 use crate::host::{Host, HostError, Level, Result};
@@ -46,7 +47,7 @@ impl<T: Told> Question<T> {
         match setup.store.learned::<T>(now) {
             Ok((known, is_due)) => {
                 if is_due && let Some(call) = ask() {
-                    self.call = send(host, &setup.config, &call, setup.config.lookup.timeout);
+                    self.call = send(host, &setup.config, &call, &TraceContext::NONE, setup.config.lookup.timeout);
                 }
                 known
             }

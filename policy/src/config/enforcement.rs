@@ -8,7 +8,7 @@ use super::Config;
 use super::choices;
 use super::projects::Selection;
 use super::reader::{Reader, Warning};
-use crate::choices::Mode;
+use crate::choices::{Bodies, Mode};
 use crate::facts::ProjectPath;
 
 /// What is carried out.
@@ -83,6 +83,14 @@ impl Enforce {
             warn("enforce.targets", format!("`!{name}` takes nothing out: no other name of the list holds it"))
         }));
         warnings
+    }
+
+    /// What is not judged where bodies are left unread, and what cannot be read is only recorded: what ordinary clients send.
+    pub(super) fn unjudged(&self, mode: Mode, bodies: Bodies) -> Option<Warning> {
+        let is_unjudged = (mode, bodies, self.unreadable) == (Mode::Enforce, Bodies::Leave, Mode::Observe);
+        let text = "`leave` beside `enforce.unreadable: observe` lets a job's forms, and requests with its token in the body \
+                    alone, reach the projects of `enforce.targets` unjudged";
+        (is_unjudged && !self.targets.is_empty()).then(|| Warning { path: "bodies".into(), text: text.into() })
     }
 }
 

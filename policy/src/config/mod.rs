@@ -300,6 +300,7 @@ impl Config {
         let read = (|| {
             let (enforce, suspicious) = enforce?;
             warnings.extend(suspicious);
+            warnings.extend(enforce.unjudged(mode?, bodies?));
             Some(Self {
                 mode: mode?,
                 enforce,
@@ -566,6 +567,12 @@ mod tests {
         warned(none, &["enforce.targets: names no project"]);
         let idle = one.replace(r#""apps/web""#, r#""apps/web", "!libs/**""#) + r#", "unreadable": "observe"}"#;
         warned(&idle, &["enforce.unreadable: lets", "enforce.targets: `!libs/**` takes nothing out"]);
+        let unread = r#""enforce": {"unreadable": "observe"}"#;
+        warned(unread, &["enforce.unreadable: lets"]);
+        warned(&format!(r#"{unread}, "bodies": "leave""#), &["enforce.unreadable: lets", "bodies: `leave` beside"]);
+        warned(r#""bodies": "leave""#, &[]);
+        warned(&format!(r#"{unread}, "bodies": "leave", "mode": "observe""#), &["enforce.unreadable: changes nothing"]);
+        warned(&format!(r#"{none}, "bodies": "leave""#), &["enforce.targets: names no project"]);
         let error = |keys: &str| with(keys).unwrap_err().to_string();
         assert!(
             error(r#""enforce": {"targets": ["!apps/**"]}"#).contains("enforce.targets: expected a name without a `!`")

@@ -242,7 +242,8 @@ fn what_is_remembered_of_a_path_says_nothing_of_another_project_that_came_there(
             is(Part::Member, &TargetRef::Id(ProjectId(102))).then_some((Known::Member(Role::Developer), Moment(1)))
         };
         let fact = Fact::Target(job.clone(), common.clone());
-        let (_, progress) = Flight::start(&config("gitlab"), Some(&Account::Token(Secret::new(b"service"))), fact, &learned);
+        let (_, progress) =
+            Flight::start(&config("gitlab"), Some(&Account::Token(Secret::new(b"service"))), fact, &learned);
         let Progress::Going(calls) = progress else { panic!("{progress:?}") };
         let asks_role =
             |(_, call): &(usize, Call)| call.path == format!("/gl/api/v4/projects/{project}/members/all/11");
@@ -251,7 +252,8 @@ fn what_is_remembered_of_a_path_says_nothing_of_another_project_that_came_there(
     }
     // And it is learned of the project, whatever way that was named.
     let fact = Fact::Target(job.clone(), common);
-    let (mut flight, mut progress) = Flight::start(&config("gitlab"), Some(&Account::Token(Secret::new(b"service"))), fact, &|_| None);
+    let (mut flight, mut progress) =
+        Flight::start(&config("gitlab"), Some(&Account::Token(Secret::new(b"service"))), fact, &|_| None);
     let world = world(r#"[{"id": 101}]"#, "[]");
     let mut outstanding = Vec::new();
     while let Progress::Going(calls) = progress {

@@ -29,6 +29,7 @@ mod registry_token;
 mod runner;
 mod scan;
 pub(crate) mod token;
+mod trace_context;
 
 use alloc::vec::Vec;
 
@@ -44,6 +45,7 @@ pub use registry_token::TokenRequest;
 pub use runner::Progress;
 pub use scan::Scan;
 pub(crate) use token::{may_hold as may_hold_token, parse as job_token};
+pub use trace_context::TraceContext;
 
 use crate::choices::{Bodies, Kind, UnlistedEndpoints};
 use crate::config::Forge;
