@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use super::story::{Exit, Story};
+use super::story::Exit;
 use super::{home, image};
 use crate::stack::{Stack, checkout, signals};
 
@@ -39,13 +39,17 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub(super) fn new(story: &Story, stack: &Stack) -> Result<Self> {
+    /// With these variables besides those that tell of the stack, and scripts that say whether a program runs here.
+    pub(super) fn new(
+        mut variables: BTreeMap<String, String>,
+        programs: BTreeMap<String, String>,
+        stack: &Stack,
+    ) -> Result<Self> {
         let home = stack.dir().join("home");
         let work = stack.dir().join("work");
         fs::create_dir_all(&work)?;
         home::furnish(&home, &stack.registry_host())?;
         image::write(&work.join("image"), "v1")?;
-        let mut variables = story.credentials(&checkout())?;
         variables.insert("FORGE".into(), format!("http://{}", stack.forge_host()));
         variables.insert("FORGE_HOST".into(), stack.forge_host());
         variables.insert("REGISTRY".into(), stack.registry_host());
@@ -53,7 +57,7 @@ impl Clients {
         // Envoy came with it.
         variables.insert("PIP".into(), checkout().join(".tools/envoy/bin/pip").display().to_string());
         variables.insert("CLIENTS".into(), checkout().join(".tools/clients").display().to_string());
-        Ok(Self { variables, programs: story.programs.clone(), home, work })
+        Ok(Self { variables, programs, home, work })
     }
 
     /// Whether a program runs on this machine.
