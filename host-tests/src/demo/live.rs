@@ -73,14 +73,12 @@ fn all_entries(mut log: AccessLog) -> Vec<Entry> {
 }
 
 fn print_offers(own: Option<&Own>, offers: &[Offer], stack: &Stack, command: &Command) {
-    println!(
-        "\njobscope runs: the forge is http://{}, the registry {}; files are in {}.",
-        stack.forge_host(),
-        stack.registry_host(),
-        stack.dir().display(),
-    );
-    for said in own.into_iter().flat_map(|own| &own.said) {
-        println!("{}", wrapped(said, 0).join("\n  "));
+    let (forge, registry, dir) = (stack.forge_host(), stack.registry_host(), stack.dir().display());
+    let runs = format!("jobscope runs: the forge is http://{forge}, the registry {registry}; files are in {dir}.");
+    let said = own.into_iter().flat_map(|own| own.said.iter().cloned());
+    println!();
+    for line in std::iter::once(runs).chain(said) {
+        println!("{}", wrapped(&line, 2).join("\n  "));
     }
     println!("Try in another terminal:\n");
     for offer in offers {
@@ -91,7 +89,6 @@ fn print_offers(own: Option<&Own>, offers: &[Offer], stack: &Stack, command: &Co
         println!();
     }
     let name = &command.name;
-    println!(
-        "Each decision is a line here; `{name} explain DECISION` says more of one. Ctrl-C ends all of it.\n\n{HEADINGS}"
-    );
+    println!("Each decision is a line here. `{name} explain DECISION` says more of one.");
+    println!("Ctrl-C ends all of it.\n\n{HEADINGS}");
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use policy::Config;
+use policy::decision::Outcome;
 use questions::deciding;
 use questions::job::Caller;
 use world::{Project, World};
@@ -17,8 +18,8 @@ const MOST_PROJECTS: usize = 60;
 /// The tag of the images.
 pub(super) const TAG: &str = "v1";
 
-/// The denial that tells most about the allowlists.
-const TELLING: &str = "allowlist.missing";
+/// The denial that tells most about allowlists.
+const TELLING: (Option<u16>, &str) = (Some(403), "allowlist.missing");
 
 /// A kind of command: it asks a project.
 type Command = fn(&Config, &World, &Caller, &Project, &Addresses) -> Result<Try>;
@@ -35,6 +36,8 @@ struct Try {
     /// The last word: what is asked for.
     address: String,
     verdict: &'static str,
+    /// What a client that is refused gets: of two refusals for one reason, 403 tells it.
+    status: Option<u16>,
     reason: &'static str,
 }
 
@@ -72,17 +75,22 @@ pub(super) fn offers(config: &Config, world: &World, addresses: &Addresses) -> R
 
 /// The own project, and of each kind of command some that pass and some that do not, each for another reason.
 fn tries(config: &Config, world: &World, caller: &Caller, own: &Project, addresses: &Addresses) -> Result<Vec<Try>> {
-    let others = || world.projects.iter().filter(|project| project.id != own.id).take(MOST_PROJECTS);
+    let mut others = Vec::new();
+    for project in world.projects.iter().filter(|project| project.id != own.id).take(MOST_PROJECTS) {
+        let one = clone(config, world, caller, project, addresses)?;
+        others.push((project, (one.status, one.reason) == TELLING));
+    }
+    // What tells most is shown in each kind.
+    others.sort_by_key(|(_, is_telling)| !is_telling);
     let mut tries = vec![clone(config, world, caller, own, addresses)?];
     for (command, most) in COMMANDS {
         let mut found: Vec<Try> = Vec::new();
-        for project in others() {
+        for (project, _) in &others {
             let one = command(config, world, caller, project, addresses)?;
-            if !found.iter().any(|other| (other.verdict, other.reason) == (one.verdict, one.reason)) {
+            if !found.iter().any(|other| (other.status, other.reason) == (one.status, one.reason)) {
                 found.push(one);
             }
         }
-        found.sort_by_key(|one| one.reason != TELLING);
         let (passing, denied): (Vec<Try>, Vec<Try>) = found.into_iter().partition(|one| one.verdict == "allow");
         tries.extend(passing.into_iter().take(most).chain(denied.into_iter().take(most)));
     }
@@ -127,13 +135,18 @@ impl Try {
         let answers = deciding::line(config, world, caller, &line, &|_| None)?;
         let decision = answers.speaks().and_then(|answer| answer.decision.as_ref());
         let reason = decision.map_or("-", |decision| decision.record.reason);
-        Ok(Self { head, address, verdict: answers.verdict().word(), reason })
+        let status = decision.and_then(|decision| match &decision.outcome {
+            Outcome::Reply(reply) => Some(reply.status),
+            Outcome::Forward(_) => None,
+        });
+        Ok(Self { head, address, verdict: answers.verdict().word(), status, reason })
     }
 
     fn shown(&self) -> String {
-        let Self { head, address, verdict, reason } = self;
+        let Self { head, address, verdict, status, reason } = self;
+        let status = status.map_or_else(String::new, |status| format!(", {status}"));
         let gap = if head.len() + address.len() < WIDE { " " } else { " \\\n    " };
-        format!("# {verdict}, {reason}\n{head}{gap}{address}\n")
+        format!("# {verdict}{status}, {reason}\n{head}{gap}{address}\n")
     }
 }
 
@@ -173,11 +186,11 @@ mod tests {
                 "git clone http://gitlab-ci-token:glcbt-64_eve@127.0.0.1:8080/shop/till.git",
                 "# allow, allowlist.project",
                 "git clone http://gitlab-ci-token:glcbt-64_eve@127.0.0.1:8080/shop/stock.git",
-                "# deny, allowlist.missing",
+                "# deny, 403, allowlist.missing",
                 "git clone http://gitlab-ci-token:glcbt-64_eve@127.0.0.1:8080/shop/vault.git",
             ]
         );
-        assert_eq!(lines.iter().filter(|line| line.starts_with("# deny")).count(), 3, "{said:?}");
+        assert_eq!(lines.iter().filter(|line| line.starts_with("# deny")).count(), 4, "{said:?}");
         assert!(said[0].contains("curl --header 'JOB-TOKEN: glcbt-64_eve' "), "{said:?}");
         assert!(said[0].contains("docker://localhost:8080/shop/vault:v1"), "{said:?}");
     }

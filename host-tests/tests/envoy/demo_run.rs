@@ -130,31 +130,20 @@ fn each_decision_is_a_line_and_an_interrupt_ends_everything() {
     assert!(summary.iter().any(|line| line.ends_with(&format!("jobscope suggest --log {log}"))), "{summary:?}");
 }
 
-const OWN_CONFIGURATION: &str = "\
-forge: {hosts: [git.shop.example], relative_url_root: /gitlab}
-lookup: {cluster: mine, authority: git.shop.example, credential_env: MY_TOKEN}
-access:
-  deny:
-    - {id: no-ledger, targets: [shop/ledger]}
-";
-
-const OWN_WORLD: &str = "\
-users: [{id: 1, username: eve}]
-groups: [{id: 1, path: shop}]
-projects:
-  - {id: 11, path: shop/till, members: {eve: developer}}
-  - {id: 12, path: shop/stock, members: {eve: developer}, allowlist: {projects: [shop/till]}}
-  - {id: 13, path: shop/ledger, members: {eve: developer}, allowlist: {projects: [shop/till]}}
-  - {id: 14, path: shop/vault, members: {eve: developer}, allowlist: {}}
-jobs: [{id: 501, project: shop/till, user: eve, name: build}]
-";
+/// The configuration and the world that docs/demo.md shows.
+fn documented() -> [String; 2] {
+    let page = fs::read_to_string(checkout().join("docs/demo.md")).unwrap();
+    let mut blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
+    [blocks.next().unwrap(), blocks.next().unwrap()]
+}
 
 #[test]
 fn a_configuration_and_a_world_of_ones_own_are_tried_with_what_is_offered() {
     let dir = tempfile::tempdir().unwrap();
     let (config, world) = (dir.path().join("my.yaml"), dir.path().join("world.yaml"));
-    fs::write(&config, OWN_CONFIGURATION).unwrap();
-    fs::write(&world, OWN_WORLD).unwrap();
+    let [own_configuration, own_world] = documented();
+    fs::write(&config, own_configuration).unwrap();
+    fs::write(&world, own_world).unwrap();
     let mut run = Running::start(&["--config".as_ref(), config.as_ref(), "--world".as_ref(), world.as_ref()]);
     let offered = run.offered.join("\n");
     let said = offered.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -207,8 +196,9 @@ fn a_configuration_and_a_world_of_ones_own_are_tried_with_what_is_offered() {
 fn a_mistake_in_ones_own_files_is_told_with_its_place_and_nothing_is_started() {
     let dir = tempfile::tempdir().unwrap();
     let (config, world) = (dir.path().join("my.yaml"), dir.path().join("world.yaml"));
-    fs::write(&config, OWN_CONFIGURATION.replace("id: no-ledger", "name: no-ledger")).unwrap();
-    fs::write(&world, OWN_WORLD.replace("eve: developer", "zed: developer")).unwrap();
+    let [own_configuration, own_world] = documented();
+    fs::write(&config, own_configuration.replace("id: no-ledger", "name: no-ledger")).unwrap();
+    fs::write(&world, own_world.replace("eve: developer", "zed: developer")).unwrap();
     // Whoever starts anything fails: the port is taken.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
