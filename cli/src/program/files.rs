@@ -14,13 +14,19 @@ use super::Fault;
 
 /// The bytes of a file; of standard input for `-`.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
+    read(path).map_err(|error| unreadable(path, &error))
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    if path != Path::new("-") {
+        return std::fs::read(path);
+    }
     let mut bytes = Vec::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().read_to_end(&mut bytes).map(|_| ())
-    } else {
-        std::fs::read(path).map(|read| bytes = read)
-    };
-    read.map(|()| bytes).map_err(|error| Fault(format!("cannot read `{}`: {}", path.display(), plain(&error))))
+    std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Fault {
+    Fault(named::unreadable(&path.display().to_string(), error))
 }
 
 /// Names the log that is asked where none is named.
@@ -81,15 +87,14 @@ fn each(paths: &[PathBuf], mut go_on: impl FnMut(&Line) -> bool) -> Result<Count
         } else {
             std::fs::File::open(path).and_then(|file| log::read(BufReader::new(file), &mut counts, &mut go_on))
         };
-        read.map_err(|error| Fault(format!("cannot read `{}`: {}", path.display(), plain(&error))))?;
+        read.map_err(|error| unreadable(path, &error))?;
     }
     Ok(counts)
 }
 
 /// The text of a file.
 pub(crate) fn text(path: &Path) -> Result<String, Fault> {
-    let text = String::from_utf8(bytes(path)?).ok().filter(|text| !text.contains('\0'));
-    text.ok_or_else(|| Fault(format!("`{}` is no text", path.display())))
+    named::text(&path.display().to_string(), read(path)).map_err(Fault)
 }
 
 pub(crate) fn world(path: &Path) -> Result<World, Fault> {
@@ -108,10 +113,4 @@ pub(crate) fn setup(path: &Path) -> Result<Setup, Fault> {
 
 pub(crate) fn unread(path: &Path, error: &NotFound) -> Fault {
     Fault(named::unread(&path.display().to_string(), error))
-}
-
-/// What went wrong, without the number that only programmers read.
-fn plain(error: &std::io::Error) -> String {
-    let said = error.to_string();
-    said.split(" (os error").next().unwrap_or_default().to_ascii_lowercase()
 }

@@ -62,7 +62,7 @@ pub(super) fn offers(config: &Config, world: &World, addresses: &Addresses) -> R
     }
     if let Some(more) = running.len().checked_sub(MOST_JOBS).filter(|more| *more > 0) {
         offers.push(Offer {
-            say: format!("{more} more jobs run; their tokens are in world.json there."),
+            say: format!("{more} more jobs run; `world.json` among the files has their tokens."),
             run: String::new(),
         });
     }

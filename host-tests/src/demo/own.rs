@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use questions::named;
 use questions::setup::Setup;
 use serde_json::{Value, json};
+use world::World;
 
 use crate::stack::{self, LOOKUP_TOKEN, settings_here};
 
@@ -55,23 +56,26 @@ impl Own {
         if config.is_none() && world.is_none() {
             return Ok(None);
         }
+        let (world_file, mut settings) = (world.map_or_else(stack::world, Path::to_owned), settings_here()?);
         // Both are read before anything is said of one.
-        let (config_read, world_read) = (config.map(read_config).transpose(), world.map(read_world).transpose());
-        let (config_read, world_read) = match (config_read, world_read) {
-            (Ok(config), Ok(world)) => (config, world),
+        let world_read = read_world(&world_file);
+        let known = world_read.as_ref().ok().map(|(world, _)| world);
+        let config_read = config.map(|file| read_config(file, known)).transpose();
+        let (config_read, mut document) = match (config_read, world_read) {
+            (Ok(config), Ok((_, document))) => (config, document),
             (Err(one), Err(other)) => return Err(Wrong(format!("{one}\n{other}")).into()),
             (Err(wrong), _) | (_, Err(wrong)) => return Err(wrong.into()),
         };
-        let (mut said, mut settings) = (Vec::new(), settings_here()?);
-        if let (Some(file), Some(document)) = (config, config_read) {
-            let (overlaid, names) = overlaid(document, &settings);
+        let mut said = Vec::new();
+        if let (Some(file), Some((own, warnings))) = (config, config_read) {
+            let (overlaid, names) = overlaid(own, &settings);
             settings = overlaid;
+            said = warnings;
             said.push(match names.is_empty() {
                 true => format!("{}: taken as it is; Envoy around it is the demo's.", file.display()),
                 false => format!("{}: the demo's own are {}, and Envoy around it.", file.display(), names.join(", ")),
             });
         }
-        let mut document = world_read.map_or_else(|| read_world(&stack::world()), Ok)?;
         let added = complete(&mut document);
         if let Some(file) = world {
             said.push(format!("{}: the demo added {}.", file.display(), added.join(", ")));
@@ -83,22 +87,21 @@ impl Own {
 }
 
 fn read_text(file: &Path) -> Result<String, Wrong> {
-    let wrong = |why: &dyn fmt::Display| Wrong(format!("cannot read `{}`: {why}", file.display()));
-    let bytes = fs::read(file).map_err(|error| wrong(&error))?;
-    String::from_utf8(bytes).map_err(|_| wrong(&"it is no text"))
+    named::text(&file.display().to_string(), fs::read(file)).map_err(Wrong)
 }
 
-fn read_config(file: &Path) -> Result<Value, Wrong> {
-    let setup = named::setup(&file.display().to_string(), &read_text(file)?).map_err(Wrong)?;
-    Ok(setup.document)
+/// The configuration in a file, and a line for each warning.
+fn read_config(file: &Path, world: Option<&World>) -> Result<(Value, Vec<String>), Wrong> {
+    let read = named::checked(&file.display().to_string(), &read_text(file)?, world);
+    read.map(|(setup, warnings)| (setup.document, warnings)).map_err(Wrong)
 }
 
-fn read_world(file: &Path) -> Result<Value, Wrong> {
-    let text = read_text(file)?;
-    named::world(&file.display().to_string(), &text).map_err(Wrong)?;
-    let document: Option<Value> =
-        serde_saphyr::from_str(&text).map_err(|error| Wrong(format!("{}: {error}", file.display())))?;
-    Ok(document.unwrap_or_else(|| json!({})))
+/// The world in a file, and its document.
+fn read_world(file: &Path) -> Result<(World, Value), Wrong> {
+    let (name, text) = (file.display().to_string(), read_text(file)?);
+    let world = named::world(&name, &text).map_err(Wrong)?;
+    let document: Option<Value> = serde_saphyr::from_str(&text).map_err(|error| Wrong(format!("{name}: {error}")))?;
+    Ok((world, document.unwrap_or_else(|| json!({}))))
 }
 
 /// A configuration with what is the demo's own, and the names of what was something else in it.
@@ -173,8 +176,6 @@ fn entries<'a>(world: &'a mut Value, name: &str) -> &'a mut Vec<Value> {
 
 #[cfg(test)]
 mod tests {
-    use world::World;
-
     use super::*;
 
     #[test]
@@ -224,6 +225,17 @@ mod tests {
         let lines: Vec<&str> = wrong.lines().collect();
         assert!(lines[0].starts_with(&format!("{}:3: modes: ", config.display())), "{wrong}");
         assert!(lines[1].starts_with(&format!("{}:2: projects[0].path: ", world.display())), "{wrong}");
+        fs::write(&world, "").unwrap();
+        fs::write(
+            &config,
+            "forge: {hosts: [f.invalid]}\nlookup: {cluster: c, authority: f.invalid, credential_env: E}\n\
+                            access: {deny: [{id: a, targets: [x/y]}]}\n",
+        )
+        .unwrap();
+        let said = Own::read(Some(&config), Some(&world)).unwrap().unwrap().said;
+        let warning =
+            format!("{}:3: access.deny[0].targets[0]: the world has no project or group `x/y`", config.display());
+        assert_eq!(said[0], warning, "{said:?}");
         let gone = Own::read(Some(&dir.path().join("gone")), None).err().unwrap();
         assert!(gone.downcast_ref::<Wrong>().unwrap().0.starts_with("cannot read `"), "{gone}");
     }
