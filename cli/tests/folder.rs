@@ -48,6 +48,9 @@ fn a_decision_is_explained_by_its_number_from_the_log_of_the_demo_that_runs_here
     }
     assert_eq!(asked(folder.path(), &["explain", DENIAL], None).stdout, by_name.stdout);
     assert_eq!(asked(folder.path(), &["explain", "--decision", DENIAL], None).stdout, by_name.stdout);
+    assert_eq!(asked(folder.path(), &["explain", &format!("{DENIAL}.")], None).stdout, by_name.stdout);
+    let first = asked(folder.path(), &["explain", "--log", ".run/9090/access.log"], None);
+    assert!(words(&first.stdout).contains("decision  00000000000000000000000000000000\n"), "the first of the log");
     let unknown = asked(folder.path(), &["explain", "beef"], None);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(words(&unknown.stderr).starts_with("jobscope: there is no decision with the number `beef` among "));

@@ -33,7 +33,8 @@ pub(crate) fn explain(asked: &Explain) -> Result<End, Fault> {
 
 /// The line that is asked about.
 fn line(asked: &Explain) -> Result<Line, Fault> {
-    let number = asked.decision.as_deref().or(asked.asked.as_deref());
+    // The client read the number at the end of a sentence.
+    let number = asked.decision.as_deref().or(asked.asked.as_deref()).map(|text| text.trim_end_matches('.'));
     if let Some(text) = number.filter(|text| !is_number(text)) {
         let line = Line::parse(text.as_bytes()).filter(Line::is_decision);
         return line.ok_or_else(|| Fault(format!("{EXPECTED}, found another text")));

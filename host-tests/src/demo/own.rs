@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use questions::named;
 use questions::setup::Setup;
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ impl Own {
             said.push(format!("{}: the demo added {}.", file.display(), added.join(", ")));
         }
         // What is the demo's own may not go with the rest.
-        Setup::of(settings.clone()).context("with what is the demo's own in it, the configuration is refused")?;
+        Setup::of(settings.clone()).map_err(|errors| Wrong(format!("with what is the demo's own in it: {errors}")))?;
         Ok(Some(Self { settings, world: document, said }))
     }
 }
