@@ -5,8 +5,9 @@ use policy::Config;
 use policy::decision::Outcome;
 use questions::deciding;
 use questions::job::Caller;
-use world::{Project, World};
+use world::{Project, Role, World};
 
+use super::image;
 use super::story::Offer;
 
 /// Of so many jobs commands are shown.
@@ -15,17 +16,22 @@ const MOST_JOBS: usize = 6;
 /// Among so many projects something is looked for that passes, and something that does not.
 const MOST_PROJECTS: usize = 60;
 
-/// The tag of the images.
-pub(super) const TAG: &str = "v1";
-
 /// The denial that tells most about allowlists.
 const TELLING: (Option<u16>, &str) = (Some(403), "allowlist.missing");
 
-/// A kind of command: it asks a project.
-type Command = fn(&Config, &World, &Caller, &Project, &Addresses) -> Result<Try>;
+/// How what is not denied ends.
+const PASSING: [&str; 2] = ["allow", "untouched"];
 
-/// The kinds, and how many are shown that pass, and how many that do not.
-const COMMANDS: [(Command, usize); 3] = [(clone, 3), (download, 1), (inspect, 1)];
+/// A job, and what is decided by.
+struct Asking<'a> {
+    config: &'a Config,
+    world: &'a World,
+    caller: &'a Caller,
+    to: &'a Addresses,
+}
+
+/// A kind of command: it asks a project, where that can be.
+type Command<Asking> = fn(&Asking, &Project) -> Result<Option<Try>>;
 
 /// How wide a command may be on one line.
 const WIDE: usize = 98;
@@ -50,14 +56,14 @@ pub(super) struct Addresses {
 }
 
 /// Commands for each job of the world that runs, under a configuration.
-pub(super) fn offers(config: &Config, world: &World, addresses: &Addresses) -> Result<Vec<Offer>> {
+pub(super) fn offers(config: &Config, world: &World, to: &Addresses) -> Result<Vec<Offer>> {
     let running: Vec<_> = world.jobs.iter().filter(|job| job.status.executing()).collect();
     let mut offers = Vec::new();
     for job in running.iter().take(MOST_JOBS) {
         let caller = Caller::numbered(job.id, world)?;
         let own = world.project(job.project).context("a job's project is one of the world's")?;
-        let tries = tries(config, world, &caller, own, addresses)?;
-        let run: String = tries.iter().map(Try::shown).collect();
+        let asking = Asking { config, world, caller: &caller, to };
+        let run: String = asking.tries(own)?.iter().map(Try::shown).collect();
         offers.push(Offer { say: format!("Job {}, {}:", job.id, caller.label()), run });
     }
     if let Some(more) = running.len().checked_sub(MOST_JOBS).filter(|more| *more > 0) {
@@ -73,73 +79,89 @@ pub(super) fn offers(config: &Config, world: &World, addresses: &Addresses) -> R
     Ok(offers)
 }
 
-/// The own project, and of each kind of command some that pass and some that do not, each for another reason.
-fn tries(config: &Config, world: &World, caller: &Caller, own: &Project, addresses: &Addresses) -> Result<Vec<Try>> {
-    let mut others = Vec::new();
-    for project in world.projects.iter().filter(|project| project.id != own.id).take(MOST_PROJECTS) {
-        let one = clone(config, world, caller, project, addresses)?;
-        others.push((project, (one.status, one.reason) == TELLING));
-    }
-    // What tells most is shown in each kind.
-    others.sort_by_key(|(_, is_telling)| !is_telling);
-    let mut tries = vec![clone(config, world, caller, own, addresses)?];
-    for (command, most) in COMMANDS {
-        let mut found: Vec<Try> = Vec::new();
-        for (project, _) in &others {
-            let one = command(config, world, caller, project, addresses)?;
-            if !found.iter().any(|other| (other.status, other.reason) == (one.status, one.reason)) {
-                found.push(one);
-            }
+impl Asking<'_> {
+    /// The kinds, and how many are shown that pass, and how many that do not.
+    const COMMANDS: [(Command<Self>, usize); 4] =
+        [(Self::clone, 3), (Self::clone_in_person, 1), (Self::download, 1), (Self::inspect, 1)];
+
+    /// The own project, and of each kind of command some that pass and some that do not, each for another reason.
+    fn tries(&self, own: &Project) -> Result<Vec<Try>> {
+        let mut others = Vec::new();
+        for project in self.world.projects.iter().filter(|project| project.id != own.id).take(MOST_PROJECTS) {
+            let is_telling = self.clone(project)?.is_some_and(|one| (one.status, one.reason) == TELLING);
+            others.push((project, is_telling));
         }
-        let (passing, denied): (Vec<Try>, Vec<Try>) = found.into_iter().partition(|one| one.verdict == "allow");
-        tries.extend(passing.into_iter().take(most).chain(denied.into_iter().take(most)));
+        // What tells most is shown in each kind.
+        others.sort_by_key(|(_, is_telling)| !is_telling);
+        let mut tries: Vec<Try> = self.clone(own)?.into_iter().collect();
+        for (command, most) in Self::COMMANDS {
+            let mut found: Vec<Try> = Vec::new();
+            for (project, _) in &others {
+                let one = command(self, project)?;
+                found.extend(one.filter(|one| !found.iter().any(|other| other.ends() == one.ends())));
+            }
+            let (passing, denied): (Vec<Try>, Vec<Try>) =
+                found.into_iter().partition(|one| PASSING.contains(&one.verdict));
+            tries.extend(passing.into_iter().take(most).chain(denied.into_iter().take(most)));
+        }
+        Ok(tries)
     }
-    Ok(tries)
-}
 
-fn clone(config: &Config, world: &World, caller: &Caller, project: &Project, to: &Addresses) -> Result<Try> {
-    let address = format!("http://gitlab-ci-token:{}@{}/{}.git", caller.secret, to.forge, project.path);
-    Try::of(config, world, caller, "git clone".to_owned(), &address, None)
-}
+    fn clone(&self, project: &Project) -> Result<Option<Try>> {
+        let address = format!("http://gitlab-ci-token:{}@{}/{}.git", self.caller.secret, self.to.forge, project.path);
+        self.decided("git clone".to_owned(), &address, None).map(Some)
+    }
 
-/// A package of the project, or its releases.
-fn download(config: &Config, world: &World, caller: &Caller, project: &Project, to: &Addresses) -> Result<Try> {
-    let file = project.generic_packages.keys().next();
-    let what = file.map_or_else(|| "releases".to_owned(), |file| format!("packages/generic/{file}"));
-    let address = format!("http://{}/api/v4/projects/{}/{what}", to.forge, project.path.replace('/', "%2F"));
-    let head = format!("curl --header {}", quoted(&format!("JOB-TOKEN: {}", caller.secret))?);
-    Try::of(config, world, caller, head, &address, None)
-}
+    /// A clone by the job's user, who may do what the job may not.
+    fn clone_in_person(&self, project: &Project) -> Result<Option<Try>> {
+        let user = self.caller.job.user.as_ref().and_then(|user| self.world.user_named(&user.name));
+        let Some((user, token)) = user.and_then(|user| Some((user, user.token.as_deref()?))) else { return Ok(None) };
+        let is_denied = self.clone(project)?.is_some_and(|one| one.status.is_some());
+        if !is_denied || self.world.role(project, user.id) < Some(Role::Reporter) {
+            return Ok(None);
+        }
+        let address = format!("http://{}:{token}@{}/{}.git", user.username, self.to.forge, project.path);
+        let one = self.decided("git clone".to_owned(), &address, None)?;
+        Ok(Some(Try { reason: "a person's request", ..one }))
+    }
 
-fn inspect(config: &Config, world: &World, caller: &Caller, project: &Project, to: &Addresses) -> Result<Try> {
-    let image = format!("{}/{}:{TAG}", to.registry, project.path.to_lowercase());
-    let login = format!("gitlab-ci-token:{}", caller.secret);
-    let head = format!("skopeo inspect --tls-verify=false --creds {}", quoted(&login)?);
-    // The rules are asked in the words of a client that the command knows.
-    let pulled = format!("docker pull {}", quoted(&image)?);
-    Try::of(config, world, caller, head, &format!("docker://{image}"), Some(&pulled))
-}
+    /// A package of the project, or its releases.
+    fn download(&self, project: &Project) -> Result<Option<Try>> {
+        let file = project.generic_packages.keys().next();
+        let what = file.map_or_else(|| "releases".to_owned(), |file| format!("packages/generic/{file}"));
+        let address = format!("http://{}/api/v4/projects/{}/{what}", self.to.forge, project.path.replace('/', "%2F"));
+        let head = format!("curl --header {}", quoted(&format!("JOB-TOKEN: {}", self.caller.secret))?);
+        self.decided(head, &address, None).map(Some)
+    }
 
-impl Try {
+    fn inspect(&self, project: &Project) -> Result<Option<Try>> {
+        let Some(repository) = image::repository(&project.path) else { return Ok(None) };
+        let image = format!("{}/{repository}:{}", self.to.registry, image::TAG);
+        let login = format!("gitlab-ci-token:{}", self.caller.secret);
+        let head = format!("skopeo inspect --tls-verify=false --creds {}", quoted(&login)?);
+        // The rules are asked in the words of a client that the command knows.
+        let pulled = format!("docker pull {}", quoted(&image)?);
+        self.decided(head, &format!("docker://{image}"), Some(&pulled)).map(Some)
+    }
+
     /// Decides on a command as the filter will, or on what means the same to it.
-    fn of(
-        config: &Config,
-        world: &World,
-        caller: &Caller,
-        head: String,
-        address: &str,
-        meant: Option<&str>,
-    ) -> Result<Self> {
+    fn decided(&self, head: String, address: &str, meant: Option<&str>) -> Result<Try> {
         let address = quoted(address)?;
         let line = meant.map_or_else(|| format!("{head} {address}"), str::to_owned);
-        let answers = deciding::line(config, world, caller, &line, &|_| None)?;
+        let answers = deciding::line(self.config, self.world, self.caller, &line, &|_| None)?;
         let decision = answers.speaks().and_then(|answer| answer.decision.as_ref());
         let reason = decision.map_or("-", |decision| decision.record.reason);
         let status = decision.and_then(|decision| match &decision.outcome {
             Outcome::Reply(reply) => Some(reply.status),
             Outcome::Forward(_) => None,
         });
-        Ok(Self { head, address, verdict: answers.verdict().word(), status, reason })
+        Ok(Try { head, address, verdict: answers.verdict().word(), status, reason })
+    }
+}
+
+impl Try {
+    fn ends(&self) -> (&'static str, Option<u16>, &'static str) {
+        (self.verdict, self.status, self.reason)
     }
 
     fn shown(&self) -> String {
@@ -170,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_running_job_gets_commands_that_pass_and_commands_that_do_not() {
-        let world = "users: [{id: 1, username: eve}]\ngroups: [{id: 1, path: shop}]\nprojects:\n\
+        let world = "users: [{id: 1, username: eve, token: glpat-eve}]\ngroups: [{id: 1, path: shop}]\nprojects:\n\
             - {id: 1, path: shop/till, members: {eve: developer}}\n\
             - {id: 2, path: shop/hidden}\n\
             - {id: 3, path: shop/vault, members: {eve: developer}, allowlist: {}}\n\
@@ -180,7 +202,7 @@ mod tests {
         let lines: Vec<&str> = said[0].lines().collect();
         assert_eq!(lines[0], "Job 9, shop/till@main as eve:");
         assert_eq!(
-            lines[1..7],
+            lines[1..11],
             [
                 "# allow, own-project",
                 "git clone http://gitlab-ci-token:glcbt-64_eve@127.0.0.1:8080/shop/till.git",
@@ -188,6 +210,10 @@ mod tests {
                 "git clone http://gitlab-ci-token:glcbt-64_eve@127.0.0.1:8080/shop/stock.git",
                 "# deny, 403, allowlist.missing",
                 "git clone http://gitlab-ci-token:glcbt-64_eve@127.0.0.1:8080/shop/vault.git",
+                "# deny, 404, allowlist.missing",
+                "git clone http://gitlab-ci-token:glcbt-64_eve@127.0.0.1:8080/shop/hidden.git",
+                "# untouched, a person's request",
+                "git clone http://eve:glpat-eve@127.0.0.1:8080/shop/vault.git",
             ]
         );
         assert_eq!(lines.iter().filter(|line| line.starts_with("# deny")).count(), 4, "{said:?}");

@@ -123,10 +123,17 @@ fn overlaid(mut own: Value, demos: &Value) -> (Value, Vec<&'static str>) {
     (own, names)
 }
 
-/// Adds what the demo needs of a world, and tells what: the account that looks facts up, tokens of jobs that run, something
-/// in each repository. Images come when the registry runs.
+/// Adds what the demo needs of a world, and tells what: the account that looks facts up, tokens of users and of jobs that run,
+/// something in each repository. Images come when the registry runs.
 fn complete(world: &mut Value) -> Vec<String> {
     let mut added = Vec::new();
+    let mut people = 0;
+    for user in entries(world, "users") {
+        if user.get("token").is_none_or(Value::is_null) {
+            user["token"] = json!(format!("glpat-demo-{}", user["username"].as_str().unwrap_or_default()));
+            people += 1;
+        }
+    }
     if let Some(name) = add_account(entries(world, "users")) {
         added.push(format!("the service account `{name}`"));
     }
@@ -147,6 +154,7 @@ fn complete(world: &mut Value) -> Vec<String> {
         }
     }
     let some = |count: u64, what: &str| (count > 0).then(|| format!("{what} ({count})"));
+    added.extend(some(people, "tokens of users"));
     added.extend(some(tokens, "tokens of running jobs"));
     added.extend(some(files, "repositories with a README.md"));
     added.push("an image in each project's registry".to_owned());
@@ -200,7 +208,7 @@ mod tests {
         let mut document: Value = serde_saphyr::from_str(text).unwrap();
         let added = complete(&mut document);
         assert_eq!(added[0], "the service account `jobscope-demo-`");
-        assert_eq!(added[1], "tokens of running jobs (1)");
+        assert_eq!(added[1..3], ["tokens of users (1)", "tokens of running jobs (1)"]);
         let world = World::parse(&document.to_string()).unwrap();
         let tokens: Vec<Option<&str>> = world.jobs.iter().map(|job| job.token.as_deref()).collect();
         assert_eq!(tokens, [Some("mine"), Some("glcbt-64_demo0000000000000002"), None]);

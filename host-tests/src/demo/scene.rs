@@ -9,7 +9,8 @@ use policy::Config;
 use world::World;
 
 use super::client::Clients;
-use super::offers::{Addresses, TAG, offers};
+use super::image::{self, TAG};
+use super::offers::{Addresses, offers};
 use super::own::Own;
 use super::play::prepare;
 use super::story::{Offer, Step, Story};
@@ -30,7 +31,7 @@ pub(super) fn of_story(story: Story, stack: &Stack) -> Result<Vec<Offer>> {
 pub(super) fn of_own(own: &Own, config: &Config, stack: &Stack) -> Result<Vec<Offer>> {
     let world = World::parse(&own.world.to_string()).context("the world that the demo made of the one it was given")?;
     let repositories: Vec<String> =
-        world.projects.iter().map(|project| project.path.to_lowercase()).filter(|path| is_repository(path)).collect();
+        world.projects.iter().filter_map(|project| image::repository(&project.path)).collect();
     if let Some((first, others)) = repositories.split_first() {
         push(first, stack)?;
         let stored = stack.dir().join(REPOSITORIES);
@@ -55,12 +56,6 @@ fn push(repository: &str, stack: &Stack) -> Result<()> {
     prepare(&[step], &clients)
 }
 
-/// Whether a path can be an image's name.
-fn is_repository(path: &str) -> bool {
-    let is_plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    path.split(['/', '.', '_', '-']).all(is_plain)
-}
-
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from).with_context(|| format!("cannot read `{}`", from.display()))? {
@@ -73,17 +68,4 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_repository;
-
-    #[test]
-    fn a_path_that_no_image_can_have_is_left_out() {
-        assert!(is_repository("apps/web-2/a.b_c"));
-        for path in ["apps/_x", "apps/a-", "Apps/web", "apps//web", ""] {
-            assert!(!is_repository(path), "{path}");
-        }
-    }
 }
