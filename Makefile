@@ -27,8 +27,8 @@ DEMO := cargo run --locked --quiet --bin jobscope-demo --
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: setup build native ## start the demo at PORT=8080, and show each decision as it is made, and a summary at the end
-	@$(DEMO) run --port $(PORT)
+run: setup build native ## start the demo at PORT=8080 and show each decision; with a configuration and a world of yours: CONFIG=, WORLD=
+	@$(DEMO) run --port $(PORT) $(if $(CONFIG),--config "$(CONFIG)") $(if $(WORLD),--world "$(WORLD)")
 
 demo: setup build native ## play the demo's story unattended
 	@$(DEMO) play

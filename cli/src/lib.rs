@@ -24,6 +24,7 @@ pub mod job;
 pub mod lines;
 pub mod log;
 pub mod marked;
+pub mod named;
 pub mod pasted;
 pub mod reach;
 pub mod request;

@@ -77,7 +77,7 @@ fn what_the_readme_shows_is_what_is_printed() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
     let lines: Vec<&str> = page.lines().filter(|line| line.starts_with("jobscope ")).collect();
     let printed: Vec<_> = lines.iter().map(|line| played(line)).collect();
-    assert!(lines.len() > 3 && printed.iter().all(|(_, end)| matches!(end, Some(0 | 1))), "{lines:?}");
+    assert!(lines.len() >= 3 && printed.iter().all(|(_, end)| matches!(end, Some(0 | 1))), "{lines:?}");
     let (_, shown) = page.split_once("Any of these would let it pass\n").unwrap();
     let shown = shown.split("```").next().unwrap();
     assert!(printed.iter().any(|(text, _)| text.contains(shown)), "{shown}");

@@ -21,6 +21,7 @@ fn played(line: &str) -> String {
         .args(words.iter().skip(1))
         .current_dir(root())
         .env_remove("CI_JOB_TOKEN")
+        .env_remove("JOBSCOPE_LOG")
         .output()
         .unwrap();
     let (out, err) = (String::from_utf8(ran.stdout).unwrap(), String::from_utf8(ran.stderr).unwrap());

@@ -11,6 +11,7 @@ use world::World;
 
 use crate::finding::{NotFound, Written, written};
 use crate::marked::Node;
+use crate::setup::Setup;
 
 pub use rows::{ROWS, Row};
 
@@ -67,7 +68,23 @@ pub fn check(documents: &[Node], world: Option<&World>) -> Result<Vec<Finding>, 
 
 fn of_one(one: &Written<'_>, documents: &[Node], world: Option<&World>) -> Vec<Finding> {
     let setup = one.setup();
-    let mut findings = match &setup {
+    let mut findings = of_configuration(one, &setup, world);
+    match envoy::Site::of(one, documents, setup.ok()) {
+        Some(site) => findings.extend(rows::findings(&site)),
+        None => findings.push(Finding {
+            weight: Weight::Unseen,
+            line: one.line_of(""),
+            about: "What must be configured in Envoy, SECURITY.md".to_owned(),
+            text: "Envoy's own settings around the filter are not in this file".to_owned(),
+        }),
+    }
+    findings
+}
+
+/// What is found in a configuration alone, whatever stands around it.
+#[must_use]
+pub fn of_configuration(one: &Written<'_>, setup: &Result<Setup, ConfigErrors>, world: Option<&World>) -> Vec<Finding> {
+    let mut findings = match setup {
         Ok(setup) => {
             let warning = |warning: &policy::config::Warning| Finding {
                 weight: Weight::Warning,
@@ -80,15 +97,6 @@ fn of_one(one: &Written<'_>, documents: &[Node], world: Option<&World>) -> Vec<F
         Err(errors) => of_errors(one, errors),
     };
     findings.extend(world.into_iter().flat_map(|world| names::unknown(one, world)));
-    match envoy::Site::of(one, documents, setup.ok()) {
-        Some(site) => findings.extend(rows::findings(&site)),
-        None => findings.push(Finding {
-            weight: Weight::Unseen,
-            line: one.line_of(""),
-            about: "What must be configured in Envoy, SECURITY.md".to_owned(),
-            text: "Envoy's own settings around the filter are not in this file".to_owned(),
-        }),
-    }
     findings
 }
 

@@ -1,5 +1,6 @@
 //! The access log, as `docs/log.md` describes it: one JSON object a line.
 
+pub mod answer;
 pub mod explain;
 pub mod replay;
 pub mod suggest;

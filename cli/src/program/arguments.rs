@@ -102,6 +102,9 @@ pub(crate) struct Test {
     /// Print JSON; the same as `--format json`.
     #[arg(long, conflicts_with = "format")]
     pub(crate) json: bool,
+    /// Play them again whenever a file changes that they are made of: a test, a configuration, a world. Until Ctrl-C.
+    #[arg(long, conflicts_with_all = ["format", "json"])]
+    pub(crate) watch: bool,
 }
 
 /// How to tell what came of tests.
@@ -188,22 +191,25 @@ pub(crate) struct Diff {
     pub(crate) whole: Whole,
 }
 
-/// Explain a decision by its line of the access log: what was asked, what was known, every denial, who can do what.
+/// Explain a decision that a log tells of: what was asked, what was known, every denial, who can do what.
+///
+/// A decision is named by its number, which the client got too. Its log is that of the demo which `make run` started in this
+/// folder, unless `--log` or the environment variable `JOBSCOPE_LOG` names another.
 #[derive(Args)]
 #[command(after_help = "\
 Example:
-  jobscope explain --decision 00000000000000000000000000000003 --log access.log
+  jobscope explain 00000000000000000000000000000003 --log access.log
 
 Exit codes: 0 it is explained, 2 there is no such decision.")]
 pub(crate) struct Explain {
-    /// The line. Without it, the first decision of standard input.
-    #[arg(conflicts_with = "decision")]
-    pub(crate) line: Option<String>,
-    /// The number of the decision, which the client got too.
-    #[arg(long, requires = "log")]
+    /// The number of the decision, or its line of the log. Without it, the first decision of the log, or of standard input.
+    #[arg(value_name = "DECISION", conflicts_with = "decision")]
+    pub(crate) asked: Option<String>,
+    /// The number of the decision, as an option.
+    #[arg(long, value_name = "NUMBER")]
     pub(crate) decision: Option<String>,
     /// The log, or several; `-` for standard input.
-    #[arg(long, num_args = 1.., requires = "decision")]
+    #[arg(long, num_args = 1..)]
     pub(crate) log: Vec<PathBuf>,
     /// Who reads it: what that reader can do is shown as a command, or as a piece of the configuration.
     #[arg(long = "for", value_enum, default_value_t = Reader::Author)]

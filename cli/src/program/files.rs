@@ -3,10 +3,10 @@
 use std::io::{BufReader, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use questions::check;
 use questions::finding::{self, NotFound};
 use questions::log::{self, Counts, Line};
 use questions::marked::Node;
+use questions::named;
 use questions::setup::Setup;
 use world::World;
 
@@ -14,13 +14,43 @@ use super::Fault;
 
 /// The bytes of a file; of standard input for `-`.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
+    read(path).map_err(|error| unreadable(path, &error))
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    if path != Path::new("-") {
+        return std::fs::read(path);
+    }
     let mut bytes = Vec::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().read_to_end(&mut bytes).map(|_| ())
-    } else {
-        std::fs::read(path).map(|read| bytes = read)
-    };
-    read.map(|()| bytes).map_err(|error| Fault(format!("cannot read `{}`: {}", path.display(), plain(&error))))
+    std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Fault {
+    Fault(named::unreadable(&path.display().to_string(), error))
+}
+
+/// Names the log that is asked where none is named.
+const LOG_VARIABLE: &str = "JOBSCOPE_LOG";
+
+/// Where `make run` leaves what it needs, a folder for each port.
+const DEMOS: &str = ".run";
+
+/// The log that is meant where none is named: that of the environment, or those of the demos that were started in this folder.
+pub(crate) fn log_here() -> Result<Vec<PathBuf>, Fault> {
+    if let Some(named) = std::env::var_os(LOG_VARIABLE).filter(|named| !named.is_empty()) {
+        return Ok(vec![named.into()]);
+    }
+    let folders = std::fs::read_dir(DEMOS).into_iter().flatten().flatten();
+    let mut logs: Vec<PathBuf> =
+        folders.map(|folder| folder.path().join("access.log")).filter(|log| log.is_file()).collect();
+    logs.sort();
+    if logs.is_empty() {
+        return Err(Fault(format!(
+            "there is no log here: expected `{DEMOS}/*/access.log` of a demo that `make run` started in this folder; name \
+             another one with `--log FILE` or {LOG_VARIABLE}"
+        )));
+    }
+    Ok(logs)
 }
 
 /// After so many decisions a terminal is told how far it is.
@@ -57,26 +87,18 @@ fn each(paths: &[PathBuf], mut go_on: impl FnMut(&Line) -> bool) -> Result<Count
         } else {
             std::fs::File::open(path).and_then(|file| log::read(BufReader::new(file), &mut counts, &mut go_on))
         };
-        read.map_err(|error| Fault(format!("cannot read `{}`: {}", path.display(), plain(&error))))?;
+        read.map_err(|error| unreadable(path, &error))?;
     }
     Ok(counts)
 }
 
 /// The text of a file.
 pub(crate) fn text(path: &Path) -> Result<String, Fault> {
-    let text = String::from_utf8(bytes(path)?).ok().filter(|text| !text.contains('\0'));
-    text.ok_or_else(|| Fault(format!("`{}` is no text", path.display())))
+    named::text(&path.display().to_string(), read(path)).map_err(Fault)
 }
 
 pub(crate) fn world(path: &Path) -> Result<World, Fault> {
-    World::parse(&text(path)?).map_err(|errors| {
-        let line = |error: &world::WorldError| {
-            let place = error.line.map_or_else(String::new, |line| format!(":{line}"));
-            let key = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path) };
-            format!("{}{place}: {key}{}", path.display(), error.text)
-        };
-        Fault(errors.0.iter().map(line).collect::<Vec<_>>().join("\n"))
-    })
+    named::world(&path.display().to_string(), &text(path)?).map_err(Fault)
 }
 
 /// The documents of a file.
@@ -86,28 +108,9 @@ pub(crate) fn documents(path: &Path) -> Result<Vec<Node>, Fault> {
 
 /// The filter's configuration in a file, whatever else stands there.
 pub(crate) fn setup(path: &Path) -> Result<Setup, Fault> {
-    let documents = documents(path)?;
-    let found = finding::only(&documents).map_err(|error| unread(path, &error))?;
-    found.setup().map_err(|errors| {
-        let lines = check::of_errors(&found, &errors).into_iter().map(|one| {
-            let about = if one.about.is_empty() { String::new() } else { format!("{}: ", one.about) };
-            format!("{}:{}: {about}{}", path.display(), one.line, one.text)
-        });
-        Fault(lines.collect::<Vec<_>>().join("\n"))
-    })
+    named::setup(&path.display().to_string(), &text(path)?).map_err(Fault)
 }
 
 pub(crate) fn unread(path: &Path, error: &NotFound) -> Fault {
-    let line = match error {
-        NotFound::Unreadable(unreadable) => unreadable.line,
-        NotFound::Nowhere | NotFound::Several(_) => None,
-    };
-    let place = line.map_or_else(String::new, |line| format!(":{line}"));
-    Fault(format!("{}{place}: {error}", path.display()))
-}
-
-/// What went wrong, without the number that only programmers read.
-fn plain(error: &std::io::Error) -> String {
-    let said = error.to_string();
-    said.split(" (os error").next().unwrap_or_default().to_ascii_lowercase()
+    Fault(named::unread(&path.display().to_string(), error))
 }

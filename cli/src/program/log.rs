@@ -33,25 +33,34 @@ pub(crate) fn explain(asked: &Explain) -> Result<End, Fault> {
 
 /// The line that is asked about.
 fn line(asked: &Explain) -> Result<Line, Fault> {
-    if let Some(line) = &asked.line {
-        let line = Line::parse(line.as_bytes()).filter(Line::is_decision);
-        return line.ok_or_else(|| {
-            Fault("expected a line of the access log about a job's request, found another text".to_owned())
-        });
+    // The client read the number at the end of a sentence.
+    let number = asked.decision.as_deref().or(asked.asked.as_deref()).map(|text| text.trim_end_matches('.'));
+    if let Some(text) = number.filter(|text| !is_number(text)) {
+        let line = Line::parse(text.as_bytes()).filter(Line::is_decision);
+        return line.ok_or_else(|| Fault(format!("{EXPECTED}, found another text")));
     }
-    let standard_input = [PathBuf::from("-")];
-    let logs = if asked.decision.is_some() { &asked.log[..] } else { &standard_input };
+    let logs = match (&*asked.log, number) {
+        ([], None) => vec![PathBuf::from("-")],
+        ([], Some(_)) => files::log_here()?,
+        (named, _) => named.to_vec(),
+    };
     let mut found = None;
-    let counts = files::logs(logs, |line| {
-        let is_it = asked.decision.as_deref().is_none_or(|decision| decision == line.decision());
+    let counts = files::logs(&logs, |line| {
+        let is_it = number.is_none_or(|number| number == line.decision());
         found = is_it.then(|| line.clone());
         !is_it
     })?;
     found.ok_or_else(|| {
-        let which =
-            asked.decision.as_ref().map_or_else(String::new, |decision| format!(" with the number `{decision}`"));
+        let which = number.map_or_else(String::new, |number| format!(" with the number `{number}`"));
         Fault(format!("there is no decision{which} among {}", read_so_far(counts)))
     })
+}
+
+const EXPECTED: &str = "expected the number of a decision, or a line of the access log about a job's request";
+
+/// Whether a text can be the number of a decision.
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// How many lines were read.

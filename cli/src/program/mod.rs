@@ -12,6 +12,7 @@ mod replay;
 mod signed;
 mod suite;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,13 @@ impl Fault {
     pub(crate) fn of(error: &dyn std::fmt::Display) -> Self {
         Self(error.to_string())
     }
+
+    /// Tells a person.
+    pub(crate) fn tell(&self) {
+        for line in self.0.lines() {
+            anstream::eprintln!("jobscope: {}", questions::setup::masked(line));
+        }
+    }
 }
 
 pub(crate) fn run() -> ExitCode {
@@ -55,10 +63,8 @@ pub(crate) fn run() -> ExitCode {
     match end {
         Ok(End::Good) => ExitCode::SUCCESS,
         Ok(End::Bad) => ExitCode::from(1),
-        Err(Fault(text)) => {
-            for line in text.lines() {
-                anstream::eprintln!("jobscope: {}", questions::setup::masked(line));
-            }
+        Err(fault) => {
+            fault.tell();
             ExitCode::from(2)
         }
     }

@@ -17,7 +17,9 @@ const ODD: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Prints to standard output. Whoever reads it may stop at any time.
 pub(crate) fn out(text: &str) -> Result<(), Fault> {
-    match anstream::stdout().write_all(text.as_bytes()) {
+    let mut stdout = anstream::stdout();
+    // What goes to standard error next must not overtake it.
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Fault::of(&error)),
         Ok(()) | Err(_) => Ok(()),
     }

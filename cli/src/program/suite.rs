@@ -1,5 +1,6 @@
 //! `jobscope test`.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use questions::setup::Setup;
@@ -9,6 +10,7 @@ use world::World;
 
 use super::arguments::{Format, Test};
 use super::print::{HEADING, out, styled, word, wrapped};
+use super::watch::Seen;
 use super::{End, Fault, files};
 
 /// What came of a file.
@@ -19,7 +21,31 @@ struct Told {
 }
 
 pub(crate) fn run(asked: &Test) -> Result<End, Fault> {
-    let told = asked.files.iter().map(|path| of_file(path)).collect::<Result<Vec<_>, _>>()?;
+    if asked.watch { watch(asked) } else { played(asked, &Seen::default()) }
+}
+
+/// Plays the tests again and again, until somebody ends the program.
+fn watch(asked: &Test) -> Result<End, Fault> {
+    loop {
+        let seen = Seen::default();
+        if std::io::stdout().is_terminal() {
+            out(CLEAR)?;
+        }
+        if let Err(fault) = played(asked, &seen) {
+            fault.tell();
+        }
+        let noun = if seen.count() == 1 { "file" } else { "files" };
+        out(&format!("Watching {} {noun}; Ctrl-C ends it.\n", seen.count()))?;
+        seen.wait_for_change();
+    }
+}
+
+/// Clears a terminal, and begins at its top.
+const CLEAR: &str = "\x1b[2J\x1b[H";
+
+fn played(asked: &Test, seen: &Seen) -> Result<End, Fault> {
+    asked.files.iter().for_each(|path| seen.note(path));
+    let told = asked.files.iter().map(|path| of_file(path, seen)).collect::<Result<Vec<_>, _>>()?;
     let format = if asked.json { Format::Json } else { asked.format };
     out(&match format {
         Format::Text => text(&told),
@@ -36,22 +62,29 @@ pub(crate) fn run(asked: &Test) -> Result<End, Fault> {
     Ok(if all().all(|outcome| *outcome == Outcome::Passed) { End::Good } else { End::Bad })
 }
 
-fn of_file(path: &Path) -> Result<Told, Fault> {
+fn of_file(path: &Path, seen: &Seen) -> Result<Told, Fault> {
     let suite = Suite::parse(&files::text(path)?).map_err(|error| {
         let place = error.line.map_or_else(String::new, |line| format!(":{line}"));
         Fault(format!("{}{place}: {}", path.display(), error.text))
     })?;
     // What a file names stands beside it.
     let folder = path.parent().unwrap_or(Path::new(""));
-    let setup = match suite.config.as_str() {
-        Some(name) => files::setup(&folder.join(name))?,
+    let beside = |name: &str| {
+        let file = folder.join(name);
+        seen.note(&file);
+        file
+    };
+    // All are noted before one turns out to be wrong.
+    let (config, world) = (suite.config.as_str().map(beside), suite.world.as_str().map(beside));
+    let setup = match &config {
+        Some(file) => files::setup(file)?,
         None => Setup::of(suite.config.clone()).map_err(|errors| in_file(path, "config", &errors))?,
     };
-    let world = match suite.world.as_str() {
-        Some(name) => files::world(&folder.join(name))?,
+    let world = match &world {
+        Some(file) => files::world(file)?,
         None => World::parse(&suite.world.to_string()).map_err(|errors| in_file(path, "world", &errors))?,
     };
-    let read = |name: &str| std::fs::read(folder.join(name)).ok();
+    let read = |name: &str| std::fs::read(beside(name)).ok();
     let (played, coverage) = suite.play(&setup, &world, &read);
     Ok(Told { file: path.display().to_string(), played, coverage })
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use host_tests::demo::{Chapter, Format, Paint, Story, chapters, options, play, print_step, run};
+use host_tests::demo::{Chapter, Format, Own, Paint, Story, Wrong, chapters, options, play, print_step, run};
 use host_tests::stack::{Options, Place, Port, Stack, checkout, signals, validate};
 
 /// jobscope in a real Envoy, in front of a stand-in forge and a real container registry.
@@ -22,6 +22,12 @@ enum Command {
         /// Where Envoy listens, on 127.0.0.1.
         #[arg(long, default_value_t = 8080)]
         port: u16,
+        /// The filter's configuration, or a file of Envoy's with one in it, in place of the deployed one.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// A world in place of the demo's, see docs/world.schema.json.
+        #[arg(long)]
+        world: Option<PathBuf>,
         /// Print the access log's JSON lines.
         #[arg(long)]
         json: bool,
@@ -41,7 +47,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Run { port, json } => run_until_ended(port, format(json)),
+        Command::Run { port, config, world, json } => {
+            Own::read(config.as_deref(), world.as_deref()).and_then(|own| run_until_ended(port, own, format(json)))
+        }
         Command::Play { json } => play_once(format(json)),
         Command::Validate { file } => validate(&file).map(|()| {
             println!("Envoy accepts {}", file.display());
@@ -49,8 +57,11 @@ fn main() -> ExitCode {
         }),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("jobscope-demo: {error:#}");
-        ExitCode::FAILURE
+        for line in format!("{error:#}").lines() {
+            eprintln!("jobscope-demo: {line}");
+        }
+        // What somebody brought is wrong: nothing was started.
+        if error.is::<Wrong>() { ExitCode::from(2) } else { ExitCode::FAILURE }
     })
 }
 
@@ -58,16 +69,20 @@ fn format(json: bool) -> Format {
     if json { Format::Json } else { Format::Text }
 }
 
-fn run_until_ended(port: u16, format: Format) -> Result<ExitCode> {
+fn run_until_ended(port: u16, own: Option<Own>, format: Format) -> Result<ExitCode> {
     // Ctrl-C is how this ends when all is well.
     signals::end_children_on_signal(0)?;
-    let story = Story::read(&checkout(), "story.yaml")?;
+    let as_brought = own.as_ref().map(|own| Options {
+        settings: Some(own.settings.clone()),
+        world: Some(own.world.clone()),
+        ..Options::picked()
+    });
     let stack = Stack::start(&Options {
         port: Port::Fixed(port),
         place: Place::At(checkout().join(".run").join(port.to_string())),
-        ..options()
+        ..as_brought.unwrap_or_else(options)
     })?;
-    run(&story, &stack, format)?;
+    run(own.as_ref(), &stack, format)?;
     Ok(ExitCode::SUCCESS)
 }
 

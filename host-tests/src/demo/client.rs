@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use super::story::{Exit, Story};
+use super::story::Exit;
 use super::{home, image};
 use crate::stack::{Stack, built, checkout, signals};
 
@@ -41,13 +41,17 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub(super) fn new(story: &Story, stack: &Stack) -> Result<Self> {
+    /// With these variables besides those that tell of the stack, and scripts that say whether a program runs here.
+    pub(super) fn new(
+        mut variables: BTreeMap<String, String>,
+        programs: BTreeMap<String, String>,
+        stack: &Stack,
+    ) -> Result<Self> {
         let home = stack.dir().join("home");
         let work = stack.dir().join("work");
         fs::create_dir_all(&work)?;
         home::furnish(&home, &stack.registry_host())?;
         image::write(&work.join("image"), "v1")?;
-        let mut variables = story.credentials(&checkout())?;
         variables.insert("FORGE".into(), format!("http://{}", stack.forge_host()));
         variables.insert("FORGE_HOST".into(), stack.forge_host());
         variables.insert("REGISTRY".into(), stack.registry_host());
@@ -59,7 +63,7 @@ impl Clients {
         variables.insert("CLIENTS".into(), checkout().join(".tools/clients").display().to_string());
         // Where this was built, the command was, too.
         let path = [built()?.into_os_string(), std::env::var_os("PATH").unwrap_or_default()].join(OsStr::new(":"));
-        Ok(Self { variables, programs: story.programs.clone(), path, home, work })
+        Ok(Self { variables, programs, path, home, work })
     }
 
     /// Whether a program runs on this machine.

@@ -11,6 +11,15 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIGURATION: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
+/// The tag of the images of somebody's own world.
+pub(super) const TAG: &str = "v1";
+
+/// The name that a project's image can have; none for a path that no image can have.
+pub(super) fn repository(path: &str) -> Option<String> {
+    let is_plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    Some(path.to_lowercase()).filter(|name| name.split(['/', '.', '_', '-']).all(is_plain))
+}
+
 /// Writes the image into `dir`, tagged `tag`.
 pub(super) fn write(dir: &Path, tag: &str) -> Result<()> {
     fs::create_dir_all(dir.join("blobs/sha256"))?;
@@ -76,6 +85,14 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn a_path_that_no_image_can_have_is_left_out() {
+        assert_eq!(repository("Apps/web-2/a.b_c").unwrap(), "apps/web-2/a.b_c");
+        for path in ["apps/_x", "apps/a-", "apps//web", ""] {
+            assert_eq!(repository(path), None, "{path}");
+        }
+    }
 
     #[test]
     fn tar_reads_the_layer() {

@@ -1,11 +1,15 @@
-//! The demo: a story told through a running [`crate::stack`], and the decisions that jobscope makes on the way.
+//! The demo: a story told through a running [`crate::stack`], and the decisions that jobscope makes on the way; or a
+//! configuration and a world of one's own, to be tried.
 
 mod client;
 mod home;
 mod image;
 mod live;
+mod offers;
+mod own;
 mod play;
 mod print;
+mod scene;
 mod story;
 mod summary;
 
@@ -14,6 +18,7 @@ use serde_json::json;
 use crate::stack::{Delivery, Options};
 
 pub use live::run;
+pub use own::{Own, Wrong};
 pub use play::{Report, StepReport, play};
 pub use print::{Format, Paint, decision_line, print_step};
 pub use story::Story;

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::client::{Clients, Outcome};
 use super::story::{Exit, Expected, Step, Story};
-use crate::stack::Stack;
 use crate::stack::decisions::{AccessLog, Entry};
+use crate::stack::{Stack, checkout};
 
 /// How long Envoy may take to write a line of its log.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
@@ -51,9 +51,9 @@ impl Report {
 ///
 /// When a client cannot be started or the log cannot be read; a step that surprises is no error.
 pub fn play(story: &Story, stack: &Stack, mut tell: impl FnMut(&StepReport)) -> Result<Report> {
-    let clients = Clients::new(story, stack)?;
+    let clients = Clients::new(story.credentials(&checkout())?, story.programs.clone(), stack)?;
     let mut log = stack.access_log()?;
-    prepare(story, &clients)?;
+    prepare(&story.before, &clients)?;
     let mut steps = Vec::new();
     for part in &story.parts {
         for step in &part.steps {
@@ -85,11 +85,11 @@ pub fn play(story: &Story, stack: &Stack, mut tell: impl FnMut(&StepReport)) -> 
 }
 
 /// Does what people do before any job runs.
-pub(super) fn prepare(story: &Story, clients: &Clients) -> Result<()> {
-    for step in &story.before {
+pub(super) fn prepare(before: &[Step], clients: &Clients) -> Result<()> {
+    for step in before {
         let outcome = clients.script(&step.run)?;
         if outcome.exit != Exit::Zero {
-            bail!("before the story: {} ({}):\n{}", step.say, outcome.code, outcome.output);
+            bail!("before all else: {} ({}):\n{}", step.say, outcome.code, outcome.output);
         }
     }
     Ok(())

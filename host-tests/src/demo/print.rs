@@ -2,9 +2,7 @@
 
 use std::io::IsTerminal;
 
-use policy::failure::Failure;
-use policy::request::Malformed;
-use policy::rules::Reason;
+use questions::log::explain;
 
 use crate::demo::StepReport;
 use crate::stack::decisions::Entry;
@@ -64,6 +62,16 @@ impl Paint {
     }
 }
 
+/// What stands above decisions.
+pub(super) const HEADINGS: &str =
+    "time      job   user    origin -> target               action           verdict and reason";
+
+/// How wide a terminal is taken to be.
+const WIDTH: usize = 100;
+
+/// How far what belongs to a decision is set in.
+const INDENT: usize = 10;
+
 /// A decision on one line: time, job, user, origin -> target, action, verdict, reason.
 #[must_use]
 pub fn decision_line(entry: &Entry, paint: Paint) -> String {
@@ -72,27 +80,43 @@ pub fn decision_line(entry: &Entry, paint: Paint) -> String {
     let way = format!("{} -> {}", word(&entry.origin), word(&entry.target));
     let verdict = word(&entry.verdict);
     format!(
-        "{}  job {:<6} {:<8} {:<34} {:<22} {} {}",
+        "{}  {:<5} {:<7} {:<30} {:<16} {} {}",
         paint.faint(time),
         word(&entry.job),
         word(&entry.user),
         way,
         word(&entry.action),
-        paint.verdict(verdict, &format!("{verdict:<6}")),
+        paint.verdict(verdict, &format!("{verdict:<5}")),
         word(&entry.reason),
     )
 }
 
-/// Below a denial: its reason in a sentence, and its number.
-pub(super) fn refusal(entry: &Entry, paint: Paint) -> Option<String> {
+/// Below a denial: what the client was told where that is known, else its reason in a sentence; and its number.
+pub(super) fn refusal(entry: &Entry, told: Option<&str>, paint: Paint) -> Option<String> {
     let is_refusal = entry.verdict.as_deref().is_some_and(|verdict| verdict != "allow");
     let code = entry.reason.as_deref().filter(|_| is_refusal)?;
-    let reasons = Reason::ALL.iter().map(|(_, code, text)| (*code, *text));
-    let malformed = Malformed::ALL.iter().map(|(_, _, code, text)| (*code, *text));
-    let failures = Failure::ALL.iter().map(|(_, code, text)| (*code, *text));
-    let mut all = reasons.chain(malformed).chain(failures);
-    let (_, says) = all.find(|(known, _)| *known == code)?;
-    Some(format!("          {}", paint.faint(&format!("{says}; decision {}", word(&entry.decision)))))
+    let mut says = told.unwrap_or_else(|| explain::sentence(code)).to_owned();
+    let decision = word(&entry.decision);
+    if !says.contains(decision) {
+        says = format!("{}. Decision {decision}.", says.trim_end_matches('.'));
+    }
+    let lines = wrapped(&says, INDENT).into_iter().map(|line| format!("{:INDENT$}{}", "", paint.faint(&line)));
+    Some(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// A text in lines that fit behind an indent.
+pub(super) fn wrapped(text: &str, indent: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if indent + line.chars().count() + word.chars().count() < WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn word(value: &Option<String>) -> &str {
@@ -157,21 +181,41 @@ mod tests {
         .unwrap();
         assert_eq!(
             decision_line(&entry, Paint::Plain),
-            "12:34:56  job 1001   dana     apps/web -> libs/common            git.read               allow  in-allowlist"
+            "12:34:56  1001  dana    apps/web -> libs/common        git.read         allow in-allowlist"
         );
     }
 
     #[test]
-    fn a_denial_is_explained_and_has_its_number() {
+    fn a_usual_decision_fits_a_terminal_below_its_headings() {
         let line = |verdict: &str, reason: &str| {
-            let line = format!(r#"{{"start_time":"","verdict":"{verdict}","reason":"{reason}","decision":"5a5c"}}"#);
-            refusal(&Entry::parse(&line).unwrap(), Paint::Plain)
+            let line = format!(
+                r#"{{"start_time":"2026-01-01T12:34:56.789Z","job":"1001","user":"dana","origin":"apps/web",
+                    "target":"containers/poetry","action":"packages.generic.read","verdict":"{verdict}","reason":"{reason}"}}"#
+            );
+            decision_line(&Entry::parse(&line).unwrap(), Paint::Plain)
         };
-        for code in [Reason::ALL[0].1, Malformed::ALL[0].2, Failure::ALL[0].1] {
-            assert!(line("deny", code).unwrap().ends_with("; decision 5a5c"), "{code}");
+        assert!(line("deny", "allowlist.missing").chars().count() <= WIDTH);
+        assert!(line("allow", "allowlist.project").chars().count() <= WIDTH);
+        for (heading, value) in [("job", "1001"), ("user", "dana"), ("origin", "apps/web"), ("action", "packages")] {
+            assert_eq!(HEADINGS.find(heading), line("deny", "x").find(value), "{heading}");
         }
-        assert!(line("observe-deny", Reason::NotListed.code()).unwrap().contains(Reason::NotListed.text()));
-        assert_eq!(line("allow", Reason::NotListed.code()), None);
+    }
+
+    #[test]
+    fn a_denial_says_what_the_client_was_told_and_has_its_number() {
+        let entry = |verdict: &str, reason: &str| {
+            let line = format!(r#"{{"start_time":"","verdict":"{verdict}","reason":"{reason}","decision":"5a5c"}}"#);
+            Entry::parse(&line).unwrap()
+        };
+        let denied = entry("deny", "allowlist.missing");
+        let told = "No entry. A maintainer can add one. Decision 5a5c.";
+        assert_eq!(refusal(&denied, Some(told), Paint::Plain).unwrap(), format!("          {told}"));
+        let unknown = refusal(&denied, None, Paint::Plain).unwrap();
+        let says = unknown.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(says.ends_with("a maintainer of the target can add it. Decision 5a5c."), "{says}");
+        assert!(unknown.lines().count() > 1 && unknown.lines().all(|line| line.chars().count() <= WIDTH), "{unknown}");
+        assert!(refusal(&entry("observe-deny", "role.none"), None, Paint::Plain).is_some());
+        assert_eq!(refusal(&entry("allow", "own-project"), None, Paint::Plain), None);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub struct Part {
 }
 
 /// One sentence, what is done, and what must come of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// The sentence.

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::child::{Child, Output};
 use super::{Delivery, places, status_of, wait_until_ready};
 
-/// The token of the world's user `jobscope`.
-const LOOKUP_TOKEN: (&str, &str) = ("JOBSCOPE_LOOKUP_TOKEN", "glpat-jobscope-lookup");
+/// What the filter looks facts up with: the variable, and the token of the world's user `jobscope`.
+pub const LOOKUP_TOKEN: (&str, &str) = ("JOBSCOPE_LOOKUP_TOKEN", "glpat-jobscope-lookup");
 
 /// The forge's name as deployed: Go takes no address with a port for a part of a module's path.
 const FORGE_NAME: &str = "forge.example.com";
@@ -23,6 +23,8 @@ pub(super) struct Running<'a> {
     pub(super) forge_port: u16,
     pub(super) registry_port: u16,
     pub(super) token_lookup_port: u16,
+    /// The filter's configuration, where it is not the deployed one.
+    pub(super) settings: Option<&'a Value>,
     pub(super) filter: &'a [(&'static str, Value)],
     /// Another filter than the one that was built.
     pub(super) wasm: Option<&'a Path>,
@@ -162,10 +164,7 @@ fn adapt(configuration: &mut Value, running: &Running<'_>, dir: &Path, wasm: &Pa
 
     *filename(configuration)? = json!(wasm);
     let configured = at(filter(configuration)?, "/configuration")?;
-    let mut settings = settings(configured)?;
-    *at(&mut settings, "/forge/hosts")? = json!(["127.0.0.1", FORGE_NAME]);
-    *at(&mut settings, "/forge/registry_hosts")? = json!(["localhost"]);
-    *at(&mut settings, "/lookup/authority")? = json!("127.0.0.1");
+    let mut settings = running.settings.cloned().map_or_else(|| local(configured), Ok)?;
     for (pointer, value) in running.filter {
         let (parent, key) = pointer.rsplit_once('/').context("a pointer begins with `/`")?;
         at(&mut settings, parent)?[key] = value.clone();
@@ -185,6 +184,29 @@ fn adapt(configuration: &mut Value, running: &Running<'_>, dir: &Path, wasm: &Pa
         )? = socket_address(port);
     }
     Ok(())
+}
+
+/// The deployed configuration of the filter, with this machine's names in it.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn settings_here() -> Result<Value> {
+    local(at(filter(&mut deployed(&places::configuration())?)?, "/configuration")?)
+}
+
+/// The configuration of the filter that an Envoy was started with for good.
+pub(super) fn started_with(dir: &Path) -> Result<Value> {
+    let mut configuration = deployed(&dir.join("envoy.json"))?;
+    settings(at(filter(&mut configuration)?, "/configuration")?)
+}
+
+fn local(configured: &mut Value) -> Result<Value> {
+    let mut settings = settings(configured)?;
+    *at(&mut settings, "/forge/hosts")? = json!(["127.0.0.1", FORGE_NAME]);
+    *at(&mut settings, "/forge/registry_hosts")? = json!(["localhost"]);
+    *at(&mut settings, "/lookup/authority")? = json!("127.0.0.1");
+    Ok(settings)
 }
 
 /// The filter's configuration, written as a `Struct` or as JSON in a `StringValue`.
@@ -240,6 +262,7 @@ mod tests {
             forge_port: 3,
             registry_port: 4,
             token_lookup_port: 5,
+            settings: None,
             filter: &[("/lookup/timeout", json!("1s"))],
             wasm: None,
             delivery: Delivery::Fixed,

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::child::{Child, Output};
+use super::places;
 use super::raw::{self, Answer};
-use super::{checkout, places};
 
 /// A running stand-in forge.
 pub struct Forge {
@@ -52,11 +52,11 @@ struct Ready {
 }
 
 impl Forge {
-    pub(super) fn start(dir: &Path, ingress_port: u16) -> Result<Self> {
+    pub(super) fn start(dir: &Path, ingress_port: u16, world: &Path) -> Result<Self> {
         let mut command = Command::new(places::forge()?);
         command
             .arg("--world")
-            .arg(checkout().join("envoy/demo/world.yaml"))
+            .arg(world)
             .arg("--state")
             .arg(dir.join("forge"))
             .args(["--listen", "127.0.0.1:0"])

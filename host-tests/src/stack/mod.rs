@@ -24,10 +24,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde_json::Value;
 
-pub use envoy::validate;
+pub use envoy::{LOOKUP_TOKEN, settings_here, validate};
 pub use forge::{Forge, LookupFault};
 pub use ingress::{Ingress, Setup};
-pub use places::{checkout, filter};
+pub use places::{checkout, filter, world};
 pub use raw::Answer;
 
 pub(crate) use child::{Child, Output};
@@ -116,6 +116,10 @@ pub struct Options {
     pub token_lookup: TokenLookup,
     /// Whether there is a registry.
     pub registry: Registry,
+    /// The document of the world that the forge serves, where it is not the demo's.
+    pub world: Option<Value>,
+    /// The filter's configuration, where it is not the deployed one.
+    pub settings: Option<Value>,
     /// Changes to the filter's configuration: where (a JSON pointer such as `/lookup/timeout`) and the new value.
     pub filter: Vec<(&'static str, Value)>,
     /// Changes to the rest of Envoy's configuration.
@@ -133,6 +137,8 @@ impl Options {
             place: Place::Temporary,
             token_lookup: TokenLookup::Forge,
             registry: Registry::Started,
+            world: None,
+            settings: None,
             filter: Vec::new(),
             change: |_| (),
             delivery: Delivery::Fixed,
@@ -174,7 +180,16 @@ impl Stack {
         };
         let dir = RunDir::new(&options.place)?;
 
-        let forge = Forge::start(dir.path(), port)?;
+        let world = match &options.world {
+            None => places::world(),
+            Some(document) => {
+                let file = dir.path().join("world.json");
+                // JSON is YAML.
+                std::fs::write(&file, serde_json::to_vec_pretty(document)?)?;
+                file
+            }
+        };
+        let forge = Forge::start(dir.path(), port, &world)?;
         let registry_port = ports::pick()?;
         let registry = match options.registry {
             Registry::Started => Some(registry::start(dir.path(), registry_port, port, forge.registry_certificate())?),
@@ -192,7 +207,8 @@ impl Stack {
             (options.change)(envoy);
             Ok(())
         };
-        let envoy = envoy::start(dir.path(), &envoy::Running { change: &change, ..deployed })?;
+        let running = envoy::Running { change: &change, settings: options.settings.as_ref(), ..deployed };
+        let envoy = envoy::start(dir.path(), &running)?;
         Ok(Self { envoy, registry, forge, dir, ports, delivery: options.delivery })
     }
 
@@ -247,6 +263,15 @@ impl Stack {
     #[must_use]
     pub fn registry_host(&self) -> String {
         format!("localhost:{}", self.ports.ingress)
+    }
+
+    /// The configuration that the filter was started with.
+    ///
+    /// # Errors
+    ///
+    /// When it was not started with one for good ([`Delivery::Fixed`]).
+    pub fn settings(&self) -> Result<Value> {
+        envoy::started_with(self.dir.path())
     }
 
     /// The forge itself, to ask what it saw and to make it fail.
@@ -335,6 +360,7 @@ fn running<'a>(
         forge_port,
         registry_port: ports.registry,
         token_lookup_port: ports.token_lookup,
+        settings: None,
         filter,
         wasm,
         delivery,

@@ -12,6 +12,12 @@ pub fn checkout() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
+/// The world of the demo.
+#[must_use]
+pub fn world() -> PathBuf {
+    checkout().join("envoy/demo/world.yaml")
+}
+
 /// Envoy, as `scripts/setup` installs it, or the one of JOBSCOPE_ENVOY.
 pub(super) fn envoy() -> Result<PathBuf> {
     present(chosen("JOBSCOPE_ENVOY", ".tools/envoy/bin/envoy"), "Envoy", "make setup")
