@@ -18,6 +18,7 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Check(Check),
+    Doctor(Doctor),
     Decide(Decide),
     WhoCan(WhoCan),
     Can(Can),
@@ -298,6 +299,48 @@ pub(crate) struct Check {
     /// End with 1 for warnings, too.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How a forge that runs is reached.
+#[derive(Args)]
+pub(crate) struct Reached {
+    /// Where the lookup service listens, such as `https://gitlab.example.com`. Without it, where the lookup cluster leads in
+    /// the file of Envoy's.
+    #[arg(long)]
+    pub(crate) address: Option<String>,
+    /// A file with the service account's token; `-` for standard input. Without it, the environment variable that
+    /// `lookup.credential_env` names.
+    #[arg(long)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// A file with the certificates that are trusted, in PEM. Without it, those of the cluster, or else of the system.
+    #[arg(long)]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+/// Ask the forge as the filter would, and tell what does not work: token, rights, clock, version, webhook.
+///
+/// Each lookup of the configuration is made once, about a token that nobody has and about private projects that the service
+/// account sees. Nothing is changed, and the token is not printed. Each call is shown with its time.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope doctor envoy.yaml --token-file token
+
+Exit codes: 0 nothing is wrong (warnings may be told), 1 something is, also when nobody answers, 2 it cannot be asked.")]
+pub(crate) struct Doctor {
+    /// The filter's configuration, or a file of Envoy's with one in it.
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) reached: Reached,
+    /// The path of the project that is asked about. Without it, a private one that the service account sees.
+    #[arg(long)]
+    pub(crate) target: Option<String>,
+    /// The path of another project, from which a job may come. Without it, another private one.
+    #[arg(long)]
+    pub(crate) origin: Option<String>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

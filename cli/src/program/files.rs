@@ -107,7 +107,7 @@ pub(crate) fn unread(path: &Path, error: &NotFound) -> Fault {
 }
 
 /// What went wrong, without the number that only programmers read.
-fn plain(error: &std::io::Error) -> String {
+pub(crate) fn plain(error: &std::io::Error) -> String {
     let said = error.to_string();
     said.split(" (os error").next().unwrap_or_default().to_ascii_lowercase()
 }

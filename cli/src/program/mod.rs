@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod decide;
+mod doctor;
 mod files;
 mod log;
 mod pages;
@@ -10,6 +11,7 @@ mod print;
 mod reach;
 mod replay;
 mod suite;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -38,6 +40,7 @@ impl Fault {
 pub(crate) fn run() -> ExitCode {
     let end = match Arguments::parse().command {
         Command::Check(asked) => check::run(&asked),
+        Command::Doctor(asked) => doctor::run(&asked),
         Command::Decide(asked) => decide::run(&asked),
         Command::WhoCan(asked) => reach::who_can(&asked),
         Command::Can(asked) => reach::can(&asked),
