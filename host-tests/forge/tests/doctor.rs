@@ -228,6 +228,42 @@ fn a_service_of_the_platform_team_is_asked_its_own_questions() {
 }
 
 #[test]
+fn over_tls_the_certificate_must_be_for_the_name_that_the_cluster_asks_for() {
+    let (service, certificate) = Service::start_tls("gitlab.internal", |path, _| match path {
+        "/api/v4/job" => Answer::of(401, "application/json", r#"{"message": "401 Unauthorized"}"#),
+        _ => Answer::of(404, "application/json", r#"{"message": "404 Not Found"}"#),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    fs::write(&ca, certificate).unwrap();
+    let ca = ca.to_str().unwrap();
+    let port = service.address.rsplit(':').next().unwrap();
+    let (before, cluster) = fs::read_to_string(root().join("envoy/envoy.yaml"))
+        .map(|text| text.split_once("    - name: token-lookup").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap())
+        .unwrap();
+    let cluster =
+        cluster.replace("address: forge.internal, port_value: 80", &format!("address: 127.0.0.1, port_value: {port}"));
+    let ask = |tls: &str, more: &[&str]| {
+        let file = folder.path().join("envoy.yaml");
+        let socket = format!("transport_socket: {{name: tls, typed_config: {{{tls}}}}}");
+        fs::write(&file, format!("{before}    - name: token-lookup\n      {socket}{cluster}")).unwrap();
+        let words = [&["doctor", file.to_str().unwrap(), "--json"], more].concat();
+        jobscope(&words, &[("JOBSCOPE_LOOKUP_TOKEN", SERVICE)])
+    };
+    let trusted = format!("common_tls_context: {{validation_context: {{trusted_ca: {{filename: {ca}}}}}}}");
+    let named = ask(&format!("sni: gitlab.internal, {trusted}"), &[]);
+    told(&named, "lookup", "good", "called unknown");
+    told(&ask("sni: gitlab.internal", &["--ca", ca]), "lookup", "good", "called unknown");
+    told(&ask("sni: gitlab.internal", &[]), "lookup", "error", "TLS failed: invalid peer certificate: UnknownIssuer");
+    told(
+        &ask(&format!("sni: other.internal, {trusted}"), &[]),
+        "lookup",
+        "error",
+        "TLS failed: invalid peer certificate: certificate not valid for name",
+    );
+}
+
+#[test]
 fn what_cannot_be_asked_is_one_sentence() {
     let config = live::configuration(&json!({
         "forge": {"hosts": ["forge.example.com"]},

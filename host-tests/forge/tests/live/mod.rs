@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 use tempfile::{NamedTempFile, TempDir};
 
@@ -113,21 +114,48 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Self {
+        Self::listening("http", move |stream| serve(stream, &answer))
+    }
+
+    /// One that speaks TLS under this name, and its certificate in PEM.
+    pub(crate) fn start_tls(
+        name: &str,
+        answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static,
+    ) -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let served = move |stream| {
+            let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).ok()?, stream);
+            serve(&mut stream, &answer)?;
+            stream.conn.send_close_notify();
+            stream.flush().ok()
+        };
+        (Self::listening("https", served), made.cert.pem())
+    }
+
+    fn listening(scheme: &str, serve: impl Fn(TcpStream) -> Option<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let answer = Arc::new(answer);
+        let address = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let serve = Arc::new(serve);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let answer = Arc::clone(&answer);
-                thread::spawn(move || serve(stream, &*answer));
+                let serve = Arc::clone(&serve);
+                thread::spawn(move || serve(stream));
             }
         });
         Self { address }
     }
 }
 
-fn serve(stream: TcpStream, answer: &dyn Fn(&str, &str) -> Answer) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
+fn serve(mut stream: impl Read + Write, answer: &dyn Fn(&str, &str) -> Answer) -> Option<()> {
+    let mut reader = BufReader::new(&mut stream);
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
     let path = first.split(' ').nth(1)?.to_owned();
@@ -150,7 +178,6 @@ fn serve(stream: TcpStream, answer: &dyn Fn(&str, &str) -> Answer) -> Option<()>
         said.kind,
         said.body.len()
     );
-    let mut stream = stream;
     stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(said.body.as_bytes())).ok()
 }
 
