@@ -2,8 +2,10 @@
 //!
 //! Nobody here opens a connection. Who does gives a [`Service`].
 
+pub mod caller;
 pub mod doctor;
 pub mod endpoint;
+pub mod names;
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -320,6 +320,13 @@ pub(crate) struct Reached {
     pub(crate) ca: Option<PathBuf>,
 }
 
+impl Reached {
+    /// Whether anything of it is said.
+    pub(crate) fn is_given(&self) -> bool {
+        self.address.is_some() || self.token_file.is_some() || self.ca.is_some()
+    }
+}
+
 /// Ask the forge as the filter would, and tell what does not work: token, rights, clock, version, webhook.
 ///
 /// Each lookup of the configuration is made once, about a token that nobody has and about private projects that the service
@@ -361,10 +368,16 @@ pub(crate) struct Decide {
     /// The filter's configuration, or a file of Envoy's with one in it.
     pub(crate) config: PathBuf,
     /// The world: users, groups, projects, allowlists, jobs. See docs/world.schema.json.
+    #[arg(long, required_unless_present = "forge", conflicts_with = "forge")]
+    pub(crate) world: Option<PathBuf>,
+    /// Ask the forge instead, as the filter does.
     #[arg(long)]
-    pub(crate) world: PathBuf,
+    pub(crate) forge: bool,
+    #[command(flatten)]
+    pub(crate) reached: Reached,
     /// Which job asks: `PROJECT[@REF] as USER [in ENVIRONMENT] [by SOURCE] [of a fork]`, or the number of one of the
-    /// world's. Without it, the job of the world whose token stands in the request.
+    /// world's. Without it, the job of the world whose token stands in the request; of a forge, the running one whose token
+    /// is in the environment variable `CI_JOB_TOKEN`.
     #[arg(long)]
     pub(crate) job: Option<String>,
     /// A file with a request as it stands on the wire; `-` for standard input.

@@ -59,7 +59,7 @@ fn shown(one: &Finding) -> String {
     format!("{}{pad}  {text}\n", word(one.mark.word()))
 }
 
-fn row(call: &Call, sent: &Sent) -> Vec<String> {
+pub(crate) fn row(call: &Call, sent: &Sent) -> Vec<String> {
     let status = sent.reply.as_ref().map_or_else(|_| "-".to_owned(), |reply| reply.status.to_string());
     vec![status, format!("{} ms", sent.took.as_millis()), call.outline()]
 }

@@ -121,7 +121,7 @@ fn found(live: &Live<'_>, key: &'static str, asked: &Asked, about: &str, calls: 
 }
 
 /// Which call a flight failed for.
-pub(super) fn cause(live: &Live<'_>, flown: &Flown) -> String {
+pub(in crate::live) fn cause(live: &Live<'_>, flown: &Flown) -> String {
     let made = || flown.calls.iter().filter_map(|at| live.asked.get(*at));
     let is_settings = |call: &Call| call.path.ends_with(SETTINGS);
     // A member that is not there is an answer, too.

@@ -1,12 +1,13 @@
 //! GitLab's own API.
 
-use policy::facts::{Origin, ProjectId, ProjectPath, Secret};
-use policy::lookup::{Call, Fact};
-use serde_json::{Value, json};
+use policy::facts::{Origin, ProjectPath};
+use serde_json::Value;
 
 use super::facts::{self, Asked};
-use super::{Finding, Mark, NOBODYS, Subject, account, forge, webhook};
+use super::{Finding, Mark, Subject, account, forge, webhook};
 use crate::live::Live;
+use crate::live::caller::MadeUp;
+use crate::live::names::project;
 use crate::setup::Setup;
 
 /// Asks for everything that the filter would.
@@ -43,7 +44,6 @@ pub(super) fn examine(live: &mut Live<'_>, setup: &Setup, subject: &Subject) -> 
 fn projects(live: &mut Live<'_>, subject: &Subject) -> Result<(ProjectPath, Option<Origin>), Finding> {
     const ABOUT: &str = "projects";
     let private = if subject.target.is_some() && subject.origin.is_some() { Vec::new() } else { private(live) };
-    let of = |path: &ProjectPath| private.iter().find(|one| one.path == *path).cloned();
     let target = subject.target.clone().or_else(|| private.first().map(|one| one.path.clone()));
     let target = target.ok_or_else(|| {
         let text = "the forge shows no private project to the service account, so that nothing can be asked about one: make it \
@@ -52,21 +52,13 @@ fn projects(live: &mut Live<'_>, subject: &Subject) -> Result<(ProjectPath, Opti
     })?;
     let origin = match &subject.origin {
         None => private.into_iter().find(|one| one.path != target),
-        Some(path) => match of(path) {
-            Some(origin) => Some(origin),
-            None => {
-                let body =
-                    live.get(&format!("/projects/{}", path.as_str().replace('/', "%2F"))).and_then(|at| live.json(at));
-                let origin = body.as_ref().and_then(project);
-                Some(origin.ok_or_else(|| {
-                    Finding::new(
-                        Mark::Error,
-                        ABOUT,
-                        format!("the forge shows no project {path} to the service account"),
-                    )
-                })?)
-            }
-        },
+        Some(path) => {
+            let shown = live.project(path.as_str()).ok().flatten();
+            Some(shown.ok_or_else(|| {
+                let text = format!("the forge shows no project {path} to the service account");
+                Finding::new(Mark::Error, ABOUT, text)
+            })?)
+        }
     };
     Ok((target, origin))
 }
@@ -76,11 +68,6 @@ fn private(live: &mut Live<'_>) -> Vec<Origin> {
     const ASKED: &str = "/projects?visibility=private&archived=false&simple=true&order_by=id&sort=asc&per_page=2";
     let body = live.get(ASKED).and_then(|at| live.json(at)).unwrap_or_default();
     body.as_array().into_iter().flatten().filter_map(project).collect()
-}
-
-fn project(body: &Value) -> Option<Origin> {
-    let path = body.get("path_with_namespace")?.as_str()?;
-    Some(Origin { id: ProjectId(body.get("id")?.as_u64()?), path: ProjectPath::parse(path)? })
 }
 
 /// What rules of the configuration look at of a job, beside what its token tells. The job is made up; all else is asked.
@@ -94,8 +81,7 @@ fn circumstances(live: &mut Live<'_>, setup: &Setup, asked: &Asked) -> Option<Fi
         return Some(Finding::new(Mark::Unseen, ABOUT, "a second project is needed to ask: name it with `--origin`"));
     };
     // A branch. Whether a merge request comes from a fork is asked of the same project, with the same right.
-    let answered = |call: &Call| made_up(call, origin, &setup.config.forge.relative_url_root);
-    let flown = live.fly_knowing(None, Fact::Token(Secret::new(NOBODYS)), &answered);
+    let flown = MadeUp { origin, git_ref: "main", source: "push", user: &Value::Null }.fly(live);
     let rights = "Reporter in every origin";
     Some(match flown.landed {
         Ok(_) if flown.calls.is_empty() => Finding::new(
@@ -111,18 +97,4 @@ fn circumstances(live: &mut Live<'_>, setup: &Setup, asked: &Asked) -> Option<Fi
             Finding::new(Mark::Error, ABOUT, text)
         }
     })
-}
-
-/// What the forge would say of a job with a token that is made up.
-fn made_up(call: &Call, origin: &Origin, root: &str) -> Option<Value> {
-    let path = call.path.strip_prefix(root)?.strip_prefix("/api/v4")?;
-    match path {
-        "/job" => Some(json!({
-            "id": 1, "status": "running", "user": null, "ref": "main", "tag": false,
-            "pipeline": {"project_id": origin.id.0, "source": "push"},
-            "web_url": format!("https://forge.invalid{root}/{}/-/jobs/1", origin.path),
-        })),
-        "/job/allowed_agents" => Some(json!({"job": {"id": 1}, "environment": null})),
-        _ => None,
-    }
 }

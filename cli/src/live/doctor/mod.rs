@@ -16,6 +16,8 @@ use policy::facts::{Invalid, ProjectPath, Secret, Token};
 use policy::lookup::{Call, Fact, Value};
 use serde_json::{Value as Json, json};
 
+pub(super) use facts::cause;
+
 use super::{Live, Sent, Service};
 use crate::setup::{Setup, masked};
 
@@ -131,7 +133,7 @@ fn lookup(live: &mut Live<'_>) -> Finding {
     }
 }
 
-fn token_word(token: &Token) -> &'static str {
+pub(super) fn token_word(token: &Token) -> &'static str {
     match token {
         Token::Running(_) => "a running job's",
         Token::Ended(_) => "an ended job's",
@@ -210,6 +212,11 @@ fn time(live: &Live<'_>, setup: &Setup) -> Option<Finding> {
     })
 }
 
+/// What is wrong with the answer to a call, or else what it was.
+pub(super) fn complaint(call: &Call, sent: &Sent) -> String {
+    words::wrong(sent).unwrap_or_else(|| words::said(call, sent))
+}
+
 impl Report {
     /// How well it is with what is worst.
     #[must_use]
@@ -221,20 +228,26 @@ impl Report {
     #[must_use]
     pub fn json(&self, address: &str, authority: &str) -> Json {
         let finding = |one: &Finding| json!({"mark": one.mark.word(), "about": one.about, "text": masked(&one.text)});
-        let call = |(call, sent): &(Call, Sent)| {
-            json!({
-                "call": call.outline(),
-                "status": sent.reply.as_ref().ok().map(|reply| reply.status),
-                "trouble": sent.reply.as_ref().err().map(ToString::to_string),
-                "milliseconds": u64::try_from(sent.took.as_millis()).unwrap_or(u64::MAX),
-            })
-        };
         json!({
             "address": address,
             "authority": authority,
             "worst": self.worst().word(),
             "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
-            "calls": self.calls.iter().map(call).collect::<Vec<_>>(),
+            "calls": calls(&self.calls),
         })
     }
+}
+
+/// Calls that were made, as values.
+#[must_use]
+pub fn calls(made: &[(Call, Sent)]) -> Vec<Json> {
+    let call = |(call, sent): &(Call, Sent)| {
+        json!({
+            "call": call.outline(),
+            "status": sent.reply.as_ref().ok().map(|reply| reply.status),
+            "trouble": sent.reply.as_ref().err().map(ToString::to_string),
+            "milliseconds": u64::try_from(sent.took.as_millis()).unwrap_or(u64::MAX),
+        })
+    };
+    made.iter().map(call).collect()
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::facts::Asked;
 use super::{Finding, Mark};
 use crate::live::Live;
+use crate::live::names::segment;
 use crate::setup::Setup;
 
 /// Looks for the webhook among those of a project and of the groups above it; `None` where none is configured.
@@ -13,8 +14,8 @@ pub(super) fn examine(live: &mut Live<'_>, setup: &Setup, asked: &Asked) -> Opti
     let path = &setup.config.webhook.as_ref()?.path;
     let target = asked.target.as_str();
     let groups = target.match_indices('/').filter_map(|(at, _)| target.get(..at));
-    let mut places: Vec<String> = groups.map(|group| format!("/groups/{}", encoded(group))).collect();
-    places.push(format!("/projects/{}", encoded(target)));
+    let mut places: Vec<String> = groups.map(|group| format!("/groups/{}", segment(group))).collect();
+    places.push(format!("/projects/{}", segment(target)));
     let mut unseen = Vec::new();
     for place in places.iter().rev() {
         let at = live.get(&format!("{place}/hooks?per_page=100"))?;
@@ -64,10 +65,6 @@ fn leads_here(url: &str, setup: &Setup, path: &str) -> bool {
     let Some((authority, found)) = rest.find('/').and_then(|at| rest.split_at_checked(at)) else { return false };
     let host = policy::facts::Host::of_authority(authority.as_bytes());
     found == path && host.is_some_and(|host| setup.config.forge.hosts.contains(&host))
-}
-
-fn encoded(path: &str) -> String {
-    path.replace('/', "%2F")
 }
 
 #[cfg(test)]
