@@ -33,6 +33,13 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+impl Reply {
+    /// Whether it says that a project is elsewhere now.
+    fn is_moved_project(&self) -> bool {
+        self.status == 301 && self.location.as_deref().is_some_and(|place| place.contains("/api/v4/projects/"))
+    }
+}
+
 /// Why no answer came.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {

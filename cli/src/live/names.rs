@@ -1,10 +1,13 @@
 //! What a forge has by a name: projects, groups and users. Only GitLab's own API tells.
 
+use std::cell::RefCell;
+
 use policy::choices::Api;
 use policy::facts::{Origin, ProjectId, ProjectPath};
 use serde_json::Value;
 
-use super::{Live, doctor};
+use super::{Live, Reply, doctor};
+use crate::check::{Names, Noun};
 
 /// Why it is not known whether the forge has something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +36,8 @@ impl Live<'_> {
         let at = self.get(path).ok_or(Untold::Nobody)?;
         match (self.reply(at).map(|reply| reply.status), self.json(at)) {
             (Some(200), Some(body)) => Ok(Some(body)),
+            // A project that moved is no longer there.
+            (Some(301), _) if self.reply(at).is_some_and(Reply::is_moved_project) => Ok(None),
             (Some(404), _)
                 if self.reply(at).is_some_and(|reply| serde_json::from_slice::<Value>(&reply.body).is_ok()) =>
             {
@@ -71,6 +76,32 @@ impl Live<'_> {
             user.get("username").and_then(Value::as_str).is_some_and(|found| found.eq_ignore_ascii_case(name))
         };
         Ok(found.as_ref().and_then(Value::as_array).and_then(|users| users.iter().find(is_it)).cloned())
+    }
+}
+
+/// A forge that is asked for names.
+pub struct Naming<'a, 'b>(RefCell<&'a mut Live<'b>>);
+
+impl<'a, 'b> Naming<'a, 'b> {
+    /// A forge of which no name was asked yet.
+    pub fn of(live: &'a mut Live<'b>) -> Self {
+        Self(RefCell::new(live))
+    }
+}
+
+impl Names for Naming<'_, '_> {
+    fn denial(&self) -> &'static str {
+        "the forge shows the service account no"
+    }
+
+    fn has(&self, noun: Noun, name: &str) -> Result<bool, String> {
+        let mut live = self.0.borrow_mut();
+        let found = match noun {
+            Noun::Project => live.project(name).map(|found| found.is_some()),
+            Noun::Group => live.has_group(name),
+            Noun::User => live.user(name).map(|found| found.is_some()),
+        };
+        found.map_err(|untold| untold.to_string())
     }
 }
 

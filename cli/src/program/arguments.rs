@@ -294,8 +294,13 @@ pub(crate) struct Check {
     /// The filter's configuration, or a file of Envoy's with one in it.
     pub(crate) config: PathBuf,
     /// A world: names of projects, groups and users that it does not have are warnings.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "forge")]
     pub(crate) world: Option<PathBuf>,
+    /// Ask the forge for these names instead.
+    #[arg(long)]
+    pub(crate) forge: bool,
+    #[command(flatten)]
+    pub(crate) reached: Reached,
     /// End with 1 for warnings, too.
     #[arg(long)]
     pub(crate) strict: bool,
@@ -319,6 +324,9 @@ pub(crate) struct Reached {
     #[arg(long)]
     pub(crate) ca: Option<PathBuf>,
 }
+
+/// What is said to who says how a forge is reached that is not asked.
+pub(crate) const REACHED: &str = "`--address`, `--token-file` and `--ca` go with `--forge`";
 
 impl Reached {
     /// Whether anything of it is said.

@@ -14,7 +14,7 @@ use questions::view;
 use serde_json::{Value, json};
 use world::World;
 
-use super::arguments::Decide;
+use super::arguments::{Decide, REACHED};
 use super::print::{HEADING, QUIET, indented, out, styled, table, word, wrapped};
 use super::{End, Fault, doctor, files, wire};
 
@@ -23,7 +23,7 @@ pub(crate) fn run(asked: &Decide) -> Result<End, Fault> {
     let raw = asked.request.as_deref().map(files::bytes).transpose()?;
     match (&asked.world, asked.reached.is_given()) {
         (Some(world), false) => of_world(asked, setup, files::world(world)?, raw.as_deref()),
-        (Some(_), true) => Err(Fault("`--address`, `--token-file` and `--ca` go with `--forge`".to_owned())),
+        (Some(_), true) => Err(Fault(REACHED.to_owned())),
         (None, _) => of_forge(asked, &setup, raw.as_deref()),
     }
 }
