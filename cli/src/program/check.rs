@@ -42,7 +42,7 @@ fn findings(asked: &Check, documents: &[Node]) -> Result<Vec<Finding>, Fault> {
     let Ok(setup) = finding::only(documents).map_err(|error| unread(&error))?.setup() else { return of_file() };
     let endpoint = wire::endpoint(&setup, &asked.config, &asked.reached)?;
     let credential = wire::credential(&setup, &asked.reached)?;
-    let mut service = wire::Wire::to(&endpoint, &setup.config.lookup.authority, asked.reached.ca.as_deref())?;
+    let mut service = wire::Wire::to(&endpoint, &setup, asked.reached.ca.as_deref())?;
     let mut live = Live::new(&setup.config, credential.as_ref(), &mut service);
     check(documents, Some(&Naming::of(&mut live))).map_err(|error| unread(&error))
 }

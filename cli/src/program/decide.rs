@@ -46,7 +46,7 @@ fn of_world(asked: &Decide, setup: Setup, world: World, raw: Option<&[u8]>) -> R
 fn of_forge(asked: &Decide, setup: &Setup, raw: Option<&[u8]>) -> Result<End, Fault> {
     let endpoint = wire::endpoint(setup, &asked.config, &asked.reached)?;
     let credential = wire::credential(setup, &asked.reached)?;
-    let mut service = wire::Wire::to(&endpoint, &setup.config.lookup.authority, asked.reached.ca.as_deref())?;
+    let mut service = wire::Wire::to(&endpoint, setup, asked.reached.ca.as_deref())?;
     let mut live = Live::new(&setup.config, credential.as_ref(), &mut service);
     let caller = match (&asked.job, std::env::var("CI_JOB_TOKEN").ok().filter(|token| !token.is_empty())) {
         (Some(text), _) => caller::spelled(&mut live, text),

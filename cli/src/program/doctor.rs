@@ -18,7 +18,7 @@ pub(crate) fn run(asked: &Doctor) -> Result<End, Fault> {
     let credential = wire::credential(&setup, &asked.reached)?;
     let subject = Subject { target: project(asked.target.as_deref())?, origin: project(asked.origin.as_deref())? };
     let authority = &setup.config.lookup.authority;
-    let mut service = wire::Wire::to(&endpoint, authority, asked.reached.ca.as_deref())?;
+    let mut service = wire::Wire::to(&endpoint, &setup, asked.reached.ca.as_deref())?;
     let report = examine(&setup, credential.as_ref(), &subject, &mut service);
     if asked.json {
         out(&format!("{:#}\n", report.json(&endpoint.to_string(), authority)))?;

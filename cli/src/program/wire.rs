@@ -22,8 +22,9 @@ use ureq::{Agent, Error};
 use super::arguments::Reached;
 use super::{Fault, files};
 
-/// How long an answer is awaited: longer than any filter waits, so that it can be told how long it took.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long an answer is awaited, in what a request waits for its facts, and at least and at most: longer than any filter
+/// waits, so that it can be told how long it took.
+const PATIENCE: (u32, Duration, Duration) = (5, Duration::from_secs(2), Duration::from_secs(60));
 
 /// A longer answer no filter takes.
 const LONGEST: u64 = 4 << 20;
@@ -34,17 +35,22 @@ pub(crate) struct Wire {
     base: String,
     host: String,
     authority: String,
+    patience: Duration,
 }
 
 impl Wire {
-    pub(crate) fn to(endpoint: &Endpoint, authority: &str, ca: Option<&std::path::Path>) -> Result<Self, Fault> {
+    /// The way to a service that a configuration asks.
+    pub(crate) fn to(endpoint: &Endpoint, setup: &Setup, ca: Option<&std::path::Path>) -> Result<Self, Fault> {
+        let lookup = &setup.config.lookup;
+        let (times, least, most) = PATIENCE;
+        let patience = lookup.timeout.saturating_mul(times).clamp(least, most);
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
             .user_agent("jobscope")
-            .timeout_global(Some(PATIENCE));
+            .timeout_global(Some(patience));
         let mut name = endpoint.host.as_str();
         if let Some(tls) = &endpoint.tls {
             name = tls.name.as_deref().unwrap_or(name);
@@ -63,7 +69,8 @@ impl Wire {
             agent: Agent::with_parts(config.build(), DefaultConnector::new(), place),
             base: format!("{scheme}://{name}:{}", endpoint.port),
             host: endpoint.host.clone(),
-            authority: authority.to_owned(),
+            authority: lookup.authority.clone(),
+            patience,
         })
     }
 
@@ -102,11 +109,14 @@ impl Wire {
     fn trouble(&self, error: Error) -> Trouble {
         match error {
             Error::HostNotFound => Trouble::Name(self.host.clone()),
-            Error::Timeout(_) => Trouble::Time(PATIENCE),
+            Error::Timeout(_) => Trouble::Time(self.patience),
             Error::Tls(text) => Trouble::Tls(text.to_owned()),
             Error::Rustls(error) => Trouble::Tls(error.to_string()),
             Error::Protocol(error) => Trouble::Protocol(error.to_string()),
             Error::BodyExceedsLimit(_) => Trouble::Length,
+            Error::Io(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
+                Trouble::Time(self.patience)
+            }
             Error::Io(error) => of_io(&error),
             other => Trouble::Connection(other.to_string()),
         }
@@ -119,7 +129,6 @@ fn of_io(error: &io::Error) -> Trouble {
         return Trouble::Tls(tls.to_string());
     }
     match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Trouble::Time(PATIENCE),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => Trouble::Ended,
         io::ErrorKind::InvalidData => Trouble::Protocol(files::plain(error)),
         _ => Trouble::Connection(files::plain(error)),

@@ -228,6 +228,29 @@ fn a_service_of_the_platform_team_is_asked_its_own_questions() {
 }
 
 #[test]
+fn a_forge_that_is_slow_or_says_nothing_is_told_with_what_a_request_would_get() {
+    let forge = Forge::start();
+    let config = live::configuration(&json!({
+        "forge": {"hosts": ["forge.example.com"]},
+        "lookup": {"cluster": "c", "authority": "forge.example.com", "credential_env": "JOBSCOPE_LOOKUP_TOKEN", "timeout": "400ms"}
+    }));
+    let words = ["doctor", config.path().to_str().unwrap(), "--address", &forge.address, "--json"];
+    let ask = || jobscope(&words, &[("JOBSCOPE_LOOKUP_TOKEN", SERVICE)]);
+    forge.fault(&json!({"lookup": "slow", "delay_ms": 450}));
+    let slow = ask();
+    told(&slow, "lookup.timeout", "error", "more than the 400 ms that a request waits: it would get 503");
+    told(&slow, "facts.visibility", "good", "apps/web");
+    forge.fault(&json!({"lookup": "hang"}));
+    let silent = ask();
+    told(&silent, "lookup", "error", "nothing was answered in 2 s: the forge has too much to do");
+    assert_eq!((slow.end, silent.end), (1, 1));
+    for (fault, part) in [("torn", "the connection ended before an answer came"), ("enormous", "longer than 4 MiB")] {
+        forge.fault(&json!({"lookup": fault}));
+        told(&ask(), "lookup", "error", part);
+    }
+}
+
+#[test]
 fn over_tls_the_certificate_must_be_for_the_name_that_the_cluster_asks_for() {
     let (service, certificate) = Service::start_tls("gitlab.internal", |path, _| match path {
         "/api/v4/job" => Answer::of(401, "application/json", r#"{"message": "401 Unauthorized"}"#),

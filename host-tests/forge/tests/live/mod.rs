@@ -80,6 +80,11 @@ impl Forge {
         Self { child, _state: state, address }
     }
 
+    /// How it misbehaves from now on when it is asked for facts.
+    pub(crate) fn fault(&self, fault: &Value) {
+        ureq::put(format!("{}/-/stand-in/fault", self.address)).send(fault.to_string()).unwrap();
+    }
+
     /// What it says of itself from now on.
     pub(crate) fn airs(&self, airs: &Value) {
         ureq::put(format!("{}/-/stand-in/airs", self.address)).send(airs.to_string()).unwrap();
