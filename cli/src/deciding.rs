@@ -1,8 +1,9 @@
 //! What becomes of requests.
 
 use policy::Config;
+use policy::access::TargetRef;
 use policy::decision::{self, Ages, Decision, Facts, Outcome, Step, decide, failed, refused};
-use policy::facts::{Invalid, Token};
+use policy::facts::{Found, Invalid, Job, Token};
 use policy::failure::Failure;
 use policy::request::{Claim, JobRequest, Reading, Refused};
 use serde_json::Value;
@@ -93,9 +94,24 @@ impl Answers {
     }
 }
 
+/// Who knows what a target is to a job.
+pub trait Knows {
+    /// What it is, as far as the configuration has it looked up.
+    ///
+    /// # Errors
+    /// It cannot be found out.
+    fn found(&self, config: &Config, job: &Job, target: &TargetRef) -> Result<Found, Failure>;
+}
+
+impl Knows for World {
+    fn found(&self, config: &Config, job: &Job, target: &TargetRef) -> Result<Found, Failure> {
+        Ok(Self::found(self, &config.facts, job, target))
+    }
+}
+
 /// Decides on the requests of a command.
 #[must_use]
-pub fn answers(config: &Config, world: &World, caller: &Caller, requests: &[Request]) -> Answers {
+pub fn answers(config: &Config, world: &dyn Knows, caller: &Caller, requests: &[Request]) -> Answers {
     let answer = |request: &Request| {
         let (decision, case) = one(config, world, caller, request).unzip();
         let case = case.flatten();
@@ -109,7 +125,7 @@ pub fn answers(config: &Config, world: &World, caller: &Caller, requests: &[Requ
 /// A decision, and what it was made from where the request could be read.
 type Case = (Decision, Option<(JobRequest, Facts)>);
 
-fn one(config: &Config, world: &World, caller: &Caller, request: &Request) -> Option<Case> {
+fn one(config: &Config, world: &dyn Knows, caller: &Caller, request: &Request) -> Option<Case> {
     match request.read(config) {
         Reading::NotAJob | Reading::Passing(_) => None,
         Reading::Refused(why) => refuse(config, world, caller, why),
@@ -128,7 +144,7 @@ fn one(config: &Config, world: &World, caller: &Caller, request: &Request) -> Op
 }
 
 /// Refuses what cannot be read, in the name of whose token can be made out in it.
-fn refuse(config: &Config, world: &World, caller: &Caller, why: Refused) -> Option<Case> {
+fn refuse(config: &Config, world: &dyn Knows, caller: &Caller, why: Refused) -> Option<Case> {
     match why.into_request() {
         Ok(asked) => job_request(config, world, &whose(caller, &asked), asked),
         Err(why) => Some((refused(config, &why), None)),
@@ -146,17 +162,19 @@ fn whose(caller: &Caller, asked: &JobRequest) -> Token {
     if is_callers { caller.token.clone() } else { Token::Invalid(Invalid::Foreign) }
 }
 
-/// Decides on what a job asks, with the facts of a world.
-fn job_request(config: &Config, world: &World, token: &Token, asked: JobRequest) -> Option<Case> {
+/// Decides on what a job asks, with the facts that somebody knows.
+fn job_request(config: &Config, world: &dyn Knows, token: &Token, asked: JobRequest) -> Option<Case> {
     let mut facts = Facts { token: Some(token.clone()), ..Facts::default() };
     loop {
         match decide(config, &asked, &facts) {
             Step::Decided(decision) => return Some((decision, Some((asked, facts)))),
             Step::NotAJob => return None,
             Step::NeedsTargets(job, targets) => {
-                let found =
-                    targets.into_iter().map(|target| (target.clone(), world.found(&config.facts, &job, &target)));
-                facts.targets.extend(found);
+                let found = |target: TargetRef| world.found(config, &job, &target).map(|found| (target, found));
+                match targets.into_iter().map(found).collect::<Result<Vec<_>, _>>() {
+                    Ok(found) => facts.targets.extend(found),
+                    Err(failure) => return Some((failed(config, asked.protocol, failure), None)),
+                }
             }
             Step::NeedsToken => return Some((failed(config, asked.protocol, Failure::Doubt), None)),
         }
@@ -182,7 +200,7 @@ pub fn bytes(answer: &Answer) -> Option<String> {
 /// The line cannot be read.
 pub fn line(
     config: &Config,
-    world: &World,
+    world: &dyn Knows,
     caller: &Caller,
     text: &str,
     file: &dyn Fn(&str) -> Option<Vec<u8>>,

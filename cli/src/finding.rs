@@ -67,6 +67,16 @@ pub fn only(documents: &[Node]) -> Result<Written<'_>, NotFound> {
     if found.is_empty() { Ok(first) } else { Err(NotFound::Several(found.len().saturating_add(1))) }
 }
 
+/// The cluster of this name in what is written for Envoy.
+#[must_use]
+pub fn cluster<'a>(documents: &'a [Node], name: &str) -> Option<&'a Node> {
+    // A name stands elsewhere, too: where something leads to the cluster.
+    const OF_CLUSTERS: [&str; 4] = ["load_assignment", "connect_timeout", "circuit_breakers", "lb_policy"];
+    let is_named = |node: &Node| node.get("name").and_then(Node::text) == Some(name);
+    let is_one = |node: &Node| OF_CLUSTERS.iter().any(|key| node.get(key).is_some());
+    documents.iter().flat_map(Node::all).find(|node| is_named(node) && is_one(node))
+}
+
 impl Written<'_> {
     /// What it means.
     ///

@@ -31,6 +31,60 @@ pub enum JobError {
     Number(u64),
 }
 
+/// A job as it is spelled: `PROJECT[@REF] as USER [in ENVIRONMENT] [by SOURCE] [of a fork]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spelled<'a> {
+    /// The path of its project.
+    pub path: &'a str,
+    /// The branch or tag that it runs for.
+    pub git_ref: &'a str,
+    /// Who started it; `None` for nobody.
+    pub user: Option<&'a str>,
+    /// The environment that it deploys to; empty for none.
+    pub environment: &'a str,
+    /// What started its pipeline.
+    pub source: &'a str,
+    /// Whether it works on a merge request from a fork.
+    pub fork: bool,
+}
+
+impl<'a> Spelled<'a> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// It is spelled otherwise.
+    pub fn parse(text: &'a str) -> Result<Self, JobError> {
+        let refuse = || JobError::Spelling(text.to_owned());
+        let mut words = text.split_whitespace();
+        let first = words.next().ok_or_else(refuse)?;
+        let (path, git_ref) = first.split_once('@').unwrap_or((first, "main"));
+        let (mut user, mut environment, mut source, mut fork) = (None, "", "push", false);
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(refuse);
+            match word {
+                "as" => user = Some(value()?),
+                "in" => environment = value()?,
+                "by" => source = value()?,
+                "of" if (words.next(), words.next()) == (Some("a"), Some("fork")) => fork = true,
+                _ => return Err(refuse()),
+            }
+        }
+        let user = Some(user.ok_or_else(refuse)?).filter(|name| *name != "nobody");
+        Ok(Self { path, git_ref, user, environment, source, fork })
+    }
+
+    /// The circumstances of a job, with those that are spelled.
+    #[must_use]
+    pub fn context(&self, known: Context) -> Context {
+        Context {
+            environment: Some(self.environment.to_owned()),
+            source: Some(self.source.to_owned()),
+            fork: Some(self.fork),
+            ..known
+        }
+    }
+}
+
 /// The token of a job of which the world has none.
 pub(crate) const MADE_UP: &str = "glcbt-64_madeUpForThisQuestion01";
 
@@ -43,33 +97,13 @@ impl Caller {
         if let Ok(number) = text.trim().parse() {
             return Self::numbered(number, world);
         }
+        let spelled = Spelled::parse(text)?;
+        let project = world.project_at(spelled.path).ok_or_else(|| JobError::Project(spelled.path.to_owned()))?;
+        let named = |name: &str| world.user_named(name).ok_or_else(|| JobError::User(name.to_owned()));
+        let user = spelled.user.map(named).transpose()?;
         let refuse = || JobError::Spelling(text.to_owned());
-        let mut words = text.split_whitespace();
-        let (path, git_ref) =
-            words.next().map(|first| first.split_once('@').unwrap_or((first, "main"))).ok_or_else(refuse)?;
-        let project = world.project_at(path).ok_or_else(|| JobError::Project(path.to_owned()))?;
-        let (mut user, mut environment, mut source, mut fork) = (None, String::new(), "push".to_owned(), false);
-        while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or_else(refuse);
-            match word {
-                "as" => user = Some(value()?),
-                "in" => environment = value()?.to_owned(),
-                "by" => source = value()?.to_owned(),
-                "of" if (words.next(), words.next()) == (Some("a"), Some("fork")) => fork = true,
-                _ => return Err(refuse()),
-            }
-        }
-        let user = match user.ok_or_else(refuse)? {
-            "nobody" => None,
-            name => Some(world.user_named(name).ok_or_else(|| JobError::User(name.to_owned()))?),
-        };
         let job = Job {
-            context: Context {
-                environment: Some(environment),
-                source: Some(source),
-                fork: Some(fork),
-                ..at(world, project, git_ref)
-            },
+            context: spelled.context(at(world, project, spelled.git_ref)),
             ..running(world, project, user.map(|user| user.person())).ok_or_else(refuse)?
         };
         let token = match user {

@@ -22,6 +22,8 @@ pub mod deciding;
 pub mod finding;
 pub mod job;
 pub mod lines;
+#[cfg(feature = "program")]
+pub mod live;
 pub mod log;
 pub mod marked;
 pub mod named;

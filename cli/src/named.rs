@@ -2,6 +2,7 @@
 
 use world::World;
 
+use crate::check::Names;
 use crate::check::{Weight, of_configuration};
 use crate::finding::{self, NotFound};
 use crate::setup::Setup;
@@ -19,9 +20,14 @@ pub fn text(name: &str, read: std::io::Result<Vec<u8>>) -> Result<String, String
 /// Why the file with this name could not be read, without the number that only programmers read.
 #[must_use]
 pub fn unreadable(name: &str, error: &std::io::Error) -> String {
+    format!("cannot read `{name}`: {}", plain(error))
+}
+
+/// What went wrong, without the number that only programmers read.
+#[must_use]
+pub fn plain(error: &std::io::Error) -> String {
     let said = error.to_string();
-    let plain = said.split(" (os error").next().unwrap_or_default().to_ascii_lowercase();
-    format!("cannot read `{name}`: {plain}")
+    said.split(" (os error").next().unwrap_or_default().to_ascii_lowercase()
 }
 
 /// The world in the text of the file with this name.
@@ -51,7 +57,7 @@ pub fn checked(name: &str, text: &str, world: Option<&World>) -> Result<(Setup, 
     let documents = finding::documents(text).map_err(|error| unread(name, &error))?;
     let found = finding::only(&documents).map_err(|error| unread(name, &error))?;
     let setup = found.setup();
-    let mut findings = of_configuration(&found, &setup, world);
+    let mut findings = of_configuration(&found, &setup, world.map(|world| world as &dyn Names));
     if setup.is_err() {
         findings.retain(|one| one.weight == Weight::Error);
     }

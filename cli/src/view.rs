@@ -51,6 +51,12 @@ pub fn facts(answer: &Answer) -> impl Iterator<Item = (&str, &Value)> {
 pub fn decided(answers: &Answers, caller: &Caller, flips: &[Flip], world: &World) -> Value {
     let flips: Vec<Vec<Value>> =
         flips.iter().map(|flip| flip.0.iter().map(|change| change.json(world)).collect()).collect();
+    with(verdict(answers, caller), json!({"changes": flips}))
+}
+
+/// A command's requests, decided.
+#[must_use]
+pub fn verdict(answers: &Answers, caller: &Caller) -> Value {
     let speaks = answers.speaks().and_then(|answer| answer.decision.as_ref());
     json!({
         "verdict": answers.verdict().word(),
@@ -58,12 +64,20 @@ pub fn decided(answers: &Answers, caller: &Caller, flips: &[Flip], world: &World
         "reason": speaks.map(|decision| decision.record.reason),
         "rule": speaks.map(|decision| decision.record.rule.clone()),
         "requests": answers.0.iter().map(request).collect::<Vec<_>>(),
-        "changes": flips,
     })
 }
 
+/// An object with the members of another one added.
+#[must_use]
+pub fn with(mut shown: Value, more: Value) -> Value {
+    if let (Value::Object(shown), Value::Object(more)) = (&mut shown, more) {
+        shown.extend(more);
+    }
+    shown
+}
+
 fn request(answer: &Answer) -> Value {
-    let mut shown = json!({
+    let shown = json!({
         "method": answer.request.method,
         "authority": answer.request.authority,
         "path": crate::setup::masked(&answer.request.path),
@@ -87,9 +101,7 @@ fn request(answer: &Answer) -> Value {
                 Outcome::Forward(_) => None,
             },
         });
-        if let (Value::Object(shown), Value::Object(more)) = (&mut shown, more) {
-            shown.extend(more);
-        }
+        return with(shown, more);
     }
     shown
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use questions::changes::{Situation, flips};
-use questions::check::{Finding, Weight, check, of_errors};
+use questions::check::{Finding, Names, Weight, check, of_errors};
 use questions::deciding::{Answers, answers};
 use questions::finding::{self, NotFound};
 use questions::job::Caller;
@@ -113,7 +113,8 @@ pub(crate) fn world(text: &str) -> Result<World, Value> {
 
 /// What is wrong with a configuration, and what is probably not meant.
 pub(crate) fn findings(text: &str, world: Option<&World>) -> Value {
-    let found = finding::documents(text).and_then(|documents| check(&documents, world));
+    let found =
+        finding::documents(text).and_then(|documents| check(&documents, world.map(|world| -> &dyn Names { world })));
     match found {
         // What cannot be seen in a file, nobody can change in it.
         Ok(found) => found.iter().filter(|one| one.weight != Weight::Unseen).map(told).collect(),

@@ -1,6 +1,6 @@
 //! The parts of Envoy's configuration that stand around a filter of ours.
 
-use crate::finding::Written;
+use crate::finding::{Written, cluster};
 use crate::marked::Node;
 use crate::setup::Setup;
 
@@ -62,13 +62,7 @@ impl<'a> Site<'a> {
 
     /// The cluster of this name.
     pub(super) fn cluster(&self, name: &str) -> Option<&'a Node> {
-        let is_it = |node: &&Node| {
-            node.get("name").and_then(Node::text) == Some(name)
-                && ["load_assignment", "connect_timeout", "circuit_breakers", "lb_policy"]
-                    .iter()
-                    .any(|key| node.get(key).is_some())
-        };
-        self.all().find(is_it)
+        cluster(self.documents, name)
     }
 
     /// Whether the filter's configuration lists a host.

@@ -6,13 +6,12 @@ mod names;
 mod rows;
 mod secrets;
 
-use policy::config::{ConfigError, ConfigErrors};
-use world::World;
-
 use crate::finding::{NotFound, Written, written};
 use crate::marked::Node;
 use crate::setup::Setup;
+use policy::config::{ConfigError, ConfigErrors};
 
+pub use names::{Names, Noun};
 pub use rows::{ROWS, Row};
 
 /// How much a finding weighs.
@@ -55,20 +54,20 @@ pub struct Finding {
 ///
 /// # Errors
 /// There is no configuration in them.
-pub fn check(documents: &[Node], world: Option<&World>) -> Result<Vec<Finding>, NotFound> {
+pub fn check(documents: &[Node], names: Option<&dyn Names>) -> Result<Vec<Finding>, NotFound> {
     let all = written(documents);
     if all.is_empty() {
         return Err(NotFound::Nowhere);
     }
-    let mut findings: Vec<Finding> = all.iter().flat_map(|one| of_one(one, documents, world)).collect();
+    let mut findings: Vec<Finding> = all.iter().flat_map(|one| of_one(one, documents, names)).collect();
     findings.sort_by_key(|one| (one.line, one.weight));
     findings.dedup();
     Ok(findings)
 }
 
-fn of_one(one: &Written<'_>, documents: &[Node], world: Option<&World>) -> Vec<Finding> {
+fn of_one(one: &Written<'_>, documents: &[Node], names: Option<&dyn Names>) -> Vec<Finding> {
     let setup = one.setup();
-    let mut findings = of_configuration(one, &setup, world);
+    let mut findings = of_configuration(one, &setup, names);
     match envoy::Site::of(one, documents, setup.ok()) {
         Some(site) => findings.extend(rows::findings(&site)),
         None => findings.push(Finding {
@@ -83,7 +82,11 @@ fn of_one(one: &Written<'_>, documents: &[Node], world: Option<&World>) -> Vec<F
 
 /// What is found in a configuration alone, whatever stands around it.
 #[must_use]
-pub fn of_configuration(one: &Written<'_>, setup: &Result<Setup, ConfigErrors>, world: Option<&World>) -> Vec<Finding> {
+pub fn of_configuration(
+    one: &Written<'_>,
+    setup: &Result<Setup, ConfigErrors>,
+    names: Option<&dyn Names>,
+) -> Vec<Finding> {
     let mut findings = match setup {
         Ok(setup) => {
             let warning = |warning: &policy::config::Warning| Finding {
@@ -96,7 +99,7 @@ pub fn of_configuration(one: &Written<'_>, setup: &Result<Setup, ConfigErrors>, 
         }
         Err(errors) => of_errors(one, errors),
     };
-    findings.extend(world.into_iter().flat_map(|world| names::unknown(one, world)));
+    findings.extend(names.into_iter().flat_map(|names| names::unknown(one, names)));
     findings
 }
 

@@ -18,6 +18,7 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Check(Check),
+    Doctor(Doctor),
     Decide(Decide),
     WhoCan(WhoCan),
     Can(Can),
@@ -332,11 +333,68 @@ pub(crate) struct Check {
     /// The filter's configuration, or a file of Envoy's with one in it.
     pub(crate) config: PathBuf,
     /// A world: names of projects, groups and users that it does not have are warnings.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "forge")]
     pub(crate) world: Option<PathBuf>,
+    /// Ask the forge for these names instead.
+    #[arg(long)]
+    pub(crate) forge: bool,
+    #[command(flatten)]
+    pub(crate) reached: Reached,
     /// End with 1 for warnings, too.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How a forge that runs is reached.
+#[derive(Args)]
+pub(crate) struct Reached {
+    /// Where the lookup service listens, such as `https://gitlab.example.com`. Without it, where the lookup cluster leads in
+    /// the file of Envoy's.
+    #[arg(long)]
+    pub(crate) address: Option<String>,
+    /// A file with the service account's token; `-` for standard input. Without it, the environment variable that
+    /// `lookup.credential_env` names.
+    #[arg(long)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// A file with the certificates that are trusted, in PEM. Without it, those of the cluster, or else of the system.
+    #[arg(long)]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+/// What is said to who says how a forge is reached that is not asked.
+pub(crate) const REACHED: &str = "`--address`, `--token-file` and `--ca` go with `--forge`";
+
+impl Reached {
+    /// Whether anything of it is said.
+    pub(crate) fn is_given(&self) -> bool {
+        self.address.is_some() || self.token_file.is_some() || self.ca.is_some()
+    }
+}
+
+/// Ask the forge as the filter would, and tell what does not work: token, rights, clock, version, webhook.
+///
+/// Each lookup of the configuration is made once, about a token that nobody has and about private projects that the service
+/// account sees. Nothing is changed, and the token is not printed. Each call is shown with its time.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  jobscope doctor envoy.yaml --token-file token
+
+Exit codes: 0 nothing is wrong (warnings may be told), 1 something is, also when nobody answers, 2 it cannot be asked.")]
+pub(crate) struct Doctor {
+    /// The filter's configuration, or a file of Envoy's with one in it.
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) reached: Reached,
+    /// The path of the project that is asked about. Without it, a private one that the service account sees.
+    #[arg(long)]
+    pub(crate) target: Option<String>,
+    /// The path of another project, from which a job may come. Without it, another private one.
+    #[arg(long)]
+    pub(crate) origin: Option<String>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -357,10 +415,16 @@ pub(crate) struct Decide {
     /// The filter's configuration, or a file of Envoy's with one in it.
     pub(crate) config: PathBuf,
     /// The world: users, groups, projects, allowlists, jobs. See docs/world.schema.json.
+    #[arg(long, required_unless_present = "forge", conflicts_with = "forge")]
+    pub(crate) world: Option<PathBuf>,
+    /// Ask the forge instead, as the filter does.
     #[arg(long)]
-    pub(crate) world: PathBuf,
+    pub(crate) forge: bool,
+    #[command(flatten)]
+    pub(crate) reached: Reached,
     /// Which job asks: `PROJECT[@REF] as USER [in ENVIRONMENT] [by SOURCE] [of a fork]`, or the number of one of the
-    /// world's. Without it, the job of the world whose token stands in the request.
+    /// world's. Without it, the job of the world whose token stands in the request; of a forge, the running one whose token
+    /// is in the environment variable `CI_JOB_TOKEN`.
     #[arg(long)]
     pub(crate) job: Option<String>,
     /// A file with a request as it stands on the wire; `-` for standard input.

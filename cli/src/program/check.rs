@@ -1,16 +1,19 @@
 //! `jobscope check`.
 
-use questions::check::{Finding, Weight, check};
+use questions::check::{Finding, Names, Weight, check};
+use questions::finding;
+use questions::live::Live;
+use questions::live::names::Naming;
+use questions::marked::Node;
 use serde_json::json;
 
-use super::arguments::Check;
+use super::arguments::{Check, REACHED};
 use super::print::{HEADING, QUIET, out, styled, word, wrapped};
-use super::{End, Fault, files};
+use super::{End, Fault, files, wire};
 
 pub(crate) fn run(asked: &Check) -> Result<End, Fault> {
     let documents = files::documents(&asked.config)?;
-    let world = asked.world.as_deref().map(files::world).transpose()?;
-    let findings = check(&documents, world.as_ref()).map_err(|error| files::unread(&asked.config, &error))?;
+    let findings = findings(asked, &documents)?;
     let count = |weight| findings.iter().filter(|finding| finding.weight == weight).count();
     let (errors, warnings) = (count(Weight::Error), count(Weight::Warning));
     if asked.json {
@@ -24,6 +27,24 @@ pub(crate) fn run(asked: &Check) -> Result<End, Fault> {
     }
     let is_bad = errors > 0 || asked.strict && warnings > 0;
     Ok(if is_bad { End::Bad } else { End::Good })
+}
+
+/// What is found, with the names that a world has, or a forge.
+fn findings(asked: &Check, documents: &[Node]) -> Result<Vec<Finding>, Fault> {
+    let unread = |error: &finding::NotFound| files::unread(&asked.config, error);
+    let world = asked.world.as_deref().map(files::world).transpose()?;
+    let of_file =
+        || check(documents, world.as_ref().map(|world| -> &dyn Names { world })).map_err(|error| unread(&error));
+    if !asked.forge {
+        return if asked.reached.is_given() { Err(Fault(REACHED.to_owned())) } else { of_file() };
+    }
+    // Who has no configuration that is one cannot ask, and sees what is wrong with it.
+    let Ok(setup) = finding::only(documents).map_err(|error| unread(&error))?.setup() else { return of_file() };
+    let endpoint = wire::endpoint(&setup, &asked.config, &asked.reached)?;
+    let account = wire::account(&setup, &asked.reached)?;
+    let mut service = wire::Wire::to(&endpoint, &setup, asked.reached.ca.as_deref())?;
+    let mut live = Live::new(&setup.config, account.as_ref(), &mut service);
+    check(documents, Some(&Naming::of(&mut live))).map_err(|error| unread(&error))
 }
 
 fn shown(file: &str, one: &Finding) -> String {

@@ -1,40 +1,92 @@
 //! `jobscope decide`.
 
-use policy::decision::{Outcome, Record};
+use policy::decision::{Cause, Decision, Outcome};
 use questions::changes::{Flip, Situation, flips};
 use questions::deciding::{Answers, Verdict, answers, bytes};
 use questions::job::Caller;
 use questions::lines::{self, Setting};
+use questions::live::Live;
+use questions::live::caller::{self, Asking};
+use questions::live::doctor::calls;
 use questions::request::Request;
+use questions::setup::Setup;
 use questions::view;
-use serde_json::Value;
+use serde_json::{Value, json};
 use world::World;
 
-use super::arguments::Decide;
+use super::arguments::{Decide, REACHED};
 use super::print::{HEADING, QUIET, indented, out, styled, table, word, wrapped};
-use super::{End, Fault, files};
+use super::{End, Fault, doctor, files, wire};
 
 pub(crate) fn run(asked: &Decide) -> Result<End, Fault> {
     let setup = files::setup(&asked.config)?;
-    let world = files::world(&asked.world)?;
     let raw = asked.request.as_deref().map(files::bytes).transpose()?;
-    let caller = caller(asked, raw.as_deref(), &world)?;
-    let read = |name: &str| std::fs::read(name).ok();
-    let setting = Setting { config: &setup.config, job: &caller.job, token: &caller.secret, file: &read };
-    let requests: Vec<Request> = match &raw {
-        Some(bytes) => lines::raw(bytes, &setting).map(|request| vec![request]),
-        None => lines::words(&asked.line, &setting),
+    match (&asked.world, asked.reached.is_given()) {
+        (Some(world), false) => of_world(asked, setup, files::world(world)?, raw.as_deref()),
+        (Some(_), true) => Err(Fault(REACHED.to_owned())),
+        (None, _) => of_forge(asked, &setup, raw.as_deref()),
     }
-    .map_err(|error| Fault::of(&error))?;
+}
+
+fn of_world(asked: &Decide, setup: Setup, world: World, raw: Option<&[u8]>) -> Result<End, Fault> {
+    let caller = caller(asked, raw, &world)?;
+    let requests = requests(asked, raw, &setup, &caller)?;
     let answers = answers(&setup.config, &world, &caller, &requests);
     let situation = Situation { setup, world };
     let flips = flips(&situation, &caller, &requests);
     if asked.json {
         out(&format!("{:#}\n", view::decided(&answers, &caller, &flips, &situation.world)))?;
     } else {
-        out(&text(&answers, &caller, &flips, &situation.world))?;
+        out(&format!("{}{}", text(&answers, &caller), turning(&answers, &flips, &situation.world)))?;
     }
-    Ok(if answers.verdict().passes() { End::Good } else { End::Bad })
+    Ok(end(&answers))
+}
+
+/// The same with facts that a forge tells now.
+fn of_forge(asked: &Decide, setup: &Setup, raw: Option<&[u8]>) -> Result<End, Fault> {
+    let endpoint = wire::endpoint(setup, &asked.config, &asked.reached)?;
+    let account = wire::account(setup, &asked.reached)?;
+    let mut service = wire::Wire::to(&endpoint, setup, asked.reached.ca.as_deref())?;
+    let mut live = Live::new(&setup.config, account.as_ref(), &mut service);
+    let caller = match (&asked.job, std::env::var("CI_JOB_TOKEN").ok().filter(|token| !token.is_empty())) {
+        (Some(text), _) => caller::spelled(&mut live, text),
+        (None, Some(token)) => caller::of_token(&mut live, &token),
+        (None, None) => {
+            return Err(Fault(
+                "expected `--job`, or the token of a running job in the environment variable `CI_JOB_TOKEN`".to_owned(),
+            ));
+        }
+    };
+    let caller = caller.map_err(|error| Fault::of(&error))?;
+    let requests = requests(asked, raw, setup, &caller)?;
+    let asking = Asking::of(&mut live);
+    let answers = answers(&setup.config, &asking, &caller, &requests);
+    let failed = asking.failed();
+    if asked.json {
+        let more = json!({"calls": calls(&live.asked), "failed": failed});
+        out(&format!("{:#}\n", view::with(view::verdict(&answers, &caller), more)))?;
+    } else {
+        let rows: Vec<Vec<String>> = live.asked.iter().map(|(call, sent)| doctor::row(call, sent)).collect();
+        let failed =
+            if failed.is_empty() { String::new() } else { section("What failed", &indented(2, &failed.join("\n"))) };
+        out(&format!("{}{failed}{}", text(&answers, &caller), section("What was asked", &table(2, &rows))))?;
+    }
+    Ok(end(&answers))
+}
+
+fn end(answers: &Answers) -> End {
+    if answers.verdict().passes() { End::Good } else { End::Bad }
+}
+
+/// What the client's command, or what stands in the file, sends.
+fn requests(asked: &Decide, raw: Option<&[u8]>, setup: &Setup, caller: &Caller) -> Result<Vec<Request>, Fault> {
+    let read = |name: &str| std::fs::read(name).ok();
+    let setting = Setting { config: &setup.config, job: &caller.job, token: &caller.secret, file: &read };
+    match raw {
+        Some(bytes) => lines::raw(bytes, &setting).map(|request| vec![request]),
+        None => lines::words(&asked.line, &setting),
+    }
+    .map_err(|error| Fault::of(&error))
 }
 
 /// The job that was named, or whose token stands in what is asked.
@@ -52,7 +104,7 @@ fn caller(asked: &Decide, raw: Option<&[u8]>, world: &World) -> Result<Caller, F
     Caller::numbered(job.id, world).map_err(|error| Fault::of(&error))
 }
 
-fn text(answers: &Answers, caller: &Caller, flips: &[Flip], world: &World) -> String {
+fn text(answers: &Answers, caller: &Caller) -> String {
     let verdict = answers.verdict();
     let Some(answer) = answers.speaks() else { return String::new() };
     let at = answers.0.iter().position(|other| std::ptr::eq(other, answer)).unwrap_or_default().saturating_add(1);
@@ -71,7 +123,7 @@ fn text(answers: &Answers, caller: &Caller, flips: &[Flip], world: &World) -> St
     );
     let mut rows = vec![
         vec!["job".to_owned(), caller.label()],
-        vec!["asks".to_owned(), asked_of(record)],
+        vec!["asks".to_owned(), asked_of(decision)],
         vec!["request".to_owned(), request],
         vec!["reason".to_owned(), record.reason.to_owned()],
         vec!["rule".to_owned(), record.rule.to_string()],
@@ -88,25 +140,33 @@ fn text(answers: &Answers, caller: &Caller, flips: &[Flip], world: &World) -> St
         text.push_str(&section("It goes on without its token, and the forge answers as to anybody", ""));
     }
     text.push_str(&walked(&answer.account));
-    let heading =
-        if verdict == Verdict::Allow { "Any of these would deny it" } else { "Any of these would let it pass" };
-    if flips.is_empty() && !verdict.passes() {
-        text.push_str(&section("Nothing that somebody could set would let it pass", ""));
-    }
-    if !flips.is_empty() {
-        let each: Vec<String> =
-            flips.iter().enumerate().map(|(at, flip)| shown(at.saturating_add(1), flip, world)).collect();
-        text.push_str(&section(heading, &each.concat()));
-    }
     text
 }
 
+/// What would turn a decision around.
+fn turning(answers: &Answers, flips: &[Flip], world: &World) -> String {
+    let verdict = answers.verdict();
+    if verdict == Verdict::Untouched {
+        return String::new();
+    }
+    if flips.is_empty() {
+        let nothing = section("Nothing that somebody could set would let it pass", "");
+        return if verdict.passes() { String::new() } else { nothing };
+    }
+    let heading =
+        if verdict == Verdict::Allow { "Any of these would deny it" } else { "Any of these would let it pass" };
+    let each: Vec<String> =
+        flips.iter().enumerate().map(|(at, flip)| shown(at.saturating_add(1), flip, world)).collect();
+    section(heading, &each.concat())
+}
+
 /// What was asked, of whom, as far as it could be read.
-fn asked_of(record: &Record) -> String {
-    match (record.action, record.target.as_str()) {
-        ("-", _) => "cannot be read".to_owned(),
-        (action, "-") => action.to_owned(),
-        (action, target) => format!("{action} of {target}"),
+fn asked_of(decision: &Decision) -> String {
+    match (decision.cause, decision.record.action, decision.record.target.as_str()) {
+        (Cause::Failure(_), "-", _) => "what cannot be judged without the facts that failed".to_owned(),
+        (_, "-", _) => "cannot be read".to_owned(),
+        (_, action, "-") => action.to_owned(),
+        (_, action, target) => format!("{action} of {target}"),
     }
 }
 

@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod decide;
+mod doctor;
 mod files;
 mod log;
 mod pages;
@@ -13,6 +14,7 @@ mod signed;
 mod suite;
 mod verify;
 mod watch;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -48,6 +50,7 @@ impl Fault {
 pub(crate) fn run() -> ExitCode {
     let end = match Arguments::parse().command {
         Command::Check(asked) => check::run(&asked),
+        Command::Doctor(asked) => doctor::run(&asked),
         Command::Decide(asked) => decide::run(&asked),
         Command::WhoCan(asked) => reach::who_can(&asked),
         Command::Can(asked) => reach::can(&asked),

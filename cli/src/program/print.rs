@@ -33,7 +33,7 @@ pub(crate) fn styled(style: Style, text: &str) -> String {
 /// A verdict, or another word that is good or bad, in its colour.
 pub(crate) fn word(word: &str) -> String {
     let style = match word {
-        "allow" | "passed" => GOOD,
+        "allow" | "passed" | "good" => GOOD,
         "deny" | "error" | "failed" => BAD,
         _ => ODD,
     };

@@ -36,6 +36,10 @@ pub async fn serve(forge: &Arc<Forge>, received: &mut Received, rest: Vec<String
 }
 
 async fn dispatch(forge: &Arc<Forge>, received: &mut Received, rest: &[&str]) -> Result<Response, Response> {
+    let is_persons = received.parts.headers.contains_key("private-token");
+    if let Some(refusal) = is_persons.then(|| forge.airs().refusal()).flatten() {
+        return Err(refusal);
+    }
     let method = received.parts.method.clone();
     // HEAD is answered as GET; the server leaves the body out.
     let method = if method == Method::HEAD { Method::GET } else { method };
@@ -48,9 +52,12 @@ async fn dispatch(forge: &Arc<Forge>, received: &mut Received, rest: &[&str]) ->
             Caller::Person(user) => Ok(reply::json(StatusCode::OK, &shapes::user(forge, &user, true))),
             Caller::Anonymous | Caller::Job(_) => Err(reply::unauthorized()),
         },
+        (&Method::GET, ["users"]) => lookup::users(forge, received),
+        (&Method::GET, ["projects"]) => lookup::projects(forge, received).await,
+        (&Method::GET, ["personal_access_tokens", "self"]) => lookup::own_token(forge, received).await,
         (&Method::GET, ["version"]) => match known(forge, received)? {
             Caller::Person(_) => {
-                let version = json!({ "version": "18.11.2", "revision": "stand-in" });
+                let version = json!({ "version": forge.airs().version, "revision": "stand-in" });
                 Ok(reply::json(StatusCode::OK, &version))
             }
             Caller::Anonymous | Caller::Job(_) => Err(reply::unauthorized()),
@@ -72,6 +79,8 @@ async fn dispatch(forge: &Arc<Forge>, received: &mut Received, rest: &[&str]) ->
 
 async fn below_group(forge: &Arc<Forge>, received: &Received, id: &str, rest: &[&str]) -> Result<Response, Response> {
     match rest {
+        [] => groups::shown(forge, received, id),
+        ["hooks"] => lookup::hooks(forge, received, id).await,
         ["projects"] => groups::list_projects(forge, received, id).await,
         ["packages"] => groups::list_packages(forge, received, id).await,
         ["-", "packages", "npm", name @ ..] => groups::npm_metadata(forge, received, id, &name.join("/")),
@@ -92,6 +101,7 @@ async fn below_project(
 ) -> Result<Response, Response> {
     match (method, rest) {
         (&Method::GET, []) => lookup::project(forge, received, id).await,
+        (&Method::GET, ["hooks"]) => lookup::hooks(forge, received, id).await,
         (&Method::GET, ["job_token_scope"]) => lookup::scope(forge, received, id).await,
         (&Method::GET, ["job_token_scope", "allowlist"]) => lookup::allowlist(forge, received, id).await,
         (&Method::GET, ["job_token_scope", "groups_allowlist"]) => lookup::groups_allowlist(forge, received, id).await,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::airs::Airs;
 use crate::git::Git;
 use crate::jobs::Jobs;
 use crate::record::Record;
@@ -36,6 +37,7 @@ pub struct Forge {
     jobs: Mutex<Jobs>,
     record: Mutex<Record>,
     fault: Mutex<Fault>,
+    airs: Mutex<Airs>,
     releases: Mutex<BTreeMap<u64, Vec<Value>>>,
     pipelines: Mutex<Vec<Value>>,
     traces: Mutex<BTreeMap<u64, Vec<u8>>>,
@@ -95,6 +97,7 @@ impl Forge {
             world: RwLock::new(world),
             record: Mutex::default(),
             fault: Mutex::default(),
+            airs: Mutex::default(),
             releases: Mutex::default(),
             pipelines: Mutex::default(),
             traces: Mutex::default(),
@@ -125,6 +128,11 @@ impl Forge {
     /// How the look-up routes misbehave.
     pub fn fault(&self) -> MutexGuard<'_, Fault> {
         locked(&self.fault)
+    }
+
+    /// What it says of itself.
+    pub fn airs(&self) -> MutexGuard<'_, Airs> {
+        locked(&self.airs)
     }
 
     /// Releases, by project.

@@ -16,6 +16,7 @@
 //! standard output, `{"listening":…,"registry_certificate":…}`; everything else goes to
 //! standard error. SIGTERM and SIGINT end it, and every child with it.
 
+mod airs;
 mod api;
 mod archive;
 mod caller;

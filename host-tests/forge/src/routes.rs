@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use crate::forge::Forge;
@@ -13,6 +13,13 @@ use crate::{api, git_http, lfs, registry, reply, stand_in};
 
 /// Answers a request.
 pub async fn serve(State(forge): State<Arc<Forge>>, request: Request) -> Response {
+    let mut response = answer(&forge, request).await;
+    let date = httpdate::fmt_http_date(forge.airs().now());
+    response.headers_mut().extend(HeaderValue::from_str(&date).ok().map(|date| (header::DATE, date)));
+    response
+}
+
+async fn answer(forge: &Arc<Forge>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let raw = parts.uri.path_and_query().map_or("", |raw| raw.as_str()).to_owned();
     let Some(target) = Target::parse(parts.uri.path(), parts.uri.query(), &forge.settings.root) else {
@@ -23,22 +30,22 @@ pub async fn serve(State(forge): State<Arc<Forge>>, request: Request) -> Respons
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     if let ["-", "stand-in", rest @ ..] = segments.as_slice() {
         let mut received = Received::new(parts, target, body, None);
-        return stand_in::serve(&forge, &mut received, rest).await.unwrap_or_else(|answer| answer);
+        return stand_in::serve(forge, &mut received, rest).await.unwrap_or_else(|answer| answer);
     }
     let sequence = forge.record().remember(parts.method.as_str(), raw, &parts.headers);
     let mut received = Received::new(parts, target, body, Some(sequence));
     match segments.as_slice() {
         _ if segments == api::terraform::DISCOVERY => api::terraform::discovery(),
-        ["jwt", "auth"] => registry::token(&forge, &received),
+        ["jwt", "auth"] => registry::token(forge, &received),
         ["api", "graphql"] if received.parts.method == Method::POST => {
-            api::graphql(&forge, &mut received).await.unwrap_or_else(|refusal| refusal)
+            api::graphql(forge, &mut received).await.unwrap_or_else(|refusal| refusal)
         }
         ["api", "v4", rest @ ..] => match rest.iter().map(|segment| decode(segment)).collect() {
-            Some(rest) => api::serve(&forge, &mut received, rest).await,
+            Some(rest) => api::serve(forge, &mut received, rest).await,
             None => reply::message(StatusCode::BAD_REQUEST, "400 Bad Request"),
         },
         [group, project, ..] if received.target.query == "go-get=1" => go_get(&received, group, project),
-        _ => repository(&forge, &mut received, &segments).await,
+        _ => repository(forge, &mut received, &segments).await,
     }
 }
 

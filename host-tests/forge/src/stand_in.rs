@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::airs::Airs;
 use crate::forge::{Fault, Forge};
 use crate::jobs::Job;
 use crate::received::Received;
@@ -128,6 +129,11 @@ pub async fn serve(forge: &Forge, received: &mut Received, rest: &[&str]) -> Res
         (&Method::PUT, ["fault"]) => {
             let fault: Fault = body(received).await?;
             *forge.fault() = fault;
+            Ok(done())
+        }
+        (&Method::PUT, ["airs"]) => {
+            let airs: Airs = body(received).await?;
+            *forge.airs() = airs;
             Ok(done())
         }
         (&Method::PUT, ["registry-tokens"]) => {

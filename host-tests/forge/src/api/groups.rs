@@ -54,6 +54,12 @@ pub(super) fn packages(
     if found.is_empty() { Err(reply::message(StatusCode::NOT_FOUND, "404 Package Not Found")) } else { Ok(found) }
 }
 
+/// `GET /groups/:id`.
+pub fn shown(forge: &Forge, received: &Received, group: &str) -> Answer {
+    projects(forge, received, group)?;
+    Ok(reply::json(StatusCode::OK, &json!({"full_path": group})))
+}
+
 /// `GET /groups/:id/projects`.
 pub async fn list_projects(forge: &Forge, received: &Received, group: &str) -> Answer {
     faulty(forge, async {

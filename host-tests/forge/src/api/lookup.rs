@@ -214,6 +214,55 @@ pub async fn user(forge: &Forge, received: &Received, id: &str) -> Answer {
     .await
 }
 
+/// `GET /users?username=`: one user, or none.
+pub fn users(forge: &Forge, received: &Received) -> Answer {
+    let caller = known(forge, received)?;
+    let params = Params::of_query(received.target.pairs());
+    let named = params.value("username").and_then(|name| forge.world().user_named(name).cloned());
+    let shown = named.iter().map(|user| shapes::user(forge, user, caller.is_admin())).collect();
+    Ok(page(forge, received, shown))
+}
+
+/// `GET /projects`: those that the caller may see, of one visibility where one is named.
+pub async fn projects(forge: &Forge, received: &Received) -> Answer {
+    faulty(forge, async {
+        let caller = known(forge, received)?;
+        let params = Params::of_query(received.target.pairs());
+        let wanted = params.value("visibility");
+        let is_wanted = |project: &&Arc<Project>| wanted.is_none_or(|wanted| wanted == project.visibility.word());
+        let world = forge.world();
+        let seen = world.projects.iter().filter(is_wanted).filter(|project| caller.may_read(&world, project));
+        let shown = seen.map(|project| shapes::basic_project(forge, project)).collect();
+        drop(world);
+        Ok(page(forge, received, shown))
+    })
+    .await
+}
+
+/// `GET /personal_access_tokens/self`.
+pub async fn own_token(forge: &Forge, received: &Received) -> Answer {
+    faulty(forge, async {
+        let Caller::Person(user) = known(forge, received)? else { return Err(reply::unauthorized()) };
+        let airs = forge.airs();
+        let token = json!({"id": user.id, "name": "stand-in", "revoked": false, "active": true, "user_id": user.id,
+            "scopes": airs.scopes, "expires_at": airs.expires_at});
+        Ok(reply::json(StatusCode::OK, &token))
+    })
+    .await
+}
+
+/// The webhooks of a project or a group, for administrators.
+pub async fn hooks(forge: &Forge, received: &Received, id: &str) -> Answer {
+    faulty(forge, async {
+        if !known(forge, received)?.is_admin() {
+            return Err(reply::forbidden());
+        }
+        let hooks = forge.airs().hooks.get(id).cloned().unwrap_or_default();
+        Ok(page(forge, received, hooks))
+    })
+    .await
+}
+
 /// `GET /application/settings`, for administrators.
 pub async fn settings(forge: &Forge, received: &Received) -> Answer {
     faulty(forge, async {
