@@ -1,0 +1,1 @@
+//! How what a caller sends is answered.
