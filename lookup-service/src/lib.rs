@@ -15,3 +15,6 @@ pub mod server;
 pub mod service;
 pub mod store;
 pub mod sweep;
+
+#[cfg(test)]
+mod tests;

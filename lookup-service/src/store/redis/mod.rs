@@ -6,7 +6,7 @@ mod link;
 mod scripts;
 mod seal;
 #[cfg(test)]
-pub(super) mod server;
+pub(crate) mod server;
 #[cfg(test)]
 mod tests;
 

@@ -11,15 +11,15 @@ use super::Redis;
 use crate::config;
 use crate::store::{Limits, Store};
 
-pub(in crate::store) struct Server {
+pub(crate) struct Server {
     process: Child,
-    pub(in crate::store) directory: TempDir,
+    pub(crate) directory: TempDir,
     arguments: Vec<String>,
 }
 
 impl Server {
     /// Starts one that keeps nothing on disk.
-    pub(in crate::store) fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let arguments = arguments.iter().map(ToString::to_string).collect();
         let process = started(&directory, &arguments);
@@ -27,17 +27,17 @@ impl Server {
     }
 
     /// Ends it at once, and starts it anew at the same place.
-    pub(in crate::store) fn start_again(&mut self) {
+    pub(crate) fn start_again(&mut self) {
         self.kill();
         std::fs::remove_file(self.directory.path().join("redis.sock")).unwrap();
         self.process = started(&self.directory, &self.arguments);
     }
 
-    pub(in crate::store) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("unix://{}", self.directory.path().join("redis.sock").display())
     }
 
-    pub(in crate::store) fn configuration(&self) -> config::Redis {
+    pub(crate) fn configuration(&self) -> config::Redis {
         config::Redis {
             url: self.url(),
             sentinels: Vec::new(),
@@ -51,12 +51,12 @@ impl Server {
         }
     }
 
-    pub(in crate::store) fn store(&self, limits: Limits) -> Arc<dyn Store> {
+    pub(crate) fn store(&self, limits: Limits) -> Arc<dyn Store> {
         Redis::open(self.configuration(), limits).unwrap()
     }
 
     /// Says something to it, as whoever may.
-    pub(in crate::store) async fn say(&self, words: &[&str]) -> redis::Value {
+    pub(crate) async fn say(&self, words: &[&str]) -> redis::Value {
         let client = redis::Client::open(self.url()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut command = redis::cmd(words[0]);
@@ -67,7 +67,7 @@ impl Server {
     }
 
     /// Ends it at once.
-    pub(in crate::store) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
