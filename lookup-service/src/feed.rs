@@ -35,7 +35,7 @@ pub async fn poll(
         }
         let has_failed = said.is_err();
         tokio::select! {
-            _ = drains.changed() => {}
+            Ok(()) = drains.changed() => {}
             // A store that fails is not asked in a hurry.
             () = sleep_until(deadline), if has_failed => {}
             _ = timeout_at(deadline, news.changed()), if !has_failed => {}

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::api::answers;
 use crate::clock;
 use crate::forge::{AtHand, Forge, Landed, Recalled};
+use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::store::{Aged, Asked, Lease, Running, Store, StoreError, Ticket, TokenState};
 
@@ -80,6 +81,7 @@ pub struct Flights {
     ages: Ages,
     timeout: Duration,
     metrics: Metrics,
+    journal: Journal,
     under_way: Mutex<HashMap<Hash, UnderWay>>,
 }
 
@@ -93,7 +95,15 @@ impl Flights {
         timeout: Duration,
         metrics: Metrics,
     ) -> Arc<Self> {
-        Arc::new(Self { store, forge, ages, timeout, metrics, under_way: Mutex::default() })
+        Arc::new(Self {
+            store,
+            forge,
+            ages,
+            timeout,
+            metrics,
+            journal: Journal::default(),
+            under_way: Mutex::default(),
+        })
     }
 
     /// What is known of a fact, by a memory that is no older than `max_age`. Where the forge is away, and memory of some age
@@ -323,7 +333,9 @@ impl Flights {
     fn told<T>(&self, operation: &'static str, said: Result<T, StoreError>) -> Option<T> {
         said.inspect_err(|error| {
             self.metrics.store_failed(operation);
-            tracing::warn!(operation, %error, "the store failed");
+            if self.journal.may_note() {
+                tracing::warn!(operation, %error, "the store failed");
+            }
         })
         .ok()
     }

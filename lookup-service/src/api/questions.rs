@@ -302,6 +302,26 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_of_the_documentation_are_understood() {
+        let page = include_str!("../../../docs/token-lookup.md");
+        let (mut questions, mut reports) = (0, 0);
+        for block in page.split("\n```json ").skip(1) {
+            let (name, rest) = block.split_once('\n').unwrap();
+            let body = rest.split_once("\n```").unwrap().0.as_bytes();
+            if name.starts_with("ask-") || name == "remembering-question" {
+                let max_age = question(body).unwrap_or_else(|why| panic!("{name}: {why}")).max_age;
+                assert_eq!(max_age.as_secs(), if name.starts_with("ask-") { 0 } else { 30 });
+                questions += 1;
+            }
+            if name == "ended" {
+                assert_eq!(ended(body), Ok(vec![JobId(1001), JobId(1002)]));
+                reports += 1;
+            }
+        }
+        assert_eq!((questions, reports), (9, 1));
+    }
+
+    #[test]
     fn what_is_no_question_is_refused_with_its_place_and_none_of_its_words() {
         let whole = json!({"version": 1, "ask": "target", "job": {"id": 1}, "origin": {"id": 101, "path": "apps/web"},
             "user": {"id": 11, "name": "dana"}, "target": {"id": 102}});

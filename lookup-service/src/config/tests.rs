@@ -63,7 +63,8 @@ store: {kind: redis, url: 'redis://a', sentinels: ['b'], key_env: SHORT, replica
 log: {level: loud}
 ";
     let errors = errors(text);
-    let paths: BTreeSet<&str> = errors.iter().filter_map(|error| error.split_once(": ")).map(|(path, _)| path).collect();
+    let paths: BTreeSet<&str> =
+        errors.iter().filter_map(|error| error.split_once(": ")).map(|(path, _)| path).collect();
     for path in [
         "api.listen",
         "api.callers_env",

@@ -141,7 +141,11 @@ async fn who_is_told_to_end_answers_what_is_under_way_and_nobody_else() {
     assert_eq!((watched.get("/healthz").await.status, watched.get("/readyz").await.status), (200, 200));
     assert_eq!(caller.token("glcbt-dana", None).await.status, 200);
     let metrics = watched.get("/metrics").await;
-    assert!(metrics.text.contains(r#"jobscope_lookup_questions_total{ask="token",outcome="answered"} 1"#), "{}", metrics.text);
+    assert!(
+        metrics.text.contains(r#"jobscope_lookup_questions_total{ask="token",outcome="answered"} 1"#),
+        "{}",
+        metrics.text
+    );
     let cursor = caller.cursor().await;
     let (address, began) = (service.address, Instant::now());
     let waiting = tokio::spawn({

@@ -9,12 +9,16 @@ use redis::{
     TlsMode,
 };
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::config;
 use crate::store::StoreError;
 
-/// How long to wait for a connection.
-const CONNECT: Duration = Duration::from_millis(500);
+/// How long to wait for a connection, with all that is asked for it.
+const CONNECT: Duration = Duration::from_millis(750);
+
+/// How long none is tried after one was not to be had: whoever asks meanwhile goes to the forge at once.
+const REST: Duration = Duration::from_millis(500);
 
 /// Where the master is.
 enum Master {
@@ -33,13 +37,15 @@ struct State {
     /// The connection, and which one it is.
     open: Option<(u64, MultiplexedConnection)>,
     count: u64,
+    /// When the last try failed, and why.
+    failed: Option<(Instant, StoreError)>,
 }
 
 impl Link {
     /// Of a Redis, each answer of which comes within `timeout`.
     pub(super) fn new(redis: &config::Redis, timeout: Duration) -> Result<Self, RedisError> {
         let master = master(redis)?;
-        Ok(Self { state: Mutex::new(State { master, open: None, count: 0 }), timeout })
+        Ok(Self { state: Mutex::new(State { master, open: None, count: 0, failed: None }), timeout })
     }
 
     /// The connection, and which one it is.
@@ -47,6 +53,10 @@ impl Link {
         let mut state = self.state.lock().await;
         if let Some(open) = &state.open {
             return Ok(open.clone());
+        }
+        // Also for those who waited while it was tried.
+        if let Some((_, error)) = state.failed.as_ref().filter(|(then, _)| then.elapsed() < REST) {
+            return Err(error.clone());
         }
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(self.timeout));
@@ -56,8 +66,11 @@ impl Link {
                 Master::Asked(sentinels) => sentinels.get_async_connection_with_config(&config).await,
             }
         };
-        let connected = tokio::time::timeout(CONNECT * 2, connecting).await;
-        let connection = connected.map_err(|_| StoreError::Away("no connection in time".into()))?.map_err(said)?;
+        let connected = match tokio::time::timeout(CONNECT, connecting).await {
+            Ok(connected) => connected.map_err(said),
+            Err(_) => Err(StoreError::Away("no connection in time".into())),
+        };
+        let connection = connected.inspect_err(|error| state.failed = Some((Instant::now(), error.clone())))?;
         state.count += 1;
         let open = (state.count, connection);
         state.open = Some(open.clone());

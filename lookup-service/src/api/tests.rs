@@ -1,1 +1,0 @@
-//! How what a caller sends is answered.
