@@ -179,13 +179,14 @@ fn documented() -> String {
 fn the_documentation_has_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/lookup-service.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let (begin, end) = ("<!-- keys -->\n", "<!-- end of keys -->");
+    let (begin, end) = ("<!-- keys: made by `make docs` -->\n", "<!-- end of keys -->");
     let (head, rest) = text.split_once(begin).unwrap();
     let (_, tail) = rest.split_once(end).unwrap();
     let table = format!("| key | value | default | meaning |\n|---|---|---|---|\n{}", documented());
     let whole = format!("{head}{begin}{table}{end}{tail}");
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(path, &whole).unwrap();
+        std::fs::write(path, whole).unwrap();
+        return;
     }
-    assert!(text == whole, "run it with UPDATE_DOCS=1, and look at what changed");
+    assert!(text == whole, "the table of keys in docs/lookup-service.md is another: `make docs` writes it");
 }

@@ -110,3 +110,25 @@ async fn without_its_store_it_asks_the_forge_and_acknowledges_no_end() {
     assert_eq!(caller.changes(1, Some(&cursor)).await.status, 410, "it is another life");
     assert_eq!(caller.token("glcbt-dana", Some(30)).await.body["token"], "ended");
 }
+
+#[tokio::test]
+async fn a_store_that_is_frozen_holds_nobody_up_for_long() {
+    let (forge, redis) = (StandIn::start().await, Server::start(&[]));
+    let (_service, caller) = service(&forge, Some(&redis), &[]).await;
+    assert_eq!(caller.token("glcbt-dana", Some(30)).await.body["token"], "running");
+    redis.freeze();
+    for _ in 0..3 {
+        let asks = (0..20).map(|at| {
+            let caller = caller.clone();
+            forge.with(|world| world.jobs.insert(format!("glcbt-{at}"), (2000 + at, "running")));
+            tokio::spawn(async move { caller.token(&format!("glcbt-{at}"), Some(30)).await })
+        });
+        let began = Instant::now();
+        for ask in asks.collect::<Vec<_>>() {
+            let reply = ask.await.unwrap();
+            assert_eq!((reply.status, &reply.body["token"]), (200, &json!("running")), "{reply:?}");
+        }
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        sleep(Duration::from_millis(300)).await;
+    }
+}

@@ -66,6 +66,12 @@ impl Server {
         command.query_async(&mut connection).await.unwrap()
     }
 
+    /// It no longer does anything, and nobody is told.
+    pub(crate) fn freeze(&self) {
+        let frozen = Command::new("kill").arg("-STOP").arg(self.process.id().to_string()).status();
+        assert!(frozen.unwrap().success());
+    }
+
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
         let _ = self.process.kill();
