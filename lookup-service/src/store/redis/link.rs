@@ -85,8 +85,14 @@ impl Link {
         }
     }
 
-    /// Runs a script.
+    /// Runs a script, which does no harm a second time: once more where the connection had broken since it was last used.
     pub(super) async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreError> {
+        let (number, mut connection) = self.get().await?;
+        let said = script.invoke_async(&mut connection).await;
+        if !said.as_ref().is_err_and(|error: &RedisError| error.is_unrecoverable_error() && !error.is_timeout()) {
+            return self.checked(number, said).await;
+        }
+        self.drop_it(number).await;
         let (number, mut connection) = self.get().await?;
         self.checked(number, script.invoke_async(&mut connection).await).await
     }

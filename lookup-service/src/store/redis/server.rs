@@ -33,6 +33,30 @@ impl Server {
         self.process = started(&self.directory, &self.arguments);
     }
 
+    /// Starts one that listens at a picked port of loopback as well, and where that is.
+    pub(crate) fn start_at_port(arguments: &[&str]) -> (Self, u16) {
+        let port = free_port();
+        (Self::start(&[&["--port", &port.to_string(), "--bind", "127.0.0.1"], arguments].concat()), port)
+    }
+
+    /// Starts Sentinels that watch a master, and where they are.
+    pub(crate) fn sentinels(master: u16) -> Vec<(Self, u16)> {
+        let sentinel = |_| {
+            let (directory, port) = (tempfile::tempdir().unwrap(), free_port());
+            let file = directory.path().join("sentinel.conf");
+            let lines = [
+                format!("port {port}\nbind 127.0.0.1\ndir {}\n", directory.path().display()),
+                format!("sentinel monitor forge 127.0.0.1 {master} 2\n"),
+                "sentinel down-after-milliseconds forge 1000\nsentinel failover-timeout forge 5000\n".to_owned(),
+            ];
+            std::fs::write(&file, lines.concat()).unwrap();
+            let mut command = Command::new("redis-server");
+            command.arg(&file).arg("--sentinel").stdout(Stdio::null()).stderr(Stdio::null());
+            (Self { process: command.spawn().unwrap(), directory, arguments: Vec::new() }, port)
+        };
+        (0..3).map(sentinel).collect()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("unix://{}", self.directory.path().join("redis.sock").display())
     }
@@ -98,4 +122,8 @@ fn started(directory: &TempDir, arguments: &Vec<String>) -> Child {
         std::thread::sleep(Duration::from_millis(5));
     }
     process
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
