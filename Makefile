@@ -22,7 +22,7 @@ STORY := demo::the_story_goes_as_told
 DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
 .PHONY: help run demo test one envoy oracle hostile conformance soak simulate kubernetes watching matrix fuzz bench mutants check deny setup build guest engine native validate \
-	release release-check clean docs playground playground-test
+	release release-check clean docs playground playground-test lookup-service
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ kubernetes: setup build native ## check envoy/kubernetes: what its manifests mak
 
 watching: ## check envoy/watching: alerts, recording rules and the dashboard, with Prometheus' own promtool
 	@scripts/watching
+
+lookup-service: ## test the token-lookup service of a fleet, with a real Redis (docs/lookup-service.md)
+	@scripts/lookup-service
 
 playground: ## build the playground, a page that decides in a browser, and serve it on a free port
 	@scripts/playground serve
@@ -119,6 +122,7 @@ docs: build ## write the tables in docs/ anew from the code
 	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-cli --test docs
 	UPDATE_DOCS=1 cargo test --locked --quiet --test filter operations
 	UPDATE_DOCS=1 cargo test --locked --quiet --test documents hosts
+	UPDATE_DOCS=1 cargo test --locked --quiet -p jobscope-lookup-service documentation
 	UPDATE_DOCS=1 cargo test --locked --quiet --test filter kinds
 
 mutants: ## change the rules in one place at a time, and fail where no test notices (long; not in CI)

@@ -257,6 +257,7 @@ fn each_invariant_is_held_by_a_test_that_is_there() {
         "cli/src",
         "cli/tests",
         "host-tests/tests",
+        "lookup-service/src",
         "fuzz/fuzz_targets",
     ] {
         sources(&root().join(folder), &mut files);

@@ -244,6 +244,10 @@ fn the_answers_are_read_as_the_page_says() {
                 let cursor = Cursor::parse("c-43").expect("a sound cursor");
                 assert_eq!(news, Ok(News::Ended(vec![JobId(1001), JobId(1002)], cursor)));
             }
+            // What only a service that remembers says is passed over.
+            "remembering-answer" => assert_eq!(token(), Ok(Landed::Token(Token::Running(job())))),
+            // `lookup-service` reads these.
+            "remembering-question" | "ended" | "ended-noted" => {}
             "forge" => {
                 let config = config("generic");
                 let call = version::ask(&config, &Account::Token(Secret::new(b"service")));
@@ -635,6 +639,6 @@ fn the_words_are_those_that_the_code_knows() {
     }
     assert_eq!(
         file["paths"].as_object().expect("paths").keys().collect::<Vec<_>>(),
-        ["/jobscope/v1/changes", "/jobscope/v1/forge", "/jobscope/v1/lookup"]
+        ["/jobscope/v1/changes", "/jobscope/v1/ended", "/jobscope/v1/forge", "/jobscope/v1/lookup"]
     );
 }

@@ -43,7 +43,7 @@ pub(super) trait Source {
 }
 
 /// A lookup under way: what is asked next depends on what was answered.
-pub(super) trait Course: Debug {
+pub(super) trait Course: Debug + Send {
     /// Takes the answer to the call of this number.
     fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress;
 

@@ -1,0 +1,186 @@
+//! A document against the table of keys: all errors are collected, each with its path.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::keys::{self, KEYS, Kind, Presence};
+
+/// What is wrong with a configuration, a line for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errors(pub Vec<String>);
+
+impl std::fmt::Display for Errors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for Errors {}
+
+/// A document that is being read.
+pub(super) struct Reader {
+    values: BTreeMap<String, Value>,
+    errors: Vec<String>,
+    read: BTreeSet<&'static str>,
+}
+
+impl Reader {
+    /// Takes a document apart. Keys that the table does not have are errors.
+    pub(super) fn of(document: &Value) -> Self {
+        let mut reader = Self { values: BTreeMap::new(), errors: Vec::new(), read: BTreeSet::new() };
+        reader.flatten("", document);
+        reader
+    }
+
+    fn flatten(&mut self, path: &str, value: &Value) {
+        let inner = KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
+        match value {
+            Value::Object(members) if path.is_empty() || inner => {
+                for (name, value) in members {
+                    let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    self.flatten(&path, value);
+                }
+            }
+            // A section that has nothing in it says nothing.
+            Value::Null if path.is_empty() || inner => {}
+            _ if keys::at(path).is_some() => {
+                self.values.insert(path.to_owned(), value.clone());
+            }
+            _ if path.is_empty() || inner => self.error(path, "expected keys below it"),
+            _ => self.error(path, &format!("unknown key; did you mean `{}`?", nearest(path))),
+        }
+    }
+
+    pub(super) fn error(&mut self, path: &str, why: &str) {
+        let path = if path.is_empty() { "the document" } else { path };
+        let error = format!("{path}: {why}");
+        // What two look at is wrong once.
+        if !self.errors.contains(&error) {
+            self.errors.push(error);
+        }
+    }
+
+    /// The value at a path of the table, checked. None where it is left out, or wrong and noted.
+    fn value(&mut self, path: &'static str) -> Option<Value> {
+        let key = keys::at(path)?;
+        self.read.insert(path);
+        let value = match (self.values.get(path), key.presence) {
+            (Some(value), _) => value.clone(),
+            (None, Presence::Default(default)) => {
+                serde_json::from_str(default).unwrap_or_else(|_| Value::String(default.to_owned()))
+            }
+            (None, Presence::Optional) => return None,
+            (None, Presence::Required) => {
+                self.error(path, &format!("missing; expected {}", expected(key.kind)));
+                return None;
+            }
+        };
+        if fits(key.kind, &value) {
+            return Some(value);
+        }
+        self.error(path, &format!("expected {}, found `{}`", expected(key.kind), shortened(&value)));
+        None
+    }
+
+    pub(super) fn is_given(&self, path: &str) -> bool {
+        self.values.contains_key(path)
+    }
+
+    pub(super) fn text(&mut self, path: &'static str) -> Option<String> {
+        self.value(path)?.as_str().map(str::to_owned)
+    }
+
+    pub(super) fn texts(&mut self, path: &'static str) -> Vec<String> {
+        let list = self.value(path);
+        let list = list.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        list.iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    }
+
+    pub(super) fn number(&mut self, path: &'static str) -> u64 {
+        self.value(path).and_then(|number| number.as_u64()).unwrap_or_default()
+    }
+
+    pub(super) fn size(&mut self, path: &'static str) -> usize {
+        usize::try_from(self.number(path)).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn flag(&mut self, path: &'static str) -> bool {
+        self.value(path).and_then(|flag| flag.as_bool()).unwrap_or_default()
+    }
+
+    pub(super) fn time(&mut self, path: &'static str) -> Duration {
+        let time = self.value(path).and_then(|time| milliseconds(time.as_str()?));
+        Duration::from_millis(time.unwrap_or_default())
+    }
+
+    /// All errors, where there are some.
+    pub(super) fn finish(mut self) -> Result<(), Errors> {
+        for key in KEYS.iter().filter(|key| !self.read.contains(key.path)) {
+            self.errors.push(format!("{}: nobody reads it; this is a fault of the service", key.path));
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(Errors(self.errors)) }
+    }
+}
+
+fn fits(kind: Kind, value: &Value) -> bool {
+    let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+    match kind {
+        Kind::Text => is_text(value),
+        Kind::Texts => value.as_array().is_some_and(|list| list.iter().all(is_text)),
+        Kind::Number(least, most) => value.as_u64().is_some_and(|number| (least..=most).contains(&number)),
+        Kind::Time(least, most) => {
+            value.as_str().and_then(milliseconds).is_some_and(|time| (least..=most).contains(&time))
+        }
+        Kind::Flag => value.is_boolean(),
+        Kind::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+        Kind::Words(words) => value
+            .as_array()
+            .is_some_and(|list| list.iter().all(|word| word.as_str().is_some_and(|word| words.contains(&word)))),
+    }
+}
+
+/// What is expected of a kind of value.
+#[must_use]
+pub fn expected(kind: Kind) -> String {
+    let quoted = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>();
+    match kind {
+        Kind::Text => "a text".into(),
+        Kind::Texts => "a list of texts".into(),
+        Kind::Number(least, most) => format!("a number from {least} to {most}"),
+        Kind::Time(least, most) => format!("a time from {} to {}", shown(least), shown(most)),
+        Kind::Flag => "`true` or `false`".into(),
+        Kind::Word(words) => quoted(words).join(" or "),
+        Kind::Words(words) => format!("a list of {}", quoted(words).join(", ")),
+    }
+}
+
+const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+
+fn milliseconds(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let (_, factor) = UNITS.iter().find(|(known, _)| *known == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+fn shown(time: u64) -> String {
+    let unit = UNITS.iter().rev().find(|(_, factor)| time.is_multiple_of(*factor) && time >= *factor);
+    unit.map_or_else(|| "0s".to_owned(), |(unit, factor)| format!("{}{unit}", time / factor))
+}
+
+/// A value as an error shows it.
+fn shortened(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    text.chars().take(40).flat_map(char::escape_default).collect()
+}
+
+/// The known key that shares the longest beginning and end with a path.
+fn nearest(path: &str) -> &'static str {
+    let alike = |key: &str| {
+        let from_start = key.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
+        from_start + key.bytes().rev().zip(path.bytes().rev()).take_while(|(a, b)| a == b).count()
+    };
+    KEYS.iter().max_by_key(|key| alike(key.path)).map_or("", |key| key.path)
+}

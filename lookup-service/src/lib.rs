@@ -1,0 +1,21 @@
+//! The token-lookup service of a fleet: it answers `v1` for many Envoys from one memory, and asks the forge once.
+//!
+//! `api` speaks `v1` and knows no forge; `forge` asks one, by the lookups of `policy`; `store` remembers; `flights` has each
+//! fact looked up once at a time; `feed` tells of ended jobs; `sweep` finds the ends that nobody told.
+
+pub mod api;
+pub mod clock;
+pub mod config;
+pub mod feed;
+pub mod flights;
+pub mod forge;
+pub mod journal;
+pub mod metrics;
+pub mod operations;
+pub mod server;
+pub mod service;
+pub mod store;
+pub mod sweep;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+-- A lease. KEYS: lease. ARGV: owner, ms.
+if lonely then return {'lonely'} end
+local is_ours = redis.call('SET', KEYS[1], ARGV[3], 'NX', 'PX', ARGV[4])
+return {is_ours and 'yours' or 'theirs', text(now), life}

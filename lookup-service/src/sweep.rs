@@ -1,0 +1,197 @@
+//! The running jobs, looked through for ends that nobody told. One replica at a time does it.
+//!
+//! A job that the forge lists runs, and its token needs no call for a while. One that it does not list has not ended by
+//! that: the list may lag. It is asked for singly, and once more after a while, and only then that counts.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use policy::facts::{JobId, ProjectId};
+use policy::failure::Failure;
+use tokio::time::sleep;
+
+use crate::config;
+use crate::forge::{Forge, Status};
+use crate::metrics::Metrics;
+use crate::store::{Store, StoreError};
+
+/// The name of the lease.
+const LEASE: &str = "sweep";
+
+/// The most jobs that one sweep asks for singly; the others come with the next.
+const MOST_CHECKED: usize = 500;
+
+/// How many jobs are told to the store at once.
+const AT_ONCE: usize = 500;
+
+/// Looks through the running jobs again and again.
+pub struct Sweep {
+    /// Where they are known.
+    pub store: Arc<dyn Store>,
+    /// Who lists them.
+    pub forge: Arc<dyn Forge>,
+    /// How often, and how patiently.
+    pub pace: config::Sweep,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// Why a sweep came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("the forge: {}", .0.text())]
+    Forge(Failure),
+}
+
+impl Sweep {
+    /// Until it is aborted.
+    pub async fn run(self) {
+        loop {
+            match self.once().await {
+                Ok(Some(ended)) => {
+                    self.metrics.swept("done");
+                    self.metrics.ended("sweep", ended);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.metrics.swept("failed");
+                    tracing::warn!(%error, "the running jobs could not be looked through");
+                }
+            }
+            sleep(self.pace.every / 2).await;
+        }
+    }
+
+    /// One sweep, where no other replica made one within the time of one; how many ends it found.
+    async fn once(&self) -> Result<Option<usize>, Failed> {
+        let Some(ticket) = self.store.lease(LEASE, self.pace.every).await? else { return Ok(None) };
+        // What became known after the list began may be missing on it.
+        let known = self.store.running(&ticket).await?;
+        if known.is_empty() {
+            return Ok(Some(0));
+        }
+        let listed: HashSet<JobId> = self.forge.running().await.map_err(Failed::Forge)?.into_iter().collect();
+        let (runs, missing): (Vec<JobId>, Vec<JobId>) = known.into_iter().partition(|job| listed.contains(job));
+        if listed.is_empty() {
+            tracing::warn!(
+                known = missing.len(),
+                "the forge lists no running job: is the service account an administrator?"
+            );
+        }
+        for jobs in runs.chunks(AT_ONCE) {
+            self.store.seen(jobs, &ticket, self.pace.lag).await?;
+        }
+        let first = self.ended(missing.into_iter().take(MOST_CHECKED).collect()).await?;
+        if first.is_empty() {
+            return Ok(Some(0));
+        }
+        sleep(self.pace.check_after).await;
+        let ended = self.ended(first).await?;
+        self.store.end(&ended).await?;
+        Ok(Some(ended.len()))
+    }
+
+    /// Those of these jobs that the forge says are over. Where it says nothing, they are not.
+    async fn ended(&self, jobs: Vec<JobId>) -> Result<Vec<JobId>, Failed> {
+        let mut ended = Vec::new();
+        for job in jobs {
+            let Some(project) = self.store.project(job).await? else { continue };
+            match self.status(job, project).await {
+                Ok(Status::Ended) => ended.push(job),
+                Ok(Status::Running | Status::Unsure) => {}
+                // A forge that is away is not asked five hundred times.
+                Err(failure) => return Err(Failed::Forge(failure)),
+            }
+        }
+        Ok(ended)
+    }
+
+    async fn status(&self, job: JobId, project: ProjectId) -> Result<Status, Failure> {
+        self.forge.status(job, project).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use futures_util::future::ready;
+    use policy::facts::{Hash, Version};
+    use policy::lookup::Fact;
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::forge::{AtHand, Landed, Recalled, Reply};
+    use crate::store::memory::Memory;
+    use crate::store::{Limits, Running, TokenState};
+
+    /// Lists some jobs, and says of each by turns what becomes of it.
+    #[derive(Default)]
+    struct Listing {
+        listed: Vec<JobId>,
+        said: Mutex<BTreeMap<JobId, Vec<Result<Status, Failure>>>>,
+    }
+
+    impl Forge for Listing {
+        fn at_hand(&self, _: &Fact, _: &Recalled) -> AtHand {
+            AtHand::Failed(Failure::Doubt)
+        }
+        fn look<'a>(&'a self, _: Fact, _: &'a Recalled) -> Reply<'a, Landed> {
+            ready(Err(Failure::Doubt)).boxed()
+        }
+        fn version(&self) -> Reply<'_, Version> {
+            ready(Err(Failure::Doubt)).boxed()
+        }
+        fn status(&self, job: JobId, project: ProjectId) -> Reply<'_, Status> {
+            assert_eq!(project, ProjectId(100 + job.0));
+            ready(self.said.lock().unwrap().get_mut(&job).unwrap().remove(0)).boxed()
+        }
+        fn running(&self) -> Reply<'_, Vec<JobId>> {
+            ready(Ok(self.listed.clone())).boxed()
+        }
+        fn pause(&self) -> Option<Duration> {
+            None
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_missing_has_ended_when_the_forge_says_so_twice() {
+        let limits =
+            Limits { tokens: Duration::from_secs(300), lease: Duration::from_secs(1), unknown_per_second: 100 };
+        let store: Arc<dyn Store> = Arc::new(Memory::new(limits, 100));
+        let key = |job: u64| Hash::of(&[&job.to_be_bytes()]);
+        for job in 1..=5 {
+            let ticket = store.lease(&format!("{job}"), Duration::from_secs(1)).await.unwrap().unwrap();
+            let running = Running { job: JobId(job), project: ProjectId(100 + job), answer: String::new() };
+            store.put_running(&key(job), &running, &ticket).await.unwrap();
+        }
+        // Known before the sweep's ticket is given.
+        let later = crate::clock::now();
+        while crate::clock::now() == later {
+            tokio::task::yield_now().await;
+        }
+        use Status::{Ended, Running as Runs, Unsure};
+        let said = [
+            (JobId(2), vec![Ok(Ended), Ok(Ended)]),
+            (JobId(3), vec![Ok(Ended), Ok(Runs)]),
+            (JobId(4), vec![Ok(Runs)]),
+            (JobId(5), vec![Ok(Unsure)]),
+        ];
+        let forge = Listing { listed: vec![JobId(1), JobId(99)], said: Mutex::new(said.into()) };
+        let pace = config::Sweep {
+            every: Duration::from_secs(30),
+            lag: Duration::from_secs(10),
+            check_after: Duration::from_secs(5),
+        };
+        let sweep = Sweep { store: Arc::clone(&store), forge: Arc::new(forge), pace, metrics: Metrics::default() };
+        assert_eq!(sweep.once().await.unwrap(), Some(1));
+        assert_eq!(sweep.once().await.unwrap(), None, "another replica does it now");
+        for job in 1..=5 {
+            let known = store.ask_token(&key(job), Duration::from_secs(300)).await.unwrap().known.unwrap().value;
+            assert_eq!(known == TokenState::Ended, job == 2, "{job}");
+        }
+    }
+}
