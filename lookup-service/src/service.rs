@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
+use policy::bindings::Inquiry;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -41,7 +42,9 @@ impl Service {
         let metrics = Metrics::default();
         let store: Arc<dyn Store> = match config.store {
             StoreKind::Memory(capacity) => Arc::new(Memory::new(config.limits, capacity)),
-            StoreKind::Redis(redis) => Redis::open(redis, config.limits).context("store")?,
+            StoreKind::Redis(redis) => {
+                Redis::open(redis, Inquiry::of(&config.gitlab.config), config.limits).context("store")?
+            }
         };
         let (scheme, authority) = config.forge;
         let client = Client::new(scheme, authority, config.forge_tls, config.timeout / 2);

@@ -5,8 +5,8 @@
 pub enum Kind {
     /// A text.
     Text,
-    /// A list of texts.
-    Texts,
+    /// A list of so many texts.
+    Texts(usize, usize),
     /// A whole number between these.
     Number(u64, u64),
     /// `30s`, `5m`, `1h` or `250ms`, between these milliseconds.
@@ -58,7 +58,7 @@ pub const KEYS: &[Key] = &[
     key("api.listen", Text, Required, "Address and port where Envoys ask: `0.0.0.0:8443`."),
     key(
         "api.callers_env",
-        Texts,
+        Texts(1, 2),
         Required,
         "Names of environment variables, each with a token of callers (`lookup.credential_env` of the filter). Two while one takes the other's place.",
     ),
@@ -169,7 +169,12 @@ pub const KEYS: &[Key] = &[
         "`memory` for one replica, `redis` (or Valkey) for several.",
     ),
     key("store.url", Text, Optional, "The Redis: `redis://host:6379`, `rediss://host:6379` with TLS, `unix:///path`."),
-    key("store.sentinels", Texts, Default("[]"), "Instead of it: Sentinels that know the master, each `host:26379`."),
+    key(
+        "store.sentinels",
+        Texts(0, 9),
+        Default("[]"),
+        "Instead of it: Sentinels that know the master, each `host:26379`.",
+    ),
     key("store.master", Text, Optional, "What the Sentinels call it."),
     key("store.username", Text, Optional, "The user at the Redis."),
     key("store.password_env", Text, Optional, "Name of the environment variable with its password."),

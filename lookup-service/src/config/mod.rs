@@ -217,9 +217,6 @@ fn secret(
 fn callers(reader: &mut Reader, around: &Surroundings<'_>) -> Vec<Secret> {
     let path = "api.callers_env";
     let names = reader.texts(path);
-    if names.len() > 2 || (names.is_empty() && reader.is_given(path)) {
-        reader.error(path, "expected one variable, or two while one token takes the other's place");
-    }
     names.iter().filter_map(|name| secret(reader, around, path, name, 16)).collect()
 }
 
@@ -244,7 +241,7 @@ fn gitlab(reader: &mut Reader, around: &Surroundings<'_>, timeout: Duration) -> 
         reader.error("forge.url", &format!("expected an `https://` address without a query, found `{url}`"));
         return (None, None);
     };
-    let document = filter_document(authority.host(), &root, &circumstances, outbound);
+    let document = filter_document(&authority, &root, &circumstances, outbound);
     let config = policy::Config::parse(document.to_string().as_bytes());
     let config = config.map_err(|errors| reader.error("forge.url", &errors.to_string())).ok();
     let settings = credential.zip(config).map(|(credential, config)| Settings {
@@ -258,7 +255,7 @@ fn gitlab(reader: &mut Reader, around: &Surroundings<'_>, timeout: Duration) -> 
 }
 
 /// What a filter that asks the forge itself, and has everything looked up, would be told.
-fn filter_document(host: &str, root: &str, circumstances: &[String], outbound: bool) -> Value {
+fn filter_document(forge: &axum::http::uri::Authority, root: &str, circumstances: &[String], outbound: bool) -> Value {
     let asked = |name: &str| circumstances.iter().any(|known| known == name);
     let mut when = json!({});
     if let Value::Object(when) = &mut when {
@@ -266,8 +263,8 @@ fn filter_document(host: &str, root: &str, circumstances: &[String], outbound: b
         when.extend(all.into_iter().filter(|(name, _)| asked(name)).map(|(name, value)| (name.to_owned(), value)));
     }
     let mut document = json!({
-        "forge": {"hosts": [host], "relative_url_root": root},
-        "lookup": {"cluster": "forge", "authority": host, "credential_env": "FORGE"},
+        "forge": {"hosts": [forge.host()], "relative_url_root": root},
+        "lookup": {"cluster": "forge", "authority": forge.as_str(), "credential_env": "FORGE"},
         "facts": {"outbound": if outbound { "lookup" } else { "forge" }},
     });
     if !circumstances.is_empty()

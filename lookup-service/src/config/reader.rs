@@ -128,7 +128,9 @@ fn fits(kind: Kind, value: &Value) -> bool {
     let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
     match kind {
         Kind::Text => is_text(value),
-        Kind::Texts => value.as_array().is_some_and(|list| list.iter().all(is_text)),
+        Kind::Texts(least, most) => {
+            value.as_array().is_some_and(|list| (least..=most).contains(&list.len()) && list.iter().all(is_text))
+        }
         Kind::Number(least, most) => value.as_u64().is_some_and(|number| (least..=most).contains(&number)),
         Kind::Time(least, most) => {
             value.as_str().and_then(milliseconds).is_some_and(|time| (least..=most).contains(&time))
@@ -147,7 +149,7 @@ pub fn expected(kind: Kind) -> String {
     let quoted = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>();
     match kind {
         Kind::Text => "a text".into(),
-        Kind::Texts => "a list of texts".into(),
+        Kind::Texts(least, most) => format!("a list of {least} to {most} texts"),
         Kind::Number(least, most) => format!("a number from {least} to {most}"),
         Kind::Time(least, most) => format!("a time from {} to {}", shown(least), shown(most)),
         Kind::Flag => "`true` or `false`".into(),

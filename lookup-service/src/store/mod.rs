@@ -3,6 +3,8 @@
 pub mod memory;
 pub mod redis;
 #[cfg(test)]
+mod seeds;
+#[cfg(test)]
 mod suite;
 
 use std::time::Duration;

@@ -327,13 +327,13 @@ async fn a_cursor_that_is_none_of_ours_is_lost() {
 async fn what_a_sweep_saw_run_is_younger_by_that_and_no_younger_than_its_lag() {
     over_each(limits(), async |store| {
         run(&*store, "a", 1).await;
-        sleep(Duration::from_millis(150)).await;
+        sleep(Duration::from_millis(1000)).await;
         let sweep = second(&*store).await;
         assert_eq!(store.running(&sweep).await.unwrap(), [JobId(1)]);
         assert_eq!(store.project(JobId(1)).await, Ok(Some(ProjectId(101))));
         store.seen(&[JobId(1), JobId(9)], &sweep, Duration::from_millis(40)).await.unwrap();
         let age = store.ask_token(&key("a"), LONG).await.unwrap().known.unwrap().age;
-        assert!((40..150).contains(&age.as_millis()), "{age:?}");
+        assert!((40..900).contains(&age.as_millis()), "{age:?}");
         // A job that nobody knew is not known by that.
         assert_eq!(store.project(JobId(9)).await, Ok(None));
         store.end(&[JobId(1)]).await.unwrap();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use policy::bindings::{Cursor, Moment, PartRow, ProjectRow, Row};
+use policy::bindings::{Cursor, Inquiry, Moment, PartRow, ProjectRow, Row, layout};
 use policy::facts::{Hash, Invalid, JobId, Known, ProjectId};
 use policy::lookup::PartKey;
 use redis::ScriptInvocation;
@@ -42,8 +42,12 @@ type Said = Vec<Option<Vec<u8>>>;
 /// The store of a fleet.
 pub struct Redis {
     limits: Limits,
-    /// What all keys begin with. The braces keep them together in a cluster.
+    /// What all keys begin with: what is of another forge is never found. The braces keep them together.
     prefix: String,
+    /// What is asked of the forge: what was asked otherwise is not found, but for ends.
+    inquiry: Inquiry,
+    /// How rows of parts are laid out: those of another version of the service are not found.
+    layout: Hash,
     replicas: u64,
     seal: Seal,
     scripts: Scripts,
@@ -59,13 +63,16 @@ impl Redis {
     ///
     /// # Errors
     /// Where its address is none.
-    pub fn open(redis: config::Redis, limits: Limits) -> anyhow::Result<Arc<dyn Store>> {
-        let prefix = format!("{{js:{}}}", redis.name);
+    pub fn open(redis: config::Redis, inquiry: Inquiry, limits: Limits) -> anyhow::Result<Arc<dyn Store>> {
+        let Hash([a, b, c, d, ..]) = inquiry.job(&Hash::of(&[b"jobs"]));
+        let prefix = format!("{{js:{}:{a:02x}{b:02x}{c:02x}{d:02x}}}", redis.name);
         let (news, feed) = feed::follow(&redis, format!("{prefix}x"))?;
         tokio::spawn(feed);
         Ok(Arc::new(Self {
             limits,
             prefix,
+            inquiry,
+            layout: layout(0),
             replicas: redis.replicas,
             seal: Seal::new(&redis.key).ok_or_else(|| anyhow::anyhow!("`store.key_env`: no key"))?,
             scripts: Scripts::load(),
@@ -77,6 +84,16 @@ impl Redis {
 
     fn key(&self, kind: &str, name: &[u8]) -> Vec<u8> {
         [self.prefix.as_bytes(), kind.as_bytes(), b":", name].concat()
+    }
+
+    /// What a token, or the lease of a fact, is called.
+    fn name(&self, key: &Hash) -> [u8; 32] {
+        self.seal.name(&self.inquiry.fact(key))
+    }
+
+    /// What a part is called.
+    fn part_name(&self, part: &PartKey) -> [u8; 32] {
+        Hash::of(&[&self.inquiry.fact(&part.hash).0, &self.layout.0]).0
     }
 
     /// A script with the arguments that all have.
@@ -207,7 +224,7 @@ fn read_part(part: &PartKey, bytes: &[u8]) -> Option<Known> {
 impl Store for Redis {
     fn ask_token<'a>(&'a self, key: &'a Hash, max_age: Duration) -> Reply<'a, Asked<Option<Aged<TokenState>>>> {
         async move {
-            let (name, owner) = (self.seal.name(key), owner());
+            let (name, owner) = (self.name(key), owner());
             let mut call = self.call(&self.scripts.ask_token);
             call.key(self.key("t", &name)).key(self.key("l", &name));
             call.arg(milliseconds(max_age)).arg(&owner).arg(milliseconds(self.limits.lease));
@@ -232,7 +249,7 @@ impl Store for Redis {
 
     fn put_running<'a>(&'a self, key: &'a Hash, running: &'a Running, ticket: &'a Ticket) -> Reply<'a, TokenState> {
         async move {
-            let name = self.seal.name(key);
+            let name = self.name(key);
             let state = TokenState::Running(running.clone());
             let [job, project, at] = [running.job.0, running.project.0, ticket.at.0].map(|number| number.to_string());
             let fields = ["running", &job, &project, &at, &ticket.life, &running.answer].map(str::as_bytes);
@@ -248,7 +265,7 @@ impl Store for Redis {
 
     fn put_refused<'a>(&'a self, key: &'a Hash, refused: &'a TokenState, ticket: &'a Ticket) -> Reply<'a, TokenState> {
         async move {
-            let name = self.seal.name(key);
+            let name = self.name(key);
             let (state, invalid) = match refused {
                 TokenState::Refused(invalid) => ("refused", invalid.name()),
                 TokenState::Ended | TokenState::Running(_) => ("ended", ""),
@@ -277,9 +294,9 @@ impl Store for Redis {
         async move {
             let owner = owner();
             let mut call = self.call(&self.scripts.ask_parts);
-            call.key(self.key("l", &self.seal.name(fact))).arg(&owner).arg(milliseconds(self.limits.lease));
+            call.key(self.key("l", &self.name(fact))).arg(&owner).arg(milliseconds(self.limits.lease));
             for (part, max_age) in parts {
-                call.key(self.key("p", &part.hash.0)).arg(milliseconds(*max_age));
+                call.key(self.key("p", &self.part_name(part))).arg(milliseconds(*max_age));
             }
             let said = self.run(&call).await?;
             let lease = self.lease_of(&said, owner)?;
@@ -290,11 +307,10 @@ impl Store for Redis {
                 else {
                     return Ok(None);
                 };
-                if !self.seal.holds(&[b"part", &part.hash.0, confirmed, life, value], seal) {
+                if !self.seal.holds(&[b"part", &self.part_name(part), confirmed, life, value], seal) {
                     return Err(broken());
                 }
                 let age = Duration::from_millis(now.saturating_sub(number(confirmed)?));
-                // Rows of another version of the service are not read.
                 Ok(read_part(part, value).map(|value| Aged { value, age }))
             };
             let known = parts.iter().enumerate().map(known).collect::<Result<_, _>>()?;
@@ -313,9 +329,10 @@ impl Store for Redis {
             call.arg(&at).arg(&ticket.life);
             for (part, known, time) in parts {
                 let Some(value) = write_part(part, known, ticket.at) else { continue };
-                let fields: [&[u8]; 5] = [b"part", &part.hash.0, at.as_bytes(), ticket.life.as_bytes(), &value];
+                let name = self.part_name(part);
+                let fields: [&[u8]; 5] = [b"part", &name, at.as_bytes(), ticket.life.as_bytes(), &value];
                 let seal = self.seal.seal(&fields);
-                call.key(self.key("p", &part.hash.0)).arg(value).arg(&seal[..]).arg(milliseconds(*time).max(1));
+                call.key(self.key("p", &name)).arg(value).arg(&seal[..]).arg(milliseconds(*time).max(1));
             }
             self.run(&call).await.map(|_| ())
         }
@@ -325,7 +342,7 @@ impl Store for Redis {
     fn release<'a>(&'a self, fact: &'a Hash, ticket: &'a Ticket) -> Reply<'a, ()> {
         async move {
             let mut call = self.call(&self.scripts.release);
-            call.key(self.key("l", &self.seal.name(fact))).arg(&ticket.owner);
+            call.key(self.key("l", &self.name(fact))).arg(&ticket.owner);
             self.run(&call).await.map(|_| ())
         }
         .boxed()

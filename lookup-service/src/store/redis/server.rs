@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use policy::bindings::Inquiry;
 use policy::facts::Secret;
 use tempfile::TempDir;
 
@@ -76,7 +77,7 @@ impl Server {
     }
 
     pub(crate) fn store(&self, limits: Limits) -> Arc<dyn Store> {
-        Redis::open(self.configuration(), limits).unwrap()
+        Redis::open(self.configuration(), inquiry("forge.example.com", false), limits).unwrap()
     }
 
     /// Says something to it, as whoever may.
@@ -126,4 +127,14 @@ fn started(directory: &TempDir, arguments: &Vec<String>) -> Child {
 
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// What is asked of a forge, with or without environments.
+pub(crate) fn inquiry(authority: &str, environments: bool) -> Inquiry {
+    let rules = r#", "access": {"deny": [{"id": "r", "when": {"environment": ["live"]}}]}"#;
+    let document = format!(
+        r#"{{"forge": {{"hosts": ["h"]}}, "lookup": {{"cluster": "c", "authority": "{authority}", "credential_env": "E"}}{}}}"#,
+        if environments { rules } else { "" }
+    );
+    Inquiry::of(&policy::Config::parse(document.as_bytes()).unwrap())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use policy::facts::{Invalid, JobId, Secret};
 use tokio::time::sleep;
 
-use super::server::Server;
+use super::server::{Server, inquiry};
 use super::{Changes, Lease, Redis, StoreError, TokenState};
 use crate::store::suite::{key, limits, run, running, ticket};
 
@@ -17,7 +17,7 @@ const REPLICATED: [&str; 6] =
 
 /// All keys of a kind.
 async fn keys(server: &Server, kind: &str) -> Vec<Vec<u8>> {
-    match server.say(&["KEYS", &format!("{{js:test}}{kind}:*")]).await {
+    match server.say(&["KEYS", &format!("{{js:test:*}}{kind}:*")]).await {
         redis::Value::Array(keys) => keys.into_iter().map(|key| redis::from_redis_value(key).unwrap()).collect(),
         other => panic!("{other:?}"),
     }
@@ -67,11 +67,29 @@ async fn begin_life(store: &dyn crate::store::Store) -> String {
 }
 
 #[tokio::test]
+async fn another_forge_finds_nothing_and_who_asks_more_of_the_same_finds_the_ends_alone() {
+    let server = Server::start(&[]);
+    let open = |authority, environments| {
+        Redis::open(server.configuration(), inquiry(authority, environments), limits()).unwrap()
+    };
+    let store = open("one.example.com", false);
+    run(&*store, "a", 1).await;
+    let other = open("other.example.com", false);
+    ticket(&*other, &key("a")).await;
+    let curious = open("one.example.com", true);
+    let asked = ticket(&*curious, &key("a")).await;
+    store.end(&[JobId(1)]).await.unwrap();
+    assert_eq!(curious.put_running(&key("a"), &running(1), &asked).await, Ok(TokenState::Ended));
+    let asked = ticket(&*other, &key("b")).await;
+    assert!(matches!(other.put_running(&key("b"), &running(1), &asked).await, Ok(TokenState::Running(_))));
+}
+
+#[tokio::test]
 async fn another_secret_finds_nothing() {
     let server = Server::start(&[]);
     run(&*server.store(limits()), "a", 1).await;
     let other = super::config::Redis { key: Secret::new(&[8; 32]), ..server.configuration() };
-    let other = Redis::open(other, limits()).unwrap();
+    let other = Redis::open(other, inquiry("forge.example.com", false), limits()).unwrap();
     ticket(&*other, &key("a")).await;
 }
 
@@ -114,7 +132,10 @@ async fn a_cursor_is_lost_where_ends_behind_it_are_and_not_because_nothing_ended
     let store = server.store(limits());
     let Changes::Since(_, first) = store.changes(None).await.unwrap() else { panic!("lost") };
     // An end of long ago, and one that is about to be forgotten with it.
-    let _ = server.say(&["XADD", "{js:test}x", "1000-0", "j", "1"]).await;
+    run(&*store, "a", 7).await;
+    let job = String::from_utf8(keys(&server, "j").await.remove(0)).unwrap();
+    let stream = job.replace("j:7", "x");
+    let _ = server.say(&["XADD", &stream, "1000-0", "j", "1"]).await;
     let Changes::Since(ended, quiet) = store.changes(Some(&first)).await.unwrap() else { panic!("lost") };
     assert_eq!(ended, [JobId(1)]);
     store.end(&[JobId(2)]).await.unwrap();
@@ -129,7 +150,7 @@ async fn an_end_that_no_replica_holds_is_not_acknowledged_and_a_lonely_master_is
     let (master, port) = Server::start_at_port(&REPLICATED);
     let mut replica = Server::start(&["--replicaof", "127.0.0.1", &port.to_string()]);
     let configuration = super::config::Redis { replicas: 1, ..master.configuration() };
-    let store = Redis::open(configuration, limits()).unwrap();
+    let store = Redis::open(configuration, inquiry("forge.example.com", false), limits()).unwrap();
     let mut tries = 0;
     while let Err(error) = store.end(&[JobId(1)]).await {
         assert!(tries < 200 && matches!(error, StoreError::Unacknowledged | StoreError::Lonely), "{error:?}");
@@ -174,14 +195,14 @@ async fn a_wrong_password_and_a_redis_that_is_away_are_failures_that_name_no_sec
     let server = Server::start(&["--requirepass", "right-one"]);
     for password in [None, Some(Secret::new(b"wrong-one"))] {
         let configuration = super::config::Redis { password, ..server.configuration() };
-        let store = Redis::open(configuration, limits()).unwrap();
+        let store = Redis::open(configuration, inquiry("forge.example.com", false), limits()).unwrap();
         let error = store.ask_token(&key("a"), LONG).await.unwrap_err();
         assert!(matches!(error, StoreError::Away(_)) && !error.to_string().contains("-one"), "{error}");
         assert!(store.end(&[JobId(1)]).await.is_err());
         assert!(store.changes(None).await.is_err());
     }
     let right = super::config::Redis { password: Some(Secret::new(b"right-one")), ..server.configuration() };
-    let store = Redis::open(right, limits()).unwrap();
+    let store = Redis::open(right, inquiry("forge.example.com", false), limits()).unwrap();
     run(&*store, "a", 1).await;
 }
 
@@ -220,7 +241,7 @@ async fn after_a_failover_no_acknowledged_end_is_missing_and_nothing_else_is_bel
         replicas: 1,
         ..master.configuration()
     };
-    let store = Redis::open(configuration, limits()).unwrap();
+    let store = Redis::open(configuration, inquiry("forge.example.com", false), limits()).unwrap();
     let patiently = async |what: &str, job: u64| {
         let begun = std::time::Instant::now();
         while let Err(error) = store.end(&[JobId(job)]).await {
