@@ -11,6 +11,8 @@ use host_tests::stack::decisions::Entry;
 use host_tests::stack::{Answer, Delivery, LookupFault, Options, Registry, Stack, TokenLookup};
 use serde_json::{Value, json};
 
+use super::lfs::WEB_JOB;
+
 const TIMEOUT: Duration = Duration::from_secs(1);
 const REVALIDATE_AFTER: Duration = Duration::from_secs(1);
 const MAX_STALE: Duration = Duration::from_secs(4);
@@ -242,4 +244,29 @@ fn what_envoy_says_for_a_service_is_asked_again_and_what_the_service_says_is_not
     assert_eq!(failed, 0);
     let calls = stack.forge().requests().unwrap().iter().filter(|request| request["target"] == "/api/v4/job").count();
     assert_eq!(calls, 1, "of {answered} calls one is for the token");
+}
+
+#[test]
+fn lookups_carry_the_request_id_of_envoy_and_the_trace_of_the_client() {
+    let stack = start();
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let header = format!("JOB-TOKEN: {WEB_JOB}\r\ntraceparent: {trace}\r\ntracestate: vendor=1");
+    assert_eq!(send(&stack, &format!("GET {PACKAGE}"), &header, "").status, Some(200));
+    let seen = stack.forge().requests().unwrap();
+    let field = |request: &Value, name: &str| {
+        let headers = request["headers"].as_array().unwrap();
+        let values =
+            headers.iter().filter(|header| header[0] == name).map(|header| header[1].as_str().unwrap().to_owned());
+        values.collect::<Vec<_>>()
+    };
+    let passed = seen.iter().find(|request| request["target"] == PACKAGE).unwrap();
+    let id = field(passed, "x-request-id");
+    assert!(id.len() == 1 && id[0].len() == 36, "{id:?}");
+    let lookups: Vec<_> = seen.iter().filter(|request| field(request, "user-agent") == ["jobscope"]).collect();
+    assert!(lookups.iter().any(|request| request["target"] == "/api/v4/job") && lookups.len() > 3, "{lookups:?}");
+    for lookup in lookups.into_iter().filter(|request| request["target"] != "/api/v4/version") {
+        assert_eq!(field(lookup, "x-request-id"), id, "{lookup}");
+        assert_eq!(field(lookup, "traceparent"), [trace], "{lookup}");
+        assert_eq!(field(lookup, "tracestate"), ["vendor=1"], "{lookup}");
+    }
 }
