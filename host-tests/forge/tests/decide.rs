@@ -3,7 +3,8 @@
 
 mod live;
 
-use live::{Forge, Ran, jobscope};
+use live::{Answer, Forge, Ran, Service, configuration, jobscope};
+use serde_json::{Value, json};
 
 const SERVICE: (&str, &str) = ("JOBSCOPE_LOOKUP_TOKEN", "glpat-jobscope-lookup");
 
@@ -144,4 +145,39 @@ fn what_the_forge_does_not_tell_is_said_with_its_call() {
         &[],
     );
     assert!(both.end == 2 && both.err.contains("go with `--forge`"), "{}", both.err);
+}
+
+#[test]
+fn a_service_of_the_platform_team_is_asked_about_the_token_and_the_target() {
+    let service = Service::start(|_, body| {
+        let asked: Value = serde_json::from_str(body).unwrap();
+        let said = if asked["ask"] == "token" {
+            let job = json!({"id": 7, "user": {"id": 11, "name": "dana"}, "origin": {"id": 101, "path": "apps/web"}});
+            json!({"version": 1, "token": "running", "job": job})
+        } else {
+            let target = json!({"id": 102, "path": "libs/common", "visibility": "private", "push_by_job_token": false});
+            let is_common = asked["target"]["path"] == "libs/common";
+            json!({"version": 1, "role": "reporter", "external": false, "admission": "project",
+                "target": if is_common { target } else { Value::Null }})
+        };
+        Answer::of(200, "application/json", &said.to_string())
+    });
+    let file = configuration(&json!({
+        "forge": {"hosts": ["forge.example.com"]},
+        "lookup": {"api": "v1", "cluster": "c", "authority": "lookup.example.com", "credential_env": "T"}
+    }));
+    let ask = |target: &str, job: &[&str]| {
+        let begin = ["decide", file.path().to_str().unwrap(), "--forge", "--address", &service.address, "--json"];
+        let address = format!("https://forge.example.com/{target}.git");
+        let line = ["--", "git", "clone", &address];
+        jobscope(&[&begin, job, &line].concat(), &[("T", "a-service-token"), ("CI_JOB_TOKEN", JOBS[0].2)])
+    };
+    for (target, verdict, reason) in
+        [("libs/common", "allow", "allowlist.project"), ("libs/other", "deny", "target.unknown")]
+    {
+        let decided = ask(target, &[]).json();
+        assert_eq!((&decided["verdict"], &decided["reason"]), (&json!(verdict), &json!(reason)), "{decided:#}");
+    }
+    let spelled = ask("libs/common", &["--job", "apps/web as dana"]);
+    assert!(spelled.end == 2 && spelled.err.contains("name a job by its token in `CI_JOB_TOKEN`"), "{}", spelled.err);
 }

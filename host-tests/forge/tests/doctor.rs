@@ -73,7 +73,7 @@ fn what_is_well_and_what_lacks_a_right_is_told_to_people() {
 #[test]
 fn the_token_of_who_is_no_administrator_fails_for_the_facts_that_need_one_and_no_other() {
     let forge = Forge::start();
-    // Ada maintains apps/web, and is made no administrator by being asked as Nora: a developer there.
+    // Nora is a developer of apps/web, and of nothing else.
     let ran = doctor(&forge.address, "glpat-nora", &["--json"]);
     assert_eq!(ran.end, 1);
     told(&ran, "service account", "good", "nora, no administrator");
@@ -81,6 +81,7 @@ fn the_token_of_who_is_no_administrator_fails_for_the_facts_that_need_one_and_no
     told(&ran, "facts.visibility", "good", "apps/web");
     told(&ran, "facts.external", "error", "needs the right: administrator");
     told(&ran, "facts.allowlists", "error", "Maintainer in every target");
+    told(&ran, "packages of groups", "warning", "It needs the right: administrator, or Reporter in the group");
     // A project that the account does not see.
     let hidden = doctor(&forge.address, "glpat-nora", &["--json", "--target", "infra/secrets"]);
     told(&hidden, "facts.visibility", "error", "shows no project infra/secrets");

@@ -125,7 +125,8 @@ pub(in crate::live) fn cause(live: &Live<'_>, flown: &Flown) -> String {
     let made = || flown.calls.iter().filter_map(|at| live.asked.get(*at));
     let is_settings = |call: &Call| call.path.ends_with(SETTINGS);
     // A member that is not there is an answer, too.
-    let is_no = |call: &Call, status: u16| status == 404 && call.path.contains("/members/");
+    let is_no =
+        |call: &Call, status: u16| status == 404 && call.path.contains("/projects/") && call.path.contains("/members/");
     let refused: Vec<String> = made()
         .filter(|(call, sent)| match &sent.reply {
             Ok(reply) => reply.status != 200 && !is_settings(call) && !is_no(call, reply.status),

@@ -1,6 +1,10 @@
 //! GitLab's own API.
 
-use policy::facts::{Origin, ProjectPath};
+use std::sync::Arc;
+
+use policy::access::{Holding, Sought, TargetRef};
+use policy::facts::{GroupPath, GroupRef, Origin, ProjectPath};
+use policy::lookup::Fact;
 use serde_json::Value;
 
 use super::facts::{self, Asked};
@@ -35,6 +39,7 @@ pub(super) fn examine(live: &mut Live<'_>, setup: &Setup, subject: &Subject) -> 
     for key in setup.config.facts.looked_up() {
         findings.push(facts::examine(live, setup, key, &asked));
     }
+    findings.extend(holders(live, &asked));
     findings.extend(circumstances(live, setup, &asked));
     findings.extend(webhook::examine(live, setup, &asked));
     findings
@@ -68,6 +73,25 @@ fn private(live: &mut Live<'_>) -> Vec<Origin> {
     const ASKED: &str = "/projects?visibility=private&archived=false&simple=true&order_by=id&sort=asc&per_page=2";
     let body = live.get(ASKED).and_then(|at| live.json(at)).unwrap_or_default();
     body.as_array().into_iter().flatten().filter_map(project).collect()
+}
+
+/// Which projects of a group hold something: asked where a job asks a group for a package.
+fn holders(live: &mut Live<'_>, asked: &Asked) -> Option<Finding> {
+    const ABOUT: &str = "packages of groups";
+    let (group, _) = asked.target.as_str().rsplit_once('/')?;
+    let holding = Holding { group: GroupRef::Path(GroupPath::parse(group)?), sought: Sought::Everything };
+    let flown = live.fly(None, Fact::Target(asked.job(facts::nowhere()?), TargetRef::Held(Arc::new(holding))));
+    Some(match flown.landed {
+        Ok(_) => Finding::new(Mark::Good, ABOUT, format!("all projects of {group} are shown")),
+        Err(failure) => {
+            let text = format!(
+                "{} ({}): what jobs ask {group} for is answered 503. It needs the right: administrator, or Reporter in the group",
+                facts::cause(live, &flown),
+                failure.code()
+            );
+            Finding::new(Mark::Warning, ABOUT, text)
+        }
+    })
 }
 
 /// What rules of the configuration look at of a job, beside what its token tells. The job is made up; all else is asked.
