@@ -146,7 +146,7 @@ fn a_head_costs_no_more_than_so_much() {
     let of = |name: &str, value: String| get("/api/v4/users").header(name, value);
     let query = |pairs: String| get(&format!("/x?{pairs}"));
     let login = get("/jwt/auth?service=container_registry&scope=repository:g/p:pull");
-    // What is denied is accounted for, which is some 50,000; what cannot be read is given its name.
+    // What is denied is accounted for, too, and what cannot be read is given its name.
     let rows: Vec<(&str, RequestHead, u64)> = vec![
         ("an ordinary page", get("/g/p"), 6_000),
         ("a clone", clone("libs/common", DANA), 660_000),
