@@ -2,11 +2,12 @@
 
 use core::hash::Hash;
 
+use memchr::memchr;
 use siphasher::sip128::SipHasher13;
 
 use crate::choices::Kind;
 use crate::config::Forge;
-use crate::request::{Body, Head, may_hold_token};
+use crate::request::{Head, may_hold_token};
 
 /// Fields that differ from one request to the next, and that reading never asks for. In the value of any field it looks for
 /// tokens; a value that holds nothing like one is not looked at any further.
@@ -28,23 +29,33 @@ pub(super) const UNREAD: [&str; 12] = [
 /// What a login of a job begins with, `gitlab-ci-token` in base64.
 const LOGIN: &[u8] = b"Basic Z2l0bGFiLWNpLXRva2Vu";
 
+/// What a query with a job's token begins with.
+const QUERY: &[u8] = b"?job_token=";
+
 /// The longest head that is hashed, in bytes: twice what one with a job's longest usual token has. What is longer is made to be
 /// expensive.
 const LONGEST: usize = 4096;
 
 /// Whether a field has a job's token where most jobs have theirs. A head without one is not worth a hash.
 fn is_jobs(name: &[u8], value: &[u8]) -> bool {
-    name == b"job-token" || (name == b"authorization" && (value.starts_with(LOGIN) || may_hold_token(value)))
+    name == b"job-token"
+        || (name == b"authorization" && (value.starts_with(LOGIN) || may_hold_token(value)))
+        || (name == b":path" && query(value).is_some_and(|query| query.starts_with(QUERY)))
 }
 
-/// Hashes all of a head that reading looks at. `None` where it is not known what that is: another forge's tokens look like
-/// nothing; where a body belongs to it; and where it is not worth it.
+fn query(path: &[u8]) -> Option<&[u8]> {
+    path.get(memchr(b'?', path)?..)
+}
+
+/// Hashes all of a head that reading looks at, and whether a body follows. `None` where it is not known what that is: another
+/// forge's tokens look like nothing; and where it is not worth it.
 pub(super) fn hash(forge: &Forge, head: &Head<'_>, mut hasher: SipHasher13) -> Option<SipHasher13> {
     let size = head.fields().iter().map(|(name, value)| name.len().saturating_add(value.len())).sum::<usize>();
     let is_worth = size <= LONGEST && head.fields().iter().any(|(name, value)| is_jobs(name, value));
-    if forge.kind != Kind::Gitlab || head.body() != Body::None || !is_worth {
+    if forge.kind != Kind::Gitlab || !is_worth {
         return None;
     }
+    head.body().hash(&mut hasher);
     let is_unread =
         |name: &[u8], value: &[u8]| UNREAD.iter().any(|unread| unread.as_bytes() == name) && !may_hold_token(value);
     head.fields().iter().filter(|(name, value)| !is_unread(name, value)).for_each(|field| field.hash(&mut hasher));
@@ -64,7 +75,7 @@ mod tests {
     use super::*;
     use crate::Config;
     use crate::lifecycle::Watch;
-    use crate::request::read;
+    use crate::request::{Body, read};
 
     fn config(kind: &str) -> Config {
         let document = format!(
@@ -74,6 +85,9 @@ mod tests {
     }
 
     const TOKEN: &str = "glcbt-64_0123456789abcdefghij";
+
+    /// How many paths there are.
+    const PATHS: usize = 10;
 
     /// Where a request goes, and the field that has its credential.
     fn request(path: usize, carrier: usize) -> Vec<(String, Vec<u8>)> {
@@ -86,7 +100,9 @@ mod tests {
             ("h", "/libs/common?go-get=1"),
             ("h", "/libs//common"),
             ("h", "/dashboard"),
-        ][path % 8];
+            ("h", "/libs/common.git/git-upload-pack"),
+            ("h", "/api/v4/projects/102/packages/generic/tool/1.0/tool.txt?job_token=glcbt-64_0123456789abcdefghij"),
+        ][path % PATHS];
         let login = |user: &str| format!("Basic {}", STANDARD.encode(format!("{user}:{TOKEN}")));
         let (name, value) = match carrier % 7 {
             0 => ("authorization", login("gitlab-ci-token")),
@@ -102,14 +118,22 @@ mod tests {
     }
 
     /// What reading makes of a head, and its hash.
-    fn seen(config: &Config, fields: &[(String, Vec<u8>)]) -> (impl PartialEq + core::fmt::Debug, Option<u128>) {
+    fn seen(
+        config: &Config,
+        fields: &[(String, Vec<u8>)],
+        body: Body,
+    ) -> (impl PartialEq + core::fmt::Debug, Option<u128>) {
         let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
-        let head = Head::new(&fields, Body::None);
+        let head = Head::new(&fields, body);
         let reading = read(&config.forge, &head);
         let watch = Watch::of_head(config, &head, &reading);
         let ours = head.ours().map(String::from).collect::<Vec<_>>();
         let hashed = hash(&config.forge, &head, SipHasher13::new_with_keys(1, 2));
         ((reading, watch, ours), hashed.map(|hasher| siphasher::sip128::Hasher128::finish128(&hasher).as_u128()))
+    }
+
+    fn body() -> impl Strategy<Value = Body> {
+        proptest::sample::select([Body::None, Body::Follows].as_slice())
     }
 
     fn value() -> impl Strategy<Value = Vec<u8>> {
@@ -123,7 +147,7 @@ mod tests {
         /// A field that is left out, whatever it holds, how often and wherever it stands, changes nothing that reading makes of a head.
         #[test]
         fn what_is_left_out_of_the_hash_changes_no_reading(
-            path in 0usize..8, carrier in 0usize..7, at in 0usize..5,
+            path in 0..PATHS, carrier in 0usize..7, at in 0usize..5, body in body(),
             unread in proptest::collection::vec((0usize..UNREAD.len(), value()), 1..4),
         ) {
             let config = config("");
@@ -131,8 +155,8 @@ mod tests {
             let unread = unread.into_iter().map(|(name, value)| (UNREAD[name].to_string(), value));
             let mut more = plain.clone();
             more.splice(at.min(plain.len())..at.min(plain.len()), unread);
-            let (reading, hash) = seen(&config, &plain);
-            let (other, other_hash) = seen(&config, &more);
+            let (reading, hash) = seen(&config, &plain, body);
+            let (other, other_hash) = seen(&config, &more, body);
             if hash == other_hash {
                 prop_assert_eq!(reading, other);
             } else {
@@ -143,18 +167,21 @@ mod tests {
         /// Any other is in it, by its name, its value, its place and how often it stands there.
         #[test]
         fn whatever_else_changes_is_another_head(
-            path in 0usize..8, carrier in 0usize..7, name in "[a-z-]{1,20}", value in value(), at in 0usize..5,
+            path in 0..PATHS, carrier in 0usize..7, name in "[a-z-]{1,20}", value in value(), at in 0usize..5,
+            body in body(),
         ) {
             prop_assume!(!UNREAD.contains(&&*name));
             let config = config("");
             let plain = request(path, carrier);
             let mut more = plain.clone();
             more.insert(at.min(plain.len()), (name, value));
-            prop_assume!(seen(&config, &more).1.is_some());
-            prop_assert_ne!(seen(&config, &plain).1, seen(&config, &more).1);
+            let hash = |fields: &[_], body| seen(&config, fields, body).1;
+            prop_assume!(hash(&more, body).is_some());
+            prop_assert_ne!(hash(&plain, body), hash(&more, body));
             let mut swapped = more.clone();
             swapped.reverse();
-            prop_assert_ne!(seen(&config, &swapped).1, seen(&config, &more).1);
+            prop_assert_ne!(hash(&swapped, body), hash(&more, body));
+            prop_assert_ne!(hash(&more, Body::None), hash(&more, Body::Follows));
         }
     }
 
@@ -164,7 +191,7 @@ mod tests {
         for name in UNREAD {
             let mut with = request(1, 2);
             with.push((name.to_string(), TOKEN.as_bytes().to_vec()));
-            assert_ne!(seen(&config, &with).1, seen(&config, &request(1, 2)).1, "{name}");
+            assert_ne!(seen(&config, &with, Body::None).1, seen(&config, &request(1, 2), Body::None).1, "{name}");
         }
     }
 
@@ -175,9 +202,10 @@ mod tests {
         let is_known = |config: &Config, body| {
             hash(&config.forge, &Head::new(&fields, body), SipHasher13::new_with_keys(1, 2)).is_some()
         };
-        assert!(is_known(&config(""), Body::None));
-        assert!(!is_known(&generic, Body::None));
-        assert!(!is_known(&config(""), Body::Follows));
+        for body in [Body::None, Body::Follows] {
+            assert!(is_known(&config(""), body));
+            assert!(!is_known(&generic, body));
+        }
         let long = [b'x'; LONGEST];
         let fields: [(&[u8], &[u8]); 2] = [(b"job-token", b"x"), (b"x-a", &long)];
         let head = Head::new(&fields, Body::None);

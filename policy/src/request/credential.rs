@@ -193,12 +193,17 @@ fn are_distinct(jobs: &[(Carrier, Secret)]) -> bool {
     jobs.iter().enumerate().all(is_first)
 }
 
+/// What stands before a token of that scheme in its plain spelling.
+const BEARER: &[u8] = b"bearer ";
+
 fn foreign(head: &Head<'_>) -> Credential {
     let has = |name| head.all(name).any(|token| !token.trim_ascii().is_empty());
     // In another spelling the forge may pass over it, and look into the body.
     let is_plain =
         |name, is_sound: fn(&[u8]) -> bool| matches!(head.times(name), Times::Once(value) if is_sound(value));
-    let is_bearer = |value: &[u8]| spelled(value).is_ok_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let is_bearer = |value: &[u8]| {
+        value.get(..BEARER.len()).is_some_and(|start| start.eq_ignore_ascii_case(BEARER)) && spelled(value).is_ok()
+    };
     let is_word = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_graphic);
     let by_route = ["private-token", "authorization", "deploy-token", "x-nuget-apikey"];
     match () {
@@ -286,13 +291,13 @@ fn holds(value: &[u8], is_token: impl Fn(&[u8]) -> bool) -> bool {
 /// Reads one `authorization` field strictly: `Basic` and canonical base64 of one login, or `Bearer` and one token.
 /// `None` is somebody else's credential in that form.
 fn authorization(kind: Kind, value: &[u8]) -> Result<Option<(Carrier, Secret)>, Malformed> {
-    let (scheme, credential) = spelled(value)?;
+    let Spelled { scheme, credential, login } = spelled(value)?;
     let carrier = carrier(scheme)?;
     if carrier == Carrier::Token && kind == Kind::Gitlab {
         return Err(Malformed::Authorization);
     }
     if carrier == Carrier::Basic {
-        let login = STANDARD.decode(credential).map_err(|_| Malformed::Authorization)?;
+        let login = login.ok_or(Malformed::Authorization)?;
         let at = login.iter().position(|b| *b == b':').ok_or(Malformed::Authorization)?;
         let (user, password) = login.split_at_checked(at).ok_or(Malformed::Authorization)?;
         let password = password.strip_prefix(b":").unwrap_or(password);
@@ -319,15 +324,28 @@ fn authorization(kind: Kind, value: &[u8]) -> Result<Option<(Carrier, Secret)>, 
     }
 }
 
+/// An `authorization` field in its plain spelling.
+pub(super) struct Spelled<'a> {
+    pub(super) scheme: &'a str,
+    pub(super) credential: &'a str,
+    /// What that is where it is Basic, decoded.
+    login: Option<Vec<u8>>,
+}
+
 /// Scheme and credential of an `authorization` field in its plain spelling: one blank, one word, and base64 that is
 /// canonical and holds a colon where it is Basic.
-pub(super) fn spelled(value: &[u8]) -> Result<(&str, &str), Malformed> {
+pub(super) fn spelled(value: &[u8]) -> Result<Spelled<'_>, Malformed> {
     let text = core::str::from_utf8(value).map_err(|_| Malformed::HeaderControl)?;
     let (scheme, credential) = text.split_once(' ').ok_or(Malformed::Authorization)?;
     let is_plain = !credential.is_empty() && credential.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b',');
-    let is_login = || STANDARD.decode(credential).is_ok_and(|login| login.contains(&b':'));
-    let is_sound = is_plain && (!scheme.eq_ignore_ascii_case("basic") || is_login());
-    if is_sound { Ok((scheme, credential)) } else { Err(Malformed::Authorization) }
+    if !is_plain {
+        return Err(Malformed::Authorization);
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Ok(Spelled { scheme, credential, login: None });
+    }
+    let login = STANDARD.decode(credential).ok().filter(|login| login.contains(&b':'));
+    Ok(Spelled { scheme, credential, login: Some(login.ok_or(Malformed::Authorization)?) })
 }
 
 /// Which scheme of `authorization` it is, in letters of either case.

@@ -17,7 +17,7 @@ pub struct Head<'a> {
 }
 
 /// Whether a body follows the head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Body {
     /// The request ends with its head.
     None,

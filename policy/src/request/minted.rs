@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use memchr::{memchr_iter, memrchr_iter};
 use serde_json::Value;
 
-use super::credential::{Carrier, spelled};
+use super::credential::{Carrier, Spelled, spelled};
 use super::head::Head;
 use super::malformed::Malformed;
 use super::{json, path, readers, token};
@@ -33,20 +33,13 @@ pub(super) struct Jwt {
 /// # Errors
 /// There are several, and which of them the forge takes is not to be told. No client sends that, whosever they are.
 pub(super) fn find(forge: &Forge, head: &Head<'_>) -> Result<Option<Jwt>, Malformed> {
-    if !may_take(forge, head) {
-        return Ok(None);
+    // Most people have none, and where it goes is not looked at.
+    let mut found = head.all("authorization").flat_map(jwts_of);
+    let Some(signed) = found.next().filter(|_| may_take(forge, head)) else { return Ok(None) };
+    if found.any(|other| other != signed) {
+        return Err(Malformed::Multiple);
     }
-    let mut found: Option<Secret> = None;
-    for value in head.all("authorization") {
-        for jwt in jwts_of(value) {
-            match &found {
-                Some(other) if *other != jwt => return Err(Malformed::Multiple),
-                Some(_) => {}
-                None => found = Some(jwt),
-            }
-        }
-    }
-    Ok(found.map(|signed| Jwt { signed, carrier: carrier(head) }))
+    Ok(Some(Jwt { signed, carrier: carrier(head) }))
 }
 
 /// Whether a request is for somebody who takes such credentials: the registry, and of the forge all but the API, which
@@ -118,7 +111,7 @@ fn plain(part: &[u8]) -> Vec<u8> {
 /// Reads the field strictly: once, in its plain spelling, and the JWT is all of the token or of the password.
 fn carrier(head: &Head<'_>) -> Result<Carrier, Malformed> {
     let value = head.one("authorization")?.unwrap_or_default();
-    let (scheme, credential) = spelled(value)?;
+    let Spelled { scheme, credential, .. } = spelled(value)?;
     let is_jwt = |bytes: &[u8]| bytes.starts_with(token::JWT) && bytes.iter().all(|b| token::is_token_byte(*b));
     let is_plain = if scheme.eq_ignore_ascii_case("basic") {
         readers::logins(value).all(|login| login.splitn(2, |b| *b == b':').nth(1).is_some_and(is_jwt))

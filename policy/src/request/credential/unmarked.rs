@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::super::head::Head;
 use super::super::malformed::Malformed;
 use super::super::{params, readers, token};
-use super::{Carrier, Credential, carrier, foreign, spelled};
+use super::{Carrier, Credential, Spelled, carrier, foreign, spelled};
 use crate::facts::Secret;
 
 /// A credential that one reader may take for one token and another for another.
@@ -20,7 +20,7 @@ pub(super) fn unmarked(head: &Head<'_>, query: Option<&[u8]>) -> Result<Credenti
         found.extend(token.map(|token| (token, Ok(Carrier::Query))));
     }
     for value in head.all("authorization") {
-        let read = spelled(value).and_then(|(scheme, credential)| Ok((carrier(scheme)?, credential)));
+        let read = spelled(value).and_then(|Spelled { scheme, credential, .. }| Ok((carrier(scheme)?, credential)));
         for token in candidates(value)? {
             let is_all = |carrier, credential: &str| {
                 if carrier == Carrier::Basic {
