@@ -29,7 +29,7 @@ pub(crate) struct Call {
     pub(crate) paths: [Leads; PATHS],
     /// By how much time has passed.
     pub(crate) deadline: u64,
-    /// The clock was set since, or the host refused something, and who asked may have given it up.
+    /// The clock was set since, or just before, or the host refused something, and who asked may have given it up.
     pub(crate) is_given_up: bool,
 }
 
@@ -99,6 +99,8 @@ pub(crate) struct Shared {
     pub(crate) before: HashMap<String, Vec<u8>>,
     pub(crate) calls: BTreeMap<u32, Call>,
     pub(crate) last_call: u32,
+    /// Until then a worker may not have ticked since it could give up what it asks.
+    pub(crate) gives_up_until: u64,
     pub(crate) call_answer: Option<(Headers, Vec<u8>)>,
     pub(crate) shown: BTreeMap<Stream, Shown>,
     pub(crate) effects: Vec<Effect>,
@@ -140,6 +142,7 @@ impl Shared {
             before: HashMap::new(),
             calls: BTreeMap::new(),
             last_call: 0,
+            gives_up_until: 0,
             call_answer: None,
             shown: BTreeMap::new(),
             effects: Vec::new(),
@@ -166,6 +169,12 @@ impl Shared {
 
     pub(crate) fn now(&self) -> Time {
         Time { clock: self.clock + self.passed, passed: self.passed }
+    }
+
+    /// Whoever asked something may give it up, at the latest with its next tick.
+    pub(crate) fn give_calls_up(&mut self, longest_tick: u64) {
+        self.calls.values_mut().for_each(|call| call.is_given_up = true);
+        self.gives_up_until = self.passed + longest_tick + 1;
     }
 
     /// Something happened that never may.

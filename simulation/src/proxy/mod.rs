@@ -318,7 +318,7 @@ impl<F: Filter> Proxy<F> {
                 let by = u64::from(which % 20_000);
                 let mut shared = self.shared.borrow_mut();
                 shared.clock = if how.is_multiple_of(2) { shared.clock + by } else { shared.clock - by };
-                shared.calls.values_mut().for_each(|call| call.is_given_up = true);
+                shared.give_calls_up(LONGEST_TICK);
                 let is_compared = shared.is_compared;
                 drop(shared);
                 self.tell(|_| format!("the clock is set by {by} ms"));
@@ -360,7 +360,7 @@ impl<F: Filter> Proxy<F> {
         self.close_answered();
         if std::mem::take(&mut self.shared.borrow_mut().has_failed) {
             // Whoever was refused a call may ask anew, and heed no answer to what was asked before.
-            self.shared.borrow_mut().calls.values_mut().for_each(|call| call.is_given_up = true);
+            self.shared.borrow_mut().give_calls_up(LONGEST_TICK);
             self.grant_time();
         }
         self.make_up();
