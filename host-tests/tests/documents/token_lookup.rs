@@ -238,7 +238,7 @@ fn the_answers_are_read_as_the_page_says() {
             }
             "changes" => {
                 let after = Cursor::parse("c-41");
-                let call = changes::ask(&Secret::new(b"service"), after.as_ref());
+                let call = changes::ask(&Account::Token(Secret::new(b"service")), after.as_ref());
                 assert!(PAGE.contains(&format!("\n{} {}\n", call.method, call.path)));
                 let news = changes::read(after.as_ref(), &answer(Some(200), body.as_bytes()));
                 let cursor = Cursor::parse("c-43").expect("a sound cursor");
@@ -246,7 +246,7 @@ fn the_answers_are_read_as_the_page_says() {
             }
             "forge" => {
                 let config = config("generic");
-                let call = version::ask(&config, &Secret::new(b"service"));
+                let call = version::ask(&config, &Account::Token(Secret::new(b"service")));
                 assert!(PAGE.contains(&format!("\n{} {}\n", call.method, call.path)));
                 let said = version::read(&config, &answer(Some(200), body.as_bytes()));
                 assert_eq!(said, Ok(Version(18, 11)));
