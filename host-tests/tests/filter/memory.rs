@@ -53,10 +53,10 @@ fn what_lived_and_died_and_what_never_lived_leave_nothing_behind() {
     let tables = bindings::tables(CAPACITY);
     let names = host.shared_data().keys().map(<[u8]>::len).sum::<usize>();
     let most = names + tables.iter().map(|table| table.most_bytes()).sum::<usize>();
-    // Three more are those of who follows the list of ended jobs, of the forge's version, and of what tries the host out; and one is of each version of
-    // what decisions are made from.
+    // Four more are those of who follows the list of ended jobs, of the forge's version, of when the service account's token
+    // expires, and of what tries the host out; and one is of each version of what decisions are made from.
     let versions = u32::try_from(bindings::Stripe::all().len()).unwrap();
-    let keys: u32 = tables.iter().map(|table| table.buckets()).sum::<u32>() + 3 + versions;
+    let keys: u32 = tables.iter().map(|table| table.buckets()).sum::<u32>() + 4 + versions;
     assert_eq!(host.shared_data().len(), keys as usize, "every key is there from the start");
 
     const WARM: usize = 1_500;
