@@ -26,43 +26,60 @@ const configuration = (forge, registry) => JSON.stringify({
 const wire = (line, host, headers, body) =>
   [line, ...(host ? [`Host: ${host}`] : []), ...headers.map(([name, value]) => `${name}: ${value}`), '', body ?? ''].join('\n');
 
+const DEMO = await readFile(join(ROOT, 'envoy/demo/world.yaml'), 'utf8');
+const demos = (config, requests) => requests.map(([id, request]) => ({ id, config, world: DEMO, job: JOB, request }));
+
 async function hostile() {
   const { schema, rows } = parse(await readFile(join(ROOT, 'cases/hostile-requests.yaml'), 'utf8'));
   const { gitlab_host: forge, registry_host: registry } = schema.defaults;
-  return { config: configuration(forge, registry), requests: rows.map(({ id, request }) => [id, wire(request.line, request.host, request.headers ?? [], request.body)]) };
+  return demos(configuration(forge, registry),
+    rows.map(({ id, request }) => [id, wire(request.line, request.host, request.headers ?? [], request.body)]));
 }
 
 async function clients() {
   const lines = (await readFile(join(ROOT, 'cases/client-requests.jsonl'), 'utf8')).trim().split('\n').map((line) => JSON.parse(line));
   const filled = (text) => text.replaceAll('<JOB_TOKEN>', TOKEN).replace(/base64\(([^)]*)\)/g, (_, login) => btoa(login));
-  return { config: configuration('forge.test', 'registry.test'), requests: lines.map((row) =>
-    [row.id, wire(`${row.method} ${filled(row.target)} HTTP/1.1`, 'forge.test', row.headers.map(([name, value]) => [name, filled(value)]), filled(row.body ?? ''))]) };
+  return demos(configuration('forge.test', 'registry.test'), lines.map((row) =>
+    [row.id, wire(`${row.method} ${filled(row.target)} HTTP/1.1`, 'forge.test', row.headers.map(([name, value]) => [name, filled(value)]), filled(row.body ?? ''))]));
 }
 
+/** What GitLab decides, each row in a world of its own. */
+async function gitlab() {
+  const rows = ['worlds', join(ROOT, 'cases/gitlab-cases.yaml'), '--exceptions', join(ROOT, 'cases/conformance-exceptions.yaml')];
+  const lines = (await said(process.env.JOBSCOPE_CASES, rows)).trim().split('\n').map((line) => JSON.parse(line));
+  return lines.map(({ id, config, world, job, request }) =>
+    ({ id, config: JSON.stringify(config), world: JSON.stringify(world), job, request }));
+}
+
+const said = (program, words) => new Promise((told, failed) =>
+  execFile(program, words, { encoding: 'utf8', maxBuffer: 1 << 26 }, (error, out) => error ? failed(error) : told(out)));
+
 /** What the command says: its JSON, or why it cannot be told. */
-function commands(config, request) {
-  const asked = ['decide', config, '--world', join(ROOT, 'envoy/demo/world.yaml'), '--job', JOB, '--json', '--request', request];
+function commands({ config, world, job, request }) {
+  const asked = ['decide', config, '--world', world, '--job', job, '--json', '--request', request];
   return new Promise((told) => execFile(process.env.JOBSCOPE, asked, { encoding: 'utf8', maxBuffer: 1 << 24 }, (error, out, said) =>
     told(error?.code === 2 ? said.trim().replace(/^(jobscope|error): /, '') : JSON.parse(out))));
 }
 
-for (const [name, load, often] of [['hostile', hostile, 'untouched'], ['clients', clients, 'allow']]) {
+for (const [name, load, often] of [['hostile', hostile, 'untouched'], ['clients', clients, 'allow'], ['gitlab', gitlab, 'allow']]) {
   test(`page and command agree on each of the ${name} requests`, async () => {
-    const { config, requests } = await load();
-    const world = await readFile(join(ROOT, 'envoy/demo/world.yaml'), 'utf8');
+    const cases = await load();
     const page = await open();
-    const answers = await page.evaluate(async ([config, world, job, requests]) => {
+    const answers = await page.evaluate(async (cases) => {
       const rules = await import('./wasm/jobscope.js');
-      return requests.map(([, text]) => { const { decided, line } = JSON.parse(rules.decide(config, world, job, text)); return decided ?? line; });
-    }, [config, world, JOB, requests]);
-    const file = join(folder, `${name}.json`);
-    await writeFile(file, config);
-    const left = requests.map(([id, text], at) => ({ id, text, at }));
+      return cases.map(({ config, world, job, request }) => {
+        const { decided, line } = JSON.parse(rules.decide(config, world, job, request));
+        return decided ?? line;
+      });
+    }, cases);
+    const left = cases.map((one, at) => ({ one, at }));
     const judge = async () => {
-      for (let one = left.shift(); one; one = left.shift()) {
-        const request = join(folder, `${name}-${one.at}.http`);
-        await writeFile(request, one.text);
-        assert.deepEqual(answers[one.at], await commands(file, request), one.id);
+      for (let next = left.shift(); next; next = left.shift()) {
+        const { one, at } = next;
+        const file = (kind) => join(folder, `${name}-${at}.${kind}`);
+        await Promise.all(['config', 'world', 'request'].map((kind) => writeFile(file(kind), one[kind])));
+        const asked = { config: file('config'), world: file('world'), job: one.job, request: file('request') };
+        assert.deepEqual(answers[at], await commands(asked), one.id);
       }
     };
     await Promise.all(Array.from({ length: WIDTH }, judge));

@@ -1,15 +1,16 @@
 //! The program that decides a file of rows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser};
+use serde_json::json;
 
 use super::clients::Clients;
-use super::conformance::Conformance;
+use super::conformance::{Conformance, told};
 use super::hostile::Hostile;
-use super::{Kind, Report, Verbosity, load, run};
+use super::{Kind, Report, Verbosity, load, read, run};
 use crate::host::Filter;
 
 /// Decides every row of a file twice, by the core and by the compiled filter, and compares it with what the row says must
@@ -22,6 +23,15 @@ enum Arguments {
     Conformance(Files),
     /// What real clients send, in a world that allows it and in one that does not.
     Clients(Files),
+    /// What GitLab decides, as a JSON line a request: configuration, world, job, request, and the verdict. For other skins of
+    /// the same core.
+    Worlds {
+        /// The rows.
+        rows: PathBuf,
+        /// What is not ours to decide.
+        #[arg(long)]
+        exceptions: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -45,11 +55,19 @@ pub fn main() -> ExitCode {
         Arguments::Hostile(files) => files.run::<Hostile>(),
         Arguments::Conformance(files) => files.run::<Conformance>(),
         Arguments::Clients(files) => files.run::<Clients>(),
+        Arguments::Worlds { rows, exceptions } => worlds(&rows, &exceptions),
     };
     found.unwrap_or_else(|error| {
         eprintln!("{error:#}");
         ExitCode::from(2)
     })
+}
+
+fn worlds(rows: &Path, exceptions: &Path) -> Result<ExitCode> {
+    for told in told(&read(rows)?, &read(exceptions)?)? {
+        println!("{}", json!(told));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 impl Files {

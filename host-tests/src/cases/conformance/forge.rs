@@ -28,7 +28,7 @@ pub(super) const NOWHERE: u64 = 999;
 const ELSEWHERE: Project = Project { id: 102, path: "libs/common" };
 const NEARBY: Project = Project { id: 102, path: "apps/tools/common" };
 /// Projects of a visibility of their own, for rows that ask for several.
-const BY_VISIBILITY: [(&str, Project); 3] = [
+pub(super) const BY_VISIBILITY: [(&str, Project); 3] = [
     ("private", Project { id: 103, path: "libs/private" }),
     ("internal", Project { id: 104, path: "libs/internal" }),
     ("public", Project { id: 105, path: "libs/public" }),

@@ -15,5 +15,7 @@ mod notes;
 mod run;
 mod seen;
 mod tables;
+mod worlds;
 
 pub use run::Conformance;
+pub use worlds::{Told, told};

@@ -40,7 +40,7 @@ impl Kind for Conformance {
 /// Asks what a row asks, of every source of facts that can tell its world, in the core and in the filter.
 fn asked(exceptions: &Exceptions, filter: &Filter, row: &Row) -> Result<(Option<String>, Outcome)> {
     let expected = Expected::of(&row.expect)?;
-    let answers = if is_before_17(row) { "before-gitlab-17" } else { "gitlab-17" };
+    let answers = answers(row);
     let mut differs = None;
     for question in questions(row)? {
         for source in Source::ALL.into_iter().filter(|source| source.tells(&question.given)) {
@@ -69,6 +69,11 @@ fn asked(exceptions: &Exceptions, filter: &Filter, row: &Row) -> Result<(Option<
         }
     }
     Ok(differs.unwrap_or((None, Outcome::Passed)))
+}
+
+/// In whose words a row's forge answers.
+pub(super) fn answers(row: &Row) -> &'static str {
+    if is_before_17(row) { "before-gitlab-17" } else { "gitlab-17" }
 }
 
 /// Whether the forge's versions that a row is known for all lie before 17.
