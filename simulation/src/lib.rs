@@ -13,7 +13,8 @@
 //! - there are as many rows as in the beginning, and none outgrows its table.
 //!
 //! What may go on is judged by `judge`, which knows nothing of the filter. What goes wrong is cut down to a short story.
-//! A core plays some 11,000 steps a second, each three times: ten million (`make simulate`) take seven minutes on two.
+//! On a busy machine a core played some 9,000 steps a second of its own time, each three times: ten million (`make simulate`)
+//! take nine minutes on two.
 
 mod dice;
 mod fault;

@@ -18,36 +18,21 @@ impl Host {
     /// Headers arrive on one side.
     pub(super) fn headers(&mut self, id: StreamId, side: Side, headers: HeaderMap, end: bool) {
         let count = headers.len() as u32;
-        let skip = self.with(id, |stream| {
-            let failed = stream.failed;
+        self.with(id, |stream| {
             let way = stream.way_mut(side);
             way.headers = Some(headers);
             way.map_open = true;
             way.complete = end;
-            failed
         });
         let export = match side {
             Side::Request => Export::RequestHeaders,
             Side::Response => Export::ResponseHeaders,
         };
-        let verdict =
-            if skip { Verdict::Missing } else { self.stream_callback(id, side, export, &[count, u32::from(end)]) };
-        if self.with(id, |stream| stream.finished) {
-            return;
-        }
-        let result = match verdict {
-            Verdict::Failed => {
-                self.fail_stream(id);
-                return;
-            }
-            Verdict::Missing => 0,
-            Verdict::Returned { stopped: true, .. } => STOP_ALL,
-            Verdict::Returned { result: STOP_ITERATION, .. }
-                if !self.world.borrow().options.allow_on_headers_stop_iteration =>
-            {
-                STOP_ALL
-            }
-            Verdict::Returned { result, .. } => result.min(STOP_ALL),
+        let Some(said) = self.consult(id, side, export, &[count, u32::from(end)]) else { return };
+        let result = match said {
+            (_, true) => STOP_ALL,
+            (STOP_ITERATION, _) if !self.world.borrow().options.allow_on_headers_stop_iteration => STOP_ALL,
+            (result, _) => result.min(STOP_ALL),
         };
         if result == 0 {
             self.with(id, |stream| stream.way_mut(side).map_open = false);
@@ -72,7 +57,6 @@ impl Host {
             if stream.finished || (side == Side::Request && stream.aborted) {
                 return None;
             }
-            let skip = stream.failed;
             let way = stream.way_mut(side);
             way.complete |= end;
             if way.iteration == Iteration::StopAll {
@@ -85,11 +69,9 @@ impl Host {
             } else {
                 way.chunk = Some(chunk);
             }
-            Some((way.body().len(), way.buffering, skip))
+            Some((way.body().len(), way.buffering))
         });
-        let Some((size, buffering, skip)) = size else {
-            return;
-        };
+        let Some((size, buffering)) = size else { return };
         if buffering && size > limit {
             self.too_large(id, side);
             return;
@@ -98,23 +80,8 @@ impl Host {
             Side::Request => Export::RequestBody,
             Side::Response => Export::ResponseBody,
         };
-        let verdict = if skip {
-            Verdict::Missing
-        } else {
-            self.stream_callback(id, side, export, &[size as u32, u32::from(end)])
-        };
-        if self.with(id, |stream| stream.finished) {
-            return;
-        }
-        let result = match verdict {
-            Verdict::Failed => {
-                self.fail_stream(id);
-                return;
-            }
-            Verdict::Missing => 0,
-            Verdict::Returned { stopped: true, .. } => NO_BUFFER,
-            Verdict::Returned { result, .. } => result.min(NO_BUFFER),
-        };
+        let Some(said) = self.consult(id, side, export, &[size as u32, u32::from(end)]) else { return };
+        let result = if said.1 { NO_BUFFER } else { said.0.min(NO_BUFFER) };
         let chunk = self.with(id, |stream| {
             let way = stream.way_mut(side);
             way.buffering = result == BUFFER;
@@ -122,6 +89,24 @@ impl Host {
         });
         self.body_decided(id, side, result, chunk, end);
         self.send_prepared(id);
+    }
+
+    /// What the filter says of what came: what it returned, and whether it stopped besides. One that failed for this stream
+    /// is no longer asked. Nothing where the stream is over.
+    fn consult(&mut self, id: StreamId, side: Side, export: Export, arguments: &[u32]) -> Option<(u32, bool)> {
+        let is_asked = !self.with(id, |stream| stream.failed);
+        let verdict = if is_asked { self.stream_callback(id, side, export, arguments) } else { Verdict::Missing };
+        if self.with(id, |stream| stream.finished) {
+            return None;
+        }
+        match verdict {
+            Verdict::Failed => {
+                self.fail_stream(id);
+                None
+            }
+            Verdict::Missing => Some((0, false)),
+            Verdict::Returned { result, stopped } => Some((result, stopped)),
+        }
     }
 
     fn body_decided(&mut self, id: StreamId, side: Side, result: u32, chunk: Vec<u8>, end: bool) {
@@ -160,38 +145,27 @@ impl Host {
     /// Trailers arrive on one side.
     pub(super) fn trailers(&mut self, id: StreamId, side: Side, trailers: HeaderMap) {
         let count = trailers.len() as u32;
-        let skip = self.with(id, |stream| {
+        let comes = self.with(id, |stream| {
             if stream.finished || (side == Side::Request && stream.aborted) {
-                return None;
+                return false;
             }
-            let skip = stream.failed;
             let way = stream.way_mut(side);
             if way.iteration == Iteration::StopAll {
                 way.held_trailers = Some(trailers);
-                return None;
+                return false;
             }
             (way.complete, way.trailers) = (true, Some(trailers));
-            Some(skip)
+            true
         });
-        let Some(skip) = skip else {
+        if !comes {
             return;
-        };
+        }
         let export = match side {
             Side::Request => Export::RequestTrailers,
             Side::Response => Export::ResponseTrailers,
         };
-        let verdict = if skip { Verdict::Missing } else { self.stream_callback(id, side, export, &[count]) };
-        if self.with(id, |stream| stream.finished) {
-            return;
-        }
-        let goes_on = match verdict {
-            Verdict::Failed => {
-                self.fail_stream(id);
-                return;
-            }
-            Verdict::Missing => true,
-            Verdict::Returned { result, stopped } => result == 0 && !stopped,
-        };
+        let Some(said) = self.consult(id, side, export, &[count]) else { return };
+        let goes_on = said == (0, false);
         let (stopped, replying) =
             self.with(id, |stream| (stream.way(side).iteration != Iteration::Continue, stream.prepared.is_some()));
         match (goes_on && !replying, stopped) {

@@ -91,7 +91,9 @@ fn service(call: &Callout) -> Answer {
 
 fn asks(call: &Callout) -> String {
     let asked: Value = serde_json::from_slice(&call.body).unwrap_or_default();
-    asked["ask"].as_str().map_or_else(|| name(call), str::to_owned)
+    // Once its number is known, a project may be asked for by that.
+    let of_gitlab = || name(call).replace("/projects/102/", "/projects/libs%2Fcommon/");
+    asked["ask"].as_str().map_or_else(of_gitlab, str::to_owned)
 }
 
 fn is_forwarded(outcome: &Outcome) -> bool {

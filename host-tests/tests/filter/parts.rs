@@ -50,7 +50,7 @@ fn a_job_asks_only_what_no_other_asked() {
     assert_eq!(asked(&mut host, 1, clone("libs/common", DANA_TOO)), (vec![], 200));
     // Another user in the same project: what is said of the user.
     let (of_nora, status) = asked(&mut host, 1, clone("libs/common", NORA));
-    assert_eq!((of_nora, status), (vec!["/projects/libs%2Fcommon/members/all/12".into(), "/users/12".into()], 404));
+    assert_eq!((of_nora, status), (vec!["/projects/102/members/all/12".into(), "/users/12".into()], 404));
     // Another project: what the allowlist says of it.
     let (of_other, status) = asked(&mut host, 0, clone("libs/common", ELSEWHERE));
     assert_eq!((of_other, status), (vec!["jobscopeAllowlist libs/common".into()], 403));
@@ -82,7 +82,7 @@ fn each_part_is_looked_up_again_after_its_own_time() {
     );
     asked(&mut host, 0, clone("libs/common", DANA));
     let allowlists = ["/application/settings", "jobscopeAllowlist libs/common"];
-    let members = ["/projects/libs%2Fcommon/members/all/11", "/users/11"];
+    let members = ["/projects/102/members/all/11", "/users/11"];
     let mut passed = 0;
     for (seconds, expected) in [
         (29, vec![]),
@@ -184,15 +184,14 @@ fn an_image_goes_on_from_what_is_known_of_its_paths() {
     };
     assert_eq!(asked(&mut host, 0, pull(DANA)).0.len(), 11);
     let (of_nora, _) = asked(&mut host, 0, pull(NORA));
-    assert_eq!(of_nora, ["/projects/libs%2Fcommon/members/all/12", "/users/12"], "two of three paths are nothing");
+    assert_eq!(of_nora, ["/projects/102/members/all/12", "/users/12"], "two of three paths are nothing");
     assert_eq!(asked(&mut host, 0, clone("libs/common", DANA)), (vec![], 200), "and the third serves Git as well");
 }
 
 #[test]
-fn numbers_and_paths_are_facts_of_their_own() {
+fn whom_a_number_means_is_asked_and_what_is_known_of_that_project_is_not() {
     let mut host = host();
     asked(&mut host, 0, clone("libs/common", DANA));
-    let (by_number, status) = asked(&mut host, 0, api("/projects/102/releases", DANA));
-    let of = ["/projects/102", "/projects/102/members/all/11", "jobscopeAllowlist gid://gitlab/Project/102"];
-    assert_eq!((by_number, status), (of.map(String::from).to_vec(), 200));
+    let by_number = asked(&mut host, 0, api("/projects/102/releases", DANA));
+    assert_eq!(by_number, (vec!["/projects/102".into()], 200));
 }

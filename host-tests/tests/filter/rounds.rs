@@ -163,9 +163,9 @@ fn a_forge_before_17_10_takes_one_round_more() {
     assert_eq!(
         asked[2],
         [
-            "/projects/libs%2Fcommon/job_token_scope",
-            "/projects/libs%2Fcommon/job_token_scope/allowlist?per_page=100&page=1",
-            "/projects/libs%2Fcommon/job_token_scope/groups_allowlist?per_page=100&page=1",
+            "/projects/102/job_token_scope",
+            "/projects/102/job_token_scope/allowlist?per_page=100&page=1",
+            "/projects/102/job_token_scope/groups_allowlist?per_page=100&page=1",
         ]
     );
     assert_eq!(asked.len(), 3);

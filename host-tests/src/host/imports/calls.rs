@@ -14,73 +14,57 @@ use crate::host::vm::{Export, VmData};
 use crate::host::world::{Action, World};
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
-    linker.func_wrap("env", Hostcall::ContinueStream.name(), |mut c: Caller<'_>, kind: u32| {
-        run(&mut c, Hostcall::ContinueStream, |c| {
-            continue_stream(&mut world(c), c.data().vm, kind)?;
-            call_back_at_once(c, Export::RequestBody)
-        })
-    })?;
-    linker.func_wrap("env", Hostcall::CloseStream.name(), |mut c: Caller<'_>, kind: u32| {
-        run(&mut c, Hostcall::CloseStream, |c| {
-            let vm = c.data().vm;
-            let mut world = world(c);
-            if kind > 3 {
-                return Err(Status::BadArgument.into());
-            }
-            if let (0 | 1, Some(stream)) = (kind, world.acting_stream(vm)) {
-                world.vms[vm].actions.push_back(Action::Reset(stream));
-            }
-            Ok(())
-        })
-    })?;
-    linker.func_wrap(
-        "env",
-        Hostcall::SendLocalResponse.name(),
-        |mut c: Caller<'_>,
-         status: u32,
-         details_at: u32,
-         details_len: u32,
-         body_at: u32,
-         body_len: u32,
-         headers_at: u32,
-         headers_len: u32,
-         _grpc_status: i32| {
-            run(&mut c, Hostcall::SendLocalResponse, |c| {
-                let details = String::from_utf8_lossy(&read(c, details_at, details_len)?).into_owned();
-                let body = read(c, body_at, body_len)?;
-                let headers = maps::decode(&read(c, headers_at, headers_len)?);
-                let details = details.split_whitespace().collect::<Vec<_>>().join("_");
-                let reply = Reply { status, headers, body, details };
-                send_local_response(&mut world(c), c.data().vm, reply)?;
-                call_back_at_once(c, Export::ResponseHeaders)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        Hostcall::HttpCall.name(),
-        |mut c: Caller<'_>,
-         cluster_at: u32,
-         cluster_len: u32,
-         headers_at: u32,
-         headers_len: u32,
-         body_at: u32,
-         body_len: u32,
-         trailers_at: u32,
-         trailers_len: u32,
-         timeout: i32,
-         out: u32| {
-            run(&mut c, Hostcall::HttpCall, |c| {
-                let cluster = String::from_utf8_lossy(&read(c, cluster_at, cluster_len)?).into_owned();
-                let headers = HeaderMap::new(&maps::decode(&read(c, headers_at, headers_len)?));
-                let body = read(c, body_at, body_len)?;
-                read(c, trailers_at, trailers_len)?;
-                let vm = c.data().vm;
-                let token = http_call(&mut world(c), vm, cluster, headers, body, timeout)?;
-                Ok(write(c, out, &token.to_le_bytes())?)
-            })
-        },
-    )?;
+    import!(linker, ContinueStream, |c, kind: u32| {
+        continue_stream(&mut world(c), c.data().vm, kind)?;
+        call_back_at_once(c, Export::RequestBody)
+    });
+    import!(linker, CloseStream, |c, kind: u32| {
+        let vm = c.data().vm;
+        let mut world = world(c);
+        if kind > 3 {
+            return Err(Status::BadArgument.into());
+        }
+        if let (0 | 1, Some(stream)) = (kind, world.acting_stream(vm)) {
+            world.vms[vm].actions.push_back(Action::Reset(stream));
+        }
+        Ok(())
+    });
+    import!(linker, SendLocalResponse, |c,
+                                        status: u32,
+                                        details_at: u32,
+                                        details_len: u32,
+                                        body_at: u32,
+                                        body_len: u32,
+                                        headers_at: u32,
+                                        headers_len: u32,
+                                        _grpc_status: i32| {
+        let details = String::from_utf8_lossy(&read(c, details_at, details_len)?).into_owned();
+        let body = read(c, body_at, body_len)?;
+        let headers = maps::decode(&read(c, headers_at, headers_len)?);
+        let details = details.split_whitespace().collect::<Vec<_>>().join("_");
+        let reply = Reply { status, headers, body, details };
+        send_local_response(&mut world(c), c.data().vm, reply)?;
+        call_back_at_once(c, Export::ResponseHeaders)
+    });
+    import!(linker, HttpCall, |c,
+                               cluster_at: u32,
+                               cluster_len: u32,
+                               headers_at: u32,
+                               headers_len: u32,
+                               body_at: u32,
+                               body_len: u32,
+                               trailers_at: u32,
+                               trailers_len: u32,
+                               timeout: i32,
+                               out: u32| {
+        let cluster = String::from_utf8_lossy(&read(c, cluster_at, cluster_len)?).into_owned();
+        let headers = HeaderMap::new(&maps::decode(&read(c, headers_at, headers_len)?));
+        let body = read(c, body_at, body_len)?;
+        read(c, trailers_at, trailers_len)?;
+        let vm = c.data().vm;
+        let token = http_call(&mut world(c), vm, cluster, headers, body, timeout)?;
+        Ok(write(c, out, &token.to_le_bytes())?)
+    });
     link_unused(linker)
 }
 

@@ -12,89 +12,67 @@ use crate::host::vm::VmData;
 use crate::host::world::{Action, Level, World};
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
-    linker.func_wrap("env", Hostcall::Log.name(), |mut c: Caller<'_>, level: u32, at: u32, len: u32| {
-        run(&mut c, Hostcall::Log, |c| {
-            let level = Level::from_abi(level).ok_or(Status::BadArgument)?;
-            let text = String::from_utf8_lossy(&read(c, at, len)?).into_owned();
-            let vm = c.data().vm;
-            world(c).log(vm, level, text);
-            Ok(())
-        })
-    })?;
-    linker.func_wrap("env", Hostcall::GetCurrentTime.name(), |mut c: Caller<'_>, out: u32| {
-        run(&mut c, Hostcall::GetCurrentTime, |c| {
-            let now = world(c).clock();
-            Ok(write(c, out, &now.to_le_bytes())?)
-        })
-    })?;
-    linker.func_wrap("env", Hostcall::SetTickPeriod.name(), |mut c: Caller<'_>, millis: u32| {
-        run(&mut c, Hostcall::SetTickPeriod, |c| {
-            let vm = c.data().vm;
-            let mut world = world(c);
-            let (now, id) = (world.now, world.acting_root(vm));
-            let never = world.is(Otherwise::NeverTicks);
-            if let Some(root) = world.vms[vm].roots.get_mut(&id) {
-                root.period = Duration::from_millis(if never { 0 } else { millis.into() }).as_nanos() as u64;
-                root.due = (root.period > 0).then_some(now + root.period);
-            }
-            Ok(())
-        })
-    })?;
-    linker.func_wrap(
-        "env",
-        Hostcall::GetProperty.name(),
-        |mut c: Caller<'_>, at: u32, len: u32, data_out: u32, size_out: u32| {
-            run(&mut c, Hostcall::GetProperty, |c| {
-                let path = read(c, at, len)?;
-                let vm = c.data().vm;
-                let value = property(&world(c), vm, &path).ok_or(Status::NotFound)?;
-                give(c, &value, data_out, size_out)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        Hostcall::SetProperty.name(),
-        |mut c: Caller<'_>, at: u32, len: u32, value_at: u32, value_len: u32| {
-            run(&mut c, Hostcall::SetProperty, |c| {
-                let path = String::from_utf8_lossy(&read(c, at, len)?).into_owned();
-                let value = read(c, value_at, value_len)?;
-                let vm = c.data().vm;
-                let mut world = world(c);
-                let stream = world.acting_stream(vm).ok_or(Status::NotFound)?;
-                let stream = world.streams.get_mut(&stream).ok_or(Status::NotFound)?;
-                stream.properties.insert(path, value);
-                Ok(())
-            })
-        },
-    )?;
-    linker.func_wrap("env", Hostcall::SetEffectiveContext.name(), |mut c: Caller<'_>, id: u32| {
-        run(&mut c, Hostcall::SetEffectiveContext, |c| {
-            let vm = c.data().vm;
-            let mut world = world(c);
-            if world.is(Otherwise::ActsForAny) {
-                return Ok(());
-            }
-            let record = &mut world.vms[vm];
-            // 0 is the VM's own context, and always there.
-            if id != 0 && !record.contexts.contains_key(&id) {
-                return Err(Status::BadArgument.into());
-            }
-            record.effective = id;
-            Ok(())
-        })
-    })?;
-    linker.func_wrap("env", Hostcall::Done.name(), |mut c: Caller<'_>| {
-        run(&mut c, Hostcall::Done, |c| {
-            let vm = c.data().vm;
-            let record = &mut world(c).vms[vm];
-            let id = record.acting();
-            let root = record.roots.get_mut(&id).filter(|root| root.pending).ok_or(Status::NotFound)?;
-            root.pending = false;
-            record.actions.push_back(Action::DeleteRoot(id));
-            Ok(())
-        })
-    })?;
+    import!(linker, Log, |c, level: u32, at: u32, len: u32| {
+        let level = Level::from_abi(level).ok_or(Status::BadArgument)?;
+        let text = String::from_utf8_lossy(&read(c, at, len)?).into_owned();
+        let vm = c.data().vm;
+        world(c).log(vm, level, text);
+        Ok(())
+    });
+    import!(linker, GetCurrentTime, |c, out: u32| {
+        let now = world(c).clock();
+        Ok(write(c, out, &now.to_le_bytes())?)
+    });
+    import!(linker, SetTickPeriod, |c, millis: u32| {
+        let vm = c.data().vm;
+        let mut world = world(c);
+        let (now, id) = (world.now, world.acting_root(vm));
+        let never = world.is(Otherwise::NeverTicks);
+        if let Some(root) = world.vms[vm].roots.get_mut(&id) {
+            root.period = Duration::from_millis(if never { 0 } else { millis.into() }).as_nanos() as u64;
+            root.due = (root.period > 0).then_some(now + root.period);
+        }
+        Ok(())
+    });
+    import!(linker, GetProperty, |c, at: u32, len: u32, data_out: u32, size_out: u32| {
+        let path = read(c, at, len)?;
+        let vm = c.data().vm;
+        let value = property(&world(c), vm, &path).ok_or(Status::NotFound)?;
+        give(c, &value, data_out, size_out)
+    });
+    import!(linker, SetProperty, |c, at: u32, len: u32, value_at: u32, value_len: u32| {
+        let path = String::from_utf8_lossy(&read(c, at, len)?).into_owned();
+        let value = read(c, value_at, value_len)?;
+        let vm = c.data().vm;
+        let mut world = world(c);
+        let stream = world.acting_stream(vm).ok_or(Status::NotFound)?;
+        let stream = world.streams.get_mut(&stream).ok_or(Status::NotFound)?;
+        stream.properties.insert(path, value);
+        Ok(())
+    });
+    import!(linker, SetEffectiveContext, |c, id: u32| {
+        let vm = c.data().vm;
+        let mut world = world(c);
+        if world.is(Otherwise::ActsForAny) {
+            return Ok(());
+        }
+        let record = &mut world.vms[vm];
+        // 0 is the VM's own context, and always there.
+        if id != 0 && !record.contexts.contains_key(&id) {
+            return Err(Status::BadArgument.into());
+        }
+        record.effective = id;
+        Ok(())
+    });
+    import!(linker, Done, |c| {
+        let vm = c.data().vm;
+        let record = &mut world(c).vms[vm];
+        let id = record.acting();
+        let root = record.roots.get_mut(&id).filter(|root| root.pending).ok_or(Status::NotFound)?;
+        root.pending = false;
+        record.actions.push_back(Action::DeleteRoot(id));
+        Ok(())
+    });
     Ok(())
 }
 

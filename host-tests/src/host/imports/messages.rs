@@ -22,71 +22,43 @@ fn known_map(kind: u32) -> Result<(), Stop> {
 }
 
 fn link_maps(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
-    linker.func_wrap(
-        "env",
-        Hostcall::GetMap.name(),
-        |mut c: Caller<'_>, kind: u32, data_out: u32, size_out: u32| {
-            run(&mut c, Hostcall::GetMap, |c| {
-                known_map(kind)?;
-                // A map that is not there now looks empty, here and only here.
-                let pairs = world(c).map(c.data().vm, kind).map(|map| maps::encode(map.pairs()));
-                give(c, &pairs.unwrap_or_default(), data_out, size_out)
-            })
-        },
-    )?;
-    linker.func_wrap("env", Hostcall::SetMap.name(), |mut c: Caller<'_>, kind: u32, at: u32, len: u32| {
-        run(&mut c, Hostcall::SetMap, |c| {
-            known_map(kind)?;
-            let pairs = maps::decode(&read(c, at, len)?);
-            *world(c).map_mut(c.data().vm, kind)? = HeaderMap::new(&pairs);
-            Ok(())
-        })
-    })?;
-    linker.func_wrap(
-        "env",
-        Hostcall::GetMapValue.name(),
-        |mut c: Caller<'_>, kind: u32, at: u32, len: u32, data_out: u32, size_out: u32| {
-            run(&mut c, Hostcall::GetMapValue, |c| {
-                known_map(kind)?;
-                let name = read(c, at, len)?;
-                let vm = c.data().vm;
-                let value = value_of(&world(c), vm, kind, &name)?;
-                give(c, &value, data_out, size_out)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        Hostcall::AddMapValue.name(),
-        |mut c: Caller<'_>, kind: u32, at: u32, len: u32, value_at: u32, value_len: u32| {
-            run(&mut c, Hostcall::AddMapValue, |c| {
-                known_map(kind)?;
-                let (name, value) = (read(c, at, len)?, read(c, value_at, value_len)?);
-                world(c).map_mut(c.data().vm, kind)?.add(&name, &value);
-                Ok(())
-            })
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        Hostcall::ReplaceMapValue.name(),
-        |mut c: Caller<'_>, kind: u32, at: u32, len: u32, value_at: u32, value_len: u32| {
-            run(&mut c, Hostcall::ReplaceMapValue, |c| {
-                known_map(kind)?;
-                let (name, value) = (read(c, at, len)?, read(c, value_at, value_len)?);
-                world(c).map_mut(c.data().vm, kind)?.set(&name, &value);
-                Ok(())
-            })
-        },
-    )?;
-    linker.func_wrap("env", Hostcall::RemoveMapValue.name(), |mut c: Caller<'_>, kind: u32, at: u32, len: u32| {
-        run(&mut c, Hostcall::RemoveMapValue, |c| {
-            known_map(kind)?;
-            let name = read(c, at, len)?;
-            world(c).map_mut(c.data().vm, kind)?.remove(&name);
-            Ok(())
-        })
-    })?;
+    import!(linker, GetMap, |c, kind: u32, data_out: u32, size_out: u32| {
+        known_map(kind)?;
+        // A map that is not there now looks empty, here and only here.
+        let pairs = world(c).map(c.data().vm, kind).map(|map| maps::encode(map.pairs()));
+        give(c, &pairs.unwrap_or_default(), data_out, size_out)
+    });
+    import!(linker, SetMap, |c, kind: u32, at: u32, len: u32| {
+        known_map(kind)?;
+        let pairs = maps::decode(&read(c, at, len)?);
+        *world(c).map_mut(c.data().vm, kind)? = HeaderMap::new(&pairs);
+        Ok(())
+    });
+    import!(linker, GetMapValue, |c, kind: u32, at: u32, len: u32, data_out: u32, size_out: u32| {
+        known_map(kind)?;
+        let name = read(c, at, len)?;
+        let vm = c.data().vm;
+        let value = value_of(&world(c), vm, kind, &name)?;
+        give(c, &value, data_out, size_out)
+    });
+    import!(linker, AddMapValue, |c, kind: u32, at: u32, len: u32, value_at: u32, value_len: u32| {
+        known_map(kind)?;
+        let (name, value) = (read(c, at, len)?, read(c, value_at, value_len)?);
+        world(c).map_mut(c.data().vm, kind)?.add(&name, &value);
+        Ok(())
+    });
+    import!(linker, ReplaceMapValue, |c, kind: u32, at: u32, len: u32, value_at: u32, value_len: u32| {
+        known_map(kind)?;
+        let (name, value) = (read(c, at, len)?, read(c, value_at, value_len)?);
+        world(c).map_mut(c.data().vm, kind)?.set(&name, &value);
+        Ok(())
+    });
+    import!(linker, RemoveMapValue, |c, kind: u32, at: u32, len: u32| {
+        known_map(kind)?;
+        let name = read(c, at, len)?;
+        world(c).map_mut(c.data().vm, kind)?.remove(&name);
+        Ok(())
+    });
     Ok(())
 }
 
@@ -100,32 +72,20 @@ fn value_of(world: &World, vm: usize, kind: u32, name: &[u8]) -> Result<Vec<u8>,
 }
 
 fn link_buffers(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
-    linker.func_wrap(
-        "env",
-        Hostcall::GetBuffer.name(),
-        |mut c: Caller<'_>, kind: u32, start: u32, max: u32, data_out: u32, size_out: u32| {
-            run(&mut c, Hostcall::GetBuffer, |c| {
-                let vm = c.data().vm;
-                let buffer = buffer(&world(c), vm, kind)?;
-                let (start, max) = (start as usize, max as usize);
-                let end = buffer.len().min(start.saturating_add(max));
-                // Nothing to give leaves the filter's own zeros in place.
-                if start >= end { Ok(()) } else { give(c, &buffer[start..end], data_out, size_out) }
-            })
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        Hostcall::SetBuffer.name(),
-        |mut c: Caller<'_>, kind: u32, start: u32, len: u32, at: u32, size: u32| {
-            run(&mut c, Hostcall::SetBuffer, |c| {
-                let data = read(c, at, size)?;
-                let vm = c.data().vm;
-                set_buffer(&mut world(c), vm, kind, start as usize, len as usize, data)?;
-                Ok(())
-            })
-        },
-    )?;
+    import!(linker, GetBuffer, |c, kind: u32, start: u32, max: u32, data_out: u32, size_out: u32| {
+        let vm = c.data().vm;
+        let buffer = buffer(&world(c), vm, kind)?;
+        let (start, max) = (start as usize, max as usize);
+        let end = buffer.len().min(start.saturating_add(max));
+        // Nothing to give leaves the filter's own zeros in place.
+        if start >= end { Ok(()) } else { give(c, &buffer[start..end], data_out, size_out) }
+    });
+    import!(linker, SetBuffer, |c, kind: u32, start: u32, len: u32, at: u32, size: u32| {
+        let data = read(c, at, size)?;
+        let vm = c.data().vm;
+        set_buffer(&mut world(c), vm, kind, start as usize, len as usize, data)?;
+        Ok(())
+    });
     Ok(())
 }
 

@@ -1,5 +1,14 @@
 //! The functions that the filter imports from `env`.
 
+/// Defines one: what it is called, its arguments, and what it does.
+macro_rules! import {
+    ($linker:ident, $call:ident, |$caller:ident $(, $argument:ident: $kind:ty)*| $does:block) => {
+        $linker.func_wrap("env", Hostcall::$call.name(), |mut caller: Caller<'_> $(, $argument: $kind)*| {
+            run(&mut caller, Hostcall::$call, |$caller| $does)
+        })?;
+    };
+}
+
 mod calls;
 mod general;
 mod messages;

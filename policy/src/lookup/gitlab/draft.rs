@@ -385,7 +385,7 @@ impl Draft {
         }
     }
 
-    /// How what is asked of a place names it: by its project's number, once that is known.
+    /// How what does not say whose it is names a place: by its project's number, once that is known.
     pub(super) fn named(&self, at: usize) -> Option<Reference> {
         self.subject(at).or_else(|| self.places.get(at).map(|place| place.reference.clone()))
     }

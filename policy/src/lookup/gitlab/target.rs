@@ -314,8 +314,9 @@ impl TargetFlight {
     }
 
     fn allowlist(&self, at: usize, from: Cursors, page: usize) -> Result<(Call, Asked), Failure> {
-        let named = self.draft.named(at).ok_or(Failure::Doubt)?;
-        let call = graphql::ask_allowlist(&self.root, &self.account, &named, &from);
+        // It says whose it is, so that another project that came to the path is noticed.
+        let place = self.draft.places.get(at).ok_or(Failure::Doubt)?;
+        let call = graphql::ask_allowlist(&self.root, &self.account, &place.reference, &from);
         Ok((call, Asked::Allowlist { at, from, page }))
     }
 
