@@ -118,12 +118,20 @@ async fn in_another_life_cursors_are_lost_and_nothing_is_believed_that_was_known
     run(&*store, "b", 2).await;
     store.end(&[JobId(2)]).await.unwrap();
     let Changes::Since(_, cursor) = store.changes(None).await.unwrap() else { panic!("lost") };
+    assert!(store.lease("sweep", LONG).await.unwrap().is_some() && store.lease("sweep", LONG).await.unwrap().is_none());
     let _ = server.say(&["DEBUG", "CHANGE-REPL-ID"]).await;
     assert_eq!(store.changes(Some(&cursor)).await, Ok(Changes::Lost));
     let asked = store.ask_token(&key("a"), LONG).await.unwrap();
     assert!(asked.known.is_none() && matches!(asked.lease, Lease::Yours(_)), "{asked:?}");
     let known = store.ask_token(&key("b"), LONG).await.unwrap().known.unwrap();
     assert_eq!(known.value, TokenState::Ended, "an end is believed in every life");
+    // A sweep is due, and whom it sees is believed again.
+    let sweep = store.lease("sweep", LONG).await.unwrap().unwrap();
+    store.seen(&[JobId(1), JobId(2)], &sweep, Duration::ZERO).await.unwrap();
+    let known = store.ask_token(&key("a"), LONG).await.unwrap().known.unwrap();
+    assert_eq!(known.value, TokenState::Running(running(1)));
+    let known = store.ask_token(&key("b"), LONG).await.unwrap().known.unwrap();
+    assert_eq!(known.value, TokenState::Ended);
 }
 
 #[tokio::test]
