@@ -184,6 +184,34 @@ async fn an_end_that_no_replica_holds_is_not_acknowledged_and_a_lonely_master_is
 }
 
 #[tokio::test]
+async fn a_replica_that_is_frozen_acknowledges_nothing_and_what_is_told_again_is_held() {
+    let (master, port) = Server::start_at_port(&REPLICATED);
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &port.to_string()]);
+    let configuration = super::config::Redis { replicas: 1, ..master.configuration() };
+    let store = Redis::open(configuration, inquiry("forge.example.com", false), limits()).unwrap();
+    let told = async |job: u64| {
+        for _ in 0..400 {
+            if store.end(&[JobId(job)]).await.is_ok() {
+                return;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{job} is never held");
+    };
+    told(1).await;
+    let Changes::Since(_, cursor) = store.changes(None).await.unwrap() else { panic!("lost") };
+    replica.freeze();
+    let begun = std::time::Instant::now();
+    assert_eq!(store.end(&[JobId(2)]).await, Err(StoreError::Unacknowledged));
+    assert!(begun.elapsed() < Duration::from_millis(450), "{:?}", begun.elapsed());
+    replica.thaw();
+    // The same end once more: it is no news, and there is a write to wait for.
+    told(2).await;
+    let Changes::Since(ended, _) = store.changes(Some(&cursor)).await.unwrap() else { panic!("lost") };
+    assert_eq!(ended, [JobId(2)]);
+}
+
+#[tokio::test]
 async fn a_redis_that_is_full_takes_no_end_and_loses_none() {
     let server = Server::start(&[]);
     let store = server.store(limits());
