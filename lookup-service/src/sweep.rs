@@ -58,6 +58,9 @@ impl Sweep {
         loop {
             match self.once().await {
                 Ok(Some(ended)) => {
+                    if ended > 0 {
+                        tracing::info!(ended, "jobs had ended, and nobody had told");
+                    }
                     self.metrics.swept("done");
                     self.metrics.ended("sweep", ended);
                 }
