@@ -2,9 +2,13 @@
 //!
 //! A job that the forge lists runs, and its token needs no call for a while. One that it does not list has not ended by
 //! that: the list may lag. It is asked for singly, and once more after a while, and only then that counts.
+//!
+//! After a failover of the store nothing is believed that was known before. What the next sweep sees run is, so that not every
+//! token is asked about at once.
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policy::facts::{JobId, ProjectId};
 use policy::failure::Failure;
@@ -17,6 +21,9 @@ use crate::store::{Store, StoreError};
 
 /// The name of the lease.
 const LEASE: &str = "sweep";
+
+/// How soon it is looked again whether a sweep is due: a store that has begun another life needs one at once.
+const TICK: Duration = Duration::from_secs(2);
 
 /// The most jobs that one sweep asks for singly; the others come with the next.
 const MOST_CHECKED: usize = 500;
@@ -51,6 +58,9 @@ impl Sweep {
         loop {
             match self.once().await {
                 Ok(Some(ended)) => {
+                    if ended > 0 {
+                        tracing::info!(ended, "jobs had ended, and nobody had told");
+                    }
                     self.metrics.swept("done");
                     self.metrics.ended("sweep", ended);
                 }
@@ -60,7 +70,7 @@ impl Sweep {
                     tracing::warn!(%error, "the running jobs could not be looked through");
                 }
             }
-            sleep(self.pace.every / 2).await;
+            sleep(TICK.min(self.pace.every / 2)).await;
         }
     }
 
@@ -121,7 +131,6 @@ mod tests {
     use policy::lookup::Fact;
     use std::collections::BTreeMap;
     use std::sync::Mutex;
-    use std::time::Duration;
 
     use super::*;
     use crate::forge::{AtHand, Landed, Recalled, Reply};

@@ -142,8 +142,8 @@ pub const KEYS: &[Key] = &[
     key(
         "lookup.timeout",
         Time(100, 30 * SECOND),
-        Default("2s"),
-        "Within which time a question is answered. Shorter than `lookup.timeout` of the filters.",
+        Default("1500ms"),
+        "Within which time a question is answered. Shorter than nine tenths of `lookup.timeout` of the filters, which is what they give a lookup.",
     ),
     key(
         "ages.tokens",

@@ -36,8 +36,8 @@ fn a_small_one_is_enough_and_says_where_the_forge_is() {
     let config = read(SOUND).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(config.forge.1.as_str(), "gitlab.example.com");
     assert_eq!(config.gitlab.config.forge.relative_url_root, "/gitlab");
-    assert_eq!((config.max_questions, config.timeout, config.callers.len()), (1024, Duration::from_secs(2), 1));
-    assert_eq!(config.limits.lease, Duration::from_millis(2500));
+    assert_eq!((config.max_questions, config.timeout, config.callers.len()), (1024, Duration::from_millis(1500), 1));
+    assert_eq!(config.limits.lease, Duration::from_secs(2));
 }
 
 #[test]

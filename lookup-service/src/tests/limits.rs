@@ -43,6 +43,11 @@ async fn what_is_malformed_is_told_where() {
     let long = caller.request("POST", "/jobscope/v1/lookup").body(Body::from("x".repeat(100_000))).unwrap();
     assert_eq!(caller.send(long).await.unwrap().status, 413);
     assert_eq!(forge.count("/"), 0);
+    // Any number of seconds is one.
+    for max_age in [u64::MAX, u64::MAX / 1000] {
+        assert_eq!(caller.token("glcbt-dana", Some(max_age)).await.body["token"], "running");
+        assert_eq!(caller.target(Some(max_age)).await.status, 200);
+    }
 }
 
 #[tokio::test]

@@ -93,8 +93,17 @@ impl Server {
 
     /// It no longer does anything, and nobody is told.
     pub(crate) fn freeze(&self) {
-        let frozen = Command::new("kill").arg("-STOP").arg(self.process.id().to_string()).status();
-        assert!(frozen.unwrap().success());
+        self.signal("-STOP");
+    }
+
+    /// It goes on.
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let told = Command::new("kill").arg(signal).arg(self.process.id().to_string()).status();
+        assert!(told.unwrap().success());
     }
 
     /// Ends it at once.

@@ -118,12 +118,20 @@ async fn in_another_life_cursors_are_lost_and_nothing_is_believed_that_was_known
     run(&*store, "b", 2).await;
     store.end(&[JobId(2)]).await.unwrap();
     let Changes::Since(_, cursor) = store.changes(None).await.unwrap() else { panic!("lost") };
+    assert!(store.lease("sweep", LONG).await.unwrap().is_some() && store.lease("sweep", LONG).await.unwrap().is_none());
     let _ = server.say(&["DEBUG", "CHANGE-REPL-ID"]).await;
     assert_eq!(store.changes(Some(&cursor)).await, Ok(Changes::Lost));
     let asked = store.ask_token(&key("a"), LONG).await.unwrap();
     assert!(asked.known.is_none() && matches!(asked.lease, Lease::Yours(_)), "{asked:?}");
     let known = store.ask_token(&key("b"), LONG).await.unwrap().known.unwrap();
     assert_eq!(known.value, TokenState::Ended, "an end is believed in every life");
+    // A sweep is due, and whom it sees is believed again.
+    let sweep = store.lease("sweep", LONG).await.unwrap().unwrap();
+    store.seen(&[JobId(1), JobId(2)], &sweep, Duration::ZERO).await.unwrap();
+    let known = store.ask_token(&key("a"), LONG).await.unwrap().known.unwrap();
+    assert_eq!(known.value, TokenState::Running(running(1)));
+    let known = store.ask_token(&key("b"), LONG).await.unwrap().known.unwrap();
+    assert_eq!(known.value, TokenState::Ended);
 }
 
 #[tokio::test]
@@ -173,6 +181,34 @@ async fn an_end_that_no_replica_holds_is_not_acknowledged_and_a_lonely_master_is
     assert_eq!(store.changes(Some(&cursor)).await, Err(StoreError::Lonely));
     assert_eq!(store.end(&[JobId(3)]).await, Err(StoreError::Lonely));
     assert_eq!(store.ask_parts(&key("x"), &[]).await, Err(StoreError::Lonely));
+}
+
+#[tokio::test]
+async fn a_replica_that_is_frozen_acknowledges_nothing_and_what_is_told_again_is_held() {
+    let (master, port) = Server::start_at_port(&REPLICATED);
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &port.to_string()]);
+    let configuration = super::config::Redis { replicas: 1, ..master.configuration() };
+    let store = Redis::open(configuration, inquiry("forge.example.com", false), limits()).unwrap();
+    let told = async |job: u64| {
+        for _ in 0..400 {
+            if store.end(&[JobId(job)]).await.is_ok() {
+                return;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{job} is never held");
+    };
+    told(1).await;
+    let Changes::Since(_, cursor) = store.changes(None).await.unwrap() else { panic!("lost") };
+    replica.freeze();
+    let begun = std::time::Instant::now();
+    assert_eq!(store.end(&[JobId(2)]).await, Err(StoreError::Unacknowledged));
+    assert!(begun.elapsed() < Duration::from_millis(450), "{:?}", begun.elapsed());
+    replica.thaw();
+    // The same end once more: it is no news, and there is a write to wait for.
+    told(2).await;
+    let Changes::Since(ended, _) = store.changes(Some(&cursor)).await.unwrap() else { panic!("lost") };
+    assert_eq!(ended, [JobId(2)]);
 }
 
 #[tokio::test]
