@@ -267,7 +267,8 @@ fn settings(entries: &[&Entry]) -> String {
 const PREAMBLE: &str = r#"#!/bin/sh
 # As a maintainer of the targets: GITLAB_URL=https://forge.example.com GITLAB_TOKEN=... sh admit.sh
 set -eu
-: "${GITLAB_URL:?expected the address of the forge}" "${GITLAB_TOKEN:?expected a token with the scope api}"
+: "${GITLAB_URL:?expected the address of the forge}"
+: "${GITLAB_TOKEN:?expected a token with the scope api}"
 admit() {
     answer=$(printf 'header = "PRIVATE-TOKEN: %s"\n' "$GITLAB_TOKEN" |
         curl --silent --show-error --fail --config - --header 'Content-Type: application/json' \
