@@ -1,5 +1,7 @@
 //! The program: what it says of a configuration, how it begins, and how it ends.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot set up, it fails at")]
+
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
