@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
+use axum::http::uri::Scheme;
 use policy::bindings::Inquiry;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -47,6 +48,11 @@ impl Service {
             }
         };
         let (scheme, authority) = config.forge;
+        if scheme == Scheme::HTTP {
+            tracing::warn!(
+                "`forge.url` is `http://`: tokens go to the forge unprotected, unless something between has TLS"
+            );
+        }
         let client = Client::new(scheme, authority, config.forge_tls, config.timeout / 2);
         let forge: Arc<dyn Forge> = Arc::new(Gitlab::new(config.gitlab, client, metrics.clone()));
         let flights =

@@ -234,11 +234,13 @@ fn gitlab(reader: &mut Reader, around: &Surroundings<'_>, timeout: Duration) -> 
     let Some(url) = url else { return (None, None) };
     let parts = url.parse::<Uri>().ok().and_then(|uri| {
         let scheme = uri.scheme()?.clone();
-        let is_plain = uri.query().is_none() && matches!(scheme.as_str(), "http" | "https");
+        let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        let is_plain = uri.query().is_none() && !has_user && matches!(scheme.as_str(), "http" | "https");
         is_plain.then_some((scheme, uri.authority()?.clone(), uri.path().trim_end_matches('/').to_owned()))
     });
     let Some((scheme, authority, root)) = parts else {
-        reader.error("forge.url", &format!("expected an `https://` address without a query, found `{url}`"));
+        // What was found may have a password in it.
+        reader.error("forge.url", "expected an `https://` address without a user and without a query");
         return (None, None);
     };
     let document = filter_document(&authority, &root, &circumstances, outbound);

@@ -132,6 +132,8 @@ fn job_tokens_do_not_cross_a_network_in_the_clear_unless_that_is_said() {
 #[test]
 fn a_secret_stands_in_no_error() {
     let short = SOUND.replace("[CALLER]", "[SHORT, SPACED]");
+    let user = SOUND.replace("http://gitlab", "http://x:short@gitlab");
+    assert!(errors(&user)[0].starts_with("forge.url: ") && !errors(&user)[0].contains("short"));
     let text = errors(&short).join("\n");
     assert!(!text.contains("short\n") && !text.contains("0123456789"), "{text}");
 }

@@ -132,3 +132,19 @@ async fn a_store_that_is_frozen_holds_nobody_up_for_long() {
         sleep(Duration::from_millis(300)).await;
     }
 }
+
+#[tokio::test]
+async fn a_redis_that_may_forget_ends_is_warned_of() {
+    let (forge, redis) = (StandIn::start().await, Server::start(&["--maxmemory-policy", "allkeys-lru"]));
+    let lines = super::secrets::Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (_service, _caller) = service(&forge, Some(&redis), &[]).await;
+    let mut tries = 0;
+    while !lines.text().contains("maxmemory-policy noeviction") {
+        assert!(tries < 200, "{}", lines.text());
+        tries += 1;
+        sleep(Duration::from_millis(20)).await;
+    }
+}

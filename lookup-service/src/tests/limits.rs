@@ -164,3 +164,15 @@ async fn who_is_told_to_end_answers_what_is_under_way_and_nobody_else() {
     assert!(began.elapsed() < Duration::from_secs(5));
     assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
 }
+
+#[tokio::test]
+async fn callers_speak_http_2_as_well() {
+    let forge = StandIn::start().await;
+    let (_service, caller) = service(&forge, None, &[]).await;
+    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+        .http2_only(true)
+        .build_http::<Body>();
+    let request = caller.request("GET", "/jobscope/v1/forge").body(Body::empty()).unwrap();
+    let response = client.request(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.version()), (200, axum::http::Version::HTTP_2));
+}

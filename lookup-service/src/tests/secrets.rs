@@ -9,7 +9,14 @@ use super::forge::{Fault, SERVICE_ACCOUNT, StandIn};
 use super::{KEY, Server, service};
 
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    /// All that was logged.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -49,7 +56,7 @@ async fn no_secret_is_in_any_log_line_or_counter() {
     redis.kill();
     refused.token("glcbt-dana", None).await;
     let metrics = Caller::of(service.operations).get("/metrics").await.text;
-    let log = String::from_utf8_lossy(&lines.0.lock().unwrap()).into_owned();
+    let log = lines.text();
     assert!(log.contains("the store failed"), "something is logged");
     for (place, text) in [("the log", &log), ("the counters", &metrics)] {
         for secret in ["glcbt-", "glcbt bad", TOKEN, NEXT_TOKEN, SERVICE_ACCOUNT, KEY, "redis-secret"] {

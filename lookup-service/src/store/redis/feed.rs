@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redis::RedisError;
+use redis::aio::MultiplexedConnection;
 use redis::streams::{StreamRangeReply, StreamReadReply};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -37,6 +38,7 @@ pub(super) fn follow(
 /// Reads until something fails. A new connection may be to another master: that is news too.
 async fn read(link: &Link, stream: &str, tell: &watch::Sender<u64>) -> Result<(), StoreError> {
     let (number, mut connection) = link.get().await?;
+    warn_of_evictions(number, link, &mut connection).await?;
     let mut newest = redis::cmd("XREVRANGE");
     newest.arg(stream).arg("+").arg("-").arg("COUNT").arg(1);
     let said: Result<StreamRangeReply, RedisError> = newest.query_async(&mut connection).await;
@@ -54,6 +56,18 @@ async fn read(link: &Link, stream: &str, tell: &watch::Sender<u64>) -> Result<()
         }
         // Also where nothing came: who waits sees whether the store is still to be believed.
         tell.send_modify(|news| *news += 1);
+    }
+    Ok(())
+}
+
+/// An end that is evicted is lost, and nobody else would say so.
+async fn warn_of_evictions(number: u64, link: &Link, connection: &mut MultiplexedConnection) -> Result<(), StoreError> {
+    let mut info = redis::cmd("INFO");
+    let said: Result<String, RedisError> = info.arg("memory").query_async(connection).await;
+    let said = link.checked(number, said).await?;
+    let policy = said.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
+    if let Some(policy) = policy.filter(|policy| *policy != "noeviction") {
+        tracing::warn!(policy, "Redis may forget ends: set `maxmemory-policy noeviction`");
     }
     Ok(())
 }
