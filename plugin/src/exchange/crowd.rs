@@ -11,7 +11,7 @@ use policy::failure::Failure;
 use policy::request::{Pending, Scan};
 
 use super::answer::Answering;
-use super::judging::Parked;
+use super::parked::Parked;
 use crate::host::Stream;
 use crate::lookups::Found;
 

@@ -1,11 +1,12 @@
 //! The requests of one worker. The way of one: [`arriving`] reads it, [`judging`] decides on it, [`settling`] carries that
-//! out; where facts are missing it stands in the [`crowd`] until [`waking`] goes on with it; once it went on, [`answer`]
+//! out; where facts are missing it stands, [`parked`], in the [`crowd`] until [`waking`] goes on with it; once it went on, [`answer`]
 //! reads what the forge says. [`withheld`] is about proxies that show no body while its head waits.
 
 mod answer;
 mod arriving;
 mod crowd;
 mod judging;
+mod parked;
 mod recalled;
 mod report;
 mod settling;
@@ -24,7 +25,7 @@ use policy::bindings::Moment;
 use policy::decision::{Ages, Decision, Facts};
 use policy::request::{JobRequest, Pending};
 
-use judging::Parked;
+use parked::Parked;
 
 /// What becomes of a request.
 #[derive(Debug)]
