@@ -218,6 +218,51 @@ fn a_project_that_moved_is_asked_for_by_its_number() {
 }
 
 #[test]
+fn an_allowlist_is_learned_of_the_project_alone_whose_it_says_that_it_is() {
+    let project = |id: u64, path: &str| {
+        format!(
+            r#"{{"id": {id}, "path_with_namespace": "{path}", "visibility": "private", "ci_job_token_scope_enabled": false}}"#
+        )
+    };
+    let list = |id: u64| {
+        let connection =
+            r#"{"nodes": [], "pageInfo": {"hasPreviousPage": false, "hasNextPage": false, "endCursor": null}}"#;
+        format!(
+            r#"{{"data": {{"project": {{"id": "gid://gitlab/Project/{id}", "ciCdSettings": {{"inboundJobTokenScopeEnabled": true}},
+            "ciJobTokenScopeAllowlist": {{"projectsAllowlist": {connection}, "lastProjects": {connection},
+            "groupsAllowlist": {connection}, "lastGroups": {connection}}}}}}}}}"#
+        )
+    };
+    let image =
+        TargetRef::Image(["libs/common/sub", "libs/common"].map(|path| ProjectPath::parse(path).unwrap()).into());
+    let fact = Fact::Target(job(Some(11)), image);
+    // Both are there. Between two calls 103 came to the path of the one that is not found.
+    for (says, is_learned) in [(102, true), (103, false)] {
+        let (mut flight, mut progress) =
+            Flight::start(&config("gitlab"), Some(&Account::Token(Secret::new(b"service"))), fact.clone(), &|_| None);
+        let mut outstanding = Vec::new();
+        while let Progress::Going(calls) = progress {
+            outstanding.extend(calls);
+            let (number, call): (usize, Call) = outstanding.remove(0);
+            let is_sub = call.path.contains("sub") || String::from_utf8_lossy(&call.body).contains("libs/common/sub");
+            let body = match call.path.strip_prefix("/gl/api/") {
+                Some("graphql") => list(if is_sub { 100 } else { says }),
+                Some("v4/users/11") => r#"{"id": 11, "external": false}"#.into(),
+                Some(path) if path.contains("/members/") => r#"{"id": 11, "access_level": 30}"#.into(),
+                _ if is_sub || call.path.contains("/100") => project(100, "libs/common/sub"),
+                _ => project(102, "libs/common"),
+            };
+            let answer = Answer { status: Some(200), next_page: None, location: None, body: body.as_bytes() };
+            progress = flight.answer(number, &answer);
+        }
+        let Progress::Landed(Ok(_)) = progress else { panic!("{progress:?}") };
+        let key = PartKey::of(Part::Allowlist, &job(Some(11)), &TargetRef::Id(ProjectId(102)).key());
+        let learned = flight.learned();
+        assert_eq!(learned.iter().any(|(learned, _)| *learned == key), is_learned, "{learned:?}");
+    }
+}
+
+#[test]
 fn what_is_remembered_of_a_path_says_nothing_of_another_project_that_came_there() {
     let there = |id| {
         Known::Project(Some(Target {

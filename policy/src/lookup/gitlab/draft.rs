@@ -278,8 +278,12 @@ impl Draft {
     /// What was learned, to be remembered. Of a place without a project that alone is.
     pub(super) fn learned(&self) -> Vec<(PartKey, Known)> {
         let new = self.held.iter().filter(|held| held.since.is_none());
-        let is_there = |at: usize| matches!(self.project(at), Some(Some(_)));
-        let sound = new.filter(|held| held.known.part() == Part::Project || held.at.is_none_or(is_there));
+        // Between two answers another project may have come to a path.
+        let is_sound = |at: usize, part: Part| match (self.project(at), self.places.get(at)) {
+            (Some(Some(target)), Some(place)) => part != Part::Allowlist || place.allowlist.is_of(target),
+            _ => part == Part::Project,
+        };
+        let sound = new.filter(|held| held.at.is_none_or(|at| is_sound(at, held.known.part())));
         sound
             .filter_map(|held| Some((self.key(held.at.unwrap_or(0), held.known.part())?, held.known.clone())))
             .collect()
@@ -333,8 +337,7 @@ impl Draft {
         let Some(Known::Allowlist { is_limited, entry }) = self.known(at, Part::Allowlist) else {
             return Err(if place.is_withheld { Failure::LookupRights } else { Failure::Doubt });
         };
-        let of = &place.allowlist.of;
-        if !of.is_empty() && target.id.is_none_or(|id| gid(id) != *of) {
+        if !place.allowlist.is_of(target) {
             return Err(Failure::LookupAnswer);
         }
         let is_enforced = match (is_limited, self.known(at, Part::Enforcement)) {

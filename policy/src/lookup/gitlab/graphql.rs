@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::SERVICE_ACCOUNT;
 use super::draft::Reference;
-use crate::facts::{Entry, Grants, Link, Origin, Permission, Permissions, ProjectId, ProjectPath};
+use crate::facts::{Entry, Grants, Link, Origin, Permission, Permissions, ProjectId, ProjectPath, Target};
 use crate::failure::Failure;
 use crate::lookup::answer::Fields;
 use crate::lookup::{Account, Call, Principal};
@@ -114,6 +114,11 @@ pub(super) fn ask_allowlist(root: &str, account: &Account, target: &Reference, f
 }
 
 impl Allowlist {
+    /// Whether it is this project's, as far as that was said.
+    pub(super) fn is_of(&self, target: &Target) -> bool {
+        self.of.is_empty() || target.id.is_some_and(|id| gid(id) == self.of)
+    }
+
     /// Adds what an answer says.
     pub(super) fn read(&mut self, body: &Value, origin: &Origin, from: &Cursors) -> Result<Page, Failure> {
         let said = Fields::of(body)?;
