@@ -21,7 +21,7 @@ PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 STORY := demo::the_story_goes_as_told
 DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
-.PHONY: help run demo test one envoy oracle hostile conformance soak simulate kubernetes watching matrix fuzz bench mutants check deny setup build guest engine native validate \
+.PHONY: help run demo test one cases envoy oracle hostile conformance soak simulate kubernetes watching matrix fuzz bench mutants check deny setup build guest engine native validate \
 	release release-check clean docs playground playground-test lookup-service
 
 help: ## print the targets
@@ -36,7 +36,10 @@ demo: setup build native ## play the demo's story unattended
 test: setup build guest native ## run the tests: the core, the filter in the test host, the story in a real Envoy
 	cargo test --locked
 	cargo test --locked --test envoy $(STORY)
-	@echo "All tests passed. With a real Envoy for longer: make envoy. Beside real readers: make oracle."
+	@echo "All tests passed. Longer ones: make cases envoy oracle"
+
+cases: setup build native ## run the tests that decide every row of cases/: by the core, by the filter, by the command
+	cargo test --locked --test cases
 
 envoy: setup build native ## run the tests that need a real Envoy, without the story: crowds, faults, exchange under load, soak
 	cargo test --locked --test envoy -- --skip $(STORY)
@@ -86,7 +89,7 @@ bench: setup build guest engine native ## measure what the filter costs beside o
 check: setup ## check format and lints, native and wasm
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --test envoy --test oracle -- -D warnings
+	cargo clippy --locked --test cases --test envoy --test oracle -- -D warnings
 	cargo clippy --locked $(PLUGIN) -p jobscope-guest -- -D warnings
 	cargo clippy --locked -p jobscope-probe --target wasm32-wasip1 -- -D warnings
 	cd fuzz && cargo fmt --check && cargo clippy --locked --release -- -D warnings

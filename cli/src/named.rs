@@ -57,7 +57,8 @@ pub fn checked(name: &str, text: &str, world: Option<&World>) -> Result<(Setup, 
     let documents = finding::documents(text).map_err(|error| unread(name, &error))?;
     let found = finding::only(&documents).map_err(|error| unread(name, &error))?;
     let setup = found.setup();
-    let mut findings = of_configuration(&found, &setup, world.map(|world| world as &dyn Names));
+    let names = world.map(|world| -> &dyn Names { world });
+    let mut findings = of_configuration(&found, &setup, names);
     if setup.is_err() {
         findings.retain(|one| one.weight == Weight::Error);
     }
