@@ -251,6 +251,11 @@ const WRONG_SECRETS: &[(&str, &str, &str)] = &[
     ),
     (
         "domains: [forge.example.com]",
+        "domains: [forge.example.com]\n                      routes: [{match: {prefix: /}, route: {cluster: forge}}]\n                    - name: other\n                      domains: [other.example.com]",
+        REPORTS_GET_401,
+    ),
+    (
+        "domains: [forge.example.com]",
         "typed_per_filter_config: {webhook-secret: {config: {}}}\n                      domains: [forge.example.com]",
         "alone: other requests carry the webhook's secret",
     ),
@@ -271,6 +276,12 @@ fn secrets_that_envoy_adds_are_where_they_must_be_and_nowhere_else() {
         let found = errors(&right.replace(from, to));
         assert!(found.iter().any(|one| one.text.contains(text)), "{to}: {found:?}");
     }
+    let elsewhere = right.replace("domains: [forge.example.com]", "domains: [other.example.com]");
+    let found = check(&documents(&elsewhere).unwrap(), None).unwrap();
+    let is_told = |one: &Finding| {
+        one.weight == Weight::Unseen && one.text.contains("is not in this file: without it each report")
+    };
+    assert!(found.iter().any(is_told), "{found:?}");
 }
 
 #[test]

@@ -4,7 +4,8 @@ use policy::choices::Api;
 use policy::config::{Lookup, SECRET_FIELD, ServiceToken, Webhook, WebhookSecret};
 
 use super::Weight;
-use super::envoy::{Site, clusters_of};
+use super::envoy::{Site, clusters_of, domains};
+use super::looks::is_forge;
 use super::rows::Seen;
 use crate::marked::Node;
 
@@ -138,7 +139,8 @@ fn of_reports(site: &Site<'_>, filter: &Node, path: &str) -> Vec<Seen> {
     };
     let taken =
         |host: &Node| host.get("routes").and_then(|routes| routes.items().find(|route| takes(route)).and_then(on));
-    let hosts = site.virtual_hosts();
+    let mut hosts = site.virtual_hosts();
+    hosts.retain(|host| domains(host).any(|domain| is_forge(site, domain)));
     if hosts.is_empty() {
         let text = format!(
             "the route `match: {{path: {path}}}` that enables `{name}` is not in this file: without it each report gets 401"
