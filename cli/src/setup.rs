@@ -70,10 +70,24 @@ pub(crate) fn after_secret(text: &str) -> Option<&str> {
 
 /// What stands behind a secret that stands behind a name: of an address the login, else all up to the next field.
 pub(crate) fn after_named<'a>(name: &str, text: &'a str) -> Option<&'a str> {
-    let end = text.find(|c: char| c.is_whitespace() || "&`\"'".contains(c) || name == "://" && "/?#".contains(c));
+    let is_address = name == "://";
+    let ends = if is_address { "`\"'/?#" } else { "`\"'&" };
+    let end = text.find(|c: char| c.is_whitespace() || ends.contains(c));
     let field = text.get(..end.unwrap_or(text.len()))?;
-    let secret = if name == "://" { field.rfind('@')? } else { field.len() };
+    let secret = match field.rfind('@') {
+        _ if !is_address => field.len(),
+        Some(at) => at,
+        // A login whose end was cut off.
+        None if is_login(field) => field.len(),
+        None => return None,
+    };
     text.get(secret..).filter(|_| secret > 0)
+}
+
+/// Whether what stands before an address's path is no host with a port.
+fn is_login(field: &str) -> bool {
+    let behind = field.split_once(':').filter(|_| !field.starts_with('['));
+    behind.is_some_and(|(_, port)| port.contains(char::is_alphabetic) && !port.starts_with(['{', '$', '%', '<']))
 }
 
 #[cfg(test)]
@@ -87,6 +101,11 @@ mod tests {
             ("/x?private_token=abc&token=&y", "/x?private_token=[secret]&token=&y"),
             ("`https://dana:p4ss@f.invalid/a@b`", "`https://[secret]@f.invalid/a@b`"),
             ("https://f.invalid/a@b", "https://f.invalid/a@b"),
+            ("`\"https://dana:p4ss...`", "`\"https://[secret]`"),
+            ("https://dana:4&pass... https://dana:4&pass@f", "https://[secret] https://[secret]@f"),
+            ("https://f.invalid:$PORT/a https://{host}:{port}", "https://f.invalid:$PORT/a https://{host}:{port}"),
+            ("https://f.invalid:8443/a https://[::1]:8443", "https://f.invalid:8443/a https://[::1]:8443"),
+            ("http://f.invalid: refused", "http://f.invalid: refused"),
             ("a glpat-x_y, b", "a [secret], b"),
             ("authorization: Basic Zm9vOmJhcg==", "authorization: [secret]"),
             ("Bearer abc", "[secret]"),

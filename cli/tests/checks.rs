@@ -196,7 +196,10 @@ fn with_secrets() -> String {
         .replace("credential_env: JOBSCOPE_LOOKUP_TOKEN", "service_cluster: token-lookup-service")
         .replace(r#"{path: "", secret_env: ""}"#, "{path: /-/jobscope/webhook, secret_from: envoy}");
     let text = put(text, "    - name: token-lookup\n", part("clusters", 2));
-    put(text, "                  # First of all filters", part("http_filters", 16))
+    let text = put(text, "                  # First of all filters", part("http_filters", 16));
+    let (before, forge) = text.split_once("domains: [forge.example.com]").unwrap();
+    let forge = put(forge.to_owned(), "                        - match: {prefix: /}\n", part("routes", 22));
+    format!("{before}domains: [forge.example.com]{forge}")
 }
 
 /// Of that configuration: what is changed, into what, and what is said.
@@ -211,10 +214,58 @@ const WRONG_SECRETS: &[(&str, &str, &str)] = &[
     (
         "explicit_http_config: {http_protocol_options: {}}\n      load_assignment:\n        cluster_name: forge",
         "explicit_http_config: {http_protocol_options: {}}\n          http_filters: [{typed_config: {'@type': x.v3.CredentialInjector}}]\n      load_assignment:\n        cluster_name: forge",
-        "expected no `credential_injector` on a cluster that requests with jobs' tokens go to",
+        "expected no `credential_injector` on a cluster that a route leads to",
+    ),
+    // The service account's token on what people and jobs ask: by a route, by one of many, by copies, on another host.
+    ("cluster: registry\n", "cluster: token-lookup-service\n", A_ROUTE_LEADS),
+    ("route: {cluster: forge}", "route: {cluster: token-lookup-service}", A_ROUTE_LEADS),
+    (
+        "route: {cluster: forge}",
+        "route: {weighted_clusters: {clusters: [{name: forge, weight: 1}, {name: token-lookup-service, weight: 1}]}}",
+        A_ROUTE_LEADS,
+    ),
+    (
+        "route: {cluster: forge}",
+        "route: {cluster: forge, request_mirror_policies: [{cluster: token-lookup-service}]}",
+        A_ROUTE_LEADS,
+    ),
+    (
+        "domains: [registry.example.com]",
+        "domains: [other.example.com]\n                      routes: [{match: {prefix: /}, route: {cluster: token-lookup-service}}]\n                    - name: registry-again\n                      domains: [registry.example.com]",
+        A_ROUTE_LEADS,
     ),
     (":jobscope-webhook-secret", "x-webhook-secret", "expected a `credential_injector` for `:jobscope-webhook-secret`"),
+    (":jobscope-webhook-secret", "authorization", AMONG_FILTERS),
+    ("                  - name: webhook-secret\n", ANOTHER_BEFORE, AMONG_FILTERS),
+    ("                  - name: envoy.filters.http.router\n", ANOTHER_BEHIND, AMONG_FILTERS),
+    ("secret_from: envoy", "secret_env: HOOK", AMONG_FILTERS),
+    ("disabled: true\n", "disabled: false\n", "expected `disabled: true` for the injector of the webhook's secret"),
+    ("match: {path: /-/jobscope/webhook}", "match: {path: /-/jobscope/other}", REPORTS_GET_401),
+    ("match: {path: /-/jobscope/webhook}", "match: {prefix: /}", "alone: other requests carry the webhook's secret"),
+    ("                        webhook-secret: {", "                        other: {", REPORTS_GET_401),
+    ("v3.FilterConfig, config: {}}", "v3.FilterConfig, disabled: true}", REPORTS_GET_401),
+    (
+        "                        - match: {path: /-/jobscope/webhook}\n",
+        "                        - match: {prefix: /-/}\n                          route: {cluster: forge}\n                        - match: {path: /-/jobscope/webhook}\n",
+        REPORTS_GET_401,
+    ),
+    (
+        "domains: [forge.example.com]",
+        "domains: [forge.example.com]\n                      routes: [{match: {prefix: /}, route: {cluster: forge}}]\n                    - name: other\n                      domains: [other.example.com]",
+        REPORTS_GET_401,
+    ),
+    (
+        "domains: [forge.example.com]",
+        "typed_per_filter_config: {webhook-secret: {config: {}}}\n                      domains: [forge.example.com]",
+        "alone: other requests carry the webhook's secret",
+    ),
 ];
+
+const A_ROUTE_LEADS: &str = "expected no `credential_injector` on a cluster that a route leads to";
+const AMONG_FILTERS: &str = "expected no `credential_injector` among the HTTP filters but the one for";
+const REPORTS_GET_401: &str = "that enables `webhook-secret`: without it each report gets 401";
+const ANOTHER_BEFORE: &str = "                  - {name: first, typed_config: {'@type': x.v3.CredentialInjector}}\n                  - name: webhook-secret\n";
+const ANOTHER_BEHIND: &str = "                  - {name: last, typed_config: {'@type': x.v3.CredentialInjector}}\n                  - name: envoy.filters.http.router\n";
 
 #[test]
 fn secrets_that_envoy_adds_are_where_they_must_be_and_nowhere_else() {
@@ -225,6 +276,12 @@ fn secrets_that_envoy_adds_are_where_they_must_be_and_nowhere_else() {
         let found = errors(&right.replace(from, to));
         assert!(found.iter().any(|one| one.text.contains(text)), "{to}: {found:?}");
     }
+    let elsewhere = right.replace("domains: [forge.example.com]", "domains: [other.example.com]");
+    let found = check(&documents(&elsewhere).unwrap(), None).unwrap();
+    let is_told = |one: &Finding| {
+        one.weight == Weight::Unseen && one.text.contains("is not in this file: without it each report")
+    };
+    assert!(found.iter().any(is_told), "{found:?}");
 }
 
 #[test]

@@ -216,7 +216,7 @@ pub(super) fn buffers(site: &Site<'_>) -> Vec<Seen> {
 }
 
 /// Whether a host is one of the forge itself, and not of its registry.
-fn is_forge(site: &Site<'_>, domain: &str) -> bool {
+pub(super) fn is_forge(site: &Site<'_>, domain: &str) -> bool {
     let host = policy::facts::Host::of_authority(domain.as_bytes());
     site.setup.as_ref().zip(host).is_some_and(|(setup, host)| setup.config.forge.hosts.contains(&host))
 }

@@ -52,7 +52,7 @@ pub const ROWS: &[Row] = &[
         look: lookup_cluster,
     },
     Row {
-        setting: "where Envoy adds the service account's token or the webhook's secret: the one on the cluster `lookup.service_cluster` and no other, the other before the filter",
+        setting: "where Envoy adds the service account's token or the webhook's secret: the one on the cluster `lookup.service_cluster` and no other, where no route leads; the other before the filter, for reports alone",
         look: secrets,
     },
     Row { setting: "TLS in front", look: tls },

@@ -5,6 +5,7 @@ use questions::finding;
 use questions::live::Live;
 use questions::live::names::Naming;
 use questions::marked::Node;
+use questions::setup::masked;
 use serde_json::json;
 
 use super::arguments::{Check, REACHED};
@@ -13,7 +14,11 @@ use super::{End, Fault, files, wire};
 
 pub(crate) fn run(asked: &Check) -> Result<End, Fault> {
     let documents = files::documents(&asked.config)?;
-    let findings = findings(asked, &documents)?;
+    let mut findings = findings(asked, &documents)?;
+    // A secret may stand where something else was expected.
+    for one in &mut findings {
+        (one.about, one.text) = (masked(&one.about), masked(&one.text));
+    }
     let count = |weight| findings.iter().filter(|finding| finding.weight == weight).count();
     let (errors, warnings) = (count(Weight::Error), count(Weight::Warning));
     if asked.json {

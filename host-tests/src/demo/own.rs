@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use questions::named;
-use questions::setup::Setup;
+use questions::setup::{Setup, masked};
 use serde_json::{Value, json};
 use world::World;
 
@@ -30,7 +30,8 @@ pub struct Wrong(pub String);
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        // A secret may stand where something else was expected.
+        f.write_str(&masked(&self.0))
     }
 }
 
@@ -70,7 +71,7 @@ impl Own {
         if let (Some(file), Some((own, warnings))) = (config, config_read) {
             let (overlaid, names) = overlaid(own, &settings);
             settings = overlaid;
-            said = warnings;
+            said = warnings.iter().map(|warning| masked(warning)).collect();
             said.push(match names.is_empty() {
                 true => format!("{}: taken as it is; Envoy around it is the demo's.", file.display()),
                 false => format!("{}: the demo's own are {}, and Envoy around it.", file.display(), names.join(", ")),
@@ -244,6 +245,15 @@ mod tests {
         let warning =
             format!("{}:3: access.deny[0].targets[0]: the world has no project or group `x/y`", config.display());
         assert_eq!(said[0], warning, "{said:?}");
+        fs::write(
+            &config,
+            "forge: {hosts: ['https://u:p4ssword@h']}\nmode: glpat-abcdefghijk12345\n\
+                            lookup: {cluster: c, authority: h, credential_env: glpat-abcdefghijk12345}\n",
+        )
+        .unwrap();
+        let wrong = Own::read(Some(&config), None).err().unwrap().to_string();
+        assert!(wrong.contains("found `\"[secret]\"`"), "{wrong}");
+        assert!(!wrong.contains("p4ssword") && !wrong.contains("abcdefghijk"), "{wrong}");
         let gone = Own::read(Some(&dir.path().join("gone")), None).err().unwrap();
         assert!(gone.downcast_ref::<Wrong>().unwrap().0.starts_with("cannot read `"), "{gone}");
     }

@@ -367,7 +367,11 @@ impl<'a> Reader<'a> {
         let error = match (written, key.presence) {
             (Some(value), _) => match parse(value) {
                 Some(parsed) => return Some(parsed),
-                None => ConfigError::Value { path: key.path.into(), expected: key.kind.expects(), found: shown(value) },
+                None => ConfigError::Value {
+                    path: key.path.into(),
+                    expected: key.kind.expects(),
+                    found: found(key.kind, value),
+                },
             },
             (None, Presence::Default(text)) => match serde_json::from_str(text).ok().as_ref().and_then(&parse) {
                 Some(parsed) => return Some(parsed),
@@ -462,6 +466,15 @@ fn time(text: &str) -> Option<Duration> {
         "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
         "h" => Some(Duration::from_secs(number.checked_mul(3600)?)),
         _ => None,
+    }
+}
+
+/// What was found where a value of this kind was expected. In place of a variable's name the secret itself may stand: not shown.
+fn found(kind: ValueKind, value: &Value) -> String {
+    match (kind, value) {
+        (ValueKind::Variable, Value::String(_)) => "another text".into(),
+        (ValueKind::Variable, _) => "no text".into(),
+        _ => shown(value),
     }
 }
 

@@ -68,8 +68,8 @@ impl WebhookSecret {
         let kind = reader.choice("webhook.secret_from", &choices::SECRET);
         match (has_webhook, kind?, variable?) {
             (false, _, None) => Some(None),
-            (false, _, Some(variable)) => {
-                reader.refuse("webhook.secret_env", "no such key without `webhook.path`", &variable);
+            (false, _, Some(_)) => {
+                reader.refuse("webhook.secret_env", "no such key without `webhook.path`", "a text");
                 None
             }
             (true, SecretKind::Environment, Some(variable)) => Some(Some(Self::Environment(variable))),
@@ -79,9 +79,9 @@ impl WebhookSecret {
                 None
             }
             (true, SecretKind::Envoy, None) => Some(Some(Self::Envoy)),
-            (true, SecretKind::Envoy, Some(variable)) => {
+            (true, SecretKind::Envoy, Some(_)) => {
                 let expected = "no such key with `webhook.secret_from: envoy`";
-                reader.refuse("webhook.secret_env", expected, &variable);
+                reader.refuse("webhook.secret_env", expected, "a text");
                 None
             }
         }
@@ -120,6 +120,36 @@ mod tests {
         ] {
             let error = token(lookup).unwrap_err();
             assert!(error.contains(line), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_place_of_a_name_is_not_repeated() {
+        let secret = "glpat-abcdefghijk12345";
+        for (lookup, webhook, line) in [
+            (
+                format!(r#", "credential_env": "{secret}""#),
+                String::new(),
+                "lookup.credential_env: expected the name of an environment variable, found `another text`",
+            ),
+            (
+                r#", "credential_env": 12345"#.into(),
+                String::new(),
+                "lookup.credential_env: expected the name of an environment variable, found `no text`",
+            ),
+            (
+                r#", "credential_env": "E""#.into(),
+                format!(r#""path": "/-/jobscope/webhook", "secret_env": "{secret}""#),
+                "webhook.secret_env: expected the name of an environment variable, found `another text`",
+            ),
+            (
+                r#", "credential_env": "E""#.into(),
+                r#""secret_env": "abcdefghijk12345""#.into(),
+                "webhook.secret_env: expected no such key without `webhook.path`, found `a text`",
+            ),
+        ] {
+            let error = config(&lookup, &webhook).unwrap_err();
+            assert!(error.contains(line) && !error.contains("12345"), "{error}");
         }
     }
 
