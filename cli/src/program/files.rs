@@ -87,7 +87,9 @@ fn each(paths: &[PathBuf], mut go_on: impl FnMut(&Line) -> bool) -> Result<Count
         } else {
             std::fs::File::open(path).and_then(|file| log::read(BufReader::new(file), &mut counts, &mut go_on))
         };
-        read.map_err(|error| unreadable(path, &error))?;
+        if !read.map_err(|error| unreadable(path, &error))? {
+            break;
+        }
     }
     Ok(counts)
 }
