@@ -44,7 +44,7 @@ impl Live<'_> {
                 Ok(None)
             }
             _ => Err(Untold::Answer(
-                self.asked.get(at).map(|(call, sent)| doctor::complaint(call, sent)).unwrap_or_default(),
+                self.asked.get(at).map(|(call, sent)| doctor::complaint(self, call, sent)).unwrap_or_default(),
             )),
         }
     }

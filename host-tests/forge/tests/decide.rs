@@ -148,6 +148,21 @@ fn what_the_forge_does_not_tell_is_said_with_its_call() {
 }
 
 #[test]
+fn a_jobs_token_that_an_answer_repeats_is_not_shown_whatever_it_looks_like() {
+    const TOKEN: &str = "mycorp_job_0123456789";
+    let says = Service::start(|_, _| {
+        Answer::of(400, "application/json", &json!({"message": format!("400 not for {TOKEN}")}).to_string())
+    });
+    let line = ["--", "git", "clone", "https://forge.example.com/apps/web.git"];
+    let ran = jobscope(
+        &[&["decide", "envoy/envoy.yaml", "--forge", "--address", &says.address], &line[..]].concat(),
+        &[SERVICE, ("CI_JOB_TOKEN", TOKEN)],
+    );
+    assert!(ran.end == 2 && ran.err.contains("(`400 not for [secret]`)"), "{}{}", ran.out, ran.err);
+    assert!(!format!("{}{}", ran.out, ran.err).contains(TOKEN), "{}{}", ran.out, ran.err);
+}
+
+#[test]
 fn a_service_of_the_platform_team_is_asked_about_the_token_and_the_target() {
     let service = Service::start(|_, body| {
         let asked: Value = serde_json::from_str(body).unwrap();

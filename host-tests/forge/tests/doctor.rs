@@ -189,6 +189,23 @@ fn what_is_no_forge_is_one_sentence_with_what_to_do() {
 }
 
 #[test]
+fn what_an_answer_repeats_of_a_token_is_not_shown_whatever_it_looks_like() {
+    const TOKEN: &str = "mycorp_pat_0123456789";
+    let says = Service::start(|path, _| match path {
+        "/api/v4/job" => Answer::of(401, "application/json", r#"{"message": "401 Unauthorized"}"#),
+        _ => Answer::of(401, "application/json", &json!({"message": format!("401 bad {TOKEN}")}).to_string()),
+    });
+    let ran = doctor(&says.address, TOKEN, &["--json"]);
+    told(&ran, "service token", "error", "does not take it: 401 (`401 bad [secret]`)");
+    assert!(!ran.out.contains(TOKEN), "{}", ran.out);
+    let leads = Service::start(|_, _| Answer {
+        location: Some("https://sso.invalid/?t=mycorp_pat_0123456789"),
+        ..Answer::of(302, "text/plain", "")
+    });
+    told(&doctor(&leads.address, TOKEN, &["--json"]), "lookup", "error", "go to `https://sso.invalid/?t=[secret]`");
+}
+
+#[test]
 fn a_service_of_the_platform_team_is_asked_its_own_questions() {
     let right = Service::start(|path, body| {
         let asked: Value = serde_json::from_str(body).unwrap_or_default();

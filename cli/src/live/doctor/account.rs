@@ -25,7 +25,7 @@ pub(super) fn token(live: &mut Live<'_>) -> Finding {
         return Finding::new(Mark::Good, ABOUT, "none is configured, and no lookup needs one");
     };
     let reply = live.reply(at).cloned().unwrap_or_default();
-    let said = words::message(&reply).map_or_else(String::new, |message| format!(" (`{message}`)"));
+    let said = words::message(&live.secrets, &reply).map_or_else(String::new, |message| format!(" (`{message}`)"));
     let (mark, text) = match (reply.status, live.json(at)) {
         (200, Some(token)) => told(&token, today(&reply)),
         (401, _) => (
@@ -39,7 +39,7 @@ pub(super) fn token(live: &mut Live<'_>) -> Finding {
             (Mark::Unseen, "the forge does not tell how long it is valid, and which scopes it has (404)".to_owned())
         }
         (_, _) => {
-            let said = live.asked.get(at).map(|(call, sent)| words::said(call, sent)).unwrap_or_default();
+            let said = live.asked.get(at).map(|(call, sent)| words::said(live, call, sent)).unwrap_or_default();
             (Mark::Unseen, format!("{said}, which does not tell how long it is valid"))
         }
     };
@@ -103,7 +103,7 @@ fn today(reply: &Reply) -> Option<Date> {
 pub(super) fn account(live: &mut Live<'_>) -> (Finding, Option<Account>) {
     const ABOUT: &str = "service account";
     let Some(at) = live.get("/user") else { return (Finding::new(Mark::Good, ABOUT, "none is needed"), None) };
-    let said = live.asked.get(at).map(|(call, sent)| words::said(call, sent)).unwrap_or_default();
+    let said = live.asked.get(at).map(|(call, sent)| words::said(live, call, sent)).unwrap_or_default();
     let body = live.json(at).unwrap_or_default();
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let (Some(id), Some(name)) = (body.get("id").and_then(Value::as_u64), text("username")) else {
