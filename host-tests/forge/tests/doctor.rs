@@ -85,6 +85,10 @@ fn the_token_of_who_is_no_administrator_fails_for_the_facts_that_need_one_and_no
     // A project that the account does not see.
     let hidden = doctor(&forge.address, "glpat-nora", &["--json", "--target", "infra/secrets"]);
     told(&hidden, "facts.visibility", "error", "shows no project infra/secrets");
+    // Who sees all is told once that there is none.
+    let none = doctor(&forge.address, SERVICE, &["--json", "--target", "infra/nope"]);
+    told(&none, "projects", "error", "there is no project infra/nope: check `--target`");
+    assert!(none.end == 1 && !none.out.contains("facts.") && !none.out.contains("the right"), "{}", none.out);
 }
 
 #[test]
