@@ -354,4 +354,10 @@ fn what_cannot_be_asked_is_one_sentence() {
         );
     }
     assert!(root().join("envoy/envoy.yaml").is_file());
+    // What can be read only once is.
+    let deployed = fs::read_to_string(root().join("envoy/envoy.yaml")).unwrap();
+    let here = format!("address: 127.0.0.1, port_value: {}", live::free_port());
+    let deployed = deployed.replace("address: forge.internal, port_value: 80", &here);
+    let ran = live::jobscope_of(&["doctor", "-", "--token-file", "cli/tests/data/token"], &[], &deployed);
+    assert!(ran.end == 1 && ran.out.contains("nobody takes a connection there"), "{}{}", ran.out, ran.err);
 }
