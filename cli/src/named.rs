@@ -71,7 +71,7 @@ pub fn checked(name: &str, text: &str, world: Option<&World>) -> Result<(Setup, 
 fn checked_documents(name: &str, documents: &[Node], world: Option<&World>) -> Result<(Setup, Vec<String>), String> {
     let found = finding::only(documents).map_err(|error| unread(name, &error))?;
     let setup = found.setup();
-    let mut findings = of_configuration(&found, &setup, world.map(|world| world as &dyn Names));
+    let mut findings = of_configuration(&found, &setup, world.map(|world| -> &dyn Names { world }));
     if setup.is_err() {
         findings.retain(|one| one.weight == Weight::Error);
     }
