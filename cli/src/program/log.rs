@@ -277,7 +277,8 @@ admit() {
             --data "$1" "$GITLAB_URL/api/graphql") || answer=nothing
     case $answer in
         *'"errors":[]'*) ;;
-        *) printf 'The forge refused %s\nand said %s\n' "$1" "$answer" >&2; refused=$((refused + 1)) ;;
+        *) printf 'The forge refused %s\nand said %s\n' "$1" "$answer" >&2
+            refused=$((refused + 1)) ;;
     esac
 }
 
