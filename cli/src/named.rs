@@ -5,6 +5,7 @@ use world::World;
 use crate::check::Names;
 use crate::check::{Weight, of_configuration};
 use crate::finding::{self, NotFound};
+use crate::marked::Node;
 use crate::setup::Setup;
 
 /// The text of the file with this name, of what came of reading it.
@@ -46,7 +47,16 @@ pub fn world(name: &str, text: &str) -> Result<World, String> {
 /// # Errors
 /// Every mistake in it, a line for each; or there is none, or there are several that differ.
 pub fn setup(name: &str, text: &str) -> Result<Setup, String> {
-    checked(name, text, None).map(|(setup, _)| setup)
+    let documents = finding::documents(text).map_err(|error| unread(name, &error))?;
+    of_documents(name, &documents)
+}
+
+/// The filter's configuration in the documents of the file with this name.
+///
+/// # Errors
+/// As [`setup`].
+pub fn of_documents(name: &str, documents: &[Node]) -> Result<Setup, String> {
+    checked_documents(name, documents, None).map(|(setup, _)| setup)
 }
 
 /// The same, and a line for each warning: what is legal and probably not meant, and names that a world does not have.
@@ -55,10 +65,13 @@ pub fn setup(name: &str, text: &str) -> Result<Setup, String> {
 /// As [`setup`].
 pub fn checked(name: &str, text: &str, world: Option<&World>) -> Result<(Setup, Vec<String>), String> {
     let documents = finding::documents(text).map_err(|error| unread(name, &error))?;
-    let found = finding::only(&documents).map_err(|error| unread(name, &error))?;
+    checked_documents(name, &documents, world)
+}
+
+fn checked_documents(name: &str, documents: &[Node], world: Option<&World>) -> Result<(Setup, Vec<String>), String> {
+    let found = finding::only(documents).map_err(|error| unread(name, &error))?;
     let setup = found.setup();
-    let names = world.map(|world| -> &dyn Names { world });
-    let mut findings = of_configuration(&found, &setup, names);
+    let mut findings = of_configuration(&found, &setup, world.map(|world| -> &dyn Names { world }));
     if setup.is_err() {
         findings.retain(|one| one.weight == Weight::Error);
     }

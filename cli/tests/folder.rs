@@ -40,8 +40,8 @@ fn a_decision_is_explained_by_its_number_from_the_log_of_the_demo_that_runs_here
     let by_variable = asked(folder.path(), &["explain", DENIAL], Some(&format!("{DATA}/access.log")));
     assert_eq!(by_variable.stdout, by_name.stdout);
 
-    // Another demo ran there before, on another port.
-    for (port, log) in [("8080", "damaged.log"), ("9090", "access.log")] {
+    // Other demos ran there before, on other ports.
+    for (port, log) in [("8080", "damaged.log"), ("9090", "access.log"), ("9999", "damaged.log")] {
         let run = folder.path().join(".run").join(port);
         fs::create_dir_all(&run).unwrap();
         fs::copy(format!("{DATA}/{log}"), run.join("access.log")).unwrap();
@@ -51,6 +51,14 @@ fn a_decision_is_explained_by_its_number_from_the_log_of_the_demo_that_runs_here
     assert_eq!(asked(folder.path(), &["explain", &format!("{DENIAL}.")], None).stdout, by_name.stdout);
     let first = asked(folder.path(), &["explain", "--log", ".run/9090/access.log"], None);
     assert!(words(&first.stdout).contains("decision  00000000000000000000000000000000\n"), "the first of the log");
+    // Whichever log it stands in, and without a number the first of the first log.
+    let [damaged, whole] = ["8080", "9090"].map(|port| format!(".run/{port}/access.log"));
+    for logs in [[&whole, &damaged], [&damaged, &whole]] {
+        let of_both = asked(folder.path(), &["explain", DENIAL, "--log", logs[0], "--log", logs[1]], None);
+        assert_eq!(of_both.stdout, by_name.stdout, "{logs:?}");
+    }
+    let of_both = asked(folder.path(), &["explain", "--log", &whole, "--log", &damaged], None);
+    assert_eq!(of_both.stdout, first.stdout);
     let unknown = asked(folder.path(), &["explain", "beef"], None);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(words(&unknown.stderr).starts_with("jobscope: there is no decision with the number `beef` among "));

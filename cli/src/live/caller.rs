@@ -12,16 +12,18 @@ use serde_json::{Value as Json, json};
 use super::names::Untold;
 use super::{Flown, Live, doctor};
 use crate::deciding::Knows;
-use crate::job::{Caller, JobError, MADE_UP, Spelled};
+use crate::job::{Caller, MADE_UP, Spelled};
 
 /// Why no job is meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Nobody {
     /// It is not spelled like a job.
-    #[error(transparent)]
-    Spelling(#[from] JobError),
+    #[error(
+        "expected a job such as `apps/web@main as dana`, or without `--job` its token in `CI_JOB_TOKEN`, found `{0}`"
+    )]
+    Spelling(String),
     /// The forge does not tell.
-    #[error(transparent)]
+    #[error("{0}{more}", more = advice(.0))]
     Untold(#[from] Untold),
     /// No such project.
     #[error("the forge shows no project `{0}` to the service account")]
@@ -35,6 +37,14 @@ pub enum Nobody {
     /// A lookup failed.
     #[error("{0} ({code})", code = .1.code())]
     Failed(String, Failure),
+}
+
+/// What to do where nobody is asked for names.
+fn advice(untold: &Untold) -> &'static str {
+    match untold {
+        Untold::Service | Untold::Nobody => ": name a job by its token in `CI_JOB_TOKEN`",
+        Untold::Answer(_) => "",
+    }
 }
 
 /// A job that is made up, of a project that is there: what the forge would say of its token.
@@ -71,7 +81,7 @@ impl MadeUp<'_> {
 /// # Errors
 /// There is none, or the forge does not tell.
 pub fn spelled(live: &mut Live<'_>, text: &str) -> Result<Caller, Nobody> {
-    let spelled = Spelled::parse(text)?;
+    let spelled = Spelled::parse(text).map_err(|_| Nobody::Spelling(text.to_owned()))?;
     let origin = live.project(spelled.path)?.ok_or_else(|| Nobody::Project(spelled.path.to_owned()))?;
     let user = match spelled.user {
         None => Json::Null,

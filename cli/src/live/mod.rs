@@ -6,6 +6,7 @@ pub mod caller;
 pub mod doctor;
 pub mod endpoint;
 pub mod names;
+mod secrets;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use policy::Config;
 use policy::failure::Failure;
 use policy::lookup::{Account, Answer, Call, Fact, Flight, Progress, Value, version};
 use serde_json::Value as Json;
+
+use secrets::Secrets;
 
 /// An answer, as far as it is looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,6 +90,7 @@ pub struct Live<'a> {
     config: &'a Config,
     account: Option<&'a Account>,
     service: &'a mut dyn Service,
+    secrets: Secrets,
     /// Every call that was made, in their order.
     pub asked: Vec<(Call, Sent)>,
 }
@@ -106,7 +110,7 @@ type Known<'a> = &'a dyn Fn(&Call) -> Option<Json>;
 impl<'a> Live<'a> {
     /// A service of which nothing was asked yet. In the service account's name nothing is asked where there is none.
     pub fn new(config: &'a Config, account: Option<&'a Account>, service: &'a mut dyn Service) -> Self {
-        Self { config, account, service, asked: Vec::new() }
+        Self { config, account, service, secrets: Secrets::of(account), asked: Vec::new() }
     }
 
     /// Makes a call, unless the same was made before, and gives its place in [`Self::asked`].
@@ -147,6 +151,9 @@ impl<'a> Live<'a> {
 
     /// The same, where some calls are answered here.
     pub fn fly_knowing(&mut self, config: Option<&Config>, fact: Fact, known: Known<'_>) -> Flown {
+        if let Fact::Token(secret) = &fact {
+            self.secrets.add(secret);
+        }
         let (mut flight, mut progress) = Flight::start(config.unwrap_or(self.config), self.account, fact, &|_| None);
         let (mut open, mut calls) = (VecDeque::new(), Vec::new());
         let landed = loop {

@@ -13,14 +13,10 @@ use crate::check::{Names, Noun};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Untold {
     /// A service of the platform team knows no names.
-    #[error(
-        "a service that answers `v1` does not tell what the forge has by a name: name a job by its token in `CI_JOB_TOKEN`, and check names with a world"
-    )]
+    #[error("a service that answers `v1` is not asked for names")]
     Service,
     /// Nobody may ask.
-    #[error(
-        "without a service account the forge is asked nothing but whose a job's token is: name a job by its token in `CI_JOB_TOKEN`, and check names with a world"
-    )]
+    #[error("without a service account the forge is asked nothing but whose a job's token is")]
     Nobody,
     /// The forge answers something else.
     #[error("{0}")]
@@ -44,7 +40,7 @@ impl Live<'_> {
                 Ok(None)
             }
             _ => Err(Untold::Answer(
-                self.asked.get(at).map(|(call, sent)| doctor::complaint(call, sent)).unwrap_or_default(),
+                self.asked.get(at).map(|(call, sent)| doctor::complaint(self, call, sent)).unwrap_or_default(),
             )),
         }
     }
@@ -80,12 +76,21 @@ impl Live<'_> {
 }
 
 /// A forge that is asked for names.
-pub struct Naming<'a, 'b>(RefCell<&'a mut Live<'b>>);
+pub struct Naming<'a, 'b> {
+    live: RefCell<&'a mut Live<'b>>,
+    untold: RefCell<Option<Untold>>,
+}
 
 impl<'a, 'b> Naming<'a, 'b> {
     /// A forge of which no name was asked yet.
     pub fn of(live: &'a mut Live<'b>) -> Self {
-        Self(RefCell::new(live))
+        Self { live: RefCell::new(live), untold: RefCell::default() }
+    }
+
+    /// Why it did not tell, where it did not.
+    #[must_use]
+    pub fn untold(self) -> Option<Untold> {
+        self.untold.into_inner()
     }
 }
 
@@ -95,13 +100,17 @@ impl Names for Naming<'_, '_> {
     }
 
     fn has(&self, noun: Noun, name: &str) -> Result<bool, String> {
-        let mut live = self.0.borrow_mut();
+        let mut live = self.live.borrow_mut();
         let found = match noun {
             Noun::Project => live.project(name).map(|found| found.is_some()),
             Noun::Group => live.has_group(name),
             Noun::User => live.user(name).map(|found| found.is_some()),
         };
-        found.map_err(|untold| untold.to_string())
+        found.map_err(|untold| {
+            let why = untold.to_string();
+            self.untold.borrow_mut().get_or_insert(untold);
+            why
+        })
     }
 }
 

@@ -83,17 +83,17 @@ pub struct Counts {
     pub damaged: u64,
 }
 
-/// Reads a log line by line, as long as `go_on` says so, in the memory of one line.
+/// Reads a log line by line, as long as `go_on` says so, in the memory of one line. Whether it said so to the end.
 ///
 /// # Errors
 /// It cannot be read.
-pub fn read(mut from: impl BufRead, counts: &mut Counts, mut go_on: impl FnMut(&Line) -> bool) -> Result<()> {
+pub fn read(mut from: impl BufRead, counts: &mut Counts, mut go_on: impl FnMut(&Line) -> bool) -> Result<bool> {
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
         from.by_ref().take(LONGEST).read_until(b'\n', &mut bytes)?;
         if bytes.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let is_whole = bytes.ends_with(b"\n") || from.fill_buf()?.is_empty();
         if !is_whole {
@@ -107,7 +107,7 @@ pub fn read(mut from: impl BufRead, counts: &mut Counts, mut go_on: impl FnMut(&
             Some(line) if line.is_decision() => {
                 counts.decisions = counts.decisions.saturating_add(1);
                 if !go_on(&line) {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
             Some(_) => {}
@@ -152,7 +152,8 @@ mod tests {
     fn reading_ends_where_no_more_is_wanted() {
         let log = b"{\"verdict\":\"deny\"}\n".repeat(3);
         let mut counts = Counts::default();
-        read(&log[..], &mut counts, |_| false).unwrap();
+        assert!(!read(&log[..], &mut counts, |_| false).unwrap());
         assert_eq!(counts.decisions, 1);
+        assert!(read(&log[..], &mut counts, |_| true).unwrap());
     }
 }

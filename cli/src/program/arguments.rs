@@ -328,7 +328,7 @@ pub(crate) enum FailOn {
 Example:
   jobscope check envoy.yaml --world world.yaml
 
-Exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 there is nothing to check.")]
+Exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 it cannot be told.")]
 pub(crate) struct Check {
     /// The filter's configuration, or a file of Envoy's with one in it.
     pub(crate) config: PathBuf,

@@ -8,6 +8,7 @@ use questions::lines::{self, Setting};
 use questions::live::Live;
 use questions::live::caller::{self, Asking};
 use questions::live::doctor::calls;
+use questions::marked::Node;
 use questions::request::Request;
 use questions::setup::Setup;
 use questions::view;
@@ -19,12 +20,13 @@ use super::print::{HEADING, QUIET, indented, out, styled, table, word, wrapped};
 use super::{End, Fault, doctor, files, wire};
 
 pub(crate) fn run(asked: &Decide) -> Result<End, Fault> {
-    let setup = files::setup(&asked.config)?;
+    let documents = files::documents(&asked.config)?;
+    let setup = files::setup_of(&asked.config, &documents)?;
     let raw = asked.request.as_deref().map(files::bytes).transpose()?;
     match (&asked.world, asked.reached.is_given()) {
         (Some(world), false) => of_world(asked, setup, files::world(world)?, raw.as_deref()),
         (Some(_), true) => Err(Fault(REACHED.to_owned())),
-        (None, _) => of_forge(asked, &setup, raw.as_deref()),
+        (None, _) => of_forge(asked, &setup, &documents, raw.as_deref()),
     }
 }
 
@@ -43,14 +45,17 @@ fn of_world(asked: &Decide, setup: Setup, world: World, raw: Option<&[u8]>) -> R
 }
 
 /// The same with facts that a forge tells now.
-fn of_forge(asked: &Decide, setup: &Setup, raw: Option<&[u8]>) -> Result<End, Fault> {
-    let endpoint = wire::endpoint(setup, &asked.config, &asked.reached)?;
+fn of_forge(asked: &Decide, setup: &Setup, documents: &[Node], raw: Option<&[u8]>) -> Result<End, Fault> {
+    let endpoint = wire::endpoint(setup, documents, &asked.reached)?;
     let account = wire::account(setup, &asked.reached)?;
     let mut service = wire::Wire::to(&endpoint, setup, asked.reached.ca.as_deref())?;
     let mut live = Live::new(&setup.config, account.as_ref(), &mut service);
-    let caller = match (&asked.job, std::env::var("CI_JOB_TOKEN").ok().filter(|token| !token.is_empty())) {
+    let caller = match (&asked.job, std::env::var_os("CI_JOB_TOKEN").filter(|token| !token.is_empty())) {
         (Some(text), _) => caller::spelled(&mut live, text),
-        (None, Some(token)) => caller::of_token(&mut live, &token),
+        (None, Some(token)) => {
+            let token = wire::token(token.as_encoded_bytes(), "in the environment variable `CI_JOB_TOKEN`")?;
+            caller::of_token(&mut live, token)
+        }
         (None, None) => {
             return Err(Fault(
                 "expected `--job`, or the token of a running job in the environment variable `CI_JOB_TOKEN`".to_owned(),

@@ -13,8 +13,9 @@ use super::print::{HEADING, out, styled, table, word, wrapped};
 use super::{End, Fault, files, wire};
 
 pub(crate) fn run(asked: &Doctor) -> Result<End, Fault> {
-    let setup = files::setup(&asked.config)?;
-    let endpoint = wire::endpoint(&setup, &asked.config, &asked.reached)?;
+    let documents = files::documents(&asked.config)?;
+    let setup = files::setup_of(&asked.config, &documents)?;
+    let endpoint = wire::endpoint(&setup, &documents, &asked.reached)?;
     let account = wire::account(&setup, &asked.reached)?;
     let subject = Subject { target: project(asked.target.as_deref())?, origin: project(asked.origin.as_deref())? };
     let authority = &setup.config.lookup.authority;

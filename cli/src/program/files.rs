@@ -87,7 +87,9 @@ fn each(paths: &[PathBuf], mut go_on: impl FnMut(&Line) -> bool) -> Result<Count
         } else {
             std::fs::File::open(path).and_then(|file| log::read(BufReader::new(file), &mut counts, &mut go_on))
         };
-        read.map_err(|error| unreadable(path, &error))?;
+        if !read.map_err(|error| unreadable(path, &error))? {
+            break;
+        }
     }
     Ok(counts)
 }
@@ -108,7 +110,12 @@ pub(crate) fn documents(path: &Path) -> Result<Vec<Node>, Fault> {
 
 /// The filter's configuration in a file, whatever else stands there.
 pub(crate) fn setup(path: &Path) -> Result<Setup, Fault> {
-    named::setup(&path.display().to_string(), &text(path)?).map_err(Fault)
+    setup_of(path, &documents(path)?)
+}
+
+/// The same in the documents of a file: what is no file to come back to is read once.
+pub(crate) fn setup_of(path: &Path, documents: &[Node]) -> Result<Setup, Fault> {
+    named::of_documents(&path.display().to_string(), documents).map_err(Fault)
 }
 
 pub(crate) fn unread(path: &Path, error: &NotFound) -> Fault {

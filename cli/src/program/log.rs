@@ -194,7 +194,7 @@ fn terraform(entries: &[&Entry]) -> String {
             )
         };
         let there = if entry.is_there { "# The entry is there, and grants too little.\n" } else { "" };
-        let seen = seen(entry).replace(char::is_control, " ");
+        let seen = seen(entry);
         text.push_str(&format!("{odd}# {seen}\n{there}{wide}{}\n", entry.terraform(&id(at).replace('-', "_"))));
     }
     text
@@ -225,14 +225,15 @@ fn values(way: Way, entries: &[&Entry], offers: &[Offer], suggestions: &Suggesti
         "decisions": counts.decisions, "damaged": counts.damaged})
 }
 
-/// What was seen of an entry.
+/// What was seen of an entry, in one line whoever reads it: a log may hold anything, and this goes into comments.
 fn seen(entry: &Entry) -> String {
     let users: Vec<&str> = entry.users.iter().map(String::as_str).collect();
     let when =
         if entry.first == entry.last { entry.first.clone() } else { format!("{} to {}", entry.first, entry.last) };
     let times = if entry.times == 1 { "once".to_owned() } else { format!("{} times", entry.times) };
     let others = if entry.are_more { " and others" } else { "" };
-    format!("{times}, by {}{others}, {when}", users.join(", "))
+    let is_plain = |c: char| c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric();
+    format!("{times}, by {}{others}, {when}", users.join(", ")).replace(|c| !is_plain(c), "\u{fffd}")
 }
 
 const ODD: &str = "Needed only once, or only at night by one user: look before you let it in";
@@ -269,15 +270,26 @@ const PREAMBLE: &str = r#"#!/bin/sh
 set -eu
 : "${GITLAB_URL:?expected the address of the forge}"
 : "${GITLAB_TOKEN:?expected a token with the scope api}"
+refused=0
 admit() {
     answer=$(printf 'header = "PRIVATE-TOKEN: %s"\n' "$GITLAB_TOKEN" |
         curl --silent --show-error --fail --config - --header 'Content-Type: application/json' \
-            --data "$1" "$GITLAB_URL/api/graphql")
+            --data "$1" "$GITLAB_URL/api/graphql") || answer=nothing
     case $answer in
         *'"errors":[]'*) ;;
-        *) printf 'The forge refused %s\nand said %s\n' "$1" "$answer" >&2; exit 1 ;;
+        *) printf 'The forge refused %s\nand said %s\n' "$1" "$answer" >&2
+            refused=$((refused + 1)) ;;
     esac
 }
+
+"#;
+
+/// What it ends with: whoever may not let in at one target may at another one.
+const ENDING: &str = r#"if [ "$refused" -gt 0 ]; then
+    printf 'The forge has not all of them: refused, as told above: %s.\n' "$refused" >&2
+    exit 1
+fi
+echo 'The forge has all of them.'
 
 "#;
 
@@ -291,11 +303,11 @@ fn script(entries: &[&Entry]) -> String {
             entry.target,
             entry.origin,
             permissions.unwrap_or_else(|| "everything".to_owned()),
-            seen(entry).replace(char::is_control, " "),
+            seen(entry),
             entry.body()
         ));
     }
-    text + "echo 'The forge has all of them.'\n\n"
+    text + ENDING
 }
 
 fn rules(entries: &[&Entry]) -> String {
@@ -311,7 +323,7 @@ fn rules(entries: &[&Entry]) -> String {
         let actions: Vec<&str> = entry.actions.iter().copied().collect();
         text.push_str(&format!(
             "    # {}\n    - id: {}\n      origins: [{}]\n      targets: [{}]\n      actions: [{}]\n",
-            seen(entry).replace(char::is_control, " "),
+            seen(entry),
             id(at),
             json!(entry.origin.as_str()),
             json!(entry.target.as_str()),

@@ -10,6 +10,7 @@ use policy::facts::Secret;
 use policy::lookup::{Account, Call};
 use questions::live::endpoint::Endpoint;
 use questions::live::{Reply, Sent, Service, Trouble};
+use questions::marked::Node;
 use questions::named;
 use questions::setup::Setup;
 use time::OffsetDateTime;
@@ -210,17 +211,22 @@ pub(crate) fn account(setup: &Setup, reached: &Reached) -> Result<Option<Account
             (found.into_encoded_bytes(), format!("in the environment variable `{variable}`"))
         }
     };
-    let token = found.trim_ascii_end();
-    let is_token = !token.is_empty() && token.iter().all(u8::is_ascii_graphic);
-    let refuse = || Fault(format!("expected a token {place}, printable ASCII without spaces, found something else"));
-    if is_token { Ok(Some(Account::Token(Secret::new(token)))) } else { Err(refuse()) }
+    token(&found, &place).map(|token| Some(Account::Token(Secret::new(token.as_bytes()))))
+}
+
+/// What somebody gave as a token, and where, without the end of its line.
+pub(crate) fn token<'a>(found: &'a [u8], place: &str) -> Result<&'a str, Fault> {
+    let token = std::str::from_utf8(found.trim_ascii_end()).ok();
+    token
+        .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))
+        .ok_or_else(|| Fault(format!("expected a token {place}, printable ASCII without spaces, found something else")))
 }
 
 /// Where the service is: as somebody wrote, or as the file says that has the configuration.
-pub(crate) fn endpoint(setup: &Setup, config: &std::path::Path, reached: &Reached) -> Result<Endpoint, Fault> {
+pub(crate) fn endpoint(setup: &Setup, documents: &[Node], reached: &Reached) -> Result<Endpoint, Fault> {
     let found = match &reached.address {
         Some(address) => Endpoint::parse(address),
-        None => Endpoint::of_cluster(&files::documents(config)?, &setup.config.lookup.cluster),
+        None => Endpoint::of_cluster(documents, &setup.config.lookup.cluster),
     };
     found.map_err(|error| Fault::of(&error))
 }

@@ -7,6 +7,7 @@
 mod groups;
 mod replay;
 mod rollout;
+mod script;
 
 use std::fs;
 use std::io::Write;

@@ -21,9 +21,14 @@ fn named(api: &str) -> Value {
 
 /// What is said of names: how it weighs, and what.
 fn names(config: &Value, words: &[&str]) -> Vec<String> {
+    told(config, words, 0).0
+}
+
+/// The same, and what stands in standard error where it ends so.
+fn told(config: &Value, words: &[&str], end: i32) -> (Vec<String>, String) {
     let file = configuration(config);
     let ran = jobscope(&[&["check", file.path().to_str().unwrap(), "--json"], words].concat(), &SERVICE);
-    assert_eq!(ran.end, 0, "{}{}", ran.out, ran.err);
+    assert_eq!(ran.end, end, "{}{}", ran.out, ran.err);
     let report = ran.json();
     let findings = report["findings"].as_array().unwrap().iter();
     let told = findings.map(|one| {
@@ -34,7 +39,8 @@ fn names(config: &Value, words: &[&str]) -> Vec<String> {
             one["text"].as_str().unwrap()
         )
     });
-    told.filter(|text| text.contains("the names behind") || text.contains(" no ") || text.contains("shows")).collect()
+    let told = told.filter(|text| ["the names behind", " no ", "shows"].iter().any(|part| text.contains(part)));
+    (told.collect(), ran.err)
 }
 
 #[test]
@@ -58,16 +64,18 @@ fn what_the_forge_does_not_show_is_a_warning_where_it_is_named() {
 }
 
 #[test]
-fn what_cannot_be_told_is_unseen_and_asked_once() {
+fn what_cannot_be_told_is_unseen_asked_once_and_no_good_end() {
     let page = Service::start(|_, _| Answer::of(200, "text/html", "<!DOCTYPE html>"));
     let nobody = format!("http://127.0.0.1:{}", live::free_port());
     for (api, address, part) in [
         ("auto", page.address.as_str(), "it answers 200 with a page for people"),
         ("auto", &nobody, "nobody takes a connection there"),
-        ("v1", &page.address, "a service that answers `v1` does not tell what the forge has by a name"),
+        ("v1", &page.address, "a service that answers `v1` is not asked for names"),
     ] {
-        let told = names(&named(api), &["--forge", "--address", address]);
+        let (told, said) = told(&named(api), &["--forge", "--address", address], 2);
         assert!(told.len() == 1 && told[0].starts_with("unseen: ") && told[0].contains(part), "{told:?}");
+        assert!(said.starts_with("jobscope: not every name could be checked: ") && said.contains(part), "{said}");
+        assert!(said.lines().count() == 1 && !said.contains("CI_JOB_TOKEN"), "{said}");
     }
 }
 

@@ -102,7 +102,7 @@ fn what_the_forge_does_not_tell_is_said_with_its_call() {
             vec!["--job", "apps/web as zed"],
             "the forge has no user `zed`; a job behind which nobody stands is `as nobody`",
         ),
-        (vec!["--job", "1001"], "expected a job such as `apps/web@main as dana`"),
+        (vec!["--job", "1001"], "expected a job such as `apps/web@main as dana`, or without `--job` its token in"),
     ] {
         let ran = ask(SERVICE.1, &words);
         assert!(ran.end == 2 && ran.err.starts_with(&format!("jobscope: {part}")), "{words:?}: {}", ran.err);
@@ -127,6 +127,12 @@ fn what_the_forge_does_not_tell_is_said_with_its_call() {
             && ran.err.contains("calls the token unknown, and no job runs with it")
             && !ran.err.contains(token)
     );
+    for token in ["glcbt-64_two lines\n", "glcbt-64_a\nb"] {
+        let words = ["decide", "envoy/envoy.yaml", "--forge", "--address", &forge.address, "--", "git", "clone", "x"];
+        let ran = jobscope(&words, &[SERVICE, ("CI_JOB_TOKEN", token)]);
+        let said = "jobscope: expected a token in the environment variable `CI_JOB_TOKEN`, printable ASCII";
+        assert!(ran.end == 2 && ran.err.starts_with(said), "{}", ran.err);
+    }
     let both = jobscope(
         &[
             "decide",
@@ -145,6 +151,21 @@ fn what_the_forge_does_not_tell_is_said_with_its_call() {
         &[],
     );
     assert!(both.end == 2 && both.err.contains("go with `--forge`"), "{}", both.err);
+}
+
+#[test]
+fn a_jobs_token_that_an_answer_repeats_is_not_shown_whatever_it_looks_like() {
+    const TOKEN: &str = "mycorp_job_0123456789";
+    let says = Service::start(|_, _| {
+        Answer::of(400, "application/json", &json!({"message": format!("400 not for {TOKEN}")}).to_string())
+    });
+    let line = ["--", "git", "clone", "https://forge.example.com/apps/web.git"];
+    let ran = jobscope(
+        &[&["decide", "envoy/envoy.yaml", "--forge", "--address", &says.address], &line[..]].concat(),
+        &[SERVICE, ("CI_JOB_TOKEN", TOKEN)],
+    );
+    assert!(ran.end == 2 && ran.err.contains("(`400 not for [secret]`)"), "{}{}", ran.out, ran.err);
+    assert!(!format!("{}{}", ran.out, ran.err).contains(TOKEN), "{}{}", ran.out, ran.err);
 }
 
 #[test]

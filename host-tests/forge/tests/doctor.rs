@@ -85,6 +85,10 @@ fn the_token_of_who_is_no_administrator_fails_for_the_facts_that_need_one_and_no
     // A project that the account does not see.
     let hidden = doctor(&forge.address, "glpat-nora", &["--json", "--target", "infra/secrets"]);
     told(&hidden, "facts.visibility", "error", "shows no project infra/secrets");
+    // Who sees all is told once that there is none.
+    let none = doctor(&forge.address, SERVICE, &["--json", "--target", "infra/nope"]);
+    told(&none, "projects", "error", "there is no project infra/nope: check `--target`");
+    assert!(none.end == 1 && !none.out.contains("facts.") && !none.out.contains("the right"), "{}", none.out);
 }
 
 #[test]
@@ -186,6 +190,23 @@ fn what_is_no_forge_is_one_sentence_with_what_to_do() {
         assert_eq!(ran.end, 1, "{address}");
         assert!(!ran.out.contains("service token"), "nothing more is asked");
     }
+}
+
+#[test]
+fn what_an_answer_repeats_of_a_token_is_not_shown_whatever_it_looks_like() {
+    const TOKEN: &str = "mycorp_pat_0123456789";
+    let says = Service::start(|path, _| match path {
+        "/api/v4/job" => Answer::of(401, "application/json", r#"{"message": "401 Unauthorized"}"#),
+        _ => Answer::of(401, "application/json", &json!({"message": format!("401 bad {TOKEN}")}).to_string()),
+    });
+    let ran = doctor(&says.address, TOKEN, &["--json"]);
+    told(&ran, "service token", "error", "does not take it: 401 (`401 bad [secret]`)");
+    assert!(!ran.out.contains(TOKEN), "{}", ran.out);
+    let leads = Service::start(|_, _| Answer {
+        location: Some("https://sso.invalid/?t=mycorp_pat_0123456789"),
+        ..Answer::of(302, "text/plain", "")
+    });
+    told(&doctor(&leads.address, TOKEN, &["--json"]), "lookup", "error", "go to `https://sso.invalid/?t=[secret]`");
 }
 
 #[test]
@@ -333,4 +354,10 @@ fn what_cannot_be_asked_is_one_sentence() {
         );
     }
     assert!(root().join("envoy/envoy.yaml").is_file());
+    // What can be read only once is.
+    let deployed = fs::read_to_string(root().join("envoy/envoy.yaml")).unwrap();
+    let here = format!("address: 127.0.0.1, port_value: {}", live::free_port());
+    let deployed = deployed.replace("address: forge.internal, port_value: 80", &here);
+    let ran = live::jobscope_of(&["doctor", "-", "--token-file", "cli/tests/data/token"], &[], &deployed);
+    assert!(ran.end == 1 && ran.out.contains("nobody takes a connection there"), "{}{}", ran.out, ran.err);
 }

@@ -1,14 +1,11 @@
 //! The service account: its token, and who it is.
 
-use policy::facts::{User, UserId};
+use policy::facts::{Day, User, UserId};
+use policy::lookup::account::NOTICE;
 use serde_json::Value;
-use time::{Date, Month};
 
 use super::{Finding, Mark, words};
 use crate::live::{Live, Reply};
-
-/// With less than these it is time for a new one.
-const DAYS_LEFT: i32 = 14;
 
 /// The service account, as it says itself.
 pub(super) struct Account {
@@ -25,7 +22,7 @@ pub(super) fn token(live: &mut Live<'_>) -> Finding {
         return Finding::new(Mark::Good, ABOUT, "none is configured, and no lookup needs one");
     };
     let reply = live.reply(at).cloned().unwrap_or_default();
-    let said = words::message(&reply).map_or_else(String::new, |message| format!(" (`{message}`)"));
+    let said = words::message(&live.secrets, &reply).map_or_else(String::new, |message| format!(" (`{message}`)"));
     let (mark, text) = match (reply.status, live.json(at)) {
         (200, Some(token)) => told(&token, today(&reply)),
         (401, _) => (
@@ -39,7 +36,7 @@ pub(super) fn token(live: &mut Live<'_>) -> Finding {
             (Mark::Unseen, "the forge does not tell how long it is valid, and which scopes it has (404)".to_owned())
         }
         (_, _) => {
-            let said = live.asked.get(at).map(|(call, sent)| words::said(call, sent)).unwrap_or_default();
+            let said = live.asked.get(at).map(|(call, sent)| words::said(live, call, sent)).unwrap_or_default();
             (Mark::Unseen, format!("{said}, which does not tell how long it is valid"))
         }
     };
@@ -47,23 +44,22 @@ pub(super) fn token(live: &mut Live<'_>) -> Finding {
 }
 
 /// What the forge tells of a token.
-fn told(token: &Value, today: Option<Date>) -> (Mark, String) {
+fn told(token: &Value, today: Option<Day>) -> (Mark, String) {
     let flag = |name: &str| token.get(name).and_then(Value::as_bool);
     let scopes = token.get("scopes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let scopes: Vec<&str> = scopes.collect();
     let listed =
         if scopes.is_empty() { "no scopes".to_owned() } else { format!("the scopes `{}`", scopes.join("`, `")) };
     let expires = token.get("expires_at").and_then(Value::as_str);
-    let left =
-        expires.and_then(date).zip(today).map(|(end, today)| end.to_julian_day().saturating_sub(today.to_julian_day()));
+    let left = expires.and_then(Day::parse).zip(today).map(|(end, today)| end.0.saturating_sub(today.0));
     let until = match (expires, left) {
         (None, _) => "it does not expire".to_owned(),
-        (Some(end), Some(days)) if days <= 0 => format!("it expired on {end}"),
+        (Some(end), Some(0)) => format!("it expired on {end}"),
         (Some(end), Some(1)) => format!("it is valid until {end}, 1 day"),
         (Some(end), Some(days)) => format!("it is valid until {end}, {days} days"),
         (Some(end), None) => format!("it is valid until {end}"),
     };
-    if flag("active") == Some(false) || flag("revoked") == Some(true) || left.is_some_and(|days| days <= 0) {
+    if flag("active") == Some(false) || flag("revoked") == Some(true) || left == Some(0) {
         return (
             Mark::Error,
             format!("{until}, and the forge calls it inactive: make a new one with the scope `read_api`"),
@@ -73,7 +69,7 @@ fn told(token: &Value, today: Option<Date>) -> (Mark, String) {
     if !has("read_api") && !has("api") {
         return (Mark::Error, format!("it has {listed}, and needs `read_api`"));
     }
-    if left.is_some_and(|days| days <= DAYS_LEFT) {
+    if left.is_some_and(|days| days <= NOTICE) {
         return (Mark::Warning, format!("{until}: every request of a job gets 503 afterwards. It has {listed}"));
     }
     if has("api") {
@@ -85,25 +81,16 @@ fn told(token: &Value, today: Option<Date>) -> (Mark, String) {
     (Mark::Good, format!("{until}, and has {listed}"))
 }
 
-/// A date as the API writes it.
-fn date(text: &str) -> Option<Date> {
-    let mut parts = text.get(..10)?.splitn(3, '-');
-    let mut part = || parts.next()?.parse::<u16>().ok();
-    let (year, month, day) = (part()?, u8::try_from(part()?).ok()?, u8::try_from(part()?).ok()?);
-    Date::from_calendar_date(i32::from(year), Month::try_from(month).ok()?, day).ok()
-}
-
 /// Which day it is, where the forge is: it is the one that lets tokens expire.
-fn today(reply: &Reply) -> Option<Date> {
-    let seconds = i64::try_from(reply.date?.as_secs()).ok()?;
-    time::OffsetDateTime::from_unix_timestamp(seconds).ok().map(time::OffsetDateTime::date)
+fn today(reply: &Reply) -> Option<Day> {
+    Some(Day::of(u64::try_from(reply.date?.as_millis()).ok()?))
 }
 
 /// Asks who the service account is.
 pub(super) fn account(live: &mut Live<'_>) -> (Finding, Option<Account>) {
     const ABOUT: &str = "service account";
     let Some(at) = live.get("/user") else { return (Finding::new(Mark::Good, ABOUT, "none is needed"), None) };
-    let said = live.asked.get(at).map(|(call, sent)| words::said(call, sent)).unwrap_or_default();
+    let said = live.asked.get(at).map(|(call, sent)| words::said(live, call, sent)).unwrap_or_default();
     let body = live.json(at).unwrap_or_default();
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let (Some(id), Some(name)) = (body.get("id").and_then(Value::as_u64), text("username")) else {
@@ -134,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_token_is_good_as_long_as_it_is_valid_and_may_read() {
-        let today = date("2026-11-26");
+        let today = Day::parse("2026-11-26");
         for (token, mark, part) in [
             (
                 json!({"active": true, "scopes": ["read_api"], "expires_at": "2027-01-31"}),
@@ -151,7 +138,11 @@ mod tests {
                 Mark::Warning,
                 "2026-11-27, 1 day:",
             ),
+            // As the filter and its alert do, from a month before.
+            (json!({"active": true, "scopes": ["read_api"], "expires_at": "2026-12-26"}), Mark::Warning, "30 days:"),
+            (json!({"active": true, "scopes": ["read_api"], "expires_at": "2026-12-27"}), Mark::Good, "31 days, and"),
             (json!({"active": true, "scopes": ["read_api"], "expires_at": "2026-11-26"}), Mark::Error, "expired on"),
+            (json!({"active": true, "scopes": ["read_api"], "expires_at": "2020-01-31"}), Mark::Error, "expired on"),
             (json!({"active": false, "scopes": ["read_api"], "expires_at": "2027-11-26"}), Mark::Error, "inactive"),
             (json!({"revoked": true, "scopes": ["read_api"]}), Mark::Error, "inactive"),
             (json!({"active": true, "scopes": ["read_repository"]}), Mark::Error, "needs `read_api`"),
@@ -161,7 +152,5 @@ mod tests {
             let (told, text) = told(&token, today);
             assert!(told == mark && text.contains(part), "{token}: {text}");
         }
-        assert_eq!(date("2026-02-30"), None);
-        assert_eq!(date("soon"), None);
     }
 }

@@ -132,7 +132,7 @@ pub(in crate::live) fn cause(live: &Live<'_>, flown: &Flown) -> String {
             Ok(reply) => reply.status != 200 && !is_settings(call) && !is_no(call, reply.status),
             Err(_) => true,
         })
-        .map(|(call, sent)| words::said(call, sent))
+        .map(|(call, sent)| words::said(live, call, sent))
         .collect();
     if !refused.is_empty() {
         return refused.join(", ");
@@ -141,7 +141,7 @@ pub(in crate::live) fn cause(live: &Live<'_>, flown: &Flown) -> String {
     let silent = made().find(|(call, _)| call.method == "POST").or_else(|| made().next_back());
     silent.map_or_else(
         || "nothing was asked".to_owned(),
-        |(call, sent)| format!("{}, without what was asked for", words::said(call, sent)),
+        |(call, sent)| format!("{}, without what was asked for", words::said(live, call, sent)),
     )
 }
 

@@ -26,7 +26,7 @@ pub(super) fn version(live: &mut Live<'_>, setup: &Setup) -> Option<Finding> {
         }
         Err(failure) => {
             let is_needed = setup.config.forge.version_source == VersionSource::Lookup;
-            let text = format!("{}, which tells no version ({})", words::said(call, sent), failure.code());
+            let text = format!("{}, which tells no version ({})", words::said(live, call, sent), failure.code());
             Finding::new(if is_needed { Mark::Error } else { Mark::Warning }, ABOUT, text)
         }
     })

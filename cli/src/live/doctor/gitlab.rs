@@ -23,19 +23,15 @@ pub(super) fn examine(live: &mut Live<'_>, setup: &Setup, subject: &Subject) -> 
     let (finding, account) = account::account(live);
     findings.push(finding);
     findings.extend(forge::version(live, setup));
-    let (target, origin) = match projects(live, subject) {
+    let is_admin = account.as_ref().is_some_and(|account| account.is_admin);
+    let (target, origin) = match projects(live, subject, is_admin) {
         Ok(found) => found,
         Err(finding) => {
             findings.push(finding);
             return findings;
         }
     };
-    let asked = Asked {
-        is_admin: account.as_ref().is_some_and(|account| account.is_admin),
-        user: account.map(|account| account.user),
-        target,
-        origin,
-    };
+    let asked = Asked { is_admin, user: account.map(|account| account.user), target, origin };
     for key in setup.config.facts.looked_up() {
         findings.push(facts::examine(live, setup, key, &asked));
     }
@@ -46,8 +42,12 @@ pub(super) fn examine(live: &mut Live<'_>, setup: &Setup, subject: &Subject) -> 
 }
 
 /// The project that is asked about, and another one: as they were named, or two that are private.
-fn projects(live: &mut Live<'_>, subject: &Subject) -> Result<(ProjectPath, Option<Origin>), Finding> {
+fn projects(live: &mut Live<'_>, subject: &Subject, is_admin: bool) -> Result<(ProjectPath, Option<Origin>), Finding> {
     const ABOUT: &str = "projects";
+    // What an administrator is not shown is not there, and no right lacks.
+    if let Some(path) = subject.target.as_ref().filter(|path| is_admin && live.project(path.as_str()) == Ok(None)) {
+        return Err(Finding::new(Mark::Error, ABOUT, format!("there is no project {path}: check `--target`")));
+    }
     let private = if subject.target.is_some() && subject.origin.is_some() { Vec::new() } else { private(live) };
     let target = subject.target.clone().or_else(|| private.first().map(|one| one.path.clone()));
     let target = target.ok_or_else(|| {

@@ -105,7 +105,7 @@ fn lookup(live: &mut Live<'_>) -> Finding {
     const ABOUT: &str = "lookup";
     let flown = live.fly(None, Fact::Token(Secret::new(NOBODYS)));
     let first = flown.calls.first().and_then(|at| live.asked.get(*at));
-    let wrong = first.and_then(|(_, sent)| words::wrong(sent));
+    let wrong = first.and_then(|(_, sent)| words::wrong(live, sent));
     match (flown.landed, wrong) {
         (Ok(Value::Token(Token::Invalid(Invalid::Unknown))), _) => {
             Finding::new(Mark::Good, ABOUT, "a token that no job has is called unknown, as it should be")
@@ -126,7 +126,7 @@ fn lookup(live: &mut Live<'_>) -> Finding {
             ABOUT,
             format!(
                 "asked about a token that no job has, {}, which the filter cannot take for an answer ({})",
-                first.map_or_else(|| "nothing is answered".to_owned(), |(call, sent)| words::said(call, sent)),
+                first.map_or_else(|| "nothing is answered".to_owned(), |(call, sent)| words::said(live, call, sent)),
                 failure.code()
             ),
         ),
@@ -213,8 +213,8 @@ fn time(live: &Live<'_>, setup: &Setup) -> Option<Finding> {
 }
 
 /// What is wrong with the answer to a call, or else what it was.
-pub(super) fn complaint(call: &Call, sent: &Sent) -> String {
-    words::wrong(sent).unwrap_or_else(|| words::said(call, sent))
+pub(super) fn complaint(live: &Live<'_>, call: &Call, sent: &Sent) -> String {
+    words::wrong(live, sent).unwrap_or_else(|| words::said(live, call, sent))
 }
 
 impl Report {

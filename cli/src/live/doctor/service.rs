@@ -82,7 +82,7 @@ fn ended(live: &mut Live<'_>) -> Finding {
     let Some((call, sent)) = live.asked.get(at) else { return doubt(ABOUT) };
     match changes::read(None, &answer(sent)) {
         Ok(_) => Finding::new(Mark::Good, ABOUT, "the list of ended jobs says where it begins"),
-        Err(failure) => Finding::new(Mark::Error, ABOUT, unread(&words::said(call, sent), failure)),
+        Err(failure) => Finding::new(Mark::Error, ABOUT, unread(&words::said(live, call, sent), failure)),
     }
 }
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use policy::lookup::Call;
 
-use crate::live::{Reply, Sent, Trouble};
-use crate::setup::masked;
+use crate::live::secrets::Secrets;
+use crate::live::{Live, Reply, Sent, Trouble};
 
 /// What is wrong with an answer, whatever was asked: `None` where the forge itself spoke, even if it refused.
-pub(super) fn wrong(sent: &Sent) -> Option<String> {
+pub(super) fn wrong(live: &Live<'_>, sent: &Sent) -> Option<String> {
     match &sent.reply {
         Err(trouble) => Some(format!("{trouble}: {}", remedy(trouble))),
-        Ok(reply) => wrong_reply(reply),
+        Ok(reply) => wrong_reply(&live.secrets, reply),
     }
 }
 
@@ -36,11 +36,11 @@ fn remedy(trouble: &Trouble) -> &'static str {
     }
 }
 
-fn wrong_reply(reply: &Reply) -> Option<String> {
+fn wrong_reply(secrets: &Secrets, reply: &Reply) -> Option<String> {
     let status = reply.status;
     let is_page = reply.content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html"))
         || reply.body.trim_ascii_start().starts_with(b"<");
-    let location = reply.location.as_deref().map(masked);
+    let location = reply.location.as_deref().map(|place| secrets.masked(place));
     match (status, location) {
         (300..=399, Some(location)) => Some(format!(
             "it answers {status}, go to `{location}`, and the filter goes nowhere else: name the address that answers itself \
@@ -60,9 +60,9 @@ fn wrong_reply(reply: &Reply) -> Option<String> {
 }
 
 /// What a call was answered with.
-pub(super) fn said(call: &Call, sent: &Sent) -> String {
+pub(super) fn said(live: &Live<'_>, call: &Call, sent: &Sent) -> String {
     let said = match &sent.reply {
-        Ok(reply) => match message(reply) {
+        Ok(reply) => match message(&live.secrets, reply) {
             Some(message) => format!("answered {} (`{message}`)", reply.status),
             None => format!("answered {}", reply.status),
         },
@@ -72,11 +72,11 @@ pub(super) fn said(call: &Call, sent: &Sent) -> String {
 }
 
 /// What the forge itself says of a refusal.
-pub(super) fn message(reply: &Reply) -> Option<String> {
+pub(super) fn message(secrets: &Secrets, reply: &Reply) -> Option<String> {
     const LONGEST: usize = 120;
     let body: serde_json::Value = serde_json::from_slice(&reply.body).ok()?;
     let text = ["error_description", "message", "error"].iter().find_map(|name| body.get(name)?.as_str())?;
-    Some(masked(text).chars().map(|c| if c.is_control() || c == '`' { ' ' } else { c }).take(LONGEST).collect())
+    Some(secrets.masked(text).chars().map(|c| if c.is_control() || c == '`' { ' ' } else { c }).take(LONGEST).collect())
 }
 
 /// A time for people, in its two largest units.
@@ -101,9 +101,8 @@ pub(super) fn time(time: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn sent(status: u16, body: &str) -> Sent {
-        let reply = Reply { status, body: body.into(), ..Reply::default() };
-        Sent { began: Duration::ZERO, took: Duration::ZERO, reply: Ok(reply) }
+    fn reply(status: u16, body: &str) -> Reply {
+        Reply { status, body: body.into(), ..Reply::default() }
     }
 
     #[test]
@@ -118,12 +117,12 @@ mod tests {
             (429, "{}", Some("it answers 429")),
             (502, "bad gateway", Some("it answers 502: the forge")),
         ] {
-            let found = wrong(&sent(status, body));
+            let found = wrong_reply(&Secrets::default(), &reply(status, body));
             assert_eq!(found.is_some(), begin.is_some(), "{status} {body}: {found:?}");
             assert!(found.unwrap_or_default().starts_with(begin.unwrap_or_default()), "{status} {body}");
         }
         let reply = Reply { status: 302, location: Some("https://sso.invalid/?token=abc".into()), ..Reply::default() };
-        let moved = wrong(&Sent { reply: Ok(reply), ..sent(302, "") }).unwrap();
+        let moved = wrong_reply(&Secrets::default(), &reply).unwrap();
         assert!(moved.contains("go to `https://sso.invalid/?token=[secret]`"), "{moved}");
     }
 
@@ -137,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_forges_own_words_are_shown_without_secrets() {
-        let said = |body: &str| message(&Reply { status: 401, body: body.into(), ..Reply::default() });
+        let said = |body: &str| message(&Secrets::default(), &reply(401, body));
         let expired = r#"{"error":"invalid_token","error_description":"Token is expired."}"#;
         assert_eq!(said(expired).as_deref(), Some("Token is expired."));
         assert_eq!(said(r#"{"message":"no glpat-abc\u001b"}"#).as_deref(), Some("no [secret] "));

@@ -37,11 +37,20 @@ impl Ran {
 
 /// Runs the command in the checkout, with these variables and without any proxy.
 pub(crate) fn jobscope(words: &[&str], variables: &[(&str, &str)]) -> Ran {
+    jobscope_of(words, variables, "")
+}
+
+/// The same, with this in standard input.
+pub(crate) fn jobscope_of(words: &[&str], variables: &[(&str, &str)], input: &str) -> Ran {
     let program = Path::new(env!("CARGO_BIN_EXE_jobscope-forge")).with_file_name("jobscope");
     assert!(program.is_file(), "the command is missing: cargo build -p jobscope-cli");
     let mut command = Command::new(program);
     command.args(words).current_dir(root()).env_remove("CI_JOB_TOKEN").env_remove("JOBSCOPE_LOOKUP_TOKEN");
-    let ran = command.envs(variables.iter().copied()).output().unwrap();
+    command.envs(variables.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // Who ends without reading it leaves a broken pipe.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let ran = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { out: text(ran.stdout), err: text(ran.stderr), end: ran.status.code().unwrap() }
 }
