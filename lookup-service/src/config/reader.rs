@@ -197,9 +197,9 @@ fn meant(path: &str) -> String {
 
 /// Why a file cannot be read, in words.
 #[must_use]
-pub fn unread(error: &std::io::Error) -> String {
+pub fn unread(file: &str, error: &std::io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".into(),
-        kind => format!("cannot be read: {kind}"),
+        std::io::ErrorKind::NotFound => format!("{file} is not there"),
+        kind => format!("{file} cannot be read: {kind}"),
     }
 }

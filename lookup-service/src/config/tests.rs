@@ -124,7 +124,7 @@ fn an_error_says_what_was_expected_and_found() {
         (
             "http://gitlab",
             "https://gitlab",
-            "forge.ca: its default, `/etc/ssl/certs/ca-certificates.crt`: there is no such file",
+            "forge.ca: `/etc/ssl/certs/ca-certificates.crt`, its default, is not there",
         ),
         (
             "store:",

@@ -65,12 +65,12 @@ pub(super) fn client(reader: &mut Reader, around: &Surroundings<'_>) -> Option<C
 
 /// What an error calls a file. One that the document names is not repeated: the key itself may stand in its place.
 fn named(reader: &Reader, key: &str, path: &str) -> String {
-    if reader.is_given(key) { "the file that it names".into() } else { format!("its default, `{path}`") }
+    if reader.is_given(key) { "the file that it names".into() } else { format!("`{path}`, its default,") }
 }
 
 fn file(reader: &mut Reader, around: &Surroundings<'_>, key: &'static str, path: &str) -> Option<Vec<u8>> {
     let which = named(reader, key, path);
-    (around.file)(path).map_err(|error| reader.error(key, &format!("{which}: {}", unread(&error)))).ok()
+    (around.file)(path).map_err(|error| reader.error(key, &unread(&which, &error))).ok()
 }
 
 fn certificates(
