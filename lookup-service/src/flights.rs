@@ -261,7 +261,7 @@ impl Flights {
         by: Instant,
         older: &mut Option<Answered>,
     ) -> Result<Answered, Failure> {
-        let parts = match self.forge.at_hand(&fact, &Recalled::new()) {
+        let mut parts = match self.forge.at_hand(&fact, &Recalled::new()) {
             AtHand::Whole(landed) => return found(&landed),
             AtHand::Failed(failure) => return Err(failure),
             AtHand::Parts(parts) => once_each(parts),
@@ -291,8 +291,20 @@ impl Flights {
                 }
                 return found(&landed);
             }
-            if let AtHand::Whole(landed) = self.forge.at_hand(&fact, &all) {
-                *older = found(&landed).ok();
+            match self.forge.at_hand(&fact, &all) {
+                AtHand::Whole(landed) => *older = found(&landed).ok(),
+                AtHand::Failed(_) => {}
+                // Which parts there are may be known by others alone: a role is its project's by the number.
+                AtHand::Parts(looked_for) => {
+                    let before = parts.len();
+                    parts = once_each(parts.into_iter().chain(looked_for));
+                    if parts.len() > before {
+                        if let Lease::Yours(ticket) = &lease {
+                            self.release(key, Some(ticket)).await;
+                        }
+                        continue;
+                    }
+                }
             }
             match lease {
                 Lease::Yours(ticket) => break (Some(ticket), serve),
@@ -375,7 +387,7 @@ fn found(landed: &Landed) -> Result<Answered, Failure> {
     }
 }
 
-fn once_each(parts: Vec<PartKey>) -> Vec<PartKey> {
+fn once_each(parts: impl IntoIterator<Item = PartKey>) -> Vec<PartKey> {
     let mut seen = std::collections::HashSet::new();
     parts.into_iter().filter(|part| seen.insert(part.hash)).collect()
 }

@@ -1,4 +1,5 @@
-//! The token-lookup service of a fleet: it answers `v1` for many Envoys from one memory, and asks the forge once.
+//! The token-lookup service of a fleet: it answers `v1` for many Envoys, from one memory as far as their questions
+//! take one.
 //!
 //! `api` speaks `v1` and knows no forge; `forge` asks one, by the lookups of `policy`; `store` remembers; `flights` has each
 //! fact looked up once at a time; `feed` tells of ended jobs; `sweep` finds the ends that nobody told.
@@ -9,6 +10,7 @@ pub mod config;
 pub mod feed;
 pub mod flights;
 pub mod forge;
+mod found;
 pub mod journal;
 pub mod metrics;
 pub mod operations;

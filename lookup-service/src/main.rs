@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 
 fn read(arguments: &Arguments) -> Result<Config, config::Errors> {
     let text = std::fs::read_to_string(&arguments.config)
-        .map_err(|error| config::Errors(vec![format!("the document: cannot be read: {error}")]))?;
+        .map_err(|error| config::Errors(vec![format!("the document: {}", config::unread("the file", &error))]))?;
     let around = Surroundings { env: &|name| std::env::var(name).ok(), file: &|path| std::fs::read(path) };
     config::read(&text, &around)
 }

@@ -66,7 +66,8 @@ impl Service {
         let watched = bind(config.operations).await?;
         let (address, operations) = (listener.local_addr()?, watched.local_addr()?);
 
-        let sweep = Sweep { store: Arc::clone(&store), forge, pace: config.sweep, metrics: metrics.clone() };
+        let sweep =
+            Sweep { store: Arc::clone(&store), forge, pace: config.sweep, metrics: metrics.clone(), last: None };
         let router = operations::router(metrics.clone(), is_draining.clone());
         let others = vec![
             tokio::spawn(sweep.run()),

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::facts::{JobId, ProjectId};
+use policy::facts::JobId;
 use policy::failure::Failure;
 use tokio::time::sleep;
 
@@ -25,7 +25,7 @@ const LEASE: &str = "sweep";
 /// How soon it is looked again whether a sweep is due: a store that has begun another life needs one at once.
 const TICK: Duration = Duration::from_secs(2);
 
-/// The most jobs that one sweep asks for singly; the others come with the next.
+/// The most jobs that one sweep asks for singly; the next goes on behind them.
 const MOST_CHECKED: usize = 500;
 
 /// How many jobs are told to the store at once.
@@ -41,6 +41,8 @@ pub struct Sweep {
     pub pace: config::Sweep,
     /// What is counted.
     pub metrics: Metrics,
+    /// The last job that a sweep asked for singly.
+    pub last: Option<JobId>,
 }
 
 /// Why a sweep came to nothing.
@@ -54,7 +56,7 @@ enum Failed {
 
 impl Sweep {
     /// Until it is aborted.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         loop {
             match self.once().await {
                 Ok(Some(ended)) => {
@@ -75,7 +77,7 @@ impl Sweep {
     }
 
     /// One sweep, where no other replica made one within the time of one; how many ends it found.
-    async fn once(&self) -> Result<Option<usize>, Failed> {
+    async fn once(&mut self) -> Result<Option<usize>, Failed> {
         let Some(ticket) = self.store.lease(LEASE, self.pace.every).await? else { return Ok(None) };
         // What became known after the list began may be missing on it.
         let known = self.store.running(&ticket).await?;
@@ -93,7 +95,9 @@ impl Sweep {
         for jobs in runs.chunks(AT_ONCE) {
             self.store.seen(jobs, &ticket, self.pace.lag).await?;
         }
-        let first = self.ended(missing.into_iter().take(MOST_CHECKED).collect()).await?;
+        let turn = next_in_turn(missing, self.last);
+        self.last = turn.last().copied().or(self.last);
+        let first = self.ended(turn).await?;
         if first.is_empty() {
             return Ok(Some(0));
         }
@@ -108,7 +112,7 @@ impl Sweep {
         let mut ended = Vec::new();
         for job in jobs {
             let Some(project) = self.store.project(job).await? else { continue };
-            match self.status(job, project).await {
+            match self.forge.status(job, project).await {
                 Ok(Status::Ended) => ended.push(job),
                 Ok(Status::Running | Status::Unsure) => {}
                 // A forge that is away is not asked five hundred times.
@@ -117,19 +121,26 @@ impl Sweep {
         }
         Ok(ended)
     }
+}
 
-    async fn status(&self, job: JobId, project: ProjectId) -> Result<Status, Failure> {
-        self.forge.status(job, project).await
-    }
+/// The next jobs in the order of their numbers, behind the last one and around: jobs that are missing and run all the same
+/// would else be asked for each time, and the others never.
+fn next_in_turn(mut missing: Vec<JobId>, last: Option<JobId>) -> Vec<JobId> {
+    missing.sort_unstable();
+    let behind = missing.partition_point(|job| Some(*job) <= last);
+    missing.rotate_left(behind);
+    missing.truncate(MOST_CHECKED);
+    missing
 }
 
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
     use futures_util::future::ready;
-    use policy::facts::{Hash, Version};
+    use policy::facts::{Hash, ProjectId, Version};
     use policy::lookup::Fact;
     use std::collections::BTreeMap;
+    use std::ops::RangeInclusive;
     use std::sync::Mutex;
 
     use super::*;
@@ -166,22 +177,34 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn who_is_missing_has_ended_when_the_forge_says_so_twice() {
+    fn key(job: u64) -> Hash {
+        Hash::of(&[&job.to_be_bytes()])
+    }
+
+    /// A store that knows these jobs to run, before any ticket that is given from now on.
+    async fn known(jobs: RangeInclusive<u64>) -> Arc<dyn Store> {
         let limits =
             Limits { tokens: Duration::from_secs(300), lease: Duration::from_secs(1), unknown_per_second: 100 };
-        let store: Arc<dyn Store> = Arc::new(Memory::new(limits, 100));
-        let key = |job: u64| Hash::of(&[&job.to_be_bytes()]);
-        for job in 1..=5 {
+        let store: Arc<dyn Store> = Arc::new(Memory::new(limits, 1000));
+        for job in jobs {
             let ticket = store.lease(&format!("{job}"), Duration::from_secs(1)).await.unwrap().unwrap();
             let running = Running { job: JobId(job), project: ProjectId(100 + job), answer: String::new() };
             store.put_running(&key(job), &running, &ticket).await.unwrap();
         }
-        // Known before the sweep's ticket is given.
         let later = crate::clock::now();
         while crate::clock::now() == later {
             tokio::task::yield_now().await;
         }
+        store
+    }
+
+    fn every(every: Duration) -> config::Sweep {
+        config::Sweep { every, lag: Duration::from_secs(10), check_after: Duration::from_secs(5) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_missing_has_ended_when_the_forge_says_so_twice() {
+        let store = known(1..=5).await;
         use Status::{Ended, Running as Runs, Unsure};
         let said = [
             (JobId(2), vec![Ok(Ended), Ok(Ended)]),
@@ -190,17 +213,36 @@ mod tests {
             (JobId(5), vec![Ok(Unsure)]),
         ];
         let forge = Listing { listed: vec![JobId(1), JobId(99)], said: Mutex::new(said.into()) };
-        let pace = config::Sweep {
-            every: Duration::from_secs(30),
-            lag: Duration::from_secs(10),
-            check_after: Duration::from_secs(5),
+        let mut sweep = Sweep {
+            store: Arc::clone(&store),
+            forge: Arc::new(forge),
+            pace: every(Duration::from_secs(30)),
+            metrics: Metrics::default(),
+            last: None,
         };
-        let sweep = Sweep { store: Arc::clone(&store), forge: Arc::new(forge), pace, metrics: Metrics::default() };
         assert_eq!(sweep.once().await.unwrap(), Some(1));
         assert_eq!(sweep.once().await.unwrap(), None, "another replica does it now");
         for job in 1..=5 {
             let known = store.ask_token(&key(job), Duration::from_secs(300)).await.unwrap().known.unwrap().value;
             assert_eq!(known == TokenState::Ended, job == 2, "{job}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn jobs_that_run_unlisted_keep_no_other_from_its_turn() {
+        let most = MOST_CHECKED as u64;
+        let store = known(1..=most + 100).await;
+        let said = |job: u64| vec![Ok(if job > most { Status::Ended } else { Status::Running }); 4];
+        let said = (1..=most + 100).map(|job| (JobId(job), said(job))).collect();
+        let mut sweep = Sweep {
+            store,
+            forge: Arc::new(Listing { listed: Vec::new(), said: Mutex::new(said) }),
+            pace: every(Duration::ZERO),
+            metrics: Metrics::default(),
+            last: None,
+        };
+        assert_eq!(sweep.once().await.unwrap(), Some(0), "the first ones run");
+        assert_eq!(sweep.once().await.unwrap(), Some(100), "and then come the others");
+        assert_eq!(sweep.last, Some(JobId(most - 100)), "and the first ones again");
     }
 }

@@ -11,6 +11,8 @@ use policy::facts::{
 use policy::lookup::Fact;
 use serde_json::{Map, Value};
 
+use crate::found::found;
+
 /// The longest token that is asked for, in bytes.
 const TOKEN_LIMIT: usize = 8192;
 
@@ -33,12 +35,16 @@ pub struct Question {
 
 /// Why something is no question.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{path}`: expected {expected}, found {found}")]
+#[error("{}: expected {expected}, found {found}", named(.path))]
 pub struct Malformed {
     /// Where, as in `user.id`; empty for the whole.
     pub path: String,
     expected: &'static str,
     found: &'static str,
+}
+
+fn named(path: &str) -> String {
+    if path.is_empty() { "the body".into() } else { format!("`{path}`") }
 }
 
 impl Malformed {
@@ -192,16 +198,7 @@ impl<'a> Place<'a> {
     }
 
     fn wrong(&self, expected: &'static str) -> Malformed {
-        let found = match self.value {
-            Value::Null => "null",
-            Value::Bool(_) => "true or false",
-            Value::Number(number) if number.is_u64() => "another number",
-            Value::Number(_) => "another kind of number",
-            Value::String(_) => "another text",
-            Value::Array(_) => "another list",
-            Value::Object(_) => "another object",
-        };
-        Malformed { path: self.path.clone(), expected, found }
+        Malformed { path: self.path.clone(), expected, found: found(self.value) }
     }
 
     fn members(&self) -> Result<&'a Map<String, Value>, Malformed> {
@@ -359,8 +356,9 @@ mod tests {
             assert_eq!(question(bad.to_string().as_bytes()).unwrap_err().path, member);
         }
         for body in ["", "[]", "{", "null", "<html>", "{\"version\": 1}}"] {
-            let path = question(body.as_bytes()).unwrap_err().path;
-            assert!(path.is_empty(), "{body}: {path}");
+            let malformed = question(body.as_bytes()).unwrap_err();
+            assert!(malformed.path.is_empty(), "{body}: {malformed}");
+            assert!(malformed.to_string().starts_with("the body: expected "), "{malformed}");
         }
     }
 

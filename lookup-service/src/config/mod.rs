@@ -14,7 +14,7 @@ use policy::facts::{Part, Secret};
 use serde_json::{Value, json};
 
 use reader::Reader;
-pub use reader::{Errors, expected};
+pub use reader::{Errors, expected, unread};
 
 use crate::flights::Ages;
 use crate::forge::gitlab::Settings;
@@ -115,8 +115,12 @@ pub struct Surroundings<'a> {
 /// # Errors
 /// All that is wrong with it.
 pub fn read(text: &str, around: &Surroundings<'_>) -> Result<Config, Errors> {
-    let document: Value =
-        serde_saphyr::from_str(text).map_err(|error| Errors(vec![format!("the document: no YAML: {error}")]))?;
+    let document: Value = serde_saphyr::from_str(text).map_err(|error| {
+        // Its message may have a piece of the document in it.
+        let place = error.location().map(|place| format!(" from line {}, column {} on", place.line(), place.column()));
+        let why = "expected YAML in which no key stands twice, found another text";
+        Errors(vec![format!("the document: {why}{}", place.unwrap_or_default())])
+    })?;
     let mut reader = Reader::of(&document);
     let listen = address(&mut reader, "api.listen");
     let callers = callers(&mut reader, around);
@@ -190,34 +194,31 @@ const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4A
 fn address(reader: &mut Reader, path: &'static str) -> SocketAddr {
     let Some(text) = reader.text(path) else { return NOWHERE };
     text.parse().unwrap_or_else(|_| {
-        reader.error(path, &format!("expected an address and a port, such as `127.0.0.1:8443`, found `{text}`"));
+        reader.error(path, "expected an address and a port, such as `127.0.0.1:8443`, found another text");
         NOWHERE
     })
 }
 
-/// A secret from the environment: printable ASCII without spaces.
-fn secret(
-    reader: &mut Reader,
-    around: &Surroundings<'_>,
-    path: &'static str,
-    name: &str,
-    least: usize,
-) -> Option<Secret> {
-    let value = (around.env)(name).unwrap_or_default();
-    if value.len() >= least && value.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some(Secret::new(value.as_bytes()));
-    }
-    let why = format!(
-        "expected at least {least} bytes of printable ASCII without spaces in the environment variable `{name}`"
-    );
+/// A secret from the environment: printable ASCII without spaces. The variable's name is in no error: where the secret itself
+/// stands in its place, that would tell it.
+fn secret(reader: &mut Reader, around: &Surroundings<'_>, path: &str, name: &str, least: usize) -> Option<Secret> {
+    let value = (around.env)(name);
+    let found = match &value {
+        None => "no such variable",
+        Some(value) if value.is_empty() => "nothing in it",
+        Some(value) if value.len() < least => "fewer",
+        Some(value) if !value.bytes().all(|byte| byte.is_ascii_graphic()) => "others",
+        Some(value) => return Some(Secret::new(value.as_bytes())),
+    };
+    let bytes = if least > 1 { format!("at least {least} bytes of printable ASCII") } else { "printable ASCII".into() };
+    let why = format!("expected the name of an environment variable with {bytes} without spaces, found {found}");
     reader.error(path, &why);
     None
 }
 
 fn callers(reader: &mut Reader, around: &Surroundings<'_>) -> Vec<Secret> {
-    let path = "api.callers_env";
-    let names = reader.texts(path);
-    names.iter().filter_map(|name| secret(reader, around, path, name, 16)).collect()
+    let names = reader.texts("api.callers_env").into_iter().enumerate();
+    names.filter_map(|(at, name)| secret(reader, around, &format!("api.callers_env[{at}]"), &name, 16)).collect()
 }
 
 type Address = (axum::http::uri::Scheme, axum::http::uri::Authority);
@@ -245,7 +246,8 @@ fn gitlab(reader: &mut Reader, around: &Surroundings<'_>, timeout: Duration) -> 
     };
     let document = filter_document(&authority, &root, &circumstances, outbound);
     let config = policy::Config::parse(document.to_string().as_bytes());
-    let config = config.map_err(|errors| reader.error("forge.url", &errors.to_string())).ok();
+    let why = "expected the address of a host by its name, with a path of whole segments behind it or none";
+    let config = config.map_err(|_| reader.error("forge.url", why)).ok();
     let settings = credential.zip(config).map(|(credential, config)| Settings {
         config,
         credential,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::keys::{self, KEYS, Kind, Presence};
+use crate::found::found;
 
 /// What is wrong with a configuration, a line for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Reader {
                 self.values.insert(path.to_owned(), value.clone());
             }
             _ if path.is_empty() || inner => self.error(path, "expected keys below it"),
-            _ => self.error(path, &format!("unknown key; did you mean `{}`?", nearest(path))),
+            _ => self.error(path, &format!("unknown key; {}", meant(path))),
         }
     }
 
@@ -80,7 +81,7 @@ impl Reader {
         if fits(key.kind, &value) {
             return Some(value);
         }
-        self.error(path, &format!("expected {}, found `{}`", expected(key.kind), shortened(&value)));
+        self.error(path, &format!("expected {}, found {}", expected(key.kind), found(&value)));
         None
     }
 
@@ -172,17 +173,33 @@ fn shown(time: u64) -> String {
     unit.map_or_else(|| "0s".to_owned(), |(unit, factor)| format!("{}{unit}", time / factor))
 }
 
-/// A value as an error shows it.
-fn shortened(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    text.chars().take(40).flat_map(char::escape_default).collect()
+/// What was meant by an unknown key: the name beside it that has most of its beginning and end, or else one of all of them.
+fn meant(path: &str) -> String {
+    let (section, name) = path.rsplit_once('.').map_or(("", path), |(section, name)| (section, name));
+    let below = |key: &super::keys::Key| {
+        let rest = key.path.strip_prefix(section)?;
+        let rest = if section.is_empty() { rest } else { rest.strip_prefix('.')? };
+        rest.split('.').next().map(str::to_owned)
+    };
+    let mut names: Vec<String> = KEYS.iter().filter_map(below).collect();
+    names.dedup();
+    let alike = |known: &str| {
+        let begins = known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+        let ends = known.bytes().rev().zip(name.bytes().rev()).take_while(|(a, b)| a == b).count();
+        begins + ends
+    };
+    let full = |known: &String| if section.is_empty() { format!("`{known}`") } else { format!("`{section}.{known}`") };
+    match names.iter().max_by_key(|known| alike(known)) {
+        Some(nearest) if alike(nearest) * 2 > name.len() => format!("did you mean {}?", full(nearest)),
+        _ => format!("expected one of {}", names.iter().map(full).collect::<Vec<_>>().join(", ")),
+    }
 }
 
-/// The known key that shares the longest beginning and end with a path.
-fn nearest(path: &str) -> &'static str {
-    let alike = |key: &str| {
-        let from_start = key.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
-        from_start + key.bytes().rev().zip(path.bytes().rev()).take_while(|(a, b)| a == b).count()
-    };
-    KEYS.iter().max_by_key(|key| alike(key.path)).map_or("", |key| key.path)
+/// Why a file cannot be read, in words.
+#[must_use]
+pub fn unread(file: &str, error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => format!("{file} is not there"),
+        kind => format!("{file} cannot be read: {kind}"),
+    }
 }

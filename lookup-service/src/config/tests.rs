@@ -67,7 +67,7 @@ log: {level: loud}
         errors.iter().filter_map(|error| error.split_once(": ")).map(|(path, _)| path).collect();
     for path in [
         "api.listen",
-        "api.callers_env",
+        "api.callers_env[0]",
         "api.tsl",
         "api.max_polls",
         "operations.listen",
@@ -90,19 +90,46 @@ log: {level: loud}
 #[test]
 fn an_error_says_what_was_expected_and_found() {
     for (old, new, error) in [
-        ("kind: memory", "kind: disk", "store.kind: expected `memory` or `redis`, found `disk`"),
-        ("store: {kind: memory}", "drain: 30", "drain: expected a time from 0s to 10m, found `30`"),
+        ("kind: memory", "kind: disk", "store.kind: expected `memory` or `redis`, found another text"),
+        ("store: {kind: memory}", "drain: 30", "drain: expected a time from 0s to 10m, found another number"),
         ("kind: memory", "kind: memory, capcity: 7", "store.capcity: unknown key; did you mean `store.capacity`?"),
         ("url: 'http://gitlab.example.com/gitlab', ", "", "forge.url: missing; expected a text"),
         (
             "listen: '127.0.0.1:8443'",
             "listen: nowhere",
-            "api.listen: expected an address and a port, such as `127.0.0.1:8443`, found `nowhere`",
+            "api.listen: expected an address and a port, such as `127.0.0.1:8443`, found another text",
         ),
         (
             "callers_env: [CALLER]",
             "callers_env: [SHORT]",
-            "api.callers_env: expected at least 16 bytes of printable ASCII without spaces in the environment variable `SHORT`",
+            "api.callers_env[0]: expected the name of an environment variable with at least 16 bytes of printable ASCII without spaces, found fewer",
+        ),
+        (
+            "credential_env: FORGE",
+            "credential_env: NOWHERE",
+            "forge.credential_env: expected the name of an environment variable with printable ASCII without spaces, found no such variable",
+        ),
+        (
+            "credential_env: FORGE",
+            "credential_env: SPACED, outbuond: true",
+            "forge.outbuond: unknown key; did you mean `forge.outbound`?",
+        ),
+        (
+            "credential_env: FORGE",
+            "credential_env: FORGE, token: x",
+            "forge.token: unknown key; expected one of `forge.kind`, `forge.url`, `forge.ca`, `forge.credential_env`, \
+             `forge.max_per_second`, `forge.max_unknown_per_second`, `forge.retries`, `forge.circumstances`, `forge.outbound`",
+        ),
+        ("store: {kind: memory}", "stor: {kind: memory}", "stor: unknown key; did you mean `store`?"),
+        (
+            "http://gitlab",
+            "https://gitlab",
+            "forge.ca: `/etc/ssl/certs/ca-certificates.crt`, its default, is not there",
+        ),
+        (
+            "store:",
+            "store: {}\nstore:",
+            "the document: expected YAML in which no key stands twice, found another text from line 5, column 1 on",
         ),
         (
             "callers_env: [CALLER]",
@@ -112,7 +139,7 @@ fn an_error_says_what_was_expected_and_found() {
         (
             "callers_env: [CALLER]",
             "callers_env: [CALLER], tls: {certificate: /junk.pem, key: /junk.pem}",
-            "api.tls.certificate: expected certificates in PEM in `/junk.pem`",
+            "api.tls.certificate: expected certificates in PEM in the file that it names",
         ),
     ] {
         let errors = errors(&SOUND.replace(old, new));
@@ -136,6 +163,33 @@ fn a_secret_stands_in_no_error() {
     assert!(errors(&user)[0].starts_with("forge.url: ") && !errors(&user)[0].contains("short"));
     let text = errors(&short).join("\n");
     assert!(!text.contains("short\n") && !text.contains("0123456789"), "{text}");
+    // Nor where it stands in the place of something else.
+    let secret = "glpat-secret";
+    let places =
+        KEYS.iter().flat_map(|key| [json!(secret), json!([secret]), json!({"x": secret})].map(|at| (key.path, at)));
+    let mut told = 0;
+    for (path, value) in places.chain([("api", json!(secret)), ("", json!(secret)), ("forge.token", json!(secret))]) {
+        let mut document: Value = serde_saphyr::from_str(SOUND).unwrap();
+        let pointer = path.split('.').filter(|name| !name.is_empty());
+        *pointer.fold(&mut document, |at, name| &mut at[name]) = value;
+        let errors = errors(&document.to_string());
+        assert!(!errors.join("\n").contains(secret), "{errors:#?}");
+        told += usize::from(!errors.is_empty());
+    }
+    assert!(told > 2 * KEYS.len(), "most of these are wrong: {told}");
+    let broken = [
+        "forge: {credential_env: glpat-secret, credential_env: glpat-secret}",
+        "glpat-secret: [",
+        "*glpat-secret",
+        "forge: !!int glpat-secret",
+        "glpat-secret: 1\nglpat-secret: 2",
+        "forge: {url: 'https://glpat-secret/a//b'}",
+        "forge: {url: 'https://glpat-secret_x:80/'}",
+    ];
+    for text in broken {
+        let errors = errors(text);
+        assert!(!errors.is_empty() && !errors.join("\n").contains(secret), "{errors:#?}");
+    }
 }
 
 #[test]

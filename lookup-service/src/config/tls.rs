@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-use super::{Reader, Surroundings};
+use super::{Reader, Surroundings, unread};
 
 /// How callers are spoken to; `None` without `api.tls`, or where that is wrong.
 pub(super) fn server(reader: &mut Reader, around: &Surroundings<'_>) -> Option<Arc<ServerConfig>> {
@@ -63,8 +63,14 @@ pub(super) fn client(reader: &mut Reader, around: &Surroundings<'_>) -> Option<C
     Some(builder.with_safe_default_protocol_versions().ok()?.with_root_certificates(roots).with_no_client_auth())
 }
 
+/// What an error calls a file. One that the document names is not repeated: the key itself may stand in its place.
+fn named(reader: &Reader, key: &str, path: &str) -> String {
+    if reader.is_given(key) { "the file that it names".into() } else { format!("`{path}`, its default,") }
+}
+
 fn file(reader: &mut Reader, around: &Surroundings<'_>, key: &'static str, path: &str) -> Option<Vec<u8>> {
-    (around.file)(path).map_err(|error| reader.error(key, &format!("`{path}` cannot be read: {error}"))).ok()
+    let which = named(reader, key, path);
+    (around.file)(path).map_err(|error| reader.error(key, &unread(&which, &error))).ok()
 }
 
 fn certificates(
@@ -78,7 +84,7 @@ fn certificates(
     match read {
         Ok(certificates) if !certificates.is_empty() => Some(certificates),
         Ok(_) | Err(_) => {
-            reader.error(key, &format!("expected certificates in PEM in `{path}`"));
+            reader.error(key, &format!("expected certificates in PEM in {}", named(reader, key, path)));
             None
         }
     }
@@ -87,14 +93,14 @@ fn certificates(
 fn private_key(reader: &mut Reader, around: &Surroundings<'_>, path: &str) -> Option<PrivateKeyDer<'static>> {
     let pem = file(reader, around, "api.tls.key", path)?;
     let key = PrivateKeyDer::from_pem_slice(&pem);
-    key.map_err(|_| reader.error("api.tls.key", &format!("expected a private key in PEM in `{path}`"))).ok()
+    key.map_err(|_| reader.error("api.tls.key", "expected a private key in PEM in the file that it names")).ok()
 }
 
 fn roots(reader: &mut Reader, around: &Surroundings<'_>, key: &'static str, path: &str) -> Option<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(certificates(reader, around, key, path)?);
     if added == 0 {
-        reader.error(key, &format!("expected certificates of authorities in `{path}`"));
+        reader.error(key, &format!("expected certificates of authorities in {}", named(reader, key, path)));
         return None;
     }
     Some(roots)

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::caller::{Caller, NEXT_TOKEN, TOKEN};
-use super::forge::StandIn;
+use super::forge::{Fault, StandIn};
 use super::{Server, service};
 
 #[tokio::test]
@@ -124,9 +124,33 @@ async fn unknown_tokens_are_asked_about_so_many_a_second_by_all_together() {
 }
 
 #[tokio::test]
-async fn polls_and_questions_are_so_many_at_a_time() {
+async fn questions_are_so_many_at_a_time() {
     let forge = StandIn::start().await;
-    let (_service, caller) = service(&forge, None, &["api.max_polls: 1", "api.max_questions: 1"]).await;
+    let (service, caller) = service(&forge, None, &["api.max_questions: 1"]).await;
+    forge.with(|world| world.fault = Fault::Slow(Duration::from_millis(700)));
+    let first = tokio::spawn({
+        let caller = caller.clone();
+        async move { caller.token("glcbt-dana", None).await.status }
+    });
+    while forge.count("/") == 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    let second = caller.token("glcbt-dana", None).await;
+    // And not because that took too long.
+    assert!(second.status == 503 && second.text.contains("as many questions as may be"), "{second:?}");
+    assert_eq!(caller.end(&[7]).await.status, 503, "a report is a question too");
+    assert_eq!(caller.changes(1, Some(&caller.cursor().await)).await.status, 200, "a poll is none");
+    assert_eq!(first.await.unwrap(), 200);
+    assert_eq!(caller.end(&[7]).await.status, 200, "there is room again");
+    let metrics = Caller::of(service.operations).get("/metrics").await.text;
+    let busy = r#"jobscope_lookup_questions_total{ask="any",outcome="busy"} 1"#;
+    assert!(metrics.contains(busy), "{metrics}");
+}
+
+#[tokio::test]
+async fn polls_are_so_many_at_a_time() {
+    let forge = StandIn::start().await;
+    let (_service, caller) = service(&forge, None, &["api.max_polls: 1"]).await;
     let cursor = caller.cursor().await;
     let waiting = tokio::spawn({
         let (caller, cursor) = (caller.clone(), cursor.clone());
