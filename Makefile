@@ -21,7 +21,7 @@ PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 STORY := demo::the_story_goes_as_told
 DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
-.PHONY: help run demo test one cases envoy oracle hostile conformance soak simulate kubernetes watching matrix fuzz bench mutants check deny setup build guest engine native validate \
+.PHONY: help run demo test one cases envoy oracle hostile conformance soak simulate kubernetes watching matrix fuzz bench mutants check deny setup build guest engine command native validate \
 	release release-check clean docs playground playground-test lookup-service
 
 help: ## print the targets
@@ -102,7 +102,10 @@ deny: ## check licences, sources and duplicates of what is built in
 build: ## build the filter: the same bytes wherever and by whomever
 	@scripts/build
 
-release: build ## put the filter, an image of it, sums and what tells of them in dist/: RELEASE.md
+command: # the command for this machine's Linux, as one file
+	@scripts/build command
+
+release: build command ## put the filter, an image of it, sums and what tells of them in dist/: RELEASE.md
 	@scripts/release
 
 release-check: setup build ## build it elsewhere, sign, verify, push and pull it
