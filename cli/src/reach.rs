@@ -8,7 +8,7 @@ use std::rc::Rc;
 use policy::Config;
 use policy::access::{Access, Action, Protocol, TargetRef};
 use policy::decision::{Decision, Facts, Step, decide};
-use policy::facts::{Feature, Found, Role, Secret, Token};
+use policy::facts::{Feature, Found, Job, Role, Secret, Token};
 use policy::request::{JobRequest, endpoints};
 use policy::rules::{self, Reach};
 use world::{Project, User, World};
@@ -26,7 +26,7 @@ pub enum People {
 }
 
 /// The least role of who starts jobs.
-const STARTS_JOBS: world::Role = world::Role::Developer;
+pub(crate) const STARTS_JOBS: world::Role = world::Role::Developer;
 
 /// What a job of an origin, started by a user, may do at a target.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,6 +143,17 @@ fn ways(
 pub fn asked(config: &Config, world: &World, token: &Token, target: &Project, asks: &Asks) -> Vec<(Action, Decision)> {
     let Some(path) = target.rules_path() else { return Vec::new() };
     let reference = TargetRef::Path(path);
+    decided(config, token, &reference, asks, |job| world.found(&config.facts, job, &reference))
+}
+
+/// The same, by who knows what the target is to a job.
+pub(crate) fn decided(
+    config: &Config,
+    token: &Token,
+    reference: &TargetRef,
+    asks: &Asks,
+    find: impl Fn(&Job) -> Found,
+) -> Vec<(Action, Decision)> {
     let mut facts = Facts { token: Some(token.clone()), ..Facts::default() };
     let mut decide_one = |access: &Access| {
         let access = Access { target: reference.clone(), ..access.clone() };
@@ -152,7 +163,7 @@ pub fn asked(config: &Config, world: &World, token: &Token, target: &Project, as
                 Step::Decided(decision) => return Some(decision),
                 // What is known of the target serves everything that is asked of it.
                 Step::NeedsTargets(job, _) if facts.targets.is_empty() => {
-                    facts.targets.push((reference.clone(), world.found(&config.facts, &job, &reference)));
+                    facts.targets.push((reference.clone(), find(&job)));
                 }
                 Step::NotAJob | Step::NeedsToken | Step::NeedsTargets(..) => return None,
             }
@@ -166,15 +177,27 @@ pub fn asked(config: &Config, world: &World, token: &Token, target: &Project, as
     asks.0.iter().filter_map(of_action).collect()
 }
 
-fn way((origin, target): (&Project, &Project), user: Option<&User>, action: Action, decision: &Decision) -> Way {
-    Way {
-        origin: origin.path.clone(),
-        user: user.map(|user| user.username.clone()),
-        target: target.path.clone(),
-        action,
-        verdict: Verdict::of(decision),
-        reason: decision.record.reason,
+impl Way {
+    /// How it is decided, where a user's job of an origin asks a target for something.
+    pub(crate) fn of(
+        (origin, target): (&str, &str),
+        user: Option<String>,
+        action: Action,
+        decision: &Decision,
+    ) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            user,
+            target: target.to_owned(),
+            action,
+            verdict: Verdict::of(decision),
+            reason: decision.record.reason,
+        }
     }
+}
+
+fn way((origin, target): (&Project, &Project), user: Option<&User>, action: Action, decision: &Decision) -> Way {
+    Way::of((&origin.path, &target.path), user.map(|user| user.username.clone()), action, decision)
 }
 
 /// The people of whom is asked for jobs of a project.

@@ -6,6 +6,7 @@ pub mod caller;
 pub mod doctor;
 pub mod endpoint;
 pub mod names;
+pub mod reach;
 mod secrets;
 
 use std::collections::VecDeque;

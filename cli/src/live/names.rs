@@ -25,7 +25,7 @@ pub enum Untold {
 
 impl Live<'_> {
     /// What stands at a path of the API, or below its query; `None` where the forge has no such thing.
-    fn named(&mut self, path: &str) -> Result<Option<Value>, Untold> {
+    pub(super) fn named(&mut self, path: &str) -> Result<Option<Value>, Untold> {
         if self.config.lookup.api == Api::V1 {
             return Err(Untold::Service);
         }

@@ -152,8 +152,21 @@ pub(crate) struct WhoCan {
     /// rules of its own.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
+    /// The world: users, groups, projects, allowlists, jobs. See docs/world.schema.json.
+    #[arg(long, required_unless_present = "forge", conflicts_with = "forge")]
+    pub(crate) world: Option<PathBuf>,
+    /// Ask the forge instead: of the project itself, and of whom its allowlist names.
+    #[arg(long, requires = "config")]
+    pub(crate) forge: bool,
     #[command(flatten)]
-    pub(crate) whole: Whole,
+    pub(crate) reached: Reached,
+    /// Ask of every user of the world, and of jobs behind which nobody stands; not only of those who start jobs in the origin,
+    /// its developers and above.
+    #[arg(long, conflicts_with = "forge")]
+    pub(crate) everybody: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What jobs of a project can reach: every target and action, and who must have started the job.

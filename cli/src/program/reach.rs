@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use policy::access::Action;
 use questions::deciding::Verdict;
+use questions::live::doctor::calls;
+use questions::live::{self, Live};
 use questions::reach::{
     Asks, Difference, People, Way, can as all_of, differences, people, shortened, who_can as all_at,
 };
@@ -14,30 +16,70 @@ use questions::view;
 use serde_json::json;
 use world::{Project, User, World};
 
-use super::arguments::{Can, Diff, WhoCan, Whole};
-use super::print::{HEADING, out, styled, table};
-use super::{End, Fault, files};
+use super::arguments::{Can, Diff, REACHED, WhoCan};
+use super::decide::section;
+use super::print::{HEADING, QUIET, out, styled, table, wrapped};
+use super::{End, Fault, files, wire};
 
 pub(crate) fn who_can(asked: &WhoCan) -> Result<End, Fault> {
-    let (setup, world) = (setup(asked.config.as_deref())?, files::world(&asked.whole.world)?);
-    let target = project(&world, &asked.target)?;
-    let asks = Asks::one(&setup.config, &asked.action).ok_or_else(|| {
+    match (&asked.world, asked.reached.is_given()) {
+        (Some(world), false) => of_world(asked, &files::world(world)?),
+        (Some(_), true) => Err(Fault(REACHED.to_owned())),
+        (None, _) => of_forge(asked),
+    }
+}
+
+fn of_world(asked: &WhoCan, world: &World) -> Result<End, Fault> {
+    let setup = setup(asked.config.as_deref())?;
+    let target = project(world, &asked.target)?;
+    let ways = all_at(&setup.config, world, &asks(asked, &setup)?, target, of(asked.everybody));
+    let heading = format!("{} of {}", asked.action, target.path);
+    if asked.json {
+        out(&format!("{:#}\n", view::ways(&ways)))?
+    } else {
+        out(&at_target(&heading, &ways, "nobody may"))?
+    }
+    Ok(End::Good)
+}
+
+/// The same of those whom a forge lists.
+fn of_forge(asked: &WhoCan) -> Result<End, Fault> {
+    let path = asked.config.as_deref().ok_or_else(|| Fault("`--forge` needs `--config`".to_owned()))?;
+    let documents = files::documents(path)?;
+    let setup = files::setup_of(path, &documents)?;
+    let asks = asks(asked, &setup)?;
+    let endpoint = wire::endpoint(&setup, &documents, &asked.reached)?;
+    let account = wire::account(&setup, &asked.reached)?;
+    let mut service = wire::Wire::to(&endpoint, &setup, asked.reached.ca.as_deref())?;
+    let mut live = Live::new(&setup.config, account.as_ref(), &mut service);
+    let told = live::reach::who_can(&mut live, &setup, &asks, &asked.target).map_err(|error| Fault::of(&error))?;
+    if asked.json {
+        let more = json!({"unasked": told.unasked, "calls": calls(&live.asked)});
+        out(&format!("{:#}\n", view::with(view::ways(&told.ways), more)))?;
+    } else {
+        let unasked: String = told.unasked.iter().map(|text| format!("  {}\n", wrapped(text, 2))).collect();
+        let unasked = if unasked.is_empty() { unasked } else { section("Not asked about", &unasked) };
+        let nobody = if unasked.is_empty() { "nobody may" } else { "nobody of whom was asked may" };
+        let table = at_target(&format!("{} of {}", asked.action, asked.target), &told.ways, nobody);
+        out(&format!("{table}{unasked}\n{}\n", styled(QUIET, &format!("asked in {} calls", live.asked.len()))))?;
+    }
+    Ok(End::Good)
+}
+
+fn asks(asked: &WhoCan, setup: &Setup) -> Result<Asks, Fault> {
+    Asks::one(&setup.config, &asked.action).ok_or_else(|| {
         let found = &asked.action;
         Fault(format!(
             "expected an action that is asked of a project, such as `git.read` (docs/rules.md has all), found `{found}`"
         ))
-    })?;
-    let ways = all_at(&setup.config, &world, &asks, target, of(&asked.whole));
-    let heading = format!("{} of {}", asked.action, target.path);
-    print(&asked.whole, &heading, &["ORIGIN", "BECAUSE", "STARTED BY"], &ways, |way| vec![way.origin.clone()])?;
-    Ok(End::Good)
+    })
 }
 
 pub(crate) fn can(asked: &Can) -> Result<End, Fault> {
     let (setup, world) = (setup(asked.config.as_deref())?, files::world(&asked.whole.world)?);
     let origin = project(&world, &asked.origin)?;
     let people: Vec<Option<&User>> = match asked.user.as_deref() {
-        None => people(&world, origin, of(&asked.whole)),
+        None => people(&world, origin, of(asked.whole.everybody)),
         Some("nobody") => vec![None],
         Some(name) => {
             let user = world.user_named(name).ok_or_else(|| Fault(format!("the world has no user `{name}`")))?;
@@ -46,16 +88,18 @@ pub(crate) fn can(asked: &Can) -> Result<End, Fault> {
     };
     let ways = all_of(&setup.config, &world, &Asks::all(&setup.config), origin, &people);
     let heading = format!("jobs of {}", origin.path);
-    print(&asked.whole, &heading, &["TARGET", "BECAUSE", "STARTED BY", "ACTIONS"], &ways, |way| {
-        vec![way.target.clone()]
-    })?;
+    if asked.whole.json {
+        out(&format!("{:#}\n", view::ways(&ways)))?
+    } else {
+        out(&of_origin(&heading, &ways))?
+    }
     Ok(End::Good)
 }
 
 pub(crate) fn diff(asked: &Diff) -> Result<End, Fault> {
     let (old, new) = (files::setup(&asked.old)?, files::setup(&asked.new)?);
     let world = files::world(&asked.whole.world)?;
-    let found = differences(&old.config, &new.config, &world, of(&asked.whole));
+    let found = differences(&old.config, &new.config, &world, of(asked.whole.everybody));
     if asked.whole.json {
         out(&format!("{:#}\n", view::differing(&found)))?;
     } else {
@@ -64,8 +108,8 @@ pub(crate) fn diff(asked: &Diff) -> Result<End, Fault> {
     Ok(if found.is_empty() { End::Good } else { End::Bad })
 }
 
-fn of(whole: &Whole) -> People {
-    if whole.everybody { People::Everybody } else { People::Starters }
+fn of(everybody: bool) -> People {
+    if everybody { People::Everybody } else { People::Starters }
 }
 
 /// The configuration of a file, or one that looks everything up and has no rules of its own.
@@ -104,23 +148,29 @@ fn named(user: Option<&str>) -> String {
     user.unwrap_or("nobody").to_owned()
 }
 
-fn print(
-    whole: &Whole,
+fn at_target(heading: &str, ways: &[Way], nobody: &str) -> String {
+    shown(heading, &["ORIGIN", "BECAUSE", "STARTED BY"], (ways, nobody), &|way| vec![way.origin.clone()])
+}
+
+fn of_origin(heading: &str, ways: &[Way]) -> String {
+    shown(heading, &["TARGET", "BECAUSE", "STARTED BY", "ACTIONS"], (ways, "nobody may"), &|way| {
+        vec![way.target.clone()]
+    })
+}
+
+fn shown(
     heading: &str,
     columns: &[&str],
-    ways: &[Way],
-    place: impl Fn(&Way) -> Vec<String>,
-) -> Result<(), Fault> {
-    if whole.json {
-        return out(&format!("{:#}\n", view::ways(ways)));
-    }
+    (ways, nobody): (&[Way], &str),
+    place: &dyn Fn(&Way) -> Vec<String>,
+) -> String {
     let mut lines = vec![columns.iter().map(|column| (*column).to_owned()).collect::<Vec<_>>()];
-    for mut row in rows(ways, &place) {
+    for mut row in rows(ways, place) {
         row.truncate(columns.len());
         lines.push(row);
     }
-    let body = if ways.is_empty() { "  nobody may\n".to_owned() } else { table(2, &lines) };
-    out(&format!("{}\n{body}", styled(HEADING, heading)))
+    let body = if ways.is_empty() { format!("  {nobody}\n") } else { table(2, &lines) };
+    format!("{}\n{body}", styled(HEADING, heading))
 }
 
 fn differing(found: &[Difference]) -> String {

@@ -105,6 +105,7 @@ async fn below_project(
         (&Method::GET, ["job_token_scope"]) => lookup::scope(forge, received, id).await,
         (&Method::GET, ["job_token_scope", "allowlist"]) => lookup::allowlist(forge, received, id).await,
         (&Method::GET, ["job_token_scope", "groups_allowlist"]) => lookup::groups_allowlist(forge, received, id).await,
+        (&Method::GET, ["members", "all"]) => lookup::members(forge, received, id).await,
         (&Method::GET, ["members", "all", user]) => lookup::member(forge, received, id, user).await,
         (&Method::GET, ["jobs", job]) => lookup::job(forge, received, id, job).await,
         (&Method::GET, ["jobs", "artifacts", reference, rest @ ..]) => {

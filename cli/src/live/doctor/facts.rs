@@ -42,7 +42,7 @@ impl Asked {
 }
 
 /// A project that is not there.
-pub(super) fn nowhere() -> Option<Origin> {
+pub(in crate::live) fn nowhere() -> Option<Origin> {
     Some(Origin { id: ProjectId(0), path: ProjectPath::parse("jobscope-doctor/nowhere")? })
 }
 

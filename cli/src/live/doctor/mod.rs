@@ -16,7 +16,7 @@ use policy::facts::{Invalid, ProjectPath, Secret, Token};
 use policy::lookup::{Account, Call, Fact, Value};
 use serde_json::{Value as Json, json};
 
-pub(super) use facts::cause;
+pub(super) use facts::{cause, nowhere};
 
 use super::{Live, Sent, Service};
 use crate::setup::{Setup, masked};

@@ -19,7 +19,7 @@ use crate::forge::{Forge, Misbehaviour};
 use crate::params::Params;
 use crate::received::Received;
 use crate::reply;
-use world::{Project, Role, last_segment};
+use world::{Project, Role, User, last_segment};
 
 /// The longest page GitLab gives.
 const LONGEST_PAGE: usize = 100;
@@ -161,6 +161,22 @@ pub async fn groups_allowlist(forge: &Forge, received: &Received, id: &str) -> A
             })
         });
         Ok(page(forge, received, shapes.collect()))
+    })
+    .await
+}
+
+/// `GET /projects/:id/members/all`.
+pub async fn members(forge: &Forge, received: &Received, id: &str) -> Answer {
+    faulty(forge, async {
+        let (project, caller) = readable(forge, received, id)?;
+        if !matches!(caller, Caller::Person(_)) {
+            return Err(reply::unauthorized());
+        }
+        let users = forge.world().users.clone();
+        let role = |user: &Arc<User>| Some((Arc::clone(user), forge.world().role(&project, user.id)?));
+        let members: Vec<_> = users.iter().filter_map(role).collect();
+        let shown = members.iter().map(|(user, role)| shapes::member(forge, user, *role)).collect();
+        Ok(page(forge, received, shown))
     })
     .await
 }

@@ -62,7 +62,7 @@ pub(crate) fn configuration(document: &Value) -> NamedTempFile {
     file
 }
 
-/// The forge over the demo's world. It ends with the value.
+/// The forge over a world. It ends with the value.
 pub(crate) struct Forge {
     child: Child,
     _state: TempDir,
@@ -70,11 +70,16 @@ pub(crate) struct Forge {
 }
 
 impl Forge {
+    /// Over the demo's.
     pub(crate) fn start() -> Self {
+        Self::over(&root().join("envoy/demo/world.yaml"))
+    }
+
+    pub(crate) fn over(world: &Path) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_jobscope-forge"))
             .arg("--world")
-            .arg(root().join("envoy/demo/world.yaml"))
+            .arg(world)
             .arg("--state")
             .arg(state.path())
             .args(["--listen", "127.0.0.1:0", "--external-url", "http://forge.example.com"])
