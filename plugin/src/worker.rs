@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use policy::Config;
 use policy::memo::Memo;
 
 use crate::counters::Counted;
@@ -91,9 +92,7 @@ impl<H: Host> Worker<H> {
         });
         match begun {
             Ok(setup) => {
-                let revision = &setup.config.revision;
-                let what = concat!("jobscope: version ", env!("CARGO_PKG_VERSION"), ", configuration ");
-                self.host.log(Level::Info, &format!("{what}{revision}"));
+                self.host.log(Level::Info, &begins(&setup.config));
                 self.setup = Some(Rc::new(setup));
                 self.memo.forget();
             }
@@ -189,4 +188,19 @@ impl<H: Host> Worker<H> {
         self.flights.depart(&self.host, &setup.config, now);
         self.errands.depart(&self.host, &setup.config, now);
     }
+}
+
+/// Which filter begins, and by what: a line for who reads the log of a start.
+fn begins(config: &Config) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let (revision, mode, rules) = (&config.revision, config.mode.name(), config.access.count());
+    let hosts = [("forge", &config.forge.hosts), ("registry", &config.forge.registry_hosts)].map(|(which, hosts)| {
+        // The first of many tell enough.
+        let first = hosts.iter().take(4).map(policy::facts::Host::as_str).collect::<Vec<_>>().join(" ");
+        format!("{which} hosts {}: {first}", hosts.len())
+    });
+    format!(
+        "jobscope: version {version}, configuration {revision}, mode {mode}, {}, access rules {rules}",
+        hosts.join(", ")
+    )
 }

@@ -81,9 +81,12 @@ fn who_runs_which_configuration_is_counted_and_said() {
     host.reconfigure(crate::forge::configuration(r#", "mode": "observe""#)).unwrap();
     host.advance(Duration::from_millis(100));
     assert_eq!(info(&host), [0, workers]);
-    let said = host
-        .logs()
-        .into_iter()
-        .filter(|(level, line)| *level == Level::Info && line.starts_with("jobscope: version 0.1.0, configuration "));
-    assert!(said.count() >= 2, "{:?}", host.logs());
+    let (logs, begins) = (host.logs(), "jobscope: version 0.1.0, configuration ");
+    let is_said = |line: &str| {
+        line.starts_with(begins)
+            && line.contains(", mode observe, forge hosts 1: ")
+            && line.ends_with(", access rules 0")
+    };
+    let said = logs.iter().filter(|(level, line)| *level == Level::Info && is_said(line));
+    assert!(said.count() >= 2, "{logs:?}");
 }

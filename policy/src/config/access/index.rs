@@ -22,6 +22,11 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// How many rules there are.
+    pub(super) fn count(&self) -> usize {
+        self.rules.len()
+    }
+
     pub(super) fn of(kind: RuleKind, mut rules: Vec<Rule>) -> Self {
         rules.sort_unstable_by(|one, other| {
             let key = |rule: &Rule| rule.mode == Mode::Observe;

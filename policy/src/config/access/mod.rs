@@ -62,6 +62,14 @@ impl AccessRules {
         (rules, warnings)
     }
 
+    /// How many rules there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        [&self.allow, &self.deny, &self.limit, &self.outbound]
+            .iter()
+            .fold(0, |all, list| all.saturating_add(list.count()))
+    }
+
     /// What the rules say of one thing that a job asks of a target. Where its path is not known, or no project is asked,
     /// they say no more than that.
     #[must_use]
