@@ -30,7 +30,7 @@ help: ## print the targets
 run: setup build native ## start the demo at PORT=8080 and show each decision; with a configuration and a world of yours: CONFIG=, WORLD=
 	@$(DEMO) run --port $(PORT) $(if $(CONFIG),--config "$(CONFIG)") $(if $(WORLD),--world "$(WORLD)")
 
-demo: setup build native ## play the demo's story unattended
+demo: setup build native ## play the demo's stories unattended
 	@$(DEMO) play
 
 test: setup build guest native ## run the tests: the core, the filter in the test host, the story in a real Envoy

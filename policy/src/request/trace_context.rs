@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn no_token_is_carried_on() {
+    fn no_jobs_token_is_carried_on() {
         for secret in ["glcbt-64_0123456789abcdefghij", "eyJhbGciOiJSUzI1NiJ9.eyJqb2IiOjF9.c2ln", TOKEN] {
             assert!(!is_carried("x-request-id", secret), "{secret}");
             assert!(!is_carried("x-request-id", &format!("request-{secret}-1")), "{secret}");

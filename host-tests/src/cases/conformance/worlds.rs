@@ -1,6 +1,6 @@
 //! The rows as documents: a configuration, a world, a job and a request each, for the command and the page to decide.
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -32,22 +32,21 @@ pub struct Told {
 /// Every request of the rows that a document of a world tells whole. What is not asked by the exceptions is not here either.
 ///
 /// # Errors
-/// A file is not of the shape.
+/// A file is not of the shape, or nobody here understands a row.
 pub fn told(rows: &str, exceptions: &str) -> Result<Vec<Told>> {
     let exceptions = Exceptions::parse(exceptions)?;
     let mut all = Vec::new();
     for (id, row) in document::parse(rows)? {
-        // A row that is none, or that nobody understands, is its own failure where rows are decided.
+        // A row that is none is its own failure where rows are decided.
         let Some(row) = row.ok().filter(|row| exceptions.left(row).is_none()) else { continue };
-        let questions = questions(&row).unwrap_or_default();
+        let questions = questions(&row).with_context(|| id.clone())?;
         for (at, question) in questions.iter().enumerate().filter(|(_, question)| is_told(question)) {
             let configuration = Source::Service.configuration(&question.given, answers(&row));
             let verdict = match by_core(question, Source::Service, answers(&row))? {
                 Seen::Untouched => "untouched",
                 Seen::Forwarded { .. } => "allow",
                 Seen::Answered { .. } => "deny",
-                // No row ends so.
-                Seen::Broken(_) => continue,
+                Seen::Broken(why) => bail!("{id}: {why}"),
             };
             all.push(Told {
                 id: format!("{id} {at}"),
