@@ -42,7 +42,7 @@ impl Fault {
     /// Tells a person.
     pub(crate) fn tell(&self) {
         for line in self.0.lines() {
-            anstream::eprintln!("jobscope: {}", questions::setup::masked(line));
+            anstream::eprintln!("jobscope: {}", print::plain(&questions::setup::masked(line)));
         }
     }
 }
