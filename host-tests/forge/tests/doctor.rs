@@ -336,7 +336,10 @@ fn what_cannot_be_asked_is_one_sentence() {
     ] {
         let ran = jobscope(&words, &[]);
         assert!(
-            ran.end == 2 && ran.err.starts_with(&format!("jobscope: {said}")),
+            ran.end == 2
+                && ran.err.starts_with(&format!("jobscope: {said}"))
+                // It may be the token itself.
+                && !ran.err.contains("NO_SUCH_VARIABLE"),
             "{words:?}: {} {}",
             ran.end,
             ran.err
