@@ -6,6 +6,7 @@ use std::rc::Rc;
 use policy::Config;
 use policy::memo::Memo;
 
+use crate::access_log::AccessLog;
 use crate::counters::Counted;
 use crate::exchange::{Crowd, Ids, Shows};
 use crate::host::{Host, Level};
@@ -33,6 +34,7 @@ pub struct Worker<H: Host> {
     pub(crate) expiries: Expiries,
     pub(crate) ticks: Ticks,
     pub(crate) ids: Ids,
+    pub(crate) log: AccessLog,
     pub(crate) shows_bodies: Shows,
     pub(crate) memo: Memo,
     /// What was counted of the load, which all workers add up; nothing before the first tick, which a worker that only
@@ -68,6 +70,7 @@ impl<H: Host> Worker<H> {
             expiries: Expiries::default(),
             ticks: Ticks::default(),
             ids: Ids::new(chance),
+            log: AccessLog::default(),
             shows_bodies: Shows::Unknown,
             memo,
             counted: None,
@@ -93,6 +96,7 @@ impl<H: Host> Worker<H> {
         match begun {
             Ok(setup) => {
                 self.host.log(Level::Info, &begins(&setup.config));
+                self.log.begin(&self.host, setup.config.log.form);
                 self.setup = Some(Rc::new(setup));
                 self.memo.forget();
             }

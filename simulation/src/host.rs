@@ -129,11 +129,28 @@ impl Host for SimulatedHost {
         Ok(0)
     }
 
-    fn log_field(&self, name: &str, value: &str) -> Result<()> {
+    fn log_property(&self, name: &str, value: &[u8]) -> Result<()> {
         let mut shared = self.shared.borrow_mut();
-        shared.note(("log_field", name, value));
+        shared.note(("log_property", name, value));
         shared.may_fail("set_property")?;
-        shared.acting.map(|_| ()).ok_or(NO_STREAM)
+        let stream = shared.acting.ok_or(NO_STREAM)?;
+        if let Some(shown) = shared.shown.get_mut(&stream) {
+            shown.logged.insert(name.to_owned(), value.to_vec());
+        }
+        Ok(())
+    }
+
+    fn logged(&self, name: &str) -> Result<Vec<u8>> {
+        let mut shared = self.shared.borrow_mut();
+        shared.may_fail("get_property")?;
+        Ok(shared.acting().and_then(|shown| shown.logged.get(name).cloned()).unwrap_or_default())
+    }
+
+    fn declare(&self, name: &str, _: &str) -> Result<()> {
+        let mut shared = self.shared.borrow_mut();
+        shared.may_fail("declare_property")?;
+        let is_new = shared.declared.insert((self.root, name.to_owned()));
+        is_new.then_some(()).ok_or(HostError { call: "declare_property", status: 2 })
     }
 
     fn row(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>> {

@@ -1,6 +1,6 @@
 //! What all workers of the simulated proxy share: its rows, its calls, what it shows, and the time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash};
 
 use jobscope::{Headers, HostError, Map, Metric, Result, Stream};
@@ -60,6 +60,8 @@ pub(crate) struct Shown {
     pub(crate) is_answer_open: bool,
     pub(crate) body: Vec<u8>,
     pub(crate) answer_body: Vec<u8>,
+    /// What the filter has written for the access log.
+    pub(crate) logged: BTreeMap<String, Vec<u8>>,
 }
 
 impl Shown {
@@ -111,6 +113,8 @@ pub(crate) struct Shared {
     pub(crate) log: Option<Vec<String>>,
     pub(crate) last_row: u32,
     pub(crate) metrics: Vec<(Metric, String)>,
+    /// Properties that roots have declared.
+    pub(crate) declared: BTreeSet<(usize, String)>,
     /// In how many calls of the host one fails; and whether one has failed.
     pub(crate) fails_in: Option<u32>,
     pub(crate) has_failed: bool,
@@ -153,6 +157,7 @@ impl Shared {
             log: None,
             last_row: 0,
             metrics: Vec::new(),
+            declared: BTreeSet::new(),
             fails_in: None,
             has_failed: false,
             owes_version: false,

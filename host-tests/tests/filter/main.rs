@@ -20,6 +20,7 @@ mod junk;
 mod kinds;
 mod life;
 mod log;
+mod log_form;
 mod lookups;
 mod memo;
 mod memory;

@@ -214,8 +214,7 @@ impl<H: Host> Worker<H> {
     /// host's own timeout ends it.
     fn give_up(&self, error: HostError) -> Flow {
         journal::note(&self.host, Level::Error, "an answer cannot be replaced", error);
-        let _ = self.host.log_field("jobscope_verdict", "deny");
-        let _ = self.host.log_field("jobscope_reason", "host.failed");
+        self.log.write_more(&self.host, [("jobscope_verdict", "deny"), ("jobscope_reason", "host.failed")]);
         let _ = self.host.unavailable("host.failed");
         Flow::Pause
     }

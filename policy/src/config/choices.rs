@@ -3,7 +3,7 @@
 use super::pull_policy::{Check, PullPolicy, Runners};
 use super::secrets::SecretKind;
 use crate::choices::{
-    Answers, Api, Bodies, Changes, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials, Mode,
+    Answers, Api, Bodies, Changes, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials, LogForm, Mode,
     PackageIndexes, UnlistedEndpoints,
 };
 use crate::rules::Entries;
@@ -69,6 +69,7 @@ choices! {
     OUTBOUND SourceKind { "lookup" SourceKind::Lookup; "forge" SourceKind::Forge; }
     SECRET SecretKind { "environment" SecretKind::Environment; "envoy" SecretKind::Envoy; }
     DETAIL Detail { "brief" Detail::Brief; "full" Detail::Full; }
+    LOG_FORM LogForm { "fields" LogForm::Fields; "struct" LogForm::Struct; }
     CHECK Check { "ignore" Check::Ignore; "observe" Check::Observe; "enforce" Check::Rewrite; }
     OTHERWISE Check { "rewrite" Check::Rewrite; "refuse" Check::Refuse; }
     RUNNERS Runners { "shared" Runners::Shared; "all" Runners::All; }

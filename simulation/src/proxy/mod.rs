@@ -60,6 +60,8 @@ pub(crate) struct Scene {
     lfs_credentials: &'static str,
     /// How many running jobs are remembered: so many that rows push others out, or more.
     capacity: u32,
+    /// How decisions are logged.
+    log_form: &'static str,
 }
 
 impl Scene {
@@ -70,6 +72,7 @@ impl Scene {
             api: if has(0) { Api::Gitlab } else { Api::V1 },
             lfs_credentials: if has(1) { "forge" } else { "own" },
             capacity: if has(2) { 64 } else { 1024 },
+            log_form: if has(3) { "struct" } else { "fields" },
         }
     }
 }
@@ -212,7 +215,7 @@ impl<F: Filter> Proxy<F> {
     /// The filter's configuration of the day.
     fn configuration(&self) -> String {
         let Times { timeout, fresh, stale } = self.times;
-        let Scene { api, lfs_credentials, capacity } = self.scene;
+        let Scene { api, lfs_credentials, capacity, log_form } = self.scene;
         // GitLab itself has no list of ended jobs.
         let (api, changes) = match api {
             Api::V1 => ("v1", "on"),
@@ -228,6 +231,7 @@ impl<F: Filter> Proxy<F> {
             "facts": serde_json::Map::from_iter(facts),
             "bindings": {"capacity": capacity, "revalidate_after": format!("{fresh}ms"), "max_stale": format!("{stale}ms")},
             "webhook": {"path": "/-/jobscope/webhook", "secret_env": "HOOK"},
+            "log": {"form": log_form},
         });
         configuration.to_string()
     }

@@ -88,7 +88,6 @@ fn link_unused(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     unimplemented_call!(DequeueSharedQueue, a b c1);
     unimplemented_call!(EnqueueSharedQueue, a b c1);
     unimplemented_call!(GetStatus, a b c1);
-    unimplemented_call!(CallForeignFunction, a b c1 d e f);
     Ok(())
 }
 

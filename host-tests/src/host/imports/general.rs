@@ -1,7 +1,9 @@
 //! Logs, time, properties, contexts.
 
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
+use prost::encoding::decode_varint;
 use wasmtime::Linker;
 
 use super::{Caller, give, read, run, world, write};
@@ -50,6 +52,28 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         stream.properties.insert(path, value);
         Ok(())
     });
+    import!(linker, CallForeignFunction, |c,
+                                          name_at: u32,
+                                          name_len: u32,
+                                          arguments_at: u32,
+                                          arguments_len: u32,
+                                          _data_out: u32,
+                                          _size_out: u32| {
+        if read(c, name_at, name_len)? != b"declare_property" {
+            return Err(Status::NotFound.into());
+        }
+        let (name, schema) = declaration(&read(c, arguments_at, arguments_len)?).ok_or(Status::BadArgument)?;
+        let vm = c.data().vm;
+        let record = &mut world(c).vms[vm];
+        // In a request's callback it is this request's own affair, and nothing comes of it.
+        match record.declared.entry((record.current, name)) {
+            Entry::Occupied(_) => Err(Status::BadArgument.into()),
+            Entry::Vacant(place) => {
+                place.insert(schema);
+                Ok(())
+            }
+        }
+    });
     import!(linker, SetEffectiveContext, |c, id: u32| {
         let vm = c.data().vm;
         let mut world = world(c);
@@ -74,6 +98,21 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         Ok(())
     });
     Ok(())
+}
+
+/// The name and the type of a property that holds messages, of a `DeclarePropertyArguments`.
+fn declaration(mut bytes: &[u8]) -> Option<(String, String)> {
+    let (mut name, mut schema, mut kind) = (Vec::new(), Vec::new(), 0);
+    while !bytes.is_empty() {
+        let (field, number) = (decode_varint(&mut bytes).ok()?, decode_varint(&mut bytes).ok()?);
+        match field {
+            0x0a => name.extend(bytes.split_off(..usize::try_from(number).ok()?)?),
+            0x22 => schema.extend(bytes.split_off(..usize::try_from(number).ok()?)?),
+            0x18 => kind = number,
+            _ => return None,
+        }
+    }
+    (kind == 3).then_some((String::from_utf8(name).ok()?, String::from_utf8(schema).ok()?))
 }
 
 /// A property that the acting context can read. The path's parts are divided by
