@@ -40,33 +40,33 @@ impl AccessLog {
 
     /// Writes what is said of the request that the host acts for. What cannot be logged is carried out all the same: it is
     /// the narrower of the two.
-    pub(crate) fn write<'a>(&self, host: &impl Host, fields: impl IntoIterator<Item = (&'static str, &'a str)>) {
+    pub(crate) fn write<'a>(&self, host: &impl Host, fields: impl Iterator<Item = (&'static str, &'a str)>) {
         match self.form {
             LogForm::Fields => write_each(host, fields),
             LogForm::Struct => {
                 let mut message = Vec::with_capacity(512);
-                fields.into_iter().for_each(|(name, text)| message::put_member(&mut message, member(name), text));
+                fields.for_each(|(name, text)| message::put_member(&mut message, member(name), text));
                 let _ = host.log_property(PROPERTY, &message);
             }
         }
     }
 
     /// Writes more of it. What was said before stays, but for fields that are said anew.
-    pub(crate) fn write_more<'a>(&self, host: &impl Host, fields: impl IntoIterator<Item = (&'static str, &'a str)>) {
+    pub(crate) fn write_more<'a>(&self, host: &impl Host, fields: impl Iterator<Item = (&'static str, &'a str)>) {
         match self.form {
             LogForm::Fields => write_each(host, fields),
             LogForm::Struct => {
                 let written = host.logged(PROPERTY).unwrap_or_default();
                 let mut message = Struct::decode(&*written).unwrap_or_default();
                 let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
-                message.fields.extend(fields.into_iter().map(|(name, said)| (member(name).to_owned(), text(said))));
+                message.fields.extend(fields.map(|(name, said)| (member(name).to_owned(), text(said))));
                 let _ = host.log_property(PROPERTY, &message.encode_to_vec());
             }
         }
     }
 }
 
-fn write_each<'a>(host: &impl Host, fields: impl IntoIterator<Item = (&'static str, &'a str)>) {
+fn write_each<'a>(host: &impl Host, fields: impl Iterator<Item = (&'static str, &'a str)>) {
     for (name, text) in fields {
         let _ = host.log_property(name, text.as_bytes());
     }
@@ -74,5 +74,6 @@ fn write_each<'a>(host: &impl Host, fields: impl IntoIterator<Item = (&'static s
 
 /// The name of a field among those of the one property.
 fn member(name: &str) -> &str {
-    name.strip_prefix("jobscope_").unwrap_or(name)
+    // It is not compared: each begins so.
+    name.get(PROPERTY.len().saturating_add(1)..).unwrap_or(name)
 }

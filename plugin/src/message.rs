@@ -8,12 +8,10 @@ const FIELD_3: u8 = 0x1a;
 /// Adds a member to a `google.protobuf.Struct`: an entry of its map `fields`, whose value is a `Value` of the kind text.
 pub(crate) fn put_member(message: &mut Vec<u8>, name: &str, text: &str) {
     let value = field_size(text.len());
-    message.push(FIELD_1);
-    put_size(message, field_size(name.len()).saturating_add(field_size(value)));
-    put_field(message, FIELD_1, name);
-    message.push(FIELD_2);
-    put_size(message, value);
-    put_field(message, FIELD_3, text);
+    put_head(message, FIELD_1, field_size(name.len()).saturating_add(field_size(value)));
+    put_text(message, FIELD_1, name);
+    put_head(message, FIELD_2, value);
+    put_text(message, FIELD_3, text);
 }
 
 /// Envoy's `DeclarePropertyArguments`: a property of this name holds messages of this type. It may be written again, and
@@ -23,25 +21,27 @@ pub(crate) fn declaration(name: &str, message_type: &str) -> Vec<u8> {
     const IS_A_MESSAGE: [u8; 2] = [0x18, 3];
     const FIELD_4: u8 = 0x22;
     let mut message = Vec::new();
-    put_field(&mut message, FIELD_1, name);
+    put_text(&mut message, FIELD_1, name);
     message.extend(IS_A_MESSAGE);
-    put_field(&mut message, FIELD_4, &format!("type.googleapis.com/{message_type}"));
+    put_text(&mut message, FIELD_4, &format!("type.googleapis.com/{message_type}"));
     message
 }
 
-fn put_field(message: &mut Vec<u8>, field: u8, text: &str) {
-    message.push(field);
-    put_size(message, text.len());
-    message.extend(text.as_bytes());
+fn put_text(message: &mut Vec<u8>, field: u8, text: &str) {
+    put_head(message, field, text.len());
+    message.extend_from_slice(text.as_bytes());
 }
 
-/// Seven bits a byte, the lowest first; the eighth says that more follow.
-fn put_size(message: &mut Vec<u8>, mut size: usize) {
-    while size >= 0x80 {
-        message.push(u8::try_from(size & 0x7f).unwrap_or_default() | 0x80);
-        size >>= 7;
+/// Begins a field: which one it is, and how many bytes it has. Of that seven bits are in a byte, the lowest first, and the
+/// eighth says that more follow.
+fn put_head(message: &mut Vec<u8>, field: u8, size: usize) {
+    let (mut last, mut rest) = (field, size);
+    while rest >= 0x80 {
+        message.push(last);
+        last = u8::try_from(rest & 0x7f).unwrap_or_default() | 0x80;
+        rest >>= 7;
     }
-    message.push(u8::try_from(size).unwrap_or_default());
+    message.extend_from_slice(&[last, u8::try_from(rest).unwrap_or_default()]);
 }
 
 /// How many bytes a field takes whose content has so many.

@@ -214,7 +214,8 @@ impl<H: Host> Worker<H> {
     /// host's own timeout ends it.
     fn give_up(&self, error: HostError) -> Flow {
         journal::note(&self.host, Level::Error, "an answer cannot be replaced", error);
-        self.log.write_more(&self.host, [("jobscope_verdict", "deny"), ("jobscope_reason", "host.failed")]);
+        let said = [("jobscope_verdict", "deny"), ("jobscope_reason", "host.failed")];
+        self.log.write_more(&self.host, said.into_iter());
         let _ = self.host.unavailable("host.failed");
         Flow::Pause
     }
