@@ -337,3 +337,26 @@ impl Host for SimulatedHost {
         Ok(number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_declared_is_not_declared_again_whatever_configurations_come() {
+        let shared = Rc::new(RefCell::new(Shared::new(None, false)));
+        shared.borrow_mut().log = Some(Vec::new());
+        let host = SimulatedHost { shared: Rc::clone(&shared), root: 0, departs: Rc::default() };
+        let mut worker = jobscope::Worker::new(host);
+        for form in ["struct", "fields", "struct"] {
+            let configuration = format!(
+                r#"{{"forge": {{"hosts": ["forge.example"]}}, "log": {{"form": "{form}"}},
+                    "lookup": {{"cluster": "{CLUSTER}", "authority": "forge.example", "credential_env": "CREDENTIAL"}}}}"#
+            );
+            shared.borrow_mut().configuration = configuration.into_bytes();
+            assert!(worker.configure());
+        }
+        let log = shared.borrow().log.clone().unwrap_or_default();
+        assert!(log.len() == 3 && !log.iter().any(|line| line.contains("log.form")), "{log:?}");
+    }
+}
