@@ -41,6 +41,11 @@ fn report(job: u64) -> Request {
     RequestHead::new("PUT", "gitlab.example.com", &path).header("content-type", "application/json").body(body)
 }
 
+/// Something that the job asks.
+fn packages(job: u64) -> RequestHead {
+    RequestHead::new("GET", "gitlab.example.com", "/api/v4/packages/x").header("job-token", token(job))
+}
+
 /// A runner reports a job's end on a worker, and the forge answers so.
 fn end(host: &mut Host, worker: usize, job: u64, answer: u16) {
     let stream = host.send(worker, report(job), service);
@@ -101,8 +106,7 @@ fn what_is_no_runners_end_is_not_told() {
     end(&mut host, 0, 7, 202);
     end(&mut host, 0, 7, 500);
     let ended = |_: &Callout| Answer::json(200, r#"{"version": 1, "token": "ended"}"#);
-    let clone = RequestHead::new("GET", "gitlab.example.com", "/api/v4/packages/x").header("job-token", token(8));
-    assert_eq!(status(&host.exchange(0, clone, ended)), 401);
+    assert_eq!(status(&host.exchange(0, packages(8), ended)), 401);
     host.advance(TICK * 20);
     assert!(reports(&host).is_empty());
 }
@@ -182,18 +186,7 @@ fn a_service_that_takes_no_reports_is_told_none_for_a_while() {
     let told = |(level, line): &(Level, String)| *level == Level::Warn && line.contains("takes no reports");
     assert_eq!(host.logs().iter().filter(|line| told(line)).count(), 1, "{:?}", host.logs());
     assert_eq!(["told", "failed", "dropped"].map(|outcome| count(&host, outcome)), [0, 0, 13]);
-    assert_eq!(
-        status(
-            &host.exchange(
-                1,
-                RequestHead::new("GET", "gitlab.example.com", "/apps/web.git/info/refs?service=git-upload-pack")
-                    .header("job-token", token(7)),
-                nobody
-            )
-        ),
-        401,
-        "here it is known"
-    );
+    assert_eq!(status(&host.exchange(1, packages(7), nobody)), 401, "here it is known");
 }
 
 #[test]
