@@ -42,9 +42,10 @@ impl Fleet {
             ("/lookup/api", json!("v1")),
             ("/lookup/changes", json!("on")),
             ("/bindings/revalidate_after", json!("4m")),
-            ("/facts/projects_revalidate_after", json!("4m")),
-            ("/facts/members_revalidate_after", json!("4m")),
-            ("/facts/allowlists_revalidate_after", json!("4m")),
+            (
+                "/facts",
+                json!({"projects_revalidate_after": "4m", "members_revalidate_after": "4m", "allowlists_revalidate_after": "4m"}),
+            ),
         ];
         let options = Options {
             registry: Registry::LeftOut,

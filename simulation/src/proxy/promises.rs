@@ -6,7 +6,8 @@ use super::{LONGEST_TICK, Proxy};
 use crate::filter::Filter;
 use crate::judge::Ask;
 use crate::request::What;
-use crate::service::Api;
+use crate::service::{Api, Question};
+use crate::shared::Call;
 
 /// For how long a fact may deny, in milliseconds, and by how much the clock may have been set since.
 const DENIES: u64 = 2_000 + 1_000;
@@ -31,14 +32,22 @@ pub(super) struct Owed {
 impl<F: Filter> Proxy<F> {
     /// A runner reported a job's end through a root.
     pub(super) fn owe(&mut self, root: usize, job: usize) {
+        self.hear_reports();
         if self.scene.api == Api::V1 && !self.roots[root].is_deaf {
-            let due = self.shared.borrow().passed + 2 * LONGEST_TICK;
+            let shared = self.shared.borrow();
+            let is_report = |call: &&Call| call.root == root && matches!(call.question, Some(Question::Told(_)));
+            // One report after the other.
+            let waits =
+                shared.calls.values().any(|call| is_report(&call)) || self.owed.iter().any(|owed| owed.root == root);
+            let due = shared.passed + if waits { AGAIN } else { 2 * LONGEST_TICK };
+            drop(shared);
             self.owed.push(Owed { root, job, due });
         }
     }
 
     /// The service did not take what a root told it, or takes no reports.
     pub(super) fn owe_again(&mut self, root: usize, jobs: &[usize], takes_none: bool) {
+        self.hear_reports();
         if takes_none {
             self.roots[root].is_deaf = true;
             self.owed.retain(|owed| owed.root != root);
@@ -53,12 +62,17 @@ impl<F: Filter> Proxy<F> {
         self.owed.iter_mut().for_each(|owed| owed.due += AGAIN);
     }
 
-    /// Whether all was told in time.
-    pub(super) fn check_reports(&mut self) {
+    /// What was told meanwhile is owed no longer.
+    fn hear_reports(&mut self) {
         let told = std::mem::take(&mut self.shared.borrow_mut().told);
         for (root, jobs) in told {
             self.owed.retain(|owed| owed.root != root || !jobs.contains(&owed.job));
         }
+    }
+
+    /// Whether all was told in time.
+    pub(super) fn check_reports(&mut self) {
+        self.hear_reports();
         let passed = self.shared.borrow().passed;
         let roots = &self.roots;
         self.owed.retain(|owed| roots[owed.root].filter.is_some());

@@ -40,15 +40,17 @@ impl<F: Filter> Proxy<F> {
         if let Some(fact) = question.as_ref().filter(|question| question.is_of_one_fact() && self.scene.api == Api::V1)
             && way >= 9
         {
-            let (is_away, is_unwanted) = (AWAY.contains(&way), self.fault(Fault::UnwantedMemory));
-            let serves = |old: u64| old <= max_age * 1_000 || (is_away && max_age > 0) || is_unwanted;
+            let is_away = AWAY.contains(&way) || (max_age > 0 && self.fault(Fault::UntoldAges));
+            let is_unwanted = max_age == 0 && self.fault(Fault::UnwantedMemory);
+            let stale = self.roots[root].times.stale;
+            let serves = |old: u64| old <= max_age * 1_000 || (is_away && max_age > 0) || (is_unwanted && old < stale);
             match self.memory.recall(fact, asked.passed).filter(|(_, _, old)| serves(*old)) {
                 Some((known, led, old)) => {
                     (said, paths) = (Some(known), led);
                     asked = Time { clock: asked.clock - old, passed: asked.passed - old };
                     age = (max_age > 0 && !self.fault(Fault::UntoldAges)).then(|| old.div_ceil(1_000));
                 }
-                None if is_away => way = 0,
+                None if AWAY.contains(&way) => way = 0,
                 None => {
                     if let Some(said) = &said {
                         self.memory.put(fact, said, paths, asked.passed);
