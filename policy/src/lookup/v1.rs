@@ -112,8 +112,11 @@ impl Flight {
             }
         };
         // Who takes no memory does not say so. Who holds something is asked of the forge each time.
-        if !matches!(about, About::Holders) && !max_age.is_zero() {
-            question["max_age"] = max_age.as_secs().into();
+        if !matches!(about, About::Holders)
+            && !max_age.is_zero()
+            && let Value::Object(members) = &mut question
+        {
+            members.insert("max_age".into(), max_age.as_secs().into());
         }
         let call = post(LOOKUP, account, &question);
         let (sources, max_stale) = (Arc::clone(&config.facts), config.bindings.max_stale);
