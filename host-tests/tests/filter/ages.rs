@@ -252,7 +252,7 @@ fn an_older_answer_takes_the_place_of_no_younger_one() {
         host.answer(question.id, service(&question, &older, &json!(20)));
         assert!(matches!(host.outcome(slow), Outcome::Forwarded { .. }), "that is no older than a fact may be");
         let next = exchange(&mut host, 0, clone("libs/common", DANA), |_| Answer::json(503, "{}"));
-        assert_eq!(next, (u32::from(host.outcome(denied).reply().unwrap().status), vec![]), "the younger stands");
+        assert_eq!(next, (host.outcome(denied).reply().unwrap().status, vec![]), "the younger stands");
     }
     // Nor is a token a running job's by an older answer than the one that knew no such job.
     let mut host = host();
