@@ -11,7 +11,7 @@ use crate::counters::Counted;
 use crate::exchange::{Crowd, Ids, Shows};
 use crate::host::{Host, Level};
 use crate::journal;
-use crate::lookups::{Errands, Expiries, Flights, Following, Versions};
+use crate::lookups::{Ends, Errands, Expiries, Flights, Following, Versions};
 use crate::promises::{self, Promise};
 use crate::setup::Setup;
 use crate::ticks::Ticks;
@@ -29,6 +29,7 @@ pub struct Worker<H: Host> {
     pub(crate) crowd: Crowd,
     pub(crate) flights: Flights,
     pub(crate) errands: Errands,
+    pub(crate) ends: Ends,
     pub(crate) following: Following,
     pub(crate) versions: Versions,
     pub(crate) expiries: Expiries,
@@ -65,6 +66,7 @@ impl<H: Host> Worker<H> {
             crowd: Crowd::default(),
             flights: Flights::new(chance),
             errands: Errands::default(),
+            ends: Ends::new(chance),
             following: Following::new(chance),
             versions: Versions::default(),
             expiries: Expiries::default(),
@@ -139,6 +141,7 @@ impl<H: Host> Worker<H> {
         self.depart();
         self.following.tick(&self.host, &setup, now);
         self.errands.tick(&self.host, &setup.config, now);
+        self.ends.tick(&self.host, &setup, now);
         self.expiries.tick(&self.host, &setup, now);
         for landing in self.flights.overdue(&setup.config, now) {
             self.land(&setup, landing, Ok(now));

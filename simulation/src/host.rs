@@ -329,7 +329,12 @@ impl Host for SimulatedHost {
         let (asked, paths, deadline) = (shared.now(), shared.paths, shared.passed + timeout.as_millis() as u64);
         let pieces = field("x-download").unwrap_or_default().to_owned();
         let is_given_up = shared.passed < shared.gives_up_until;
-        let call = Call { root: self.root, question, pieces, asked, paths, deadline, is_given_up };
+        if let Some(Question::Told(jobs)) = &question {
+            let told = (self.root, jobs.clone());
+            shared.told.push(told);
+        }
+        let max_age = Question::max_age(body);
+        let call = Call { root: self.root, question, max_age, pieces, asked, paths, deadline, is_given_up };
         shared.calls.insert(number, call);
         if shared.fault == Some(Fault::DoubtfulCalls) && number.is_multiple_of(5) {
             return Err(HostError { call: "http_call", status: 10 });

@@ -6,6 +6,8 @@
 //!   what a decision needs of its target, and none after this proxy saw its job's end: whether it comes with the token or with
 //!   what the forge made from it, and whatever project its path led to before;
 //! - no client gets a credential that the forge made, where jobs are to have their own alone;
+//! - no request is denied what was granted to its job before facts may deny, unless a lookup failed;
+//! - the service, which remembers, is told of each end that a runner reported;
 //! - what is no job's goes on at once;
 //! - each request is answered, goes on or is gone by its deadline, and none is answered or woken that is gone;
 //! - no fact is looked up twice at a time by one worker;
@@ -21,6 +23,7 @@ mod fault;
 mod filter;
 mod host;
 mod judge;
+mod memory;
 mod moves;
 mod proxy;
 mod request;

@@ -22,6 +22,8 @@ pub(crate) struct Call {
     pub(crate) root: usize,
     /// What it asks, where the service knows that.
     pub(crate) question: Option<Question>,
+    /// How old what is answered may be, in seconds.
+    pub(crate) max_age: u64,
     /// In how many pieces the answer is asked for.
     pub(crate) pieces: String,
     pub(crate) asked: Time,
@@ -101,6 +103,8 @@ pub(crate) struct Shared {
     pub(crate) before: HashMap<String, Vec<u8>>,
     pub(crate) calls: BTreeMap<u32, Call>,
     pub(crate) last_call: u32,
+    /// What the filter told the service since this was last looked at: by which root, and which jobs ended.
+    pub(crate) told: Vec<(usize, Vec<usize>)>,
     /// Until then a worker may not have ticked since it could give up what it asks.
     pub(crate) gives_up_until: u64,
     pub(crate) call_answer: Option<(Headers, Vec<u8>)>,
@@ -146,6 +150,7 @@ impl Shared {
             before: HashMap::new(),
             calls: BTreeMap::new(),
             last_call: 0,
+            told: Vec::new(),
             gives_up_until: 0,
             call_answer: None,
             shown: BTreeMap::new(),

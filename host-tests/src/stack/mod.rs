@@ -8,6 +8,7 @@ pub(crate) mod cpu;
 mod envoy;
 mod forge;
 mod ingress;
+mod lookup_service;
 mod places;
 mod ports;
 mod raw;
@@ -27,6 +28,7 @@ use serde_json::Value;
 pub use envoy::{LOOKUP_TOKEN, settings_here, validate};
 pub use forge::{Forge, LookupFault};
 pub use ingress::{Ingress, Setup};
+pub use lookup_service::LookupService;
 pub use places::{checkout, filter, world};
 pub use raw::Answer;
 

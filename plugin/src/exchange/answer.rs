@@ -230,6 +230,9 @@ impl<H: Host> Worker<H> {
                     if let Err(error) = self.host.now().and_then(|now| setup.store.end(end, now)) {
                         journal::note(&self.host, Level::Critical, "the end of a job cannot be remembered", error);
                     }
+                    if let Some(job) = end.job {
+                        self.ends.add(setup, job);
+                    }
                 }
                 Event::Doubted(end) => {
                     if let Err(error) = self.host.now().and_then(|now| setup.store.doubt(end.token, now)) {

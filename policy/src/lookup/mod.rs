@@ -7,6 +7,7 @@
 pub mod account;
 mod answer;
 pub mod changes;
+pub mod ended;
 mod gitlab;
 mod part;
 mod source;
@@ -18,6 +19,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 pub use account::{Account, Principal};
 pub use answer::Answer;
@@ -128,7 +130,19 @@ impl Flight {
     /// account where a call needs one. What `recall` knows of parts is not asked.
     #[must_use]
     pub fn start(config: &Config, account: Option<&Account>, fact: Fact, recall: Recall<'_>) -> (Self, Progress) {
-        let (course, progress) = config.lookup.api.source().start(config, account, fact, recall);
+        Self::start_taking(Duration::ZERO, config, account, fact, recall)
+    }
+
+    /// The same, where who is asked may answer from a memory that is no older than `max_age`, in whole seconds.
+    #[must_use]
+    pub fn start_taking(
+        max_age: Duration,
+        config: &Config,
+        account: Option<&Account>,
+        fact: Fact,
+        recall: Recall<'_>,
+    ) -> (Self, Progress) {
+        let (course, progress) = config.lookup.api.source().start(max_age, config, account, fact, recall);
         (Self(course), progress)
     }
 

@@ -4,6 +4,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt::Debug;
+use core::time::Duration;
 
 use super::{Account, Answer, Call, Fact, PartKey, Progress, Recall, gitlab, v1};
 use crate::Config;
@@ -14,9 +15,10 @@ use crate::failure::Failure;
 
 /// A kind of lookup service.
 pub(super) trait Source {
-    /// Starts to look a fact up.
+    /// Starts to look a fact up. Who is asked may remember it, and then for no longer than `max_age`.
     fn start(
         &self,
+        max_age: Duration,
         config: &Config,
         account: Option<&Account>,
         fact: Fact,
