@@ -26,6 +26,7 @@ enum Url {
 }
 
 impl Url {
+    #[inline]
     fn letter(self, byte: u8) -> Option<u8> {
         match byte {
             b'A'..=b'Z' => byte.checked_sub(b'A'),
@@ -64,6 +65,7 @@ impl<'a> Decoder<'a> {
 impl Iterator for Decoder<'_> {
     type Item = u8;
 
+    #[inline]
     fn next(&mut self) -> Option<u8> {
         for byte in self.text.by_ref() {
             let Some(letter) = self.url.letter(*byte) else { continue };
