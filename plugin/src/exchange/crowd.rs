@@ -144,6 +144,7 @@ impl Crowd {
     }
 
     /// The request of this stream.
+    #[inline]
     pub(super) fn find(&mut self, stream: Stream) -> Option<&mut Exchange> {
         self.exchanges.get_mut(&stream)
     }

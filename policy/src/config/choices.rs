@@ -12,7 +12,7 @@ use crate::rules::Entries;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Choice<T: 'static> {
     pub(super) words: &'static [&'static str],
-    values: &'static [T],
+    pub(super) values: &'static [T],
 }
 
 impl<T: Copy> Choice<T> {

@@ -3,7 +3,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt::Debug;
 use core::time::Duration;
 
 use super::{Account, Answer, Call, Fact, PartKey, Progress, Recall, gitlab, v1};
@@ -45,7 +44,7 @@ pub(super) trait Source {
 }
 
 /// A lookup under way: what is asked next depends on what was answered.
-pub(super) trait Course: Debug + Send {
+pub(super) trait Course: Send {
     /// Takes the answer to the call of this number.
     fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress;
 
