@@ -89,6 +89,14 @@ impl Reader {
         self.values.contains_key(path)
     }
 
+    /// A key that nothing reads, because another one says so.
+    pub(super) fn set_aside(&mut self, path: &'static str, why: Option<&str>) {
+        self.read.insert(path);
+        if let Some(why) = why.filter(|_| self.is_given(path)) {
+            self.error(path, why);
+        }
+    }
+
     pub(super) fn text(&mut self, path: &'static str) -> Option<String> {
         self.value(path)?.as_str().map(str::to_owned)
     }

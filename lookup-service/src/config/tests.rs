@@ -34,8 +34,9 @@ fn errors(text: &str) -> Vec<String> {
 #[test]
 fn a_small_one_is_enough_and_says_where_the_forge_is() {
     let config = read(SOUND).unwrap_or_else(|errors| panic!("{errors}"));
-    assert_eq!(config.forge.1.as_str(), "gitlab.example.com");
-    assert_eq!(config.gitlab.config.forge.relative_url_root, "/gitlab");
+    let ForgeKind::Gitlab(gitlab) = config.forge;
+    assert_eq!(gitlab.address.1.as_str(), "gitlab.example.com");
+    assert_eq!(gitlab.config.forge.relative_url_root, "/gitlab");
     assert_eq!((config.max_questions, config.timeout, config.callers.len()), (1024, Duration::from_millis(1500), 1));
     assert_eq!(config.limits.lease, Duration::from_secs(2));
 }
@@ -44,7 +45,8 @@ fn a_small_one_is_enough_and_says_where_the_forge_is() {
 fn circumstances_are_looked_up_where_they_are_named() {
     let with = |names: &str| {
         let text = SOUND.replace("credential_env: FORGE", &format!("credential_env: FORGE, circumstances: {names}"));
-        let needs = read(&text).unwrap_or_else(|errors| panic!("{errors}")).gitlab.config.access.needs();
+        let ForgeKind::Gitlab(gitlab) = read(&text).unwrap_or_else(|errors| panic!("{errors}")).forge;
+        let needs = gitlab.config.access.needs();
         (needs.protected, needs.environment, needs.fork)
     };
     assert_eq!(with("[]"), (false, false, false));
@@ -120,6 +122,7 @@ fn an_error_says_what_was_expected_and_found() {
             "forge.token: unknown key; expected one of `forge.kind`, `forge.url`, `forge.ca`, `forge.credential_env`, \
              `forge.max_per_second`, `forge.max_unknown_per_second`, `forge.retries`, `forge.circumstances`, `forge.outbound`",
         ),
+        ("forge: {", "forge: {kind: gitea, ", "forge.kind: expected `gitlab`, found another text"),
         ("store: {kind: memory}", "stor: {kind: memory}", "stor: unknown key; did you mean `store`?"),
         (
             "http://gitlab",

@@ -1,6 +1,8 @@
 //! A forge that is asked. It looks facts up as the filter does, by the lookups of `policy`.
 
 pub mod budget;
+pub mod calls;
+mod client;
 pub mod gitlab;
 
 use std::collections::HashMap;
