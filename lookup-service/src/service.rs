@@ -14,6 +14,7 @@ use crate::config::{Config, ForgeKind, StoreKind};
 use crate::flights::Flights;
 use crate::forge::Forge;
 use crate::forge::gitlab::Gitlab;
+use crate::forge::oidc::Oidc;
 use crate::metrics::Metrics;
 use crate::operations;
 use crate::server::{self, Serving};
@@ -52,6 +53,7 @@ impl Service {
                 }
                 Arc::new(Gitlab::new(*settings, metrics.clone()))
             }
+            ForgeKind::Oidc(settings) => Arc::new(Oidc::new(*settings, &metrics)),
         };
         let flights =
             Flights::new(Arc::clone(&store), Arc::clone(&forge), config.ages, config.timeout, metrics.clone());

@@ -2,6 +2,7 @@
 //! at once, and a configuration with one starts nothing.
 
 pub mod keys;
+mod oidc;
 mod reader;
 mod tls;
 
@@ -14,12 +15,13 @@ use policy::bindings::Inquiry;
 use policy::facts::{Part, Secret};
 use serde_json::{Value, json};
 
+use keys::KEYS;
 use reader::Reader;
 pub use reader::{Errors, expected, unread};
 
 use crate::flights::Ages;
 use crate::forge::calls::Manner;
-use crate::forge::gitlab;
+use crate::forge::{self, gitlab};
 use crate::store::Limits;
 
 /// A configuration that passed every check.
@@ -62,6 +64,8 @@ pub struct Config {
 pub enum ForgeKind {
     /// A GitLab.
     Gitlab(Box<gitlab::Settings>),
+    /// None that knows job tokens: ID tokens.
+    Oidc(Box<forge::oidc::Settings>),
 }
 
 impl ForgeKind {
@@ -70,13 +74,16 @@ impl ForgeKind {
     pub fn inquiry(&self) -> Inquiry {
         match self {
             Self::Gitlab(settings) => Inquiry::of(&settings.config),
+            Self::Oidc(settings) => settings.inquiry,
         }
     }
 }
 
 /// Which keys are of one kind of forge alone.
-const OF_KIND: &[(&str, &[&str])] =
-    &[("gitlab", &["forge.url", "forge.credential_env", "forge.circumstances", "forge.outbound"])];
+const OF_KIND: &[(&str, &[&str])] = &[
+    ("gitlab", &["forge.url", "forge.credential_env", "forge.circumstances", "forge.outbound"]),
+    ("oidc", oidc::OF_OIDC),
+];
 
 /// Which store.
 pub enum StoreKind {
@@ -139,7 +146,7 @@ pub fn read(text: &str, around: &Surroundings<'_>) -> Result<Config, Errors> {
         let why = "expected YAML in which no key stands twice, found another text";
         Errors(vec![format!("the document: {why}{}", place.unwrap_or_default())])
     })?;
-    let mut reader = Reader::of(&document);
+    let mut reader = Reader::of(&document, KEYS);
     let listen = address(&mut reader, "api.listen");
     let callers = callers(&mut reader, around);
     let tls = tls::server(&mut reader, around);
@@ -252,6 +259,7 @@ fn forge(reader: &mut Reader, around: &Surroundings<'_>, timeout: Duration) -> O
     }
     match kind?.as_str() {
         "gitlab" => gitlab(reader, around, manner).map(|settings| ForgeKind::Gitlab(Box::new(settings))),
+        "oidc" => oidc::read(reader, around, manner).map(|settings| ForgeKind::Oidc(Box::new(settings))),
         _ => None,
     }
 }

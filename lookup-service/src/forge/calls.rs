@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use policy::bindings::Moment;
 use policy::failure::Failure;
-use policy::lookup::{Call, Principal, pause};
+use policy::lookup::{Answer, Call, Principal, pause};
+use serde_json::Value;
 
 use super::budget::Budget;
 use super::client::{Client, Response};
@@ -76,5 +77,17 @@ impl Calls {
     /// What is done within the time that one look has.
     pub(super) async fn in_time<T>(&self, done: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         tokio::time::timeout(self.manner.timeout, done).await.unwrap_or(Err(Failure::LookupTimeout))
+    }
+}
+
+/// The JSON that an API answered, where it did.
+pub(super) fn body(answer: &Answer<'_>) -> Result<Value, Failure> {
+    match answer.status {
+        Some(200 | 201) => serde_json::from_slice(answer.body).map_err(|_| Failure::LookupAnswer),
+        None | Some(502 | 503) => Err(Failure::LookupUnreachable),
+        Some(401 | 403) => Err(Failure::LookupRights),
+        Some(429) => Err(Failure::LookupThrottled),
+        Some(504) => Err(Failure::LookupTimeout),
+        Some(_) => Err(Failure::LookupAnswer),
     }
 }

@@ -19,7 +19,7 @@ use rustls::ClientConfig;
 use super::budget::Budget;
 use super::calls::{Calls, Manner};
 use super::client::Client;
-use super::{AtHand, Forge, Landed, Recalled, Reply, Status};
+use super::{AtHand, Forge, Landed, Recalled, Reply, Status, Terms};
 use crate::clock;
 use crate::metrics::Metrics;
 
@@ -83,7 +83,7 @@ impl Gitlab {
 }
 
 fn landed(flight: &Flight, value: policy::lookup::Value, began: Moment) -> Landed {
-    Landed { value, learned: flight.learned(), since: flight.confirmed(began).oldest() }
+    Landed { value, learned: flight.learned(), since: flight.confirmed(began).oldest(), terms: Terms::default() }
 }
 
 impl Forge for Gitlab {
@@ -122,7 +122,7 @@ impl Forge for Gitlab {
         self.calls.in_time(ask).boxed()
     }
 
-    fn running(&self) -> Reply<'_, Vec<JobId>> {
+    fn running(&self) -> Reply<'_, Option<Vec<JobId>>> {
         async {
             let mut running = Vec::new();
             let mut after: Option<String> = None;
@@ -133,7 +133,7 @@ impl Forge for Gitlab {
                 running.extend(page.jobs);
                 // A page that leads to itself would be read for ever.
                 if page.next.is_none() || page.next == after {
-                    return Ok(running);
+                    return Ok(Some(running));
                 }
                 after = page.next;
             }
