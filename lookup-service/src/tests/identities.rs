@@ -1,20 +1,34 @@
 //! ID tokens: whose they are, and how many ways there are for one to be nobody's.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::ready;
+use policy::facts::{Context, Invalid, Job, JobId, Origin, Part, ProjectId, ProjectPath, Secret, Token};
+use policy::failure::Failure;
+use policy::lookup::Fact;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::caller::{Caller, TOKEN};
 use super::issuer::{AUDIENCE, CREDENTIAL, EC, OTHER_RSA, Pair, RSA, StandInCi, WEAK_RSA, text};
 use crate::clock;
-use crate::config::{self, Surroundings};
+use crate::config::{self, Config, ForgeKind, Surroundings};
+use crate::flights::{Ages, Answered, Flights, Known};
+use crate::forge::oidc::Oidc;
+use crate::forge::{AtHand, Forge, Landed, Recalled, Reply, Status, Terms};
+use crate::metrics::Metrics;
 use crate::service::Service;
+use crate::store::memory::Memory;
+use crate::store::{Changes, Limits, Store, TokenState};
 
 const ISSUER: &str = "https://gitlab.example.com";
 
-/// A service before this CI; `more` changes the document.
-async fn service(ci: &StandInCi, more: impl FnOnce(&mut Value)) -> (Service, Caller) {
+/// A configuration before this CI; `more` changes the document.
+fn configuration(ci: &StandInCi, more: impl FnOnce(&mut Value)) -> Config {
     let at = |path: &str| format!("http://{}{path}", ci.address);
     let entry = |name: &str, vendor: &str, issuer: &str, pins: &[&str]| {
         json!({"name": name, "vendor": vendor, "issuer": issuer, "jwks_uri": at("/keys"), "pins": pins,
@@ -50,8 +64,11 @@ async fn service(ci: &StandInCi, more: impl FnOnce(&mut Value)) -> (Service, Cal
             .map(|(_, value)| (*value).to_owned())
     };
     let around = Surroundings { env: &env, file: &|path| std::fs::read(path) };
-    let config = config::read(&document.to_string(), &around).unwrap_or_else(|errors| panic!("{errors}"));
-    let service = Service::start(config).await.unwrap();
+    config::read(&document.to_string(), &around).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+async fn service(ci: &StandInCi) -> (Service, Caller) {
+    let service = Service::start(configuration(ci, |_| {})).await.unwrap();
     let caller = Caller::of(service.address);
     (service, caller)
 }
@@ -84,7 +101,7 @@ fn without(name: &str) -> Value {
 #[tokio::test]
 async fn a_running_job_of_each_kind_is_told_with_what_its_token_says() {
     let ci = StandInCi::start().await;
-    let (_service, caller) = service(&ci, |_| {}).await;
+    let (_service, caller) = service(&ci).await;
     let now = clock::unix();
     let common = |iss: &str, more: Value| {
         let mut claims = json!({"iss": iss, "aud": AUDIENCE, "iat": now, "exp": now + 300});
@@ -170,7 +187,7 @@ async fn a_running_job_of_each_kind_is_told_with_what_its_token_says() {
 #[tokio::test]
 async fn what_is_not_the_issuers_word_for_us_is_nobodys_and_nobody_is_asked() {
     let ci = StandInCi::start().await;
-    let (_service, caller) = service(&ci, |_| {}).await;
+    let (_service, caller) = service(&ci).await;
     ci.says(7, "running");
     let now = clock::unix();
     let rsa = |claims: Value| RSA.sign("rsa-1", &claims);
@@ -202,7 +219,7 @@ async fn what_is_not_the_issuers_word_for_us_is_nobodys_and_nobody_is_asked() {
         ("ECDSA under an RSA key's name", EC.sign("rsa-1", &claims())),
         ("RSA under an EC key's name", RSA.sign("ec-1", &claims())),
         ("another's key under the name", OTHER_RSA.sign("rsa-1", &claims())),
-        ("a weak key", WEAK_RSA.sign("rsa-1", &claims())),
+        ("a weak key of the issuer", WEAK_RSA.sign("weak", &claims())),
         ("an unknown key", RSA.sign("rsa-2", &claims())),
         (
             "a key that the token brings",
@@ -295,7 +312,7 @@ async fn what_is_not_the_issuers_word_for_us_is_nobodys_and_nobody_is_asked() {
 #[tokio::test]
 async fn what_is_no_id_token_of_any_job_is_left_to_the_forge() {
     let ci = StandInCi::start().await;
-    let (_service, caller) = service(&ci, |_| {}).await;
+    let (_service, caller) = service(&ci).await;
     let of_the_forge = RSA.sign("rsa-1", &without("iss"));
     let of_people = RSA.sign("rsa-1", &with(json!({"iss": "https://sso.example.com"})));
     for token in ["0123456789abcdef0123456789abcdef01234567", "a-password", "glpat-x.01.y", &of_the_forge, &of_people] {
@@ -307,11 +324,11 @@ async fn what_is_no_id_token_of_any_job_is_left_to_the_forge() {
 #[tokio::test]
 async fn a_signature_without_a_running_job_is_nothing() {
     let ci = StandInCi::start().await;
-    let (_service, caller) = service(&ci, |_| {}).await;
+    let (_service, caller) = service(&ci).await;
     let token = RSA.sign("rsa-1", &claims());
     // What fails is 503: neither `ended` nor `unknown`.
     for fault in [200, 302, 401, 403, 404, 429, 500, 503] {
-        let (_fresh, caller) = service(&ci, |_| {}).await;
+        let (_fresh, caller) = service(&ci).await;
         ci.with(|ci| ci.fault = None);
         ci.says(7, "running");
         assert_eq!(caller.token(&token, None).await.body["token"], "running");
@@ -341,7 +358,7 @@ async fn a_signature_without_a_running_job_is_nothing() {
 #[tokio::test]
 async fn a_token_that_expires_does_not_end_its_job() {
     let ci = StandInCi::start().await;
-    let (_service, caller) = service(&ci, |_| {}).await;
+    let (_service, caller) = service(&ci).await;
     ci.says(7, "running");
     let short = RSA.sign("rsa-1", &with(json!({"exp": clock::unix() + 2})));
     let next = RSA.sign("rsa-1", &claims());
@@ -359,7 +376,7 @@ async fn a_token_that_expires_does_not_end_its_job() {
 #[tokio::test]
 async fn what_projects_are_to_jobs_says_the_configuration() {
     let ci = StandInCi::start().await;
-    let (_service, caller) = service(&ci, |_| {}).await;
+    let (_service, caller) = service(&ci).await;
     let target = caller.target(None).await.body;
     assert_eq!((&target["role"], &target["admission"]), (&json!("reporter"), &json!("project")));
     assert_eq!((&target["permissions"], &target["target"]["id"]), (&json!(["read_repositories"]), &json!(102)));
@@ -370,7 +387,7 @@ async fn what_projects_are_to_jobs_says_the_configuration() {
 #[tokio::test]
 async fn keys_are_fetched_where_the_configuration_says_and_nowhere_else() {
     let ci = StandInCi::start().await;
-    let (_service, caller) = service(&ci, |_| {}).await;
+    let (_service, caller) = service(&ci).await;
     ci.says(7, "running");
     // Away, behind a redirect, of no use: it may be the issuer's all the same.
     ci.with(|ci| ci.fault = Some(302));
@@ -395,7 +412,7 @@ async fn no_secret_and_no_token_is_in_any_log_line() {
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let ci = StandInCi::start().await;
-    let (_service, caller) = service(&ci, |_| {}).await;
+    let (_service, caller) = service(&ci).await;
     ci.says(7, "running");
     let signed = |pair: &Pair, claims: Value| pair.sign("rsa-1", &claims);
     let tokens =
@@ -409,5 +426,174 @@ async fn no_secret_and_no_token_is_in_any_log_line() {
         for part in token.split('.').chain([CREDENTIAL, "secret-audience"]) {
             assert!(!log.contains(part), "{part}");
         }
+    }
+}
+
+/// Judges by itself, with the keys in a file and no CI to be asked.
+fn judge(keys: &Value, more: impl FnOnce(&mut Value)) -> Oidc {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), keys.to_string()).unwrap();
+    let nowhere = StandInCi::nowhere();
+    let config = configuration(&nowhere, |document| {
+        for issuer in document["forge"]["issuers"].as_array_mut().unwrap() {
+            issuer.as_object_mut().unwrap().remove("jwks_uri");
+            issuer["jwks_file"] = json!(file.path());
+        }
+        document["forge"]["retries"] = json!(0);
+        more(document);
+    });
+    let ForgeKind::Oidc(settings) = config.forge else { panic!("job identities") };
+    Oidc::new(*settings, &Metrics::default())
+}
+
+/// What is said of a token: `None` where only its CI can tell more.
+async fn said(judge: &Oidc, token: &[u8]) -> Option<Token> {
+    match judge.look(Fact::Token(Secret::new(token)), &Recalled::new()).await {
+        Ok(landed) => match landed.value {
+            policy::lookup::Value::Token(token) => Some(token),
+            policy::lookup::Value::Target(_) => panic!("a target"),
+        },
+        Err(_) => None,
+    }
+}
+
+/// Tokens that other makers made, some good and some not: `tokens/make.py` and `tokens/make.mjs`.
+#[tokio::test]
+async fn what_other_makers_make_is_read_as_they_meant_it() {
+    let all: Value = serde_json::from_str(include_str!("tokens/tokens.json")).unwrap();
+    let judge = judge(&all["keys"], |_| {}).at(|| 1_790_000_000);
+    assert_eq!(all["now"], 1_790_000_000);
+    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    for row in all["tokens"].as_array().unwrap() {
+        let said = match said(&judge, row["token"].as_str().unwrap().as_bytes()).await {
+            None => "good",
+            Some(Token::Invalid(Invalid::Foreign)) => "foreign",
+            Some(Token::Invalid(Invalid::Unknown)) => "unknown",
+            Some(other) => panic!("{other:?}"),
+        };
+        assert_eq!(said, row["said"], "{} by {}", row["what"], row["by"]);
+        *counts.entry(said).or_default() += 1;
+    }
+    assert!(counts["good"] >= 9 && counts["unknown"] >= 20 && counts["foreign"] >= 2, "{counts:?}");
+}
+
+#[test]
+fn whatever_is_done_to_a_token_it_is_no_other_good_one() {
+    let judge = judge(&json!({"keys": [RSA.named("rsa-1"), EC.named("ec-1")]}), |_| {});
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let claims = with(json!({"exp": clock::unix() + 3000}));
+    let good = [RSA.sign("rsa-1", &claims), EC.sign("ec-1", &claims)];
+    let others = [RSA.sign("rsa-1", &with(json!({"aud": "x"}))), EC.sign("ec-1", &with(json!({"project_id": "9"})))];
+    for token in &good {
+        assert_eq!(runtime.block_on(said(&judge, token.as_bytes())), None, "all is good, and the CI is asked");
+    }
+    const CHARACTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=";
+    let edit = (0..4_usize, any::<prop::sample::Index>(), prop::sample::select(CHARACTERS));
+    let edits = (0..2_usize, prop::collection::vec(edit, 0..4), prop::collection::vec(0..6_usize, 0..3));
+    proptest!(ProptestConfig::with_cases(2000), |((which, edits, swaps) in edits)| {
+        let mut token = good[which].clone().into_bytes();
+        for part in swaps {
+            // A part of another token in the place of one of this.
+            let other = others[part % 2].split('.').nth(part / 2).unwrap();
+            let mut parts: Vec<String> = String::from_utf8(token).unwrap().split('.').map(str::to_owned).collect();
+            parts[part / 2] = other.to_owned();
+            token = parts.join(".").into_bytes();
+        }
+        for (kind, at, character) in edits {
+            let at = at.index(token.len());
+            match kind {
+                0 => token[at] = character,
+                1 => { token.remove(at); }
+                2 => token.insert(at, character),
+                _ => token.extend_from_within(at..),
+            }
+        }
+        let said = runtime.block_on(said(&judge, &token));
+        let is_another = good.iter().all(|good| good.as_bytes() != token);
+        prop_assert!(!is_another || matches!(said, Some(Token::Invalid(_))), "{:?} {}", said, String::from_utf8_lossy(&token));
+    });
+}
+
+/// A forge that says of a token first that its job runs, and then what it is told to.
+struct Changing {
+    job: Job,
+    refusal: Terms,
+    asked: AtomicUsize,
+}
+
+impl Forge for Changing {
+    fn at_hand(&self, _: &Fact, _: &Recalled) -> AtHand {
+        AtHand::Failed(Failure::Doubt)
+    }
+    fn look<'a>(&'a self, _: Fact, _: &'a Recalled) -> Reply<'a, Landed> {
+        let (token, terms) = match self.asked.fetch_add(1, Ordering::Relaxed) {
+            0 => (Token::Running(self.job.clone()), Terms::default()),
+            _ => (Token::Invalid(Invalid::Unknown), self.refusal),
+        };
+        let value = policy::lookup::Value::Token(token);
+        ready(Ok(Landed { value, learned: Vec::new(), since: clock::now(), terms })).boxed()
+    }
+    fn version(&self) -> Reply<'_, policy::facts::Version> {
+        ready(Err(Failure::Doubt)).boxed()
+    }
+    fn status(&self, _: JobId, _: ProjectId) -> Reply<'_, Status> {
+        ready(Ok(Status::Unsure)).boxed()
+    }
+    fn running(&self) -> Reply<'_, Option<Vec<JobId>>> {
+        ready(Ok(None)).boxed()
+    }
+    fn pause(&self) -> Option<Duration> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_one_token_ends_no_job_unless_the_forge_means_the_job() {
+    for (of_token_alone, state, ended) in
+        [(true, TokenState::Refused(Invalid::Unknown), 0), (false, TokenState::Ended, 1)]
+    {
+        let limits =
+            Limits { tokens: Duration::from_secs(300), lease: Duration::from_secs(1), unknown_per_second: 100 };
+        let store: Arc<dyn Store> = Arc::new(Memory::new(limits, 1000));
+        let origin = Origin { id: ProjectId(101), path: ProjectPath::parse("apps/web").unwrap() };
+        let job = Job { id: JobId(u64::MAX), user: None, origin, context: Context::default() };
+        let refusal = Terms { of_token_alone, ..Terms::default() };
+        let forge: Arc<dyn Forge> = Arc::new(Changing { job, refusal, asked: AtomicUsize::new(0) });
+        let ages = Ages { tokens: Duration::from_secs(300), parts: [(Part::Project, Duration::ZERO); 6] };
+        let flights = Flights::new(Arc::clone(&store), forge, ages, Duration::from_secs(1), Metrics::default());
+        let Changes::Since(_, cursor) = store.changes(None).await.unwrap() else { panic!("a cursor") };
+        let fact = Fact::Token(Secret::new(b"h.p.s"));
+        let known = |answered: Answered| match answered.known {
+            Known::Token(state) => state,
+            Known::Found(_) => panic!("a target"),
+        };
+        assert!(matches!(known(flights.ask(&fact, Duration::ZERO).await.unwrap()), TokenState::Running(_)));
+        sleep(Duration::from_millis(5)).await;
+        assert_eq!(known(flights.ask(&fact, Duration::ZERO).await.unwrap()), state);
+        let Changes::Since(jobs, _) = store.changes(Some(&cursor)).await.unwrap() else { panic!("changes") };
+        assert_eq!(jobs.len(), ended, "{of_token_alone}");
+    }
+}
+
+/// The examples of the documentation are configurations.
+#[test]
+fn the_examples_of_the_documentation_are_sound() {
+    let page = include_str!("../../../docs/job-identities.md");
+    let blocks: Vec<&str> =
+        page.split("\n```yaml\n").skip(1).map(|block| block.split_once("\n```").unwrap().0).collect();
+    let [whole, more] = blocks[..] else { panic!("two examples") };
+    let with_more = whole.replacen("  projects:", &format!("{more}\n  projects:"), 1);
+    let keys = json!({"keys": [RSA.named("1")]}).to_string();
+    let env = |name: &str| Some(format!("a-secret-of-{name}"));
+    let file = |path: &str| match path {
+        "/etc/jobscope/cluster-keys.json" => Ok(keys.clone().into_bytes()),
+        path => std::fs::read(path),
+    };
+    for (text, issuers) in [(whole, 2), (&*with_more, 6)] {
+        let config = config::read(text, &Surroundings { env: &env, file: &file });
+        let ForgeKind::Oidc(oidc) = config.unwrap_or_else(|errors| panic!("{errors}")).forge else {
+            panic!("of ID tokens")
+        };
+        assert_eq!(oidc.issuers.len(), issuers);
     }
 }

@@ -29,14 +29,15 @@ fn rsa(bits: &str) -> Pair {
     let made = format!("openssl genrsa {bits} 2>/dev/null | openssl rsa -traditional -outform DER 2>/dev/null");
     let der = Command::new("sh").args(["-c", &made]).output().unwrap().stdout;
     let private = EncodingKey::from_rsa_der(&der);
-    // ring makes no keys of fewer bits than it takes; such a key is asked of OpenSSL alone.
+    // ring takes no key of so few bits as one of them has.
     let modulus = Command::new("sh")
         .args(["-c", &format!("printf %s '{}' | base64 -d | openssl rsa -inform DER -noout -modulus", standard(&der))])
         .output()
         .unwrap();
     let hex = String::from_utf8(modulus.stdout).unwrap();
     let hex = hex.trim().strip_prefix("Modulus=").unwrap();
-    let n: Vec<u8> = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+    let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+    let n: Vec<u8> = hex.as_bytes().chunks(2).map(byte).collect();
     Pair { algorithm: Algorithm::RS256, private, public: json!({"kty": "RSA", "n": text(&n), "e": "AQAB"}) }
 }
 
@@ -103,7 +104,7 @@ pub(crate) struct StandInCi {
 
 impl StandInCi {
     pub(crate) async fn start() -> Self {
-        let keys = json!({"keys": [RSA.named("rsa-1"), EC.named("ec-1"), {"kty": "OKP", "kid": "rsa-1"}]});
+        let keys = json!({"keys": [RSA.named("rsa-1"), EC.named("ec-1"), WEAK_RSA.named("weak"), {"kty": "OKP", "kid": "rsa-1"}]});
         let ci = Ci { keys, answers: BTreeMap::new(), fault: None, asked: Vec::new() };
         let ci = Arc::new(Mutex::new(ci));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -111,6 +112,12 @@ impl StandInCi {
         let router = Router::new().fallback(answer).with_state(Arc::clone(&ci));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, ci }
+    }
+
+    /// One at which nobody answers.
+    pub(crate) fn nowhere() -> Self {
+        let ci = Ci { keys: Value::Null, answers: BTreeMap::new(), fault: None, asked: Vec::new() };
+        Self { address: ([127, 0, 0, 1], 9).into(), ci: Arc::new(Mutex::new(ci)) }
     }
 
     pub(crate) fn with<T>(&self, what: impl FnOnce(&mut Ci) -> T) -> T {

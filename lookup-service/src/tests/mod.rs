@@ -5,7 +5,7 @@ mod faults;
 mod fleet;
 mod forge;
 mod identities;
-mod issuer;
+pub(crate) mod issuer;
 mod limits;
 mod secrets;
 mod tls;

@@ -29,7 +29,7 @@ const LIMIT: usize = 256 << 10;
 /// Where keys are.
 pub(super) enum Origin {
     File(Arc<Keys>),
-    Server { client: Client, path: String, timeout: Duration, metrics: Metrics },
+    Server { client: Box<Client>, path: String, timeout: Duration, metrics: Metrics },
 }
 
 /// The keys of one issuer.
@@ -142,4 +142,104 @@ async fn fetch(client: &Client, path: &str, metrics: &Metrics) -> Option<Keys> {
     let body = (response.status == Some(200) && response.body.len() <= LIMIT).then_some(response.body)?;
     // A set without a key that serves is rather a mistake than the end of all tokens.
     Keys::parse(&body).filter(|keys| !keys.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::tests::issuer::{OTHER_RSA, RSA, StandInCi};
+
+    async fn ring(ci: &StandInCi) -> Keyring {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+        let (authority, timeout) = (ci.address.to_string().parse().unwrap(), Duration::from_secs(1));
+        let client = Client::new(axum::http::uri::Scheme::HTTP, authority, tls, timeout);
+        let client = Box::new(client);
+        Keyring::new(Origin::Server { client, path: "/keys".into(), timeout, metrics: Metrics::default() })
+    }
+
+    /// Whether a key is known: `None` where keys are not to be had.
+    async fn knows(ring: &Keyring, kid: &str) -> Option<bool> {
+        ring.keys(kid, Algorithm::Rs256).await.ok().map(|keys| keys.is_some())
+    }
+
+    fn shows(ci: &StandInCi, keys: Value) {
+        ci.with(|ci| ci.keys = json!({ "keys": keys }));
+    }
+
+    #[tokio::test]
+    async fn an_issuer_may_exchange_its_keys() {
+        let ci = StandInCi::start().await;
+        let ring = ring(&ci).await;
+        assert_eq!(knows(&ring, "rsa-1").await, Some(true));
+        shows(&ci, json!([RSA.named("rsa-1"), OTHER_RSA.named("rsa-2")]));
+        assert_eq!((knows(&ring, "rsa-2").await, ci.count("/keys")), (Some(false), 1), "it was asked just now");
+        ring.grow_old(APART);
+        assert_eq!((knows(&ring, "rsa-2").await, ci.count("/keys")), (Some(true), 2));
+        shows(&ci, json!([OTHER_RSA.named("rsa-2")]));
+        assert_eq!((knows(&ring, "rsa-1").await, ci.count("/keys")), (Some(true), 2));
+        ring.grow_old(DUE + Duration::from_secs(1));
+        assert_eq!((knows(&ring, "rsa-1").await, ci.count("/keys")), (Some(false), 3), "what is taken back is over");
+        assert_eq!((knows(&ring, "rsa-2").await, ci.count("/keys")), (Some(true), 3));
+    }
+
+    #[tokio::test]
+    async fn keys_serve_for_an_hour_while_the_issuer_is_away() {
+        let ci = StandInCi::start().await;
+        let ring = ring(&ci).await;
+        assert_eq!(knows(&ring, "rsa-1").await, Some(true));
+        ci.with(|ci| ci.fault = Some(503));
+        ring.grow_old(Duration::from_secs(600));
+        assert_eq!((knows(&ring, "rsa-1").await, ci.count("/keys")), (Some(true), 2));
+        assert_eq!(knows(&ring, "rsa-2").await, None, "it may be a new one");
+        assert_eq!(ci.count("/keys"), 2, "of which nobody asks so soon");
+        ring.grow_old(STALE);
+        assert_eq!((knows(&ring, "rsa-1").await, ci.count("/keys")), (None, 3));
+        ci.with(|ci| ci.fault = None);
+        assert_eq!(knows(&ring, "rsa-1").await, None);
+        ring.grow_old(APART);
+        assert_eq!(knows(&ring, "rsa-1").await, Some(true));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_set_of_keys_takes_none_away() {
+        let ci = StandInCi::start().await;
+        for keys in [
+            json!({"keys": []}),
+            json!({"keys": [{"kty": "oct", "kid": "rsa-1", "k": "AQAB"}]}),
+            json!([RSA.named("rsa-1")]),
+            json!({"keys": [RSA.named("rsa-1")], "x": "x".repeat(LIMIT)}),
+        ] {
+            let ring = ring(&ci).await;
+            ci.with(|ci| ci.keys = keys.clone());
+            assert_eq!(knows(&ring, "rsa-1").await, None, "{:?}", keys.to_string().get(..30));
+        }
+        let mut other = RSA.named("rsa-1");
+        other["use"] = json!("enc");
+        let mut another = RSA.named("rsa-3");
+        another["alg"] = json!("PS256");
+        shows(&ci, json!([other, another, OTHER_RSA.named("rsa-2")]));
+        let ring = ring(&ci).await;
+        for (kid, known) in [("rsa-1", false), ("rsa-2", true), ("rsa-3", false), ("", false)] {
+            assert_eq!(knows(&ring, kid).await, Some(known), "{kid}");
+        }
+        assert!(ring.keys("rsa-2", Algorithm::Es256).await.unwrap().is_none(), "a key is for one algorithm");
+    }
+
+    #[tokio::test]
+    async fn of_many_who_need_keys_one_fetches() {
+        let ci = StandInCi::start().await;
+        let ring = Arc::new(ring(&ci).await);
+        let all = (0..50).map(|at| {
+            let ring = Arc::clone(&ring);
+            tokio::spawn(async move { knows(&ring, if at % 2 == 0 { "rsa-1" } else { "rsa-9" }).await })
+        });
+        for (at, known) in all.collect::<Vec<_>>().into_iter().enumerate() {
+            assert_eq!(known.await.unwrap(), Some(at % 2 == 0));
+        }
+        assert_eq!(ci.count("/keys"), 1);
+    }
 }

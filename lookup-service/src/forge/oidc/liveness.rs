@@ -33,9 +33,11 @@ pub(crate) enum State {
     Running,
     /// It is over for good.
     Ended,
+    /// The CI knows it no more, or not yet: it is over where it was known to run.
+    Gone,
 }
 
-use State::{Ended, Running};
+use State::{Ended, Gone, Running};
 
 /// Words for states, and what they mean; of a word that is not there nobody knows.
 fn state(word: &str, running: &[&str], ended: &[&str]) -> Option<State> {
@@ -176,10 +178,11 @@ pub(super) fn told_kubernetes(told: &Told<'_>) -> Option<State> {
         let is_it = told.is("/status/user/uid", "/kubernetes.io/serviceaccount/uid");
         return (is_for_us && is_it).then_some(Running);
     }
-    // What was signed for us, and the server does not take: its pod is gone. A server that could not look says other words.
+    // What is signed for us, and the server does not take: its pod is gone, or so new that not every server has heard of it.
+    // A server that could not look says other words.
     let error = status.get("error").and_then(Value::as_str)?;
     let is_dead = ["invalid bearer token", "invalidated", "not found"].iter().any(|words| error.contains(words));
-    is_dead.then_some(Ended)
+    is_dead.then_some(Gone)
 }
 
 #[cfg(test)]
@@ -279,7 +282,7 @@ mod tests {
         assert_eq!(taken("u-1", "us"), Some(Running));
         assert_eq!((taken("u-2", "us"), taken("u-1", "them")), (None, None));
         let refused = |error: Value| told("kubernetes", json!({"status": {"authenticated": false, "error": error}}));
-        assert_eq!(refused(json!("[invalid bearer token, service account token has been invalidated]")), Some(Ended));
+        assert_eq!(refused(json!("[invalid bearer token, service account token has been invalidated]")), Some(Gone));
         assert_eq!((refused(json!("etcdserver: request timed out")), refused(Value::Null)), (None, None));
     }
 }

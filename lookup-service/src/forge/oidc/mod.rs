@@ -111,6 +111,8 @@ pub struct Oidc {
     issuers: Vec<Issuer>,
     foreign: Vec<String>,
     projects: Projects,
+    /// Tells the time of day in Unix seconds.
+    now: fn() -> u64,
     journal: Journal,
 }
 
@@ -156,7 +158,7 @@ impl Oidc {
             keyring: Keyring::new(match &settings.keys {
                 KeySource::File(keys) => keyring::Origin::File(Arc::new(keys.clone())),
                 KeySource::Server(at) => keyring::Origin::Server {
-                    client: client(at),
+                    client: Box::new(client(at)),
                     path: at.path.clone(),
                     timeout: manner.timeout / 2,
                     metrics: metrics.clone(),
@@ -166,7 +168,13 @@ impl Oidc {
             settings,
         };
         let issuers = issuers.into_iter().map(issuer).collect();
-        Self { audience, credential, issuers, foreign, projects, journal: Journal::default() }
+        Self { audience, credential, issuers, foreign, projects, now: clock::unix, journal: Journal::default() }
+    }
+
+    /// The same at another time of day.
+    #[cfg(test)]
+    pub(crate) fn at(self, now: fn() -> u64) -> Self {
+        Self { now, ..self }
     }
 
     async fn token(&self, token: &Secret) -> Result<Landed, Failure> {
@@ -188,6 +196,7 @@ impl Oidc {
                 Ok(landed(Token::Running(job), terms))
             }
             Ok((Identity { job, .. }, State::Ended)) => Ok(landed(Token::Ended(Some(job)), Terms::default())),
+            Ok((_, State::Gone)) => Ok(landed(Token::Invalid(Invalid::Unknown), Terms::default())),
             Err(Wrong::Failed(failure)) => Err(failure),
             Err(Wrong::Refused(refusal)) => {
                 if self.journal.may_note() {
@@ -203,7 +212,7 @@ impl Oidc {
     async fn judge(&self, jwt: &Jwt<'_>, token: &Secret) -> Result<(Identity, State), Wrong> {
         let issuer = self.issuers.iter().find(|issuer| issuer.settings.issuer == jwt.issuer).ok_or(Refusal::Issuer)?;
         issuer.verify(jwt).await?;
-        let until = issuer.settings.check(&jwt.claims, &self.audience, clock::unix())?;
+        let until = issuer.settings.check(&jwt.claims, &self.audience, (self.now)())?;
         let job = issuer.settings.job(&jwt.claims, &self.projects)?;
         let state = issuer.ask(&jwt.claims, token, &self.audience).await?;
         Ok((Identity { job, until }, state))
