@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use policy::access::TargetRef;
 use policy::bindings::Moment;
-use policy::facts::{Found, Hash, Invalid, Part, Secret, Token};
+use policy::facts::{Found, Hash, Invalid, JobId, Part, Secret, Token};
 use policy::failure::Failure;
 use policy::lookup::{Fact, PartKey, Value};
 use tokio::sync::watch;
@@ -135,6 +136,12 @@ impl Flights {
     /// A failure, where it does not say.
     pub async fn version(&self) -> Result<policy::facts::Version, Failure> {
         self.forge.version().await
+    }
+
+    /// The jobs that a report says are over; `None` where it is none of who may say so.
+    #[must_use]
+    pub fn reported(&self, from: &str, headers: &HeaderMap, body: &[u8]) -> Option<Vec<JobId>> {
+        self.forge.reported(from, headers, body)
     }
 
     /// For how long the forge wants to be left alone.

@@ -297,6 +297,12 @@ pub const ISSUER: &[Key] = &[
     ),
     key("api", Text, Required, "Where it is asked whether jobs run. `https://`, or on loopback."),
     key("credential_env", Text, Required, "Name of the environment variable with the token for that API."),
+    key(
+        "webhook_secret_env",
+        Text,
+        Optional,
+        "Name of the environment variable with the secret, of 16 bytes or more, of the webhook by which it reports that jobs are over. GitHub alone.",
+    ),
 ];
 
 /// The keys of an entry of `forge.projects`.

@@ -101,6 +101,11 @@ fn issuer(entry: &mut Reader, around: &Surroundings<'_>) -> Option<IssuerSetting
     let api = entry.text("api").and_then(|url| address(entry, "api", &url));
     let credential = entry.text("credential_env");
     let credential = credential.and_then(|name| secret(entry, around, "credential_env", &name, 1));
+    let webhook_secret = entry.text("webhook_secret_env");
+    let webhook_secret = webhook_secret.and_then(|name| secret(entry, around, "webhook_secret_env", &name, 16));
+    if webhook_secret.is_some() && vendor.is_some_and(|vendor| !vendor.reports()) {
+        entry.error("webhook_secret_env", "expected nothing: no webhook of this vendor is understood");
+    }
     Some(IssuerSettings {
         name: name?,
         vendor: vendor?,
@@ -111,6 +116,7 @@ fn issuer(entry: &mut Reader, around: &Surroundings<'_>) -> Option<IssuerSetting
         keys: keys?,
         api: api?,
         credential: credential?,
+        webhook_secret,
     })
 }
 

@@ -326,6 +326,11 @@ fn identities_are_told_apart_and_an_issuer_of_everybody_is_pinned() {
             "api: 'http://ci.example.com/'",
             "forge.issuers[0].api: expected an `https://` address without a user and without a query, or `http://` at a loopback address",
         ),
+        (
+            "credential_env: FORGE}\n  projects",
+            "credential_env: FORGE, webhook_secret_env: CALLER}\n  projects",
+            "forge.issuers[0].webhook_secret_env: expected nothing: no webhook of this vendor is understood",
+        ),
         ("jwks_file: /keys.json, ", "", "forge.issuers[0].jwks_uri: expected either `jwks_uri` or `jwks_file`"),
         (
             "jwks_file: /keys.json, ",

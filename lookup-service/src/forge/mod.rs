@@ -9,6 +9,7 @@ pub mod oidc;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use futures_util::future::BoxFuture;
 use policy::bindings::Moment;
 use policy::facts::{Hash, JobId, Known, ProjectId, Version};
@@ -98,6 +99,11 @@ pub trait Forge: Send + Sync {
 
     /// All jobs that run; `None` where there is no list of them.
     fn running(&self) -> Reply<'_, Option<Vec<JobId>>>;
+
+    /// The jobs that a report says are over; `None` where it is none of who may say so.
+    fn reported(&self, _from: &str, _headers: &HeaderMap, _body: &[u8]) -> Option<Vec<JobId>> {
+        None
+    }
 
     /// For how long it wants to be left alone.
     fn pause(&self) -> Option<Duration>;

@@ -11,10 +11,12 @@ mod liveness;
 pub mod projects;
 mod refusal;
 pub mod vendors;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use axum::http::uri::{Authority, Scheme};
 use futures_util::FutureExt;
 use futures_util::future::ready;
@@ -82,6 +84,8 @@ pub struct IssuerSettings {
     pub api: Address,
     /// In whose name.
     pub credential: Secret,
+    /// What its reports of jobs that are over are signed with, where it makes some.
+    pub webhook_secret: Option<Secret>,
 }
 
 /// What job identities are judged by.
@@ -266,21 +270,23 @@ impl IssuerSettings {
         self.pins.iter().all(is_pinned).then_some(until).ok_or(Refusal::Pin)
     }
 
-    /// The job that claims are of. Numbers of two issuers never meet: they are made of the issuer and its ids.
+    /// The number of what an issuer's ids name. Those of two issuers never meet.
+    fn number(&self, kind: &str, ids: &[String]) -> u64 {
+        let ids = ids.iter().map(String::as_bytes);
+        let fields: Vec<&[u8]> = [kind.as_bytes(), self.issuer.as_bytes()].into_iter().chain(ids).collect();
+        let Hash(hash) = Hash::of(&fields);
+        hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+    }
+
+    /// The job that claims are of.
     fn job(&self, claims: &Claims, projects: &Projects) -> Result<Job, Refusal> {
         let vendor = self.vendor;
-        let number = |kind: &str, ids: &[String]| {
-            let ids = ids.iter().map(String::as_bytes);
-            let fields: Vec<&[u8]> = [kind.as_bytes(), self.issuer.as_bytes()].into_iter().chain(ids).collect();
-            let Hash(hash) = Hash::of(&fields);
-            hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
-        };
         let ids = vendor.job(claims).ok_or(Refusal::Claims)?;
         let project = claims.text(vendor.project).ok_or(Refusal::Claims)?;
         let origin: Origin = projects.of_identity(&self.name, &project).ok_or(Refusal::Project)?.clone();
         let user = claims.text(vendor.user).map(|id| User {
             name: format!("{}:{id}", self.name),
-            id: UserId(number("user", std::slice::from_ref(&id))),
+            id: UserId(self.number("user", std::slice::from_ref(&id))),
         });
         let text = |claim: Option<&str>| claim.and_then(|claim| claims.text(claim));
         let fork = vendor.fork(claims);
@@ -298,7 +304,7 @@ impl IssuerSettings {
             fork,
             ..Context::default()
         };
-        Ok(Job { id: JobId(number("job", &ids)), user, origin, context: context.bounded() })
+        Ok(Job { id: JobId(self.number("job", &ids)), user, origin, context: context.bounded() })
     }
 }
 
@@ -340,6 +346,12 @@ impl Forge for Oidc {
 
     fn running(&self) -> Reply<'_, Option<Vec<JobId>>> {
         ready(Ok(None)).boxed()
+    }
+
+    fn reported(&self, from: &str, headers: &HeaderMap, body: &[u8]) -> Option<Vec<JobId>> {
+        let issuer = &self.issuers.iter().find(|issuer| issuer.settings.name == from)?.settings;
+        let ended = (issuer.vendor.report?)(issuer.webhook_secret.as_ref()?, headers, body)?;
+        Some(ended.iter().map(|ids| JobId(issuer.number("job", ids))).collect())
     }
 
     fn pause(&self) -> Option<Duration> {

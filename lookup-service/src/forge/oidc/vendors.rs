@@ -2,8 +2,15 @@
 //!
 //! Ids count, and no name that somebody can give up and another take; `sub` is not read, because it can be made anything.
 
+use axum::http::HeaderMap;
+use policy::facts::Secret;
+
 use super::jwt::Claims;
 use super::liveness::{self, Ask, Told};
+use super::webhook::{self, Ended};
+
+/// Reads a report that was signed with a secret; `None` where it was not.
+type Report = fn(&Secret, &HeaderMap, &[u8]) -> Option<Ended>;
 
 /// A kind of CI. Claims are JSON pointers.
 pub struct Vendor {
@@ -28,6 +35,8 @@ pub struct Vendor {
     pub pins: &'static [&'static str],
     /// How the issuers begin at which everybody has tokens made.
     pub public: &'static [&'static str],
+    /// Reads a report of it that jobs are over, where it makes such.
+    pub(super) report: Option<Report>,
     /// What is asked for whether the job runs. `None` where the claims do not say enough.
     pub(super) ask: fn(&Ask<'_>) -> Option<liveness::Question>,
     /// What the answer says of this very job.
@@ -49,6 +58,7 @@ pub const VENDORS: [Vendor; 5] = [
         fork_sources: &[],
         pins: &["namespace_id", "project_id"],
         public: &["https://gitlab.com"],
+        report: None,
         ask: liveness::ask_gitlab,
         told: liveness::told_gitlab,
     },
@@ -65,6 +75,7 @@ pub const VENDORS: [Vendor; 5] = [
         fork_sources: &["pull_request_target", "workflow_run"],
         pins: &["repository_owner_id", "repository_id", "enterprise_id"],
         public: &["https://token.actions.githubusercontent.com"],
+        report: Some(webhook::github),
         ask: liveness::ask_github,
         told: liveness::told_github,
     },
@@ -81,6 +92,7 @@ pub const VENDORS: [Vendor; 5] = [
         fork_sources: &["pull_request_target", "workflow_run"],
         pins: &["repository_owner_id", "repository_id"],
         public: &["https://codeberg.org"],
+        report: None,
         ask: liveness::ask_forgejo,
         told: liveness::told_forgejo,
     },
@@ -97,6 +109,7 @@ pub const VENDORS: [Vendor; 5] = [
         fork_sources: &[],
         pins: &["organization_id", "pipeline_id"],
         public: &[""],
+        report: None,
         ask: liveness::ask_buildkite,
         told: liveness::told_buildkite,
     },
@@ -113,6 +126,7 @@ pub const VENDORS: [Vendor; 5] = [
         fork_sources: &[],
         pins: &[],
         public: &[],
+        report: None,
         ask: liveness::ask_kubernetes,
         told: liveness::told_kubernetes,
     },
@@ -126,6 +140,12 @@ impl Vendor {
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         VENDORS.iter().find(|vendor| vendor.name == name)
+    }
+
+    /// Whether it reports that jobs are over.
+    #[must_use]
+    pub fn reports(&self) -> bool {
+        self.report.is_some()
     }
 
     /// The ids that name a token's job.
