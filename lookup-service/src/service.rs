@@ -85,6 +85,7 @@ impl Service {
             drains: is_draining.clone(),
             questions: Semaphore::new(config.max_questions),
             polls: Semaphore::new(config.max_polls),
+            hooks: Semaphore::new(api::MOST_HOOKS),
         });
         let serving = Serving { tls: config.tls, max_connections: config.max_connections, drain: config.drain };
         let served = tokio::spawn(server::serve(listener, api::router(api), serving, is_draining));

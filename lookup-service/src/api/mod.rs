@@ -35,6 +35,9 @@ const BODY_LIMIT: usize = 64 << 10;
 /// The largest report of a CI: one of GitHub about a job has some 20 KiB.
 const HOOK_LIMIT: usize = 256 << 10;
 
+/// How many of them come in at a time.
+pub const MOST_HOOKS: usize = 16;
+
 /// How long a question may take to come in.
 const BODY_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -57,6 +60,8 @@ pub struct Api {
     pub questions: Semaphore,
     /// How many polls wait at a time.
     pub polls: Semaphore,
+    /// How many reports of a CI come in at a time: whoever reaches the port may send one, and takes no place of a caller's.
+    pub hooks: Semaphore,
 }
 
 /// The routes of `v1`. Every one of them is behind the token, but that for reports, which are signed.
@@ -201,8 +206,8 @@ async fn ended(State(api): State<Arc<Api>>, body: Body) -> Response {
 }
 
 async fn hook(State(api): State<Arc<Api>>, Path(from): Path<String>, headers: HeaderMap, body: Body) -> Response {
-    let Ok(_permit) = api.questions.try_acquire() else {
-        return unavailable("as many questions as may be are being answered");
+    let Ok(_permit) = api.hooks.try_acquire() else {
+        return unavailable("as many reports as may be are coming in");
     };
     let body = match read(body, HOOK_LIMIT).await {
         Ok(body) => body,

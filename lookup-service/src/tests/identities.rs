@@ -397,6 +397,28 @@ async fn expires(ci: &StandInCi, redis: Option<&Server>) {
 }
 
 #[tokio::test]
+async fn a_fork_has_its_own_projects_rights_and_is_known_for_one() {
+    let ci = StandInCi::start().await;
+    let (_service, caller) = service(&ci).await;
+    // A merge request's job runs in 4712, with the code of 4711.
+    let answer = json!({"id": 7, "status": "running"});
+    ci.with(|ci| ci.answers.insert("/ci/api/v4/projects/4712/jobs/7".into(), answer));
+    let of = |source: &str, runs_in: &str| {
+        RSA.sign("rsa-1", &with(json!({"pipeline_source": source, "job_project_id": runs_in})))
+    };
+    let told = caller.token(&of("push", "4712"), None).await.body;
+    assert_eq!((&told["job"]["fork"], told["job"].get("ref")), (&json!(true), None), "{told}");
+    ci.says(7, "running");
+    for (source, fork) in [("merge_request_event", None), ("parent_pipeline", None), ("push", Some(&json!(false)))] {
+        let told = caller.token(&of(source, "4711"), None).await.body;
+        assert_eq!(told["job"].get("fork"), fork, "{source}");
+        assert_eq!(told["job"].get("ref").is_some(), fork.is_some(), "{source}: a fork names its branches as it likes");
+    }
+    let unmapped = RSA.sign("rsa-1", &with(json!({"project_id": "4712", "job_project_id": "4711"})));
+    assert_eq!(caller.token(&unmapped, None).await.body["token"], "unknown", "the fork's own project is in no line");
+}
+
+#[tokio::test]
 async fn a_ci_reports_by_itself_that_a_job_is_over() {
     let ci = StandInCi::start().await;
     let config = configuration(&ci, |document| document["forge"]["issuers"][1]["webhook_secret_env"] = json!("KEY"));
@@ -445,6 +467,18 @@ async fn a_ci_reports_by_itself_that_a_job_is_over() {
     assert_eq!(caller.token(&first, Some(60)).await.body["token"], "ended");
     assert_eq!(caller.token(&second, None).await.body["token"], "running", "another attempt is another job");
     assert_eq!(caller.changes(1, Some(&cursor)).await.body["ended"].as_array().map(Vec::len), Some(1));
+    // Reports that do not come in keep no caller waiting.
+    let mut slow = Vec::new();
+    for _ in 0..crate::api::MOST_HOOKS {
+        let mut stream = tokio::net::TcpStream::connect(caller.address).await.unwrap();
+        let head = "POST /jobscope/v1/hooks/github HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(sent("github", "workflow_job", KEY, &completed, &completed).await, 503);
+    assert_eq!(caller.token(&second, None).await.body["token"], "running");
+    drop(slow);
     // The other routes are behind the token as ever.
     let stranger = Caller { token: KEY.into(), ..caller.clone() };
     assert_eq!((stranger.get("/jobscope/v1/forge").await.status, stranger.end(&[7]).await.status), (401, 401));

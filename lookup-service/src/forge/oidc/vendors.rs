@@ -18,8 +18,10 @@ pub struct Vendor {
     pub name: &'static str,
     /// What names a job, most exact first: of each set all claims must be there. All tokens of what it names end together.
     pub(super) job: &'static [&'static [&'static str]],
-    /// Whose job it is.
+    /// Whose job it is, and whose code it has.
     pub(super) project: &'static str,
+    /// In which project it runs, where the token tells that beside: another one is that of a fork's merge request.
+    pub(super) runs_in: Option<&'static str>,
     /// Who acts. Where the token names nobody, the pipeline or the account that acts by itself.
     pub(super) user: &'static str,
     pub(super) git_ref: Option<&'static str>,
@@ -49,6 +51,7 @@ pub const VENDORS: [Vendor; 5] = [
         name: "gitlab",
         job: &[&["/job_id"]],
         project: "/project_id",
+        runs_in: Some("/job_project_id"),
         user: "/user_id",
         git_ref: Some("/ref"),
         protected: Some("/ref_protected"),
@@ -66,6 +69,7 @@ pub const VENDORS: [Vendor; 5] = [
         name: "github",
         job: &[&["/run_id", "/run_attempt", "/check_run_id"], &["/run_id", "/run_attempt"]],
         project: "/repository_id",
+        runs_in: None,
         user: "/actor_id",
         git_ref: Some("/ref"),
         protected: Some("/ref_protected"),
@@ -83,6 +87,7 @@ pub const VENDORS: [Vendor; 5] = [
         name: "forgejo",
         job: &[&["/run_id", "/run_attempt"]],
         project: "/repository_id",
+        runs_in: None,
         user: "/actor_id",
         git_ref: Some("/ref"),
         protected: Some("/ref_protected"),
@@ -100,6 +105,7 @@ pub const VENDORS: [Vendor; 5] = [
         name: "buildkite",
         job: &[&["/job_id"]],
         project: "/pipeline_id",
+        runs_in: None,
         user: "/pipeline_id",
         git_ref: Some("/build_branch"),
         protected: None,
@@ -117,6 +123,7 @@ pub const VENDORS: [Vendor; 5] = [
         name: "kubernetes",
         job: &[&["/kubernetes.io/pod/uid"]],
         project: "/kubernetes.io/serviceaccount/uid",
+        runs_in: None,
         user: "/kubernetes.io/serviceaccount/uid",
         git_ref: None,
         protected: None,
@@ -155,8 +162,7 @@ impl Vendor {
 
     /// Whether a job works on what a fork brought; `None` where the token does not say.
     pub(super) fn fork(&self, claims: &Claims) -> Option<bool> {
-        // GitLab from 18.3 on says beside whose code it is also whose job.
-        let runs_in = claims.text("/job_project_id").filter(|_| self.name == "gitlab");
+        let runs_in = self.runs_in.and_then(|claim| claims.text(claim));
         if runs_in.is_some() && runs_in != claims.text(self.project) {
             return Some(true);
         }
