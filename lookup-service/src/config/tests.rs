@@ -184,6 +184,17 @@ fn a_secret_stands_in_no_error() {
         told += usize::from(!errors.is_empty());
     }
     assert!(told > 2 * KEYS.len(), "most of these are wrong: {told}");
+    // Nor in an entry of a list.
+    let (issuer, project) = ("/forge/issuers/0", "/forge/projects/1");
+    let tables = [(issuer, keys::ISSUER), (project, keys::PROJECT), ("/forge/projects/1/admits/0", keys::ADMITS)];
+    for (place, key) in tables.iter().flat_map(|(place, table)| table.iter().map(move |key| (*place, key.path))) {
+        for value in [json!(secret), json!([secret]), json!({"x": secret})] {
+            let mut document: Value = serde_saphyr::from_str(OIDC).unwrap();
+            document.pointer_mut(place).unwrap()[key] = value;
+            let errors = errors(&document.to_string());
+            assert!(!errors.join("\n").contains(secret), "{place} {key}: {errors:#?}");
+        }
+    }
     let broken = [
         "forge: {credential_env: glpat-secret, credential_env: glpat-secret}",
         "glpat-secret: [",

@@ -229,7 +229,9 @@ fn the_examples_of_the_documentation_are_sound() {
     let with_more = whole.replacen("  projects:", &format!("{more}\n  projects:"), 1);
     let keys = json!({"keys": [RSA.named("1")]}).to_string();
     let env = |name: &str| Some(format!("a-secret-of-{name}"));
+    let authority = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap().cert.pem();
     let file = |path: &str| match path {
+        "/etc/ssl/certs/ca-certificates.crt" => Ok(authority.clone().into_bytes()),
         "/etc/jobscope/cluster-keys.json" => Ok(keys.clone().into_bytes()),
         path => std::fs::read(path),
     };
