@@ -274,6 +274,23 @@ mod tests {
     }
 
     #[test]
+    fn a_server_whose_tokens_name_no_check_run_is_asked_about_the_attempt() {
+        let text = r#"{"run_id":"5","run_attempt":"2","repository":"acme/web","repository_id":"101"}"#;
+        let claims = Claims::parse(text.as_bytes()).unwrap();
+        let github = Vendor::named("github").unwrap();
+        assert_eq!(ask(github, &claims).unwrap().path, "/root/repos/acme/web/actions/runs/5/attempts/2");
+        assert_eq!(github.job(&claims).unwrap(), ["5", "2"]);
+        let told = |id: u64, repository: u64, attempt: u64, word: &str| {
+            let answer = json!({"id": id, "repository": {"id": repository}, "run_attempt": attempt, "status": word});
+            (github.told)(&Told { claims: &claims, audience: "us", answer: &answer })
+        };
+        assert_eq!((told(5, 101, 2, "in_progress"), told(5, 101, 2, "completed")), (Some(Running), Some(Ended)));
+        for other in [told(6, 101, 2, "completed"), told(5, 102, 2, "in_progress"), told(5, 101, 3, "in_progress")] {
+            assert_eq!(other, None);
+        }
+    }
+
+    #[test]
     fn a_pod_runs_as_long_as_the_server_takes_its_token() {
         let taken = |uid: &str, audience: &str| {
             let status = json!({"authenticated": true, "audiences": [audience], "user": {"uid": uid}});
