@@ -182,6 +182,15 @@ mod tests {
             let token = Fact::Token(Secret::new(b"glcbt-1"));
             assert_eq!(read(token, &running(&job, &Terms::default())), Read::Token(Token::Running(job)));
         }
+        // What it does not know yet it passes over.
+        let terms = Terms { until: Some(1), credential: Credential::Service, ..Terms::default() };
+        let answer = running(&job(Context::default()), &terms);
+        assert_eq!((&answer["until"], &answer["credential"]), (&json!(1), &json!("service")));
+        let Read::Token(Token::Running(known)) = read(Fact::Token(Secret::new(b"h.p.s")), &answer) else {
+            panic!("a running job")
+        };
+        assert_eq!(known.id, JobId(u64::MAX));
+        assert!(is_over(&answer.to_string(), 1) && !is_over(&answer.to_string(), 0));
         let states = Invalid::ALL.map(|(invalid, _)| (TokenState::Refused(invalid), Token::Invalid(invalid)));
         for (state, expected) in [(TokenState::Ended, Token::Ended(None))].into_iter().chain(states) {
             let answer = token(&state).unwrap();

@@ -209,6 +209,18 @@ async fn a_fork_has_its_own_projects_rights_and_is_known_for_one() {
 }
 
 #[tokio::test]
+async fn which_credential_goes_on_says_the_configuration() {
+    let ci = StandInCi::start().await;
+    ci.says(7, "running");
+    for (credential, told) in [("own", None), ("service", Some(&json!("service")))] {
+        let config = configuration(&ci, |document| document["forge"]["credential"] = json!(credential));
+        let service = Service::start(config).await.unwrap();
+        let said = Caller::of(service.address).token(&RSA.sign("rsa-1", &claims()), None).await.body;
+        assert_eq!((&said["token"], said.get("credential")), (&json!("running"), told), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn what_projects_are_to_jobs_says_the_configuration() {
     let ci = StandInCi::start().await;
     let (_service, caller) = service(&ci).await;
