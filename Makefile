@@ -18,11 +18,13 @@ SEEDS ?= 1000
 STEPS ?= 10000
 FIRST ?= 0
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
+# Whether a variable that has a default here was given.
+given = $(filter command line environment,$(origin $(1)))
 STORY := demo::the_story_goes_as_told
 DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
 .PHONY: help run demo test one cases envoy oracle hostile conformance soak simulate kubernetes watching matrix fuzz bench mutants check deny setup build guest engine command native validate \
-	release release-check clean docs playground playground-test lookup-service
+	release release-check clean docs playground playground-test lookup-service fleet lookup-cluster
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +70,16 @@ watching: ## check envoy/watching: alerts, recording rules and the dashboard, wi
 
 lookup-service: ## test the token-lookup service of a fleet, with a real Redis (docs/lookup-service.md)
 	@scripts/lookup-service
+
+fleet: setup build native ## measure a fleet with the lookup service and without, and write the table in docs/operations.md; ENVOYS=2, JOBS=50 for a shorter run
+	@scripts/redis
+	@cargo build --locked --quiet -p jobscope-lookup-service
+	@cargo run --locked --quiet --bin jobscope-fleet -- measure $(if $(call given,JOBS),--jobs $(JOBS)) $(if $(ENVOYS),--envoys $(ENVOYS)) $(if $(call given,JOBS)$(ENVOYS),,--publish)
+
+lookup-cluster: setup build native ## start three replicas of the lookup service, a Redis with Sentinels and two Envoys, and say what to try
+	@scripts/redis
+	@cargo build --locked --quiet -p jobscope-lookup-service
+	@cargo run --locked --quiet --bin jobscope-fleet -- run
 
 playground: ## build the playground, a page that decides in a browser, and serve it on a free port
 	@scripts/playground serve

@@ -1,5 +1,7 @@
 //! A forge that knows a million jobs in a few kilobytes: a job is its number, and what it remembers of it is one bit. It
-//! answers lookups as a service of the platform team, and tells which jobs ended.
+//! answers lookups as a service of the platform team or by GitLab's API, and tells which jobs ended.
+
+mod gitlab;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
@@ -11,6 +13,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+
+pub(crate) use gitlab::package;
+pub use gitlab::{ALIKE, TARGETS};
 
 /// What every job reads.
 pub const PACKAGE: &str = "/api/v4/projects/libs%2Fcommon/packages/generic/tool/1.0/tool.txt";
@@ -30,6 +35,10 @@ pub struct Factory {
 struct Jobs {
     handed_out: AtomicU64,
     lookups: AtomicU64,
+    /// Calls of GitLab's API for lookups.
+    calls: AtomicU64,
+    /// How many jobs there are for GitLab's list of running ones.
+    population: AtomicU64,
     ended: Mutex<Ended>,
     /// A job has ended.
     news: Condvar,
@@ -92,6 +101,17 @@ impl Factory {
         self.jobs.lookups.load(Ordering::Relaxed)
     }
 
+    /// How many calls of GitLab's API were made to look something up.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.jobs.calls.load(Ordering::Relaxed)
+    }
+
+    /// So many jobs are on GitLab's list of running ones, until they end.
+    pub fn populate(&self, jobs: u64) {
+        self.jobs.population.store(jobs, Ordering::Relaxed);
+    }
+
     /// Who waits for ends.
     #[must_use]
     pub fn polls(&self) -> Polls {
@@ -102,6 +122,12 @@ impl Factory {
     pub fn end(&self, job: u64) {
         self.jobs.end(job.saturating_sub(1));
     }
+}
+
+/// The token of a job.
+#[must_use]
+pub fn token_of(job: u64) -> String {
+    format!("{TOKEN}{:016}", job.saturating_sub(1))
 }
 
 /// The number and the token of the job in the answer to a runner.
@@ -116,8 +142,11 @@ pub fn handed_out(body: &str) -> Result<(u64, String)> {
 }
 
 /// A request or an answer.
+#[derive(Default)]
 pub(crate) struct Message {
     pub(crate) first: String,
+    /// Header fields by their names in lower case.
+    pub(crate) fields: HashMap<String, String>,
     pub(crate) body: String,
 }
 
@@ -141,7 +170,7 @@ impl Message {
         let length = fields.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         connection.read_exact(&mut body)?;
-        Ok(Some(Self { first: first.trim_end().to_owned(), body: String::from_utf8(body)? }))
+        Ok(Some(Self { first: first.trim_end().to_owned(), fields, body: String::from_utf8(body)? }))
     }
 }
 
@@ -188,7 +217,8 @@ impl Jobs {
                 }
                 Ok(_) | Err(_) => (404, "", json!({})),
             },
-            ("GET", _) if path == PACKAGE => (200, "", json!("a tool")),
+            ("GET", api) if path == PACKAGE || gitlab::is_package(api) => (200, "", json!("a tool")),
+            (method, api) if method == "GET" || path == "/api/graphql" => self.gitlab(api, request),
             _ => (404, "", json!({"message": "404 Not found"})),
         }
     }
@@ -288,7 +318,7 @@ mod tests {
     #[test]
     fn a_job_runs_from_being_handed_out_to_its_end() {
         let jobs = Jobs::default();
-        let ask = |first: &str| jobs.answer(&Message { first: format!("{first} HTTP/1.1"), body: String::new() });
+        let ask = |first: &str| jobs.answer(&Message { first: format!("{first} HTTP/1.1"), ..Message::default() });
         let is_running = |token: &str| jobs.look_up(&json!({"token": token}).to_string())["token"] == "running";
         let (status, _, job) = ask("POST /api/v4/jobs/request");
         let (id, token) = handed_out(&job.to_string()).unwrap();
@@ -297,7 +327,7 @@ mod tests {
         assert!(!is_running(&token) && !is_running("glcbt-64_junk"));
         let tell = |body: &str| {
             let first = "POST /jobscope/v1/ended HTTP/1.1".into();
-            jobs.answer(&Message { first, body: body.into() }).0
+            jobs.answer(&Message { first, body: body.into(), ..Message::default() }).0
         };
         assert_eq!([r#"{"version": 1, "jobs": [7]}"#, r#"{"version": 1, "jobs": ["8"]}"#].map(tell), [200, 400]);
         assert!(jobs.has_ended(6) && !jobs.has_ended(7));

@@ -14,9 +14,14 @@ const END: &str = "<!-- end of figures -->";
 
 /// The document with these figures in the place of those that it had.
 pub(super) fn with_figures(document: &str, report: &Report) -> Result<String> {
-    let (before, rest) = document.split_once(BEGIN).with_context(|| format!("the document has no `{BEGIN}`"))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("the document has no `{END}`"))?;
-    Ok(format!("{before}{BEGIN}\n{}\n{END}{after}", figures(report)?))
+    replaced(document, BEGIN, END, &figures(report)?)
+}
+
+/// The document with this text between two marks.
+pub(crate) fn replaced(document: &str, begin: &str, end: &str, text: &str) -> Result<String> {
+    let (before, rest) = document.split_once(begin).with_context(|| format!("the document has no `{begin}`"))?;
+    let (_, after) = rest.split_once(end).with_context(|| format!("the document has no `{end}`"))?;
+    Ok(format!("{before}{begin}\n{text}\n{end}{after}"))
 }
 
 /// As a person reads them, here and at the end of a run.

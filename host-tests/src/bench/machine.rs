@@ -24,7 +24,7 @@ pub struct Machine {
 
 impl Machine {
     /// This one.
-    pub(super) fn this() -> Result<Self> {
+    pub(crate) fn this() -> Result<Self> {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let info = read("/proc/cpuinfo");
         let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -38,6 +38,8 @@ pub use figure::{Figure, Figures, Measure};
 pub use machine::Machine;
 pub use peer::Peer;
 
+pub(crate) use document::replaced;
+
 /// How much is to be done.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Plan {

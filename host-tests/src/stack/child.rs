@@ -72,6 +72,11 @@ impl Child {
         Ok(line)
     }
 
+    /// Its process.
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// How much of the CPU it has had, in all of its threads.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         cpu::of_process(self.process.id())

@@ -12,6 +12,7 @@ mod lookup_service;
 mod places;
 mod ports;
 mod raw;
+mod redis;
 mod registry;
 mod run_dir;
 pub mod signals;
@@ -31,6 +32,7 @@ pub use ingress::{Ingress, Setup};
 pub use lookup_service::LookupService;
 pub use places::{checkout, filter, world};
 pub use raw::Answer;
+pub use redis::Redis;
 
 pub(crate) use child::{Child, Output};
 pub(crate) use envoy::{at, connection_manager, named, version as envoy_version};

@@ -3,7 +3,7 @@
 pub mod memory;
 pub mod redis;
 #[cfg(test)]
-mod seeds;
+pub(crate) mod seeds;
 #[cfg(test)]
 mod suite;
 

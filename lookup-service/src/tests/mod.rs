@@ -3,10 +3,12 @@
 mod caller;
 mod faults;
 mod fleet;
+mod fleet_faults;
 mod forge;
 mod identities;
 pub(crate) mod issuer;
 mod limits;
+mod processes;
 mod secrets;
 mod tls;
 

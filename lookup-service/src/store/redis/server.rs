@@ -147,3 +147,24 @@ pub(crate) fn inquiry(authority: &str, environments: bool) -> Inquiry {
     );
     Inquiry::of(&policy::Config::parse(document.as_bytes()).unwrap())
 }
+
+/// Waits until Sentinels know both replicas and each other: before that a master that dies has no successor.
+pub(crate) async fn watched(sentinels: &[(Server, u16)]) {
+    let begun = Instant::now();
+    while !sentinels.iter().all(|(_, port)| knows_two(*port)) {
+        assert!(begun.elapsed() < Duration::from_secs(25), "Sentinels do not find the replicas");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Whether a Sentinel knows both replicas and both other Sentinels.
+fn knows_two(port: u16) -> bool {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+    let Ok(mut connection) = client.get_connection() else { return false };
+    let mut count = |of: &str| {
+        let said: redis::RedisResult<Vec<redis::Value>> =
+            redis::cmd("SENTINEL").arg(of).arg("forge").query(&mut connection);
+        said.map_or(0, |all| all.len())
+    };
+    count("replicas") == 2 && count("sentinels") == 2
+}

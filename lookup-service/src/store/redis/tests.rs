@@ -5,7 +5,7 @@ use std::time::Duration;
 use policy::facts::{Invalid, JobId, Secret};
 use tokio::time::sleep;
 
-use super::server::{Server, inquiry};
+use super::server::{Server, inquiry, watched};
 use super::{Changes, Lease, Redis, StoreError, TokenState};
 use crate::store::suite::{key, limits, run, running, ticket};
 
@@ -287,12 +287,7 @@ async fn after_a_failover_no_acknowledged_end_is_missing_and_nothing_else_is_bel
         begun.elapsed()
     };
     patiently("the beginning", 1).await;
-    // Sentinels must know the replicas before the master dies.
-    let begun = std::time::Instant::now();
-    while !sentinels.iter().all(|(_, port)| knows_two(*port)) {
-        assert!(begun.elapsed() < Duration::from_secs(25), "Sentinels do not find the replicas");
-        sleep(Duration::from_millis(100)).await;
-    }
+    watched(&sentinels).await;
     run(&*store, "a", 7).await;
     let Changes::Since(_, cursor) = store.changes(None).await.unwrap() else { panic!("lost") };
     let mut acknowledged = Vec::new();
@@ -315,16 +310,4 @@ async fn after_a_failover_no_acknowledged_end_is_missing_and_nothing_else_is_bel
         let stands = store.put_running(&key(&name), &running(job), &ticket).await;
         assert_eq!(stands, Ok(TokenState::Ended), "{job} was acknowledged");
     }
-}
-
-/// Whether a Sentinel knows both replicas and both other Sentinels.
-fn knows_two(port: u16) -> bool {
-    let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
-    let Ok(mut connection) = client.get_connection() else { return false };
-    let mut count = |of: &str| {
-        let said: redis::RedisResult<Vec<redis::Value>> =
-            redis::cmd("SENTINEL").arg(of).arg("forge").query(&mut connection);
-        said.map_or(0, |all| all.len())
-    };
-    count("replicas") == 2 && count("sentinels") == 2
 }
