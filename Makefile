@@ -44,6 +44,7 @@ cases: setup build native ## run the tests that decide every row of cases/: by t
 	cargo test --locked --test cases
 
 envoy: setup build native ## run the tests that need a real Envoy, without the story: crowds, faults, exchange under load, soak
+	@scripts/redis
 	cargo build --locked --quiet -p jobscope-lookup-service
 	cargo test --locked --test envoy -- --skip $(STORY)
 

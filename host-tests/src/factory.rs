@@ -14,8 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-pub(crate) use gitlab::package;
-pub use gitlab::{ALIKE, TARGETS};
+pub use gitlab::{ALIKE, TARGETS, package};
 
 /// What every job reads.
 pub const PACKAGE: &str = "/api/v4/projects/libs%2Fcommon/packages/generic/tool/1.0/tool.txt";

@@ -18,6 +18,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Starts two Envoys, three replicas of the service and a Redis with Sentinels, and prints what to try, until Ctrl-C.
+    Run,
     /// Measures what the forge is asked with and without the service, how soon an end is known elsewhere, and what jobs take.
     Measure {
         /// The most Envoys.
@@ -43,6 +45,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Run => fleet::run_live(),
         Command::Measure { envoys, jobs, ends, remembered, out, publish } => {
             measure(Plan { envoys, jobs, ends, remembered }, out, publish)
         }

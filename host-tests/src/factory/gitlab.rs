@@ -21,7 +21,8 @@ const FIRST_TARGET: u64 = 2_000_000;
 const PAGE: u64 = 100;
 
 /// What a job reads in one of its targets.
-pub(crate) fn package(job: u64, target: u64) -> String {
+#[must_use]
+pub fn package(job: u64, target: u64) -> String {
     format!("/api/v4/projects/libs%2Ft{}/packages/generic/tool/1.0/tool.txt", crew(job) * TARGETS + target % TARGETS)
 }
 

@@ -4,6 +4,7 @@
 //! Time runs [`SPEED`] times as fast: jobs ask oftener, and facts last shorter. What is read off is told in real time.
 
 mod ends;
+mod live;
 mod memory;
 mod reckoning;
 mod report;
@@ -20,6 +21,7 @@ use crate::factory::Factory;
 use crate::stack::{Ingress, LookupService, Redis, Setup, WORKERS, at, named, pick_port};
 
 pub use ends::Delays;
+pub use live::{LIVE, run as run_live};
 pub use memory::Memory;
 pub use report::Report;
 
@@ -137,6 +139,13 @@ impl Fleet {
     #[must_use]
     pub fn redis(&self) -> Option<&Redis> {
         self.redis.as_ref()
+    }
+
+    /// Ends the master of their Redis at once.
+    pub fn kill_master(&mut self) {
+        if let Some(redis) = &mut self.redis {
+            redis.kill_master();
+        }
     }
 }
 

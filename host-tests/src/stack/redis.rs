@@ -1,4 +1,4 @@
-//! A Redis with a replica and three Sentinels, Debian's, as docs/lookup-service.md asks for one. It keeps nothing on disk.
+//! A Redis with two replicas and three Sentinels, Debian's, as docs/lookup-service.md asks for one. It keeps nothing on disk.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -17,20 +17,17 @@ use super::{Place, pick_port, wait_until_ready};
 /// What Sentinels call the master.
 const MASTER: &str = "forge";
 
-/// How many Sentinels there are.
-const SENTINELS: usize = 3;
-
 /// A running Redis, and those who watch it.
 pub struct Redis {
     // Dropped in this order: who watches goes first.
     sentinels: Vec<(Child, u16)>,
-    replica: (Child, u16),
+    replicas: Vec<(Child, u16)>,
     master: (Child, u16),
     _dir: RunDir,
 }
 
 impl Redis {
-    /// Starts all of it, and waits until the replica has what the master has and the Sentinels know each other.
+    /// Starts all of it, and waits until the replicas have what the master has and the Sentinels know each other.
     ///
     /// # Errors
     ///
@@ -38,17 +35,22 @@ impl Redis {
     pub fn start() -> Result<Self> {
         let dir = RunDir::new(&Place::Temporary)?;
         let master = server("redis-master", dir.path(), None)?;
-        let replica = server("redis-replica", dir.path(), Some(master.1))?;
-        wait_until_ready(&replica.0, || says(replica.1, "INFO replication", "master_link_status:up"))?;
+        let mut replicas = Vec::new();
+        // Two, so that one of them that is promoted has another.
+        for name in ["redis-replica-1", "redis-replica-2"] {
+            let (child, port) = server(name, dir.path(), Some(master.1))?;
+            wait_until_ready(&child, || says(port, "INFO replication", "master_link_status:up"))?;
+            replicas.push((child, port));
+        }
         let mut sentinels = Vec::new();
         for name in ["redis-sentinel-1", "redis-sentinel-2", "redis-sentinel-3"] {
             sentinels.push(sentinel(name, dir.path(), master.1)?);
         }
-        let known = format!("slaves=1,sentinels={SENTINELS}");
+        let known = format!("slaves={},sentinels={}", replicas.len(), sentinels.len());
         for (child, port) in &sentinels {
             wait_until_ready(child, || says(*port, "INFO sentinel", &known))?;
         }
-        Ok(Self { sentinels, replica, master, _dir: dir })
+        Ok(Self { sentinels, replicas, master, _dir: dir })
     }
 
     /// The keys below `store` of the configuration of a service over it.
@@ -58,16 +60,25 @@ impl Redis {
         json!({"kind": "redis", "sentinels": sentinels, "master": MASTER, "replicas": 1})
     }
 
-    /// Where the master, the replica and the Sentinels listen.
+    /// Where the first master listens, and its process.
     #[must_use]
-    pub fn ports(&self) -> (u16, u16, Vec<u16>) {
-        (self.master.1, self.replica.1, self.sentinels.iter().map(|(_, port)| *port).collect())
+    pub fn master(&self) -> (u16, u32) {
+        placed(&self.master)
     }
 
-    /// The process of the master.
-    #[must_use]
-    pub fn master_process(&self) -> u32 {
-        self.master.0.id()
+    /// The same of the first replicas.
+    pub fn replicas(&self) -> impl Iterator<Item = (u16, u32)> {
+        self.replicas.iter().map(placed)
+    }
+
+    /// The same of the Sentinels.
+    pub fn sentinels(&self) -> impl Iterator<Item = (u16, u32)> {
+        self.sentinels.iter().map(placed)
+    }
+
+    /// Ends the first master at once.
+    pub fn kill_master(&mut self) {
+        self.master.0.kill();
     }
 
     /// How many bytes the master has in use.
@@ -80,6 +91,10 @@ impl Redis {
         let used = lines.iter().find_map(|line| line.strip_prefix("used_memory:"));
         used.context("Redis does not say what it has in use")?.parse().context("no number of bytes")
     }
+}
+
+fn placed((child, port): &(Child, u16)) -> (u16, u32) {
+    (*port, child.id())
 }
 
 fn server(name: &'static str, dir: &Path, master: Option<u16>) -> Result<(Child, u16)> {

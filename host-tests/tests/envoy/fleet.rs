@@ -4,7 +4,8 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use host_tests::factory::{PACKAGE, handed_out};
+use host_tests::factory::{self, Factory, PACKAGE, handed_out, token_of};
+use host_tests::fleet::{self, Fleet as Cluster};
 use host_tests::stack::{Answer, Ingress, LookupService, Options, Registry, Setup, Stack, TokenLookup, WORKERS};
 use serde_json::{Value, json};
 
@@ -132,4 +133,39 @@ fn what_one_envoy_learns_costs_the_forge_no_second_call_and_an_end_that_it_sees_
     assert!(worst < SOON, "{took:?}");
     let metrics = fleet.service.metrics().unwrap();
     assert!(metrics.contains(&format!("jobscope_lookup_ends_total{{source=\"report\"}} {JOBS}")), "{metrics}");
+}
+
+/// What a job gets that reads a package; the forge lets everybody read.
+fn reads(envoy: &Ingress, job: u64) -> Option<u16> {
+    let path = factory::package(job, 0);
+    envoy
+        .raw(&request(&format!("GET {path}"), &format!("JOB-TOKEN: {}\r\n", token_of(job)), ""), PATIENCE)
+        .unwrap()
+        .status
+}
+
+/// Has a job end behind one Envoy, and waits until the other refuses it.
+fn end(cluster: &Cluster, job: u64) {
+    let [first, second] = cluster.envoys() else { panic!("two Envoys") };
+    let read = |envoy: &Ingress| reads(envoy, job);
+    assert_eq!([first, second].map(read), [Some(200); 2]);
+    let report = json!({"token": token_of(job), "state": "success"}).to_string();
+    let ended = first.raw(&request(&format!("PUT /api/v4/jobs/{job}"), "", &report), PATIENCE).unwrap();
+    assert_eq!(ended.status, Some(200), "{ended:?}");
+    let begin = Instant::now();
+    while read(second) != Some(401) {
+        // Before its next confirmation.
+        assert!(begin.elapsed() < PATIENCE, "the second Envoy never hears of {job}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn through_the_death_of_redis_master_an_end_still_comes_from_one_envoy_to_the_other() {
+    let forge = Factory::start().unwrap();
+    let mut cluster = Cluster::start(fleet::LIVE, forge.port(), &[], &json!({})).unwrap();
+    end(&cluster, 1);
+    cluster.kill_master();
+    end(&cluster, 2);
+    assert_eq!(reads(&cluster.envoys()[1], 1), Some(401), "an older end holds");
 }

@@ -38,9 +38,9 @@ struct Told {
     ended: BTreeSet<u64>,
     /// Ends that were acknowledged, and when.
     acknowledged: BTreeMap<u64, Instant>,
-    /// Ends that were listed to who follows, and when a cursor was last lost.
+    /// Ends that were listed to who follows, and when that one last got a first cursor.
     listed: BTreeSet<u64>,
-    lost: Option<Instant>,
+    begun: Option<Instant>,
     /// How often the target was asked about without memory, and answered.
     granted: u64,
     wrong: Vec<String>,
@@ -96,13 +96,16 @@ impl Scene {
             match reply.status {
                 200 => {
                     let ended = reply.body["ended"].as_array().unwrap().iter().map(|job| job.as_u64().unwrap());
-                    self.told(|told| told.listed.extend(ended));
+                    self.told(|told| {
+                        told.listed.extend(ended);
+                        // What ended before is asked for by whoever begins anew.
+                        if cursor.is_none() {
+                            told.begun = Some(Instant::now());
+                        }
+                    });
                     cursor = reply.body["cursor"].as_str().map(str::to_owned);
                 }
-                410 => {
-                    cursor = None;
-                    self.told(|told| told.lost = Some(Instant::now()));
-                }
+                410 => cursor = None,
                 _ => {}
             }
         }
@@ -287,7 +290,7 @@ async fn play(seed: u64) {
     scene.told(|told| {
         assert_eq!(told.wrong, Vec::<String>::new(), "{context}");
         assert!(told.granted > 5, "{context}: {} answers", told.granted);
-        let listed = told.acknowledged.iter().filter(|(_, at)| told.lost.is_none_or(|lost| **at > lost));
+        let listed = told.acknowledged.iter().filter(|(_, at)| told.begun.is_some_and(|begun| **at > begun));
         let missing: Vec<_> = listed.filter(|(job, _)| !told.listed.contains(job)).collect();
         assert!(missing.is_empty(), "{context}: acknowledged and never listed: {missing:?}");
         let most = forge.with(|world| most_within(&world.asked, Duration::from_secs(2)));
