@@ -7,9 +7,13 @@ import copy
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import jsonschema
@@ -229,6 +233,83 @@ def play(name, bootstrap):
             sys.exit(1)
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def status_of(port, path):
+    try:
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2).status
+    except urllib.error.HTTPError as answer:
+        return answer.code
+    except OSError:
+        return None
+
+
+def check_lookup_service(known):
+    """The service starts with the ConfigMap's configuration and the Secrets' variables, and the sidecar passes on the probes' paths
+    and no other. Addresses and files are this machine's."""
+    documents = list(yaml.safe_load_all((HERE / "lookup-service.yaml").read_text()))
+    monitor = list(yaml.safe_load_all((HERE / "lookup-service-monitor.yaml").read_text()))
+    check_schemas(documents + monitor, known)
+    kinds = {document["kind"]: document for document in documents}
+    pod = kinds["Deployment"]["spec"]["template"]["spec"]
+    (service,), (sidecar,) = pod["containers"], pod["initContainers"]
+    stated = re.search(r"^envoy_version=([0-9.]+)", (ROOT / "scripts/setup").read_text(), re.MULTILINE)[1]
+    assert sidecar["image"].endswith(f"-v{stated}"), f"lookup-service.yaml has not Envoy {stated}"
+    (port,) = {service[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
+    ports = [port for port in kinds["Service"]["spec"]["ports"] if port["name"] == monitor[0]["spec"]["endpoints"][0]["port"]]
+    assert [at["port"] for at in ports] == [port] == [at["containerPort"] for at in sidecar["ports"]], "a port is another"
+    configuration = kinds["ConfigMap"]["data"]
+    lookup, watch = (yaml.safe_load(configuration[name]) for name in ("lookup.yaml", "watch.yaml"))
+    api, operations, watched = free_port(), free_port(), free_port()
+    lookup["api"]["listen"], lookup["operations"]["listen"] = f"127.0.0.1:{api}", f"127.0.0.1:{operations}"
+    text = json.dumps(watch).replace('"port_value": 9180', f'"port_value": {operations}')
+    text = text.replace("0.0.0.0", "127.0.0.1").replace(f'"port_value": {port}', f'"port_value": {watched}')
+    with tempfile.TemporaryDirectory() as place:
+        place = Path(place)
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", place / "tls.key"]
+            + ["-out", place / "tls.crt"],
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
+        (place / "ca.crt").write_bytes((place / "tls.crt").read_bytes())
+        lookup = json.loads(json.dumps(lookup).replace("/etc/jobscope-tls", str(place)))
+        (place / "lookup.json").write_text(json.dumps(lookup))
+        (place / "watch.json").write_text(text)
+        secrets = {variable["name"]: "of-thirty-two-bytes-or-more-to-try" for variable in service["env"]}
+        program = ROOT / "target/debug/jobscope-lookup"
+        envoy = ROOT / ".tools/envoy/bin/envoy"
+        # What the pod has beside these arguments, and no more.
+        assert service["args"][0] == "--config" and sidecar["args"][0] == "--config-path"
+        commands = [
+            [program, "--config", place / "lookup.json"],
+            [envoy, "--config-path", place / "watch.json", *sidecar["args"][2:]],
+        ]
+        running = []
+        try:
+            for command in commands:
+                running.append(subprocess.Popen(command, env=secrets, stderr=subprocess.PIPE, text=True))
+            begin = time.monotonic()
+            while status_of(watched, "/readyz") != 200:
+                ended = [process for process in running if process.poll() is not None]
+                if ended or time.monotonic() - begin > 60:
+                    sys.exit("kubernetes: lookup-service: " + "\n".join(one.stderr.read() for one in ended or ()))
+                time.sleep(0.1)
+            paths = {service[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
+            for path in paths | {monitor[0]["spec"]["endpoints"][0]["path"]}:
+                assert status_of(watched, path) == 200, path
+            assert status_of(watched, "/jobscope/v1/changes?wait=1") == 404, "the sidecar passes on more than it should"
+        finally:
+            for process in running:
+                process.terminate()
+                process.communicate()
+    print("kubernetes: lookup-service: it starts, and its probes are answered")
+
+
 def main():
     check_versions()
     known = crds()
@@ -243,6 +324,7 @@ def main():
     documents, bootstrap = chart()
     check_schemas(documents, known)
     play("chart", bootstrap)
+    check_lookup_service(known)
 
 
 if __name__ == "__main__":
