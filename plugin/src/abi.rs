@@ -54,6 +54,14 @@ unsafe extern "C" {
         cas: *mut u32,
     ) -> u32;
     fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        arguments: *const u8,
+        arguments_size: usize,
+        results: *mut *mut u8,
+        results_size: *mut usize,
+    ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, number: *mut u32) -> u32;
     fn proxy_increment_metric(number: u32, by: i64) -> u32;
     fn proxy_record_metric(number: u32, value: u64) -> u32;
@@ -193,6 +201,21 @@ impl Host for Proxy {
         let status =
             unsafe { proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
         check("replace_header", status)
+    }
+
+    /// A function of Envoy's own, beside the ABI.
+    fn choose_route(&self) -> Result<()> {
+        const NAME: &str = "clear_route_cache";
+        let (mut data, mut size) = (std::ptr::null_mut(), 0);
+        // SAFETY: pointer and length of a living str, no arguments, and pointers to living variables, which on Ok hold memory
+        // that is ours.
+        unsafe {
+            let status =
+                proxy_call_foreign_function(NAME.as_ptr(), NAME.len(), NAME.as_ptr(), 0, &raw mut data, &raw mut size);
+            check(NAME, status)?;
+            drop(taken(data, size));
+        }
+        Ok(())
     }
 
     fn buffer(&self, buffer: Buffer, start: usize, length: usize) -> Result<Vec<u8>> {

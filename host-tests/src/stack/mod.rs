@@ -29,6 +29,7 @@ pub use forge::{Forge, LookupFault};
 pub use ingress::{Ingress, Setup};
 pub use places::{checkout, filter, world};
 pub use raw::Answer;
+pub use registry::Accounts;
 
 pub(crate) use child::{Child, Output};
 pub(crate) use envoy::{at, connection_manager, named, version as envoy_version};

@@ -183,8 +183,8 @@ fn the_answers_are_read_as_the_page_says() {
                     environment: Some("production".into()),
                     source: Some("schedule".into()),
                     fork: Some(false),
-                    on_behalf_of: None,
                     runner: Some(RunnerId(3)),
+                    ..Context::default()
                 };
                 assert_eq!(token(), Ok(Landed::Token(Token::Running(Job { context, ..job() }))));
             }

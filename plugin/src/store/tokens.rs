@@ -112,7 +112,7 @@ impl<H: Host> Store<H> {
     }
 
     fn bind(&self, key: Hash, job: Job, asked: Moment, now: Moment) -> Result<Learned> {
-        match Binding::holds(self.find(&key, now)?, job.clone()) {
+        match Binding::holds(self.find(&key, now)?, job.clone(), now) {
             Ok(Token::Running(_)) => {}
             holds => return Ok(holds),
         }
@@ -125,7 +125,7 @@ impl<H: Host> Store<H> {
         }
         let mark = self.inquiry.mark();
         let held = self.put(now, || Binding::running(key, job.clone(), asked, mark))?;
-        Ok(Binding::holds(held, job))
+        Ok(Binding::holds(held, job, now))
     }
 
     fn name_job(&self, job: JobId, token: Hash, now: Moment) -> Result<Place> {

@@ -36,6 +36,7 @@ fn job() -> Job {
         fork: Some(false),
         on_behalf_of: Some(UserId(12)),
         runner: Some(RunnerId(3)),
+        ..Context::default()
     };
     let user = Some(User { id: UserId(11), name: "dana".into() });
     Job { id: JobId(1001), user, origin: Origin { id: ProjectId(101), path: path("apps/web") }, context }
