@@ -298,7 +298,7 @@ pub(super) struct Stream {
     pub(super) failed: bool,
     pub(super) reset: bool,
     pub(super) finished: bool,
-    /// The request's head by which its route was chosen last, where that was not the one that came.
+    /// The request's head by which its route was chosen last: at first the one that came.
     pub(super) routed_by: Option<HeaderMap>,
     /// The filter wrote these.
     pub(super) properties: BTreeMap<String, Vec<u8>>,

@@ -18,7 +18,8 @@ impl Host {
         self.with(stream, |stream| stream.outcome())
     }
 
-    /// A header of the request's head by which the filter had its route chosen last; none also if it had not.
+    /// A header of the request's head by which its route was chosen last: before the filter saw it, or when the filter asked for
+    /// it to be chosen anew.
     pub fn routed_by(&self, stream: StreamId, name: &str) -> Option<String> {
         let value = |stream: &mut Stream| {
             let head = stream.routed_by.as_ref()?;

@@ -9,8 +9,8 @@ use policy::Config;
 use policy::access::{Holding, Package, Registry, Sought, TargetRef};
 use policy::bindings::Cursor;
 use policy::facts::{
-    Admission, Affiliation, Context, Entry, Feature, Found, Grants, GroupId, GroupPath, GroupRef, Holders, Invalid,
-    Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role,
+    Admission, Affiliation, Context, Credential, Entry, Feature, Found, Grants, GroupId, GroupPath, GroupRef, Holders,
+    Invalid, Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role,
     RunnerId, Secret, Standing, Token, User, UserId, Version, Visibility,
 };
 use policy::failure::Failure;
@@ -244,8 +244,16 @@ fn the_answers_are_read_as_the_page_says() {
                 let cursor = Cursor::parse("c-43").expect("a sound cursor");
                 assert_eq!(news, Ok(News::Ended(vec![JobId(1001), JobId(1002)], cursor)));
             }
-            // What only a service that remembers says is passed over.
-            "remembering-answer" => assert_eq!(token(), Ok(Landed::Token(Token::Running(job())))),
+            // How old it is, which only a service that remembers says, is passed over.
+            "remembering-answer" => {
+                let context = Context { until: Some(1_764_201_600), ..Context::default() };
+                assert_eq!(token(), Ok(Landed::Token(Token::Running(Job { context, ..job() }))));
+            }
+            "token-running-for-service" => {
+                let context =
+                    Context { credential: Credential::Service, until: Some(1_764_201_600), ..Context::default() };
+                assert_eq!(token(), Ok(Landed::Token(Token::Running(Job { context, ..job() }))));
+            }
             // `lookup-service` reads these.
             "remembering-question" | "ended" | "ended-noted" => {}
             "forge" => {
@@ -603,6 +611,8 @@ fn the_words_are_those_that_the_code_knows() {
     assert_eq!(words(&schemas["Permission"]["enum"]), Permission::ALL.map(|(_, name)| name));
     let pushes = &standing["target"]["properties"]["push_by_job_token"]["oneOf"][1]["enum"];
     assert_eq!(words(pushes), JobPush::ALL.map(|(_, name)| name));
+    let credentials = words(&schemas["TokenAnswer"]["properties"]["credential"]["enum"]);
+    assert_eq!(credentials, Credential::ALL.map(|(_, name)| name));
     let tokens = words(&schemas["TokenAnswer"]["properties"]["token"]["enum"]);
     assert_eq!(tokens[2..], Invalid::ALL.map(|(_, name)| name));
     assert_eq!(words(&schemas["Level"]["enum"]), Level::ALL.map(|(_, name)| name));
@@ -625,6 +635,12 @@ fn the_words_are_those_that_the_code_knows() {
     }
     // Each word is one that the code takes.
     let blocks = blocks();
+    for (word, is_known) in credentials.iter().map(|word| (word.as_str(), true)).chain([("other", false), ("", false)])
+    {
+        let mut body = blocks["token-running"].clone();
+        body["credential"] = word.into();
+        assert_eq!(say(fact("ask-token"), Some(200), body.to_string().as_bytes()).is_ok(), is_known, "{word}");
+    }
     for word in words(&schemas["TokenAnswer"]["properties"]["token"]["enum"]) {
         let mut body = blocks["token-running"].clone();
         body["token"] = word.clone().into();

@@ -38,6 +38,9 @@ const SLOTS: [(Action, Slot); 7] = [
 ];
 
 impl Slot {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
+
     /// Its name in [`SLOT_FIELD`].
     #[must_use]
     pub fn name(self) -> &'static str {
