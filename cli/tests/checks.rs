@@ -205,10 +205,9 @@ fn with_secrets() -> String {
 /// The deployed configuration, and `envoy/credentials.yaml` in it.
 fn with_credentials() -> String {
     let added = file("envoy/credentials.yaml");
-    let part = |from: &str, to: &str, by: usize| -> String {
+    let part = |from: &str, ends: fn(&str) -> bool, by: usize| -> String {
         let (_, rest) = added.split_once(from).unwrap();
-        let lines = rest.lines().take_while(|line| to.is_empty() || *line != to);
-        lines.map(|line| format!("{}{line}\n", " ".repeat(by))).collect()
+        rest.lines().take_while(|line| !ends(line)).map(|line| format!("{}{line}\n", " ".repeat(by))).collect()
     };
     let text = file("envoy/envoy.yaml")
         .replace("kind: gitlab", "kind: generic\n                              credential_slots: \"on\"")
@@ -221,7 +220,7 @@ fn with_credentials() -> String {
         .replace("&http", "&upstreams")
         .replace("*http", "*upstreams");
     let (before, behind) = text.split_once("    - name: token-lookup\n").unwrap();
-    let text = format!("{before}{}    - name: token-lookup\n{behind}", part("\nclusters:\n", "", 2));
+    let text = format!("{before}{}    - name: token-lookup\n{behind}", part("\nclusters:\n", |_| false, 2));
     let (before, behind) = text.split_once("domains: [registry.example.com]").unwrap();
     let put = |text: &str, routes: &str| {
         text.replacen(
@@ -232,9 +231,9 @@ fn with_credentials() -> String {
     };
     let (before, forge) = before
         .split_once("domains: [forge.example.com]")
-        .map(|(before, forge)| (before.to_owned(), put(forge, &part("\n  forge:\n", "  registry:", 20))))
+        .map(|(before, forge)| (before.to_owned(), put(forge, &part("\n  forge:\n", |line| line == "  registry:", 20))))
         .unwrap();
-    let registry = put(behind, &part("\n  registry:\n", "", 20));
+    let registry = put(behind, &part("\n  registry:\n", str::is_empty, 20));
     format!("{before}domains: [forge.example.com]{forge}domains: [registry.example.com]{registry}")
 }
 

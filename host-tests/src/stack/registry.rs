@@ -30,9 +30,12 @@ pub(crate) fn start_open(dir: &Path, port: u16) -> Result<Child> {
 /// A registry that knows accounts and no tokens: every account may do everything.
 pub struct Accounts {
     child: Child,
-    _dir: RunDir,
+    dir: RunDir,
     port: u16,
 }
+
+/// The file with them.
+const ACCOUNTS: &str = "htpasswd";
 
 impl Accounts {
     /// Starts it at a free port, with the accounts of an `htpasswd` file (bcrypt).
@@ -43,13 +46,22 @@ impl Accounts {
     pub fn start(accounts: &str) -> Result<Self> {
         signals::end_children_on_signal(signals::INTERRUPTED)?;
         let (dir, port) = (RunDir::new(&Place::Temporary)?, ports::pick()?);
-        let file = dir.path().join("htpasswd");
+        let file = dir.path().join(ACCOUNTS);
         fs::write(&file, accounts)?;
         let auth = json!({"htpasswd": {"realm": "registry", "path": file}});
-        // At this level it says who asks for what.
+        // At this level it says what is asked for.
         let log = json!({"level": "info", "accesslog": {"disabled": true}});
         let child = serve(dir.path(), port, &json!({"auth": auth, "log": log}), 401)?;
-        Ok(Self { child, _dir: dir, port })
+        Ok(Self { child, dir, port })
+    }
+
+    /// Knows these accounts from now on, and no others.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written.
+    pub fn exchange(&self, accounts: &str) -> Result<()> {
+        Ok(fs::write(self.dir.path().join(ACCOUNTS), accounts)?)
     }
 
     /// Where it listens.
