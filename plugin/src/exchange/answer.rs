@@ -154,8 +154,8 @@ impl<H: Host> Worker<H> {
     fn take_credentials(&mut self, stream: Stream) -> Flow {
         let taken = self.host.headers(Map::Response).and_then(|headers| {
             let leads_on = headers.fields()?.iter().any(|(name, value)| *name == b"location" && names_login(value));
-            let names = WITHHELD.into_iter().chain(leads_on.then_some("location"));
-            names.map(|name| self.host.remove_header(Map::Response, name)).collect::<Result<()>>()
+            let mut names = WITHHELD.into_iter().chain(leads_on.then_some("location"));
+            names.try_for_each(|name| self.host.remove_header(Map::Response, name))
         });
         let flow = taken.map_or_else(|error| self.give_up(error), |()| Flow::Continue);
         if flow == Flow::Continue { flow } else { self.withhold(stream) }

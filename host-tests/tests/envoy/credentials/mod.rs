@@ -28,15 +28,17 @@ struct Site {
     envoy: Ingress,
     forge: Forge,
     registry: Option<Accounts>,
-    _secrets: TempDir,
+    secrets: TempDir,
 }
 
-fn write_secret(dir: &Path, name: &str, account: (&str, &str)) {
+/// Puts a secret where Envoy watches: a document beside the one that is there, then moved into its place.
+fn exchange(dir: &Path, name: &str, secret: &str) {
     let document = format!(
-        "resources:\n- '@type': type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret\n  name: {name}\n  generic_secret: {{secret: {{inline_string: \"{}\"}}}}\n",
-        login(account)
+        "resources:\n- '@type': type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret\n  name: {name}\n  generic_secret: {{secret: {{inline_string: \"{secret}\"}}}}\n"
     );
-    fs::write(dir.join(format!("{name}.yaml")), document).unwrap();
+    let new = dir.join(".new");
+    fs::write(&new, document).unwrap();
+    fs::rename(new, dir.join(format!("{name}.yaml"))).unwrap();
 }
 
 /// Adds `envoy/credentials.yaml` to what is deployed.
@@ -70,7 +72,7 @@ impl Site {
         for (name, account) in
             [("forge-read", READER), ("forge-write", WRITER), ("registry-read", READER), ("registry-write", WRITER)]
         {
-            write_secret(secrets.path(), name, account);
+            exchange(secrets.path(), name, &login(account));
         }
         let registry = has_registry.then(|| Accounts::start(HTPASSWD).unwrap());
         let behind = registry.as_ref().map_or(forge.port, Accounts::port);
@@ -88,7 +90,7 @@ impl Site {
             change: &change,
         };
         let envoy = Ingress::set_up(&setup).unwrap();
-        let site = Self { envoy, forge, registry, _secrets: secrets };
+        let site = Self { envoy, forge, registry, secrets };
         // On Envoy 1.36 the listener is there a moment before a cluster that waits for its secret.
         let begin = Instant::now();
         for line in [FETCH, PUSH] {
@@ -207,7 +209,7 @@ fn a_slot_is_the_filters_alone_to_give_at_once_and_after_a_lookup() {
 }
 
 #[test]
-fn an_ended_job_is_refused_and_no_secret_means_no_request() {
+fn an_ended_job_is_refused_and_without_its_secret_nothing_goes_on() {
     let site = Site::start("enforce", false);
     assert_eq!(site.send(FETCH, &[&basic(3)]).status, Some(200));
     site.forge.end(&id_token(3));
@@ -221,6 +223,21 @@ fn an_ended_job_is_refused_and_no_secret_means_no_request() {
         assert_eq!(site.send(FETCH, &[&basic(3)]).status, Some(401));
     }
     assert_eq!(site.seen().len(), 0);
+
+    exchange(site.secrets.path(), "forge-read", "");
+    let begin = Instant::now();
+    let reaches = || {
+        assert!(site.send(FETCH, &[&basic(4)]).status.is_some());
+        let accounts = site.accounts();
+        assert!(accounts.is_empty() || accounts == account(READER), "{accounts:?}");
+        !accounts.is_empty()
+    };
+    while reaches() {
+        assert!(begin.elapsed() < PATIENCE, "Envoy keeps the secret");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!((0..8).all(|_| !reaches()), "a request reaches the forge without the secret");
+    assert_eq!(site.send(PUSH, &[&basic(4)]).status, Some(200), "the other account is as before");
 }
 
 #[test]
