@@ -42,6 +42,7 @@ cases: setup build native ## run the tests that decide every row of cases/: by t
 	cargo test --locked --test cases
 
 envoy: setup build native ## run the tests that need a real Envoy, without the story: crowds, faults, exchange under load, soak
+	cargo build --locked --quiet -p jobscope-lookup-service
 	cargo test --locked --test envoy -- --skip $(STORY)
 
 one: build guest native ## run one test, or those of a module, by its name in ARCHITECTURE.md: TEST=filter::rounds

@@ -34,7 +34,11 @@ SERIES = {
     for name, kind, _, _ in COUNTERS
     for end in (("_bucket", "_count", "_sum") if kind == "histogram" else ("",))
 }
-LABELS = {label: values for _, _, labels, _ in COUNTERS for label, values in labels.items()}
+# Two counters may have a label in common, with other values.
+LABELS = {}
+for _, _, labels, _ in COUNTERS:
+    for label, values in labels.items():
+        LABELS.setdefault(label, set()).update(values)
 
 
 def expressions(name, kind, labels):

@@ -25,7 +25,6 @@ pub mod lines;
 #[cfg(feature = "program")]
 pub mod live;
 pub mod log;
-pub mod marked;
 pub mod named;
 pub mod pasted;
 pub mod reach;
@@ -33,3 +32,5 @@ pub mod request;
 pub mod setup;
 pub mod suite;
 pub mod view;
+
+pub use world::marked;

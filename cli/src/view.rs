@@ -7,6 +7,7 @@ use world::World;
 use crate::changes::Flip;
 use crate::deciding::{Answer, Answers, bytes};
 use crate::job::Caller;
+use crate::marked::object;
 use crate::reach::{Difference, Way};
 
 /// Why a decision fell, in a sentence.
@@ -93,7 +94,7 @@ fn request(answer: &Answer) -> Value {
             "reason": record.reason,
             "rule": record.rule,
             "why": why(decision),
-            "facts": facts(answer).map(|(name, is)| (name.to_owned(), is.clone())).collect::<serde_json::Map<_, _>>(),
+            "facts": object(&mut facts(answer).map(|(name, is)| (name.to_owned(), is.clone()))),
             "walk": rules,
             "answer": bytes(answer),
             "status": match &decision.outcome {

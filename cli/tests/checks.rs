@@ -360,6 +360,34 @@ fn secrets_that_envoy_adds_are_where_they_must_be_and_nowhere_else() {
 }
 
 #[test]
+fn a_log_that_reads_what_the_filter_does_not_write_is_a_warning() {
+    let deployed = file("envoy/envoy.yaml");
+    let with_struct = deployed.replace("log: {allows: brief}", "log: {form: struct}");
+    let one = |text: &str, read: &str| text.replace("\"%START_TIME%\"", &format!("\"{read}\""));
+    let of_fields = "%FILTER_STATE(wasm.jobscope_job:PLAIN)%";
+    let typed = "%FILTER_STATE(wasm.jobscope:TYPED)%";
+    let without_fields =
+        with_struct.lines().filter(|line| !line.contains("wasm.jobscope_")).map(|line| format!("{line}\n"));
+    let without_fields: String = without_fields.collect();
+    let about = "an access log without";
+    for (text, is_warned) in [
+        (deployed.clone(), false),
+        (with_struct, true),
+        (without_fields.clone(), false),
+        (one(&without_fields, typed), false),
+        (one(&without_fields, of_fields), true),
+        (one(&deployed, typed), true),
+        (one(&deployed, "%CEL(filter_state['wasm.jobscope'].job)%"), true),
+        (one(&deployed, "%FILTER_STATE(wasm.jobscopes:PLAIN)%"), false),
+    ] {
+        let found = check(&documents(&text).unwrap(), None).unwrap();
+        let told: Vec<_> = found.iter().filter(|one| one.about.starts_with(about)).collect();
+        assert_eq!(told.len(), usize::from(is_warned), "{told:?}");
+        assert!(told.iter().all(|one| one.weight == Weight::Warning && one.text.contains("is empty with `log.form")));
+    }
+}
+
+#[test]
 fn what_depends_on_the_place_is_a_warning() {
     let open = file("envoy/envoy.yaml")
         .replace("{address: 127.0.0.1, port_value: 8080}", "{address: 0.0.0.0, port_value: 8080}");

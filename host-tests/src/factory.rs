@@ -167,6 +167,9 @@ impl Jobs {
         if path == "/jobscope/v1/lookup" {
             return (200, "", self.look_up(&request.body));
         }
+        if path == "/jobscope/v1/ended" {
+            return self.hear(&request.body);
+        }
         if let Some(query) = path.strip_prefix("/jobscope/v1/changes?") {
             let (status, told) = self.changes(query);
             return (status, "", told);
@@ -203,6 +206,18 @@ impl Jobs {
             Some(number) => json!({"version": 1, "token": "running", "job": {"id": number + 1,
                 "user": {"id": 11, "name": "dana"}, "origin": {"id": 101, "path": "apps/web"}}}),
             None => json!({"version": 1, "token": "unknown"}),
+        }
+    }
+
+    /// Jobs that ended, as Envoys tell them: what docs/token-lookup.md says.
+    fn hear(&self, report: &str) -> (u16, &'static str, Value) {
+        let report: Value = serde_json::from_str(report).unwrap_or_default();
+        match report["jobs"].as_array().map(|jobs| jobs.iter().map(Value::as_u64).collect::<Option<Vec<u64>>>()) {
+            Some(Some(jobs)) if report["version"] == 1 => {
+                jobs.into_iter().for_each(|job| self.end(job.saturating_sub(1)));
+                (200, "", json!({"version": 1}))
+            }
+            _ => (400, "", json!({})),
         }
     }
 
@@ -280,6 +295,12 @@ mod tests {
         assert_eq!((status, is_running(&token)), (201, true));
         assert_eq!(ask(&format!("PUT /api/v4/jobs/{id}")).0, 200);
         assert!(!is_running(&token) && !is_running("glcbt-64_junk"));
+        let tell = |body: &str| {
+            let first = "POST /jobscope/v1/ended HTTP/1.1".into();
+            jobs.answer(&Message { first, body: body.into() }).0
+        };
+        assert_eq!([r#"{"version": 1, "jobs": [7]}"#, r#"{"version": 1, "jobs": ["8"]}"#].map(tell), [200, 400]);
+        assert!(jobs.has_ended(6) && !jobs.has_ended(7));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! One clock for ages. It never goes back, and says nothing about the time of day: what several replicas compare is the
-//! store's time.
+//! store's time. Beside it the time of day, for tokens that say until when they are valid.
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use policy::bindings::Moment;
 
@@ -14,6 +14,12 @@ const BEGINNING: u64 = 1 << 40;
 pub fn now() -> Moment {
     static START: OnceLock<Instant> = OnceLock::new();
     Moment(BEGINNING).after(START.get_or_init(Instant::now).elapsed())
+}
+
+/// The time of day in Unix seconds, for what others date: nothing of our own is counted by it.
+#[must_use]
+pub fn unix() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
 }
 
 /// A time in whole milliseconds.

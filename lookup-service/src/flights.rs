@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use policy::access::TargetRef;
 use policy::bindings::Moment;
-use policy::facts::{Found, Hash, Part, Secret, Token};
+use policy::facts::{Found, Hash, Invalid, JobId, Part, Secret, Token};
 use policy::failure::Failure;
 use policy::lookup::{Fact, PartKey, Value};
 use tokio::sync::watch;
@@ -137,6 +138,12 @@ impl Flights {
         self.forge.version().await
     }
 
+    /// The jobs that a report says are over; `None` where it is none of who may say so.
+    #[must_use]
+    pub fn reported(&self, from: &str, headers: &HeaderMap, body: &[u8]) -> Option<Vec<JobId>> {
+        self.forge.reported(from, headers, body)
+    }
+
     /// For how long the forge wants to be left alone.
     #[must_use]
     pub fn pause(&self) -> Option<Duration> {
@@ -203,8 +210,8 @@ impl Flights {
             let Some(Asked { known, lease }) = self.told("ask", self.store.ask_token(key, max_age).await) else {
                 break None;
             };
-            let known =
-                known.map(|Aged { value, age }| Answered { known: Known::Token(value), since: before.before(age) });
+            let known = known
+                .map(|Aged { value, age }| Answered { known: Known::Token(today(value)), since: before.before(age) });
             match lease {
                 Lease::Needless => return known.ok_or(Failure::Doubt),
                 Lease::Yours(ticket) => {
@@ -234,7 +241,7 @@ impl Flights {
             Value::Token(Token::Running(job)) => TokenState::Running(Running {
                 job: job.id,
                 project: job.origin.id,
-                answer: answers::running(&job).to_string(),
+                answer: answers::running(&job, &landed.terms).to_string(),
             }),
             Value::Token(Token::Ended(_)) => TokenState::Ended,
             Value::Token(Token::Invalid(invalid)) => TokenState::Refused(invalid),
@@ -242,6 +249,8 @@ impl Flights {
         };
         let stands = match (ticket, &said) {
             (None, _) => None,
+            // It would end the job, whose other tokens are as good as ever.
+            (Some(_), TokenState::Refused(Invalid::Unknown)) if landed.terms.of_token_alone => None,
             (Some(ticket), TokenState::Running(running)) => {
                 self.told("put", self.store.put_running(key, running, ticket).await)
             }
@@ -373,6 +382,16 @@ fn next_number() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// What holds of a token today: one that said until when it is valid is nobody's from then on.
+fn today(known: TokenState) -> TokenState {
+    match known {
+        TokenState::Running(running) if answers::is_over(&running.answer, clock::unix()) => {
+            TokenState::Refused(Invalid::Unknown)
+        }
+        known => known,
+    }
 }
 
 /// An end does not grow old.

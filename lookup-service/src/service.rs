@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::http::uri::Scheme;
-use policy::bindings::Inquiry;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::api::{self, Api};
-use crate::config::{Config, StoreKind};
+use crate::config::{Config, ForgeKind, StoreKind};
 use crate::flights::Flights;
 use crate::forge::Forge;
-use crate::forge::gitlab::{Client, Gitlab};
+use crate::forge::gitlab::Gitlab;
+use crate::forge::oidc::Oidc;
 use crate::metrics::Metrics;
 use crate::operations;
 use crate::server::{self, Serving};
@@ -43,18 +43,18 @@ impl Service {
         let metrics = Metrics::default();
         let store: Arc<dyn Store> = match config.store {
             StoreKind::Memory(capacity) => Arc::new(Memory::new(config.limits, capacity)),
-            StoreKind::Redis(redis) => {
-                Redis::open(redis, Inquiry::of(&config.gitlab.config), config.limits).context("store")?
-            }
+            StoreKind::Redis(redis) => Redis::open(redis, config.forge.inquiry(), config.limits).context("store")?,
         };
-        let (scheme, authority) = config.forge;
-        if scheme == Scheme::HTTP {
-            tracing::warn!(
-                "`forge.url` is `http://`: tokens go to the forge unprotected, unless something between has TLS"
-            );
-        }
-        let client = Client::new(scheme, authority, config.forge_tls, config.timeout / 2);
-        let forge: Arc<dyn Forge> = Arc::new(Gitlab::new(config.gitlab, client, metrics.clone()));
+        let forge: Arc<dyn Forge> = match config.forge {
+            ForgeKind::Gitlab(settings) => {
+                if settings.address.0 == Scheme::HTTP {
+                    let why = "tokens go to the forge unprotected, unless something between has TLS";
+                    tracing::warn!("`forge.url` is `http://`: {why}");
+                }
+                Arc::new(Gitlab::new(*settings, metrics.clone()))
+            }
+            ForgeKind::Oidc(settings) => Arc::new(Oidc::new(*settings, &metrics)),
+        };
         let flights =
             Flights::new(Arc::clone(&store), Arc::clone(&forge), config.ages, config.timeout, metrics.clone());
         let (drains, is_draining) = watch::channel(false);
@@ -85,6 +85,7 @@ impl Service {
             drains: is_draining.clone(),
             questions: Semaphore::new(config.max_questions),
             polls: Semaphore::new(config.max_polls),
+            hooks: Semaphore::new(api::MOST_HOOKS),
         });
         let serving = Serving { tls: config.tls, max_connections: config.max_connections, drain: config.drain };
         let served = tokio::spawn(server::serve(listener, api::router(api), serving, is_draining));

@@ -84,7 +84,9 @@ impl Sweep {
         if known.is_empty() {
             return Ok(Some(0));
         }
-        let listed: HashSet<JobId> = self.forge.running().await.map_err(Failed::Forge)?.into_iter().collect();
+        // Who cannot list them is asked about each when its token comes again.
+        let Some(listed) = self.forge.running().await.map_err(Failed::Forge)? else { return Ok(None) };
+        let listed: HashSet<JobId> = listed.into_iter().collect();
         let (runs, missing): (Vec<JobId>, Vec<JobId>) = known.into_iter().partition(|job| listed.contains(job));
         if listed.is_empty() {
             tracing::warn!(
@@ -169,8 +171,8 @@ mod tests {
             assert_eq!(project, ProjectId(100 + job.0));
             ready(self.said.lock().unwrap().get_mut(&job).unwrap().remove(0)).boxed()
         }
-        fn running(&self) -> Reply<'_, Vec<JobId>> {
-            ready(Ok(self.listed.clone())).boxed()
+        fn running(&self) -> Reply<'_, Option<Vec<JobId>>> {
+            ready(Ok(Some(self.listed.clone()))).boxed()
         }
         fn pause(&self) -> Option<Duration> {
             None

@@ -13,6 +13,7 @@ use policy::bindings::Moment;
 use proxy_wasm::types::Status;
 
 use crate::host::{Buffer, Headers, Host, HostError, Level, Map, Metric, Result, Stream, Written};
+use crate::message::declaration;
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
@@ -46,6 +47,14 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        arguments: *const u8,
+        arguments_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
         key_size: usize,
@@ -54,14 +63,6 @@ unsafe extern "C" {
         cas: *mut u32,
     ) -> u32;
     fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> u32;
-    fn proxy_call_foreign_function(
-        name: *const u8,
-        name_size: usize,
-        arguments: *const u8,
-        arguments_size: usize,
-        results: *mut *mut u8,
-        results_size: *mut usize,
-    ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, number: *mut u32) -> u32;
     fn proxy_increment_metric(number: u32, by: i64) -> u32;
     fn proxy_record_metric(number: u32, value: u64) -> u32;
@@ -101,17 +102,31 @@ unsafe fn taken(data: *mut u8, size: usize) -> Vec<u8> {
     unsafe { Vec::from_raw_parts(data, size, size) }
 }
 
+/// What a call hands over.
+fn handed(call: &'static str, ask: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>> {
+    let (mut data, mut size) = (std::ptr::null_mut(), 0);
+    check(call, ask(&raw mut data, &raw mut size))?;
+    // SAFETY: on Ok they hold memory that is ours.
+    Ok(unsafe { taken(data, size) })
+}
+
+/// What was handed over, and nothing where the host has none of it.
+fn found<T: Default>(handed: Result<T>) -> Result<T> {
+    handed.or_else(|error| if error.status == NOT_FOUND { Ok(T::default()) } else { Err(error) })
+}
+
+/// Calls a function of Envoy's own, beside the ABI, whose answer says nothing.
+fn call_envoy(name: &'static str, arguments: &[u8]) -> Result<()> {
+    let (at, length) = (arguments.as_ptr(), arguments.len());
+    // SAFETY: pointers and lengths of a living str and slice, and what `handed` has for the answer.
+    let ask = |data, size| unsafe { proxy_call_foreign_function(name.as_ptr(), name.len(), at, length, data, size) };
+    handed(name, ask).map(drop)
+}
+
 /// A property of the host; empty where it has none of this name.
 fn property(path: &str) -> Result<Vec<u8>> {
-    let (mut data, mut size) = (std::ptr::null_mut(), 0);
-    // SAFETY: pointer and length of a living str; pointers to living variables, which on Ok hold memory that is ours.
-    unsafe {
-        match proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) {
-            OK => Ok(taken(data, size)),
-            NOT_FOUND => Ok(Vec::new()),
-            status => Err(HostError { call: "get_property", status }),
-        }
-    }
+    // SAFETY: pointer and length of a living str, and what `handed` has for the answer.
+    found(handed("get_property", |data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) }))
 }
 
 const fn level_number(level: Level) -> u32 {
@@ -182,12 +197,9 @@ impl Host for Proxy {
     }
 
     fn headers(&self, map: Map) -> Result<Headers> {
-        let (mut data, mut size) = (std::ptr::null_mut(), 0);
-        // SAFETY: pointers to living variables; on Ok they hold memory that is ours.
-        unsafe {
-            check("get_header_map_pairs", proxy_get_header_map_pairs(map_number(map), &raw mut data, &raw mut size))?;
-            Ok(Headers::packed(taken(data, size)))
-        }
+        // SAFETY: what `handed` has for the answer.
+        let ask = |data, size| unsafe { proxy_get_header_map_pairs(map_number(map), data, size) };
+        handed("get_header_map_pairs", ask).map(Headers::packed)
     }
 
     fn remove_header(&self, map: Map, name: &str) -> Result<()> {
@@ -196,38 +208,19 @@ impl Host for Proxy {
     }
 
     fn replace_request_header(&self, name: &str, value: &[u8]) -> Result<()> {
-        let map = map_number(Map::Request);
+        let (map, at, length) = (map_number(Map::Request), value.as_ptr(), value.len());
         // SAFETY: pointers and lengths of living slices.
-        let status =
-            unsafe { proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
-        check("replace_header", status)
+        check("replace_header", unsafe { proxy_replace_header_map_value(map, name.as_ptr(), name.len(), at, length) })
     }
 
-    /// A function of Envoy's own, beside the ABI.
     fn choose_route(&self) -> Result<()> {
-        const NAME: &str = "clear_route_cache";
-        let (mut data, mut size) = (std::ptr::null_mut(), 0);
-        // SAFETY: pointer and length of a living str, no arguments, and pointers to living variables, which on Ok hold memory
-        // that is ours.
-        unsafe {
-            let status =
-                proxy_call_foreign_function(NAME.as_ptr(), NAME.len(), NAME.as_ptr(), 0, &raw mut data, &raw mut size);
-            check(NAME, status)?;
-            drop(taken(data, size));
-        }
-        Ok(())
+        call_envoy("clear_route_cache", &[])
     }
 
     fn buffer(&self, buffer: Buffer, start: usize, length: usize) -> Result<Vec<u8>> {
-        let (mut data, mut size) = (std::ptr::null_mut(), 0);
-        // SAFETY: pointers to living variables; on Ok they hold memory that is ours.
-        unsafe {
-            match proxy_get_buffer_bytes(buffer_number(buffer), start, length, &raw mut data, &raw mut size) {
-                OK => Ok(taken(data, size)),
-                NOT_FOUND => Ok(Vec::new()),
-                status => Err(HostError { call: "get_buffer", status }),
-            }
-        }
+        let number = buffer_number(buffer);
+        // SAFETY: what `handed` has for the answer.
+        found(handed("get_buffer", |data, size| unsafe { proxy_get_buffer_bytes(number, start, length, data, size) }))
     }
 
     fn replace_buffer(&self, buffer: Buffer, length: usize, new: &[u8]) -> Result<()> {
@@ -249,21 +242,25 @@ impl Host for Proxy {
     }
 
     /// A key of the stream's filter state, which access logs read.
-    fn log_field(&self, name: &str, value: &str) -> Result<()> {
+    fn log_property(&self, name: &str, value: &[u8]) -> Result<()> {
         // SAFETY: pointers and lengths of living slices.
         check("set_property", unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
     }
 
+    fn logged(&self, name: &str) -> Result<Vec<u8>> {
+        property(name)
+    }
+
+    fn declare(&self, name: &str, message: &str) -> Result<()> {
+        call_envoy("declare_property", &declaration(name, message))
+    }
+
     fn row(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>> {
-        let (mut data, mut size, mut cas) = (std::ptr::null_mut(), 0, 0);
-        // SAFETY: pointers to living variables; on Ok they hold memory that is ours.
-        unsafe {
-            match proxy_get_shared_data(key.as_ptr(), key.len(), &raw mut data, &raw mut size, &raw mut cas) {
-                OK => Ok(Some((taken(data, size), cas))),
-                NOT_FOUND => Ok(None),
-                status => Err(HostError { call: "get_shared_data", status }),
-            }
-        }
+        let mut cas = 0;
+        // SAFETY: pointer and length of a living str, a living variable, and what `handed` has for the answer.
+        let ask = |data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) };
+        let handed = handed("get_shared_data", ask);
+        found(handed.map(|bytes| Some((bytes, cas))))
     }
 
     fn set_row(&self, key: &str, value: &[u8], number: u32) -> Result<Written> {

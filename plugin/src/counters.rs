@@ -80,6 +80,8 @@ families! {
         "when the service account's token expires, in seconds since 1970; 0 where it does not, or nobody has said yet"
     Births "births" Counter []
         "jobs that the forge handed to a runner through this proxy"
+    Told "ends_told" Counter ["outcome": tellings]
+        "ends that runners reported through this proxy, and that are told to a lookup service: it took them, it did not and is told again, or they were dropped"
     Ends "ends" Counter ["way": ways]
         "ends of jobs that this proxy was told of: by the forge's answer to a runner, by the webhook, by the list of ended jobs, or by a lookup"
 }
@@ -128,6 +130,10 @@ fn outcomes() -> Vec<&'static str> {
 
 fn table_names() -> Vec<&'static str> {
     tables(0).map(|table| table.name()).to_vec()
+}
+
+fn tellings() -> Vec<&'static str> {
+    vec!["told", "failed", "dropped"]
 }
 
 fn ways() -> Vec<&'static str> {

@@ -138,8 +138,15 @@ pub trait Host: Clone {
     /// How many bytes of the request's body came, whether they were shown or not.
     fn body_size(&self) -> Result<u64>;
 
-    /// Writes a field for the access log of the request.
-    fn log_field(&self, name: &str, value: &str) -> Result<()>;
+    /// Writes a property for the access log of the request, in place of what it was.
+    fn log_property(&self, name: &str, value: &[u8]) -> Result<()>;
+
+    /// Such a property as it was written. Empty where it was not.
+    fn logged(&self, name: &str) -> Result<Vec<u8>>;
+
+    /// Has the property of this name hold protobuf messages of this type, where it would hold bytes. Once, and only from what
+    /// is about no request.
+    fn declare(&self, name: &str, message: &str) -> Result<()>;
 
     /// A row that all workers share, and its number, which a write must name. `None` when it was never written.
     fn row(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>>;

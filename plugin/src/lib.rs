@@ -6,6 +6,7 @@
 
 #[cfg(target_family = "wasm")]
 mod abi;
+mod access_log;
 #[cfg(target_family = "wasm")]
 mod contexts;
 mod counters;
@@ -14,6 +15,7 @@ mod exchange;
 mod host;
 mod journal;
 mod lookups;
+mod message;
 mod promises;
 mod setup;
 mod store;

@@ -54,14 +54,15 @@ impl<H: Host> Setup<H> {
     }
 }
 
-/// The secret in the environment variable of this name, which stands under this key.
+/// The secret in the environment variable of this name, which stands under this key. The name is not repeated: somebody may
+/// have put the secret itself in its place.
 fn secret(host: &impl Host, key: &str, name: &str) -> Result<Secret, String> {
     let value = host.variable(name);
     let value = value.filter(|value| !value.is_empty() && value.bytes().all(|b| (0x21..0x7f).contains(&b)));
     value.map(|value| Secret::new(value.as_bytes())).ok_or_else(|| {
         format!(
-            "1 error in the configuration\n{key}: expected an environment variable of the VM that holds a token, found `{name}` \
-             unset, empty or not printable (Envoy passes on what `vm_config.environment_variables` names)"
+            "1 error in the configuration\n{key}: expected an environment variable of the VM that holds a token, found the one that \
+             it names unset, empty or not printable (Envoy passes on what `vm_config.environment_variables` names)"
         )
     })
 }

@@ -6,11 +6,12 @@ use std::rc::Rc;
 use policy::Config;
 use policy::memo::Memo;
 
+use crate::access_log::AccessLog;
 use crate::counters::Counted;
 use crate::exchange::{Crowd, Ids, Shows};
 use crate::host::{Host, Level};
 use crate::journal;
-use crate::lookups::{Errands, Expiries, Flights, Following, Versions};
+use crate::lookups::{Ends, Errands, Expiries, Flights, Following, Versions};
 use crate::promises::{self, Promise};
 use crate::setup::Setup;
 use crate::ticks::Ticks;
@@ -28,11 +29,13 @@ pub struct Worker<H: Host> {
     pub(crate) crowd: Crowd,
     pub(crate) flights: Flights,
     pub(crate) errands: Errands,
+    pub(crate) ends: Ends,
     pub(crate) following: Following,
     pub(crate) versions: Versions,
     pub(crate) expiries: Expiries,
     pub(crate) ticks: Ticks,
     pub(crate) ids: Ids,
+    pub(crate) log: AccessLog,
     pub(crate) shows_bodies: Shows,
     pub(crate) memo: Memo,
     /// What was counted of the load, which all workers add up; nothing before the first tick, which a worker that only
@@ -63,11 +66,13 @@ impl<H: Host> Worker<H> {
             crowd: Crowd::default(),
             flights: Flights::new(chance),
             errands: Errands::default(),
+            ends: Ends::new(chance),
             following: Following::new(chance),
             versions: Versions::default(),
             expiries: Expiries::default(),
             ticks: Ticks::default(),
             ids: Ids::new(chance),
+            log: AccessLog::default(),
             shows_bodies: Shows::Unknown,
             memo,
             counted: None,
@@ -93,6 +98,7 @@ impl<H: Host> Worker<H> {
         match begun {
             Ok(setup) => {
                 self.host.log(Level::Info, &begins(&setup.config));
+                self.log.begin(&self.host, setup.config.log.form);
                 self.setup = Some(Rc::new(setup));
                 self.memo.forget();
             }
@@ -135,6 +141,7 @@ impl<H: Host> Worker<H> {
         self.depart();
         self.following.tick(&self.host, &setup, now);
         self.errands.tick(&self.host, &setup.config, now);
+        self.ends.tick(&self.host, &setup, now);
         self.expiries.tick(&self.host, &setup, now);
         for landing in self.flights.overdue(&setup.config, now) {
             self.land(&setup, landing, Ok(now));

@@ -126,3 +126,13 @@ pub enum Detail {
     /// Its whole account, as of every denial.
     Full,
 }
+
+/// How a decision is handed to the proxy's access log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogForm {
+    /// Each of its fields is a property.
+    #[default]
+    Fields,
+    /// All of them are one property, a `google.protobuf.Struct`.
+    Struct,
+}

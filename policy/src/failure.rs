@@ -7,6 +7,7 @@ coded! {
     Failure {
         LookupTimeout "lookup.timeout" "what this job may do could not be looked up in time; try again in a moment"
         LookupUnreachable "lookup.unreachable" "what this job may do cannot be looked up now; try again in a moment"
+        LookupStale "lookup.stale" "what is known of what this job may do is too old, and cannot be looked up now; try again in a moment"
         LookupAnswer "lookup.answer" "what this job may do was looked up, and the answer cannot be read; try again in a moment, and tell the team that runs the ingress if it lasts"
         LookupRights "lookup.rights" "the ingress has no right to look up what this needs; the team that runs it can give that to its service account"
         LookupSourceLimit "lookup.source-limit" "too many unknown tokens come from this address; try again in a moment"
@@ -37,6 +38,7 @@ impl Failure {
             | Self::Bodies => true,
             Self::LookupTimeout
             | Self::LookupUnreachable
+            | Self::LookupStale
             | Self::LookupAnswer
             | Self::LookupRights
             | Self::Answer

@@ -38,11 +38,15 @@ pub enum Fault {
     KeptBodies,
     /// The service tells for ever of the project that first had a path, wherever that is now.
     OldPaths,
+    /// The service says of nothing how old it is.
+    UntoldAges,
+    /// The service tells from its memory what it is to ask the forge.
+    UnwantedMemory,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::LostWrites,
         Self::OldRows,
         Self::GrowingRows,
@@ -60,5 +64,7 @@ impl Fault {
         Self::LostMinted,
         Self::KeptBodies,
         Self::OldPaths,
+        Self::UntoldAges,
+        Self::UnwantedMemory,
     ];
 }

@@ -138,11 +138,28 @@ impl Host for SimulatedHost {
         Ok(0)
     }
 
-    fn log_field(&self, name: &str, value: &str) -> Result<()> {
+    fn log_property(&self, name: &str, value: &[u8]) -> Result<()> {
         let mut shared = self.shared.borrow_mut();
-        shared.note(("log_field", name, value));
+        shared.note(("log_property", name, value));
         shared.may_fail("set_property")?;
-        shared.acting.map(|_| ()).ok_or(NO_STREAM)
+        let stream = shared.acting.ok_or(NO_STREAM)?;
+        if let Some(shown) = shared.shown.get_mut(&stream) {
+            shown.logged.insert(name.to_owned(), value.to_vec());
+        }
+        Ok(())
+    }
+
+    fn logged(&self, name: &str) -> Result<Vec<u8>> {
+        let mut shared = self.shared.borrow_mut();
+        shared.may_fail("get_property")?;
+        Ok(shared.acting().and_then(|shown| shown.logged.get(name).cloned()).unwrap_or_default())
+    }
+
+    fn declare(&self, name: &str, _: &str) -> Result<()> {
+        let mut shared = self.shared.borrow_mut();
+        shared.may_fail("declare_property")?;
+        let is_new = shared.declared.insert((self.root, name.to_owned()));
+        is_new.then_some(()).ok_or(HostError { call: "declare_property", status: 2 })
     }
 
     fn row(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>> {
@@ -321,11 +338,39 @@ impl Host for SimulatedHost {
         let (asked, paths, deadline) = (shared.now(), shared.paths, shared.passed + timeout.as_millis() as u64);
         let pieces = field("x-download").unwrap_or_default().to_owned();
         let is_given_up = shared.passed < shared.gives_up_until;
-        let call = Call { root: self.root, question, pieces, asked, paths, deadline, is_given_up };
+        if let Some(Question::Told(jobs)) = &question {
+            let told = (self.root, jobs.clone());
+            shared.told.push(told);
+        }
+        let max_age = Question::max_age(body);
+        let call = Call { root: self.root, question, max_age, pieces, asked, paths, deadline, is_given_up };
         shared.calls.insert(number, call);
         if shared.fault == Some(Fault::DoubtfulCalls) && number.is_multiple_of(5) {
             return Err(HostError { call: "http_call", status: 10 });
         }
         Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_declared_is_not_declared_again_whatever_configurations_come() {
+        let shared = Rc::new(RefCell::new(Shared::new(None, false)));
+        shared.borrow_mut().log = Some(Vec::new());
+        let host = SimulatedHost { shared: Rc::clone(&shared), root: 0, departs: Rc::default() };
+        let mut worker = jobscope::Worker::new(host);
+        for form in ["struct", "fields", "struct"] {
+            let configuration = format!(
+                r#"{{"forge": {{"hosts": ["forge.example"]}}, "log": {{"form": "{form}"}},
+                    "lookup": {{"cluster": "{CLUSTER}", "authority": "forge.example", "credential_env": "CREDENTIAL"}}}}"#
+            );
+            shared.borrow_mut().configuration = configuration.into_bytes();
+            assert!(worker.configure());
+        }
+        let log = shared.borrow().log.clone().unwrap_or_default();
+        assert!(log.len() == 3 && !log.iter().any(|line| line.contains("log.form")), "{log:?}");
     }
 }

@@ -8,6 +8,8 @@
 //! - no request goes on with a slot unless it is one of a job whose token the forge does not know, nor with a slot and a credential of
 //!   its own, whatever a client sends; its route is that of its slot;
 //! - no client gets a credential that the forge made, where jobs are to have their own alone;
+//! - no request is denied what was granted to its job before facts may deny, unless a lookup failed;
+//! - the service, which remembers, is told of each end that a runner reported;
 //! - what is no job's goes on at once;
 //! - each request is answered, goes on or is gone by its deadline, and none is answered or woken that is gone;
 //! - no fact is looked up twice at a time by one worker;
@@ -23,6 +25,7 @@ mod fault;
 mod filter;
 mod host;
 mod judge;
+mod memory;
 mod moves;
 mod proxy;
 mod request;

@@ -29,6 +29,8 @@ pub(crate) enum Question {
     Settings,
     /// The list of ended jobs, behind so many.
     Ended(Option<usize>),
+    /// Not asked but told: these jobs ended.
+    Told(Vec<usize>),
 }
 
 /// What is true of it.
@@ -47,6 +49,8 @@ pub(crate) enum Said {
     Settings,
     /// These ended, so many in all.
     List(Vec<usize>, usize),
+    /// It will not forget what it was told.
+    Noted,
 }
 
 /// An answer: its status, where a project is that moved, and its body.
@@ -69,9 +73,22 @@ impl Question {
         }
     }
 
+    /// How old the answer may be by the service's memory, in seconds.
+    pub(crate) fn max_age(body: &[u8]) -> u64 {
+        let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+        asked["max_age"].as_u64().unwrap_or_default()
+    }
+
     fn of_v1(asked: &Value) -> Option<Self> {
         if let Some(token) = asked["token"].as_str() {
             return Some(Self::Token(token.to_owned()));
+        }
+        if let Some(jobs) = asked["jobs"].as_array() {
+            return jobs
+                .iter()
+                .map(|job| usize::try_from(job.as_u64()?.checked_sub(1)?).ok())
+                .collect::<Option<_>>()
+                .map(Self::Told);
         }
         let by_id = |value: &Value| value["id"].as_u64().and_then(project);
         let target = &asked["target"];
@@ -151,6 +168,7 @@ impl World {
                 let (jobs, count) = self.ended_after(after);
                 Said::List(jobs, count)
             }
+            Question::Told(_) => Said::Noted,
         }
     }
 
@@ -177,6 +195,7 @@ impl World {
                     "origin": {"id": id(job.origin), "path": path_name(self.path_of(job.origin))}}})
             }
             Said::Ended(_) => json!({"version": 1, "token": "ended"}),
+            Said::Noted => json!({"version": 1}),
             Said::Unknown => json!({"version": 1, "token": "unknown"}),
             Said::Standing(leads, role, is_admitted) => match leads.project() {
                 None => json!({"version": 1, "target": null}),

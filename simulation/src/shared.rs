@@ -1,6 +1,6 @@
 //! What all workers of the simulated proxy share: its rows, its calls, what it shows, and the time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash};
 
 use jobscope::{Headers, HostError, Map, Metric, Result, Stream};
@@ -25,6 +25,8 @@ pub(crate) struct Call {
     pub(crate) root: usize,
     /// What it asks, where the service knows that.
     pub(crate) question: Option<Question>,
+    /// How old what is answered may be, in seconds.
+    pub(crate) max_age: u64,
     /// In how many pieces the answer is asked for.
     pub(crate) pieces: String,
     pub(crate) asked: Time,
@@ -65,6 +67,8 @@ pub(crate) struct Shown {
     pub(crate) is_answer_open: bool,
     pub(crate) body: Vec<u8>,
     pub(crate) answer_body: Vec<u8>,
+    /// What the filter has written for the access log.
+    pub(crate) logged: BTreeMap<String, Vec<u8>>,
 }
 
 impl Shown {
@@ -110,6 +114,8 @@ pub(crate) struct Shared {
     pub(crate) before: HashMap<String, Vec<u8>>,
     pub(crate) calls: BTreeMap<u32, Call>,
     pub(crate) last_call: u32,
+    /// What the filter told the service since this was last looked at: by which root, and which jobs ended.
+    pub(crate) told: Vec<(usize, Vec<usize>)>,
     /// Until then a worker may not have ticked since it could give up what it asks.
     pub(crate) gives_up_until: u64,
     pub(crate) call_answer: Option<(Headers, Vec<u8>)>,
@@ -122,6 +128,8 @@ pub(crate) struct Shared {
     pub(crate) log: Option<Vec<String>>,
     pub(crate) last_row: u32,
     pub(crate) metrics: Vec<(Metric, String)>,
+    /// Properties that roots have declared.
+    pub(crate) declared: BTreeSet<(usize, String)>,
     /// In how many calls of the host one fails; and whether one has failed.
     pub(crate) fails_in: Option<u32>,
     pub(crate) has_failed: bool,
@@ -153,6 +161,7 @@ impl Shared {
             before: HashMap::new(),
             calls: BTreeMap::new(),
             last_call: 0,
+            told: Vec::new(),
             gives_up_until: 0,
             call_answer: None,
             shown: BTreeMap::new(),
@@ -164,6 +173,7 @@ impl Shared {
             log: None,
             last_row: 0,
             metrics: Vec::new(),
+            declared: BTreeSet::new(),
             fails_in: None,
             has_failed: false,
             owes_version: false,

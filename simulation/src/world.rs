@@ -55,6 +55,14 @@ pub(crate) struct Allowlist {
     pub(crate) groups: [bool; GROUPS.len()],
 }
 
+/// What users and projects are to one another, and where projects are.
+#[derive(Debug, Clone, Copy)]
+struct Standings {
+    paths: [Leads; PATHS],
+    roles: [[Role; PROJECTS]; USERS],
+    allowlists: [Allowlist; PROJECTS],
+}
+
 /// For what the forge made a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mints {
@@ -79,6 +87,8 @@ pub(crate) struct World {
     pub(crate) paths: [Leads; PATHS],
     roles: [[Role; PROJECTS]; USERS],
     allowlists: [Allowlist; PROJECTS],
+    /// What it was before each change, and until when by how much time has passed.
+    before: Vec<(u64, Standings)>,
     /// In the order of their ends.
     ended: Vec<usize>,
     made: usize,
@@ -139,6 +149,7 @@ impl World {
             paths: first_paths(),
             roles,
             allowlists: std::array::from_fn(admits),
+            before: Vec::new(),
             ended: Vec::new(),
             made: 0,
         };
@@ -163,7 +174,8 @@ impl World {
         }
     }
 
-    pub(crate) fn change(&mut self, which: u32, how: u32) {
+    pub(crate) fn change(&mut self, which: u32, how: u32, passed: u64) {
+        self.before.push((passed, self.standings()));
         let (one, other) = (which as usize, which as usize / 7);
         let allowlist = &mut self.allowlists[one % PROJECTS];
         match how % 4 {
@@ -177,7 +189,8 @@ impl World {
     }
 
     /// A project moves to a path that no other has. Where it was it is still found, until another comes there.
-    pub(crate) fn relocate(&mut self, project: usize, to: usize) -> usize {
+    pub(crate) fn relocate(&mut self, project: usize, to: usize, passed: u64) -> usize {
+        self.before.push((passed, self.standings()));
         let is_free = |path: &usize| !matches!(self.paths[*path], Leads::To(_));
         let to = (0..PATHS).map(|by| (to + by) % PATHS).find(is_free).unwrap_or(to);
         let from = self.path_of(project);
@@ -200,6 +213,30 @@ impl World {
 
     pub(crate) fn job_of(&self, token: &str) -> Option<usize> {
         self.jobs.iter().position(|job| job.token == token)
+    }
+
+    fn standings(&self) -> Standings {
+        Standings { paths: self.paths, roles: self.roles, allowlists: self.allowlists }
+    }
+
+    /// Whether a job runs, and was granted this all the time since then.
+    pub(crate) fn has_granted(&self, job: usize, named: Named, needed: Role, since: u64) -> bool {
+        let Job { user, origin, runs, .. } = self.jobs[job];
+        let before = self.before.iter().rev().take_while(|(until, _)| *until >= since).map(|(_, standings)| *standings);
+        let mut all = before.chain([self.standings()]);
+        runs && all.all(|standings| {
+            let leads = match named {
+                Named::Id(project) => Leads::To(project),
+                Named::Path(path) => standings.paths[path],
+                Named::Image(_) => return false,
+            };
+            let path = |project| standings.paths.iter().position(|leads| *leads == Leads::To(project));
+            let groups = || path(origin).map(group_of).into_iter();
+            leads.project().is_some_and(|project| {
+                standings.roles[user][project] >= needed
+                    && (project == origin || standings.allowlists[project].admits(origin, groups()))
+            })
+        })
     }
 
     /// The jobs that ended behind so many, and how many did.

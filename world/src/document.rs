@@ -5,44 +5,67 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::{DeserializeOwned, Deserializer};
-use serde::{Deserialize, Serialize};
-use serde_saphyr::{DefaultMessageFormatter, MessageFormatter, Spanned};
-
+use super::marked::{Kind, Node};
 use super::{Feature, FeatureLevel, JobStatus, Role, Visibility, WorldError, WorldErrors};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// The users, groups, projects, runners and jobs of a forge. Paths and user names tie them together.
-#[derive(Deserialize, Default)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "World"))]
-#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "World", deny_unknown_fields, default))]
 pub(super) struct Document {
-    #[serde(deserialize_with = "entries")]
     pub(super) users: Vec<Entry<UserEntry>>,
-    #[serde(deserialize_with = "entries")]
     pub(super) groups: Vec<Entry<GroupEntry>>,
-    #[serde(deserialize_with = "entries")]
     pub(super) projects: Vec<Entry<ProjectEntry>>,
-    #[serde(deserialize_with = "entries")]
     pub(super) runners: Vec<Entry<RunnerEntry>>,
-    #[serde(deserialize_with = "entries")]
     pub(super) jobs: Vec<Entry<JobEntry>>,
     /// Of the instance.
     pub(super) settings: SettingsEntry,
 }
 
+/// The keys of a document.
+const KEYS: &str = "`users`, `groups`, `projects`, `runners`, `jobs`, `settings`";
+
 impl Document {
-    /// Reads the text as far as it can be told without knowing which names there are.
+    /// Reads the text as far as it can be told without knowing which names there are. The YAML becomes nodes first, so that
+    /// its parser is compiled for these alone.
     pub(super) fn parse(text: &str) -> Result<Self, WorldErrors> {
-        // An empty file is an empty world.
-        let read: Result<Option<Self>, _> = serde_saphyr::from_str(text);
-        read.map(Option::unwrap_or_default).map_err(|error| {
-            // The message alone: the place is told beside it, and nothing draws the text around it.
-            let said = DefaultMessageFormatter.format_message(error.without_snippet()).into_owned();
-            let text = said.lines().next().unwrap_or_default().split(" at line ").next().unwrap_or_default().to_owned();
-            let line = error.location().map(|place| place.line());
-            WorldErrors(vec![WorldError { line, path: String::new(), text }])
-        })
+        let documents = Node::documents(text).map_err(|error| refused(error.line, error.text))?;
+        let node = match documents.as_slice() {
+            // An empty file is an empty world.
+            [] => return Ok(Self::default()),
+            [node] => node,
+            [_, second, ..] => {
+                return Err(refused(Some(second.line), "expected one document, found several".to_owned()));
+            }
+        };
+        let mut read = Self::default();
+        if !matches!(node.kind, Kind::Map(_) | Kind::Null) {
+            return Err(refused(Some(node.line), format!("expected a map of {KEYS}, found another value")));
+        }
+        for (key, line, value) in node.entries() {
+            match key.as_str() {
+                "users" => read.users = list(value)?,
+                "groups" => read.groups = list(value)?,
+                "projects" => read.projects = list(value)?,
+                "runners" => read.runners = list(value)?,
+                "jobs" => read.jobs = list(value)?,
+                "settings" => {
+                    read.settings = SettingsEntry::deserialize(value.value())
+                        .map_err(|error| refused(Some(value.line), error.to_string()))?;
+                }
+                _ => {
+                    let text = format!("unknown field `{}`, expected one of {KEYS}", key.escape_debug());
+                    return Err(refused(Some(*line), text));
+                }
+            }
+        }
+        Ok(read)
     }
+}
+
+fn refused(line: Option<u64>, text: String) -> WorldErrors {
+    WorldErrors(vec![WorldError { line, path: String::new(), text }])
 }
 
 /// One entry of a list: what is wrong with it does not hide what is wrong with the others.
@@ -53,19 +76,21 @@ pub(super) struct Entry<T> {
     pub(super) read: Result<T, (String, String)>,
 }
 
-/// The entries of a list. As values they are all of one type, so that the parser is compiled once for all of them.
-fn entries<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry<T>>, D::Error> {
-    let written = Vec::<Spanned<serde_json::Value>>::deserialize(deserializer)?;
-    Ok(written.into_iter().map(Entry::of).collect())
+/// The entries of a list.
+fn list<T: DeserializeOwned>(node: &Node) -> Result<Vec<Entry<T>>, WorldErrors> {
+    if !matches!(node.kind, Kind::List(_) | Kind::Null) {
+        return Err(refused(Some(node.line), "expected a list, found another value".to_owned()));
+    }
+    Ok(node.items().map(Entry::of).collect())
 }
 
 impl<T: DeserializeOwned> Entry<T> {
-    fn of(written: Spanned<serde_json::Value>) -> Self {
-        let read = serde_path_to_error::deserialize(written.value).map_err(|error| {
+    fn of(node: &Node) -> Self {
+        let read = serde_path_to_error::deserialize(node.value()).map_err(|error| {
             let path = error.path().to_string();
             (if path == "." { String::new() } else { format!(".{path}") }, error.into_inner().to_string())
         });
-        Self { line: written.defined.line(), read }
+        Self { line: node.line, read }
     }
 }
 

@@ -1,8 +1,8 @@
 //! A world: the users, groups, projects, runners and jobs of a forge, in one YAML document.
 //!
 //! The stand-in forge serves it, and the command decides over it. Names are resolved to ids once, when it is read; every
-//! mistake is reported with its place, all of them together. [`facts`] says what a world is to the access rules. Nothing
-//! here reads a file, asks a clock or knows a protocol.
+//! mistake is reported with its place, all of them together. [`marked`] is any document that knows its lines, and
+//! [`facts`] says what a world is to the access rules. Nothing here reads a file, asks a clock or knows a protocol.
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests may fail loudly")
@@ -11,6 +11,7 @@
 mod document;
 mod facts;
 mod kinds;
+pub mod marked;
 mod resolving;
 
 use std::collections::BTreeMap;

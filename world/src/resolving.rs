@@ -83,9 +83,9 @@ impl Names {
 /// When a name means nothing, an id or a name occurs twice, or a path cannot be one.
 pub(super) fn resolve(document: Document) -> Result<World, WorldErrors> {
     let mut names = Names {
-        users: read(&document.users).map(|(user, _)| (user.username.clone(), user.id)).collect(),
-        groups: read(&document.groups).map(|(group, _)| (group.path.clone(), group.id)).collect(),
-        projects: read(&document.projects).map(|(project, _)| (project.path.clone(), project.id)).collect(),
+        users: ids(&mut read(&document.users).map(|(user, _)| (&user.username, user.id))),
+        groups: ids(&mut read(&document.groups).map(|(group, _)| (&group.path, group.id))),
+        projects: ids(&mut read(&document.projects).map(|(project, _)| (&project.path, project.id))),
         line: 0,
         mistakes: Vec::new(),
     };
@@ -100,6 +100,11 @@ pub(super) fn resolve(document: Document) -> Result<World, WorldErrors> {
         enforce_inbound_limit: document.settings.enforce_ci_inbound_job_token_scope_enabled,
     };
     if names.mistakes.is_empty() { Ok(world) } else { Err(WorldErrors(names.mistakes)) }
+}
+
+/// The number of each name; the last one's where several are called alike.
+fn ids(named: &mut dyn Iterator<Item = (&String, u64)>) -> BTreeMap<String, u64> {
+    named.map(|(name, id)| (name.clone(), id)).collect()
 }
 
 /// The entries of a list that can be read, and where each begins.
@@ -366,6 +371,10 @@ mod tests {
         assert!(refused("users: [").starts_with("line 1: "), "{}", refused("users: ["));
         assert!(refused("people: []").starts_with("line 1: unknown field `people`, expected one of "));
         assert!(refused("- 1").contains("line 1"), "{}", refused("- 1"));
+        assert!(refused("\nusers: 1").starts_with("line 2: expected a list"), "{}", refused("\nusers: 1"));
+        assert!(refused("users: []\n---\nusers: []").starts_with("line 3: expected one document"));
+        assert!(refused("users: []\nusers: []").starts_with("line 2: "), "{}", refused("users: []\nusers: []"));
+        assert!(refused("settings: {a: 1}").starts_with("line 1: unknown field `a`, expected `enforce_ci"));
         assert_eq!(refused("users: [\u{0}").lines().count(), 1);
         assert!(World::parse("").is_ok_and(|world| world.projects.is_empty()));
     }

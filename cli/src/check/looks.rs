@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::choices::Bodies;
+use policy::choices::{Bodies, LogForm};
 use policy::config::ServiceToken;
 
 use super::Weight;
@@ -358,8 +358,27 @@ pub(super) fn access_log(site: &Site<'_>) -> Vec<Seen> {
                 (Weight::Error, node.line, format!("expected no {what} in the access log: tokens live there"))
             }));
         }
+        seen.extend(site.setup.as_ref().and_then(|setup| unwritten(log, setup.config.log.form)));
     }
     seen
+}
+
+/// Where a log reads what the filter does not write: it is empty there. Right for who is about to change the form.
+fn unwritten(log: &Node, form: LogForm) -> Option<Seen> {
+    let goes_on = |rest: &str| rest.starts_with(|c: char| c == '_' || c.is_alphanumeric());
+    let (is_fields, text) = match form {
+        LogForm::Fields => {
+            (false, "`wasm.jobscope` is empty with `log.form: fields`, which writes `wasm.jobscope_job` and so on")
+        }
+        LogForm::Struct => {
+            (true, "`wasm.jobscope_...` is empty with `log.form: struct`, which writes `wasm.jobscope` alone")
+        }
+    };
+    let reads = |text: &str| {
+        text.split("wasm.jobscope").skip(1).any(|rest| if is_fields { rest.starts_with('_') } else { !goes_on(rest) })
+    };
+    let node = log.all().find(|node| node.text().is_some_and(reads))?;
+    Some((Weight::Warning, node.line, text.to_owned()))
 }
 
 /// What a command of a format tells that should not be told.

@@ -8,8 +8,9 @@ pub mod endpoint;
 pub mod names;
 pub mod reach;
 mod secrets;
+pub mod targets;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use policy::Config;
@@ -94,6 +95,8 @@ pub struct Live<'a> {
     secrets: Secrets,
     /// Every call that was made, in their order.
     pub asked: Vec<(Call, Sent)>,
+    /// Where calls with a path and a body stand in it.
+    places: HashMap<(String, Vec<u8>), Vec<usize>>,
 }
 
 /// A flight that landed.
@@ -111,17 +114,21 @@ type Known<'a> = &'a dyn Fn(&Call) -> Option<Json>;
 impl<'a> Live<'a> {
     /// A service of which nothing was asked yet. In the service account's name nothing is asked where there is none.
     pub fn new(config: &'a Config, account: Option<&'a Account>, service: &'a mut dyn Service) -> Self {
-        Self { config, account, service, secrets: Secrets::of(account), asked: Vec::new() }
+        Self { config, account, service, secrets: Secrets::of(account), asked: Vec::new(), places: HashMap::new() }
     }
 
     /// Makes a call, unless the same was made before, and gives its place in [`Self::asked`].
     pub fn call(&mut self, call: &Call) -> usize {
-        let before = self.asked.iter().position(|(made, _)| made == call);
-        before.unwrap_or_else(|| {
-            let sent = self.service.send(call);
-            self.asked.push((call.clone(), sent));
-            self.asked.len().saturating_sub(1)
-        })
+        let alike = self.places.entry((call.path.clone(), call.body.clone())).or_default();
+        let is_it = |at: &&usize| self.asked.get(**at).is_some_and(|(made, _)| made == call);
+        if let Some(before) = alike.iter().find(is_it) {
+            return *before;
+        }
+        let at = self.asked.len();
+        alike.push(at);
+        let sent = self.service.send(call);
+        self.asked.push((call.clone(), sent));
+        at
     }
 
     /// A call of GitLab's API in the name of the service account: the one that asks for the version, with another path.

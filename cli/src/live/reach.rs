@@ -19,7 +19,7 @@ use crate::reach::{Asks, STARTS_JOBS, Way, decided};
 use crate::setup::Setup;
 
 /// How many entries of a list are asked for at once, and how often.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 const PAGES: usize = 100;
 
 /// Of how many origins is asked.
@@ -38,18 +38,29 @@ pub enum Unreached {
     /// No such project.
     #[error("the forge shows no project `{0}` to the service account")]
     Project(String),
+    /// No such user.
+    #[error("the forge has no user `{0}`; a job behind which nobody stands is `nobody`'s")]
+    User(String),
+    /// No job of a user runs.
+    #[error("the forge lets no job of `{0}` run: this user is blocked, or not active")]
+    Idle(String),
+    /// No project is meant.
+    #[error("the forge shows the service account no project that `--targets` names")]
+    Nothing,
     /// A lookup failed.
     #[error("{0} ({code})", code = .1.code())]
     Failed(String, Failure),
 }
 
-/// Who reaches a project.
+/// Who reaches a project, or what jobs of one reach.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reached {
     /// Each way.
     pub ways: Vec<Way>,
-    /// Of whom it was not asked, in sentences.
+    /// Of what it was not asked, in words.
     pub unasked: Vec<String>,
+    /// For which projects a lookup failed, and how: the filter would answer 503.
+    pub failed: Vec<String>,
 }
 
 /// Every way to do one thing at a target, of those that the forge lists.
@@ -108,11 +119,11 @@ fn projects(live: &mut Live<'_>, path: &str, what: &str, unasked: &mut Vec<Strin
 }
 
 /// The members of a project, inherited ones among them.
-fn members(live: &mut Live<'_>, of: &Origin, unasked: &mut Vec<String>) -> Result<Vec<Json>, Untold> {
+pub(super) fn members(live: &mut Live<'_>, of: &Origin, unasked: &mut Vec<String>) -> Result<Vec<Json>, Untold> {
     list(live, &format!("/projects/{}/members/all?", of.id.0), &format!("members of {}", of.path), unasked)
 }
 
-fn starts_jobs(user: &Json) -> bool {
+pub(super) fn starts_jobs(user: &Json) -> bool {
     user.get("access_level").and_then(Json::as_u64).is_some_and(|level| level >= STARTS_JOBS.access_level())
 }
 
@@ -146,7 +157,7 @@ fn list(live: &mut Live<'_>, path: &str, what: &str, unasked: &mut Vec<String>) 
 }
 
 /// A job of an origin that a user started by a push to the main branch; `None` where the forge lets it do nothing.
-fn job(live: &mut Live<'_>, origin: &Origin, user: &Json) -> Result<Option<Job>, Unreached> {
+pub(super) fn job(live: &mut Live<'_>, origin: &Origin, user: &Json) -> Result<Option<Job>, Unreached> {
     let flown = MadeUp { origin, git_ref: PUSH.git_ref, source: PUSH.source, user }.fly(live);
     match flown.landed {
         Ok(Value::Token(Token::Running(job))) => Ok(Some(Job { context: PUSH.context(job.context.clone()), ..job })),
@@ -156,7 +167,13 @@ fn job(live: &mut Live<'_>, origin: &Origin, user: &Json) -> Result<Option<Job>,
 }
 
 /// What a job may do at a target.
-fn ways(live: &mut Live<'_>, config: &Config, job: &Job, target: &Origin, asks: &Asks) -> Result<Vec<Way>, Unreached> {
+pub(super) fn ways(
+    live: &mut Live<'_>,
+    config: &Config,
+    job: &Job,
+    target: &Origin,
+    asks: &Asks,
+) -> Result<Vec<Way>, Unreached> {
     let reference = TargetRef::Path(target.path.clone());
     let flown = live.fly(Some(config), Fact::Target(job.clone(), reference.clone()));
     let found = match flown.landed {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::suggest::{Suggestions, Way};
 use super::{Line, member, members};
+use crate::marked::object;
 use crate::setup::masked;
 
 /// For whom a decision is explained.
@@ -159,8 +160,7 @@ impl Explained {
         json!({
             "verdict": self.verdict(),
             "says": self.says(),
-            "about": self.about().into_iter().map(|(name, value)| (name.to_owned(), value.into()))
-                .collect::<serde_json::Map<_, _>>(),
+            "about": object(&mut self.about().into_iter().map(|(name, value)| (name.to_owned(), value.into()))),
             "denials": self.denials.iter().map(denial).collect::<Vec<_>>(),
             "how": self.how,
             "account": self.account,

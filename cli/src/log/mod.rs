@@ -42,17 +42,40 @@ pub struct Line {
     why: String,
 }
 
+/// What a line has where all of a decision is one property.
+#[derive(Deserialize)]
+struct Held {
+    #[serde(default)]
+    jobscope: Option<Property>,
+}
+
+/// The property as Envoy's `TYPED` writes it, with its type beside it, or by itself.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Property {
+    Typed { value: Line },
+    Plain(Line),
+}
+
 /// A text, empty for null.
 fn text<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<String, D::Error> {
     Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
 impl Line {
-    /// Reads a line; `None` for a damaged one.
+    /// Reads a line, whose fields stand in it or, with `log.form: struct`, in its `jobscope`; `None` for a damaged one.
     #[must_use]
     pub fn parse(line: &[u8]) -> Option<Self> {
         // An array would be read as the fields in their order.
-        line.trim_ascii().starts_with(b"{").then(|| serde_json::from_slice(line).ok()).flatten()
+        let read: Self = line.trim_ascii().starts_with(b"{").then(|| serde_json::from_slice(line).ok()).flatten()?;
+        if read.is_decision() {
+            return Some(read);
+        }
+        let Held { jobscope } = serde_json::from_slice(line).ok()?;
+        Some(match jobscope {
+            None => read,
+            Some(Property::Typed { value } | Property::Plain(value)) => Self { start_time: read.start_time, ..value },
+        })
     }
 
     /// Whether it tells of a decision on a job's request.
@@ -146,6 +169,26 @@ mod tests {
         }
         assert_eq!(counted(b"\n \n{\"verdict\":null}\r\n{\"verdict\":\"ended\"}"), Counts::default());
         assert_eq!(counted(b""), Counts::default());
+    }
+
+    #[test]
+    fn a_line_is_the_same_in_each_form() {
+        let fields = r#""job":"1001","user":"dana","verdict":"deny","reason":"role","why":"{\"version\":1}""#;
+        let line = |text: String| Line::parse(text.as_bytes()).unwrap();
+        let expected = line(format!(r#"{{"start_time":"T",{fields},"method":"GET"}}"#));
+        assert!(expected.is_decision() && expected.account()["version"] == 1);
+        for property in [
+            format!("{{{fields}}}"),
+            format!(r#"{{"@type":"type.googleapis.com/google.protobuf.Struct","value":{{{fields}}}}}"#),
+        ] {
+            assert_eq!(line(format!(r#"{{"start_time":"T","jobscope":{property},"job":null}}"#)), expected);
+        }
+        assert!(!line(r#"{"start_time":"T","jobscope":null}"#.to_owned()).is_decision());
+        for damaged in
+            [r#"{"jobscope":7}"#, r#"{"jobscope":"deny"}"#, r#"{"jobscope":{"verdict":7}}"#, r#"{"jobscope":[1]}"#]
+        {
+            assert_eq!(Line::parse(damaged.as_bytes()), None, "{damaged}");
+        }
     }
 
     #[test]

@@ -121,15 +121,24 @@ pub(crate) enum Format {
     Tap,
 }
 
-/// What is asked of a whole world.
+/// Of what it is asked who reaches what: of a world, or of a forge that runs.
 #[derive(Args)]
-pub(crate) struct Whole {
+pub(crate) struct Of {
+    /// The filter's configuration, or a file of Envoy's with one in it. Without it, one that looks everything up and has no
+    /// rules of its own.
+    #[arg(long)]
+    pub(crate) config: Option<PathBuf>,
     /// The world: users, groups, projects, allowlists, jobs. See docs/world.schema.json.
-    #[arg(long)]
-    pub(crate) world: PathBuf,
-    /// Ask of every user, and of jobs behind which nobody stands; not only of those who start jobs in the origin, its
-    /// developers and above.
-    #[arg(long)]
+    #[arg(long, required_unless_present = "forge", conflicts_with = "forge")]
+    pub(crate) world: Option<PathBuf>,
+    /// Ask the forge instead, as the filter does.
+    #[arg(long, requires = "config")]
+    pub(crate) forge: bool,
+    #[command(flatten)]
+    pub(crate) reached: Reached,
+    /// Ask of every user of the world, and of jobs behind which nobody stands; not only of those who start jobs in the origin,
+    /// its developers and above.
+    #[arg(long, conflicts_with = "forge")]
     pub(crate) everybody: bool,
     /// Print JSON.
     #[arg(long)]
@@ -148,25 +157,8 @@ pub(crate) struct WhoCan {
     pub(crate) action: String,
     /// The path of the project asked for.
     pub(crate) target: String,
-    /// The filter's configuration, or a file of Envoy's with one in it. Without it, one that looks everything up and has no
-    /// rules of its own.
-    #[arg(long)]
-    pub(crate) config: Option<PathBuf>,
-    /// The world: users, groups, projects, allowlists, jobs. See docs/world.schema.json.
-    #[arg(long, required_unless_present = "forge", conflicts_with = "forge")]
-    pub(crate) world: Option<PathBuf>,
-    /// Ask the forge instead: of the project itself, and of whom its allowlist names.
-    #[arg(long, requires = "config")]
-    pub(crate) forge: bool,
     #[command(flatten)]
-    pub(crate) reached: Reached,
-    /// Ask of every user of the world, and of jobs behind which nobody stands; not only of those who start jobs in the origin,
-    /// its developers and above.
-    #[arg(long, conflicts_with = "forge")]
-    pub(crate) everybody: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) of: Of,
 }
 
 /// What jobs of a project can reach: every target and action, and who must have started the job.
@@ -175,18 +167,24 @@ pub(crate) struct WhoCan {
 Example:
   jobscope can apps/web dana --config envoy.yaml --world world.yaml
 
-Exit codes: 0 it is told, also where they reach nothing, 2 it cannot be told.")]
+Exit codes: 0 it is told, also where they reach nothing, 2 it cannot be told, or not of every project.")]
 pub(crate) struct Can {
     /// The path of the job's project.
     pub(crate) origin: String,
     /// Who started the job; `nobody` for an old trigger. Without it, each of those who start jobs there.
     pub(crate) user: Option<String>,
-    /// The filter's configuration, or a file of Envoy's with one in it. Without it, one that looks everything up and has no
-    /// rules of its own.
-    #[arg(long)]
-    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) whole: Whole,
+    pub(crate) of: Of,
+    /// Ask of these projects alone: `apps/web`, `apps/**`, or behind a `!` what is not meant. Without it, of all that the forge
+    /// lists.
+    #[arg(long, num_args = 1.., requires = "forge")]
+    pub(crate) targets: Vec<String>,
+    /// Of how many projects the forge is asked at most.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..), requires = "forge")]
+    pub(crate) limit: u32,
+    /// How many calls the forge gets in a second at most.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000), requires = "forge")]
+    pub(crate) max_per_second: u32,
 }
 
 /// What another configuration changes: every origin, user, target and action of a world that ends otherwise.
@@ -201,8 +199,16 @@ pub(crate) struct Diff {
     pub(crate) old: PathBuf,
     /// The configuration as it shall be.
     pub(crate) new: PathBuf,
-    #[command(flatten)]
-    pub(crate) whole: Whole,
+    /// The world: users, groups, projects, allowlists, jobs. See docs/world.schema.json.
+    #[arg(long)]
+    pub(crate) world: PathBuf,
+    /// Ask of every user, and of jobs behind which nobody stands; not only of those who start jobs in the origin, its
+    /// developers and above.
+    #[arg(long)]
+    pub(crate) everybody: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Explain a decision that a log tells of: what was asked, what was known, every denial, who can do what.

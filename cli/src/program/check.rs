@@ -9,7 +9,7 @@ use questions::setup::masked;
 use serde_json::json;
 
 use super::arguments::{Check, REACHED};
-use super::print::{HEADING, QUIET, out, styled, word, wrapped};
+use super::print::{HEADING, QUIET, out, out_json, styled, word, wrapped};
 use super::{End, Fault, files, wire};
 
 pub(crate) fn run(asked: &Check) -> Result<End, Fault> {
@@ -24,7 +24,7 @@ pub(crate) fn run(asked: &Check) -> Result<End, Fault> {
     if asked.json {
         let each = |one: &Finding| json!({"weight": one.weight.word(), "line": one.line, "about": one.about, "text": one.text});
         let findings: Vec<_> = findings.iter().map(each).collect();
-        out(&format!("{:#}\n", json!({"errors": errors, "warnings": warnings, "findings": findings})))?;
+        out_json(&json!({"errors": errors, "warnings": warnings, "findings": findings}))?;
     } else {
         let file = asked.config.display().to_string();
         let text: String = findings.iter().map(|one| shown(&file, one)).collect();

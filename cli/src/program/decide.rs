@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use world::World;
 
 use super::arguments::{Decide, REACHED};
-use super::print::{HEADING, QUIET, indented, out, styled, table, word, wrapped};
+use super::print::{HEADING, QUIET, indented, out, out_json, styled, table, word, wrapped};
 use super::{End, Fault, doctor, files, wire};
 
 pub(crate) fn run(asked: &Decide) -> Result<End, Fault> {
@@ -37,7 +37,7 @@ fn of_world(asked: &Decide, setup: Setup, world: World, raw: Option<&[u8]>) -> R
     let situation = Situation { setup, world };
     let flips = flips(&situation, &caller, &requests);
     if asked.json {
-        out(&format!("{:#}\n", view::decided(&answers, &caller, &flips, &situation.world)))?;
+        out_json(&view::decided(&answers, &caller, &flips, &situation.world))?;
     } else {
         out(&format!("{}{}", text(&answers, &caller), turning(&answers, &flips, &situation.world)))?;
     }
@@ -69,7 +69,7 @@ fn of_forge(asked: &Decide, setup: &Setup, documents: &[Node], raw: Option<&[u8]
     let failed = asking.failed();
     if asked.json {
         let more = json!({"calls": calls(&live.asked), "failed": failed});
-        out(&format!("{:#}\n", view::with(view::verdict(&answers, &caller), more)))?;
+        out_json(&view::with(view::verdict(&answers, &caller), more))?;
     } else {
         let rows: Vec<Vec<String>> = live.asked.iter().map(|(call, sent)| doctor::row(call, sent)).collect();
         let failed =

@@ -9,7 +9,7 @@ use questions::setup::masked;
 
 use super::arguments::Doctor;
 use super::decide::section;
-use super::print::{HEADING, out, styled, table, word, wrapped};
+use super::print::{HEADING, out, out_json, styled, table, word, wrapped};
 use super::{End, Fault, files, wire};
 
 pub(crate) fn run(asked: &Doctor) -> Result<End, Fault> {
@@ -22,7 +22,7 @@ pub(crate) fn run(asked: &Doctor) -> Result<End, Fault> {
     let mut service = wire::Wire::to(&endpoint, &setup, asked.reached.ca.as_deref())?;
     let report = examine(&setup, account.as_ref(), &subject, &mut service);
     if asked.json {
-        out(&format!("{:#}\n", report.json(&endpoint.to_string(), authority)))?;
+        out_json(&report.json(&endpoint.to_string(), authority))?;
     } else {
         out(&text(&report, &endpoint, authority))?;
     }

@@ -13,7 +13,7 @@ use world::World;
 
 use super::arguments::{Explain, Reader, Suggest, Way};
 use super::decide::{section, walked};
-use super::print::{HEADING, QUIET, out, styled, table, word, wrapped};
+use super::print::{HEADING, QUIET, out, out_json, styled, table, word, wrapped};
 use super::{End, Fault, files};
 
 pub(crate) fn explain(asked: &Explain) -> Result<End, Fault> {
@@ -24,7 +24,7 @@ pub(crate) fn explain(asked: &Explain) -> Result<End, Fault> {
     };
     let explained = Explained::of(&line(asked)?, reader);
     if asked.json {
-        out(&format!("{:#}\n", explained.json()))?;
+        out_json(&explained.json())?;
     } else {
         out(&told(&explained))?;
     }
@@ -134,12 +134,15 @@ pub(crate) fn suggest(asked: &Suggest) -> Result<End, Fault> {
         let offered = offered(&offers, projects.is_some(), indent);
         format!("{offered}{}", left(&suggestions, counts, indent))
     };
-    out(&match (asked.json, asked.way) {
-        (true, way) => format!("{:#}\n", values(way, &entries, &offers, &suggestions, counts)),
-        (false, Way::Settings) => format!("{}{}", settings(&entries), rest(2)),
-        (false, Way::Rules) => format!("{}{}", rules(&entries), commented(&rest(4))),
-        (false, Way::Curl) => format!("{}{}", script(&entries), commented(&rest(4))),
-        (false, Way::Terraform) => format!("{}{}", terraform(&entries), commented(&rest(4))),
+    if asked.json {
+        out_json(&values(asked.way, &entries, &offers, &suggestions, counts))?;
+        return Ok(End::Good);
+    }
+    out(&match asked.way {
+        Way::Settings => format!("{}{}", settings(&entries), rest(2)),
+        Way::Rules => format!("{}{}", rules(&entries), commented(&rest(4))),
+        Way::Curl => format!("{}{}", script(&entries), commented(&rest(4))),
+        Way::Terraform => format!("{}{}", terraform(&entries), commented(&rest(4))),
     })?;
     Ok(End::Good)
 }
@@ -154,7 +157,7 @@ fn unused(asked: &Suggest, world: &World) -> Result<End, Fault> {
     let unused = used.unused(world);
     if asked.json {
         let each: Vec<Value> = unused.iter().map(|one| json!({"target": one.target, "names": one.names})).collect();
-        out(&format!("{:#}\n", json!({"unused": each, "decisions": counts.decisions, "damaged": counts.damaged})))?;
+        out_json(&json!({"unused": each, "decisions": counts.decisions, "damaged": counts.damaged}))?;
         return Ok(End::Good);
     }
     let rows: Vec<Vec<String>> = unused.into_iter().map(|one| vec![one.target, one.names]).collect();

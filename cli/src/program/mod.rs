@@ -6,6 +6,7 @@ mod decide;
 mod doctor;
 mod files;
 mod log;
+mod pace;
 mod pages;
 mod print;
 mod reach;
@@ -28,6 +29,8 @@ pub(crate) enum End {
     Good,
     /// Not as is hoped for: denied, wrong, different.
     Bad,
+    /// Told as far as it can be, and not whole.
+    Untold,
 }
 
 /// Why a question cannot be answered, in lines for a person.
@@ -42,7 +45,7 @@ impl Fault {
     /// Tells a person.
     pub(crate) fn tell(&self) {
         for line in self.0.lines() {
-            anstream::eprintln!("jobscope: {}", questions::setup::masked(line));
+            anstream::eprintln!("jobscope: {}", print::plain(&questions::setup::masked(line)));
         }
     }
 }
@@ -66,6 +69,7 @@ pub(crate) fn run() -> ExitCode {
     match end {
         Ok(End::Good) => ExitCode::SUCCESS,
         Ok(End::Bad) => ExitCode::from(1),
+        Ok(End::Untold) => ExitCode::from(2),
         Err(fault) => {
             fault.tell();
             ExitCode::from(2)

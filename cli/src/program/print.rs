@@ -1,8 +1,10 @@
 //! What is printed: lines that fit 100 columns, colour on a terminal alone.
 
 use std::io::{ErrorKind, Write};
+use std::ops::RangeInclusive;
 
 use anstyle::{AnsiColor, Style};
+use serde_json::Value;
 
 use super::Fault;
 
@@ -15,8 +17,86 @@ const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const ODD: Style = AnsiColor::Yellow.on_default().bold();
 
-/// Prints to standard output. Whoever reads it may stop at any time.
+/// What nobody sees and what changes how the text beside it is seen, besides control characters (Cc): Unicode's
+/// `Default_Ignorable_Code_Point`, which has all of `Bidi_Control` and what has no width; the two separators of lines; the
+/// marks of annotations.
+const UNSEEN: [RangeInclusive<char>; 17] = [
+    '\u{ad}'..='\u{ad}',
+    '\u{34f}'..='\u{34f}',
+    '\u{61c}'..='\u{61c}',
+    '\u{115f}'..='\u{1160}',
+    '\u{17b4}'..='\u{17b5}',
+    '\u{180b}'..='\u{180f}',
+    '\u{200b}'..='\u{200f}',
+    '\u{2028}'..='\u{202e}',
+    '\u{2060}'..='\u{206f}',
+    '\u{3164}'..='\u{3164}',
+    '\u{fe00}'..='\u{fe0f}',
+    '\u{feff}'..='\u{feff}',
+    '\u{ffa0}'..='\u{ffa0}',
+    '\u{fff0}'..='\u{fffb}',
+    '\u{1bca0}'..='\u{1bca3}',
+    '\u{1d173}'..='\u{1d17a}',
+    '\u{e0000}'..='\u{e0fff}',
+];
+
+/// Whether a character steers a terminal, or hides what is there.
+fn steers(c: char) -> bool {
+    c.is_control() || UNSEEN.iter().any(|range| range.contains(&c))
+}
+
+/// A text without what steers a terminal: a log may hold anything.
+pub(crate) fn plain(text: &str) -> String {
+    text.replace(steers, "\u{fffd}")
+}
+
+/// A text of several lines, with its styles, and without anything else that steers a terminal.
+fn printable(text: &str) -> String {
+    let plain = |part: &str| part.replace(|c| steers(c) && c != '\n' && c != '\t', "\u{fffd}");
+    let is_style = |behind: &str| {
+        let numbers =
+            behind.strip_prefix('[').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+        numbers.is_some_and(|rest| rest.starts_with('m'))
+    };
+    let mut parts = text.split('\x1b');
+    let mut shown = plain(parts.next().unwrap_or_default());
+    for behind in parts {
+        shown.push(if is_style(behind) { '\x1b' } else { '\u{fffd}' });
+        shown.push_str(&plain(behind));
+    }
+    shown
+}
+
+/// A value as JSON, in which what steers a terminal is written in its number.
+fn escaped(value: &Value) -> String {
+    let mut shown = String::new();
+    for c in format!("{value:#}\n").chars() {
+        if steers(c) && c != '\n' {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| shown.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Prints a value to standard output.
+pub(crate) fn out_json(value: &Value) -> Result<(), Fault> {
+    out(&escaped(value))
+}
+
+/// Clears the terminal, and begins at its top.
+pub(crate) fn clear() -> Result<(), Fault> {
+    written("\x1b[2J\x1b[H")
+}
+
+/// Prints to standard output.
 pub(crate) fn out(text: &str) -> Result<(), Fault> {
+    written(&printable(text))
+}
+
+/// Writes to standard output. Whoever reads it may stop at any time.
+fn written(text: &str) -> Result<(), Fault> {
     let mut stdout = anstream::stdout();
     // What goes to standard error next must not overtake it.
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -74,9 +154,9 @@ fn lines(indent: usize, row: &[String], widths: &[usize]) -> String {
     (0..height).map(line).collect()
 }
 
-/// A text broken between words, into lines of at most so much. What steers a terminal does not: a log may hold anything.
+/// A text broken between words, into lines of at most so much.
 fn broken(text: &str, width: usize) -> Vec<String> {
-    let text = text.replace(char::is_control, "\u{fffd}");
+    let text = plain(text);
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {
@@ -98,4 +178,56 @@ pub(crate) fn wrapped(text: &str, begin: usize) -> String {
 /// Lines set in.
 pub(crate) fn indented(indent: usize, text: &str) -> String {
     text.lines().map(|line| format!("{}{line}", " ".repeat(indent)).trim_end().to_owned() + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// C0, C1 and DEL; Unicode's Bidi_Control; what has no width, by its names: SOFT HYPHEN, COMBINING GRAPHEME JOINER, the
+    /// vowel separator and the selectors of Mongolian, ZERO WIDTH (NON-)JOINER, SPACE and NO-BREAK SPACE, WORD JOINER,
+    /// INVISIBLE TIMES and so on, the deprecated shapes, VARIATION SELECTOR, TAG; LINE and PARAGRAPH SEPARATOR.
+    fn steering() -> impl Iterator<Item = char> {
+        let controls = ('\0'..='\x1f').chain('\x7f'..='\u{9f}');
+        let bidi = "\u{61c}\u{200e}\u{200f}".chars().chain('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
+        let no_width = "\u{ad}\u{34f}\u{200b}\u{200c}\u{200d}\u{feff}\u{e0001}\u{fff9}\u{fffa}\u{fffb}".chars();
+        let ranges = ('\u{180b}'..='\u{180f}').chain('\u{2060}'..='\u{2064}').chain('\u{206a}'..='\u{206f}');
+        let selectors = ('\u{fe00}'..='\u{fe0f}').chain('\u{e0020}'..='\u{e007f}').chain('\u{e0100}'..='\u{e01ef}');
+        controls.chain(bidi).chain(no_width).chain(ranges).chain(selectors).chain("\u{2028}\u{2029}".chars())
+    }
+
+    #[test]
+    fn nothing_steers_a_terminal_wherever_it_is_printed() {
+        let all = || steering().chain(UNSEEN.into_iter().flatten());
+        assert!(all().count() > 500);
+        for c in all() {
+            let text = format!("apps/{c}web");
+            assert_eq!(plain(&text), "apps/\u{fffd}web", "{:x}", u32::from(c));
+            assert_eq!(broken(&text, 40), ["apps/\u{fffd}web"]);
+            let is_kept = c == '\n' || c == '\t';
+            assert_eq!(printable(&text), if is_kept { text.clone() } else { plain(&text) }, "{:x}", u32::from(c));
+            let json = escaped(&json!({"path": text}));
+            assert!(!json.chars().any(|c| steers(c) && c != '\n'), "{json:?}");
+            assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), json!({"path": text}));
+        }
+        let seen = "apps/wéb \u{5d0}\u{6cc} 漢字 e\u{301} \u{1f680} \u{fffd}";
+        assert_eq!((plain(seen), printable(seen)), (seen.to_owned(), seen.to_owned()));
+        assert!(escaped(&json!(seen)).contains(seen));
+    }
+
+    #[test]
+    fn styles_are_printed_and_no_other_sequence() {
+        let styled = format!("{}\n{}", styled(HEADING, "who"), word("deny"));
+        assert_eq!(printable(&styled), styled);
+        for (text, shown) in [
+            ("\x1b[2J", "\u{fffd}[2J"),
+            ("a\x1b", "a\u{fffd}"),
+            ("\x1b]0;t\x07", "\u{fffd}]0;t\u{fffd}"),
+            ("\x1b[1", "\u{fffd}[1"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
+    }
 }

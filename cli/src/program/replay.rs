@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::arguments::{self, FailOn};
 use super::decide::section;
 use super::log::read_so_far;
-use super::print::{HEADING, out, styled, table};
+use super::print::{HEADING, out, out_json, styled, table};
 use super::{End, Fault, files};
 
 /// More lines nobody reads; JSON has all of them.
@@ -45,7 +45,7 @@ pub(crate) fn run(asked: &arguments::Replay) -> Result<End, Fault> {
             members.insert("decisions".to_owned(), json!(counts.decisions));
             members.insert("damaged".to_owned(), json!(counts.damaged));
         }
-        out(&format!("{value:#}\n"))?;
+        out_json(&value)?;
     } else {
         out(&format!("{}Read {}.\n", told(&replay), read_so_far(counts)))?;
     }

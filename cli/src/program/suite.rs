@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use world::World;
 
 use super::arguments::{Format, Test};
-use super::print::{HEADING, out, styled, word, wrapped};
+use super::print::{HEADING, clear, out, out_json, styled, word, wrapped};
 use super::watch::Seen;
 use super::{End, Fault, files};
 
@@ -29,7 +29,7 @@ fn watch(asked: &Test) -> Result<End, Fault> {
     loop {
         let seen = Seen::default();
         if std::io::stdout().is_terminal() {
-            out(CLEAR)?;
+            clear()?;
         }
         if let Err(fault) = played(asked, &seen) {
             fault.tell();
@@ -40,19 +40,16 @@ fn watch(asked: &Test) -> Result<End, Fault> {
     }
 }
 
-/// Clears a terminal, and begins at its top.
-const CLEAR: &str = "\x1b[2J\x1b[H";
-
 fn played(asked: &Test, seen: &Seen) -> Result<End, Fault> {
     asked.files.iter().for_each(|path| seen.note(path));
     let told = asked.files.iter().map(|path| of_file(path, seen)).collect::<Result<Vec<_>, _>>()?;
     let format = if asked.json { Format::Json } else { asked.format };
-    out(&match format {
-        Format::Text => text(&told),
-        Format::Json => format!("{:#}\n", json(&told)),
-        Format::Junit => junit(&told),
-        Format::Tap => tap(&told),
-    })?;
+    match format {
+        Format::Text => out(&text(&told)),
+        Format::Json => out_json(&json(&told)),
+        Format::Junit => out(&junit(&told)),
+        Format::Tap => out(&tap(&told)),
+    }?;
     let all = || told.iter().flat_map(|told| &told.played).map(|played| &played.outcome);
     let broken = all().filter(|outcome| matches!(outcome, Outcome::Broken(_))).count();
     if broken > 0 {

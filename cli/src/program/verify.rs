@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::arguments::Verify;
-use super::print::{HEADING, out, styled, word, wrapped};
+use super::print::{HEADING, out, out_json, styled, word, wrapped};
 use super::signed::{Bundle, Key, Sums, sha256};
 use super::{End, Fault, files};
 
@@ -42,7 +42,7 @@ pub(crate) fn run(asked: &Verify) -> Result<End, Fault> {
         };
         let looks: Vec<_> = looks.iter().map(each).collect();
         let found = json!({"verified": is_good, "sha256": sum, "bytes": bytes.len(), "looks": looks});
-        out(&format!("{found:#}\n"))?;
+        out_json(&found)?;
     } else {
         let file = asked.wasm.display().to_string();
         let looks: String = looks.iter().map(shown).collect();

@@ -204,9 +204,9 @@ pub(crate) fn account(setup: &Setup, reached: &Reached) -> Result<Option<Account
         }
         (None, Some(ServiceToken::Environment(variable))) => {
             let found = std::env::var_os(variable).ok_or_else(|| {
-                let text =
-                    "is not in the environment: set it as for Envoy, or name a file with the token by `--token-file`";
-                Fault(format!("`{variable}`, which `lookup.credential_env` names, {text}"))
+                // Its name is not repeated: somebody may have put the token in its place.
+                let text = "set it as for Envoy, or name a file with the token by `--token-file`";
+                Fault(format!("the variable that `lookup.credential_env` names is not in the environment: {text}"))
             })?;
             (found.into_encoded_bytes(), format!("in the environment variable `{variable}`"))
         }

@@ -267,15 +267,18 @@ fn a_line_is_explained_alike_wherever_it_comes_from() {
 
 #[test]
 fn what_a_log_holds_does_not_steer_a_terminal() {
-    let evil = "x\u{7}\r\u{8}y";
+    let evil = "x\u{7}\r\u{8}\u{9b}\u{202e}\u{2067}\u{200b}\u{feff}y";
     let account = json!({"asked": [{"path": evil, "facts": {evil: {"is": evil, "source": evil}},
         "rules": [{"rule": evil, "answer": evil, "says": evil}],
         "denials": [{"rule": evil, "configured": evil, "reason": evil}]}], "job": {"ref": evil}});
     let line = json!({"start_time": evil, "job": evil, "user": evil, "origin": evil, "target": evil, "action": evil,
         "verdict": "deny", "reason": evil, "rule": evil, "decision": evil, "why": account.to_string()});
-    let ran = Command::new(env!("CARGO_BIN_EXE_jobscope")).args(["explain", &line.to_string()]).output().unwrap();
-    let told = String::from_utf8(ran.stdout).unwrap();
-    assert!(told.contains('y') && !told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
+    let seen = |c: char| c == '\n' || !c.is_control() && !"\u{202e}\u{2067}\u{200b}\u{feff}".contains(c);
+    for more in [&[][..], &["--json"]] {
+        let ran = Command::new(env!("CARGO_BIN_EXE_jobscope")).args(["explain", &line.to_string()]).args(more).output();
+        let told = String::from_utf8(ran.unwrap().stdout).unwrap();
+        assert!(told.contains('y') && told.chars().all(seen), "{told:?}");
+    }
 }
 
 #[test]

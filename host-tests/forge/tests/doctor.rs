@@ -6,9 +6,8 @@
 mod live;
 
 use std::fs;
-use std::path::Path;
 
-use live::{Answer, Forge, Ran, Service, jobscope, root};
+use live::{Answer, Forge, Ran, Service, golden, jobscope, root};
 use serde_json::{Value, json};
 
 /// What becomes of the deployed configuration with the token of this user of the demo, at this address.
@@ -34,16 +33,6 @@ fn steady(text: &str, address: &str) -> String {
         }
     }
     lines.join("\n") + "\n"
-}
-
-/// Compares with a file in `golden/`, or with `UPDATE_GOLDEN=1` writes it.
-fn golden(name: &str, told: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&file, told).unwrap();
-    }
-    assert_eq!(told, fs::read_to_string(&file).unwrap_or_default(), "{}", file.display());
-    assert!(told.lines().all(|line| line.chars().count() <= 100) && !told.contains("glpat-"), "{told}");
 }
 
 /// The marks of a report in JSON, by what they are about.
@@ -319,7 +308,7 @@ fn what_cannot_be_asked_is_one_sentence() {
         (vec!["doctor", own], "the cluster `token-lookup` is not in this file: say where it leads, with `--address"),
         (
             vec!["doctor", own, "--address", "http://127.0.0.1:1"],
-            "`NO_SUCH_VARIABLE`, which `lookup.credential_env` names, is not in the environment",
+            "the variable that `lookup.credential_env` names is not in the environment",
         ),
         (
             vec!["doctor", "envoy/envoy.yaml", "--address", "forge"],
@@ -347,7 +336,10 @@ fn what_cannot_be_asked_is_one_sentence() {
     ] {
         let ran = jobscope(&words, &[]);
         assert!(
-            ran.end == 2 && ran.err.starts_with(&format!("jobscope: {said}")),
+            ran.end == 2
+                && ran.err.starts_with(&format!("jobscope: {said}"))
+                // It may be the token itself.
+                && !ran.err.contains("NO_SUCH_VARIABLE"),
             "{words:?}: {} {}",
             ran.end,
             ran.err

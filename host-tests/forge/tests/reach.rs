@@ -84,8 +84,8 @@ fn whom_the_forge_lists_reaches_what_it_does_in_the_world() {
     assert!(open > 0 && open < ACTIONS.len() * 2, "the public and the internal one: {open}");
 }
 
-#[test]
-fn outbound_lists_single_permissions_subgroups_and_open_projects_count_as_in_the_world() {
+/// The command's own world, with a service account, a group below another one, and a project that limits nothing.
+fn other() -> tempfile::NamedTempFile {
     let text = std::fs::read_to_string(live::root().join("cli/tests/data/world.yaml")).unwrap();
     let service = "  - {id: 90, username: jobscope, admin: true, token: glpat-jobscope-lookup}\ngroups:\n";
     let text =
@@ -96,6 +96,12 @@ fn outbound_lists_single_permissions_subgroups_and_open_projects_count_as_in_the
     );
     let mut world = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     world.write_all(text.as_bytes()).unwrap();
+    world
+}
+
+#[test]
+fn outbound_lists_single_permissions_subgroups_and_open_projects_count_as_in_the_world() {
+    let world = other();
     let (open, all) = compared(world.path(), "cli/tests/data/strict.json", &OTHER);
     assert!(all.contains("\"origin\":\"apps/team/tool\",\"reason\":\"allowlist.group\""), "{all}");
     assert!(open > 0 && !all.contains("bea"), "who is blocked starts no jobs: {open}");
@@ -165,4 +171,143 @@ fn what_cannot_be_told_is_said_and_no_good_end() {
     }
     let bare = jobscope(&["who-can", "git.read", "apps/web", "--forge"], &[SERVICE]);
     assert!(bare.end == 2 && bare.err.contains("--config"), "{}", bare.err);
+}
+
+/// What `can` tells of an origin: of the world, and of the forge over it.
+fn both(forge: &Forge, world: &Path, config: &str, words: &[&str]) -> (Ran, Ran) {
+    let ask = |of: &[&str]| jobscope(&[&["can"], words, &["--config", config, "--json"], of].concat(), &[SERVICE]);
+    let live = ["--forge", "--address", &forge.address, "--max-per-second", "1000"];
+    (ask(&["--world", world.to_str().unwrap()]), ask(&live))
+}
+
+#[test]
+fn what_jobs_reach_at_the_forge_is_what_they_do_in_its_world() {
+    let (demo, other) = (live::root().join("envoy/demo/world.yaml"), other());
+    let (mut reasons, mut told) = (String::new(), 0);
+    for (world, config, listed) in
+        [(demo.as_path(), "envoy/envoy.yaml", &DEMO[..]), (other.path(), "cli/tests/data/strict.json", &OTHER[..])]
+    {
+        let forge = Forge::over(world);
+        let origins = listed.iter().map(|(origin, _)| vec![*origin]);
+        let people = ["ada", "nobody", "dana"].into_iter().map(|user| vec!["apps/web", user]);
+        for words in origins.chain(people) {
+            let (world, asked) = both(&forge, world, config, &words);
+            let (world, found) = (ways(&world), ways(&asked));
+            assert_eq!(found, world, "{words:?}");
+            let asked = asked.json();
+            assert!(asked["unasked"] == json!([]) && asked["failed"] == json!([]), "{asked}");
+            told += found.len();
+            reasons.extend(found);
+        }
+    }
+    for reason in ["allowlist.project", "allowlist.group", "own-project", "anonymous-read", "allowlist.off"] {
+        assert!(reasons.contains(&format!("\"reason\":\"{reason}\"")), "{reason}");
+    }
+    assert!(told > 500, "{told}");
+}
+
+#[test]
+fn every_page_of_the_projects_is_read_as_far_as_is_meant() {
+    let mut world = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    let mut text =
+        "users: [{id: 1, username: dana}, {id: 90, username: jobscope, admin: true, token: glpat-jobscope-lookup}]
+groups: [{id: 1, path: apps, members: {dana: developer}}]
+projects:
+"
+        .to_owned();
+    // The world has them in another order than their numbers.
+    for id in (1..=230).rev() {
+        let list = if id % 23 == 0 { ", allowlist: {projects: [apps/p1]}" } else { "" };
+        text += &format!("  - {{id: {id}, path: apps/p{id}, archived: {}{list}}}\n", id % 2 == 0);
+    }
+    world.write_all(text.as_bytes()).unwrap();
+    let forge = Forge::over(world.path());
+    let (whole, asked) = both(&forge, world.path(), "envoy/envoy.yaml", &["apps/p1"]);
+    assert_eq!(ways(&asked), ways(&whole));
+    let calls = |ran: &Ran| {
+        let made = ran.json()["calls"].as_array().unwrap().clone();
+        made.iter().filter(|call| call["call"] == "GET /api/v4/projects").count()
+    };
+    assert!(asked.out.contains("apps/p230") && calls(&asked) == 4, "the last page is empty");
+    assert!(asked.err.contains("asked about 230 of 230 projects, "), "{}", asked.err);
+    let ask = |words: &[&str]| {
+        let begin = ["can", "apps/p1", "--config", "envoy/envoy.yaml", "--json", "--max-per-second", "1000"];
+        jobscope(&[&begin[..], &["--forge", "--address", &forge.address], words].concat(), &[SERVICE])
+    };
+    let paths = |ran: &Ran| {
+        let ways = ran.json()["ways"].as_array().unwrap().clone();
+        ways.iter().map(|way| way["target"].as_str().unwrap().to_owned()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let few = ask(&["--limit", "22"]);
+    assert_eq!(paths(&few), ["apps/p1".to_owned()].into());
+    assert!(few.out.contains("projects beyond the first 22, by their numbers: raise `--limit`") && few.end == 0);
+    let exact = ask(&["--limit", "230"]);
+    assert!(exact.json()["unasked"] == json!([]) && paths(&exact).len() == 11, "{}", exact.out);
+    let named = ask(&["--targets", "apps/p23", "apps/p46", "!apps/p46", "--limit", "1"]);
+    assert_eq!((paths(&named), named.json()["unasked"].clone()), (["apps/p23".to_owned()].into(), json!([])));
+}
+
+#[test]
+fn no_more_calls_go_in_a_second_than_may() {
+    let forge = Forge::start();
+    let words =
+        ["can", "apps/web", "dana", "--config", "envoy/envoy.yaml", "--forge", "--address", &forge.address, "--json"];
+    let began = std::time::Instant::now();
+    let ran = jobscope(&[&words[..], &["--max-per-second", "20"]].concat(), &[SERVICE]);
+    let (took, calls) = (began.elapsed(), ran.json()["calls"].as_array().unwrap().len());
+    assert!(calls > 20 && took.as_secs_f64() >= (calls - 1) as f64 / 20.0, "{calls} in {took:?}");
+}
+
+#[test]
+fn people_are_told_what_is_reached_and_what_could_not_be_asked() {
+    let forge = Forge::start();
+    let mut told = String::new();
+    for (user, token, more, end) in [
+        ("dana", SERVICE.1, &[][..], 0),
+        ("nobody", SERVICE.1, &["--limit", "2"], 0),
+        ("rex", SERVICE.1, &["--targets", "infra/**"], 0),
+        // Nora is no administrator, and a developer of one project.
+        ("dana", "glpat-nora", &["--targets", "apps/**", "libs/open"], 2),
+    ] {
+        let words = ["can", "apps/web", user, "--config", "envoy/envoy.yaml", "--max-per-second", "1000", "--forge"];
+        let words = [&words[..], &["--address", &forge.address], more].concat();
+        let ran = jobscope(&words, &[(SERVICE.0, token)]);
+        assert_eq!(ran.end, end, "{}{}", ran.out, ran.err);
+        let words = [&["can", "apps/web", user, "--forge"], more].concat();
+        told += &format!("$ jobscope {}\n{}exit {end}\n\n", words.join(" "), ran.out);
+    }
+    live::golden("can.txt", &told);
+}
+
+#[test]
+fn what_jobs_reach_is_not_told_where_it_cannot_be() {
+    let forge = Forge::start();
+    let nobody = format!("http://127.0.0.1:{}", live::free_port());
+    for (words, address, token, part) in [
+        (&["apps/wep"][..], &forge.address, SERVICE.1, "the forge shows no project `apps/wep` to the service account"),
+        (&["apps/web", "zed"], &forge.address, SERVICE.1, "the forge has no user `zed`; a job behind which nobody"),
+        (&["apps/web"], &nobody, SERVICE.1, "nobody takes a connection there"),
+        (&["apps/web"], &forge.address, "glpat-nobody", "answered 401"),
+        (&["apps/web", "--targets", "lib/**"], &forge.address, SERVICE.1, "no project that `--targets` names"),
+        (
+            &["apps/web", "--targets", "!libs/**"],
+            &forge.address,
+            SERVICE.1,
+            "expected behind `--targets` projects such as",
+        ),
+        (&["apps/web", "--targets", "libs/*"], &forge.address, SERVICE.1, "found `libs/*`"),
+        (&["apps/web", "--limit", "0"], &forge.address, SERVICE.1, "'--limit <LIMIT>'"),
+        (&["apps/web", "--everybody"], &forge.address, SERVICE.1, "'--everybody'"),
+    ] {
+        let begin = ["can", "--config", "envoy/envoy.yaml", "--forge", "--address", address.as_str()];
+        let ran = jobscope(&[&begin[..], words].concat(), &[(SERVICE.0, token)]);
+        assert!(ran.end == 2 && ran.out.is_empty() && ran.err.contains(part), "{words:?}: {}{}", ran.out, ran.err);
+    }
+    let world = ["can", "apps/web", "--world", "envoy/demo/world.yaml", "--limit", "3"];
+    let ran = jobscope(&world, &[]);
+    assert!(ran.end == 2 && ran.err.contains("--forge"), "{}", ran.err);
+    forge.fault(&json!({"lookup": "unavailable"}));
+    let words = ["can", "apps/web", "--config", "envoy/envoy.yaml", "--forge", "--address", &forge.address];
+    let ran = jobscope(&words, &[SERVICE]);
+    assert!(ran.end == 2 && ran.err.contains("it answers 503"), "{}", ran.err);
 }

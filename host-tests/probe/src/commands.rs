@@ -78,7 +78,9 @@ impl<H: Host> Worker<H> {
                 told(host.source_address(), |bytes| if bytes.is_empty() { "none" } else { "an address" }.to_owned())
             }
             ["name"] => if host.name().is_empty() { "none" } else { "a name" }.to_owned(),
-            ["log", field_name, new] => done(host.log_field(field_name, new)),
+            ["log", property, new] => done(host.log_property(property, &value(new))),
+            ["logged", property] => told(host.logged(property), |bytes| text(&bytes)),
+            ["declare", property, message] => done(host.declare(property, message)),
             ["reply", status] => done(host.reply(number(status), &[("x-probe", "1")], "", "probe")),
             ["reply", status, body] => done(host.reply(number(status), &[("x-probe", "1")], body, "probe")),
             ["resume"] => done(host.resume()),

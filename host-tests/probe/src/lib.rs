@@ -14,6 +14,10 @@ mod contexts;
 #[allow(dead_code, unreachable_pub, reason = "the filter needs more of it")]
 mod host;
 #[cfg(target_family = "wasm")]
+#[path = "../../../plugin/src/message.rs"]
+#[allow(dead_code, reason = "the filter needs more of it")]
+mod message;
+#[cfg(target_family = "wasm")]
 #[path = "../../../plugin/src/promises.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the filter needs more of it")]
 mod promises;

@@ -33,6 +33,8 @@ pub enum Peer {
     Jobscope,
     /// With `mode: observe`.
     Observe,
+    /// With `log.form: struct`, and a log that has each decision as an object.
+    Object,
     /// With a rule for each of 10,000 targets, which names 20 origins.
     Targets,
     /// With tables that hold all that they can.
@@ -66,6 +68,7 @@ impl Peer {
             Self::Engine => "ext_authz, HTTP, Rego",
             Self::Jobscope => "jobscope",
             Self::Observe => "jobscope, observe",
+            Self::Object => "jobscope, logged as an object",
             Self::Targets => "jobscope, 10,000 targets",
             Self::Full => "jobscope, full tables",
         }
@@ -76,6 +79,7 @@ impl Peer {
         let mut settings = vec![("/lookup/api", json!("v1"))];
         match self {
             Self::Observe => settings.push(("/mode", json!("observe"))),
+            Self::Object => settings.push(("/log/form", json!("struct"))),
             Self::Targets => settings.push(("/access", json!({"allow": rules()}))),
             Self::Full => settings.extend([
                 // To be filled in seconds.
@@ -93,6 +97,7 @@ impl Peer {
         refuse_by_a_route(configuration)?;
         let (kind, settings) = match self {
             Self::Jobscope | Self::Observe | Self::Targets | Self::Full => return Ok(()),
+            Self::Object => return log_an_object(configuration),
             Self::None => return remove(configuration),
             Self::Noop => (GUEST, services.guest("")),
             Self::Copy => (GUEST, services.guest("copy")),
@@ -117,6 +122,15 @@ impl Peer {
         clusters.extend(engine);
         Ok(())
     }
+}
+
+/// Has the access log read the one property in place of the fields.
+fn log_an_object(configuration: &mut Value) -> Result<()> {
+    let format = at(connection_manager(configuration)?, "/access_log/0/typed_config/log_format/json_format")?;
+    let format = format.as_object_mut().context("the access log is no object")?;
+    format.retain(|_, value| !value.as_str().is_some_and(|value| value.contains("wasm.jobscope_")));
+    format.insert("jobscope".to_owned(), json!("%TYPED_CEL(filter_state['wasm.jobscope'])%"));
+    Ok(())
 }
 
 fn remove(configuration: &mut Value) -> Result<()> {

@@ -55,7 +55,7 @@ impl Work {
     /// What this peer answers.
     pub(super) fn expected(&self, peer: Peer) -> u16 {
         match peer {
-            Peer::Jobscope | Peer::Observe | Peer::Targets | Peer::Full => self.status,
+            Peer::Jobscope | Peer::Observe | Peer::Object | Peer::Targets | Peer::Full => self.status,
             _ if self.status == 200 => 200,
             _ => 403,
         }
@@ -75,10 +75,11 @@ const ALL: &[Peer] = &[
     Peer::Jobscope,
     Peer::Engine,
     Peer::Observe,
+    Peer::Object,
     Peer::Targets,
     Peer::Full,
 ];
-const EVERY: &[Peer] = ALL.split_at(ALL.len() - 4).0;
+const EVERY: &[Peer] = ALL.split_at(ALL.len() - 5).0;
 const BRIEF: &[Peer] = &[Peer::None, Peer::Copy, Peer::Jobscope];
 const BESIDE_A_SERVICE: &[Peer] = &[Peer::None, Peer::Copy, Peer::AuthzHttp, Peer::Jobscope];
 const COLD: &[Peer] = &[Peer::None, Peer::Copy, Peer::AuthzHttp, Peer::Full];

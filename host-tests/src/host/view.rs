@@ -49,6 +49,12 @@ impl Host {
         self.with(stream, |stream| stream.properties.clone())
     }
 
+    /// The type of the messages that a property holds on a worker, where its filter has declared that.
+    pub fn declared(&self, worker: usize, name: &str) -> Option<String> {
+        let record = &self.world.borrow().vms[self.vm_of(worker)];
+        record.declared.get(&(record.root, name.to_owned())).cloned()
+    }
+
     /// Sets what the filter gets from `get_property` for a path with dots,
     /// `source.address` for one. What follows from the messages is there already.
     pub fn set_readable(&mut self, stream: StreamId, path: &str, value: impl Into<Vec<u8>>) {

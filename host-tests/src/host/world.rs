@@ -78,6 +78,8 @@ pub(super) struct VmRecord {
     pub(super) contexts: BTreeMap<u32, Context>,
     pub(super) roots: BTreeMap<u32, Root>,
     pub(super) root: u32,
+    /// The types of properties that contexts have declared.
+    pub(super) declared: BTreeMap<(u32, String), String>,
     pub(super) last_context: u32,
     pub(super) current: u32,
     /// 0 for the current one.

@@ -48,6 +48,12 @@ pub(super) fn forge() -> Result<PathBuf> {
     present(dir.join("jobscope-forge"), "the stand-in forge", "cargo build -p jobscope-forge")
 }
 
+/// The token-lookup service, in the same place. Nothing builds it on the way.
+pub(super) fn lookup_service() -> Result<PathBuf> {
+    let command = "cargo build -p jobscope-lookup-service";
+    present(built()?.join("jobscope-lookup"), "the token-lookup service", command)
+}
+
 /// The filter that was built.
 ///
 /// # Errors

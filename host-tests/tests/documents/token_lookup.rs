@@ -4,10 +4,11 @@
 //! name, answers are fed to the code, tables are read row by row.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use policy::Config;
 use policy::access::{Holding, Package, Registry, Sought, TargetRef};
-use policy::bindings::Cursor;
+use policy::bindings::{Cursor, Moment};
 use policy::facts::{
     Admission, Affiliation, Context, Credential, Entry, Feature, Found, Grants, GroupId, GroupPath, GroupRef, Holders,
     Invalid, Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role,
@@ -15,6 +16,7 @@ use policy::facts::{
 };
 use policy::failure::Failure;
 use policy::lookup::changes::{self, News};
+use policy::lookup::ended::{self, Heard};
 use policy::lookup::{Account, Answer, Call, Fact, Flight, Progress, Value as Landed, version};
 use serde_json::Value;
 
@@ -244,18 +246,43 @@ fn the_answers_are_read_as_the_page_says() {
                 let cursor = Cursor::parse("c-43").expect("a sound cursor");
                 assert_eq!(news, Ok(News::Ended(vec![JobId(1001), JobId(1002)], cursor)));
             }
-            // How old it is, which only a service that remembers says, is passed over.
-            "remembering-answer" => {
-                let context = Context { until: Some(1_764_201_600), ..Context::default() };
-                assert_eq!(token(), Ok(Landed::Token(Token::Running(Job { context, ..job() }))));
+            "remembering-question" => {
+                let taking = Duration::from_secs(30);
+                let account = Account::Token(Secret::new(b"service"));
+                let fact = Fact::Token(Secret::new(TOKEN));
+                let (_, progress) = Flight::start_taking(taking, &config("generic"), Some(&account), fact, &|_| None);
+                assert_eq!(String::from_utf8_lossy(&calls(progress)[0].1.body), body);
             }
+            "remembering-answer" => {
+                let (mut flight, _) = start("generic", fact("ask-token"));
+                let (mut taking, _) = Flight::start_taking(
+                    Duration::from_secs(30),
+                    &config("generic"),
+                    Some(&Account::Token(Secret::new(b"service"))),
+                    fact("ask-token"),
+                    &|_| None,
+                );
+                let said = answer(Some(200), body.as_bytes());
+                assert_eq!(landed(flight.answer(0, &said)), Err(Failure::LookupAnswer), "no memory was asked for");
+                let context = Context { until: Some(1_764_201_600), ..Context::default() };
+                assert_eq!(
+                    landed(taking.answer(0, &said)),
+                    Ok(Landed::Token(Token::Running(Job { context, ..job() })))
+                );
+                assert_eq!(taking.confirmed(Moment(20_000)).oldest(), Moment(8_000));
+            }
+            "ended" => {
+                let jobs = [JobId(1001), JobId(1002)];
+                let call = ended::tell(&Account::Token(Secret::new(b"service")), jobs.into_iter());
+                assert!(PAGE.contains(&format!("\n{} {}\n", call.method, call.path)));
+                assert_eq!(serde_json::from_slice::<Value>(&call.body).expect("JSON is sent").to_string(), body);
+            }
+            "ended-noted" => assert_eq!(ended::read(&answer(Some(200), body.as_bytes())), Ok(Heard::Noted)),
             "token-running-for-service" => {
                 let context =
                     Context { credential: Credential::Service, until: Some(1_764_201_600), ..Context::default() };
                 assert_eq!(token(), Ok(Landed::Token(Token::Running(Job { context, ..job() }))));
             }
-            // `lookup-service` reads these.
-            "remembering-question" | "ended" | "ended-noted" => {}
             "forge" => {
                 let config = config("generic");
                 let call = version::ask(&config, &Account::Token(Secret::new(b"service")));

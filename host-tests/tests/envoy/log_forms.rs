@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use host_tests::host::Hostcall;
 use host_tests::stack::{Options, Registry, Stack, checkout};
+use questions::log::Line;
 use serde_json::{Value, json};
 
 use super::lfs::WEB_JOB;
@@ -270,4 +272,98 @@ fn what_is_observed_goes_on_and_is_logged_as_that() {
     let ocsf = &lines(&stack, OCSF, 1)[0];
     let numbers = ["severity_id", "action_id", "disposition_id"].map(|member| ocsf[member].as_u64().unwrap());
     assert_eq!(numbers, [2, 3, 17], "{ocsf}");
+}
+
+/// What stands in a line for each way to read the one property that the documentation has.
+const PROPERTY: &str = "property";
+
+/// Adds a log that reads the one property in each way.
+fn with_the_property(envoy: &mut Value) {
+    let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/access_log";
+    let logs = envoy.pointer_mut(manager).and_then(Value::as_array_mut).unwrap();
+    let mut entry = logs[0].clone();
+    let written = entry["typed_config"]["path"].as_str().unwrap().to_owned();
+    entry["typed_config"]["path"] = json!(Path::new(&written).with_file_name(log_of(PROPERTY)));
+    entry["typed_config"]["log_format"] = json!({"json_format": {
+        "jobscope": "%TYPED_CEL(filter_state['wasm.jobscope'])%",
+        "typed": "%FILTER_STATE(wasm.jobscope:TYPED)%",
+        "job": "%CEL(filter_state['wasm.jobscope'].job)%",
+        "user": "%CEL(filter_state['wasm.jobscope']['user'])%",
+        "fields": "%FILTER_STATE(wasm.jobscope_verdict:PLAIN)%",
+    }});
+    logs.push(entry);
+}
+
+#[test]
+fn with_one_property_a_decision_is_an_object_and_jobscope_reads_it() {
+    let options = Options {
+        registry: Registry::LeftOut,
+        filter: vec![("/log", json!({"form": "struct"}))],
+        change: with_the_property,
+        ..Options::picked()
+    };
+    let stack = Stack::start(&options).unwrap();
+    let job = format!("JOB-TOKEN: {WEB_JOB}");
+    assert_eq!([PACKAGE, HIDDEN].map(|path| get(&stack, path, &job)), [Some(200), Some(403)]);
+    assert_eq!(get(&stack, "/apps/web", "X: y"), Some(404));
+    let mut lines = lines(&stack, PROPERTY, 3);
+    let Some(Value::Object(person)) = lines.pop() else { panic!("a line is an object") };
+    assert!(person.values().all(Value::is_null), "{person:?}");
+    let verdicts = [("allow", "allowlist.project"), ("deny", "allowlist.missing")];
+    for (line, (verdict, reason)) in lines.iter().zip(verdicts) {
+        let said = &line["jobscope"];
+        assert_eq!(
+            (&said["verdict"], &said["reason"], &said["user"]),
+            (&json!(verdict), &json!(reason), &json!("dana"))
+        );
+        assert_eq!(said.get("why").is_some(), verdict == "deny", "{said}");
+        let typed = json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": said});
+        assert_eq!((&line["typed"], &line["job"], &line["user"]), (&typed, &said["job"], &said["user"]));
+        assert_eq!(line["fields"], Value::Null);
+        let read = Line::parse(line.to_string().as_bytes()).unwrap();
+        assert_eq!(json!(read.decision()), said["decision"]);
+        assert_eq!(Line::parse(json!({"jobscope": typed}).to_string().as_bytes()), Some(read));
+    }
+}
+
+/// Has Envoy let the filter call all but functions of Envoy's own.
+fn without_functions(envoy: &mut Value) {
+    let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+    let filters = envoy.pointer_mut(manager).unwrap()["http_filters"].as_array_mut().unwrap();
+    let filter = filters.iter_mut().find(|filter| filter["name"] == "jobscope").unwrap();
+    let names = Hostcall::ALL.iter().map(|call| call.name()).filter(|name| *name != "proxy_call_foreign_function");
+    let events = [
+        "proxy_on_vm_start",
+        "proxy_on_configure",
+        "proxy_on_tick",
+        "proxy_on_context_create",
+        "proxy_on_done",
+        "proxy_on_delete",
+        "proxy_on_log",
+        "proxy_on_http_call_response",
+        "proxy_on_request_headers",
+        "proxy_on_request_body",
+        "proxy_on_request_trailers",
+        "proxy_on_response_headers",
+        "proxy_on_response_body",
+        "proxy_on_response_trailers",
+    ];
+    let permitted: serde_json::Map<_, _> = names.chain(events).map(|name| (name.to_owned(), json!({}))).collect();
+    filter["typed_config"]["config"]["capability_restriction_config"] = json!({"allowed_capabilities": permitted});
+}
+
+#[test]
+fn where_envoy_does_not_permit_the_call_fields_are_logged_and_envoys_log_says_why() {
+    let options = Options {
+        registry: Registry::LeftOut,
+        filter: vec![("/log", json!({"form": "struct"}))],
+        change: without_functions,
+        ..Options::picked()
+    };
+    let stack = Stack::start(&options).unwrap();
+    assert_eq!(get(&stack, PACKAGE, &format!("JOB-TOKEN: {WEB_JOB}")), Some(200));
+    let line = &lines(&stack, "access", 1)[0];
+    assert_eq!((&line["job"], &line["verdict"]), (&json!("1001"), &json!("allow")));
+    let log = fs::read_to_string(stack.dir().join("envoy.log")).unwrap();
+    assert!(log.contains("`log.form: struct` cannot be had on this host") && log.contains("gave status 10"), "{log}");
 }

@@ -9,6 +9,7 @@ mod crowd;
 mod demo;
 mod demo_run;
 mod faults;
+mod fleet;
 mod lfs;
 mod log_forms;
 mod lookups;

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use host_tests::host::{Host, Request, RequestHead};
 
-use crate::forge::{DANA, api, basic, clone, get, gitlab, host, post};
+use crate::forge::{DANA, api, basic, clone, get, gitlab, host_with, post};
 
 const BEGIN: &str = "<!-- costs: made by `make docs` -->\n";
 const END: &str = "<!-- end of costs -->";
 
-fn kinds() -> Vec<(&'static str, Request)> {
+/// Requests, and what is in the configuration besides.
+fn kinds() -> Vec<(&'static str, &'static str, Request)> {
     let media = "application/vnd.git-lfs+json";
     let objects = format!(r#"{{"operation": "download", "objects": [{{"oid": "{}", "size": 1}}]}}"#, "a".repeat(64));
     let login = get("/jwt/auth?service=container_registry&scope=repository:apps/web/app:pull");
@@ -20,7 +21,7 @@ fn kinds() -> Vec<(&'static str, Request)> {
     let refs = get("/libs/common.git/info/refs?service=git-upload-pack");
     let manifest = RequestHead::new("GET", "registry.example.com", "/v2/apps/web/app/manifests/v1");
     let batch = post("/libs/common.git/info/lfs/objects/batch").header("content-type", media);
-    vec![
+    let plain = vec![
         ("a page, nobody's", get("/apps/web").into()),
         ("the API, `PRIVATE-TOKEN`", get("/api/v4/projects/102").header("private-token", "glpat-dana").into()),
         ("`info/refs`, a person's Basic", refs.header("authorization", "Basic ZGFuYTpwYXNzd29yZA==").into()),
@@ -34,7 +35,13 @@ fn kinds() -> Vec<(&'static str, Request)> {
         ("an LFS batch", batch.header("authorization", basic(DANA)).body(objects)),
         ("the API, denied", api("/projects/103/releases", DANA).into()),
         ("`info/refs`, denied", clone("infra/secrets", DANA).into()),
-    ]
+    ];
+    let one_property: [(_, Request); 2] = [
+        ("`info/refs`, `log.form: struct`", clone("libs/common", DANA).into()),
+        ("`info/refs`, denied, `log.form: struct`", clone("infra/secrets", DANA).into()),
+    ];
+    let with = |more: &'static str| move |(what, request)| (what, more, request);
+    plain.into_iter().map(with("")).chain(one_property.map(with(r#", "log": {"form": "struct"}"#))).collect()
 }
 
 /// What one request costs: instructions, calls of the host, and those that read shared data.
@@ -52,14 +59,14 @@ fn cost(host: &mut Host, request: &Request) -> [u64; 3] {
 
 /// The costs of the first request of its kind, of the second, and of each that follows.
 fn costs() -> Vec<(&'static str, [[u64; 3]; 3])> {
-    let of = |request: Request| {
-        let mut host = host();
+    let of = |more: &str, request: Request| {
+        let mut host = host_with(more);
         let first = cost(&mut host, &request);
         let second = cost(&mut host, &request);
         cost(&mut host, &request);
         [first, second, cost(&mut host, &request)]
     };
-    kinds().into_iter().map(|(what, request)| (what, of(request))).collect()
+    kinds().into_iter().map(|(what, more, request)| (what, of(more, request))).collect()
 }
 
 fn table(costs: &[(&'static str, [[u64; 3]; 3])]) -> String {

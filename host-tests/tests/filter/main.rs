@@ -1,5 +1,6 @@
 //! The compiled filter in the test host: what a client gets, what the forge gets, what is asked of the lookup cluster.
 
+mod ages;
 mod behaviours;
 mod births;
 mod bodies;
@@ -10,6 +11,7 @@ mod crowds;
 mod dependencies;
 mod dependency_proxy;
 mod elsewhere;
+mod ends;
 mod failures;
 mod faults;
 mod flights;
@@ -20,6 +22,7 @@ mod junk;
 mod kinds;
 mod life;
 mod log;
+mod log_form;
 mod lookups;
 mod memo;
 mod memory;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use host_tests::host::{Answer, Callout, Host, Level};
+use host_tests::host::{Answer, Callout, Host, Hostcall, Level};
 
 use crate::forge::{DANA, api, configuration, gitlab, host, host_of, status};
 
@@ -99,6 +99,19 @@ fn a_service_of_the_teams_own_is_asked_in_its_way() {
         )
     });
     assert_eq!(crate::forge::property(&host, stream, "jobscope_reason"), "action.never");
+}
+
+#[test]
+fn nobody_takes_the_task_of_asking_what_nobody_could_tell() {
+    // Of the service account's token a service of the team's own tells nothing.
+    let document = r#"{"forge": {"hosts": ["gitlab.example.com"]},
+        "lookup": {"cluster": "token-lookup", "authority": "l", "credential_env": "LOOKUP_TOKEN", "api": "v1"}}"#;
+    let mut host = host_of(document);
+    host.advance(SECOND * 65);
+    host.reset_counts();
+    host.advance(SECOND * 65);
+    assert_eq!(host.calls(Hostcall::SetSharedData), 0, "nothing is written down");
+    assert!(host.callouts().is_empty());
 }
 
 #[test]

@@ -6,11 +6,12 @@ use policy::facts::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::forge::{Credential, Terms};
 use crate::store::TokenState;
 
 /// What is answered of a running job's token.
 #[must_use]
-pub fn running(job: &Job) -> Value {
+pub fn running(job: &Job, terms: &Terms) -> Value {
     let user = job.user.as_ref().map(|user| {
         let mut object = json!({"id": user.id.0, "name": user.name});
         if let (Some(other), Value::Object(members)) = (job.context.on_behalf_of, &mut object) {
@@ -26,7 +27,22 @@ pub fn running(job: &Job) -> Value {
     if let Value::Object(members) = &mut object {
         circumstances(members, &job.context);
     }
-    json!({"version": 1, "token": "running", "job": object})
+    let mut answer = json!({"version": 1, "token": "running", "job": object});
+    if let Value::Object(members) = &mut answer {
+        members.extend(terms.until.map(|until| ("until".to_owned(), json!(until))));
+        let named = Credential::ALL.iter().find(|(credential, _)| *credential == terms.credential);
+        let other = named.filter(|(credential, _)| *credential != Credential::Own);
+        members.extend(other.map(|(_, name)| ("credential".to_owned(), json!(name))));
+    }
+    answer
+}
+
+/// Whether what is answered of a running job's token is no longer true at this Unix second.
+#[must_use]
+pub fn is_over(answer: &str, now: u64) -> bool {
+    let answer: Option<Value> = serde_json::from_str(answer).ok();
+    let until = answer.as_ref().and_then(|answer| answer.get("until")).and_then(Value::as_u64);
+    until.is_some_and(|until| until <= now)
 }
 
 /// What is not known is left out.
@@ -165,8 +181,17 @@ mod tests {
         };
         for job in [job(whole), job(Context::default()), Job { user: None, ..job(Context::default()) }] {
             let token = Fact::Token(Secret::new(b"glcbt-1"));
-            assert_eq!(read(token, &running(&job)), Read::Token(Token::Running(job)));
+            assert_eq!(read(token, &running(&job, &Terms::default())), Read::Token(Token::Running(job)));
         }
+        // What it does not know yet it passes over.
+        let terms = Terms { until: Some(1), credential: Credential::Service, ..Terms::default() };
+        let answer = running(&job(Context::default()), &terms);
+        assert_eq!((&answer["until"], &answer["credential"]), (&json!(1), &json!("service")));
+        let Read::Token(Token::Running(known)) = read(Fact::Token(Secret::new(b"h.p.s")), &answer) else {
+            panic!("a running job")
+        };
+        assert_eq!(known.id, JobId(u64::MAX));
+        assert!(is_over(&answer.to_string(), 1) && !is_over(&answer.to_string(), 0));
         let states = Invalid::ALL.map(|(invalid, _)| (TokenState::Refused(invalid), Token::Invalid(invalid)));
         for (state, expected) in [(TokenState::Ended, Token::Ended(None))].into_iter().chain(states) {
             let answer = token(&state).unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -32,6 +32,12 @@ use questions::Malformed;
 /// The largest question: a token of 8 KiB and what stands around it, or a thousand numbers.
 const BODY_LIMIT: usize = 64 << 10;
 
+/// The largest report of a CI: one of GitHub about a job has some 20 KiB.
+const HOOK_LIMIT: usize = 256 << 10;
+
+/// How many of them come in at a time.
+pub const MOST_HOOKS: usize = 16;
+
 /// How long a question may take to come in.
 const BODY_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -54,9 +60,11 @@ pub struct Api {
     pub questions: Semaphore,
     /// How many polls wait at a time.
     pub polls: Semaphore,
+    /// How many reports of a CI come in at a time: whoever reaches the port may send one, and takes no place of a caller's.
+    pub hooks: Semaphore,
 }
 
-/// The routes of `v1`. Every one of them is behind the token.
+/// The routes of `v1`. Every one of them is behind the token, but that for reports, which are signed.
 pub fn router(api: Arc<Api>) -> Router {
     Router::new()
         .route("/jobscope/v1/lookup", post(lookup))
@@ -66,6 +74,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such path in v1") })
         .method_not_allowed_fallback(|| async { refusal(StatusCode::METHOD_NOT_ALLOWED, "not this method") })
         .layer(middleware::from_fn_with_state(Arc::clone(&api), admit))
+        // What a CI sends is signed, and has no caller's token.
+        .route("/jobscope/v1/hooks/{from}", post(hook))
         .with_state(api)
 }
 
@@ -106,10 +116,13 @@ fn unavailable(why: &str) -> Response {
 }
 
 /// Reads a body of bounded size in bounded time.
-async fn read(body: Body) -> Result<Vec<u8>, Response> {
-    match timeout(BODY_PATIENCE, to_bytes(body, BODY_LIMIT)).await {
+async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Response> {
+    match timeout(BODY_PATIENCE, to_bytes(body, limit)).await {
         Ok(Ok(body)) => Ok(body.to_vec()),
-        Ok(Err(_)) => Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "expected a whole body of at most 64 KiB")),
+        Ok(Err(_)) => {
+            let why = format!("expected a whole body of at most {} KiB", limit >> 10);
+            Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, &why))
+        }
         Err(_) => Err(refusal(StatusCode::REQUEST_TIMEOUT, "the body did not come within 5 s")),
     }
 }
@@ -125,7 +138,7 @@ async fn lookup(State(api): State<Arc<Api>>, body: Body) -> Response {
         api.metrics.asked("any", "busy", began.elapsed());
         return unavailable("as many questions as may be are being answered");
     };
-    let body = match read(body).await {
+    let body = match read(body, BODY_LIMIT).await {
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
@@ -174,7 +187,7 @@ async fn ended(State(api): State<Arc<Api>>, body: Body) -> Response {
     let Ok(_permit) = api.questions.try_acquire() else {
         return unavailable("as many questions as may be are being answered");
     };
-    let jobs = match read(body).await.map(|body| questions::ended(&body)) {
+    let jobs = match read(body, BODY_LIMIT).await.map(|body| questions::ended(&body)) {
         Ok(Ok(jobs)) => jobs,
         Ok(Err(why)) => return malformed(&why),
         Err(refusal) => return refusal,
@@ -182,6 +195,30 @@ async fn ended(State(api): State<Arc<Api>>, body: Body) -> Response {
     match api.store.end(&jobs).await {
         Ok(()) => {
             api.metrics.ended("report", jobs.len());
+            answer(StatusCode::OK, &json!({"version": 1}))
+        }
+        Err(error) => {
+            api.metrics.store_failed("end");
+            tracing::warn!(%error, jobs = jobs.len(), "ends were not remembered");
+            unavailable("the ends are not safe; tell them again")
+        }
+    }
+}
+
+async fn hook(State(api): State<Arc<Api>>, Path(from): Path<String>, headers: HeaderMap, body: Body) -> Response {
+    let Ok(_permit) = api.hooks.try_acquire() else {
+        return unavailable("as many reports as may be are coming in");
+    };
+    let body = match read(body, HOOK_LIMIT).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    let Some(jobs) = api.flights.reported(&from, &headers, &body) else {
+        return refusal(StatusCode::UNAUTHORIZED, "expected a report that is signed with the secret of an issuer");
+    };
+    match api.store.end(&jobs).await {
+        Ok(()) => {
+            api.metrics.ended("webhook", jobs.len());
             answer(StatusCode::OK, &json!({"version": 1}))
         }
         Err(error) => {

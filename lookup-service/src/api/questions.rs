@@ -254,12 +254,13 @@ mod tests {
 
     use super::*;
 
-    /// The question that the filter asks for a fact.
-    fn asked(fact: Fact) -> Vec<u8> {
+    /// The question that the filter asks for a fact, where it takes memory of this age.
+    fn asked(fact: Fact, max_age: Duration) -> Vec<u8> {
         let document = br#"{"forge": {"hosts": ["h"]},
             "lookup": {"cluster": "c", "authority": "h", "credential_env": "E", "api": "v1"}}"#;
         let config = policy::Config::parse(document).unwrap();
-        match Flight::start(&config, Some(&policy::lookup::Account::Token(Secret::new(b"s"))), fact, &|_| None).1 {
+        let account = policy::lookup::Account::Token(Secret::new(b"s"));
+        match Flight::start_taking(max_age, &config, Some(&account), fact, &|_| None).1 {
             Progress::Going(calls) => calls[0].1.body.clone(),
             Progress::Landed(landed) => panic!("{landed:?}"),
         }
@@ -283,15 +284,16 @@ mod tests {
             facts.push(Fact::Target(Job { user: None, context: Context::default(), ..job.clone() }, target));
         }
         for fact in facts {
-            let question = question(&asked(fact.clone())).unwrap();
-            assert_eq!((question.fact, question.max_age), (fact, Duration::ZERO));
+            for max_age in [Duration::ZERO, Duration::from_secs(29)] {
+                let question = question(&asked(fact.clone(), max_age)).unwrap();
+                assert_eq!((question.fact, question.max_age), (fact.clone(), max_age));
+            }
         }
         let package = Package::new(Registry::Pypi, ["My_Tool".to_owned()]);
         for sought in [Sought::Everything, Sought::Package(package)] {
             let holding = Holding { group: GroupRef::Path(GroupPath::parse("libs").unwrap()), sought };
-            let Fact::Target(_, TargetRef::Held(read)) =
-                question(&asked(Fact::Target(job.clone(), TargetRef::Held(Arc::new(holding.clone()))))).unwrap().fact
-            else {
+            let fact = Fact::Target(job.clone(), TargetRef::Held(Arc::new(holding.clone())));
+            let Fact::Target(_, TargetRef::Held(read)) = question(&asked(fact, Duration::ZERO)).unwrap().fact else {
                 panic!("holders")
             };
             assert_eq!(*read, holding);

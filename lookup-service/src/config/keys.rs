@@ -17,6 +17,8 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// Some of these words.
     Words(&'static [&'static str]),
+    /// A list of so many objects, each with keys of a table of its own.
+    Entries(usize, usize),
 }
 
 /// Whether a key must be there.
@@ -47,7 +49,9 @@ const fn key(path: &'static str, kind: Kind, presence: Presence, doc: &'static s
     Key { path, kind, presence, doc }
 }
 
-use Kind::{Flag, Number, Text, Texts, Time, Word, Words};
+use Kind::{Entries, Flag, Number, Text, Texts, Time, Word, Words};
+
+use crate::forge::oidc::vendors::Vendor;
 use Presence::{Default, Optional, Required};
 
 const SECOND: u64 = 1000;
@@ -100,20 +104,30 @@ pub const KEYS: &[Key] = &[
         Default("127.0.0.1:9180"),
         "Loopback address and port of `/metrics`, `/healthz` and `/readyz`.",
     ),
-    key("forge.kind", Word(&["gitlab"]), Default("gitlab"), "Which forge is asked."),
+    key(
+        "forge.kind",
+        Word(&["gitlab", "oidc"]),
+        Default("gitlab"),
+        "`gitlab`: a GitLab, whose jobs have its job tokens. `oidc`: a forge that knows no job tokens, whose jobs have the ID tokens of their CI.",
+    ),
     key(
         "forge.url",
         Text,
         Required,
-        "Its address, with `relative_url_root` where it has one: `https://gitlab.example.com`.",
+        "With `gitlab`, the forge's address, with `relative_url_root` where it has one: `https://gitlab.example.com`.",
     ),
     key(
         "forge.ca",
         Text,
         Default("/etc/ssl/certs/ca-certificates.crt"),
-        "File with the authorities of its certificate, PEM.",
+        "File with the authorities of the certificates of the forge, or of issuers and their APIs, PEM.",
     ),
-    key("forge.credential_env", Text, Required, "Name of the environment variable with the service account's token."),
+    key(
+        "forge.credential_env",
+        Text,
+        Required,
+        "With `gitlab`, the name of the environment variable with the service account's token.",
+    ),
     key(
         "forge.max_per_second",
         Number(1, 100_000),
@@ -138,6 +152,36 @@ pub const KEYS: &[Key] = &[
         Flag,
         Default("false"),
         "Whether origins limit where their jobs go (`facts.outbound: lookup` of the filter).",
+    ),
+    key(
+        "forge.audience",
+        Text,
+        Required,
+        "With `oidc`: for whom ID tokens must be made, and for nobody else. One for each installation: `https://forge.example.com/jobscope`.",
+    ),
+    key(
+        "forge.credential",
+        Word(&["service", "own"]),
+        Default("service"),
+        "With `oidc`, which credential goes on to the forge: one of the ingress (`service`), or the ID token itself (`own`), for a forge that takes it.",
+    ),
+    key(
+        "forge.issuers",
+        Entries(1, 32),
+        Required,
+        "With `oidc`: who makes ID tokens. See [job identities](job-identities.md).",
+    ),
+    key(
+        "forge.foreign_issuers",
+        Texts(0, 32),
+        Default("[]"),
+        "With `oidc`: the `iss` of JWTs that are people's or the forge's own, and that pass as such.",
+    ),
+    key(
+        "forge.projects",
+        Entries(1, 100_000),
+        Required,
+        "With `oidc`: the projects of the installation, and what they are to jobs. See [job identities](job-identities.md).",
     ),
     key(
         "lookup.timeout",
@@ -231,8 +275,69 @@ pub const KEYS: &[Key] = &[
     key("log.level", Word(&["error", "warn", "info", "debug"]), Default("info"), "The least level that is logged."),
 ];
 
-/// The key at a path.
-#[must_use]
-pub fn at(path: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.path == path)
-}
+/// The keys of an entry of `forge.issuers`.
+pub const ISSUER: &[Key] = &[
+    key("name", Text, Required, "What it is called in `identities`, in users' names and in the log: `a-z 0-9 -`."),
+    key("vendor", Word(&Vendor::NAMES), Required, "Which kind of CI it is: what its claims mean and how it is asked."),
+    key("issuer", Text, Required, "The `iss` of its tokens, byte for byte."),
+    key("jwks_uri", Text, Optional, "Where its public keys are. `https://`, or on loopback."),
+    key("jwks_file", Text, Optional, "Instead of it: a file with them, a JSON Web Key Set. It is read at the start."),
+    key("algorithms", Words(&["RS256", "ES256"]), Default(r#"["RS256"]"#), "How its tokens are signed."),
+    key(
+        "max_lifetime",
+        Time(60 * SECOND, 24 * HOUR),
+        Default("1h"),
+        "For how long its tokens may be valid, from `iat` to `exp`.",
+    ),
+    key(
+        "pins",
+        Texts(0, 32),
+        Default("[]"),
+        "Ids that its tokens must have, each `claim=value`. Of several values of one claim one must be there, of several claims each. Required where everybody has tokens made by this issuer.",
+    ),
+    key("api", Text, Required, "Where it is asked whether jobs run. `https://`, or on loopback."),
+    key("credential_env", Text, Required, "Name of the environment variable with the token for that API."),
+    key(
+        "webhook_secret_env",
+        Text,
+        Optional,
+        "Name of the environment variable with the secret, of 16 bytes or more, of the webhook by which it reports that jobs are over. GitHub alone.",
+    ),
+];
+
+/// The keys of an entry of `forge.projects`.
+pub const PROJECT: &[Key] = &[
+    key("id", Number(0, u64::MAX), Required, "Its number: of your own choice where the forge has none. It stays."),
+    key("path", Text, Required, "Its full path."),
+    key(
+        "identities",
+        Texts(0, 32),
+        Default("[]"),
+        "Whose jobs are its own: each an issuer's `name`, a colon, and the id that it has there, such as `github:4711`.",
+    ),
+    key("visibility", Word(&["private", "internal", "public"]), Default("private"), "Who may see it."),
+    key(
+        "push_by_job_token",
+        Word(&["off", "own", "admitted"]),
+        Default("off"),
+        "Whose jobs may push code to it: nobody's, its own, or also those that an entry of `admits` lets push.",
+    ),
+    key("role", Word(&ROLES), Default("developer"), "Which role its own jobs have in it."),
+    key("open", Flag, Default("false"), "Whether it lets jobs of every project in, without a role."),
+    key("admits", Entries(0, 1000), Default("[]"), "Whose jobs it lets in."),
+];
+
+/// The keys of an entry of `admits`.
+pub const ADMITS: &[Key] = &[
+    key("project", Text, Optional, "The full path of the project whose jobs are let in."),
+    key("group", Text, Optional, "Instead of it: the full path of a group, for what is below it."),
+    key("role", Word(&ROLES), Default("reporter"), "Which role they have."),
+    key(
+        "permissions",
+        Texts(0, 64),
+        Optional,
+        "What they may do, as GitLab names its job token permissions: `read_repositories`. Left out, everything that the role may.",
+    ),
+];
+
+const ROLES: [&str; 8] = ["none", "minimal", "guest", "planner", "reporter", "developer", "maintainer", "owner"];

@@ -2,6 +2,7 @@
 //! at once, and a configuration with one starts nothing.
 
 pub mod keys;
+mod oidc;
 mod reader;
 mod tls;
 
@@ -10,14 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Uri;
+use policy::bindings::Inquiry;
 use policy::facts::{Part, Secret};
 use serde_json::{Value, json};
 
+use keys::KEYS;
 use reader::Reader;
 pub use reader::{Errors, expected, unread};
 
 use crate::flights::Ages;
-use crate::forge::gitlab::Settings;
+use crate::forge::calls::Manner;
+use crate::forge::{self, gitlab};
 use crate::store::Limits;
 
 /// A configuration that passed every check.
@@ -36,12 +40,8 @@ pub struct Config {
     pub max_connections: usize,
     /// Where who runs it looks.
     pub operations: SocketAddr,
-    /// The forge's scheme and authority.
-    pub forge: (axum::http::uri::Scheme, axum::http::uri::Authority),
-    /// Its certificate's authorities.
-    pub forge_tls: rustls::ClientConfig,
-    /// What it is asked with.
-    pub gitlab: Settings,
+    /// Which forge.
+    pub forge: ForgeKind,
     /// Within which time a question is answered.
     pub timeout: Duration,
     /// To which age what is remembered serves.
@@ -59,6 +59,31 @@ pub struct Config {
     /// The least level that is logged.
     pub level: String,
 }
+
+/// Which forge, and what it is asked with.
+pub enum ForgeKind {
+    /// A GitLab.
+    Gitlab(Box<gitlab::Settings>),
+    /// None that knows job tokens: ID tokens.
+    Oidc(Box<forge::oidc::Settings>),
+}
+
+impl ForgeKind {
+    /// Whom lookups ask, and what for.
+    #[must_use]
+    pub fn inquiry(&self) -> Inquiry {
+        match self {
+            Self::Gitlab(settings) => Inquiry::of(&settings.config),
+            Self::Oidc(settings) => settings.inquiry,
+        }
+    }
+}
+
+/// Which keys are of one kind of forge alone.
+const OF_KIND: &[(&str, &[&str])] = &[
+    ("gitlab", &["forge.url", "forge.credential_env", "forge.circumstances", "forge.outbound"]),
+    ("oidc", oidc::OF_OIDC),
+];
 
 /// Which store.
 pub enum StoreKind {
@@ -121,7 +146,7 @@ pub fn read(text: &str, around: &Surroundings<'_>) -> Result<Config, Errors> {
         let why = "expected YAML in which no key stands twice, found another text";
         Errors(vec![format!("the document: {why}{}", place.unwrap_or_default())])
     })?;
-    let mut reader = Reader::of(&document);
+    let mut reader = Reader::of(&document, KEYS);
     let listen = address(&mut reader, "api.listen");
     let callers = callers(&mut reader, around);
     let tls = tls::server(&mut reader, around);
@@ -138,9 +163,8 @@ pub fn read(text: &str, around: &Surroundings<'_>) -> Result<Config, Errors> {
     if !operations.ip().is_loopback() {
         reader.error("operations.listen", "expected a loopback address");
     }
-    let forge_tls = tls::client(&mut reader, around);
     let timeout = reader.time("lookup.timeout");
-    let (forge, gitlab) = gitlab(&mut reader, around, timeout);
+    let forge = forge(&mut reader, around, timeout);
     let ages = ages(&mut reader);
     let unknown = u32::try_from(reader.number("forge.max_unknown_per_second")).unwrap_or(u32::MAX);
     let limits =
@@ -156,8 +180,6 @@ pub fn read(text: &str, around: &Surroundings<'_>) -> Result<Config, Errors> {
             max_connections: reader.size("api.max_connections"),
             operations,
             forge: forge?,
-            forge_tls: forge_tls?,
-            gitlab: gitlab?,
             timeout,
             ages,
             limits,
@@ -221,18 +243,36 @@ fn callers(reader: &mut Reader, around: &Surroundings<'_>) -> Vec<Secret> {
     names.filter_map(|(at, name)| secret(reader, around, &format!("api.callers_env[{at}]"), &name, 16)).collect()
 }
 
-type Address = (axum::http::uri::Scheme, axum::http::uri::Authority);
+fn forge(reader: &mut Reader, around: &Surroundings<'_>, timeout: Duration) -> Option<ForgeKind> {
+    let kind = reader.text("forge.kind");
+    // Each kind reads it, and an unknown one would not.
+    reader.set_aside("forge.ca", None);
+    let manner = Manner {
+        timeout,
+        retries: u32::try_from(reader.number("forge.retries")).unwrap_or_default(),
+        max_per_second: reader.size("forge.max_per_second"),
+    };
+    for (other, keys) in OF_KIND.iter().filter(|(other, _)| Some(*other) != kind.as_deref()) {
+        // Where the kind itself is wrong, nothing is known of the others.
+        let why = kind.as_ref().map(|_| format!("expected nothing, because it is of `forge.kind: {other}` alone"));
+        keys.iter().for_each(|key| reader.set_aside(key, why.as_deref()));
+    }
+    match kind?.as_str() {
+        "gitlab" => gitlab(reader, around, manner).map(|settings| ForgeKind::Gitlab(Box::new(settings))),
+        "oidc" => oidc::read(reader, around, manner).map(|settings| ForgeKind::Oidc(Box::new(settings))),
+        _ => None,
+    }
+}
 
-fn gitlab(reader: &mut Reader, around: &Surroundings<'_>, timeout: Duration) -> (Option<Address>, Option<Settings>) {
-    let _only_one = reader.text("forge.kind");
+fn gitlab(reader: &mut Reader, around: &Surroundings<'_>, manner: Manner) -> Option<gitlab::Settings> {
+    let is_plain = reader.text("forge.url").is_some_and(|url| url.starts_with("http://"));
+    let tls = tls::client(reader, around, is_plain);
     let url = reader.text("forge.url");
     let name = reader.text("forge.credential_env");
     let credential = name.clone().and_then(|name| secret(reader, around, "forge.credential_env", &name, 1));
-    let max_per_second = reader.size("forge.max_per_second");
-    let retries = u32::try_from(reader.number("forge.retries")).unwrap_or_default();
     let circumstances = reader.texts("forge.circumstances");
     let outbound = reader.flag("forge.outbound");
-    let Some(url) = url else { return (None, None) };
+    let url = url?;
     let parts = url.parse::<Uri>().ok().and_then(|uri| {
         let scheme = uri.scheme()?.clone();
         let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
@@ -242,20 +282,13 @@ fn gitlab(reader: &mut Reader, around: &Surroundings<'_>, timeout: Duration) -> 
     let Some((scheme, authority, root)) = parts else {
         // What was found may have a password in it.
         reader.error("forge.url", "expected an `https://` address without a user and without a query");
-        return (None, None);
+        return None;
     };
     let document = filter_document(&authority, &root, &circumstances, outbound);
     let config = policy::Config::parse(document.to_string().as_bytes());
     let why = "expected the address of a host by its name, with a path of whole segments behind it or none";
     let config = config.map_err(|_| reader.error("forge.url", why)).ok();
-    let settings = credential.zip(config).map(|(credential, config)| Settings {
-        config,
-        credential,
-        timeout,
-        retries,
-        max_per_second,
-    });
-    (Some((scheme, authority)), settings)
+    Some(gitlab::Settings { address: (scheme, authority), tls: tls?, config: config?, credential: credential?, manner })
 }
 
 /// What a filter that asks the forge itself, and has everything looked up, would be told.

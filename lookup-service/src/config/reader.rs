@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::keys::{self, KEYS, Kind, Presence};
+use super::keys::{Key, Kind, Presence};
 use crate::found::found;
 
 /// What is wrong with a configuration, a line for each.
@@ -20,8 +20,11 @@ impl std::fmt::Display for Errors {
 
 impl std::error::Error for Errors {}
 
-/// A document that is being read.
+/// A document that is being read, or an entry of one.
 pub(super) struct Reader {
+    table: &'static [Key],
+    /// Where the entry stands, with a dot behind it; empty for the document.
+    place: String,
     values: BTreeMap<String, Value>,
     errors: Vec<String>,
     read: BTreeSet<&'static str>,
@@ -29,14 +32,37 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Takes a document apart. Keys that the table does not have are errors.
-    pub(super) fn of(document: &Value) -> Self {
-        let mut reader = Self { values: BTreeMap::new(), errors: Vec::new(), read: BTreeSet::new() };
+    pub(super) fn of(document: &Value, table: &'static [Key]) -> Self {
+        Self::at(String::new(), document, table)
+    }
+
+    fn at(place: String, document: &Value, table: &'static [Key]) -> Self {
+        let (values, errors, read) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+        let mut reader = Self { table, place, values, errors, read };
         reader.flatten("", document);
         reader
     }
 
+    /// Reads each entry of a list by a table of its own; what is wrong with one is wrong with the whole.
+    pub(super) fn entries<T>(
+        &mut self,
+        path: &'static str,
+        table: &'static [Key],
+        mut read: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Vec<T> {
+        let list = self.value(path);
+        let list = list.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let mut all = Vec::new();
+        for (at, value) in list.iter().enumerate() {
+            let mut entry = Self::at(format!("{}{path}[{at}].", self.place), value, table);
+            all.extend(read(&mut entry));
+            self.errors.extend(entry.finish().err().map(|Errors(errors)| errors).unwrap_or_default());
+        }
+        all
+    }
+
     fn flatten(&mut self, path: &str, value: &Value) {
-        let inner = KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
+        let inner = self.table.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
         match value {
             Value::Object(members) if path.is_empty() || inner => {
                 for (name, value) in members {
@@ -46,16 +72,24 @@ impl Reader {
             }
             // A section that has nothing in it says nothing.
             Value::Null if path.is_empty() || inner => {}
-            _ if keys::at(path).is_some() => {
+            _ if self.key(path).is_some() => {
                 self.values.insert(path.to_owned(), value.clone());
             }
             _ if path.is_empty() || inner => self.error(path, "expected keys below it"),
-            _ => self.error(path, &format!("unknown key; {}", meant(path))),
+            _ => self.error(path, &format!("unknown key; {}", self.meant(path))),
         }
     }
 
+    fn key(&self, path: &str) -> Option<&'static Key> {
+        self.table.iter().find(|key| key.path == path)
+    }
+
     pub(super) fn error(&mut self, path: &str, why: &str) {
-        let path = if path.is_empty() { "the document" } else { path };
+        let path = match (&*self.place, path) {
+            ("", "") => "the document".to_owned(),
+            (place, "") => place.trim_end_matches('.').to_owned(),
+            (place, path) => format!("{place}{path}"),
+        };
         let error = format!("{path}: {why}");
         // What two look at is wrong once.
         if !self.errors.contains(&error) {
@@ -65,7 +99,7 @@ impl Reader {
 
     /// The value at a path of the table, checked. None where it is left out, or wrong and noted.
     fn value(&mut self, path: &'static str) -> Option<Value> {
-        let key = keys::at(path)?;
+        let key = self.key(path)?;
         self.read.insert(path);
         let value = match (self.values.get(path), key.presence) {
             (Some(value), _) => value.clone(),
@@ -87,6 +121,19 @@ impl Reader {
 
     pub(super) fn is_given(&self, path: &str) -> bool {
         self.values.contains_key(path)
+    }
+
+    /// What is written at a path, unchecked.
+    pub(super) fn given(&self, path: &str) -> Option<&Value> {
+        self.values.get(path)
+    }
+
+    /// A key that nothing reads, because another one says so.
+    pub(super) fn set_aside(&mut self, path: &'static str, why: Option<&str>) {
+        self.read.insert(path);
+        if let Some(why) = why.filter(|_| self.is_given(path)) {
+            self.error(path, why);
+        }
     }
 
     pub(super) fn text(&mut self, path: &'static str) -> Option<String> {
@@ -116,10 +163,38 @@ impl Reader {
         Duration::from_millis(time.unwrap_or_default())
     }
 
+    /// What was meant by an unknown key: the name beside it that has most of its beginning and end, or else one of all of them.
+    fn meant(&self, path: &str) -> String {
+        let (section, name) = path.rsplit_once('.').map_or(("", path), |(section, name)| (section, name));
+        let below = |key: &Key| {
+            let rest = key.path.strip_prefix(section)?;
+            let rest = if section.is_empty() { rest } else { rest.strip_prefix('.')? };
+            rest.split('.').next().map(str::to_owned)
+        };
+        let mut names: Vec<String> = self.table.iter().filter_map(below).collect();
+        names.dedup();
+        let alike = |known: &str| {
+            let begins = known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+            let ends = known.bytes().rev().zip(name.bytes().rev()).take_while(|(a, b)| a == b).count();
+            begins + ends
+        };
+        let full = |known: &String| {
+            if section.is_empty() {
+                format!("`{}{known}`", self.place)
+            } else {
+                format!("`{}{section}.{known}`", self.place)
+            }
+        };
+        match names.iter().max_by_key(|known| alike(known)) {
+            Some(nearest) if alike(nearest) * 2 > name.len() => format!("did you mean {}?", full(nearest)),
+            _ => format!("expected one of {}", names.iter().map(full).collect::<Vec<_>>().join(", ")),
+        }
+    }
+
     /// All errors, where there are some.
     pub(super) fn finish(mut self) -> Result<(), Errors> {
-        for key in KEYS.iter().filter(|key| !self.read.contains(key.path)) {
-            self.errors.push(format!("{}: nobody reads it; this is a fault of the service", key.path));
+        for key in self.table.iter().filter(|key| !self.read.contains(key.path)) {
+            self.errors.push(format!("{}{}: nobody reads it; this is a fault of the service", self.place, key.path));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(Errors(self.errors)) }
     }
@@ -141,6 +216,9 @@ fn fits(kind: Kind, value: &Value) -> bool {
         Kind::Words(words) => value
             .as_array()
             .is_some_and(|list| list.iter().all(|word| word.as_str().is_some_and(|word| words.contains(&word)))),
+        Kind::Entries(least, most) => value
+            .as_array()
+            .is_some_and(|list| (least..=most).contains(&list.len()) && list.iter().all(Value::is_object)),
     }
 }
 
@@ -156,6 +234,7 @@ pub fn expected(kind: Kind) -> String {
         Kind::Flag => "`true` or `false`".into(),
         Kind::Word(words) => quoted(words).join(" or "),
         Kind::Words(words) => format!("a list of {}", quoted(words).join(", ")),
+        Kind::Entries(least, most) => format!("a list of {least} to {most} entries"),
     }
 }
 
@@ -171,28 +250,6 @@ fn milliseconds(text: &str) -> Option<u64> {
 fn shown(time: u64) -> String {
     let unit = UNITS.iter().rev().find(|(_, factor)| time.is_multiple_of(*factor) && time >= *factor);
     unit.map_or_else(|| "0s".to_owned(), |(unit, factor)| format!("{}{unit}", time / factor))
-}
-
-/// What was meant by an unknown key: the name beside it that has most of its beginning and end, or else one of all of them.
-fn meant(path: &str) -> String {
-    let (section, name) = path.rsplit_once('.').map_or(("", path), |(section, name)| (section, name));
-    let below = |key: &super::keys::Key| {
-        let rest = key.path.strip_prefix(section)?;
-        let rest = if section.is_empty() { rest } else { rest.strip_prefix('.')? };
-        rest.split('.').next().map(str::to_owned)
-    };
-    let mut names: Vec<String> = KEYS.iter().filter_map(below).collect();
-    names.dedup();
-    let alike = |known: &str| {
-        let begins = known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-        let ends = known.bytes().rev().zip(name.bytes().rev()).take_while(|(a, b)| a == b).count();
-        begins + ends
-    };
-    let full = |known: &String| if section.is_empty() { format!("`{known}`") } else { format!("`{section}.{known}`") };
-    match names.iter().max_by_key(|known| alike(known)) {
-        Some(nearest) if alike(nearest) * 2 > name.len() => format!("did you mean {}?", full(nearest)),
-        _ => format!("expected one of {}", names.iter().map(full).collect::<Vec<_>>().join(", ")),
-    }
 }
 
 /// Why a file cannot be read, in words.

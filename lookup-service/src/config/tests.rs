@@ -22,6 +22,8 @@ fn read(text: &str) -> Result<Config, Errors> {
     };
     let file = |path: &str| match path {
         "/junk.pem" => Ok(b"junk".to_vec()),
+        "/none.json" => Ok(br#"{"keys": [{"kty": "OKP", "kid": "1"}]}"#.to_vec()),
+        "/keys.json" => Ok(br#"{"keys": [{"kty": "RSA", "kid": "1", "n": "AQAB", "e": "AQAB"}]}"#.to_vec()),
         _ => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
     };
     super::read(text, &Surroundings { env: &env, file: &file })
@@ -34,8 +36,9 @@ fn errors(text: &str) -> Vec<String> {
 #[test]
 fn a_small_one_is_enough_and_says_where_the_forge_is() {
     let config = read(SOUND).unwrap_or_else(|errors| panic!("{errors}"));
-    assert_eq!(config.forge.1.as_str(), "gitlab.example.com");
-    assert_eq!(config.gitlab.config.forge.relative_url_root, "/gitlab");
+    let ForgeKind::Gitlab(gitlab) = config.forge else { panic!("a GitLab, where no kind is named") };
+    assert_eq!(gitlab.address.1.as_str(), "gitlab.example.com");
+    assert_eq!(gitlab.config.forge.relative_url_root, "/gitlab");
     assert_eq!((config.max_questions, config.timeout, config.callers.len()), (1024, Duration::from_millis(1500), 1));
     assert_eq!(config.limits.lease, Duration::from_secs(2));
 }
@@ -44,7 +47,9 @@ fn a_small_one_is_enough_and_says_where_the_forge_is() {
 fn circumstances_are_looked_up_where_they_are_named() {
     let with = |names: &str| {
         let text = SOUND.replace("credential_env: FORGE", &format!("credential_env: FORGE, circumstances: {names}"));
-        let needs = read(&text).unwrap_or_else(|errors| panic!("{errors}")).gitlab.config.access.needs();
+        let config = read(&text).unwrap_or_else(|errors| panic!("{errors}"));
+        let ForgeKind::Gitlab(gitlab) = config.forge else { panic!("a GitLab") };
+        let needs = gitlab.config.access.needs();
         (needs.protected, needs.environment, needs.fork)
     };
     assert_eq!(with("[]"), (false, false, false));
@@ -118,8 +123,10 @@ fn an_error_says_what_was_expected_and_found() {
             "credential_env: FORGE",
             "credential_env: FORGE, token: x",
             "forge.token: unknown key; expected one of `forge.kind`, `forge.url`, `forge.ca`, `forge.credential_env`, \
-             `forge.max_per_second`, `forge.max_unknown_per_second`, `forge.retries`, `forge.circumstances`, `forge.outbound`",
+             `forge.max_per_second`, `forge.max_unknown_per_second`, `forge.retries`, `forge.circumstances`, `forge.outbound`, \
+             `forge.audience`, `forge.credential`, `forge.issuers`, `forge.foreign_issuers`, `forge.projects`",
         ),
+        ("forge: {", "forge: {kind: gitea, ", "forge.kind: expected `gitlab` or `oidc`, found another text"),
         ("store: {kind: memory}", "stor: {kind: memory}", "stor: unknown key; did you mean `store`?"),
         (
             "http://gitlab",
@@ -177,6 +184,17 @@ fn a_secret_stands_in_no_error() {
         told += usize::from(!errors.is_empty());
     }
     assert!(told > 2 * KEYS.len(), "most of these are wrong: {told}");
+    // Nor in an entry of a list.
+    let (issuer, project) = ("/forge/issuers/0", "/forge/projects/1");
+    let tables = [(issuer, keys::ISSUER), (project, keys::PROJECT), ("/forge/projects/1/admits/0", keys::ADMITS)];
+    for (place, key) in tables.iter().flat_map(|(place, table)| table.iter().map(move |key| (*place, key.path))) {
+        for value in [json!(secret), json!([secret]), json!({"x": secret})] {
+            let mut document: Value = serde_saphyr::from_str(OIDC).unwrap();
+            document.pointer_mut(place).unwrap()[key] = value;
+            let errors = errors(&document.to_string());
+            assert!(!errors.join("\n").contains(secret), "{place} {key}: {errors:#?}");
+        }
+    }
     let broken = [
         "forge: {credential_env: glpat-secret, credential_env: glpat-secret}",
         "glpat-secret: [",
@@ -208,18 +226,148 @@ fn a_redis_needs_a_secret_and_one_way_to_find_it() {
     }
 }
 
+const OIDC: &str = r"
+api: {listen: '127.0.0.1:8443', callers_env: [CALLER]}
+store: {kind: memory}
+forge:
+  kind: oidc
+  audience: https://forge.example.com/jobscope
+  issuers:
+    - {name: ci, vendor: gitlab, issuer: 'https://gitlab.example.com', jwks_file: /keys.json, api: 'http://127.0.0.1:9/', credential_env: FORGE}
+  projects:
+    - {id: 1, path: apps/web, identities: ['ci:7']}
+    - {id: 2, path: libs/common, admits: [{group: apps}]}
+";
+
 #[test]
-fn the_table_is_sound() {
-    let paths: BTreeSet<&str> = KEYS.iter().map(|key| key.path).collect();
-    assert_eq!(paths.len(), KEYS.len());
-    for key in KEYS {
-        assert!(key.doc.ends_with('.'), "{}", key.path);
-        assert!(!paths.iter().any(|other| other.strip_prefix(key.path).is_some_and(|rest| rest.starts_with('.'))));
+fn identities_are_of_one_kind_of_forge_and_no_other() {
+    let config = read(OIDC).unwrap_or_else(|errors| panic!("{errors}"));
+    let ForgeKind::Oidc(oidc) = config.forge else { panic!("job identities") };
+    assert_eq!((oidc.issuers.len(), oidc.issuers[0].max_lifetime), (1, Duration::from_secs(3600)));
+    assert_eq!(oidc.projects.of_identity("ci", "7").map(|origin| origin.path.as_str()), Some("apps/web"));
+    let other = |text: &str| {
+        let ForgeKind::Oidc(oidc) = read(text).unwrap_or_else(|errors| panic!("{errors}")).forge else { panic!() };
+        oidc.inquiry
+    };
+    assert_eq!(other(OIDC), oidc.inquiry);
+    assert_ne!(other(&OIDC.replace("ci:7", "ci:8")), oidc.inquiry, "what was stored by other identities is not found");
+    let both = errors(&OIDC.replace("kind: oidc", "kind: oidc\n  url: https://gitlab.example.com"));
+    assert_eq!(both, ["forge.url: expected nothing, because it is of `forge.kind: gitlab` alone"]);
+    let none = errors(&SOUND.replace("forge: {", "forge: {audience: us, "));
+    assert_eq!(none, ["forge.audience: expected nothing, because it is of `forge.kind: oidc` alone"]);
+}
+
+#[test]
+fn all_errors_of_identities_come_at_once_each_with_its_place() {
+    let text = r"
+api: {listen: '127.0.0.1:8443', callers_env: [CALLER]}
+store: {kind: memory}
+forge:
+  kind: oidc
+  issuers:
+    - {name: 'A b', vendor: jenkins, issuer: '', algorithms: [], jwks_uri: 'http://ci.example.com/keys', api: 'ftp://x', credential_env: NOWHERE}
+    - {name: hub, vendor: github, issuer: 'https://token.actions.githubusercontent.com', jwks_file: /none.json, api: 'https://u@x', credential_env: FORGE, key: x}
+    - {name: ci, vendor: gitlab, issuer: 'https://gitlab.com', jwks_file: /keys.json, jwks_uri: 'https://x', pins: ['user_login=dana', namespace_id], api: 'https://x/?y', credential_env: FORGE}
+    - {name: kite, vendor: buildkite, issuer: 'https://agent.buildkite.com', api: 'https://x', credential_env: FORGE, algorithms: [HS256]}
+  projects:
+    - {id: 1, path: web, identities: ['nobody', 'ci:']}
+    - {id: 2, path: libs/common, admits: [{group: 'a//b'}, {project: x, group: y}, {project: a/b, role: king, permissions: [fly]}]}
+";
+    let errors = errors(text);
+    let paths: Vec<&str> = errors.iter().filter_map(|error| error.split_once(": ")).map(|(path, _)| path).collect();
+    for path in [
+        "forge.audience",
+        "forge.issuers[0].name",
+        "forge.issuers[0].vendor",
+        "forge.issuers[0].issuer",
+        "forge.issuers[0].algorithms",
+        "forge.issuers[0].jwks_uri",
+        "forge.issuers[0].api",
+        "forge.issuers[0].credential_env",
+        "forge.issuers[1].pins",
+        "forge.issuers[1].jwks_file",
+        "forge.issuers[1].api",
+        "forge.issuers[1].key",
+        "forge.issuers[2].jwks_uri",
+        "forge.issuers[2].pins[0]",
+        "forge.issuers[2].pins[1]",
+        "forge.issuers[2].pins",
+        "forge.issuers[2].api",
+        "forge.issuers[3].pins",
+        "forge.issuers[3].algorithms",
+        "forge.issuers[3].jwks_uri",
+        "forge.projects[0].path",
+        "forge.projects[0].identities[1]",
+        "forge.projects[1].admits[0].group",
+        "forge.projects[1].admits[1].project",
+        "forge.projects[1].admits[2].role",
+        "forge.projects[1].admits[2].permissions",
+    ] {
+        assert!(paths.contains(&path), "{path} is not in {errors:#?}");
     }
 }
 
-/// The table of keys as `docs/lookup-service.md` has it.
-fn documented() -> String {
+#[test]
+fn identities_are_told_apart_and_an_issuer_of_everybody_is_pinned() {
+    for (old, new, error) in [
+        (
+            "'https://gitlab.example.com'",
+            "'https://gitlab.com'",
+            "forge.issuers[0].pins: missing; expected `namespace_id=...` or `project_id=...`, because everybody has tokens made there",
+        ),
+        ("    - {id: 2,", "    - {id: 1,", "forge.projects[1].id: expected what no other project has"),
+        ("path: libs/common,", "path: Apps/Web,", "forge.projects[1].path: expected what no other project has"),
+        (
+            "path: libs/common,",
+            "path: libs/common, identities: ['ci:7'],",
+            "forge.projects[1].identities: expected what no other project has",
+        ),
+        (
+            "['ci:7']",
+            "['CI:7']",
+            "forge.projects[0].identities[0]: expected the `name` of an issuer, a colon and an id",
+        ),
+        (
+            "  projects:",
+            "    - {name: ci, vendor: forgejo, issuer: 'https://gitlab.example.com', jwks_file: /keys.json, api: 'http://[::1]:9', credential_env: FORGE}\n  projects:",
+            "forge.issuers: expected an `issuer` of its own for each, found one twice",
+        ),
+        (
+            "api: 'http://127.0.0.1:9/'",
+            "api: 'http://ci.example.com/'",
+            "forge.issuers[0].api: expected an `https://` address without a user and without a query, or `http://` at a loopback address",
+        ),
+        (
+            "credential_env: FORGE}\n  projects",
+            "credential_env: FORGE, webhook_secret_env: CALLER}\n  projects",
+            "forge.issuers[0].webhook_secret_env: expected nothing: no webhook of this vendor is understood",
+        ),
+        ("jwks_file: /keys.json, ", "", "forge.issuers[0].jwks_uri: expected either `jwks_uri` or `jwks_file`"),
+        (
+            "jwks_file: /keys.json, ",
+            "jwks_file: /keys.json, max_lifetime: 48h, ",
+            "forge.issuers[0].max_lifetime: expected a time from 1m to 24h, found another text",
+        ),
+    ] {
+        let errors = errors(&OIDC.replace(old, new));
+        assert!(errors.contains(&error.to_owned()), "{new}: {errors:#?}");
+    }
+}
+
+#[test]
+fn the_table_is_sound() {
+    for table in [KEYS, keys::ISSUER, keys::PROJECT, keys::ADMITS] {
+        let paths: BTreeSet<&str> = table.iter().map(|key| key.path).collect();
+        assert_eq!(paths.len(), table.len());
+        for key in table {
+            assert!(key.doc.ends_with('.'), "{}", key.path);
+            assert!(!paths.iter().any(|other| other.strip_prefix(key.path).is_some_and(|rest| rest.starts_with('.'))));
+        }
+    }
+}
+
+/// A table of keys as the documentation has it.
+fn documented(table: &[keys::Key]) -> String {
     let row = |key: &super::keys::Key| {
         let default = match key.presence {
             Presence::Required => "required".to_owned(),
@@ -228,21 +376,28 @@ fn documented() -> String {
         };
         format!("| `{}` | {} | {default} | {} |\n", key.path, expected(key.kind), key.doc)
     };
-    KEYS.iter().map(row).collect()
+    let rows: String = table.iter().map(row).collect();
+    format!("| key | value | default | meaning |\n|---|---|---|---|\n{rows}")
 }
 
 #[test]
-fn the_documentation_has_the_table() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/lookup-service.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let (begin, end) = ("<!-- keys: made by `make docs` -->\n", "<!-- end of keys -->");
-    let (head, rest) = text.split_once(begin).unwrap();
-    let (_, tail) = rest.split_once(end).unwrap();
-    let table = format!("| key | value | default | meaning |\n|---|---|---|---|\n{}", documented());
-    let whole = format!("{head}{begin}{table}{end}{tail}");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(path, whole).unwrap();
-        return;
+fn the_documentation_has_the_tables() {
+    for (page, name, table) in [
+        ("lookup-service", "keys", KEYS),
+        ("job-identities", "keys of an issuer", keys::ISSUER),
+        ("job-identities", "keys of a project", keys::PROJECT),
+        ("job-identities", "keys of an entry", keys::ADMITS),
+    ] {
+        let path = format!("{}/../docs/{page}.md", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (begin, end) = (format!("<!-- {name}: made by `make docs` -->\n"), format!("<!-- end of {name} -->"));
+        let (head, rest) = text.split_once(&begin).unwrap();
+        let (_, tail) = rest.split_once(&end).unwrap();
+        let whole = format!("{head}{begin}{}{end}{tail}", documented(table));
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, whole).unwrap();
+        } else {
+            assert!(text == whole, "the {name} in docs/{page}.md are others: `make docs` writes them");
+        }
     }
-    assert!(text == whole, "the table of keys in docs/lookup-service.md is another: `make docs` writes it");
 }

@@ -55,9 +55,8 @@ pub(super) fn server(reader: &mut Reader, around: &Surroundings<'_>) -> Option<A
 }
 
 /// How the forge is spoken to. Where it is spoken to without TLS, no authority is needed.
-pub(super) fn client(reader: &mut Reader, around: &Surroundings<'_>) -> Option<ClientConfig> {
+pub(super) fn client(reader: &mut Reader, around: &Surroundings<'_>, is_plain: bool) -> Option<ClientConfig> {
     let path = reader.text("forge.ca")?;
-    let is_plain = reader.text("forge.url").is_some_and(|url| url.starts_with("http://"));
     let roots = if is_plain { RootCertStore::empty() } else { roots(reader, around, "forge.ca", &path)? };
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     Some(builder.with_safe_default_protocol_versions().ok()?.with_root_certificates(roots).with_no_client_auth())

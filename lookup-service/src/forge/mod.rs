@@ -1,11 +1,15 @@
 //! A forge that is asked. It looks facts up as the filter does, by the lookups of `policy`.
 
 pub mod budget;
+pub mod calls;
+mod client;
 pub mod gitlab;
+pub mod oidc;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use futures_util::future::BoxFuture;
 use policy::bindings::Moment;
 use policy::facts::{Hash, JobId, Known, ProjectId, Version};
@@ -27,6 +31,34 @@ pub struct Landed {
     pub learned: Vec<(PartKey, Known)>,
     /// Since when it is known: the oldest of its parts, by our own clock.
     pub since: Moment,
+    /// What else is to be known of a token.
+    pub terms: Terms,
+}
+
+/// Which credential is to go on to the forge.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Credential {
+    /// The job's token.
+    #[default]
+    Own,
+    /// One of the ingress's own, because the forge does not know the token.
+    Service,
+}
+
+impl Credential {
+    /// All of them, with their names in `v1`.
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Own, "own"), (Self::Service, "service")];
+}
+
+/// What is to be known of a token, besides whose it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The Unix second from which on it is nobody's, where it says so itself.
+    pub until: Option<u64>,
+    /// Which credential goes on in its place.
+    pub credential: Credential,
+    /// Whether a refusal is of this token alone, and its job may run on with another one.
+    pub of_token_alone: bool,
 }
 
 /// What is known of a fact without asking.
@@ -65,8 +97,13 @@ pub trait Forge: Send + Sync {
     /// What becomes of a job of a project.
     fn status(&self, job: JobId, project: ProjectId) -> Reply<'_, Status>;
 
-    /// All jobs that run.
-    fn running(&self) -> Reply<'_, Vec<JobId>>;
+    /// All jobs that run; `None` where there is no list of them.
+    fn running(&self) -> Reply<'_, Option<Vec<JobId>>>;
+
+    /// The jobs that a report says are over; `None` where it is none of who may say so.
+    fn reported(&self, _from: &str, _headers: &HeaderMap, _body: &[u8]) -> Option<Vec<JobId>> {
+        None
+    }
 
     /// For how long it wants to be left alone.
     fn pause(&self) -> Option<Duration>;

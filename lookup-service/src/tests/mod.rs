@@ -4,6 +4,8 @@ mod caller;
 mod faults;
 mod fleet;
 mod forge;
+mod identities;
+pub(crate) mod issuer;
 mod limits;
 mod secrets;
 mod tls;

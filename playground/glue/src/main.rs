@@ -19,6 +19,7 @@ fn main() -> Result<()> {
         .web(true)?
         .typescript(false)
         .remove_name_section(true)
+        .remove_producers_section(true)
         .out_name("jobscope")
         .generate(&out)?;
     let written = Path::new(&out).join("jobscope_bg.wasm");

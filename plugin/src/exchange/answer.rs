@@ -230,8 +230,8 @@ impl<H: Host> Worker<H> {
     /// host's own timeout ends it.
     fn give_up(&self, error: HostError) -> Flow {
         journal::note(&self.host, Level::Error, "an answer cannot be replaced", error);
-        let _ = self.host.log_field("jobscope_verdict", "deny");
-        let _ = self.host.log_field("jobscope_reason", "host.failed");
+        let said = [("jobscope_verdict", "deny"), ("jobscope_reason", "host.failed")];
+        self.log.write_more(&self.host, said.into_iter());
         let _ = self.host.unavailable("host.failed");
         Flow::Pause
     }
@@ -245,6 +245,9 @@ impl<H: Host> Worker<H> {
                     setup.counters.one(Counted::Ends, &["answer"]);
                     if let Err(error) = self.host.now().and_then(|now| setup.store.end(end, now)) {
                         journal::note(&self.host, Level::Critical, "the end of a job cannot be remembered", error);
+                    }
+                    if let Some(job) = end.job {
+                        self.ends.add(setup, job);
                     }
                 }
                 Event::Doubted(end) => {

@@ -129,7 +129,7 @@ impl<H: Host> Worker<H> {
         }
         let reading = request::read(&setup.config.forge, &head);
         if let Some((record, reply)) = lifecycle::discovery(&setup.config, &head, &reading) {
-            let id = self.note(&record);
+            let id = self.note(&record, None);
             if let Some(reply) = reply {
                 self.crowd.stand(stream, Standing::Answered);
                 self.send(&reply, &id, record.reason)?;

@@ -94,6 +94,8 @@ pub(crate) struct Crowd {
 pub(crate) struct Landed {
     pub(crate) key: Hash,
     pub(crate) found: Found,
+    /// Whether it was as new as can be when it was asked for, with no part that was remembered anywhere.
+    pub(crate) is_new: bool,
 }
 
 #[derive(Debug)]
@@ -142,6 +144,7 @@ impl Crowd {
     }
 
     /// The request of this stream.
+    #[inline]
     pub(super) fn find(&mut self, stream: Stream) -> Option<&mut Exchange> {
         self.exchanges.get_mut(&stream)
     }

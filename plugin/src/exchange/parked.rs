@@ -57,7 +57,10 @@ impl Parked {
         match &landed.found {
             Ok((value, freshness)) => {
                 self.missing.retain(|missing| *missing != key);
-                self.learn(key, value, *freshness);
+                // What was under way when it looked again may be from before: then it asks for itself.
+                if landed.is_new || !self.looks_again() {
+                    self.learn(key, value, *freshness);
+                }
                 self.missing.is_empty().then_some(Ok(()))
             }
             Err(failure) => Some(Err(*failure)),

@@ -26,7 +26,7 @@ impl<H: Host> Worker<H> {
     /// Ends the job that a report names.
     fn heed_report(&self, setup: &Setup<H>, body: &[u8]) -> Result<Answer, Answer> {
         let job = webhook::read_report(body)?;
-        let _ = self.host.log_field("jobscope_job", &job.0.to_string());
+        self.log.write(&self.host, [("jobscope_job", &*job.0.to_string())].into_iter());
         setup.counters.one(Counted::Ends, &["webhook"]);
         self.host.now().and_then(|now| setup.store.end_job(job, now)).map_err(|error| {
             journal::note(&self.host, Level::Critical, "the end of a job cannot be remembered", error);
@@ -39,9 +39,7 @@ impl<H: Host> Worker<H> {
     pub(super) fn answer_report(&mut self, stream: Stream, answer: Answer) -> Flow {
         self.crowd.stand(stream, Standing::Answered);
         let (status, name) = answer.says();
-        for (field, value) in [("jobscope_action", "webhook"), ("jobscope_reason", name)] {
-            let _ = self.host.log_field(field, value);
-        }
+        self.log.write_more(&self.host, [("jobscope_action", "webhook"), ("jobscope_reason", name)].into_iter());
         let details = format!("jobscope:{name}");
         if let Err(error) = self.host.reply(status, &[("cache-control", "no-store")], "", &details) {
             journal::note(&self.host, Level::Error, "a request cannot be answered", error);

@@ -51,12 +51,12 @@ impl<H: Host> Worker<H> {
         let Decided { decision, protocol, case, ages } = decided;
         let case = case.as_ref().map(|(request, facts)| (request, facts));
         setup.counters.decided(decision, *protocol);
-        let id = self.note(&decision.record);
-        if decision.denies() || setup.config.log.allows == Detail::Full {
-            // For who runs the proxy or owns the target: what the client may not see stands here.
+        // For who runs the proxy or owns the target: what the client may not see stands here.
+        let why = (decision.denies() || setup.config.log.allows == Detail::Full).then(|| {
             let ages = ages.as_ref().map_or_else(|| Cow::Owned(self.ages(setup, case)), Cow::Borrowed);
-            let _ = self.host.log_field("jobscope_why", &decision::why(&setup.config, case, &ages));
-        }
+            decision::why(&setup.config, case, &ages)
+        });
+        let id = self.note(&decision.record, why.as_deref());
         match &decision.outcome {
             Outcome::Forward(grant) => {
                 if let Err(error) = self.narrow(grant) {
@@ -141,33 +141,33 @@ impl<H: Host> Worker<H> {
         self.host.reply(reply.status, &headers, &reply.text(id), &format!("jobscope:{reason}"))
     }
 
-    /// Writes a record down for the access log, and gives the number that it has there.
-    pub(super) fn note(&mut self, record: &Record) -> String {
-        self.write_down(record, |_| true)
+    /// Writes a record down for the access log, with the account of its decision where there is one, and gives the number
+    /// that it has there.
+    pub(super) fn note(&mut self, record: &Record, why: Option<&str>) -> String {
+        let id = self.ids.next();
+        self.log.write(&self.host, said(record, &id).into_iter().chain(why.map(|why| ("jobscope_why", why))));
+        id
     }
 
     /// The same of what was decided on an answer: what the record does not know stays as the request's had it.
     pub(super) fn note_more(&mut self, record: &Record) -> String {
-        self.write_down(record, |value| value != "-")
-    }
-
-    fn write_down(&mut self, record: &Record, is_written: impl Fn(&str) -> bool) -> String {
         let id = self.ids.next();
-        let says = [
-            ("jobscope_job", record.job.as_str()),
-            ("jobscope_user", &record.user),
-            ("jobscope_origin", &record.origin),
-            ("jobscope_target", &record.target),
-            ("jobscope_action", record.action),
-            ("jobscope_verdict", record.verdict),
-            ("jobscope_reason", record.reason),
-            ("jobscope_rule", &*record.rule),
-            ("jobscope_decision", &id),
-        ];
-        for (name, value) in says.into_iter().filter(|(_, value)| is_written(value)) {
-            // A decision that cannot be logged is carried out all the same: it is the narrower of the two.
-            let _ = self.host.log_field(name, value);
-        }
+        self.log.write_more(&self.host, said(record, &id).into_iter().filter(|(_, text)| *text != "-"));
         id
     }
+}
+
+/// What a record says, field by field.
+fn said<'a>(record: &'a Record, id: &'a str) -> [(&'static str, &'a str); 9] {
+    [
+        ("jobscope_job", &record.job),
+        ("jobscope_user", &record.user),
+        ("jobscope_origin", &record.origin),
+        ("jobscope_target", &record.target),
+        ("jobscope_action", record.action),
+        ("jobscope_verdict", record.verdict),
+        ("jobscope_reason", record.reason),
+        ("jobscope_rule", &record.rule),
+        ("jobscope_decision", id),
+    ]
 }

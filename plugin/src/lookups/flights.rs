@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::Config;
-use policy::bindings::{Confirmed, Freshness, Moment};
-use policy::facts::{Hash, Job, JobId, Known};
+use policy::bindings::{Freshness, Moment};
+use policy::choices::Api;
+use policy::facts::{Hash, Job, JobId};
 use policy::failure::Failure;
 use policy::lookup::{Answer, Fact, Flight, PartKey, Progress, Value};
 use policy::request::TraceContext;
 
 use super::departures::{Departure, Departures};
+use super::landing::Landing;
 use super::throttle::Throttle;
 use super::{chance, send};
 use crate::host::Host;
@@ -59,23 +61,6 @@ struct UnderWay {
     failed: Option<Failure>,
 }
 
-/// A flight that is over.
-#[derive(Debug)]
-pub(crate) struct Landing {
-    pub(crate) key: Hash,
-    pub(crate) result: Result<Value, Failure>,
-    /// When it was asked: the fact is as old as that.
-    pub(crate) asked: Moment,
-    /// What was learned of parts.
-    pub(crate) learned: Vec<(PartKey, Known)>,
-    /// How old what was found is, which may be composed of older parts.
-    pub(crate) confirmed: Confirmed,
-    /// `token` or `target`.
-    pub(crate) kind: &'static str,
-    /// The answer by which it failed, for a log.
-    pub(crate) said: Option<String>,
-}
-
 /// What an answer brought to a flight.
 #[derive(Debug)]
 pub(crate) enum News {
@@ -120,7 +105,8 @@ impl Flights {
             return refused(Failure::LookupBusy);
         }
         let recall = |part: &PartKey| setup.store.part(part, least, now);
-        let (flight, progress) = Flight::start(&setup.config, setup.account.as_ref(), fact, &recall);
+        let max_age = max_age(setup, &fact, least, now);
+        let (flight, progress) = Flight::start_taking(max_age, &setup.config, setup.account.as_ref(), fact, &recall);
         match progress {
             Progress::Landed(result) => Some(Landing::of(key, &flight, result, now)),
             Progress::Going(_) if self.throttle.pause(&key, now).is_some() => refused(Failure::LookupThrottled),
@@ -211,12 +197,17 @@ impl Flights {
             let status = answer.status.map_or_else(|| "no answer".into(), |status| format!("status {status}"));
             format!("{}: {status} after {} ms", departure.call.outline(), now.since(sent).as_millis())
         };
-        departure.flights.iter().filter_map(|(key, number)| self.take(*key, *number, answer, &said, now)).collect()
+        departure
+            .flights
+            .iter()
+            .filter_map(|(key, number)| self.take(config, *key, *number, answer, &said, now))
+            .collect()
     }
 
     /// Takes the answer to a flight's call of this number; `said` tells of it where it ends the flight badly.
     fn take(
         &mut self,
+        config: &Config,
         key: Hash,
         number: usize,
         answer: &Answer<'_>,
@@ -228,7 +219,7 @@ impl Flights {
         match under_way.flight.answer(number, answer) {
             Progress::Landed(result) => {
                 let said = result.is_err().then(said);
-                let landing = self.land(key, result, now)?;
+                let landing = self.land(config, key, result, now)?;
                 Some(News::Landed(Box::new(Landing { said, ..landing })))
             }
             Progress::Going(calls) => {
@@ -263,7 +254,7 @@ impl Flights {
         };
         let over: Vec<(Hash, Failure)> =
             self.under_way.iter().filter_map(|(key, under_way)| Some((*key, failed(under_way)?))).collect();
-        over.into_iter().filter_map(|(key, failure)| self.land(key, Err(failure), now)).collect()
+        over.into_iter().filter_map(|(key, failure)| self.land(config, key, Err(failure), now)).collect()
     }
 
     /// When the last of those flights began that wait for a call; none when none does.
@@ -285,17 +276,18 @@ impl Flights {
         None
     }
 
-    fn land(&mut self, key: Hash, result: Result<Value, Failure>, now: Moment) -> Option<Landing> {
+    fn land(&mut self, config: &Config, key: Hash, result: Result<Value, Failure>, now: Moment) -> Option<Landing> {
         let under_way = self.under_way.remove(&key)?;
         self.departures.forget(&key);
-        match &result {
-            Ok(_) => {
-                self.resting.remove(&key);
-            }
-            Err(_) => self.rest(key, now),
-        }
         let kind = if under_way.job.is_some() { "target" } else { "token" };
-        Some(Landing { kind, ..Landing::of(key, &under_way.flight, result, under_way.asked) })
+        let landing = Landing { kind, ..Landing::of(key, &under_way.flight, result, under_way.asked) };
+        // What is due as it comes is from a memory: the forge is away, and would be asked by every request.
+        if landing.result.is_ok() && landing.freshness(config, landing.asked) < Freshness::Stale {
+            self.resting.remove(&key);
+        } else {
+            self.rest(key, now);
+        }
+        Some(landing)
     }
 
     /// Keeps a fact from being looked up in the background for a while.
@@ -317,15 +309,14 @@ impl Flights {
     }
 }
 
-impl Landing {
-    fn of(key: Hash, flight: &Flight, result: Result<Value, Failure>, asked: Moment) -> Self {
-        let (learned, confirmed) = (flight.learned(), flight.confirmed(asked));
-        Self { key, result, asked, learned, confirmed, kind: "target", said: None }
-    }
-
-    fn failed(key: Hash, failure: Failure, asked: Moment) -> Self {
-        let (learned, confirmed) = (Vec::new(), Confirmed::at(asked));
-        Self { key, result: Err(failure), asked, learned, confirmed, kind: "target", said: None }
+/// How old an answer may be by the service's own memory. None of what GitLab says is, and nothing by which a request would be
+/// denied: what was granted counts at once.
+fn max_age<H: Host>(setup: &Setup<H>, fact: &Fact, least: Freshness, now: Moment) -> Duration {
+    match fact {
+        _ if setup.config.lookup.api != Api::V1 || least == Freshness::New => Duration::ZERO,
+        Fact::Token(token) if !setup.store.takes_memory(&token.hash(), now) => Duration::ZERO,
+        Fact::Token(_) => setup.config.bindings.max_age(),
+        Fact::Target(..) => setup.config.lifetimes.max_age(),
     }
 }
 

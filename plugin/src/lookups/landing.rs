@@ -1,13 +1,14 @@
 //! Answers to calls, and what they bring: facts that are remembered, and news for those who wait for them.
 
-use policy::bindings::{Freshness, Moment};
+use policy::Config;
+use policy::bindings::{self, Confirmed, Freshness, Moment};
 use policy::decision::{Facts, Step};
-use policy::facts::{Hash, Job, Token};
+use policy::facts::{Hash, Job, Known, Token};
 use policy::failure::Failure;
-use policy::lookup::{self, Answer, Fact, Value};
+use policy::lookup::{self, Answer, Fact, Flight, PartKey, Value};
 use policy::request::TraceContext;
 
-use super::flights::{Landing, News, Urgency};
+use super::flights::{News, Urgency};
 use crate::counters::Counted;
 use crate::exchange::{Landed, Recalled};
 use crate::host::{Buffer, Host, Level, Map, Result};
@@ -22,6 +23,47 @@ const ANSWER_LIMIT: usize = 4 << 20;
 
 /// A fact and how old it is, or why it is not to be had.
 pub(crate) type Found = std::result::Result<(Value, Freshness), Failure>;
+
+/// What a flight brought.
+type Outcome = std::result::Result<Value, Failure>;
+
+/// A flight that is over.
+#[derive(Debug)]
+pub(crate) struct Landing {
+    pub(crate) key: Hash,
+    pub(crate) result: Outcome,
+    /// When it was asked: the fact is as old as that.
+    pub(crate) asked: Moment,
+    /// What was learned of parts.
+    pub(crate) learned: Vec<(PartKey, Known)>,
+    /// How old what was found is, which may be composed of older parts.
+    pub(crate) confirmed: Confirmed,
+    /// `token` or `target`.
+    pub(crate) kind: &'static str,
+    /// The answer by which it failed, for a log.
+    pub(crate) said: Option<String>,
+}
+
+impl Landing {
+    pub(super) fn of(key: Hash, flight: &Flight, result: Outcome, asked: Moment) -> Self {
+        let (learned, confirmed) = (flight.learned(), flight.confirmed(asked));
+        Self { key, result, asked, learned, confirmed, kind: "target", said: None }
+    }
+
+    pub(super) fn failed(key: Hash, failure: Failure, asked: Moment) -> Self {
+        let (learned, confirmed) = (Vec::new(), Confirmed::at(asked));
+        Self { key, result: Err(failure), asked, learned, confirmed, kind: "target", said: None }
+    }
+
+    /// How old what was found was at a moment. An end does not grow old.
+    pub(crate) fn freshness(&self, config: &Config, at: Moment) -> Freshness {
+        match &self.result {
+            Ok(Value::Token(Token::Ended(_))) | Err(_) => Freshness::New,
+            Ok(Value::Token(_)) => bindings::freshness(&config.bindings, self.confirmed.oldest(), at),
+            Ok(Value::Target(_)) => config.lifetimes.of_all(&self.confirmed, at),
+        }
+    }
+}
 
 impl<H: Host> Worker<H> {
     /// A call was answered. Without headers it failed, and then there is nothing to read.
@@ -44,7 +86,10 @@ impl<H: Host> Worker<H> {
         if let (Some(pause), Ok(now)) = (lookup::pause(status, field("retry-after")), clock) {
             self.flights.throttle(call, pause, now);
         }
-        if self.errands.answer(&self.host, call, status) || self.following.answer(&self.host, &setup, call, &answer) {
+        if self.errands.answer(&self.host, call, status)
+            || self.following.answer(&self.host, &setup, call, &answer)
+            || self.ends.answer(&self.host, &setup, call, &answer)
+        {
             self.depart();
             return;
         }
@@ -114,6 +159,7 @@ impl<H: Host> Worker<H> {
     /// A fact is there, or is not to be had: remembers it, and has those told who wait.
     pub(crate) fn land(&mut self, setup: &Setup<H>, landing: Landing, now: Result<Moment>) {
         let key = landing.key;
+        let is_new = landing.freshness(&setup.config, landing.asked) == Freshness::New;
         let outcome = landing.result.as_ref().map_or_else(|failure| failure.code(), |_| "answered");
         setup.counters.one(Counted::Lookups, &[landing.kind, outcome]);
         if let Ok(Value::Token(Token::Ended(_))) = landing.result {
@@ -129,11 +175,12 @@ impl<H: Host> Worker<H> {
                 Err(Failure::Host)
             }
         };
-        self.crowd.tell(Landed { key, found });
+        self.crowd.tell(Landed { key, found, is_new });
     }
 
     /// Remembers what a flight brought, and tells what holds now, and how old it is.
     fn learn(&self, setup: &Setup<H>, landing: Landing, now: Moment) -> Found {
+        let (then, by_now) = (landing.freshness(&setup.config, landing.asked), landing.freshness(&setup.config, now));
         let Landing { key, result, asked, learned, confirmed, said, .. } = landing;
         let value = result.inspect_err(|failure| {
             let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
@@ -142,13 +189,13 @@ impl<H: Host> Worker<H> {
         let remembered = match value {
             Value::Token(token) => setup
                 .store
-                .learn_token(key, token, asked, now)
-                .map(|learned| learned.map(|token| (Value::Token(token), Freshness::New))),
+                .learn_token(key, token, asked, confirmed.oldest(), now)
+                .map(|learned| learned.map(|token| (Value::Token(token), then))),
             Value::Target(found) => {
                 let mut parts = learned.into_iter();
                 let parts = parts.try_for_each(|(part, known)| setup.store.learn_part(part, known, asked, now));
-                let target = parts.and_then(|()| setup.store.learn_target(key, &found, confirmed, now));
-                target.map(|()| Ok((Value::Target(found), setup.config.lifetimes.of_all(&confirmed, now))))
+                let target = parts.and_then(|()| setup.store.learn_target(key, &found, confirmed, asked, now));
+                target.map(|()| Ok((Value::Target(found), by_now)))
             }
         };
         remembered.unwrap_or_else(|error| {

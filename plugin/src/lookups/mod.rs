@@ -1,6 +1,7 @@
 //! What is asked of the forge: facts, the list of ended jobs, and what it is told of itself. Nothing here knows a request.
 
 mod departures;
+mod ends;
 mod errands;
 mod expiry;
 mod flights;
@@ -18,6 +19,7 @@ use policy::config::ServiceToken;
 use policy::lookup::{Call, Principal};
 use policy::request::TraceContext;
 
+pub(crate) use ends::Ends;
 pub(crate) use errands::Errands;
 pub(crate) use expiry::Expiries;
 pub(crate) use flights::{Flights, Urgency};

@@ -44,9 +44,11 @@ impl<T: Told> Question<T> {
             return None;
         }
         self.next_look = Some(now.after(LOOKS));
+        // Where nobody could say, nobody takes the task of asking.
+        let call = ask()?;
         match setup.store.learned::<T>(now) {
             Ok((known, is_due)) => {
-                if is_due && let Some(call) = ask() {
+                if is_due {
                     self.call = send(host, &setup.config, &call, &TraceContext::NONE, setup.config.lookup.timeout);
                 }
                 known

@@ -55,9 +55,21 @@ impl<H: Host> Store<H> {
         })
     }
 
-    /// Remembers a target, or that it is not there.
-    pub(crate) fn learn_target(&self, key: Hash, found: &Found, confirmed: Confirmed, now: Moment) -> Result<()> {
+    /// Remembers what a lookup that was sent at `asked` said of a target, or that it is not there.
+    pub(crate) fn learn_target(
+        &self,
+        key: Hash,
+        found: &Found,
+        confirmed: Confirmed,
+        asked: Moment,
+        now: Moment,
+    ) -> Result<()> {
         let key = self.inquiry.fact(&key);
+        // What is gone by a newer answer does not come back by an older one.
+        let is_gone = |missing: Missing| missing.confirmed > confirmed.oldest();
+        if confirmed.oldest() < asked && self.find::<Missing>(&key, now)?.is_some_and(is_gone) {
+            return Ok(());
+        }
         // One that was there keeps its place.
         if *found == Found::Nothing && self.find::<TargetRow>(&key, now)?.is_none() {
             let confirmed = confirmed.oldest();

@@ -76,16 +76,29 @@ impl<H: Host> Store<H> {
         binding.or_else(rejection).map(|confirmed| now.since(confirmed))
     }
 
+    /// Whether a lookup of a token may be answered from a memory. Where that cannot be told, it may not.
+    pub(crate) fn takes_memory(&self, token: &Hash, now: Moment) -> bool {
+        let binding = self.find::<Binding>(token, now);
+        binding.is_ok_and(|binding| binding.is_none_or(|binding| binding.takes_memory()))
+    }
+
     /// Remembers from whose token a credential was made. `false` where there is no room.
     pub(crate) fn learn_minted(&self, minted: &Minted, now: Moment) -> Result<bool> {
         self.put(now, || minted.clone()).map(|row| row.is_some())
     }
 
-    /// Remembers what a lookup that was sent at `asked` said of a token, and tells what holds now: an end that was
-    /// seen meanwhile stays, and a token that is known to be one job's is not another's.
-    pub(crate) fn learn_token(&self, key: Hash, said: Token, asked: Moment, now: Moment) -> Result<Learned> {
+    /// Remembers what a lookup that was sent at `asked` said of a token, by what was so at `confirmed`, and tells what holds
+    /// now: an end that was seen meanwhile stays, and a token that is known to be one job's is not another's.
+    pub(crate) fn learn_token(
+        &self,
+        key: Hash,
+        said: Token,
+        asked: Moment,
+        confirmed: Moment,
+        now: Moment,
+    ) -> Result<Learned> {
         match said {
-            Token::Running(job) => self.bind(key, job, asked, now),
+            Token::Running(job) => self.bind(key, job, asked, confirmed, now),
             Token::Ended(job) => {
                 let end = End { token: key, job: job.as_ref().map(|job| job.id) };
                 self.end(end, now).map(|()| Ok(Token::Ended(job)))
@@ -95,10 +108,10 @@ impl<H: Host> Store<H> {
             Token::Invalid(invalid) => match self.find::<Binding>(&key, now)? {
                 None => {
                     let key = self.inquiry.fact(&key);
-                    self.put(now, || Rejection { key, invalid, confirmed: asked })?;
+                    self.put(now, || Rejection { key, invalid, confirmed })?;
                     Ok(Ok(said))
                 }
-                Some(binding) => match binding.denied(asked, self.inquiry.mark()) {
+                Some(binding) => match binding.denied(confirmed, self.inquiry.mark()) {
                     Denial::Ends(job) => {
                         let end = End { token: key, job: job.as_ref().map(|job| job.id) };
                         self.end(end, now).map(|()| Ok(Token::Ended(job)))
@@ -111,8 +124,16 @@ impl<H: Host> Store<H> {
         }
     }
 
-    fn bind(&self, key: Hash, job: Job, asked: Moment, now: Moment) -> Result<Learned> {
-        match Binding::holds(self.find(&key, now)?, job.clone(), now) {
+    fn bind(&self, key: Hash, job: Job, asked: Moment, confirmed: Moment, now: Moment) -> Result<Learned> {
+        let known: Option<Binding> = self.find(&key, now)?;
+        // What no running job has by a newer answer is none's by an older one.
+        if known.is_none() && confirmed < asked {
+            let rejection = self.find::<Rejection>(&self.inquiry.fact(&key), now)?;
+            if let Some(rejection) = rejection.filter(|rejection| rejection.confirmed > confirmed) {
+                return Ok(Ok(Token::Invalid(rejection.invalid)));
+            }
+        }
+        match Binding::holds(known, job.clone(), now) {
             Ok(Token::Running(_)) => {}
             holds => return Ok(holds),
         }
@@ -124,7 +145,8 @@ impl<H: Host> Store<H> {
             Place::None => return Ok(Ok(Token::Running(job))),
         }
         let mark = self.inquiry.mark();
-        let held = self.put(now, || Binding::running(key, job.clone(), asked, mark))?;
+        let running = || Binding { confirmed, ..Binding::running(key, job.clone(), asked, mark) };
+        let held = self.put(now, running)?;
         Ok(Binding::holds(held, job, now))
     }
 

@@ -171,6 +171,13 @@ impl Binding {
         }
     }
 
+    /// Whether a lookup may be answered from a memory: not of a job that was only just handed out, nor of one that is in doubt,
+    /// of which a memory may be older than the doubt.
+    #[must_use]
+    pub fn takes_memory(&self) -> bool {
+        !matches!(self.state, State::Born { .. }) && self.confirmed > Moment(0)
+    }
+
     /// The same, no longer confirmed; `None` where it does not serve before then anyway.
     pub(super) fn aged(self, config: &Bindings, before: Moment) -> Option<Self> {
         let serves = matches!(self.state, State::Running(_))

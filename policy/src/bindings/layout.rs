@@ -16,14 +16,14 @@ pub const LAYOUT: &str = "13";
 #[must_use]
 pub fn layout(capacity: u32) -> Hash {
     let lists = [
-        format!("{:?}", Role::ALL),
-        format!("{:?}", Visibility::ALL),
-        format!("{:?}", Level::ALL),
-        format!("{:?}", Feature::ALL),
-        format!("{:?}", JobPush::ALL),
-        format!("{:?}", Permission::ALL),
-        format!("{:?}", Invalid::ALL),
-        format!("{:?}", Credential::ALL),
+        Role::ALL.map(|(_, _, name)| name).join(" "),
+        Visibility::ALL.map(|(_, name)| name).join(" "),
+        Level::ALL.map(|(_, name)| name).join(" "),
+        Feature::ALL.map(|(_, name)| name).join(" "),
+        JobPush::ALL.map(|(_, name)| name).join(" "),
+        Permission::ALL.map(|(_, name)| name).join(" "),
+        Invalid::ALL.map(|(_, name)| name).join(" "),
+        Credential::ALL.map(|(_, name)| name).join(" "),
         target::lists(),
     ];
     let sizes = tables(capacity).map(|table| format!("{} {} {}", table.name(), table.row(), table.buckets()));

@@ -66,7 +66,7 @@ const SKEW: Duration = Duration::from_secs(1);
 
 /// How long a fact that was looked up may deny without being looked up once more: what a maintainer grants counts at once,
 /// and who is denied again and again costs a lookup in so much time and no more.
-const DENIES: Duration = Duration::from_secs(2);
+pub(crate) const DENIES: Duration = Duration::from_secs(2);
 
 /// A moment, in milliseconds since the Unix epoch. The shell has the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,6 +193,21 @@ fn comes_due(config: &Bindings, confirmed: Moment) -> Moment {
     confirmed.after(config.revalidate_after.min(config.max_stale))
 }
 
+/// How old what a lookup brings may be by the memory of who is asked, where it is kept for so long: a second less, in whole
+/// seconds. So it is always younger than what it takes the place of, which is due, and ages do not add up. No less: all who
+/// share a memory then come due with it, and the forge is asked once for all of them.
+fn max_age(kept: Duration) -> Duration {
+    Duration::from_secs(kept.as_secs().saturating_sub(1))
+}
+
+impl Bindings {
+    /// How old the answer of who is asked for a token may be, by a memory of its own.
+    #[must_use]
+    pub fn max_age(&self) -> Duration {
+        max_age(self.revalidate_after.min(self.max_stale))
+    }
+}
+
 /// Whether a binding that was confirmed then serves now.
 #[must_use]
 pub fn freshness(config: &Bindings, confirmed: Moment, now: Moment) -> Freshness {
@@ -204,6 +219,12 @@ impl Lifetimes {
     #[must_use]
     pub fn of_part(&self, lifetime: Lifetime, confirmed: Moment, now: Moment) -> Freshness {
         serves(self.after(lifetime), self.max_stale, confirmed, now)
+    }
+
+    /// How old the answer of who is asked for all of a target may be, by a memory of its own.
+    #[must_use]
+    pub fn max_age(&self) -> Duration {
+        max_age(self.projects.min(self.members).min(self.allowlists).min(self.max_stale))
     }
 
     fn after(&self, lifetime: Lifetime) -> Duration {

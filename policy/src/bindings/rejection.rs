@@ -73,4 +73,9 @@ impl Row for Rejection {
     fn seen(self, now: Moment) -> Self {
         Self { confirmed: self.confirmed.seen(now), ..self }
     }
+
+    /// The newer of two answers stands, whichever came last.
+    fn over(self, old: Self) -> Self {
+        if old.confirmed > self.confirmed { old } else { self }
+    }
 }

@@ -4,7 +4,7 @@ use super::pull_policy::{Check, PullPolicy, Runners};
 use super::secrets::SecretKind;
 use crate::choices::{
     Answers, Api, Bodies, Changes, CredentialSlots, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials,
-    Mode, PackageIndexes, UnlistedEndpoints,
+    LogForm, Mode, PackageIndexes, UnlistedEndpoints,
 };
 use crate::rules::Entries;
 
@@ -12,7 +12,7 @@ use crate::rules::Entries;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Choice<T: 'static> {
     pub(super) words: &'static [&'static str],
-    values: &'static [T],
+    pub(super) values: &'static [T],
 }
 
 impl<T: Copy> Choice<T> {
@@ -70,6 +70,7 @@ choices! {
     OUTBOUND SourceKind { "lookup" SourceKind::Lookup; "forge" SourceKind::Forge; }
     SECRET SecretKind { "environment" SecretKind::Environment; "envoy" SecretKind::Envoy; }
     DETAIL Detail { "brief" Detail::Brief; "full" Detail::Full; }
+    LOG_FORM LogForm { "fields" LogForm::Fields; "struct" LogForm::Struct; }
     CHECK Check { "ignore" Check::Ignore; "observe" Check::Observe; "enforce" Check::Rewrite; }
     OTHERWISE Check { "rewrite" Check::Rewrite; "refuse" Check::Refuse; }
     RUNNERS Runners { "shared" Runners::Shared; "all" Runners::All; }

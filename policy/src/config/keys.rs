@@ -479,4 +479,10 @@ pub const KEYS: &[Key] = &[
         presence: Presence::Default(r#""brief""#),
         doc: "Whether `jobscope_why` is there for decisions that allow too: `full` accounts for each as for a denial, see log.md. That costs about as much again as the decision, and 4 KB of log.",
     },
+    Key {
+        path: "log.form",
+        kind: ValueKind::Choice(choices::LOG_FORM.words),
+        presence: Presence::Default(r#""fields""#),
+        doc: "How a decision gets into Envoy's access log: `fields` as a property for each field, `wasm.jobscope_job` and so on; `struct` as one property `wasm.jobscope`, which `access_log` must then name: see [log.md](log.md#as-one-property).",
+    },
 ];

@@ -35,7 +35,7 @@ pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
 use crate::choices::{
     Answers, Api, Bodies, Changes, CredentialSlots, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials,
-    Mode, PackageIndexes, UnlistedEndpoints,
+    LogForm, Mode, PackageIndexes, UnlistedEndpoints,
 };
 use crate::facts::{Hash, Host, Version};
 use crate::rules::Entries;
@@ -84,6 +84,8 @@ pub struct Config {
 pub struct Log {
     /// Of those that allow.
     pub allows: Detail,
+    /// How the access log gets it.
+    pub form: LogForm,
 }
 
 /// What is only observed: recorded as a denial, and forwarded.
@@ -285,6 +287,7 @@ impl Config {
             reader.refuse("bodies", "`judge`, since a webhook's report stands in its body", "leave");
         }
         let allows = reader.choice("log.allows", &choices::DETAIL);
+        let form = reader.choice("log.form", &choices::LOG_FORM);
         if let (Some(here), Some(registry)) = (&hosts, &registry_hosts)
             && let Some(both) = registry.iter().find(|host| here.contains(host))
         {
@@ -366,7 +369,7 @@ impl Config {
                 },
                 webhook: webhook?,
                 package_indexes: package_indexes?,
-                log: Log { allows: allows? },
+                log: Log { allows: allows?, form: form? },
                 revision,
                 warnings,
             })

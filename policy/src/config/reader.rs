@@ -182,10 +182,16 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn choice<T: Copy>(&mut self, path: &'static str, among: &Choice<T>) -> Option<T> {
+        let place = self.place(path, among.words)?;
+        among.values.get(place).copied()
+    }
+
+    /// The place of what is written among these words.
+    fn place(&mut self, path: &'static str, words: &[&str]) -> Option<usize> {
         self.take(path, |_, value| {
             // `on` and `off` are YAML's way to write these.
             let name = value.as_bool().map_or(value.as_str(), |is_on| Some(if is_on { "on" } else { "off" }))?;
-            among.named(name)
+            words.iter().position(|word| *word == name)
         })
     }
 
@@ -358,29 +364,28 @@ impl<'a> Reader<'a> {
 
     /// Takes what is written under a key, or its default. `parse` gets the key's kind, which bounds it.
     fn take<T>(&mut self, path: &'static str, parse: impl Fn(ValueKind, &Value) -> Option<T>) -> Option<T> {
+        let (key, value) = self.value(path)?;
+        let parsed = parse(key.kind, &value);
+        if parsed.is_none() {
+            self.refuse(key.path, &key.kind.expects(), &found(key.kind, &value));
+        }
+        parsed
+    }
+
+    /// A key, and what is written under it, or its default.
+    fn value(&mut self, path: &'static str) -> Option<(&'static Key, Cow<'a, Value>)> {
         let Some(key) = key(path) else {
             self.errors.push(ConfigError::Unknown { path: path.to_owned(), meant: None });
             return None;
         };
-        let written = self.written(path);
-        let parse = |value: &Value| parse(key.kind, value);
-        let error = match (written, key.presence) {
-            (Some(value), _) => match parse(value) {
-                Some(parsed) => return Some(parsed),
-                None => ConfigError::Value {
-                    path: key.path.into(),
-                    expected: key.kind.expects(),
-                    found: found(key.kind, value),
-                },
-            },
-            (None, Presence::Default(text)) => match serde_json::from_str(text).ok().as_ref().and_then(&parse) {
-                Some(parsed) => return Some(parsed),
-                None => ConfigError::Value { path: key.path.into(), expected: key.kind.expects(), found: cut(text) },
-            },
-            (None, Presence::Required) => ConfigError::Missing { path: key.path.into(), expected: key.kind.expects() },
-        };
-        self.errors.push(error);
-        None
+        match (self.written(path), key.presence) {
+            (Some(value), _) => Some((key, Cow::Borrowed(value))),
+            (None, Presence::Default(text)) => Some((key, Cow::Owned(serde_json::from_str(text).unwrap_or_default()))),
+            (None, Presence::Required) => {
+                self.miss(key.path, key.kind.expects());
+                None
+            }
+        }
     }
 }
 
@@ -452,8 +457,8 @@ fn whole(value: &Value) -> Option<u32> {
     if let Some(number) = value.as_u64() {
         return u32::try_from(number).ok();
     }
-    let text = value.as_f64()?.to_string();
-    text.parse().ok()
+    let text = value.as_number()?.to_string();
+    text.strip_suffix(".0")?.parse().ok()
 }
 
 fn time(text: &str) -> Option<Duration> {

@@ -1,6 +1,6 @@
 //! Where facts about targets come from: looked up, written in the configuration, or left to the forge.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::convert::Infallible;
@@ -124,7 +124,9 @@ impl Sources {
     #[must_use]
     pub fn name(&self, path: &ProjectPath) -> bool {
         let of_members = match &self.membership {
-            Source::Configuration(members) => members.0.values().flatten().any(|(_, targets)| targets.name(path)),
+            Source::Configuration(members) => {
+                members.0.iter().flat_map(|(_, given)| given).any(|(_, targets)| targets.name(path))
+            }
             Source::Lookup | Source::Forge => false,
         };
         let of_visibilities = match &self.visibility {
@@ -158,7 +160,7 @@ impl Source<ExternalUsers> {
             Self::Lookup => None,
             Self::Forge => Some(Affiliation::LeftToForge),
             Self::Configuration(ExternalUsers(names)) => {
-                let is_external = user.is_some_and(|user| names.contains(&user.name.to_ascii_lowercase()));
+                let is_external = user.is_some_and(|user| names.binary_search(&user.name.to_ascii_lowercase()).is_ok());
                 Some(if is_external { Affiliation::External } else { Affiliation::Internal })
             }
         }
@@ -194,9 +196,9 @@ impl Source<()> {
     }
 }
 
-/// The roles that the configuration gives: by user, in lower case, highest role first.
+/// The roles that the configuration gives: by user, in lower case and sorted, highest role first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Members(BTreeMap<String, Vec<(Role, Projects)>>);
+pub struct Members(Vec<(String, Vec<(Role, Projects)>)>);
 
 impl Members {
     fn read(list: &Value) -> Option<Self> {
@@ -215,18 +217,22 @@ impl Members {
 
     /// The highest role that is given.
     fn role(&self, user: &User, target: &ProjectPath) -> Role {
-        let given = self.0.get(&user.name.to_ascii_lowercase()).map_or(&[][..], Vec::as_slice);
-        given.iter().find(|(_, targets)| targets.hold(target)).map_or(Role::None, |(role, _)| *role)
+        let name = user.name.to_ascii_lowercase();
+        let place = self.0.binary_search_by(|(known, _)| known.cmp(&name)).ok();
+        let given = place.and_then(|place| self.0.get(place)).map(|(_, given)| given);
+        given.into_iter().flatten().find(|(_, targets)| targets.hold(target)).map_or(Role::None, |(role, _)| *role)
     }
 }
 
-/// The users that the configuration calls external, in lower case.
+/// The users that the configuration calls external, in lower case and sorted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExternalUsers(BTreeSet<String>);
+pub struct ExternalUsers(Vec<String>);
 
 impl ExternalUsers {
     fn read(list: &Value) -> Option<Self> {
-        list.as_array()?.iter().map(user_name).collect::<Option<_>>().map(Self)
+        let mut names: Vec<String> = list.as_array()?.iter().map(user_name).collect::<Option<_>>()?;
+        names.sort_unstable();
+        Some(Self(names))
     }
 }
 

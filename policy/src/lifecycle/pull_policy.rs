@@ -23,7 +23,7 @@ pub(super) fn narrowed(payload: &str, allowed: &[PullPolicy]) -> Result<Option<S
     for image in images(payload).ok_or(Unread)? {
         edits.extend(edit(payload, image, allowed).ok_or(Unread)?);
     }
-    edits.sort_by_key(|edit| edit.place.start);
+    edits.sort_unstable_by_key(|edit| edit.place.start);
     if edits.is_empty() { Ok(None) } else { edited(payload, &edits).map(Some).ok_or(Unread) }
 }
 

@@ -7,6 +7,7 @@
 pub mod account;
 mod answer;
 pub mod changes;
+pub mod ended;
 mod gitlab;
 mod part;
 mod source;
@@ -18,6 +19,8 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
 
 pub use account::{Account, Principal};
 pub use answer::Answer;
@@ -124,15 +127,33 @@ pub enum Progress {
 }
 
 /// One fact under way.
-#[derive(Debug)]
 pub struct Flight(Box<dyn Course>);
+
+/// What it holds is not written out: `dyn` would bring the text of every type in it along.
+impl fmt::Debug for Flight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Flight")
+    }
+}
 
 impl Flight {
     /// Starts to look a fact up. A configuration that is sound has a service
     /// account where a call needs one. What `recall` knows of parts is not asked.
     #[must_use]
     pub fn start(config: &Config, account: Option<&Account>, fact: Fact, recall: Recall<'_>) -> (Self, Progress) {
-        let (course, progress) = config.lookup.api.source().start(config, account, fact, recall);
+        Self::start_taking(Duration::ZERO, config, account, fact, recall)
+    }
+
+    /// The same, where who is asked may answer from a memory that is no older than `max_age`, in whole seconds.
+    #[must_use]
+    pub fn start_taking(
+        max_age: Duration,
+        config: &Config,
+        account: Option<&Account>,
+        fact: Fact,
+        recall: Recall<'_>,
+    ) -> (Self, Progress) {
+        let (course, progress) = config.lookup.api.source().start(max_age, config, account, fact, recall);
         (Self(course), progress)
     }
 

@@ -3,7 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt::Debug;
+use core::time::Duration;
 
 use super::{Account, Answer, Call, Fact, PartKey, Progress, Recall, gitlab, v1};
 use crate::Config;
@@ -14,9 +14,10 @@ use crate::failure::Failure;
 
 /// A kind of lookup service.
 pub(super) trait Source {
-    /// Starts to look a fact up.
+    /// Starts to look a fact up. Who is asked may remember it, and then for no longer than `max_age`.
     fn start(
         &self,
+        max_age: Duration,
         config: &Config,
         account: Option<&Account>,
         fact: Fact,
@@ -43,7 +44,7 @@ pub(super) trait Source {
 }
 
 /// A lookup under way: what is asked next depends on what was answered.
-pub(super) trait Course: Debug + Send {
+pub(super) trait Course: Send {
     /// Takes the answer to the call of this number.
     fn answer(&mut self, call: usize, answer: &Answer<'_>) -> Progress;
 

@@ -396,3 +396,64 @@ fn a_calls_outline_names_neither_a_project_nor_what_stands_in_a_query() {
     assert_eq!(outline("/api/v4/projects/a%2Fb/members/all/11"), "GET /api/v4/projects/:path/members/all/11");
     assert_eq!(outline("/forge/api/v4/projects/7?token=x"), "GET /forge/api/v4/projects/7");
 }
+
+#[test]
+fn a_service_that_remembers_is_asked_how_old_and_believed_from_when_it_is() {
+    let account = Account::Token(Secret::new(b"service"));
+    let facts = || [Fact::Token(Secret::new(b"glcbt-1")), Fact::Target(job(Some(11)), TargetRef::Id(ProjectId(102)))];
+    let holders = || {
+        let group = crate::facts::GroupRef::Id(crate::facts::GroupId(7));
+        let holding = crate::access::Holding { group, sought: crate::access::Sought::Everything };
+        Fact::Target(job(Some(11)), TargetRef::Held(holding.into()))
+    };
+    let start = |max_age: u64, fact| {
+        let max_age = Duration::from_secs(max_age);
+        match Flight::start_taking(max_age, &config("generic"), Some(&account), fact, &|_| None) {
+            (flight, Progress::Going(calls)) => {
+                let asked: serde_json::Value = serde_json::from_slice(&calls[0].1.body).unwrap();
+                (flight, asked.get("max_age").cloned())
+            }
+            landed => panic!("{landed:?}"),
+        }
+    };
+    for fact in facts() {
+        assert_eq!(start(0, fact.clone()).1, None, "{fact:?}");
+        assert_eq!(start(29, fact.clone()).1, Some(29.into()), "{fact:?}");
+    }
+    assert_eq!(start(29, holders()).1, None, "the forge is asked each time");
+
+    let began = Moment(1_000_000);
+    let say = |max_age, token: &str, age: &str| {
+        let (mut flight, _) = start(max_age, facts()[0].clone());
+        let body = format!(
+            r#"{{"version": 1, "token": "{token}", "age": {age}, "job": {{"id": 7, "user": null, "origin": {{"id": 101, "path": "apps/web"}}}}}}"#
+        );
+        let answer = Answer { status: Some(200), next_page: None, location: None, body: body.as_bytes() };
+        match flight.answer(0, &answer) {
+            Progress::Landed(result) => result.map(|_| flight.confirmed(began).oldest().0),
+            going @ Progress::Going(_) => panic!("{going:?}"),
+        }
+    };
+    for (max_age, token, age, confirmed) in [
+        (29, "running", "0", Ok(1_000_000)),
+        (29, "running", "null", Ok(1_000_000)),
+        (29, "running", "12", Ok(988_000)),
+        (29, "unknown", "3", Ok(997_000)),
+        // The forge is away, and what is known of it is older than was asked for.
+        (29, "running", "299", Ok(701_000)),
+        (29, "running", "300", Err(Failure::LookupStale)),
+        (29, "unknown", "18446744073709551615", Err(Failure::LookupStale)),
+        (29, "running", "18446744073709551616", Err(Failure::LookupAnswer)),
+        (29, "running", "-1", Err(Failure::LookupAnswer)),
+        (29, "running", "1.0", Err(Failure::LookupAnswer)),
+        (29, "running", "\"1\"", Err(Failure::LookupAnswer)),
+        // What was rounded up may be, and what is older denies nobody.
+        (0, "running", "1", Ok(999_000)),
+        (0, "unknown", "2", Err(Failure::LookupAnswer)),
+        // An end is final.
+        (0, "ended", "4000", Ok(1_000_000)),
+        (29, "ended", "\"x\"", Ok(1_000_000)),
+    ] {
+        assert_eq!(say(max_age, token, age), confirmed, "{max_age} {token} {age}");
+    }
+}

@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -15,6 +16,7 @@ use super::{Account, Call, Fact, Principal, Progress, Recall, Value as Landed};
 use crate::Config;
 use crate::access::Sought;
 use crate::access::TargetRef;
+use crate::bindings::{Confirmed, DENIES, Moment};
 use crate::config::Sources;
 use crate::facts::{
     Admission, Affiliation, Context, Credential, Entry, Feature, Features, Found, Grants, GroupRef, Holders, Invalid,
@@ -33,12 +35,13 @@ pub(super) struct V1;
 impl Source for V1 {
     fn start(
         &self,
+        max_age: Duration,
         config: &Config,
         account: Option<&Account>,
         fact: Fact,
         _recall: Recall<'_>,
     ) -> (Box<dyn Course>, Progress) {
-        account.map_or_else(grounded, |account| begun(Flight::start(config, account, fact)))
+        account.map_or_else(grounded, |account| begun(Flight::start(max_age, config, account, fact)))
     }
 
     fn ask_version(&self, _config: &Config, account: &Account) -> Call {
@@ -55,6 +58,12 @@ impl Source for V1 {
 struct Flight {
     about: About,
     sources: Arc<Sources>,
+    /// How old the service's memory may be.
+    max_age: Duration,
+    /// From which age on a fact no longer serves.
+    max_stale: Duration,
+    /// How old what it answered is.
+    age: Duration,
 }
 
 #[derive(Debug)]
@@ -66,8 +75,8 @@ enum About {
 }
 
 impl Flight {
-    fn start(config: &Config, account: &Account, fact: Fact) -> (Self, Progress) {
-        let (about, question) = match fact {
+    fn start(max_age: Duration, config: &Config, account: &Account, fact: Fact) -> (Self, Progress) {
+        let (about, mut question) = match fact {
             Fact::Token(token) => {
                 let on_behalf_of = super::on_behalf_of(&token);
                 let token = core::str::from_utf8(token.expose()).unwrap_or_default();
@@ -102,18 +111,44 @@ impl Flight {
                 (About::Target(job), question)
             }
         };
-        let mut call = call("POST", LOOKUP.into(), account, question.to_string().into_bytes());
-        call.headers.push(("content-type", b"application/json".to_vec()));
-        (Self { about, sources: Arc::clone(&config.facts) }, Progress::Going(vec![(0, call)]))
+        // Who takes no memory does not say so. Who holds something is asked of the forge each time.
+        if !matches!(about, About::Holders)
+            && !max_age.is_zero()
+            && let Value::Object(members) = &mut question
+        {
+            members.insert("max_age".into(), max_age.as_secs().into());
+        }
+        let call = post(LOOKUP, account, &question);
+        let (sources, max_stale) = (Arc::clone(&config.facts), config.bindings.max_stale);
+        (Self { about, sources, max_age, max_stale, age: Duration::ZERO }, Progress::Going(vec![(0, call)]))
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<Landed, Failure> {
+    fn read(&mut self, answer: &Answer<'_>) -> Result<Landed, Failure> {
         let body = body(answer)?;
         let fields = Fields::of(&body)?;
-        match &self.about {
+        let landed = match &self.about {
             About::Token(on_behalf_of) => token(&fields, *on_behalf_of).map(Landed::Token),
             About::Target(job) => found(&fields, job, &self.sources).map(Landed::Target),
-            About::Holders => holders(&fields).map(Landed::Target),
+            About::Holders => return holders(&fields).map(Landed::Target),
+        }?;
+        // An end is final: it has no age.
+        if !matches!(landed, Landed::Token(Token::Ended(_))) {
+            self.age = self.age(&fields)?;
+        }
+        Ok(landed)
+    }
+
+    /// How old what was answered is: nothing, where that is not said. What is too old to serve is as good as no answer, and so is
+    /// what is too old to deny where no memory was taken.
+    fn age(&self, fields: &Fields<'_>) -> Result<Duration, Failure> {
+        let age = match fields.0.get("age") {
+            None | Some(Value::Null) => Duration::ZERO,
+            Some(age) => Duration::from_secs(age.as_u64().ok_or(Failure::LookupAnswer)?),
+        };
+        match () {
+            () if age >= self.max_stale => Err(Failure::LookupStale),
+            () if self.max_age.is_zero() && age >= DENIES => Err(Failure::LookupAnswer),
+            () => Ok(age),
         }
     }
 }
@@ -122,6 +157,10 @@ impl Course for Flight {
     fn answer(&mut self, _call: usize, answer: &Answer<'_>) -> Progress {
         Progress::Landed(self.read(answer))
     }
+
+    fn confirmed(&self, began: Moment) -> Confirmed {
+        Confirmed::at(began.before(self.age))
+    }
 }
 
 /// A call. The service is asked in the service account's name alone, also where the question is whose token it is.
@@ -129,6 +168,13 @@ pub(super) fn call(method: &'static str, path: String, account: &Account, body: 
     let accept = ("accept", b"application/json".to_vec());
     let headers = [accept].into_iter().chain(account.field("authorization", b"Bearer ")).collect();
     Call { principal: Principal::ServiceAccount, method, path, headers, body }
+}
+
+/// A call that sends JSON.
+pub(super) fn post(path: &str, account: &Account, body: &Value) -> Call {
+    let mut call = call("POST", path.into(), account, body.to_string().into_bytes());
+    call.headers.push(("content-type", b"application/json".to_vec()));
+    call
 }
 
 /// What the service said, once it is clear that it spoke.

@@ -153,6 +153,7 @@ pub fn failure(protocol: Protocol, failure: Failure) -> Reply {
         Failure::LookupSourceLimit => 429,
         Failure::LookupTimeout
         | Failure::LookupUnreachable
+        | Failure::LookupStale
         | Failure::LookupAnswer
         | Failure::Answer
         | Failure::AnswerUnrecorded

@@ -46,7 +46,7 @@ mod tests {
 
     fn found(kind: Kind, name: &str, value: &str) -> Credential {
         let fields = [(name.as_bytes(), value.as_bytes())];
-        find(kind, &Head::new(&fields, Body::None))
+        find(kind, &Head::new(&fields, Body::None)).0
     }
 
     /// Whether a job's token is found, or what may be one.

@@ -100,25 +100,23 @@ pub(crate) enum Foreign {
 /// The user name that goes with a job token.
 const USER: &[u8] = b"gitlab-ci-token";
 
-/// Finds the credentials of a head.
-pub(crate) fn find(kind: Kind, head: &Head<'_>) -> Credential {
-    match gather(kind, head) {
-        Ok(credential) => credential,
-        Err(malformed) => Credential::Refused(malformed),
-    }
-}
-
-fn gather(kind: Kind, head: &Head<'_>) -> Result<Credential, Malformed> {
+/// Finds the credentials of a head; and where none is a job's, the logins of its `authorization` fields.
+pub(crate) fn find(kind: Kind, head: &Head<'_>) -> (Credential, Vec<Vec<u8>>) {
     let query =
         head.path().and_then(|path| path.iter().position(|b| *b == b'?').and_then(|at| path.get(at.checked_add(1)?..)));
     let in_query = query.is_some_and(params::may_hold_job_token);
-    if !in_query && !head.fields().iter().any(|(name, value)| may_hold_job_token(name, value)) {
-        return match kind {
-            Kind::Gitlab => Ok(foreign(head)),
-            Kind::Generic => unmarked(head, query),
-        };
-    }
-    // From here on the request is a job's.
+    let mut persons = Persons::default();
+    let is_jobs = in_query || head.fields().iter().any(|(name, value)| persons.see(name, value));
+    let found = match kind {
+        _ if is_jobs => strictly(kind, head, query, in_query),
+        Kind::Gitlab => Ok(persons.credential()),
+        Kind::Generic => unmarked(head, query, &persons),
+    };
+    (found.unwrap_or_else(Credential::Refused), persons.logins)
+}
+
+/// The credentials of a head that has a job's.
+fn strictly(kind: Kind, head: &Head<'_>, query: Option<&[u8]>, in_query: bool) -> Result<Credential, Malformed> {
     let mut jobs: Vec<(Carrier, Secret)> = Vec::new();
     let mut others: usize = 0;
     let mut query_speaks = false;
@@ -179,7 +177,8 @@ pub(super) fn readable(head: &Head<'_>) -> Option<Secret> {
         () if name.starts_with(b":") => None,
         () if name.eq_ignore_ascii_case(b"job-token") => token::parse(value).ok(),
         () if is_read_for_credentials(name) && value.len() <= LONGEST_LOGIN => {
-            token::first(value).or_else(|| readers::logins_of_any_scheme(value).take(2).find_map(in_login))
+            let logins = || readers::logins(value).into_iter().chain(readers::logins_of_other_schemes(value));
+            token::first(value).or_else(|| logins().take(2).find_map(in_login))
         }
         () => token::first(value),
     };
@@ -196,39 +195,78 @@ fn are_distinct(jobs: &[(Carrier, Secret)]) -> bool {
 /// What stands before a token of that scheme in its plain spelling.
 const BEARER: &[u8] = b"bearer ";
 
-fn foreign(head: &Head<'_>) -> Credential {
-    let has = |name| head.all(name).any(|token| !token.trim_ascii().is_empty());
-    // In another spelling the forge may pass over it, and look into the body.
-    let is_plain =
-        |name, is_sound: fn(&[u8]) -> bool| matches!(head.times(name), Times::Once(value) if is_sound(value));
-    let is_bearer = |value: &[u8]| {
-        value.get(..BEARER.len()).is_some_and(|start| start.eq_ignore_ascii_case(BEARER)) && spelled(value).is_ok()
-    };
-    let is_word = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_graphic);
-    let by_route = ["private-token", "authorization", "deploy-token", "x-nuget-apikey"];
-    match () {
-        () if is_plain("private-token", is_word) => Credential::Foreign(Foreign::Decisive),
-        () if is_plain("authorization", is_bearer) => Credential::Foreign(Foreign::Decisive),
-        () if by_route.into_iter().any(has) => Credential::Foreign(Foreign::ByRoute),
-        () => Credential::None,
+/// What stands in a head by way of credentials that are no job's.
+#[derive(Default)]
+struct Persons<'a> {
+    private_token: Times<'a>,
+    authorization: Times<'a>,
+    /// Whether one of them says something.
+    is_said: bool,
+    /// The logins of the `authorization` fields.
+    logins: Vec<Vec<u8>>,
+}
+
+impl<'a> Persons<'a> {
+    /// Looks at one more field. Whether it may be read as a job's credential by any forge, and then it is not a person's.
+    fn see(&mut self, name: &[u8], value: &'a [u8]) -> bool {
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        if is(b"job-token") || is(b"job_token") {
+            return !value.is_empty();
+        }
+        // The path has its own look, for which percent-encoding matters; the rest of the pseudo-headers carry no secret.
+        if name.starts_with(b":") {
+            return false;
+        }
+        // Where a credential stands its readers pass over bytes: nothing in it need be plain.
+        let mut logins = Vec::new();
+        if is_read_for_credentials(name) {
+            if readers::is_list(value) || is_agents(value) {
+                return true;
+            }
+            logins = readers::logins(value);
+            if is_read_as_jobs(value, &logins) {
+                return true;
+            }
+        }
+        if holds_job_shape(value)
+            && (is_credentials(name) || holds(value, |word| token::is_job_shaped(word) && token::is_mentioned(word)))
+        {
+            return true;
+        }
+        match () {
+            () if is(AUTHORIZATION) => {
+                self.authorization.count(value);
+                self.logins.extend(logins);
+            }
+            () if is(b"private-token") => self.private_token.count(value),
+            () if is(b"deploy-token") || is(b"x-nuget-apikey") => {}
+            () => return false,
+        }
+        self.is_said |= !value.trim_ascii().is_empty();
+        false
+    }
+
+    /// What they are together.
+    fn credential(&self) -> Credential {
+        // In another spelling the forge may pass over it, and look into the body.
+        let is_plain =
+            |times: &Times<'_>, is_sound: fn(&[u8]) -> bool| matches!(times, Times::Once(value) if is_sound(value));
+        let is_bearer = |value: &[u8]| {
+            value.get(..BEARER.len()).is_some_and(|start| start.eq_ignore_ascii_case(BEARER)) && spelled(value).is_ok()
+        };
+        let is_word = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_graphic);
+        match () {
+            () if is_plain(&self.private_token, is_word) => Credential::Foreign(Foreign::Decisive),
+            () if is_plain(&self.authorization, is_bearer) => Credential::Foreign(Foreign::Decisive),
+            () if self.is_said => Credential::Foreign(Foreign::ByRoute),
+            () => Credential::None,
+        }
     }
 }
 
 /// Whether a field may be read as a job's credential by any forge.
 pub(crate) fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
-    if name.eq_ignore_ascii_case(b"job-token") || name.eq_ignore_ascii_case(b"job_token") {
-        return !value.is_empty();
-    }
-    // The path has its own look, for which percent-encoding matters; the rest of the pseudo-headers carry no secret.
-    if name.starts_with(b":") {
-        return false;
-    }
-    // Where a credential stands its readers pass over bytes: nothing in it need be plain.
-    if is_read_for_credentials(name) && (readers::is_list(value) || is_agents(value) || is_read_as_jobs(value)) {
-        return true;
-    }
-    holds_job_shape(value)
-        && (is_credentials(name) || holds(value, |word| token::is_job_shaped(word) && token::is_mentioned(word)))
+    Persons::default().see(name, value)
 }
 
 /// Whether a field may be somebody's credential, by its name.
@@ -236,9 +274,10 @@ fn is_credentials(name: &[u8]) -> bool {
     [&b"auth"[..], b"token", b"key"].iter().any(|part| name.windows(part.len()).any(|w| w.eq_ignore_ascii_case(part)))
 }
 
+const AUTHORIZATION: &[u8] = b"authorization";
+
 /// Whether a field is the one that every reader looks at, or one that stands for it.
 fn is_read_for_credentials(name: &[u8]) -> bool {
-    const AUTHORIZATION: &[u8] = b"authorization";
     name.len()
         .checked_sub(AUTHORIZATION.len())
         .and_then(|at| name.get(at..))
@@ -261,9 +300,10 @@ fn behind_agent(credential: &str) -> Result<(Carrier, Secret), Malformed> {
     if is_number { Ok((Carrier::Agent, token::parse(token.as_bytes())?)) } else { Err(Malformed::Authorization) }
 }
 
-/// Whether some reader of an `authorization` field may find a job named in it.
-fn is_read_as_jobs(value: &[u8]) -> bool {
-    names_job(value) || readers::logins_of_any_scheme(value).any(|login| names_job(&login))
+/// Whether some reader of an `authorization` field may find a job named in it, or in one of its logins.
+fn is_read_as_jobs(value: &[u8], logins: &[Vec<u8>]) -> bool {
+    let name_job = |logins: &[Vec<u8>]| logins.iter().any(|login| names_job(login));
+    names_job(value) || name_job(logins) || name_job(&readers::logins_of_other_schemes(value))
 }
 
 /// Whether a job is named in a credential: by its user, in whatever letters and with or without a password, by its
@@ -319,7 +359,7 @@ fn authorization(kind: Kind, value: &[u8]) -> Result<Option<(Carrier, Secret)>, 
         }
         () if token::is_job_shaped(credential) => Ok(Some((carrier, token::parse(credential)?))),
         // Somebody reads it as a parameter or as a login, or passes over what stands around it.
-        () if is_read_as_jobs(value) => Err(Malformed::Authorization),
+        () if is_read_as_jobs(value, &readers::logins(value)) => Err(Malformed::Authorization),
         () => Ok(None),
     }
 }
@@ -370,12 +410,12 @@ mod tests {
 
     fn found(fields: &[(&str, &str)]) -> Credential {
         let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
-        find(Kind::Gitlab, &Head::new(&fields, Body::None))
+        find(Kind::Gitlab, &Head::new(&fields, Body::None)).0
     }
 
     fn found_elsewhere(fields: &[(&str, &str)]) -> Credential {
         let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
-        find(Kind::Generic, &Head::new(&fields, Body::None))
+        find(Kind::Generic, &Head::new(&fields, Body::None)).0
     }
 
     #[test]

@@ -26,10 +26,19 @@ pub enum Body {
 }
 
 /// How often a field stands in a head.
+#[derive(Default)]
 pub(crate) enum Times<'a> {
+    #[default]
     Never,
     Once(&'a [u8]),
     More,
+}
+
+impl<'a> Times<'a> {
+    /// It stands there once more, with this value.
+    pub(crate) fn count(&mut self, value: &'a [u8]) {
+        *self = if matches!(self, Self::Never) { Self::Once(value) } else { Self::More };
+    }
 }
 
 impl<'a> Head<'a> {
@@ -46,6 +55,7 @@ impl<'a> Head<'a> {
     }
 
     /// Every value of one field.
+    #[inline]
     pub(crate) fn all(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.fields.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| *value)
     }
@@ -64,6 +74,7 @@ impl<'a> Head<'a> {
         names.filter_map(|name| core::str::from_utf8(name).ok())
     }
 
+    #[inline]
     pub(crate) fn times(&self, name: &'a str) -> Times<'a> {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
@@ -83,6 +94,7 @@ impl<'a> Head<'a> {
     }
 
     /// The request target, as it came.
+    #[inline]
     #[must_use]
     pub fn path(&self) -> Option<&'a [u8]> {
         self.all(":path").next()

@@ -31,8 +31,14 @@ const ONCE: [&str; 5] = ["content-type", "content-length", "content-encoding", "
 
 /// Checks the header of a request that carries a job token.
 pub(crate) fn check(head: &Head<'_>) -> Result<(), Malformed> {
-    for name in ONCE {
-        head.one(name)?;
+    let mut stood = [false; ONCE.len()];
+    for (name, _) in head.fields() {
+        let is_it = |(once, _): &(&str, &mut bool)| name.eq_ignore_ascii_case(once.as_bytes());
+        if let Some((_, stood)) = ONCE.into_iter().zip(&mut stood).find(is_it)
+            && core::mem::replace(stood, true)
+        {
+            return Err(Malformed::DuplicateHeader);
+        }
     }
     for (name, value) in head.fields() {
         if name.contains(&b'_') {

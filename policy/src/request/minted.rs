@@ -28,13 +28,16 @@ pub(super) struct Jwt {
     pub carrier: Result<Carrier, Malformed>,
 }
 
-/// The JWT of a request, where one of those credentials may stand.
+/// The JWT of a request, where one of those credentials may stand: in an `authorization` field, or in one of its logins.
 ///
 /// # Errors
 /// There are several, and which of them the forge takes is not to be told. No client sends that, whosever they are.
-pub(super) fn find(forge: &Forge, head: &Head<'_>) -> Result<Option<Jwt>, Malformed> {
+pub(super) fn find(forge: &Forge, head: &Head<'_>, logins: &[Vec<u8>]) -> Result<Option<Jwt>, Malformed> {
     // Most people have none, and where it goes is not looked at.
-    let mut found = head.all("authorization").flat_map(jwts_of);
+    if head.all("authorization").next().is_none() {
+        return Ok(None);
+    }
+    let mut found = head.all("authorization").chain(logins.iter().map(Vec::as_slice)).flat_map(jwts);
     let Some(signed) = found.next().filter(|_| may_take(forge, head)) else { return Ok(None) };
     if found.any(|other| other != signed) {
         return Err(Malformed::Multiple);
@@ -57,15 +60,10 @@ fn may_take(forge: &Forge, head: &Head<'_>) -> bool {
 /// What is signed of the one credential in an `authorization` field, where that is a JWT: by its hash it is remembered.
 /// The signature can be written in more than one way, and for some algorithms be made anew by anybody.
 pub(crate) fn signed(authorization: &[u8]) -> Option<Secret> {
-    let mut found = jwts_of(authorization);
+    let logins = readers::logins(authorization);
+    let mut found = core::iter::once(authorization).chain(logins.iter().map(Vec::as_slice)).flat_map(jwts);
     let one = found.next()?;
     found.all(|other| other == one).then_some(one)
-}
-
-/// What is signed of each JWT in an `authorization` field, be it in a login.
-fn jwts_of(authorization: &[u8]) -> impl Iterator<Item = Secret> {
-    let in_logins = readers::logins(authorization).flat_map(|login| jwts(&login).collect::<Vec<_>>());
-    jwts(authorization).chain(in_logins)
 }
 
 /// The dependency proxy's JWT says whose it is by one of these, if it was made from such a credential.
@@ -114,7 +112,7 @@ fn carrier(head: &Head<'_>) -> Result<Carrier, Malformed> {
     let Spelled { scheme, credential, .. } = spelled(value)?;
     let is_jwt = |bytes: &[u8]| bytes.starts_with(token::JWT) && bytes.iter().all(|b| token::is_token_byte(*b));
     let is_plain = if scheme.eq_ignore_ascii_case("basic") {
-        readers::logins(value).all(|login| login.splitn(2, |b| *b == b':').nth(1).is_some_and(is_jwt))
+        readers::logins(value).iter().all(|login| login.splitn(2, |b| *b == b':').nth(1).is_some_and(is_jwt))
     } else {
         ["bearer", "token"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) && is_jwt(credential.as_bytes())
     };

@@ -228,11 +228,12 @@ pub fn read(forge: &Forge, head: &Head<'_>) -> Reading {
     let (Some(_), Some(_)) = (head.path(), head.method()) else {
         return refused(if head.path().is_none() { Malformed::NoPath } else { Malformed::NoMethod });
     };
-    let reading = match credential::find(forge.kind, head) {
+    let (credential, logins) = credential::find(forge.kind, head);
+    let reading = match credential {
         Credential::Refused(malformed) => Err(malformed),
         Credential::None => Ok(body::without_job(forge, head, None)),
         Credential::Foreign(foreign) => match body::without_job(forge, head, Some(foreign)) {
-            passes @ (Reading::NotAJob | Reading::Passing(_)) => match with_minted(forge, head) {
+            passes @ (Reading::NotAJob | Reading::Passing(_)) => match with_minted(forge, head, &logins) {
                 Ok(Reading::NotAJob) => Ok(passes),
                 read => read,
             },
@@ -256,8 +257,8 @@ pub fn read(forge: &Forge, head: &Head<'_>) -> Reading {
 }
 
 /// A request whose credential is no job's token. It may have been made from one.
-fn with_minted(forge: &Forge, head: &Head<'_>) -> Result<Reading, Malformed> {
-    let Some(jwt) = minted::find(forge, head)? else { return Ok(Reading::NotAJob) };
+fn with_minted(forge: &Forge, head: &Head<'_>, logins: &[Vec<u8>]) -> Result<Reading, Malformed> {
+    let Some(jwt) = minted::find(forge, head, logins)? else { return Ok(Reading::NotAJob) };
     let read = jwt.carrier.and_then(|carrier| with_token(forge, head, &[carrier], jwt.signed.clone()));
     let refused = |malformed| Reading::Refused(Refused::new(protocol_of(forge, head), malformed));
     Ok(read.unwrap_or_else(refused).minted(jwt.signed))

@@ -26,6 +26,7 @@ enum Url {
 }
 
 impl Url {
+    #[inline]
     fn letter(self, byte: u8) -> Option<u8> {
         match byte {
             b'A'..=b'Z' => byte.checked_sub(b'A'),
@@ -64,6 +65,7 @@ impl<'a> Decoder<'a> {
 impl Iterator for Decoder<'_> {
     type Item = u8;
 
+    #[inline]
     fn next(&mut self) -> Option<u8> {
         for byte in self.text.by_ref() {
             let Some(letter) = self.url.letter(*byte) else { continue };
@@ -81,21 +83,29 @@ impl Iterator for Decoder<'_> {
     }
 }
 
-/// What some reader may decode from base64; in its plain spelling that is one text.
-fn decoded(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let plain = STANDARD.decode(text).ok();
-    let skipped = plain.is_none().then(|| Decoder::new(text, Url::Skipped));
-    let differs = plain.is_none() && text.iter().any(|b| matches!(b, b'-' | b'_'));
-    let read = differs.then(|| Decoder::new(text, Url::Read));
-    plain.into_iter().chain(skipped.into_iter().chain(read).map(Decoder::read))
+/// Adds what some reader may decode from base64; in its plain spelling that is one text.
+fn decode(text: &[u8], found: &mut Vec<Vec<u8>>) {
+    if let Ok(plain) = STANDARD.decode(text) {
+        return found.push(plain);
+    }
+    found.push(Decoder::new(text, Url::Skipped).read());
+    if text.iter().any(|b| matches!(b, b'-' | b'_')) {
+        found.push(Decoder::new(text, Url::Read).read());
+    }
 }
 
 /// More logins than this in one field are nobody's.
 const LOGINS_LIMIT: usize = 16;
 
-/// Every login that some reader may find in an `authorization` field.
-pub(super) fn logins(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    core::iter::once(value).chain(joined(value)).filter_map(|part| behind_scheme(part, "basic")).flat_map(decoded)
+/// Every login that some reader may find under Basic in an `authorization` field.
+pub(super) fn logins(value: &[u8]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for part in core::iter::once(value).chain(joined(value)) {
+        if let Some(text) = behind_scheme(part, "basic") {
+            decode(text, &mut found);
+        }
+    }
+    found
 }
 
 /// Whether so many logins stand in a field that not all of them are worth a look.
@@ -108,14 +118,17 @@ fn joined(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|b| *b == b',').filter(|part| part.len() < value.len())
 }
 
-/// The same under any scheme: ActionPack decodes what follows the first blank, and never looks at the word before it.
-pub(super) fn logins_of_any_scheme(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+/// Those under any other scheme: ActionPack decodes what follows the first blank, and never looks at the word before it.
+pub(super) fn logins_of_other_schemes(value: &[u8]) -> Vec<Vec<u8>> {
     let from_scheme = value.trim_ascii_start();
     let blank = from_scheme.iter().position(|b| *b <= b' ');
     let credential = blank.and_then(|at| from_scheme.get(at..)).unwrap_or_default();
     let credential = credential.trim_ascii();
-    let is_other = behind_scheme(value, "basic") != Some(credential);
-    logins(value).chain(is_other.then(|| decoded(credential)).into_iter().flatten())
+    let mut found = Vec::new();
+    if behind_scheme(value, "basic") != Some(credential) {
+        decode(credential, &mut found);
+    }
+    found
 }
 
 /// Whether a Basic credential goes on behind its padding: some readers end there, and read another login.

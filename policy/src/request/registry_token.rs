@@ -4,7 +4,6 @@
 //! A client asks for scopes; what the job may do of them is forwarded, and nothing else. A scope that merely hopes for
 //! a mount (pull, beside another that pushes) is dropped when it is refused; `*` is narrowed to what a job can hold.
 
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -154,9 +153,17 @@ fn asked(raw_path: &str, pairs: Pairs) -> Result<TokenRequest, Malformed> {
     }
     let asked = pairs.iter().filter(|(name, _)| name == "scope").flat_map(|(_, value)| value.split(' '));
     let mut scopes = asked.filter(|text| !text.is_empty()).map(scope).collect::<Result<Vec<_>, _>>()?;
-    let targets: BTreeSet<Hash> = scopes.iter().map(|scope| scope.target.key()).collect();
-    let accesses = scopes.iter().map(|scope| scope.actions.len()).sum::<usize>();
-    if accesses > ACCESSES_LIMIT || targets.len() > TARGETS_LIMIT {
+    // Each scope has an action, so this bounds what is compared below.
+    if scopes.iter().map(|scope| scope.actions.len()).sum::<usize>() > ACCESSES_LIMIT {
+        return Err(Malformed::Scope);
+    }
+    let mut targets: Vec<Hash> = Vec::new();
+    for key in scopes.iter().map(|scope| scope.target.key()) {
+        if !targets.contains(&key) {
+            targets.push(key);
+        }
+    }
+    if targets.len() > TARGETS_LIMIT {
         return Err(Malformed::Scope);
     }
     let pushes = scopes.iter().any(|scope| scope.actions.contains(&Action::PushImage));

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
-use memchr::memmem;
+use memchr::memchr_iter;
 use serde_json::Value;
 
 use super::malformed::Malformed;
@@ -40,6 +40,7 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Whether a value is worth a closer look: one pass, which most values end.
+#[inline]
 pub(crate) fn may_hold(value: &[u8]) -> bool {
     let mut rest = value;
     while let Some(at) = rest.iter().position(|b| matches!(b, b'g' | b'e')) {
@@ -52,10 +53,15 @@ pub(crate) fn may_hold(value: &[u8]) -> bool {
     false
 }
 
+/// Where the mark stands first. Its dash is the rarest of its letters.
+fn mark(value: &[u8]) -> Option<usize> {
+    let mut begins = memchr_iter(b'-', value).filter_map(|dash| dash.checked_sub(MARK.len().saturating_sub(1)));
+    begins.find(|at| value.get(*at..).is_some_and(|from| from.starts_with(MARK)))
+}
+
 /// Whether a value can only be a job token, wherever it stands.
 pub(crate) fn is_job_shaped(value: &[u8]) -> bool {
-    let at = memmem::find(value, MARK);
-    at.and_then(|at| value.get(..at)).is_some_and(|prefix| prefix.iter().all(|b| is_token_byte(*b)))
+    mark(value).and_then(|at| value.get(..at)).is_some_and(|prefix| prefix.iter().all(|b| is_token_byte(*b)))
 }
 
 /// Whether a job token stands in a text that nobody reads for a credential. The mark alone is a word there, that somebody
@@ -72,7 +78,7 @@ pub(crate) fn is_job_token(value: &[u8]) -> bool {
 
 /// Whether the mark of a job token stands somewhere.
 pub(crate) fn is_marked(value: &[u8]) -> bool {
-    memmem::find(value, MARK).is_some()
+    mark(value).is_some()
 }
 
 /// Whether some reader may find a JWT of the forge's own with a job token inside: what Conan, Terraform and the
@@ -128,8 +134,7 @@ pub(crate) fn unwrap(value: &[u8]) -> Result<Secret, Malformed> {
 /// They cannot be read.
 pub(crate) fn scoped_user(token: &Secret) -> Result<Option<u64>, Malformed> {
     let token = token.expose();
-    let mark = token.windows(MARK.len()).position(|window| window == MARK);
-    let behind = mark.and_then(|at| token.get(at.saturating_add(MARK.len())..)).unwrap_or(token);
+    let behind = mark(token).and_then(|at| token.get(at.saturating_add(MARK.len())..)).unwrap_or(token);
     if !behind.starts_with(JWT) {
         return Ok(None);
     }
@@ -164,7 +169,7 @@ pub(crate) fn decoded(part: &[u8]) -> Option<Vec<u8>> {
 /// The first job token with its mark that stands in a text.
 pub(crate) fn marked(text: &[u8]) -> Option<Secret> {
     let is_other = |b: &u8| !is_token_byte(*b);
-    let at = memmem::find(text, MARK)?;
+    let at = mark(text)?;
     let before = text.get(..at)?.iter().rposition(is_other);
     let begins = text.get(before.map_or(0, |before| before.saturating_add(1))..)?;
     let longest = begins.get(..=LIMIT).unwrap_or(begins);
@@ -206,8 +211,7 @@ pub(crate) fn parse(value: &[u8]) -> Result<Secret, Malformed> {
 /// Whether the forge may have made it, as far as that is certain: behind the mark stands something, and where it has
 /// dots it is a JWT. A token without the mark may be anything.
 fn may_be_given_out(token: &[u8]) -> bool {
-    let mark = token.windows(MARK.len()).position(|window| window == MARK);
-    let Some(random) = mark.and_then(|at| token.get(at.saturating_add(MARK.len())..)) else { return true };
+    let Some(random) = mark(token).and_then(|at| token.get(at.saturating_add(MARK.len())..)) else { return true };
     if random.contains(&b'.') { is_jwt(random) } else { !random.is_empty() }
 }
 

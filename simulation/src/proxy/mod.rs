@@ -1,5 +1,6 @@
 //! A proxy with several workers: what happens to requests, calls and time, and what must hold after each step.
 
+mod promises;
 mod requests;
 mod time;
 
@@ -16,12 +17,14 @@ use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::host::SimulatedHost;
 use crate::judge::Judge;
+use crate::memory::Memory;
 use crate::moves::{Kind, Move};
 use crate::request::{Client, Request, What};
 use crate::service::Api;
 use crate::shared::{CLUSTER, Shared};
 use crate::tally::Tally;
 use crate::world::{PATHS, PROJECTS, World, path_name};
+use promises::Owed;
 
 const WORKERS: usize = 3;
 
@@ -62,6 +65,8 @@ pub(crate) struct Scene {
     has_slots: bool,
     /// How many running jobs are remembered: so many that rows push others out, or more.
     capacity: u32,
+    /// How decisions are logged.
+    log_form: &'static str,
 }
 
 impl Scene {
@@ -73,6 +78,7 @@ impl Scene {
             lfs_credentials: if has(1) { "forge" } else { "own" },
             has_slots: !has(0) && has(3),
             capacity: if has(2) { 64 } else { 1024 },
+            log_form: if has(4) { "struct" } else { "fields" },
         }
     }
 }
@@ -84,6 +90,11 @@ struct Root<F> {
     times: Times,
     streams: usize,
     departs: Rc<Cell<bool>>,
+    /// When a lookup failed last, and when one did because it was too much, by how much time had passed.
+    failed_at: u64,
+    throttled_at: u64,
+    /// Whether the service said that it takes no reports.
+    is_deaf: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +119,7 @@ pub(crate) struct Open {
     pub(crate) shown: usize,
     pub(crate) is_whole: bool,
     is_judged: bool,
+    came_at: u64,
     due: u64,
 }
 
@@ -121,6 +133,9 @@ pub(crate) struct Proxy<F> {
     /// The last request of a job that went on, and by which worker.
     admitted: Option<(usize, What, usize, Client)>,
     world: World,
+    memory: Memory,
+    owed: Vec<Owed>,
+    clock_set_at: u64,
     judge: Judge,
     scene: Scene,
     times: Times,
@@ -179,6 +194,9 @@ impl<F: Filter> Proxy<F> {
             last_stream: 0,
             admitted: None,
             world: World::new(),
+            memory: Memory::default(),
+            owed: Vec::new(),
+            clock_set_at: 0,
             judge: Judge::default(),
             scene,
             times,
@@ -215,7 +233,7 @@ impl<F: Filter> Proxy<F> {
     /// The filter's configuration of the day.
     fn configuration(&self) -> String {
         let Times { timeout, fresh, stale } = self.times;
-        let Scene { api, lfs_credentials, has_slots, capacity } = self.scene;
+        let Scene { api, lfs_credentials, has_slots, capacity, log_form } = self.scene;
         let (kind, slots, dependency_proxy) =
             if has_slots { ("generic", "on", "off") } else { ("gitlab", "off", "on") };
         // GitLab itself has no list of ended jobs.
@@ -233,6 +251,7 @@ impl<F: Filter> Proxy<F> {
             "facts": serde_json::Map::from_iter(facts),
             "bindings": {"capacity": capacity, "revalidate_after": format!("{fresh}ms"), "max_stale": format!("{stale}ms")},
             "webhook": {"path": "/-/jobscope/webhook", "secret_env": "HOOK"},
+            "log": {"form": log_form},
         });
         configuration.to_string()
     }
@@ -240,14 +259,25 @@ impl<F: Filter> Proxy<F> {
     /// A worker gets a filter.
     fn load(&mut self, worker: usize) {
         let configuration = self.document.clone().unwrap_or_else(|| self.configuration());
-        let (root, departs) = (self.roots.len(), Rc::new(Cell::new(false)));
+        let (number, departs) = (self.roots.len(), Rc::new(Cell::new(false)));
         self.shared.borrow_mut().fails_in = None;
         self.shared.borrow_mut().configuration = configuration.into_bytes();
-        let host = SimulatedHost { shared: Rc::clone(&self.shared), root, departs: Rc::clone(&departs) };
+        let host = SimulatedHost { shared: Rc::clone(&self.shared), root: number, departs: Rc::clone(&departs) };
         let mut filter = if self.is_forgetful { F::forgetful(host) } else { F::new(host) };
         assert!(filter.configure(), "the configuration is taken");
-        self.roots.push(Root { filter: Some(filter), worker, times: self.times, streams: 0, departs });
-        self.workers[worker] = root;
+        let (failed_at, throttled_at) = (0, 0);
+        let root = Root {
+            filter: Some(filter),
+            worker,
+            times: self.times,
+            streams: 0,
+            departs,
+            failed_at,
+            throttled_at,
+            is_deaf: false,
+        };
+        self.roots.push(root);
+        self.workers[worker] = number;
     }
 
     /// Something happens to a root's filter, while the host acts for this request or for none.
@@ -309,12 +339,14 @@ impl<F: Filter> Proxy<F> {
             }
             Kind::Change => {
                 self.tell(|_| format!("roles or allowlists change ({which}, {how})"));
-                self.world.change(which, how);
+                let passed = self.shared.borrow().passed;
+                self.world.change(which, how, passed);
             }
             Kind::Relocate => {
                 let project = which as usize % PROJECTS;
                 self.tally.moves += 1;
-                let path = self.world.relocate(project, how as usize % PATHS);
+                let passed = self.shared.borrow().passed;
+                let path = self.world.relocate(project, how as usize % PATHS, passed);
                 self.shared.borrow_mut().paths = self.world.paths;
                 self.tell(|_| format!("project {project} moves to {}", path_name(path)));
             }
@@ -327,6 +359,8 @@ impl<F: Filter> Proxy<F> {
                 let is_compared = shared.is_compared;
                 drop(shared);
                 self.tell(|_| format!("the clock is set by {by} ms"));
+                self.clock_set_at = self.shared.borrow().passed;
+                self.give_credit();
                 self.grant_time();
                 // Until they tick, workers cannot know that it was ever another time.
                 if is_compared {
@@ -367,10 +401,12 @@ impl<F: Filter> Proxy<F> {
             // Whoever was refused a call may ask anew, and heed no answer to what was asked before.
             self.shared.borrow_mut().give_calls_up(LONGEST_TICK);
             self.grant_time();
+            self.give_credit();
         }
         self.make_up();
         self.check_deadlines();
         self.check_bounds();
+        self.check_reports();
         self.shared.borrow_mut().wrong.take()
     }
 

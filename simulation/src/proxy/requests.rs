@@ -55,6 +55,9 @@ impl<F: Filter> Proxy<F> {
         if ask == Ask::Person && what != What::Webhook && !has_failed {
             self.shared.borrow_mut().accuse(|| format!("request {stream} is no job's, and is answered {status}"));
         }
+        if matches!(status, 403 | 404) {
+            self.check_denial(stream);
+        }
         self.tally.answered += 1;
         self.tell(|_| format!("    request {stream} is answered {status}"));
         // Its answer too comes by the filter, but for one that takes the place of another.
@@ -275,6 +278,7 @@ impl<F: Filter> Proxy<F> {
             shown: 0,
             is_whole,
             is_judged: false,
+            came_at: passed,
             due,
         };
         self.open.insert(stream, open);
@@ -396,6 +400,10 @@ impl<F: Filter> Proxy<F> {
         let goes = is_told && self.show_answer(stream, root, &Headers::pack(&fields), body.as_bytes());
         if let (true, Some((mints, text)), Some(job)) = (goes, made, job) {
             self.hand_out(stream, Minted { text, mints, job, path });
+        }
+        let has_failed = self.shared.borrow().has_failed;
+        if let Some(job) = ends.filter(|_| is_told && !has_failed) {
+            self.owe(root, job);
         }
         // It is closed all the same.
         self.shared.borrow_mut().effects.clear();

@@ -5,10 +5,14 @@ use jobscope::Headers;
 use super::{Proxy, Stands, pick};
 use crate::fault::Fault;
 use crate::filter::Filter;
+use crate::judge::Time;
 use crate::request::What;
-use crate::service::{Api, Said, Written};
+use crate::service::{Api, Question, Said, Written};
 use crate::shared::Call;
 use crate::world::first_paths;
+
+/// The answers for which the service's forge is away.
+const AWAY: std::ops::Range<u32> = 10..13;
 
 impl<F: Filter> Proxy<F> {
     /// The lookup service answers, in whatever way.
@@ -24,13 +28,36 @@ impl<F: Filter> Proxy<F> {
     }
 
     pub(super) fn deliver(&mut self, number: u32, way: u32) {
-        let Some(Call { root, question, asked, paths, is_given_up, .. }) =
+        let Some(Call { root, question, max_age, asked, mut paths, is_given_up, .. }) =
             self.shared.borrow().calls.get(&number).cloned()
         else {
             return;
         };
         let say = |paths| question.as_ref().map(|question| self.world.say(question, paths));
-        let said = say(&self.world.paths);
+        let mut said = say(&self.world.paths);
+        let (mut asked, mut way) = (asked, way);
+        let mut age = None;
+        if let Some(fact) = question.as_ref().filter(|question| question.is_of_one_fact() && self.scene.api == Api::V1)
+            && way >= 9
+        {
+            let is_away = AWAY.contains(&way) || (max_age > 0 && self.fault(Fault::UntoldAges));
+            let is_unwanted = max_age == 0 && self.fault(Fault::UnwantedMemory);
+            let stale = self.roots[root].times.stale;
+            let serves = |old: u64| old <= max_age * 1_000 || (is_away && max_age > 0) || (is_unwanted && old < stale);
+            match self.memory.recall(fact, asked.passed).filter(|(_, _, old)| serves(*old)) {
+                Some((known, led, old)) => {
+                    (said, paths) = (Some(known), led);
+                    asked = Time { clock: asked.clock - old, passed: asked.passed - old };
+                    age = (max_age > 0 && !self.fault(Fault::UntoldAges)).then(|| old.div_ceil(1_000));
+                }
+                None if AWAY.contains(&way) => way = 0,
+                None => {
+                    if let Some(said) = &said {
+                        self.memory.put(fact, said, paths, asked.passed);
+                    }
+                }
+            }
+        }
         let came = "x-envoy-upstream-service-time";
         let fields = |status: &str| Headers::pack(&[(":status", status), (came, "1")]);
         let (headers, text, is_true) = match way {
@@ -48,7 +75,10 @@ impl<F: Filter> Proxy<F> {
                     let old = if self.fault(Fault::OldPaths) { say(&first_paths()) } else { None };
                     let written =
                         self.world.write(self.scene.api, self.scene.has_slots, question, old.as_ref().unwrap_or(said));
-                    let Written { status, location, body } = written;
+                    let Written { status, location, mut body } = written;
+                    if let Some(age) = age {
+                        body.insert_str(1, &format!(r#""age":{age},"#));
+                    }
                     let mut fields = vec![(":status", status), (came, "1")];
                     fields.extend(location.as_deref().map(|location| ("location", location)));
                     (Headers::pack(&fields), body, true)
@@ -70,6 +100,13 @@ impl<F: Filter> Proxy<F> {
         let root = if told == number { root } else { self.shared.borrow().calls[&told].root };
         let has_headers = headers.size() > 0;
         let size = text.len();
+        if !is_true {
+            let passed = self.shared.borrow().passed;
+            self.roots[root].failed_at = passed;
+            if way == 6 {
+                self.roots[root].throttled_at = passed;
+            }
+        }
         {
             let mut shared = self.shared.borrow_mut();
             shared.calls.remove(&told);
@@ -79,8 +116,16 @@ impl<F: Filter> Proxy<F> {
         // The filter may act on it at once.
         let mut ended = Vec::new();
         match (&question, said) {
-            (_, Some(Said::Ended(job))) if is_true => ended.push(job),
-            (_, Some(Said::List(jobs, _))) if is_true => ended = jobs,
+            (_, Some(Said::Ended(job))) if is_true => {
+                self.memory.end([job]);
+                ended.push(job);
+            }
+            (_, Some(Said::List(jobs, _))) if is_true => {
+                self.memory.end(self.world.ended_after(Some(0)).0);
+                ended = jobs;
+            }
+            (Some(Question::Told(jobs)), _) if is_true => self.memory.end(jobs.iter().copied()),
+            (Some(Question::Told(jobs)), _) => self.owe_again(root, jobs, way == 1),
             (Some(question), Some(said)) if is_true => self.judge.hear(question, &said, asked, &paths),
             _ => {}
         }

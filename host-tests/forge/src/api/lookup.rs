@@ -239,20 +239,60 @@ pub fn users(forge: &Forge, received: &Received) -> Answer {
     Ok(page(forge, received, shown))
 }
 
-/// `GET /projects`: those that the caller may see, of one visibility where one is named.
+/// `GET /projects`: those that the caller may see, archived or not, of one visibility where one is named.
 pub async fn projects(forge: &Forge, received: &Received) -> Answer {
     faulty(forge, async {
         let caller = known(forge, received)?;
         let params = Params::of_query(received.target.pairs());
         let wanted = params.value("visibility");
-        let is_wanted = |project: &&Arc<Project>| wanted.is_none_or(|wanted| wanted == project.visibility.word());
+        let is_archived = params.value("archived").map(|word| word == "true");
         let world = forge.world();
-        let seen = world.projects.iter().filter(is_wanted).filter(|project| caller.may_read(&world, project));
-        let shown = seen.map(|project| shapes::basic_project(forge, project)).collect();
+        let is_wanted = |project: &&Arc<Project>| {
+            wanted.is_none_or(|wanted| wanted == project.visibility.word())
+                && is_archived.is_none_or(|is_archived| is_archived == project.archived)
+                && caller.may_read(&world, project)
+        };
+        let mut seen: Vec<Arc<Project>> = world.projects.iter().filter(is_wanted).cloned().collect();
         drop(world);
-        Ok(page(forge, received, shown))
+        if params.value("order_by") == Some("id") {
+            seen.sort_by_key(|project| project.id);
+            // From the newest to the oldest where nothing else is asked for.
+            if params.value("sort") != Some("asc") {
+                seen.reverse();
+            }
+        }
+        // Such filters count whichever way the list is read.
+        let bound = |name: &str| params.value(name).and_then(|id| id.parse::<u64>().ok());
+        let (after, before) = (bound("id_after"), bound("id_before"));
+        seen.retain(|one| after.is_none_or(|id| one.id > id) && before.is_none_or(|id| one.id < id));
+        if params.value("pagination") == Some("keyset") {
+            return keyset(forge, received, &params, &seen);
+        }
+        Ok(page(forge, received, seen.iter().map(|project| shapes::basic_project(forge, project)).collect()))
     })
     .await
+}
+
+/// One page of projects, of which the last one's number says where the next page begins. Whoever reads on gets an empty one
+/// in the end, without a link.
+fn keyset(forge: &Forge, received: &Received, params: &Params, projects: &[Arc<Project>]) -> Answer {
+    if params.value("order_by") != Some("id") {
+        let text = "Keyset pagination is not yet available for this type of request";
+        return Err(reply::json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": text })));
+    }
+    let length = params.number("per_page").unwrap_or(20).clamp(1, LONGEST_PAGE);
+    let shown = projects.get(..length.min(projects.len())).unwrap_or_default();
+    let shapes = shown.iter().map(|project| shapes::basic_project(forge, project)).collect();
+    let mut response = reply::json(StatusCode::OK, &Value::Array(shapes));
+    if let Some(last) = shown.last() {
+        let bound = if params.value("sort") == Some("asc") { "id_after" } else { "id_before" };
+        let kept = received.target.pairs().into_iter().filter(|(name, _)| name != bound);
+        let query: String = kept.map(|(name, value)| format!("{name}={value}&")).collect();
+        let path = received.target.segments.join("/");
+        let link = format!("<{}>; rel=\"next\"", forge.url(&format!("{path}?{query}{bound}={}", last.id)));
+        response.headers_mut().extend(HeaderValue::from_str(&link).ok().map(|link| (header::LINK, link)));
+    }
+    Ok(response)
 }
 
 /// `GET /personal_access_tokens/self`.

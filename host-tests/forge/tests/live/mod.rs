@@ -55,6 +55,16 @@ pub(crate) fn jobscope_of(words: &[&str], variables: &[(&str, &str)], input: &st
     Ran { out: text(ran.stdout), err: text(ran.stderr), end: ran.status.code().unwrap() }
 }
 
+/// Compares with a file in `golden/`, or with `UPDATE_GOLDEN=1` writes it.
+pub(crate) fn golden(name: &str, told: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&file, told).unwrap();
+    }
+    assert_eq!(told, std::fs::read_to_string(&file).unwrap_or_default(), "{}", file.display());
+    assert!(told.lines().all(|line| line.chars().count() <= 100) && !told.contains("glpat-"), "{told}");
+}
+
 /// A file with a configuration.
 pub(crate) fn configuration(document: &Value) -> NamedTempFile {
     let mut file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();

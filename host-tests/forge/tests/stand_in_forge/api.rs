@@ -84,6 +84,31 @@ fn the_service_account_sees_what_decides() {
     assert_eq!((gone.status, gone.json()), (404, json!({ "message": "404 Project Not Found" })));
 }
 
+/// As doc/api/rest has it: a link to what lies behind the last number, until an empty page has none.
+#[test]
+fn projects_are_listed_by_their_numbers() {
+    let forge = Forge::start();
+    let get = |query: &str| forge.get(&format!("api/v4/projects?{query}"), &[SERVICE]);
+    let ids = |query: &str| -> Vec<u64> {
+        let listed = get(query).json();
+        listed.as_array().unwrap().iter().map(|project| project["id"].as_u64().unwrap()).collect()
+    };
+    let keyset = "pagination=keyset&order_by=id&per_page=3";
+    let first = get(&format!("{keyset}&sort=asc"));
+    let next = format!("<{}?{keyset}&sort=asc&id_after=103>; rel=\"next\"", forge.url("api/v4/projects"));
+    assert_eq!((first.header("link"), first.header("x-next-page")), (Some(next.as_str()), None));
+    assert_eq!(ids(&format!("{keyset}&sort=asc&id_after=103")), [104, 105, 106]);
+    let last = get(&format!("{keyset}&sort=asc&id_after=900"));
+    assert_eq!((last.json(), last.header("link")), (json!([]), None));
+    assert_eq!(ids(&format!("{keyset}&id_before=104")), [103, 102, 101], "newest first");
+    assert_eq!(ids("order_by=id&sort=asc&id_after=103&per_page=2"), [104, 105]);
+    assert_eq!(ids("archived=true"), [0; 0]);
+    let other = get("pagination=keyset&order_by=name");
+    assert_eq!(other.status, 405, "{}", other.body);
+    // Who is nobody sees what is public.
+    assert_eq!(forge.get("api/v4/projects", &[]).json()[0]["id"], 105);
+}
+
 #[test]
 fn the_graphql_api_tells_what_entries_grant() {
     let forge = Forge::start();

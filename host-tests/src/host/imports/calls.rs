@@ -88,20 +88,6 @@ fn link_unused(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     unimplemented_call!(DequeueSharedQueue, a b c1);
     unimplemented_call!(EnqueueSharedQueue, a b c1);
     unimplemented_call!(GetStatus, a b c1);
-    import!(linker, CallForeignFunction, |c,
-                                          name_at: u32,
-                                          name_len: u32,
-                                          _arguments_at: u32,
-                                          _arguments_len: u32,
-                                          data_out: u32,
-                                          size_out: u32| {
-        if read(c, name_at, name_len)? != b"clear_route_cache" {
-            return Err(Status::NotFound.into());
-        }
-        let vm = c.data().vm;
-        choose_route(&mut world(c), vm)?;
-        give(c, &[], data_out, size_out)
-    });
     Ok(())
 }
 
@@ -133,14 +119,6 @@ fn continue_stream(world: &mut World, vm: usize, kind: u32) -> Result<(), Status
         stream.request.map_open = false;
         stream.request.chunk = None;
     }
-    Ok(())
-}
-
-/// The route was chosen before the filter saw the request, by the head that the client sent.
-fn choose_route(world: &mut World, vm: usize) -> Result<(), Status> {
-    let stream = world.acting_stream(vm).ok_or(Status::BadArgument)?;
-    let stream = world.streams.get_mut(&stream).ok_or(Status::BadArgument)?;
-    stream.routed_by.clone_from(&stream.request.headers);
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! Logs, time, properties, contexts.
 
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
+use prost::encoding::decode_varint;
 use wasmtime::Linker;
 
 use super::{Caller, give, read, run, world, write};
@@ -50,6 +52,31 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         stream.properties.insert(path, value);
         Ok(())
     });
+    import!(linker, CallForeignFunction, |c,
+                                          name_at: u32,
+                                          name_len: u32,
+                                          arguments_at: u32,
+                                          arguments_len: u32,
+                                          _data_out: u32,
+                                          _size_out: u32| {
+        let vm = c.data().vm;
+        match &*read(c, name_at, name_len)? {
+            b"declare_property" => {
+                let (name, schema) = declaration(&read(c, arguments_at, arguments_len)?).ok_or(Status::BadArgument)?;
+                let record = &mut world(c).vms[vm];
+                // In a request's callback it is this request's own affair, and nothing comes of it.
+                match record.declared.entry((record.current, name)) {
+                    Entry::Occupied(_) => Err(Status::BadArgument.into()),
+                    Entry::Vacant(place) => {
+                        place.insert(schema);
+                        Ok(())
+                    }
+                }
+            }
+            b"clear_route_cache" => Ok(choose_route(&mut world(c), vm)?),
+            _ => Err(Status::NotFound.into()),
+        }
+    });
     import!(linker, SetEffectiveContext, |c, id: u32| {
         let vm = c.data().vm;
         let mut world = world(c);
@@ -74,6 +101,21 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         Ok(())
     });
     Ok(())
+}
+
+/// The name and the type of a property that holds messages, of a `DeclarePropertyArguments`.
+fn declaration(mut bytes: &[u8]) -> Option<(String, String)> {
+    let (mut name, mut schema, mut kind) = (Vec::new(), Vec::new(), 0);
+    while !bytes.is_empty() {
+        let (field, number) = (decode_varint(&mut bytes).ok()?, decode_varint(&mut bytes).ok()?);
+        match field {
+            0x0a => name.extend(bytes.split_off(..usize::try_from(number).ok()?)?),
+            0x22 => schema.extend(bytes.split_off(..usize::try_from(number).ok()?)?),
+            0x18 => kind = number,
+            _ => return None,
+        }
+    }
+    (kind == 3).then_some((String::from_utf8(name).ok()?, String::from_utf8(schema).ok()?))
 }
 
 /// A property that the acting context can read. The path's parts are divided by
@@ -118,4 +160,12 @@ fn derived(world: &World, vm: usize, id: StreamId, path: &str) -> Option<Vec<u8>
         "request.total_size" => Some(((headers.byte_size() + stream.request.size()) as u64).to_le_bytes().to_vec()),
         _ => first(path.strip_prefix("request.headers.")?),
     }
+}
+
+/// The route was chosen before the filter saw the request, by the head that the client sent.
+fn choose_route(world: &mut World, vm: usize) -> Result<(), Status> {
+    let stream = world.acting_stream(vm).ok_or(Status::BadArgument)?;
+    let stream = world.streams.get_mut(&stream).ok_or(Status::BadArgument)?;
+    stream.routed_by.clone_from(&stream.request.headers);
+    Ok(())
 }

@@ -6,6 +6,7 @@ use policy::lookup::{Answer, Call, Principal};
 use serde_json::{Value, json};
 
 use crate::forge::Status;
+use crate::forge::calls::body;
 
 /// A page of the list of running jobs.
 pub(super) struct Page {
@@ -64,17 +65,6 @@ pub(super) fn read_status(job: JobId, answer: &Answer<'_>) -> Result<Status, Fai
     }
     let state = body.get("status").and_then(Value::as_str).ok_or(Failure::LookupAnswer)?;
     Ok(if FINAL_STATES.contains(&state) { Status::Ended } else { Status::Running })
-}
-
-fn body(answer: &Answer<'_>) -> Result<Value, Failure> {
-    match answer.status {
-        Some(200) => serde_json::from_slice(answer.body).map_err(|_| Failure::LookupAnswer),
-        None | Some(502 | 503) => Err(Failure::LookupUnreachable),
-        Some(401 | 403) => Err(Failure::LookupRights),
-        Some(429) => Err(Failure::LookupThrottled),
-        Some(504) => Err(Failure::LookupTimeout),
-        Some(_) => Err(Failure::LookupAnswer),
-    }
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ fn rows_that_are_written_in_another_way_have_another_layout() {
     let rows = rows.into_iter().chain(bindings.iter().map(Row::bytes)).chain(parts.map(|known| part(known).bytes()));
     let written = Hash::of(&[&rows.flat_map(|row| row.unwrap()).collect::<Vec<u8>>()]);
     let short = |hash: Hash| hash.0[..6].iter().map(|byte| std::format!("{byte:02x}")).collect::<std::string::String>();
-    let golden = ("13".into(), "2d116d334dc7".into(), "279939608f74".into());
+    let golden = ("13".into(), "2d116d334dc7".into(), "d9ca23fd3e3e".into());
     assert_eq!(
         (std::string::String::from(LAYOUT), short(written), short(layout(64))),
         golden,
@@ -176,5 +176,46 @@ proptest! {
         let now = Moment(start.saturating_add_signed(step));
         let has_come = deadline.has_come(Duration::from_millis(within), now);
         prop_assert_eq!(has_come, step < 0 || step.unsigned_abs() >= within);
+    }
+}
+
+#[test]
+fn what_a_memory_may_tell_is_younger_than_what_is_due() {
+    let of = |milliseconds| {
+        let kept = Duration::from_millis(milliseconds);
+        let bindings = Bindings { revalidate_after: kept, ..config() };
+        let lifetimes = Lifetimes { projects: kept * 2, members: kept, allowlists: kept * 3, max_stale: kept * 4 };
+        assert_eq!(bindings.max_age(), lifetimes.max_age(), "the shortest time counts");
+        bindings.max_age().as_secs()
+    };
+    assert_eq!([1000, 1999, 2000, 30_000, 30_999].map(of), [0, 0, 1, 29, 29]);
+    let longer = Bindings { revalidate_after: config().max_stale * 2, ..config() };
+    assert!(longer.max_age() < config().max_stale, "what no longer serves is no answer");
+}
+
+#[test]
+fn no_memory_tells_of_a_job_that_was_just_handed_out_or_is_in_doubt() {
+    assert!(running(1, 10).takes_memory());
+    assert!(!born(1, 10).takes_memory());
+    let bucket = put(&[], running(1, 10)).unwrap();
+    for bucket in [bindings::doubt(&bucket, &key(1)), bindings::age(&bucket, &config(), Moment(20))] {
+        assert!(!find::<Binding>(&bucket.unwrap(), &key(1)).unwrap().takes_memory());
+    }
+    let late = bindings::find::<Binding>(&bucket, &key(1), Moment(500_000)).unwrap();
+    assert!(late.takes_memory(), "what nobody has asked about for long is in no doubt");
+}
+
+#[test]
+fn an_older_answer_takes_the_place_of_no_younger_one() {
+    let rejection = |invalid, confirmed| Rejection { key: key(1), invalid, confirmed: Moment(confirmed) };
+    let (old, new) = (rejection(Invalid::NotStarted, 10), rejection(Invalid::Unknown, 20));
+    let missing = |confirmed| Missing { key: key(1), confirmed: Moment(confirmed) };
+    for (first, second) in [(old.clone(), new.clone()), (new.clone(), old)] {
+        let (at, then) = (Moment(30), [missing(first.confirmed.0), missing(second.confirmed.0)]);
+        let bucket =
+            [first, second].into_iter().fold(Vec::new(), |all, row| bindings::put(&all, row, &config(), at).unwrap());
+        assert_eq!(bindings::find(&bucket, &key(1), at), Some(new.clone()));
+        let bucket = then.into_iter().fold(Vec::new(), |all, row| bindings::put(&all, row, &config(), at).unwrap());
+        assert_eq!(bindings::find(&bucket, &key(1), at), Some(missing(20)));
     }
 }

@@ -13,6 +13,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde_json::Value;
 
@@ -40,8 +41,10 @@ const SERVICE_ACCOUNT: &str = "private-token";
 pub(super) struct Gitlab;
 
 impl Source for Gitlab {
+    /// GitLab says what is so now.
     fn start(
         &self,
+        _max_age: Duration,
         config: &Config,
         account: Option<&Account>,
         fact: Fact,

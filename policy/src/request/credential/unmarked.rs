@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::super::head::Head;
 use super::super::malformed::Malformed;
 use super::super::{params, readers, token};
-use super::{Carrier, Credential, Spelled, carrier, foreign, spelled};
+use super::{Carrier, Credential, Persons, Spelled, carrier, spelled};
 use crate::facts::Secret;
 
 /// A credential that one reader may take for one token and another for another.
@@ -13,7 +13,7 @@ use crate::facts::Secret;
 pub(crate) struct Ambiguous;
 
 /// The one credential that may be a job's on a forge whose job tokens have no mark.
-pub(super) fn unmarked(head: &Head<'_>, query: Option<&[u8]>) -> Result<Credential, Malformed> {
+pub(super) fn unmarked(head: &Head<'_>, query: Option<&[u8]>, persons: &Persons<'_>) -> Result<Credential, Malformed> {
     let mut found: Vec<(Secret, Result<Carrier, Malformed>)> = Vec::new();
     for value in query.map(params::credentials).unwrap_or_default() {
         let token = in_query(&value).map_err(|Ambiguous| Malformed::Carrier)?;
@@ -24,7 +24,7 @@ pub(super) fn unmarked(head: &Head<'_>, query: Option<&[u8]>) -> Result<Credenti
         for token in candidates(value)? {
             let is_all = |carrier, credential: &str| {
                 if carrier == Carrier::Basic {
-                    readers::logins(value).all(|login| secret_of(&login) == token.expose())
+                    readers::logins(value).iter().all(|login| secret_of(login) == token.expose())
                 } else {
                     credential.as_bytes() == token.expose()
                 }
@@ -39,7 +39,7 @@ pub(super) fn unmarked(head: &Head<'_>, query: Option<&[u8]>) -> Result<Credenti
         }
     }
     match found.as_slice() {
-        [] => Ok(foreign(head)),
+        [] => Ok(persons.credential()),
         [(token, carrier)] => Ok(Credential::Unmarked(token.clone(), *carrier)),
         // Which of them the forge takes is not to be told, and each may be a job's.
         _ => Err(Malformed::Multiple),
@@ -67,7 +67,7 @@ fn candidates(value: &[u8]) -> Result<Vec<Secret>, Malformed> {
     if parts().any(readers::is_cut_short) {
         return Err(Malformed::Authorization);
     }
-    let logins = readers::logins(value).map(|login| secret_of(&login).to_vec());
+    let logins = readers::logins(value).into_iter().map(|login| secret_of(&login).to_vec());
     let words = parts().flat_map(words).map(<[u8]>::to_vec);
     let mut found: Vec<Secret> = Vec::new();
     for word in logins.chain(words) {
@@ -162,7 +162,7 @@ mod tests {
 
     fn found(name: &str, value: &[u8]) -> Credential {
         let fields = [(name.as_bytes(), value)];
-        super::super::find(Kind::Generic, &Head::new(&fields, Body::None))
+        super::super::find(Kind::Generic, &Head::new(&fields, Body::None)).0
     }
 
     fn basic(login: &str) -> String {

@@ -167,7 +167,7 @@ fn what_any_decoder_reads_as_a_jobs_login_is_a_jobs() {
 
 #[test]
 fn what_is_plain_is_read_in_one_way() {
-    let login = |value: &[u8]| logins(value).collect::<Vec<_>>();
+    let login = |value: &[u8]| logins(value);
     for plain in ["dana:??>>", "dana:p", "dana:pw", "dana:pwd", ""] {
         assert_eq!(login(format!("Basic {}", STANDARD.encode(plain)).as_bytes()), [plain.as_bytes()], "{plain}");
     }

@@ -45,7 +45,9 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    pub(crate) fn of(error: &serde_saphyr::Error) -> Self {
+    /// What a reader of YAML says.
+    #[must_use]
+    pub fn of(error: &serde_saphyr::Error) -> Self {
         // The message alone: the place is told beside it, and nothing draws the text around it.
         let said = DefaultMessageFormatter.format_message(error.without_snippet()).into_owned();
         let text = said.lines().next().unwrap_or_default().split(" at line ").next().unwrap_or_default().to_owned();
@@ -117,9 +119,7 @@ impl Node {
             Kind::Number(number) => Value::Number(number.clone()),
             Kind::Text(text) => Value::String(text.clone()),
             Kind::List(items) => Value::Array(items.iter().map(Self::value).collect()),
-            Kind::Map(entries) => {
-                Value::Object(entries.iter().map(|(key, _, value)| (key.clone(), value.value())).collect::<Map<_, _>>())
-            }
+            Kind::Map(entries) => object(&mut entries.iter().map(|(key, _, value)| (key.clone(), value.value()))),
         }
     }
 
@@ -150,6 +150,11 @@ impl Node {
             Some(node)
         })
     }
+}
+
+/// The object of some members. Each kind of iterator would have it compiled once more.
+pub fn object(members: &mut dyn Iterator<Item = (String, Value)>) -> Value {
+    Value::Object(members.collect::<Map<_, _>>())
 }
 
 impl<'de> Deserialize<'de> for Node {

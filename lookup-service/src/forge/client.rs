@@ -1,4 +1,4 @@
-//! The HTTP client of the forge: no redirects, no cookies, no proxy, and nothing of a call in any log.
+//! The HTTP client of a forge: no redirects, no cookies, no proxy, and nothing of a call in any log.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use policy::lookup::Call;
+use policy::lookup::{Answer, Call};
 use rustls::ClientConfig;
 
 /// The largest answer that is read, as in the filter.
 const ANSWER_LIMIT: usize = 4 << 20;
 
 /// A client of one forge.
-pub struct Client {
+pub(super) struct Client {
     pool: Pool<HttpsConnector<HttpConnector>, Body>,
     scheme: uri::Scheme,
     authority: uri::Authority,
@@ -34,8 +34,7 @@ pub(super) struct Response {
 
 impl Client {
     /// A client of the forge at an address of which scheme and authority count.
-    #[must_use]
-    pub fn new(scheme: uri::Scheme, authority: uri::Authority, tls: ClientConfig, connect: Duration) -> Self {
+    pub(super) fn new(scheme: uri::Scheme, authority: uri::Authority, tls: ClientConfig, connect: Duration) -> Self {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_connect_timeout(Some(connect));
@@ -70,5 +69,22 @@ impl Client {
             request = request.header(*name, value);
         }
         request.body(Body::from(call.body.clone())).ok()
+    }
+}
+
+impl Response {
+    /// As `policy` reads it.
+    pub(super) fn answer(&self) -> Answer<'_> {
+        Answer {
+            status: self.status,
+            next_page: self.next_page.as_deref(),
+            location: self.location.as_deref(),
+            body: &self.body,
+        }
+    }
+
+    /// What a forge that is left alone would say.
+    pub(super) fn throttled() -> Self {
+        Self { status: Some(429), ..Self::default() }
     }
 }

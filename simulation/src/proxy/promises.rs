@@ -1,0 +1,108 @@
+//! What is owed to others: the service is told of the ends that a runner reported, and nobody is denied what was granted.
+
+use jobscope::Stream;
+
+use super::{LONGEST_TICK, Proxy};
+use crate::filter::Filter;
+use crate::judge::Ask;
+use crate::request::What;
+use crate::service::{Api, Question};
+use crate::shared::Call;
+
+/// For how long a fact may deny, in milliseconds, and by how much the clock may have been set since.
+const DENIES: u64 = 2_000 + 1_000;
+
+/// For how long a forge that had too much is asked nothing.
+const PAUSE: u64 = 3_000;
+
+/// How soon what the service did not take is told again.
+const AGAIN: u64 = 75_000;
+
+/// More facts than this under way are too much of one job.
+const FEW: usize = 8;
+
+/// An end of which the service is to be told by a root, when so much time has passed.
+#[derive(Debug)]
+pub(super) struct Owed {
+    root: usize,
+    job: usize,
+    due: u64,
+}
+
+impl<F: Filter> Proxy<F> {
+    /// A runner reported a job's end through a root.
+    pub(super) fn owe(&mut self, root: usize, job: usize) {
+        self.hear_reports();
+        if self.scene.api == Api::V1 && !self.roots[root].is_deaf {
+            let shared = self.shared.borrow();
+            let is_report = |call: &&Call| call.root == root && matches!(call.question, Some(Question::Told(_)));
+            // One report after the other.
+            let waits =
+                shared.calls.values().any(|call| is_report(&call)) || self.owed.iter().any(|owed| owed.root == root);
+            let due = shared.passed + if waits { AGAIN } else { 2 * LONGEST_TICK };
+            drop(shared);
+            self.owed.push(Owed { root, job, due });
+        }
+    }
+
+    /// The service did not take what a root told it, or takes no reports.
+    pub(super) fn owe_again(&mut self, root: usize, jobs: &[usize], takes_none: bool) {
+        self.hear_reports();
+        if takes_none {
+            self.roots[root].is_deaf = true;
+            self.owed.retain(|owed| owed.root != root);
+            return;
+        }
+        let due = self.shared.borrow().passed + AGAIN;
+        self.owed.extend(jobs.iter().map(|job| Owed { root, job: *job, due }));
+    }
+
+    /// The clock was set, or the host refused something: it may take as long as after a failure.
+    pub(super) fn give_credit(&mut self) {
+        self.owed.iter_mut().for_each(|owed| owed.due += AGAIN);
+    }
+
+    /// What was told meanwhile is owed no longer.
+    fn hear_reports(&mut self) {
+        let told = std::mem::take(&mut self.shared.borrow_mut().told);
+        for (root, jobs) in told {
+            self.owed.retain(|owed| owed.root != root || !jobs.contains(&owed.job));
+        }
+    }
+
+    /// Whether all was told in time.
+    pub(super) fn check_reports(&mut self) {
+        self.hear_reports();
+        let passed = self.shared.borrow().passed;
+        let roots = &self.roots;
+        self.owed.retain(|owed| roots[owed.root].filter.is_some());
+        if let Some(Owed { job, .. }) = self.owed.iter().find(|owed| owed.due < passed) {
+            self.shared.borrow_mut().accuse(|| format!("the service was not told that job {job} ended"));
+        }
+    }
+
+    /// A request is denied. What was granted all the time since facts may deny is denied only where a lookup failed.
+    pub(super) fn check_denial(&mut self, stream: Stream) {
+        let Some(open) = self.open.get(&stream) else { return };
+        let (request, root) = (&open.request, &self.roots[open.root]);
+        let (Ask::Of(named, needed), Some(job)) = (request.ask, request.job) else { return };
+        let is_jobs = request.token.as_ref() == Some(&self.world.jobs[job].token);
+        let shared = self.shared.borrow();
+        let (passed, came) = (shared.passed, open.came_at);
+        let is_disturbed = shared.has_failed
+            || root.failed_at >= came
+            || root.throttled_at + PAUSE >= came
+            || self.clock_set_at >= came
+            || passed >= came + root.times.timeout
+            || root.filter.as_ref().is_none_or(|filter| filter.load().flights > FEW);
+        drop(shared);
+        if self.scene.api == Api::Gitlab || matches!(request.what, What::Use(_)) || !is_jobs || is_disturbed {
+            return;
+        }
+        let since = came.min(passed.saturating_sub(DENIES));
+        if self.world.has_granted(job, named, needed, since) {
+            let what = format!("request {stream} is denied what job {job} was granted before");
+            self.shared.borrow_mut().accuse(|| what);
+        }
+    }
+}
