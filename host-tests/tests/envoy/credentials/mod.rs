@@ -180,7 +180,7 @@ fn git_clones_and_pushes_with_an_id_token_in_the_name_of_two_accounts() {
 #[test]
 fn a_slot_is_the_filters_alone_to_give_at_once_and_after_a_lookup() {
     let site = Site::start("enforce", false);
-    let forged = [format!("{SLOT}: write"), format!("X-Jobscope-Credential: read")];
+    let forged = [format!("{SLOT}: write"), "X-Jobscope-Credential: read".to_owned()];
     let forged = forged.each_ref().map(String::as_str);
     let person = format!("Authorization: {}", login(("eve", "guess")));
     for slot in [&forged[..1], &forged[1..], &forged[..]] {
@@ -198,10 +198,10 @@ fn a_slot_is_the_filters_alone_to_give_at_once_and_after_a_lookup() {
     for job in 10..30 {
         // The first is looked up, the second is not.
         for _ in 0..2 {
-            let answer = site.send(FETCH, &[&*forged[0], &*basic(job)]);
+            let answer = site.send(FETCH, &[forged[0], &*basic(job)]);
             assert_eq!((answer.status, answer.header("set-cookie")), (Some(200), None), "{answer:?}");
             assert_eq!(site.accounts(), account(READER));
-            let answer = site.send(PUSH, &[&*forged[1], "Cookie: session=1", &*basic(job)]);
+            let answer = site.send(PUSH, &[forged[1], "Cookie: session=1", &*basic(job)]);
             assert_eq!((answer.status, answer.header("set-cookie")), (Some(200), None), "{answer:?}");
             assert_eq!(site.accounts(), account(WRITER));
         }
