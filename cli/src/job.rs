@@ -156,8 +156,7 @@ fn at(world: &World, project: &Project, git_ref: &str) -> Context {
         environment: Some(String::new()),
         source: Some("push".to_owned()),
         fork: Some(false),
-        on_behalf_of: None,
-        runner: None,
+        ..Context::default()
     }
 }
 

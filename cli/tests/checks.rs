@@ -202,6 +202,81 @@ fn with_secrets() -> String {
     format!("{before}domains: [forge.example.com]{forge}")
 }
 
+/// The deployed configuration, and `envoy/credentials.yaml` in it.
+fn with_credentials() -> String {
+    let added = file("envoy/credentials.yaml");
+    let part = |from: &str, ends: fn(&str) -> bool, by: usize| -> String {
+        let (_, rest) = added.split_once(from).unwrap();
+        rest.lines().take_while(|line| !ends(line)).map(|line| format!("{}{line}\n", " ".repeat(by))).collect()
+    };
+    let text = file("envoy/envoy.yaml")
+        .replace("kind: gitlab", "kind: generic\n                              credential_slots: \"on\"")
+        .replace(
+            "name: ingress\n                  #",
+            "name: ingress\n                  request_headers_to_remove: [x-jobscope-credential]\n                  #",
+        )
+        .replace("&crowd", "&listeners")
+        .replace("*crowd", "*listeners")
+        .replace("&http", "&upstreams")
+        .replace("*http", "*upstreams");
+    let (before, behind) = text.split_once("    - name: token-lookup\n").unwrap();
+    let text = format!("{before}{}    - name: token-lookup\n{behind}", part("\nclusters:\n", |_| false, 2));
+    let (before, behind) = text.split_once("domains: [registry.example.com]").unwrap();
+    let put = |text: &str, routes: &str| {
+        text.replacen(
+            "                        - match: {prefix: /}\n",
+            &format!("{routes}                        - match: {{prefix: /}}\n"),
+            1,
+        )
+    };
+    let (before, forge) = before
+        .split_once("domains: [forge.example.com]")
+        .map(|(before, forge)| (before.to_owned(), put(forge, &part("\n  forge:\n", |line| line == "  registry:", 20))))
+        .unwrap();
+    let registry = put(behind, &part("\n  registry:\n", str::is_empty, 20));
+    format!("{before}domains: [forge.example.com]{forge}domains: [registry.example.com]{registry}")
+}
+
+const WITHOUT: &str = "what is granted reaches the forge without a credential";
+
+/// Of that configuration: what is changed, into what, and what is said.
+const WRONG_CREDENTIALS: &[(&str, &str, &str)] = &[
+    (
+        "request_headers_to_remove: [x-jobscope-credential]",
+        "request_headers_to_remove: [x-other]",
+        "the slot goes on to the forge",
+    ),
+    ("string_match: {exact: write}", "string_match: {exact: admin}", WITHOUT),
+    ("string_match: {exact: read}", "invert_match: true, string_match: {exact: read}", A_ROUTE_LEADS),
+    ("route: {cluster: forge-read, timeout: 0s}", "route: {cluster: forge, timeout: 0s}", WITHOUT),
+    ("cluster: forge\n", "cluster: forge-write\n", A_ROUTE_LEADS),
+    ("cluster: registry\n", "weighted_clusters: {clusters: [{name: registry-read, weight: 1}]}\n", A_ROUTE_LEADS),
+    (
+        "cluster: registry\n",
+        "cluster: registry\n                            request_mirror_policies: [{cluster: forge-read}]\n",
+        A_ROUTE_LEADS,
+    ),
+    ("overwrite: true", "overwrite: false", "expected `overwrite: true`"),
+    (
+        "allow_request_without_credential: false",
+        "allow_request_without_credential: true",
+        "expected no `allow_request_without_credential`",
+    ),
+    ("header: authorization", "header: x-token", WITHOUT),
+    ("credential_slots: \"on\"", "credential_slots: \"off\"", A_ROUTE_LEADS),
+];
+
+#[test]
+fn the_forges_own_credentials_stand_behind_their_slots_and_nowhere_else() {
+    let right = with_credentials();
+    assert_eq!(errors(&right), []);
+    for (from, to, text) in WRONG_CREDENTIALS.iter() {
+        assert!(right.contains(from), "{from}");
+        let found = errors(&right.replacen(from, to, 1));
+        assert!(found.iter().any(|one| one.text.contains(text)), "{to}: {found:?}");
+    }
+}
+
 /// Of that configuration: what is changed, into what, and what is said.
 const WRONG_SECRETS: &[(&str, &str, &str)] = &[
     ("header: private-token", "header: x-token", "expected a `credential_injector` for `private-token`"),

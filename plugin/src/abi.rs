@@ -115,6 +115,14 @@ fn found<T: Default>(handed: Result<T>) -> Result<T> {
     handed.or_else(|error| if error.status == NOT_FOUND { Ok(T::default()) } else { Err(error) })
 }
 
+/// Calls a function of Envoy's own, beside the ABI, whose answer says nothing.
+fn call_envoy(name: &'static str, arguments: &[u8]) -> Result<()> {
+    let (at, length) = (arguments.as_ptr(), arguments.len());
+    // SAFETY: pointers and lengths of a living str and slice, and what `handed` has for the answer.
+    let ask = |data, size| unsafe { proxy_call_foreign_function(name.as_ptr(), name.len(), at, length, data, size) };
+    handed(name, ask).map(drop)
+}
+
 /// A property of the host; empty where it has none of this name.
 fn property(path: &str) -> Result<Vec<u8>> {
     // SAFETY: pointer and length of a living str, and what `handed` has for the answer.
@@ -205,6 +213,10 @@ impl Host for Proxy {
         check("replace_header", unsafe { proxy_replace_header_map_value(map, name.as_ptr(), name.len(), at, length) })
     }
 
+    fn choose_route(&self) -> Result<()> {
+        call_envoy("clear_route_cache", &[])
+    }
+
     fn buffer(&self, buffer: Buffer, start: usize, length: usize) -> Result<Vec<u8>> {
         let number = buffer_number(buffer);
         // SAFETY: what `handed` has for the answer.
@@ -240,12 +252,7 @@ impl Host for Proxy {
     }
 
     fn declare(&self, name: &str, message: &str) -> Result<()> {
-        let (call, given) = ("declare_property", declaration(name, message));
-        let (at, length) = (given.as_ptr(), given.len());
-        // SAFETY: pointers and lengths of living slices, and what `handed` has for the answer.
-        let ask =
-            |data, size| unsafe { proxy_call_foreign_function(call.as_ptr(), call.len(), at, length, data, size) };
-        handed(call, ask).map(drop)
+        call_envoy("declare_property", &declaration(name, message))
     }
 
     fn row(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>> {

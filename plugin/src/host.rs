@@ -123,6 +123,9 @@ pub trait Host: Clone {
     /// Sets a field of the request, in place of all of its name.
     fn replace_request_header(&self, name: &str, value: &[u8]) -> Result<()>;
 
+    /// Has the route of the request chosen anew, by its head as it is now.
+    fn choose_route(&self) -> Result<()>;
+
     /// Up to `length` bytes of a buffer from `start`.
     fn buffer(&self, buffer: Buffer, start: usize, length: usize) -> Result<Vec<u8>>;
 

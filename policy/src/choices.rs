@@ -36,6 +36,15 @@ pub enum KubernetesAgent {
     On,
 }
 
+/// Whether the proxy adds the forge's own credentials to what jobs are granted whom the forge does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialSlots {
+    /// It does not. Such jobs are refused.
+    Off,
+    /// It does, where a request names its slot.
+    On,
+}
+
 /// Whether jobs use the dependency proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DependencyProxy {

@@ -6,6 +6,7 @@ mod concern;
 mod evidence;
 mod judged;
 mod shape;
+mod slot;
 mod unasked;
 mod why;
 
@@ -26,6 +27,8 @@ use crate::rules::{self, RULES, Reason, Ruling, Verdict};
 pub use evidence::{Evidence, evidence};
 use judged::{Judged, judge, looks_at_target};
 pub use shape::{FIELDS, SHAPE};
+use slot::exchanged;
+pub use slot::{SLOT_FIELD, Slot, WITHHELD, names_login};
 pub use unasked::facts_without_lookup;
 pub use why::{Ages, why};
 
@@ -91,6 +94,7 @@ impl Cause {
 pub struct Grant {
     path: Option<Vec<u8>>,
     without: Vec<String>,
+    slot: Option<Slot>,
 }
 
 impl Grant {
@@ -104,6 +108,12 @@ impl Grant {
     #[must_use]
     pub fn without(&self) -> &[String] {
         &self.without
+    }
+
+    /// Which credential the proxy adds to it then, if any.
+    #[must_use]
+    pub fn slot(&self) -> Option<Slot> {
+        self.slot
     }
 }
 
@@ -188,13 +198,17 @@ pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
             return Step::Decided(refuse_token(config, request, Reason::TokenEnded, job.as_ref()));
         }
     };
+    let exchanged = match exchanged(config, request, job) {
+        Ok(exchanged) => exchanged,
+        Err(reason) => return Step::Decided(refuse_exchange(config, request, reason, job)),
+    };
     let facts = &*facts.completed(config, job, request);
     let missing = facts.missing(config, request);
     if !missing.is_empty() {
         return Step::NeedsTargets(job.clone(), missing);
     }
     let judged: Vec<Judged<'_>> = request.accesses.iter().map(|access| judge(config, job, access, facts)).collect();
-    Step::Decided(combine(config, request, job, &judged))
+    Step::Decided(combine(config, request, job, exchanged, &judged))
 }
 
 impl Facts {
@@ -288,8 +302,14 @@ fn speaker(config: &Config, request: &JobRequest, judged: &[Judged<'_>]) -> Opti
     denied.or_else(observed).or_else(allowed).map(|(at, _)| at)
 }
 
-/// All that is asked must be allowed, but for what a client merely hopes for.
-fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_>]) -> Decision {
+/// All that is asked must be allowed, but for what a client merely hopes for. What is allowed goes on as `exchanged` says.
+fn combine(
+    config: &Config,
+    request: &JobRequest,
+    job: &Job,
+    exchanged: Option<Grant>,
+    judged: &[Judged<'_>],
+) -> Decision {
     let is_hoped = |at: usize| request.scopes.as_ref().is_some_and(|scopes| scopes.is_hoped(at));
     let each = || judged.iter().enumerate();
     let Some(one) = speaker(config, request, judged).and_then(|at| judged.get(at)) else {
@@ -317,12 +337,14 @@ fn combine(config: &Config, request: &JobRequest, job: &Job, judged: &[Judged<'_
     if one.is_allowed() || !each().any(|(at, one)| one.is_enforced_denial(config) && !is_hoped(at)) {
         if one.observed.is_some() || !one.is_allowed() {
             record.verdict = OBSERVED;
+        } else if let Some(grant) = exchanged {
+            return Decision { outcome: Outcome::Forward(grant), record, cause };
         }
         // What a client merely hopes for of a target that is enforced stays out; nothing is changed in what is observed.
         let goes_on = |at: usize| judged.get(at).is_some_and(|one| !one.is_enforced_denial(config));
         let narrowed = || request.scopes.as_ref().and_then(|scopes| scopes.narrowed(goes_on));
         let path = if config.mode == Mode::Observe { None } else { narrowed() };
-        return Decision { outcome: Outcome::Forward(Grant { path, without: Vec::new() }), record, cause };
+        return Decision { outcome: Outcome::Forward(Grant { path, ..Grant::default() }), record, cause };
     }
     let known = one
         .question
@@ -359,7 +381,22 @@ fn rule_name(ruling: Ruling, written: Option<&str>) -> Cow<'static, str> {
 }
 
 fn without_token(bare: &Bare) -> Grant {
-    Grant { path: bare.path.clone(), without: bare.headers.clone() }
+    Grant { path: bare.path.clone(), without: bare.headers.clone(), slot: None }
+}
+
+/// A job whose token the forge does not know asks for something to which no credential is added.
+fn refuse_exchange(config: &Config, request: &JobRequest, reason: Reason, job: &Job) -> Decision {
+    let record = token_record(request, reason.code(), Some(job));
+    let denied = reply::Denied {
+        protocol: request.protocol,
+        answers: config.forge.answers,
+        action: request.accesses.first().map_or(Action::Unlisted, |access| access.action),
+        role: Role::None,
+        reason,
+        written: None,
+    };
+    let mode = concern::of_request(config, request, Some(job));
+    denial(mode, record, Cause::Rule(reason), reply::rule(&denied, &reply::Subject::None))
 }
 
 /// An endpoint that no job token is for gets the request without one.
@@ -446,7 +483,7 @@ fn unrecorded(config: &Config, request: &JobRequest) -> Decision {
     if request.protocol != Protocol::Registry || matches!(decision.outcome, Outcome::Forward(_)) {
         return decision;
     }
-    let grant = Grant { path: None, without: alloc::vec!["authorization".into()] };
+    let grant = Grant { without: alloc::vec!["authorization".into()], ..Grant::default() };
     Decision { outcome: Outcome::Forward(grant), ..decision }
 }
 

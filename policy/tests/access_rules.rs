@@ -144,8 +144,7 @@ fn case() -> impl Strategy<Value = Case> {
             environment,
             source,
             fork,
-            on_behalf_of: None,
-            runner: None,
+            ..Context::default()
         });
     let admission = select(vec![Admission::Open, Admission::Unlisted, Admission::LeftToForge]);
     let role = select(vec![None, Some(Role::None), Some(Role::Developer)]);

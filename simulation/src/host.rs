@@ -87,6 +87,15 @@ impl Host for SimulatedHost {
         shared.change(Map::Request, name, Some(value))
     }
 
+    fn choose_route(&self) -> Result<()> {
+        let mut shared = self.shared.borrow_mut();
+        shared.note("choose_route");
+        shared.may_fail("clear_route_cache")?;
+        let shown = shared.acting().ok_or(NOT_THERE)?;
+        shown.route = shown.slot();
+        Ok(())
+    }
+
     fn buffer(&self, buffer: Buffer, start: usize, length: usize) -> Result<Vec<u8>> {
         let mut shared = self.shared.borrow_mut();
         if buffer == Buffer::Configuration {

@@ -5,6 +5,8 @@
 //! - no request of a job goes on unless a lookup said, no longer ago than facts serve, that its token is a running job's and
 //!   what a decision needs of its target, and none after this proxy saw its job's end: whether it comes with the token or with
 //!   what the forge made from it, and whatever project its path led to before;
+//! - no request goes on with a slot unless it is one of a job whose token the forge does not know, nor with a slot and a credential of
+//!   its own, whatever a client sends; its route is that of its slot;
 //! - no client gets a credential that the forge made, where jobs are to have their own alone;
 //! - no request is denied what was granted to its job before facts may deny, unless a lookup failed;
 //! - the service, which remembers, is told of each end that a runner reported;

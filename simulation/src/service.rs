@@ -173,23 +173,24 @@ impl World {
     }
 
     /// The same as the service writes it.
-    pub(crate) fn write(&self, api: Api, question: &Question, said: &Said) -> Written {
+    pub(crate) fn write(&self, api: Api, has_slots: bool, question: &Question, said: &Said) -> Written {
         let found = |body: Value| Written { status: "200", location: None, body: body.to_string() };
         match (api, said) {
             (_, Said::List(jobs, count)) => {
                 let jobs: Vec<_> = jobs.iter().map(|job| job + 1).collect();
                 found(json!({"version": 1, "cursor": count.to_string(), "ended": jobs}))
             }
-            (Api::V1, said) => found(self.write_v1(said)),
+            (Api::V1, said) => found(self.write_v1(has_slots, said)),
             (Api::Gitlab, said) => self.write_gitlab(question, said),
         }
     }
 
-    fn write_v1(&self, said: &Said) -> Value {
+    fn write_v1(&self, has_slots: bool, said: &Said) -> Value {
         match said {
             Said::Runs(number, _) => {
                 let job = &self.jobs[*number];
-                json!({"version": 1, "token": "running", "job": {"id": number + 1,
+                let credential = if has_slots && job.is_foreign() { "service" } else { "own" };
+                json!({"version": 1, "token": "running", "credential": credential, "job": {"id": number + 1,
                     "user": {"id": job.user + 1, "name": format!("user{}", job.user)},
                     "origin": {"id": id(job.origin), "path": path_name(self.path_of(job.origin))}}})
             }

@@ -10,6 +10,9 @@ use crate::judge::Time;
 use crate::service::Question;
 use crate::world::{Leads, PATHS, first_paths};
 
+/// The field that names a credential for the proxy to add.
+pub(crate) const SLOT: &str = "x-jobscope-credential";
+
 /// What the keys of versions have in common.
 pub(crate) const VERSION: &str = ".version.";
 
@@ -58,6 +61,8 @@ pub(crate) struct Shown {
     /// Until the request goes on.
     pub(crate) is_head_open: bool,
     pub(crate) is_answered: bool,
+    /// By which slot its route was chosen last.
+    pub(crate) route: Option<Vec<u8>>,
     pub(crate) answer: Option<Headers>,
     pub(crate) is_answer_open: bool,
     pub(crate) body: Vec<u8>,
@@ -67,6 +72,12 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
+    /// The slot that the head of the request names.
+    pub(crate) fn slot(&self) -> Option<Vec<u8>> {
+        let fields = self.head.as_ref().and_then(|head| head.fields().ok()).unwrap_or_default();
+        fields.iter().find(|(name, _)| *name == SLOT.as_bytes()).map(|(_, value)| value.to_vec())
+    }
+
     /// Whether the head of the request has this field.
     pub(crate) fn has(&self, name: &str) -> bool {
         let fields = self.head.as_ref().and_then(|head| head.fields().ok()).unwrap_or_default();

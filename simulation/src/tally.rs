@@ -10,6 +10,8 @@ pub struct Tally {
     pub forwarded: u64,
     /// Those among them that went on with what the forge made from a job's token.
     pub minted: u64,
+    /// Those that went on with a slot.
+    pub slots: u64,
     /// Requests that were answered.
     pub answered: u64,
     /// Lookups.
@@ -28,6 +30,7 @@ impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.forwarded += other.forwarded;
         self.minted += other.minted;
+        self.slots += other.slots;
         self.moves += other.moves;
         self.answered += other.answered;
         self.lookups += other.lookups;
@@ -39,10 +42,10 @@ impl AddAssign for Tally {
 
 impl Display for Tally {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { forwarded, minted, answered, lookups, ends, moves, left, spared } = self;
+        let Self { forwarded, minted, slots, answered, lookups, ends, moves, left, spared } = self;
         write!(
             f,
-            "{forwarded} went on, {minted} of them with what was minted, {answered} were answered, {left} left, "
+            "{forwarded} went on, {minted} of them with what was minted, {slots} with a slot, {answered} were answered, {left} left, "
         )?;
         write!(f, "{lookups} lookups, {ends} ends seen, {moves} moves of projects, ")?;
         write!(f, "{spared} reads spared")

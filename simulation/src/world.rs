@@ -106,6 +106,13 @@ pub(crate) fn path_name(path: usize) -> String {
     format!("{}/p{path}", group_name(group_of(path)))
 }
 
+impl Job {
+    /// Whether its token is one that the forge does not know, where there are such.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.token.ends_with(['0', '2', '4', '6', '8'])
+    }
+}
+
 impl Leads {
     pub(crate) fn project(self) -> Option<usize> {
         match self {

@@ -13,7 +13,7 @@ fn nothing_goes_wrong_in_some_thousand_steps() {
     }
     // Whatever is refused always would hold just as well.
     assert!(sum.forwarded > 1_000 && sum.ends > 300 && sum.lookups > 1_000, "{sum}");
-    assert!(sum.minted > 200 && sum.moves > 100, "{sum}");
+    assert!(sum.minted > 200 && sum.slots > 100 && sum.moves > 100, "{sum}");
     assert!(sum.spared > 300, "no decision is kept: {sum}");
 }
 

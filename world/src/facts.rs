@@ -50,8 +50,8 @@ impl World {
             environment: Some(first.environment.clone().unwrap_or_default()),
             source: Some(first.source.clone()),
             fork: Some(first.fork),
-            on_behalf_of: None,
             runner: first.runner.map(RunnerId),
+            ..Context::default()
         };
         let user = first.user.and_then(|id| self.user(id)).map(|user| user.person());
         Some(Job { id: JobId(first.id), user, origin: project.origin()?, context })
@@ -267,8 +267,8 @@ jobs:
             environment: Some("production".into()),
             source: Some("schedule".into()),
             fork: Some(false),
-            on_behalf_of: None,
             runner: Some(RunnerId(3)),
+            ..Context::default()
         };
         assert_eq!(job.context, context);
         assert_eq!(tokens[1], Token::Invalid(Invalid::NotStarted));

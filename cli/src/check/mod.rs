@@ -5,6 +5,7 @@ mod looks;
 mod names;
 mod rows;
 mod secrets;
+mod slots;
 
 use crate::finding::{NotFound, Written, written};
 use crate::marked::Node;

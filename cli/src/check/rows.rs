@@ -6,6 +6,7 @@ use super::looks::{
     paths, proxy_status, rewrites, service_account, tls, trailers, underscores, upgrades, vm_id,
 };
 use super::secrets::secrets;
+use super::slots::slots;
 use super::{Finding, Weight};
 
 /// A row of the table.
@@ -54,6 +55,10 @@ pub const ROWS: &[Row] = &[
     Row {
         setting: "where Envoy adds the service account's token or the webhook's secret: the one on the cluster `lookup.service_cluster` and no other, where no route leads; the other before the filter, for reports alone",
         look: secrets,
+    },
+    Row {
+        setting: "with `forge.credential_slots: on`: each slot's route before the others, with an injector on its cluster, to which nothing else leads; `x-jobscope-credential` removed on every route",
+        look: slots,
     },
     Row { setting: "TLS in front", look: tls },
     Row { setting: "no `proxy_status_config` with response code details", look: proxy_status },

@@ -7,6 +7,7 @@ use super::Weight;
 use super::envoy::{Site, clusters_of, domains};
 use super::looks::is_forge;
 use super::rows::Seen;
+use super::slots::is_behind_slots;
 use crate::marked::Node;
 
 /// The field that carries the service account's token to a service of this kind.
@@ -18,14 +19,14 @@ fn field(api: Api) -> &'static str {
 }
 
 /// The injectors of credentials below a value: Envoy's `CredentialInjector`.
-fn injectors(node: &Node) -> impl Iterator<Item = &Node> {
+pub(super) fn injectors(node: &Node) -> impl Iterator<Item = &Node> {
     node.all().filter(|inner| {
         inner.get("@type").and_then(Node::text).is_some_and(|kind| kind.ends_with(".CredentialInjector"))
     })
 }
 
 /// Whether an injector adds this field. Where it names none, it is `Authorization`.
-fn adds(injector: &Node, field: &str) -> bool {
+pub(super) fn adds(injector: &Node, field: &str) -> bool {
     let named = injector.at(&["credential", "typed_config", "header"]).and_then(Node::text);
     named.unwrap_or("authorization").eq_ignore_ascii_case(field)
 }
@@ -76,6 +77,7 @@ fn of_clusters(site: &Site<'_>, lookup: &Lookup) -> Vec<Seen> {
             others.push(cluster);
         }
     }
+    others.retain(|cluster| !is_behind_slots(site, cluster));
     for injector in others.into_iter().flat_map(injectors) {
         let text = "expected no `credential_injector` on a cluster that a route leads to, or that lookups with jobs' tokens go to: they would carry an administrator's too";
         seen.push((Weight::Error, injector.line, text.into()));
@@ -83,8 +85,8 @@ fn of_clusters(site: &Site<'_>, lookup: &Lookup) -> Vec<Seen> {
     seen
 }
 
-/// Whether a virtual host leads to this cluster, be it with copies of requests.
-fn leads(host: &Node, name: &str) -> bool {
+/// Whether a virtual host, or a part of one, leads to this cluster, be it with copies of requests.
+pub(super) fn leads(host: &Node, name: &str) -> bool {
     let mirrors = host.all().filter_map(|node| node.get("cluster")).filter_map(Node::text);
     clusters_of(host).chain(mirrors).any(|cluster| cluster == name)
 }

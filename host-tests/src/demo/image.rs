@@ -21,7 +21,10 @@ pub(super) fn repository(path: &str) -> Option<String> {
 }
 
 /// Writes the image into `dir`, tagged `tag`.
-pub(super) fn write(dir: &Path, tag: &str) -> Result<()> {
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write(dir: &Path, tag: &str) -> Result<()> {
     fs::create_dir_all(dir.join("blobs/sha256"))?;
     let layer = blob(dir, LAYER, &tar("hello.txt", b"hello from the demo's image\n"))?;
     let configuration = json!({

@@ -17,6 +17,7 @@ use serde_json::json;
 
 use crate::stack::{Delivery, Options};
 
+pub use image::write as write_image;
 pub use live::run;
 pub use own::{Own, Wrong};
 pub use play::{Report, StepReport, play};

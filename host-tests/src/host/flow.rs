@@ -19,6 +19,9 @@ impl Host {
     pub(super) fn headers(&mut self, id: StreamId, side: Side, headers: HeaderMap, end: bool) {
         let count = headers.len() as u32;
         self.with(id, |stream| {
+            if side == Side::Request {
+                stream.routed_by = Some(headers.clone());
+            }
             let way = stream.way_mut(side);
             way.headers = Some(headers);
             way.map_open = true;

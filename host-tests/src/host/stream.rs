@@ -298,6 +298,8 @@ pub(super) struct Stream {
     pub(super) failed: bool,
     pub(super) reset: bool,
     pub(super) finished: bool,
+    /// The request's head by which its route was chosen last: at first the one that came.
+    pub(super) routed_by: Option<HeaderMap>,
     /// The filter wrote these.
     pub(super) properties: BTreeMap<String, Vec<u8>>,
     /// The filter may read these.
@@ -321,6 +323,7 @@ impl Stream {
             failed: false,
             reset: false,
             finished: false,
+            routed_by: None,
             properties: BTreeMap::new(),
             readable: BTreeMap::from([source]),
         }

@@ -8,7 +8,7 @@ use super::faults::{Fault, Faults};
 use super::hostcall::{Hostcall, Status};
 use super::maps::Header;
 use super::shared_data::SharedData;
-use super::stream::{Downstream, Outcome, StreamId};
+use super::stream::{Downstream, Outcome, Stream, StreamId};
 use super::world::{Level, LogLine};
 use super::{Host, MAIN};
 
@@ -16,6 +16,16 @@ impl Host {
     /// What became of a request so far.
     pub fn outcome(&self, stream: StreamId) -> Outcome {
         self.with(stream, |stream| stream.outcome())
+    }
+
+    /// A header of the request's head by which its route was chosen last: before the filter saw it, or when the filter asked for
+    /// it to be chosen anew.
+    pub fn routed_by(&self, stream: StreamId, name: &str) -> Option<String> {
+        let value = |stream: &mut Stream| {
+            let head = stream.routed_by.as_ref()?;
+            head.pairs().iter().find(|(known, _)| known == name.as_bytes()).map(|(_, value)| value.clone())
+        };
+        self.with(stream, value).map(|value| String::from_utf8_lossy(&value).into_owned())
     }
 
     /// The request's trailers that the upstream received.

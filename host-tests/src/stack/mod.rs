@@ -33,6 +33,7 @@ pub use lookup_service::LookupService;
 pub use places::{checkout, filter, world};
 pub use raw::Answer;
 pub use redis::Redis;
+pub use registry::Accounts;
 
 pub(crate) use child::{Child, Output};
 pub(crate) use envoy::{at, connection_manager, named, version as envoy_version};

@@ -8,7 +8,8 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::child::{Child, Output};
-use super::{places, status_of, wait_until_ready};
+use super::run_dir::RunDir;
+use super::{Place, places, ports, signals, status_of, wait_until_ready};
 
 /// Starts the registry behind Envoy.
 pub(super) fn start(dir: &Path, port: u16, ingress_port: u16, certificate: &Path) -> Result<Child> {
@@ -24,6 +25,59 @@ pub(super) fn start(dir: &Path, port: u16, ingress_port: u16, certificate: &Path
 /// Starts a registry that lets everybody do everything. What it stores lies below `<dir>/registry`.
 pub(crate) fn start_open(dir: &Path, port: u16) -> Result<Child> {
     serve(dir, port, &json!({}), 200)
+}
+
+/// A registry that knows accounts and no tokens: every account may do everything.
+pub struct Accounts {
+    child: Child,
+    dir: RunDir,
+    port: u16,
+}
+
+/// The file with them.
+const ACCOUNTS: &str = "htpasswd";
+
+impl Accounts {
+    /// Starts it at a free port, with the accounts of an `htpasswd` file (bcrypt).
+    ///
+    /// # Errors
+    ///
+    /// When it is missing, or what it said last.
+    pub fn start(accounts: &str) -> Result<Self> {
+        signals::end_children_on_signal(signals::INTERRUPTED)?;
+        let (dir, port) = (RunDir::new(&Place::Temporary)?, ports::pick()?);
+        let file = dir.path().join(ACCOUNTS);
+        fs::write(&file, accounts)?;
+        let auth = json!({"htpasswd": {"realm": "registry", "path": file}});
+        // At this level it says what is asked for.
+        let log = json!({"level": "info", "accesslog": {"disabled": true}});
+        let child = serve(dir.path(), port, &json!({"auth": auth, "log": log}), 401)?;
+        Ok(Self { child, dir, port })
+    }
+
+    /// Knows these accounts from now on, and no others.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written.
+    pub fn exchange(&self, accounts: &str) -> Result<()> {
+        Ok(fs::write(self.dir.path().join(ACCOUNTS), accounts)?)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it has logged so far.
+    ///
+    /// # Errors
+    ///
+    /// When its log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        self.child.log()
+    }
 }
 
 fn serve(dir: &Path, port: u16, more: &Value, ready: u16) -> Result<Child> {

@@ -10,8 +10,8 @@ use policy::Config;
 use policy::access::{Holding, Package, Registry, Sought, TargetRef};
 use policy::bindings::{Cursor, Moment};
 use policy::facts::{
-    Admission, Affiliation, Context, Entry, Feature, Found, Grants, GroupId, GroupPath, GroupRef, Holders, Invalid,
-    Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role,
+    Admission, Affiliation, Context, Credential, Entry, Feature, Found, Grants, GroupId, GroupPath, GroupRef, Holders,
+    Invalid, Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role,
     RunnerId, Secret, Standing, Token, User, UserId, Version, Visibility,
 };
 use policy::failure::Failure;
@@ -185,8 +185,8 @@ fn the_answers_are_read_as_the_page_says() {
                     environment: Some("production".into()),
                     source: Some("schedule".into()),
                     fork: Some(false),
-                    on_behalf_of: None,
                     runner: Some(RunnerId(3)),
+                    ..Context::default()
                 };
                 assert_eq!(token(), Ok(Landed::Token(Token::Running(Job { context, ..job() }))));
             }
@@ -253,7 +253,6 @@ fn the_answers_are_read_as_the_page_says() {
                 let (_, progress) = Flight::start_taking(taking, &config("generic"), Some(&account), fact, &|_| None);
                 assert_eq!(String::from_utf8_lossy(&calls(progress)[0].1.body), body);
             }
-            // `until` and `credential` are passed over.
             "remembering-answer" => {
                 let (mut flight, _) = start("generic", fact("ask-token"));
                 let (mut taking, _) = Flight::start_taking(
@@ -265,7 +264,11 @@ fn the_answers_are_read_as_the_page_says() {
                 );
                 let said = answer(Some(200), body.as_bytes());
                 assert_eq!(landed(flight.answer(0, &said)), Err(Failure::LookupAnswer), "no memory was asked for");
-                assert_eq!(landed(taking.answer(0, &said)), Ok(Landed::Token(Token::Running(job()))));
+                let context = Context { until: Some(1_764_201_600), ..Context::default() };
+                assert_eq!(
+                    landed(taking.answer(0, &said)),
+                    Ok(Landed::Token(Token::Running(Job { context, ..job() })))
+                );
                 assert_eq!(taking.confirmed(Moment(20_000)).oldest(), Moment(8_000));
             }
             "ended" => {
@@ -275,6 +278,11 @@ fn the_answers_are_read_as_the_page_says() {
                 assert_eq!(serde_json::from_slice::<Value>(&call.body).expect("JSON is sent").to_string(), body);
             }
             "ended-noted" => assert_eq!(ended::read(&answer(Some(200), body.as_bytes())), Ok(Heard::Noted)),
+            "token-running-for-service" => {
+                let context =
+                    Context { credential: Credential::Service, until: Some(1_764_201_600), ..Context::default() };
+                assert_eq!(token(), Ok(Landed::Token(Token::Running(Job { context, ..job() }))));
+            }
             "forge" => {
                 let config = config("generic");
                 let call = version::ask(&config, &Account::Token(Secret::new(b"service")));
@@ -630,6 +638,8 @@ fn the_words_are_those_that_the_code_knows() {
     assert_eq!(words(&schemas["Permission"]["enum"]), Permission::ALL.map(|(_, name)| name));
     let pushes = &standing["target"]["properties"]["push_by_job_token"]["oneOf"][1]["enum"];
     assert_eq!(words(pushes), JobPush::ALL.map(|(_, name)| name));
+    let credentials = words(&schemas["TokenAnswer"]["properties"]["credential"]["enum"]);
+    assert_eq!(credentials, Credential::ALL.map(|(_, name)| name));
     let tokens = words(&schemas["TokenAnswer"]["properties"]["token"]["enum"]);
     assert_eq!(tokens[2..], Invalid::ALL.map(|(_, name)| name));
     assert_eq!(words(&schemas["Level"]["enum"]), Level::ALL.map(|(_, name)| name));
@@ -652,6 +662,12 @@ fn the_words_are_those_that_the_code_knows() {
     }
     // Each word is one that the code takes.
     let blocks = blocks();
+    for (word, is_known) in credentials.iter().map(|word| (word.as_str(), true)).chain([("other", false), ("", false)])
+    {
+        let mut body = blocks["token-running"].clone();
+        body["credential"] = word.into();
+        assert_eq!(say(fact("ask-token"), Some(200), body.to_string().as_bytes()).is_ok(), is_known, "{word}");
+    }
     for word in words(&schemas["TokenAnswer"]["properties"]["token"]["enum"]) {
         let mut body = blocks["token-running"].clone();
         body["token"] = word.clone().into();

@@ -4,6 +4,7 @@ mod behaviours;
 mod bench;
 mod births;
 mod counters;
+mod credentials;
 mod crowd;
 mod demo;
 mod demo_run;

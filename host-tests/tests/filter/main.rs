@@ -35,6 +35,7 @@ mod requests;
 mod rounds;
 mod secrets;
 mod shares;
+mod slots;
 mod strip;
 mod trace_context;
 mod uploads;

@@ -177,6 +177,7 @@ mod tests {
             fork: Some(true),
             on_behalf_of: Some(UserId(12)),
             runner: Some(RunnerId(3)),
+            ..Context::default()
         };
         for job in [job(whole), job(Context::default()), Job { user: None, ..job(Context::default()) }] {
             let token = Fact::Token(Secret::new(b"glcbt-1"));

@@ -141,9 +141,11 @@ async fn answer(State(ci): State<Arc<Mutex<Ci>>>, uri: Uri, headers: HeaderMap) 
     ci.asked.push(path.clone());
     if let Some(fault) = ci.fault {
         let status = StatusCode::from_u16(fault).unwrap();
+        // With such a status not even keys are any.
+        let body = if path == "/keys" { ci.keys.to_string() } else { "<p>Sign in".into() };
         return match status.is_redirection() {
-            true => (status, [(header::LOCATION, "/elsewhere")]).into_response(),
-            false => (status, "<p>Sign in").into_response(),
+            true => (status, [(header::LOCATION, "/elsewhere")], body).into_response(),
+            false => (status, body).into_response(),
         };
     }
     if path == "/keys" || path == "/elsewhere" {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use policy::bindings::{Minted, Moment};
+use policy::decision::{WITHHELD, names_login};
 use policy::lifecycle::{self, ANSWER_LIMIT, AnswerHead, Birth, Body, Event, Fate, Watch};
 use policy::lookup::Fact;
 use policy::request::TraceContext;
@@ -24,6 +25,8 @@ pub(super) enum Answering {
     Watched(Box<Watch>),
     /// Its body is being read.
     Read(Box<Answer>),
+    /// The forge gave it to the account whose credential was added: what is that one's alone is taken out.
+    Exchanged,
     /// It was refused: nothing of it goes on.
     Withheld,
 }
@@ -82,8 +85,10 @@ struct Heeded {
 impl<H: Host> Worker<H> {
     /// The head of the forge's answer came.
     pub fn answer_head(&mut self, stream: Stream, end_of_stream: bool) -> Flow {
-        let (Answering::Watched(watch), Some(setup)) = (self.take_answer(stream), self.setup.clone()) else {
-            return Flow::Continue;
+        let (watch, setup) = match (self.take_answer(stream), self.setup.clone()) {
+            (Answering::Watched(watch), Some(setup)) => (watch, setup),
+            (Answering::Exchanged, _) => return self.take_credentials(stream),
+            _ => return Flow::Continue,
         };
         let watch = *watch;
         match self.read_answer(&setup, &watch, end_of_stream) {
@@ -107,7 +112,7 @@ impl<H: Host> Worker<H> {
         let mut answer = match self.take_answer(stream) {
             Answering::Read(answer) => *answer,
             Answering::Withheld => return self.withhold(stream),
-            Answering::Unseen | Answering::Watched(_) => return Flow::Continue,
+            Answering::Unseen | Answering::Watched(_) | Answering::Exchanged => return Flow::Continue,
         };
         answer.let_head_go();
         let is_whole = match &mut answer.way {
@@ -131,7 +136,7 @@ impl<H: Host> Worker<H> {
         match self.take_answer(stream) {
             Answering::Read(answer) => self.finish_answer(stream, *answer, true),
             Answering::Withheld => self.withhold(stream),
-            Answering::Unseen | Answering::Watched(_) => Flow::Continue,
+            Answering::Unseen | Answering::Watched(_) | Answering::Exchanged => Flow::Continue,
         }
     }
 
@@ -143,6 +148,17 @@ impl<H: Host> Worker<H> {
             }
             Some(_) | None => Answering::Unseen,
         }
+    }
+
+    /// Takes out of an answer what could make a job the account whose credential was added.
+    fn take_credentials(&mut self, stream: Stream) -> Flow {
+        let taken = self.host.headers(Map::Response).and_then(|headers| {
+            let leads_on = headers.fields()?.iter().any(|(name, value)| *name == b"location" && names_login(value));
+            let mut names = WITHHELD.into_iter().chain(leads_on.then_some("location"));
+            names.try_for_each(|name| self.host.remove_header(Map::Response, name))
+        });
+        let flow = taken.map_or_else(|error| self.give_up(error), |()| Flow::Continue);
+        if flow == Flow::Continue { flow } else { self.withhold(stream) }
     }
 
     fn read_on(&mut self, stream: Stream, answer: Answer) -> Flow {

@@ -1,6 +1,7 @@
 //! A request as it arrives: its head is read once, its body looked at where that is needed.
 
 use policy::access::Protocol;
+use policy::choices::CredentialSlots;
 use policy::decision;
 use policy::failure::Failure;
 use policy::lifecycle::{self, Watch};
@@ -140,9 +141,8 @@ impl<H: Host> Worker<H> {
         if let Some(watch) = watch {
             self.watch(stream, watch);
         }
-        for name in head.ours() {
+        if !self.take_ours(setup, &head)? {
             is_plain = false;
-            self.host.remove_header(Map::Request, name)?;
         }
         let asked = if let Reading::Job(request) = &reading
             && is_plain
@@ -157,6 +157,20 @@ impl<H: Host> Worker<H> {
             self.memo.reads(seen, asked);
         }
         Ok(Some(next))
+    }
+
+    /// Takes out of a head what a client sent under our names. Whether there was nothing of the kind. Envoy has chosen a route
+    /// before: where one goes by a slot, it is not to stay that one.
+    fn take_ours(&self, setup: &Setup<H>, head: &Head<'_>) -> Result<bool> {
+        let mut is_clean = true;
+        for name in head.ours() {
+            self.host.remove_header(Map::Request, name)?;
+            is_clean = false;
+        }
+        if is_clean || setup.config.forge.credential_slots == CredentialSlots::Off {
+            return Ok(is_clean);
+        }
+        self.host.choose_route().map(|()| false)
     }
 
     /// What becomes of a request, as far as it was read.
@@ -298,6 +312,10 @@ impl<H: Host> Worker<H> {
     /// Answers a request that the host does not show.
     fn fail_to_read(&mut self, setup: &Setup<H>, stream: Stream, error: HostError) -> Flow {
         journal::note(&self.host, Level::Error, "a request cannot be read", error);
+        if setup.config.forge.credential_slots == CredentialSlots::On {
+            // What nobody read may name a slot, and must not go on where decisions are only observed either.
+            return self.answer_unjudged(stream, Failure::Host);
+        }
         let failed = decision::failed(&setup.config, Protocol::Web, Failure::Host);
         self.settle(setup, stream, Next::decided(failed, Protocol::Web, None))
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use policy::choices::Detail;
-use policy::decision::{self, Ages, Facts, Grant, Outcome, Record};
+use policy::decision::{self, Ages, Facts, Grant, Outcome, Record, SLOT_FIELD};
 use policy::lifecycle::Watch;
 use policy::reply::Reply;
 use policy::request::JobRequest;
@@ -68,6 +68,9 @@ impl<H: Host> Worker<H> {
                 if let Some(watch) = case.and_then(|(request, _)| Watch::of_job(&setup.config, request, decision)) {
                     self.watch(stream, watch);
                 }
+                if let (Some(_), Some(exchange)) = (grant.slot(), self.crowd.find(stream)) {
+                    exchange.answering = Answering::Exchanged;
+                }
                 self.go_on(stream, grant)
             }
             Outcome::Reply(reply) => {
@@ -122,7 +125,11 @@ impl<H: Host> Worker<H> {
         for name in grant.without() {
             self.host.remove_header(Map::Request, name)?;
         }
-        grant.path().map_or(Ok(()), |path| self.host.replace_request_header(":path", path))
+        grant.path().map_or(Ok(()), |path| self.host.replace_request_header(":path", path))?;
+        let Some(slot) = grant.slot() else { return Ok(()) };
+        // Last: a request that still has a credential of its own never has a slot.
+        self.host.replace_request_header(SLOT_FIELD, slot.name().as_bytes())?;
+        self.host.choose_route()
     }
 
     /// Answers the request.

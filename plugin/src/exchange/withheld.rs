@@ -92,7 +92,7 @@ impl<H: Host> Worker<H> {
     fn heads_held(&mut self, now: Moment) -> Vec<Stream> {
         let is_late = |exchange: &mut Exchange| match &mut exchange.answering {
             Answering::Read(answer) => answer.holds_head(PROMPT, now),
-            Answering::Unseen | Answering::Watched(_) | Answering::Withheld => false,
+            Answering::Unseen | Answering::Watched(_) | Answering::Exchanged | Answering::Withheld => false,
         };
         self.crowd.each().filter_map(|(stream, exchange)| is_late(exchange).then_some(stream)).collect()
     }

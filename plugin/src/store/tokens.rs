@@ -133,7 +133,7 @@ impl<H: Host> Store<H> {
                 return Ok(Ok(Token::Invalid(rejection.invalid)));
             }
         }
-        match Binding::holds(known, job.clone()) {
+        match Binding::holds(known, job.clone(), now) {
             Ok(Token::Running(_)) => {}
             holds => return Ok(holds),
         }
@@ -147,7 +147,7 @@ impl<H: Host> Store<H> {
         let mark = self.inquiry.mark();
         let running = || Binding { confirmed, ..Binding::running(key, job.clone(), asked, mark) };
         let held = self.put(now, running)?;
-        Ok(Binding::holds(held, job))
+        Ok(Binding::holds(held, job, now))
     }
 
     fn name_job(&self, job: JobId, token: Hash, now: Moment) -> Result<Place> {

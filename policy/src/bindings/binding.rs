@@ -2,10 +2,12 @@
 
 use core::time::Duration;
 
-use super::row::{Reader, Writer};
+use super::row::{Reader, Writer, place};
 use super::{Freshness, Mark, Moment, Row, comes_due, freshness};
 use crate::config::Bindings;
-use crate::facts::{Context, Hash, Job, JobId, Origin, ProjectId, ProjectPath, RunnerId, Token, User, UserId};
+use crate::facts::{
+    Context, Credential, Hash, Job, JobId, Origin, ProjectId, ProjectPath, RunnerId, Token, User, UserId,
+};
 use crate::failure::Failure;
 
 const ENDED: u8 = 0;
@@ -49,7 +51,7 @@ pub struct Binding {
     pub since: Moment,
     /// When the state was last confirmed.
     pub confirmed: Moment,
-    /// When the job is over at the latest by its own timeout, where that is known.
+    /// When the token is over at the latest, by the job's own timeout or by what was said of the token, where that is known.
     pub until: Option<Moment>,
     /// What the lookup asked that told of a running job.
     pub mark: Mark,
@@ -93,7 +95,8 @@ impl Binding {
     /// What a lookup that was sent at `asked`, and asked this, says of a running job.
     #[must_use]
     pub fn running(key: Hash, job: Job, asked: Moment, mark: Mark) -> Self {
-        Self { key, state: State::Running(job), since: asked, confirmed: asked, until: None, mark }
+        let until = job.context.until.map(Moment::of_seconds);
+        Self { key, state: State::Running(job), since: asked, confirmed: asked, until, mark }
     }
 
     /// The end of a job.
@@ -122,14 +125,18 @@ impl Binding {
         }
     }
 
-    /// What holds of a token when a lookup named its job and that was put over what was known.
+    /// What holds of a token now when a lookup named its job and that was put over what was known.
     ///
     /// # Errors
     /// [`Failure::LookupAnswer`] when the token is another job's, as was said before.
-    pub fn holds(known: Option<Self>, job: Job) -> Result<Token, Failure> {
+    pub fn holds(known: Option<Self>, job: Job, now: Moment) -> Result<Token, Failure> {
         match known {
             Some(Self { state: State::Ended(ended), .. }) => Ok(Token::Ended(ended)),
             Some(known) if !known.is_of(job.id, job.origin.id) => Err(Failure::LookupAnswer),
+            // The token is; the job may go on under another.
+            Some(_) | None if job.context.until.is_some_and(|until| now >= Moment::of_seconds(until)) => {
+                Ok(Token::Ended(Some(job)))
+            }
             // A binding that found no room serves this once.
             Some(_) | None => Ok(Token::Running(job)),
         }
@@ -206,7 +213,7 @@ impl Binding {
 
 impl Row for Binding {
     const TABLE: &'static str = "binding";
-    const SIZE: usize = 864;
+    const SIZE: usize = 874;
 
     fn key(&self) -> Hash {
         self.key
@@ -249,6 +256,9 @@ impl Row for Binding {
             writer.number(context.on_behalf_of.map_or(0, |user| user.0));
             writer.byte(u8::from(context.runner.is_some()));
             writer.number(context.runner.map_or(0, |runner| runner.0));
+            writer.byte(place(Credential::ALL.into_iter().map(|(credential, _)| credential), &context.credential)?);
+            writer.byte(u8::from(context.until.is_some()));
+            writer.number(context.until.unwrap_or(0));
         }
         Some(())
     }
@@ -352,6 +362,11 @@ fn job(reader: &mut Reader<'_>) -> Option<Job> {
         runner: {
             let (is_known, runner) = (reader.byte()? == 1, RunnerId(reader.number()?));
             is_known.then_some(runner)
+        },
+        credential: Credential::ALL.get(usize::from(reader.byte()?)).map(|(credential, _)| *credential)?,
+        until: {
+            let (is_known, until) = (reader.byte()? == 1, reader.number()?);
+            is_known.then_some(until)
         },
     };
     Some(Job { id, user, origin, context })

@@ -5,11 +5,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{tables, target};
-use crate::facts::{Feature, Hash, Invalid, JobPush, Level, Permission, Role, Visibility};
+use crate::facts::{Credential, Feature, Hash, Invalid, JobPush, Level, Permission, Role, Visibility};
 
 /// The layout of rows. It changes whenever a row is written in another order, also where its size stays, and whenever who
 /// writes one has to do more than before: filters of two versions share rows while one takes the other's place.
-pub const LAYOUT: &str = "12";
+pub const LAYOUT: &str = "13";
 
 /// What tables of this size are called by: a filter that lays rows out in another way has tables of its own. Rows hold
 /// places in lists, so the lists are part of it, and changing one changes it.
@@ -23,6 +23,7 @@ pub fn layout(capacity: u32) -> Hash {
         JobPush::ALL.map(|(_, name)| name).join(" "),
         Permission::ALL.map(|(_, name)| name).join(" "),
         Invalid::ALL.map(|(_, name)| name).join(" "),
+        Credential::ALL.map(|(_, name)| name).join(" "),
         target::lists(),
     ];
     let sizes = tables(capacity).map(|table| format!("{} {} {}", table.name(), table.row(), table.buckets()));

@@ -73,6 +73,12 @@ pub(crate) const DENIES: Duration = Duration::from_secs(2);
 pub struct Moment(pub u64);
 
 impl Moment {
+    /// So many seconds after the epoch.
+    #[must_use]
+    pub fn of_seconds(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
     /// How long ago `earlier` was; nothing when it lies ahead.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

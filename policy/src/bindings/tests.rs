@@ -8,9 +8,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::facts::{
-    Admission, Affiliation, Context, Entry, Features, Found, Grants, Hash, Invalid, Job, JobId, JobPush, Known, Level,
-    Lifetime, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, RunnerId, Standing,
-    Target, Token, User, UserId, Version, Visibility,
+    Admission, Affiliation, Context, Credential, Entry, Features, Found, Grants, Hash, Invalid, Job, JobId, JobPush,
+    Known, Level, Lifetime, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role, RunnerId,
+    Standing, Target, Token, User, UserId, Version, Visibility,
 };
 
 pub(super) fn config() -> crate::config::Bindings {
@@ -255,6 +255,21 @@ fn of_two_bounds_the_earlier_holds() {
 }
 
 #[test]
+fn a_token_is_nobodys_from_the_moment_on_that_the_lookup_named() {
+    let State::Running(mut job) = running(1, 1).state else { panic!() };
+    job.context.until = Some(20);
+    let (last, over) = (Moment(19_999), Moment(20_000));
+    let binding = Binding::running(key(1), job.clone(), Moment(19_000), MARK);
+    assert_eq!(binding.clone().tells(&config(), MARK, last), Remembered::New(Token::Running(job.clone())));
+    assert_eq!(binding.clone().tells(&config(), MARK, over), Remembered::New(Token::Ended(Some(job.clone()))));
+    assert_eq!(binding.holds_until(&config()), over, "nor is what was decided by it");
+    assert_eq!(Binding::holds(Some(binding.clone()), job.clone(), last), Ok(Token::Running(job.clone())));
+    for known in [None, Some(binding)] {
+        assert_eq!(Binding::holds(known, job.clone(), over), Ok(Token::Ended(Some(job.clone()))), "it came too late");
+    }
+}
+
+#[test]
 fn a_token_is_one_jobs_and_a_lookup_that_names_another_changes_nothing() {
     let other = Binding { key: key(1), ..running(2, 50) };
     let elsewhere = Binding { key: key(1), ..born(1, 50) };
@@ -265,12 +280,12 @@ fn a_token_is_one_jobs_and_a_lookup_that_names_another_changes_nothing() {
             assert_eq!(find::<Binding>(&bucket, &key(1)), Some(known.clone()));
         }
         let State::Running(job) = other.state.clone() else { panic!() };
-        assert_eq!(Binding::holds(Some(known.clone()), job), Err(crate::failure::Failure::LookupAnswer));
+        assert_eq!(Binding::holds(Some(known.clone()), job, Moment(10)), Err(crate::failure::Failure::LookupAnswer));
     }
     let State::Running(job) = running(1, 1).state else { panic!() };
-    assert_eq!(Binding::holds(Some(born(1, 10)), job.clone()), Ok(Token::Running(job.clone())));
-    assert_eq!(Binding::holds(None, job.clone()), Ok(Token::Running(job.clone())), "it found no room");
-    assert_eq!(Binding::holds(Some(ended(1, 10)), job), Ok(Token::Ended(None)));
+    assert_eq!(Binding::holds(Some(born(1, 10)), job.clone(), Moment(10)), Ok(Token::Running(job.clone())));
+    assert_eq!(Binding::holds(None, job.clone(), Moment(10)), Ok(Token::Running(job.clone())), "it found no room");
+    assert_eq!(Binding::holds(Some(ended(1, 10)), job, Moment(10)), Ok(Token::Ended(None)));
 }
 
 #[test]
@@ -297,6 +312,8 @@ fn the_longest_that_lookups_give_fits() {
             fork: Some(true),
             on_behalf_of: Some(UserId(u64::MAX)),
             runner: Some(RunnerId(u64::MAX)),
+            credential: Credential::Service,
+            until: Some(u64::MAX),
         };
     }
     long.until = Some(Moment(u64::MAX));

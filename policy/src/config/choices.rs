@@ -3,8 +3,8 @@
 use super::pull_policy::{Check, PullPolicy, Runners};
 use super::secrets::SecretKind;
 use crate::choices::{
-    Answers, Api, Bodies, Changes, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials, LogForm, Mode,
-    PackageIndexes, UnlistedEndpoints,
+    Answers, Api, Bodies, Changes, CredentialSlots, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials,
+    LogForm, Mode, PackageIndexes, UnlistedEndpoints,
 };
 use crate::rules::Entries;
 
@@ -62,6 +62,7 @@ choices! {
     LFS_CREDENTIALS LfsCredentials { "own" LfsCredentials::Own; "forge" LfsCredentials::Forge; }
     DEPENDENCY_PROXY DependencyProxy { "off" DependencyProxy::Off; "on" DependencyProxy::On; }
     KUBERNETES_AGENT KubernetesAgent { "off" KubernetesAgent::Off; "on" KubernetesAgent::On; }
+    CREDENTIAL_SLOTS CredentialSlots { "off" CredentialSlots::Off; "on" CredentialSlots::On; }
     PACKAGE_INDEX PackageIndexes { "deny" PackageIndexes::Deny; "all-admitted" PackageIndexes::AllAdmitted; }
     API Option<Api> { "auto" None; "v1" Some(Api::V1); }
     CHANGES Changes { "off" Changes::Off; "on" Changes::Followed; }

@@ -263,6 +263,12 @@ pub const KEYS: &[Key] = &[
         doc: "Whether jobs work on clusters through the Kubernetes agent (`kubectl` with `ci:<agent>:<token>`). Which agents a job's project may use, the agent's server checks. Not `kubectl exec` and its like, which change the protocol of a connection.",
     },
     Key {
+        path: "forge.credential_slots",
+        kind: ValueKind::Choice(choices::CREDENTIAL_SLOTS.words),
+        presence: Presence::Default(r#""off""#),
+        doc: "Whether jobs are served whose tokens the forge does not know, those that the lookup service calls `credential: service`. `on`: a request that is granted goes on without any credential, and says in `x-jobscope-credential` which one Envoy is to add: `read` or `write`. `off`: they are refused. See [credentials.md](credentials.md).",
+    },
+    Key {
         path: "bodies",
         kind: ValueKind::Choice(choices::BODIES.words),
         presence: Presence::Default(r#""judge""#),

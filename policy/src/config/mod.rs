@@ -34,8 +34,8 @@ pub use secrets::{SECRET_FIELD, ServiceToken, WebhookSecret};
 pub use sources::{ExternalUsers, Members, Source, Sources, Visibilities};
 
 use crate::choices::{
-    Answers, Api, Bodies, Changes, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials, LogForm, Mode,
-    PackageIndexes, UnlistedEndpoints,
+    Answers, Api, Bodies, Changes, CredentialSlots, DependencyProxy, Detail, Kind, KubernetesAgent, LfsCredentials,
+    LogForm, Mode, PackageIndexes, UnlistedEndpoints,
 };
 use crate::facts::{Hash, Host, Version};
 use crate::rules::Entries;
@@ -134,6 +134,8 @@ pub struct Forge {
     pub dependency_proxy: DependencyProxy,
     /// Whether jobs use the Kubernetes agent.
     pub kubernetes_agent: KubernetesAgent,
+    /// Whether the proxy adds the forge's own credentials.
+    pub credential_slots: CredentialSlots,
     /// What becomes of requests that only their bodies can decide.
     pub bodies: Bodies,
 }
@@ -239,6 +241,10 @@ impl Config {
         if (kind, kubernetes_agent) == (Some(Kind::Generic), Some(KubernetesAgent::On)) {
             reader.refuse("forge.kubernetes_agent", "`off`, since only GitLab has one", "on");
         }
+        let credential_slots = reader.choice("forge.credential_slots", &choices::CREDENTIAL_SLOTS);
+        if (kind, credential_slots) == (Some(Kind::Gitlab), Some(CredentialSlots::On)) {
+            reader.refuse("forge.credential_slots", "`off`, since GitLab knows its jobs' tokens", "on");
+        }
         let bodies = reader.choice("bodies", &choices::BODIES);
         let package_indexes = reader.choice("packages.index", &choices::PACKAGE_INDEX);
         if (kind, package_indexes) == (Some(Kind::Generic), Some(PackageIndexes::AllAdmitted)) {
@@ -258,6 +264,16 @@ impl Config {
             reader.refuse("lookup.changes", "`off`, since GitLab's own API has no list of ended jobs", "on");
         }
         let facts = Sources::read(&mut reader);
+        if let (Some(CredentialSlots::On), Some(facts)) = (credential_slots, &facts) {
+            // The forge sees an account that may all of it.
+            for key in facts.left_to_forge() {
+                reader.refuse(
+                    key,
+                    "`lookup` or `configuration`, since `forge.credential_slots` is `on` and the forge cannot check it",
+                    "forge",
+                );
+            }
+        }
         let pull_policies = PullPolicies::read(&mut reader, mode, api);
         let capacity = reader.count("bindings.capacity");
         let revalidate_after = reader.duration("bindings.revalidate_after");
@@ -323,6 +339,7 @@ impl Config {
                     lfs_credentials: lfs_credentials?,
                     dependency_proxy: dependency_proxy?,
                     kubernetes_agent: kubernetes_agent?,
+                    credential_slots: credential_slots?,
                     bodies: bodies?,
                 },
                 lookup: Lookup {

@@ -99,6 +99,18 @@ impl Sources {
         .filter_map(|(key, is_lookup)| is_lookup.then_some(key))
     }
 
+    /// The keys of the facts about users and targets that are left to the forge. Few forges have an outbound list.
+    pub(super) fn left_to_forge(&self) -> impl Iterator<Item = &'static str> + use<> {
+        [
+            ("facts.membership", self.membership.is_forge()),
+            ("facts.external", self.external.is_forge()),
+            ("facts.visibility", self.visibility.is_forge()),
+            ("facts.allowlists", self.allowlists.is_forge()),
+        ]
+        .into_iter()
+        .filter_map(|(key, is_left)| is_left.then_some(key))
+    }
+
     /// Whether the configuration says any of the facts.
     #[must_use]
     pub fn are_configured(&self) -> bool {

@@ -46,6 +46,10 @@ pub const SHAPE: &[(&str, &str)] = &[
     ("job.environment", "The environment that it deploys to, empty for none, where a rule looks at it."),
     ("job.source", "What started its pipeline, in the forge's words."),
     ("job.runner", "The number of the runner that got it."),
+    (
+        "job.credential",
+        "`service` where Envoy adds the forge's own credential to what is granted; left out where the job's goes on.",
+    ),
     ("job.fork", "Whether it works on a merge request from a fork, where a rule looks at it."),
     ("user", "The job's user."),
     ("user.id", "Its number."),

@@ -10,6 +10,7 @@ use crate::facts::{
 
 mod enforcing;
 mod holders;
+mod slots;
 
 const PROJECT: Admission = Admission::Listed(Entry { link: Link::Project, grants: Grants::Default });
 const GROUP: Admission = Admission::Listed(Entry { link: Link::Group, grants: Grants::Default });

@@ -7,13 +7,14 @@ use core::time::Duration;
 
 use super::judged::{Judged, judge};
 use super::shape::SHAPE_VERSION;
+use super::slot::exchanged;
 use super::{ALLOW, DENY, Facts, OBSERVED, evidence, speaker, written_target};
 use crate::access::{Access, TargetRef};
 use crate::choices::Mode;
 use crate::config::{Config, RuleKind, Source};
 use crate::facts::{
-    Admission, Affiliation, Grants, Job, Level, Lifetime, Link, Origin, Outbound, Permission, ProjectPath, Standing,
-    Token, User, UserId,
+    Admission, Affiliation, Credential, Grants, Job, Level, Lifetime, Link, Origin, Outbound, Permission, ProjectPath,
+    Standing, Token, User, UserId,
 };
 use crate::json::{Json, List, Members, Object, Word};
 use crate::request::JobRequest;
@@ -101,6 +102,7 @@ fn token(token: &Token, ages: &Ages) -> impl Json {
 fn circumstances(job: &Job) -> impl Json {
     let context = &job.context;
     Object(move |it: &mut Members<'_>| {
+        it.put_known("credential", (context.credential == Credential::Service).then_some(Word("service")));
         it.put_known("environment", context.environment.as_deref());
         it.put_known("fork", context.fork);
         it.put("id", job.id.0);
@@ -126,6 +128,9 @@ impl Json for Asked<'_> {
         let (Some(Token::Running(job)), None) = (&facts.token, request.claim.malformed()) else {
             return List(accesses.take(MOST_ASKED).map(named)).write(text);
         };
+        if exchanged(config, request, job).is_err() {
+            return List(accesses.take(MOST_ASKED).map(named)).write(text);
+        }
         let facts = &*facts.completed(config, job, request);
         if !facts.missing(config, request).is_empty() {
             return List(accesses.take(MOST_ASKED).map(named)).write(text);

@@ -38,6 +38,27 @@ pub struct Origin {
     pub path: ProjectPath,
 }
 
+/// Whose credential a job's requests go on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Credential {
+    /// Their own.
+    #[default]
+    Own,
+    /// One of the forge's, which the proxy adds to what was granted: the forge does not know the job's.
+    Service,
+}
+
+impl Credential {
+    /// All of them, with their names in lookups.
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Own, "own"), (Self::Service, "service")];
+
+    /// By its name in lookups.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(credential, _)| *credential)
+    }
+}
+
 /// In which circumstances a job runs. `None` is what nobody said.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Context {
@@ -56,6 +77,10 @@ pub struct Context {
     pub on_behalf_of: Option<UserId>,
     /// Which runner got it, for the log: no rule looks at it.
     pub runner: Option<RunnerId>,
+    /// Whose credential its requests go on with.
+    pub credential: Credential,
+    /// From when on its token is nobody's, in seconds since the Unix epoch. The job may go on under another.
+    pub until: Option<u64>,
 }
 
 impl Context {

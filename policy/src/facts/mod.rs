@@ -21,7 +21,7 @@ pub use entry::{Entry, Grants, Link, Permission, Permissions};
 pub use group::{GroupId, GroupPath, GroupRef};
 pub use holders::{Holders, MOST_HOLDERS};
 pub use host::Host;
-pub use job::{Context, FINAL_STATES, Invalid, Job, JobId, Origin, RunnerId, Token, User, UserId};
+pub use job::{Context, Credential, FINAL_STATES, Invalid, Job, JobId, Origin, RunnerId, Token, User, UserId};
 pub use part::{Known, Lifetime, Part};
 pub use path::{PATH_LIMIT, ProjectPath};
 pub use secret::{Hash, Secret};

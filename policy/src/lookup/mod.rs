@@ -38,6 +38,10 @@ use crate::request::token;
 
 /// A fact that somebody needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are few at a time, and a box would be one more allocation for each"
+)]
 pub enum Fact {
     /// Whose token this is.
     Token(Secret),

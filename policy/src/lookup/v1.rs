@@ -19,9 +19,9 @@ use crate::access::TargetRef;
 use crate::bindings::{Confirmed, DENIES, Moment};
 use crate::config::Sources;
 use crate::facts::{
-    Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, GroupRef, Holders, Invalid, Job, JobId,
-    JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, RunnerId, Standing, Target,
-    Token, UserId, Version, Visibility,
+    Admission, Affiliation, Context, Credential, Entry, Feature, Features, Found, Grants, GroupRef, Holders, Invalid,
+    Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, RunnerId, Standing,
+    Target, Token, UserId, Version, Visibility,
 };
 use crate::failure::Failure;
 
@@ -231,10 +231,31 @@ fn token(fields: &Fields<'_>, on_behalf_of: Result<Option<UserId>, Failure>) -> 
                 id: JobId(job.number("id")?),
                 user: user.map(|user| user.user("name")).transpose()?,
                 origin: Origin { id: ProjectId(origin.number("id")?), path: origin.project_path("path")? },
-                context: Context { on_behalf_of: named.or(on_behalf_of?), ..context },
+                context: Context {
+                    on_behalf_of: named.or(on_behalf_of?),
+                    credential: credential(fields)?,
+                    until: until(fields)?,
+                    ..context
+                },
             }))
         }
         other => Invalid::named(other).map(Token::Invalid).ok_or(Failure::LookupAnswer),
+    }
+}
+
+/// Whose credential the job's requests go on with. A word that is not known is never taken for `own`.
+fn credential(fields: &Fields<'_>) -> Result<Credential, Failure> {
+    match fields.0.get("credential") {
+        None | Some(Value::Null) => Ok(Credential::Own),
+        Some(name) => name.as_str().and_then(Credential::named).ok_or(Failure::LookupAnswer),
+    }
+}
+
+/// From when on the token is nobody's.
+fn until(fields: &Fields<'_>) -> Result<Option<u64>, Failure> {
+    match fields.0.get("until") {
+        None | Some(Value::Null) => Ok(None),
+        Some(until) => until.as_u64().map(Some).ok_or(Failure::LookupAnswer),
     }
 }
 
@@ -259,6 +280,7 @@ fn context(job: &Fields<'_>) -> Result<Context, Failure> {
             None | Some(Value::Null) => None,
             Some(value) => Some(value.as_u64().map(RunnerId).ok_or(Failure::LookupAnswer)?),
         },
+        ..Context::default()
     }
     .bounded())
 }

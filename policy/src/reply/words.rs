@@ -263,6 +263,9 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         | Reason::UserDeactivated
         | Reason::UserRefused
         | Reason::TokenUnrecorded
+        | Reason::SlotsOff
+        | Reason::SlotNone
+        | Reason::SlotMixed
         | Reason::TargetUnknown
         | Reason::ManyTargets
         | Reason::IndexOff

@@ -47,7 +47,7 @@ pub use scan::Scan;
 pub(crate) use token::{may_hold as may_hold_token, parse as job_token};
 pub use trace_context::TraceContext;
 
-use crate::choices::{Bodies, Kind, UnlistedEndpoints};
+use crate::choices::{Bodies, CredentialSlots, Kind, UnlistedEndpoints};
 use crate::config::Forge;
 use crate::facts::Host;
 use crate::facts::Secret;
@@ -267,9 +267,9 @@ fn with_minted(forge: &Forge, head: &Head<'_>, logins: &[Vec<u8>]) -> Result<Rea
 /// A request whose head has one token.
 fn with_token(forge: &Forge, head: &Head<'_>, carriers: &[Carrier], token: Secret) -> Result<Reading, Malformed> {
     hygiene::check(head)?;
-    let bare = match forge.unlisted_endpoints {
-        UnlistedEndpoints::Deny => None,
-        UnlistedEndpoints::Strip => bare::of(head, &token),
+    let bare = match (forge.unlisted_endpoints, forge.credential_slots) {
+        (UnlistedEndpoints::Deny, CredentialSlots::Off) => None,
+        (UnlistedEndpoints::Strip, _) | (_, CredentialSlots::On) => bare::of(head, &token),
     };
     let reading = match forge.kind {
         Kind::Gitlab => with_job(forge, head, carriers, token),

@@ -61,6 +61,8 @@ pub(crate) struct Scene {
     api: Api,
     /// What becomes of the credentials in an answer to an LFS batch.
     lfs_credentials: &'static str,
+    /// Whether half of the jobs have tokens that the forge does not know, so that what is granted to them has a slot.
+    has_slots: bool,
     /// How many running jobs are remembered: so many that rows push others out, or more.
     capacity: u32,
     /// How decisions are logged.
@@ -74,8 +76,9 @@ impl Scene {
         Self {
             api: if has(0) { Api::Gitlab } else { Api::V1 },
             lfs_credentials: if has(1) { "forge" } else { "own" },
+            has_slots: !has(0) && has(3),
             capacity: if has(2) { 64 } else { 1024 },
-            log_form: if has(3) { "struct" } else { "fields" },
+            log_form: if has(4) { "struct" } else { "fields" },
         }
     }
 }
@@ -230,7 +233,9 @@ impl<F: Filter> Proxy<F> {
     /// The filter's configuration of the day.
     fn configuration(&self) -> String {
         let Times { timeout, fresh, stale } = self.times;
-        let Scene { api, lfs_credentials, capacity, log_form } = self.scene;
+        let Scene { api, lfs_credentials, has_slots, capacity, log_form } = self.scene;
+        let (kind, slots, dependency_proxy) =
+            if has_slots { ("generic", "on", "off") } else { ("gitlab", "off", "on") };
         // GitLab itself has no list of ended jobs.
         let (api, changes) = match api {
             Api::V1 => ("v1", "on"),
@@ -239,8 +244,8 @@ impl<F: Filter> Proxy<F> {
         let facts = ["projects", "members", "allowlists"]
             .map(|what| (format!("{what}_revalidate_after"), json!(format!("{fresh}ms"))));
         let configuration = json!({
-            "forge": {"hosts": ["forge.example"], "registry_hosts": ["registry.example"], "dependency_proxy": "on",
-                "lfs_credentials": lfs_credentials},
+            "forge": {"hosts": ["forge.example"], "registry_hosts": ["registry.example"], "dependency_proxy": dependency_proxy,
+                "kind": kind, "credential_slots": slots, "lfs_credentials": lfs_credentials},
             "lookup": {"cluster": CLUSTER, "authority": "lookup.example", "credential_env": "CREDENTIAL", "api": api,
                 "changes": changes, "timeout": format!("{timeout}ms"), "max_unknown_per_source": 50, "max_unknown_per_second": 100},
             "facts": serde_json::Map::from_iter(facts),

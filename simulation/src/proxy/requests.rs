@@ -13,7 +13,7 @@ use crate::filter::Filter;
 use crate::judge::Ask;
 use crate::request::{Client, Request, What};
 use crate::shared::{Effect, Reply, Shown};
-use crate::world::{FIRST_PROJECT, Minted, Mints, path_name};
+use crate::world::{FIRST_PROJECT, Job, Minted, Mints, path_name};
 
 impl<F: Filter> Proxy<F> {
     /// Carries out what the filter had the host do.
@@ -108,12 +108,20 @@ impl<F: Filter> Proxy<F> {
             let is_bare = self.shared.borrow().shown.get(&stream).is_some_and(is_bare);
             let token = request.token.as_deref().filter(|_| !is_bare);
             let is_webhook = request.what == What::Webhook;
+            let job = token.and_then(|token| self.world.job_of(token)).map(|number| &self.world.jobs[number]);
+            let may_swap = self.scene.has_slots && job.is_some_and(Job::is_foreign);
+            let wrong_slot = self.shared.borrow().shown.get(&stream).and_then(|shown| wrong_slot(shown, may_swap));
             // What served when it came serves it, for as long as it may wait for the rest.
             self.tally.forwarded += u64::from(token.is_some());
             self.tally.minted += u64::from(token.is_some() && matches!(request.what, What::Use(_)));
             if let Some(why) =
                 self.judge.forbids(&self.world.jobs, token, request.ask, now, times.stale + times.timeout)
             {
+                self.shared.borrow_mut().accuse(|| format!("request {stream} goes on, and {why}"));
+            }
+            self.tally.slots +=
+                u64::from(self.shared.borrow().shown.get(&stream).is_some_and(|shown| shown.slot().is_some()));
+            if let Some(why) = wrong_slot {
                 self.shared.borrow_mut().accuse(|| format!("request {stream} goes on, and {why}"));
             }
             if let (Ask::Of(..) | Ask::Below(_), Some((target, client))) = (request.ask, &open.asked) {
@@ -185,6 +193,7 @@ impl<F: Filter> Proxy<F> {
 
     pub(super) fn come(&mut self, which: u32, how: u32) {
         let (what, target, client) = Request::draw(which, how, &self.world);
+        let what = if self.scene.has_slots { what.elsewhere() } else { what };
         // Most bodies come at once, and some end with trailers.
         let (is_all_there, has_trailers) = (!(how / 32).is_multiple_of(4), (how / 128).is_multiple_of(4));
         self.enter_with((which as usize / 4096) % WORKERS, what, target, client, is_all_there, has_trailers);
@@ -273,10 +282,10 @@ impl<F: Filter> Proxy<F> {
             due,
         };
         self.open.insert(stream, open);
-        self.shared
-            .borrow_mut()
-            .shown
-            .insert(stream, Shown { head: Some(head), is_head_open: true, ..Shown::default() });
+        // Where there are routes of slots, the one that the client names is taken before the filter sees it.
+        let mut shown = Shown { head: Some(head), is_head_open: true, ..Shown::default() };
+        shown.route = shown.slot().filter(|_| self.scene.has_slots);
+        self.shared.borrow_mut().shown.insert(stream, shown);
         let flow = self.event(root, Some(stream), |filter| filter.request_head(stream, is_whole));
         self.flow(stream, flow, false);
         stream
@@ -442,6 +451,18 @@ impl<F: Filter> Proxy<F> {
             self.tally.ends += jobs.len() as u64;
         }
         shared.has_failed |= has_failed_before;
+    }
+}
+
+/// What is wrong with the slot of a request that goes on, or with what it goes on by.
+fn wrong_slot(shown: &Shown, may: bool) -> Option<String> {
+    let slot = shown.slot();
+    let has_login = ["authorization", "cookie", "private-token", "job-token"].iter().any(|name| shown.has(name));
+    match () {
+        () if slot.is_some() && !may => Some("its slot is nobody's".to_owned()),
+        () if slot.is_some() && has_login => Some("it has a slot and a credential".to_owned()),
+        () if slot != shown.route => Some(format!("its route is that of {:?} and not of {slot:?}", shown.route)),
+        () => None,
     }
 }
 

@@ -73,7 +73,8 @@ impl<F: Filter> Proxy<F> {
             _ => match (&question, &said) {
                 (Some(question), Some(said)) => {
                     let old = if self.fault(Fault::OldPaths) { say(&first_paths()) } else { None };
-                    let written = self.world.write(self.scene.api, question, old.as_ref().unwrap_or(said));
+                    let written =
+                        self.world.write(self.scene.api, self.scene.has_slots, question, old.as_ref().unwrap_or(said));
                     let Written { status, location, mut body } = written;
                     if let Some(age) = age {
                         body.insert_str(1, &format!(r#""age":{age},"#));

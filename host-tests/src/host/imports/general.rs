@@ -59,19 +59,22 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
                                           arguments_len: u32,
                                           _data_out: u32,
                                           _size_out: u32| {
-        if read(c, name_at, name_len)? != b"declare_property" {
-            return Err(Status::NotFound.into());
-        }
-        let (name, schema) = declaration(&read(c, arguments_at, arguments_len)?).ok_or(Status::BadArgument)?;
         let vm = c.data().vm;
-        let record = &mut world(c).vms[vm];
-        // In a request's callback it is this request's own affair, and nothing comes of it.
-        match record.declared.entry((record.current, name)) {
-            Entry::Occupied(_) => Err(Status::BadArgument.into()),
-            Entry::Vacant(place) => {
-                place.insert(schema);
-                Ok(())
+        match &*read(c, name_at, name_len)? {
+            b"declare_property" => {
+                let (name, schema) = declaration(&read(c, arguments_at, arguments_len)?).ok_or(Status::BadArgument)?;
+                let record = &mut world(c).vms[vm];
+                // In a request's callback it is this request's own affair, and nothing comes of it.
+                match record.declared.entry((record.current, name)) {
+                    Entry::Occupied(_) => Err(Status::BadArgument.into()),
+                    Entry::Vacant(place) => {
+                        place.insert(schema);
+                        Ok(())
+                    }
+                }
             }
+            b"clear_route_cache" => Ok(choose_route(&mut world(c), vm)?),
+            _ => Err(Status::NotFound.into()),
         }
     });
     import!(linker, SetEffectiveContext, |c, id: u32| {
@@ -157,4 +160,12 @@ fn derived(world: &World, vm: usize, id: StreamId, path: &str) -> Option<Vec<u8>
         "request.total_size" => Some(((headers.byte_size() + stream.request.size()) as u64).to_le_bytes().to_vec()),
         _ => first(path.strip_prefix("request.headers.")?),
     }
+}
+
+/// The route was chosen before the filter saw the request, by the head that the client sent.
+fn choose_route(world: &mut World, vm: usize) -> Result<(), Status> {
+    let stream = world.acting_stream(vm).ok_or(Status::BadArgument)?;
+    let stream = world.streams.get_mut(&stream).ok_or(Status::BadArgument)?;
+    stream.routed_by.clone_from(&stream.request.headers);
+    Ok(())
 }

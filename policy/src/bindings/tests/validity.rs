@@ -33,7 +33,11 @@ fn rows_that_are_written_in_another_way_have_another_layout() {
         Known::Enforcement(true),
         Known::Outbound(true),
     ];
-    let bindings = [running(1, 10), born(2, 20), ended(3, 30), Binding { until: Some(Moment(9)), ..running(4, 10) }];
+    let State::Running(mut job) = running(5, 10).state else { panic!() };
+    (job.context.credential, job.context.until) = (Credential::Service, Some(9));
+    let swapped = Binding::running(key(5), job, Moment(10), MARK);
+    let bounded = Binding { until: Some(Moment(9)), ..running(4, 10) };
+    let bindings = [running(1, 10), born(2, 20), ended(3, 30), bounded, swapped];
     let rows = [
         TargetRow { key: key(1), found, confirmed }.bytes(),
         ProjectRow { key: key(1), project: Some(target), confirmed: Moment(4) }.bytes(),
@@ -49,7 +53,7 @@ fn rows_that_are_written_in_another_way_have_another_layout() {
     let rows = rows.into_iter().chain(bindings.iter().map(Row::bytes)).chain(parts.map(|known| part(known).bytes()));
     let written = Hash::of(&[&rows.flat_map(|row| row.unwrap()).collect::<Vec<u8>>()]);
     let short = |hash: Hash| hash.0[..6].iter().map(|byte| std::format!("{byte:02x}")).collect::<std::string::String>();
-    let golden = ("12".into(), "622a17ce565f".into(), "9fd5825a6bd2".into());
+    let golden = ("13".into(), "2d116d334dc7".into(), "d9ca23fd3e3e".into());
     assert_eq!(
         (std::string::String::from(LAYOUT), short(written), short(layout(64))),
         golden,

@@ -8,9 +8,9 @@ use serde_json::Value;
 use crate::access::{Access, Action, Holding, Package, Protocol, Registry, Sought, TargetRef};
 use crate::decision::Facts;
 use crate::facts::{
-    Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, GroupId, GroupPath, GroupRef, Holders,
-    Invalid, Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role,
-    RunnerId, Secret, Standing, Target, Token, User, UserId, Visibility,
+    Admission, Affiliation, Context, Credential, Entry, Feature, Features, Found, Grants, GroupId, GroupPath, GroupRef,
+    Holders, Invalid, Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId,
+    ProjectPath, Role, RunnerId, Secret, Standing, Target, Token, User, UserId, Visibility,
 };
 use crate::request::{Bare, JobRequest, endpoints};
 
@@ -92,6 +92,8 @@ fn job(account: &Value) -> Option<Job> {
         fork: flag(job, "fork"),
         on_behalf_of,
         runner: number(job, "runner").map(RunnerId),
+        credential: if_there(job, "credential", |name| Credential::named(name.as_str()?))?.unwrap_or_default(),
+        until: None,
     };
     let origin = Origin { id: ProjectId(number(origin, "id")?), path: path(text(origin, "path")?)? };
     Some(Job { id: JobId(number(job, "id")?), user: if_there(account, "user", user)?, origin, context })

@@ -9,9 +9,9 @@ use crate::Config;
 use crate::access::{Access, Action, Holding, Package, Protocol, Registry, Sought, TargetRef};
 use crate::decision::{Ages, Facts, why};
 use crate::facts::{
-    Admission, Affiliation, Context, Entry, Feature, Features, Found, Grants, GroupId, GroupPath, GroupRef, Holders,
-    Invalid, Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role,
-    RunnerId, Secret, Standing, Target, Token, User, UserId, Visibility,
+    Admission, Affiliation, Context, Credential, Entry, Feature, Features, Found, Grants, GroupId, GroupPath, GroupRef,
+    Holders, Invalid, Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId,
+    ProjectPath, Role, RunnerId, Secret, Standing, Target, Token, User, UserId, Visibility,
 };
 use crate::request::{Bare, Claim, JobRequest, Malformed, endpoints};
 
@@ -168,6 +168,8 @@ fn every_fact_is_read_as_it_was_written() {
         fork: Some(true),
         on_behalf_of: Some(UserId(12)),
         runner: Some(RunnerId(9)),
+        credential: Credential::Service,
+        until: None,
     };
     let invalid = Invalid::ALL.into_iter().map(|(invalid, _)| Token::Invalid(invalid));
     let others = [

@@ -10,8 +10,8 @@ use super::super::{Decision, Outcome, Step, decide, shape::SHAPE};
 use super::*;
 use crate::access::{Action, Protocol};
 use crate::facts::{
-    Context, Entry, Features, Found, Invalid, JobId, JobPush, Origin, Permission, Permissions, ProjectId, ProjectPath,
-    Role, RunnerId, Secret, Target, User, UserId, Visibility,
+    Context, Credential, Entry, Features, Found, Invalid, JobId, JobPush, Origin, Permission, Permissions, ProjectId,
+    ProjectPath, Role, RunnerId, Secret, Target, User, UserId, Visibility,
 };
 use crate::request::{self, Body, Claim, Head, Malformed, Reading};
 use crate::rules::{Denials, RULES};
@@ -36,6 +36,7 @@ fn job() -> Job {
         fork: Some(false),
         on_behalf_of: Some(UserId(12)),
         runner: Some(RunnerId(3)),
+        ..Context::default()
     };
     let user = Some(User { id: UserId(11), name: "dana".into() });
     Job { id: JobId(1001), user, origin: Origin { id: ProjectId(101), path: path("apps/web") }, context }
@@ -137,6 +138,14 @@ fn members(value: &Value, at: &str, all: &mut BTreeSet<String>) {
     }
 }
 
+/// The same of a job whose token the forge does not know.
+fn of_service(mut facts: Facts) -> Facts {
+    if let Some(Token::Running(job)) = &mut facts.token {
+        job.context.credential = Credential::Service;
+    }
+    facts
+}
+
 #[test]
 fn every_member_is_in_the_table_and_every_row_of_it_is_told_somewhere() {
     let allow = r#", "access": {"allow": [{"id": "a", "targets": ["infra/**"], "origins": ["apps/web"]}],
@@ -154,7 +163,8 @@ fn every_member_is_in_the_table_and_every_row_of_it_is_told_somewhere() {
         (config(""), asks(Action::ReadReleases), facts(narrow.clone())),
         (config(allow), asks(Action::ReadCode), facts(standing(Role::Owner, Admission::Unlisted, Visibility::Public))),
         (config(""), scopes, of_image),
-        (config(""), many, facts(narrow)),
+        (config(""), many, facts(narrow.clone())),
+        (config(""), asks(Action::ReadCode), of_service(facts(narrow))),
     ] {
         members(&told(&config, &request, &facts), "", &mut all);
     }
@@ -267,6 +277,12 @@ fn what_no_rule_judged_is_told_without_a_verdict() {
     let dead = |token| Facts { token: Some(token), ..Facts::default() };
     for (request, facts, token, job) in [
         (unread, &running, json!({"state": "running", "source": "lookup", "age": 10}), json!(1001)),
+        (
+            asks(Action::ReadCode),
+            &of_service(running.clone()),
+            json!({"state": "running", "source": "lookup", "age": 10}),
+            json!(1001),
+        ),
         (asks(Action::ReadCode), &unknown, json!({"state": "running", "source": "lookup", "age": 10}), json!(1001)),
         (
             asks(Action::ReadCode),

@@ -338,8 +338,8 @@ mod tests {
             environment: Some("live".into()),
             source: Some("push".into()),
             fork: Some(false),
-            on_behalf_of: None,
             runner: Some(RunnerId(3)),
+            ..Context::default()
         };
         assert_eq!((context, asked.len()), (Ok(expected), 2));
 
