@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use policy::bindings::Cursor;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::store::{Changes, Store, StoreError};
 
 /// Which jobs ended after a cursor: at once where some have or none is given, else after `wait`. Where the store fails, the
-/// failure is told after that time: whoever is told earlier comes back earlier. `drains` ends the wait.
+/// failure is told after that time, unless it is over before: whoever is told earlier comes back earlier. `drains` ends the wait.
 ///
 /// # Errors
 /// Where the store does not say.
@@ -33,12 +33,10 @@ pub async fn poll(
         if is_final || Instant::now() >= deadline || *drains.borrow() {
             return said;
         }
-        let has_failed = said.is_err();
         tokio::select! {
             Ok(()) = drains.changed() => {}
-            // A store that fails is not asked in a hurry.
-            () = sleep_until(deadline), if has_failed => {}
-            _ = timeout_at(deadline, news.changed()), if !has_failed => {}
+            // Also where the store failed: one that is there again, or has another master, is news.
+            _ = timeout_at(deadline, news.changed()) => {}
         }
     }
 }

@@ -100,7 +100,16 @@ async fn without_its_store_it_asks_the_forge_and_acknowledges_no_end() {
     assert!(began.elapsed() >= Duration::from_millis(950), "whoever is told at once is back at once");
     let ready = super::Caller::of(service.operations).get("/readyz").await;
     assert_eq!(ready.status, 200, "the forge answers");
+    // Who polls while it is away is told as soon as it is there again, and not when the time is over that they would wait.
+    let poll = {
+        let (caller, cursor) = (caller.clone(), cursor.clone());
+        tokio::spawn(async move { caller.changes(25, Some(&cursor)).await })
+    };
+    sleep(Duration::from_millis(200)).await;
+    let began = Instant::now();
     redis.start_again();
+    assert_eq!(poll.await.unwrap().status, 410, "it is another life");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     let mut tries = 0;
     while caller.end(&[1001]).await.status != 200 {
         assert!(tries < 100);
