@@ -4,9 +4,13 @@ mod caller;
 mod faults;
 mod fleet;
 mod forge;
+#[cfg(feature = "gitea")]
+mod gitea;
 mod identities;
 pub(crate) mod issuer;
 mod limits;
+#[cfg(feature = "gitea")]
+mod postgres;
 mod secrets;
 mod tls;
 
