@@ -166,7 +166,9 @@ async fn who_is_nobody_and_who_is_somebody_else() {
     // More of them than are looked through, and one whose hash is of a kind that is not known.
     run(&forge, "UPDATE action_task SET token_hash = '$argon2$x' WHERE id = 22").await;
     assert_eq!((said(&caller, &same("a3")).await, said(&caller, &same("a6")).await), ("running".into(), "503".into()));
-    run(&forge, "INSERT INTO action_task (id, status, token_salt, token_last_eight) SELECT id, 6, 's', 'abcd0123' FROM generate_series(2001, 2040) id").await;
+    let many = "INSERT INTO action_task (id, status, token_salt, token_last_eight) \
+                SELECT id, 6, 's', 'abcd0123' FROM generate_series(2001, 2040) id";
+    run(&forge, many).await;
     assert_eq!(said(&caller, &same("a7")).await, "503");
 }
 
@@ -264,7 +266,8 @@ async fn the_role_sees_the_views_and_nothing_else() {
         }
     }
     // No column has whose an access token is, or anybody's password.
-    let secrets = "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'jobscope' AND column_name IN ('uid', 'passwd', 'email')";
+    let secrets = "SELECT count(*) FROM information_schema.columns \
+                   WHERE table_schema = 'jobscope' AND column_name IN ('uid', 'passwd', 'email')";
     assert_eq!(forge.query_one(secrets, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
 

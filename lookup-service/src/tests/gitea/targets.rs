@@ -79,9 +79,15 @@ async fn a_role_is_what_a_member_may_do_with_code() {
         );
     }
     // The forge writes what a team may do with issues into `access` too: with code it may less.
-    run(&forge, "DELETE FROM access; INSERT INTO access (user_id, repo_id, mode) VALUES (11, 102, 2); \
-        INSERT INTO team (id, org_id, authorize) VALUES (71, 2, 2), (72, 2, 1); INSERT INTO team_repo (team_id, repo_id) VALUES (71, 102), (72, 102); \
-        INSERT INTO team_user (team_id, uid) VALUES (71, 11); INSERT INTO team_unit (team_id, type, access_mode) VALUES (71, 2, 2), (71, 1, 0), (72, 1, 1)").await;
+    run(
+        &forge,
+        "DELETE FROM access; INSERT INTO access (user_id, repo_id, mode) VALUES (11, 102, 2); \
+        INSERT INTO team (id, org_id, authorize) VALUES (71, 2, 2), (72, 2, 1); \
+        INSERT INTO team_repo (team_id, repo_id) VALUES (71, 102), (72, 102); \
+        INSERT INTO team_user (team_id, uid) VALUES (71, 11); \
+        INSERT INTO team_unit (team_id, type, access_mode) VALUES (71, 2, 2), (71, 1, 0), (72, 1, 1)",
+    )
+    .await;
     assert_eq!(role(11, 102).await, "none");
     run(&forge, "INSERT INTO team_user (team_id, uid) VALUES (72, 11)").await;
     assert_eq!(role(11, 102).await, "reporter", "the best of the teams");
