@@ -44,7 +44,7 @@ cases: setup build native ## run the tests that decide every row of cases/: by t
 	cargo test --locked --test cases
 
 envoy: setup build native ## run the tests that need a real Envoy, without the story: crowds, faults, exchange under load, soak
-	@scripts/redis
+	@scripts/installed redis-server redis-server "Redis 6.2 or newer"
 	cargo build --locked --quiet -p jobscope-lookup-service
 	cargo test --locked --test envoy -- --skip $(STORY)
 
@@ -73,12 +73,12 @@ lookup-service: ## test the token-lookup service of a fleet, with a real Redis (
 	@scripts/lookup-service
 
 fleet: setup build native ## measure a fleet with the lookup service and without, and write the table in docs/operations.md; ENVOYS=2, JOBS=50 for a shorter run
-	@scripts/redis
+	@scripts/installed redis-server redis-server "Redis 6.2 or newer"
 	@cargo build --locked --quiet -p jobscope-lookup-service
 	@cargo run --locked --quiet --bin jobscope-fleet -- measure $(if $(call given,JOBS),--jobs $(JOBS)) $(if $(ENVOYS),--envoys $(ENVOYS)) $(if $(call given,JOBS)$(ENVOYS),,--publish)
 
 lookup-cluster: setup build native ## start three replicas of the lookup service, a Redis with Sentinels and two Envoys, and say what to try
-	@scripts/redis
+	@scripts/installed redis-server redis-server "Redis 6.2 or newer"
 	@cargo build --locked --quiet -p jobscope-lookup-service
 	@cargo run --locked --quiet --bin jobscope-fleet -- run
 

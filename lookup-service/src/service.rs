@@ -13,6 +13,8 @@ use crate::api::{self, Api};
 use crate::config::{Config, ForgeKind, StoreKind};
 use crate::flights::Flights;
 use crate::forge::Forge;
+#[cfg(feature = "gitea")]
+use crate::forge::gitea::Gitea;
 use crate::forge::gitlab::Gitlab;
 use crate::forge::oidc::Oidc;
 use crate::metrics::Metrics;
@@ -53,6 +55,8 @@ impl Service {
                 }
                 Arc::new(Gitlab::new(*settings, metrics.clone()))
             }
+            #[cfg(feature = "gitea")]
+            ForgeKind::Gitea(settings) => Arc::new(Gitea::new(*settings, metrics.clone())),
             ForgeKind::Oidc(settings) => Arc::new(Oidc::new(*settings, &metrics)),
         };
         let flights =

@@ -145,6 +145,7 @@ mod tests {
     use policy::lookup::{Answer, Fact, Flight, Progress, Value as Read};
 
     use super::*;
+    use crate::forge::Credential;
 
     fn read(fact: Fact, answer: &Value) -> Read {
         let document = br#"{"forge": {"hosts": ["h"]},

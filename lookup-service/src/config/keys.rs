@@ -106,9 +106,9 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "forge.kind",
-        Word(&["gitlab", "oidc"]),
+        Word(&["gitlab", "oidc", "gitea"]),
         Default("gitlab"),
-        "`gitlab`: a GitLab, whose jobs have its job tokens. `oidc`: a forge that knows no job tokens, whose jobs have the ID tokens of their CI.",
+        "`gitlab`: a GitLab, whose jobs have its job tokens. `gitea`: a Gitea or a Forgejo, asked in its database; see [Gitea and Forgejo](#gitea-and-forgejo). `oidc`: a forge that knows no job tokens, whose jobs have the ID tokens of their CI.",
     ),
     key(
         "forge.url",
@@ -120,7 +120,7 @@ pub const KEYS: &[Key] = &[
         "forge.ca",
         Text,
         Default("/etc/ssl/certs/ca-certificates.crt"),
-        "File with the authorities of the certificates of the forge, or of issuers and their APIs, PEM.",
+        "File with the authorities of the certificates of the forge or its database, or of issuers and their APIs, PEM.",
     ),
     key(
         "forge.credential_env",
@@ -132,7 +132,7 @@ pub const KEYS: &[Key] = &[
         "forge.max_per_second",
         Number(1, 100_000),
         Default("100"),
-        "The most calls that this replica makes of the forge in any second. Nothing goes over it.",
+        "The most calls that this replica makes of the forge, or questions that it asks its database, in any second. Nothing goes over it.",
     ),
     key(
         "forge.max_unknown_per_second",
@@ -182,6 +182,24 @@ pub const KEYS: &[Key] = &[
         Entries(1, 100_000),
         Required,
         "With `oidc`: the projects of the installation, and what they are to jobs. See [job identities](job-identities.md).",
+    ),
+    key(
+        "forge.database",
+        Text,
+        Required,
+        "With `gitea`: where its PostgreSQL is, in libpq's words without a password: `host=db.example.com dbname=gitea user=jobscope`. A `host` that begins with `/` is the directory of a socket. Elsewhere than there and on loopback it is spoken to in TLS alone.",
+    ),
+    key(
+        "forge.password_env",
+        Text,
+        Optional,
+        "With `gitea`, the name of the environment variable with the password there.",
+    ),
+    key(
+        "forge.jwt_secret_env",
+        Text,
+        Optional,
+        "With `gitea`, the name of the environment variable with `[oauth2] JWT_SECRET` of its configuration. Without it the JWTs that the forge gives jobs are nobody's.",
     ),
     key(
         "lookup.timeout",
@@ -256,7 +274,7 @@ pub const KEYS: &[Key] = &[
         "sweep.every",
         Time(SECOND, HOUR),
         Default("30s"),
-        "How often the running jobs are looked through for ends that nobody told.",
+        "How often the running jobs are looked through for ends that nobody told. With `gitea` the default is `1s`.",
     ),
     key("sweep.lag", Time(0, 600 * SECOND), Default("10s"), "By how much the forge's list of running jobs may lag."),
     key(

@@ -1,6 +1,8 @@
 //! The configuration: a YAML document against a table of keys, with what it names in environment and files. All errors come
 //! at once, and a configuration with one starts nothing.
 
+#[cfg(feature = "gitea")]
+mod gitea;
 pub mod keys;
 mod oidc;
 mod reader;
@@ -64,6 +66,9 @@ pub struct Config {
 pub enum ForgeKind {
     /// A GitLab.
     Gitlab(Box<gitlab::Settings>),
+    /// A Gitea or a Forgejo.
+    #[cfg(feature = "gitea")]
+    Gitea(Box<forge::gitea::Settings>),
     /// None that knows job tokens: ID tokens.
     Oidc(Box<forge::oidc::Settings>),
 }
@@ -74,6 +79,8 @@ impl ForgeKind {
     pub fn inquiry(&self) -> Inquiry {
         match self {
             Self::Gitlab(settings) => Inquiry::of(&settings.config),
+            #[cfg(feature = "gitea")]
+            Self::Gitea(settings) => settings.inquiry,
             Self::Oidc(settings) => settings.inquiry,
         }
     }
@@ -83,6 +90,7 @@ impl ForgeKind {
 const OF_KIND: &[(&str, &[&str])] = &[
     ("gitlab", &["forge.url", "forge.credential_env", "forge.circumstances", "forge.outbound"]),
     ("oidc", oidc::OF_OIDC),
+    ("gitea", &["forge.database", "forge.password_env", "forge.jwt_secret_env"]),
 ];
 
 /// Which store.
@@ -170,6 +178,10 @@ pub fn read(text: &str, around: &Surroundings<'_>) -> Result<Config, Errors> {
     let limits =
         Limits { tokens: ages.tokens, lease: timeout + Duration::from_millis(500), unknown_per_second: unknown };
     let store = store(&mut reader, around);
+    let sweep = reader.time("sweep.every");
+    // One question for all jobs is asked every second.
+    let is_sure = reader.given("forge.kind").is_some_and(|kind| kind == "gitea") && !reader.is_given("sweep.every");
+    let sweep = if is_sure { Duration::from_secs(1) } else { sweep };
     let config = (|| {
         Some(Config {
             listen,
@@ -184,11 +196,7 @@ pub fn read(text: &str, around: &Surroundings<'_>) -> Result<Config, Errors> {
             ages,
             limits,
             store: store?,
-            sweep: Sweep {
-                every: reader.time("sweep.every"),
-                lag: reader.time("sweep.lag"),
-                check_after: reader.time("sweep.check_after"),
-            },
+            sweep: Sweep { every: sweep, lag: reader.time("sweep.lag"), check_after: reader.time("sweep.check_after") },
             drain: reader.time("drain"),
             json_log: reader.text("log.format")? == "json",
             level: reader.text("log.level")?,
@@ -199,7 +207,7 @@ pub fn read(text: &str, around: &Surroundings<'_>) -> Result<Config, Errors> {
         for key in ["api.max_questions", "api.max_polls", "api.max_connections"] {
             reader.number(key);
         }
-        for key in ["sweep.every", "sweep.lag", "sweep.check_after", "drain"] {
+        for key in ["sweep.lag", "sweep.check_after", "drain"] {
             reader.time(key);
         }
         for key in ["log.format", "log.level"] {
@@ -259,6 +267,15 @@ fn forge(reader: &mut Reader, around: &Surroundings<'_>, timeout: Duration) -> O
     }
     match kind?.as_str() {
         "gitlab" => gitlab(reader, around, manner).map(|settings| ForgeKind::Gitlab(Box::new(settings))),
+        #[cfg(feature = "gitea")]
+        "gitea" => gitea::read(reader, around, manner).map(|settings| ForgeKind::Gitea(Box::new(settings))),
+        #[cfg(not(feature = "gitea"))]
+        "gitea" => {
+            let keys = OF_KIND.iter().filter(|(kind, _)| *kind == "gitea").flat_map(|(_, keys)| *keys);
+            keys.for_each(|key| reader.set_aside(key, None));
+            reader.error("forge.kind", "this jobscope-lookup was built without it: build it with `--features gitea`");
+            None
+        }
         "oidc" => oidc::read(reader, around, manner).map(|settings| ForgeKind::Oidc(Box::new(settings))),
         _ => None,
     }

@@ -16,6 +16,7 @@ fn read(text: &str) -> Result<Config, Errors> {
         "CALLER" | "NEXT" => Some("0123456789abcdef".to_owned()),
         "FORGE" => Some("glpat-1".to_owned()),
         "KEY" => Some("k".repeat(32)),
+        "JWT" => Some("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc".to_owned()),
         "SHORT" => Some("short".to_owned()),
         "SPACED" => Some("0123456789 abcdef".to_owned()),
         _ => None,
@@ -124,9 +125,14 @@ fn an_error_says_what_was_expected_and_found() {
             "credential_env: FORGE, token: x",
             "forge.token: unknown key; expected one of `forge.kind`, `forge.url`, `forge.ca`, `forge.credential_env`, \
              `forge.max_per_second`, `forge.max_unknown_per_second`, `forge.retries`, `forge.circumstances`, `forge.outbound`, \
-             `forge.audience`, `forge.credential`, `forge.issuers`, `forge.foreign_issuers`, `forge.projects`",
+             `forge.audience`, `forge.credential`, `forge.issuers`, `forge.foreign_issuers`, `forge.projects`, \
+             `forge.database`, `forge.password_env`, `forge.jwt_secret_env`",
         ),
-        ("forge: {", "forge: {kind: gitea, ", "forge.kind: expected `gitlab` or `oidc`, found another text"),
+        (
+            "forge: {",
+            "forge: {kind: gerrit, ",
+            "forge.kind: expected `gitlab` or `oidc` or `gitea`, found another text",
+        ),
         ("store: {kind: memory}", "stor: {kind: memory}", "stor: unknown key; did you mean `store`?"),
         (
             "http://gitlab",
@@ -352,6 +358,70 @@ fn identities_are_told_apart_and_an_issuer_of_everybody_is_pinned() {
         let errors = errors(&OIDC.replace(old, new));
         assert!(errors.contains(&error.to_owned()), "{new}: {errors:#?}");
     }
+}
+
+const GITEA: &str = r"
+api: {listen: '127.0.0.1:8443', callers_env: [CALLER]}
+forge: {kind: gitea, database: 'host=/run/postgresql dbname=gitea user=jobscope', jwt_secret_env: JWT}
+store: {kind: memory}
+";
+
+#[cfg(feature = "gitea")]
+#[test]
+fn a_database_is_asked_every_second_and_in_tls_where_it_is_elsewhere() {
+    use tokio_postgres::config::SslMode;
+    let mode = |host: &str| {
+        let text = GITEA.replace("host=/run/postgresql", host).replace("kind: gitea", "kind: gitea, ca: /junk.pem");
+        errors(&text).iter().any(|error| error.starts_with("forge.ca")).then_some(SslMode::Require)
+    };
+    for here in
+        ["host=/run/postgresql", "host=127.0.0.1", "host=localhost", "host=::1", "host=localhost hostaddr=127.0.0.2"]
+    {
+        assert_eq!(mode(here), None, "{here}");
+    }
+    for elsewhere in [
+        "host=db.example.com",
+        "host=10.0.0.1",
+        "host=localhost hostaddr=10.0.0.1",
+        "host=db.example.com sslmode=disable",
+        "host=db hostaddr=127.0.0.1",
+    ] {
+        assert_eq!(mode(elsewhere), Some(SslMode::Require), "{elsewhere}");
+    }
+    let every = |text: &str| read(text).unwrap_or_else(|errors| panic!("{errors}")).sweep.every;
+    assert_eq!(every(GITEA), Duration::from_secs(1));
+    assert_eq!(every(&format!("{GITEA}sweep: {{every: 5s}}")), Duration::from_secs(5));
+    assert_eq!(every(SOUND), Duration::from_secs(30));
+}
+
+#[cfg(feature = "gitea")]
+#[test]
+fn what_is_wrong_with_a_database_is_told_without_its_words() {
+    for bad in
+        ["hidden-word", "host=a,b user=u", "host=a password=hidden-word", "host=a options='-c hidden-word=1'", "user=u"]
+    {
+        let text = GITEA.replace("'host=/run/postgresql dbname=gitea user=jobscope'", &format!("{bad:?}"));
+        let errors = errors(&text);
+        assert!(errors.len() == 1 && errors[0].starts_with("forge.database: expected one `host`"), "{bad}: {errors:?}");
+        assert!(!errors[0].contains("hidden-word"), "{errors:?}");
+    }
+    let wrong = errors(&GITEA.replace("env: JWT", "env: SHORT, password_env: NONE, audience: x"));
+    let places: Vec<&str> = wrong.iter().filter_map(|error| error.split(':').next()).collect();
+    assert_eq!(
+        places.iter().copied().collect::<BTreeSet<_>>(),
+        BTreeSet::from(["forge.audience", "forge.jwt_secret_env", "forge.password_env"])
+    );
+    let of_gitlab = errors(&SOUND.replace("credential_env: FORGE", "credential_env: FORGE, database: 'host=a'"));
+    assert_eq!(of_gitlab, ["forge.database: expected nothing, because it is of `forge.kind: gitea` alone"]);
+}
+
+#[cfg(not(feature = "gitea"))]
+#[test]
+fn a_build_without_it_says_so() {
+    assert_eq!(
+        errors(GITEA),
+        ["forge.kind: this jobscope-lookup was built without it: build it with `--features gitea`"]
+    );
 }
 
 #[test]

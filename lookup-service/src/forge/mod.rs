@@ -3,6 +3,8 @@
 pub mod budget;
 pub mod calls;
 mod client;
+#[cfg(feature = "gitea")]
+pub mod gitea;
 pub mod gitlab;
 pub mod oidc;
 
@@ -10,7 +12,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use policy::bindings::Moment;
 use policy::facts::{Hash, JobId, Known, ProjectId, Version};
 use policy::failure::Failure;
@@ -103,6 +106,11 @@ pub trait Forge: Send + Sync {
     /// The jobs that a report says are over; `None` where it is none of who may say so.
     fn reported(&self, _from: &str, _headers: &HeaderMap, _body: &[u8]) -> Option<Vec<JobId>> {
         None
+    }
+
+    /// What becomes of these jobs, told at once by whoever knows for sure; `None` where nobody does.
+    fn statuses<'a>(&'a self, _: &'a [JobId]) -> Reply<'a, Option<Vec<(JobId, Status)>>> {
+        ready(Ok(None)).boxed()
     }
 
     /// For how long it wants to be left alone.

@@ -5,9 +5,13 @@ mod faults;
 mod fleet;
 mod fleet_faults;
 mod forge;
+#[cfg(feature = "gitea")]
+mod gitea;
 mod identities;
 pub(crate) mod issuer;
 mod limits;
+#[cfg(feature = "gitea")]
+mod postgres;
 mod processes;
 mod secrets;
 mod tls;

@@ -15,9 +15,6 @@ use super::caller::{Caller, TOKEN};
 use super::forge::SERVICE_ACCOUNT;
 use super::{KEY, nested};
 
-/// Debian's, which lets a process see another time of day.
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
-
 /// One replica, ended with it.
 pub(crate) struct Replica {
     process: Child,
@@ -33,10 +30,9 @@ impl Replica {
         keys.insert("api.listen".into(), format!("127.0.0.1:{port}"));
         let file = directory.path().join("lookup.yaml");
         std::fs::write(&file, nested(&keys)).unwrap();
-        assert!(PathBuf::from(FAKETIME).is_file(), "libfaketime is missing: scripts/lookup-service installs it");
         let mut command = Command::new(program());
         command.arg("--config").arg(&file).env("CALLER", TOKEN).env("FORGE", SERVICE_ACCOUNT).env("KEY", KEY);
-        command.env("LD_PRELOAD", FAKETIME).env("FAKETIME", format!("{ahead:+}s"));
+        command.env("LD_PRELOAD", faketime()).env("FAKETIME", format!("{ahead:+}s"));
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let address: SocketAddr = ([127, 0, 0, 1], port).into();
         let (replica, begun) = (Self { process, caller: Caller::of(address), _directory: directory }, Instant::now());
@@ -66,6 +62,13 @@ fn program() -> PathBuf {
     let program = test.parent().unwrap().parent().unwrap().join("jobscope-lookup");
     assert!(program.is_file(), "{} is missing: cargo test -p jobscope-lookup-service builds it", program.display());
     program
+}
+
+/// Debian's library, which lets a process see another time of day.
+fn faketime() -> PathBuf {
+    let places = std::fs::read_dir("/usr/lib").unwrap();
+    let mut libraries = places.map(|place| place.unwrap().path().join("faketime/libfaketime.so.1"));
+    libraries.find(|library| library.is_file()).expect("libfaketime is missing: scripts/lookup-service installs it")
 }
 
 fn free_port() -> u16 {
