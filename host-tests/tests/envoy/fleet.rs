@@ -143,8 +143,8 @@ fn reads(envoy: &Ingress, job: u64) -> Option<u16> {
         .status
 }
 
-/// How soon the other Envoy hears of an end through a failover: for as long as a minute neither it nor who tells asks again.
-const FAILOVER: Duration = Duration::from_secs(90);
+/// How soon the other Envoy hears of an end through a failover: sooner than a poll's time is over.
+const FAILOVER: Duration = Duration::from_secs(20);
 
 /// Has a job end behind one Envoy, and says how long it takes until the other refuses it.
 fn end(cluster: &Cluster, job: u64) -> Duration {
