@@ -228,11 +228,15 @@ fn one_target(q: &Question<'_>) -> Answer {
         _ if q.access.target.is_single() || !asks_project(q) => Aside,
         (TargetRef::Held(_), Held::ByEach) => Aside,
         (TargetRef::Held(_), Held::ByTooMany) => deny(Reason::TooManyHolders),
-        // By a file's name one cannot tell.
-        (TargetRef::Held(holding), Held::ByNobody) if matches!(holding.sought, Sought::File(_)) => Aside,
+        // By a file's name one cannot tell; and what is an owner's own is there without any project.
+        (TargetRef::Held(holding), Held::ByNobody) if matches!(holding.sought, Sought::File(_) | Sought::Owned) => {
+            Aside
+        }
         (TargetRef::Held(_), Held::ByNobody) => allow(Reason::HeldByNobody),
         (TargetRef::Held(holding), Held::Unknown)
-            if holding.sought == Sought::Everything && q.package_indexes == PackageIndexes::Deny && is_read(q) =>
+            if matches!(holding.sought, Sought::Everything | Sought::Owned)
+                && q.package_indexes == PackageIndexes::Deny
+                && is_read(q) =>
         {
             deny(Reason::IndexOff)
         }
