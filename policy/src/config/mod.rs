@@ -780,6 +780,29 @@ mod tests {
     }
 
     #[test]
+    fn gitea_is_asked_through_a_service_and_has_packages_of_its_own() {
+        let with = |keys: &str, index: &str| {
+            let document = SMALLEST.replace("\"hosts\"", &format!(r#""kind": "gitea", {keys} "hosts""#));
+            let document = document.replacen('{', &format!(r#"{{"packages": {{"index": "{index}"}}, "#), 1);
+            Config::parse(document.as_bytes()).map_err(|error| error.to_string())
+        };
+        let config = with("", "all-admitted").unwrap();
+        assert_eq!((config.forge.kind, config.lookup.api), (Kind::Gitea, Api::V1));
+        for (keys, expected) in [
+            (r#""dependency_proxy": "on","#, "forge.dependency_proxy: expected `off`"),
+            (r#""kubernetes_agent": "on","#, "forge.kubernetes_agent: expected `off`"),
+            (r#""version": "lookup","#, "forge.version: expected `newest`"),
+            (
+                r#""endpoints": [{"method": "GET", "path": "/projects/:project/y", "action": "repository.read"}],"#,
+                "forge.endpoints: expected no endpoints",
+            ),
+        ] {
+            let error = with(keys, "deny").unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
     fn one_host_cannot_be_forge_and_registry() {
         let document = SMALLEST.replace("\"hosts\"", "\"registry_hosts\": [\"GitLab.example.com\"], \"hosts\"");
         let errors = Config::parse(document.as_bytes()).unwrap_err().to_string();

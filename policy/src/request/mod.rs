@@ -38,7 +38,7 @@ use crate::access::{Access, Action, Protocol, TargetRef};
 pub use api::{Carriers, Endpoint, Instead, Span, endpoints};
 pub use bare::Bare;
 pub use body::Pending;
-pub use gitea::GITEA;
+pub use gitea::{GITEA, REGISTRIES as GITEA_REGISTRIES};
 pub use head::{BODY_LIMIT, Body, Head};
 pub use malformed::Malformed;
 pub(crate) use minted::signed;

@@ -41,7 +41,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "one-target",
-        doc: "A job reads packages of a group or a namespace where every project that holds what it asks for lets it; what no project of the group holds the forge answers. It is denied where more projects hold it than are looked at, where they are not looked up, and for an index unless the configuration lets jobs ask for one. Everything else is asked of one project.",
+        doc: "A job reads packages of a group or a namespace where every project that holds what it asks for lets it; what no project of the group holds the forge answers, but not what is an owner's own. It is denied where more projects hold it than are looked at, where they are not looked up, and for an index unless the configuration lets jobs ask for one. Everything else is asked of one project.",
         aside: "one project is asked, or every one that holds this is",
         denials: Denials::Fundamental,
         judge: one_target,

@@ -19,9 +19,9 @@ use crate::access::{Access, Action, Holding, Sought, TargetRef};
 use crate::choices::Kind;
 use crate::facts::{GroupPath, GroupRef};
 use crate::pattern;
-use table::{Family, ON_WEB, REGISTRIES};
+use table::{Family, ON_WEB};
 
-pub use table::GITEA;
+pub use table::{GITEA, REGISTRIES};
 
 /// Below which a job's own artifacts are asked for, with the token of its runtime. The forge answers for no other run's.
 pub(super) const ARTIFACTS: &str = "/twirp/github.actions.results.api.v1.ArtifactService/";

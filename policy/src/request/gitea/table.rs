@@ -77,7 +77,7 @@ pub(super) const ON_WEB: &[Family] = families! {
 
 /// The package registries below `/api/packages/:owner`, and what reading one is. Conan's is left out: a login there gives
 /// a JWT; and so is what jobscope has no action for.
-pub(super) const REGISTRIES: [(&str, Action); 12] = [
+pub const REGISTRIES: [(&str, Action); 12] = [
     ("cargo", ReadCargo),
     ("composer", ReadComposer),
     ("debian", ReadDebian),
