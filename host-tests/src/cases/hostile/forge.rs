@@ -82,7 +82,7 @@ impl World {
         } else {
             json!({"hosts": [self.gitlab_host], "registry_hosts": [self.registry_host], "relative_url_root": root})
         };
-        let index = if is_other && self.other_kind == "generic" { "deny" } else { "all-admitted" };
+        let index = if is_other { "deny" } else { "all-admitted" };
         let lookup = json!({"cluster": "lookup", "authority": self.gitlab_host, "credential_env": "LOOKUP_TOKEN"});
         let number = |prefix: &str| row.expected.projects().find_map(|p| p.strip_prefix(prefix)?.parse().ok());
         let own: BTreeSet<String> = row.expected.projects().map(str::to_owned).collect();
@@ -208,9 +208,6 @@ impl Forge {
             }
             return json!({"version": 1, "token": "running", "job": {"id": self.job, "user": {"id": 11, "name": "dana"},
                 "origin": {"id": self.origin_id, "path": self.origin}}});
-        }
-        if asked.get("ask").and_then(Value::as_str) == Some("holders") {
-            return json!({"version": 1, "holders": [self.origin_id]});
         }
         let target = asked.get("target").cloned().unwrap_or_default();
         let paths = target["paths"].as_array().map(|paths| paths.iter().filter_map(Value::as_str).collect::<Vec<_>>());
