@@ -246,6 +246,9 @@ impl Config {
         if (kind, credential_slots) == (Some(Kind::Gitlab), Some(CredentialSlots::On)) {
             reader.refuse("forge.credential_slots", "`off`, since GitLab knows its jobs' tokens", "on");
         }
+        if (kind, credential_slots) == (Some(Kind::Gitea), Some(CredentialSlots::On)) {
+            reader.refuse("forge.credential_slots", "`off`, since Gitea knows its jobs' tokens", "on");
+        }
         let bodies = reader.choice("bodies", &choices::BODIES);
         let package_indexes = reader.choice("packages.index", &choices::PACKAGE_INDEX);
         if (kind, package_indexes) == (Some(Kind::Generic), Some(PackageIndexes::AllAdmitted)) {
@@ -791,6 +794,7 @@ mod tests {
         for (keys, expected) in [
             (r#""dependency_proxy": "on","#, "forge.dependency_proxy: expected `off`"),
             (r#""kubernetes_agent": "on","#, "forge.kubernetes_agent: expected `off`"),
+            (r#""credential_slots": "on","#, "forge.credential_slots: expected `off`"),
             (r#""version": "lookup","#, "forge.version: expected `newest`"),
             (
                 r#""endpoints": [{"method": "GET", "path": "/projects/:project/y", "action": "repository.read"}],"#,
