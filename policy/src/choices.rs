@@ -77,7 +77,9 @@ pub enum UnlistedEndpoints {
 pub enum Kind {
     /// GitLab.
     Gitlab,
-    /// Any other forge, read as Gitea, Forgejo and giftless read.
+    /// Gitea or Forgejo.
+    Gitea,
+    /// Any other forge, read as Gitea, Forgejo and giftless read, and no API of it.
     Generic,
 }
 
@@ -95,7 +97,7 @@ impl Api {
     pub(crate) fn of(kind: Kind) -> Self {
         match kind {
             Kind::Gitlab => Self::Gitlab,
-            Kind::Generic => Self::V1,
+            Kind::Gitea | Kind::Generic => Self::V1,
         }
     }
 }

@@ -11,7 +11,7 @@ use policy::decision::{FIELDS, SHAPE};
 use policy::facts::{Feature, Version};
 use policy::failure::Failure;
 use policy::lifecycle::Remark;
-use policy::request::{Carriers, Instead, Malformed, Span, endpoints};
+use policy::request::{Carriers, GITEA, GITEA_REGISTRIES, Instead, Malformed, Span, endpoints};
 use policy::rules::{self, Effect, Need, Needed, Open, RULES, Reach, Reason};
 use policy::webhook::Answer;
 
@@ -154,6 +154,39 @@ fn endpoints_of_the_api() {
     });
     let head = "method | path | action | least role | where | opened by | since | token also in";
     compare("endpoints.md", "endpoints", &rows(head, table));
+}
+
+#[test]
+fn endpoints_of_gitea() {
+    let row = |method: &str, path: String, action: Action, whose: &str| {
+        vec![
+            method.into(),
+            format!("`{path}`"),
+            format!("`{}`", action.name()),
+            role(rules::need(action)),
+            whose.into(),
+        ]
+    };
+    let repositories = GITEA.iter().flat_map(|family| {
+        family.paths().map(move |path| {
+            let base = "/api/v1/repos/:owner/:repository";
+            let path = if path.is_empty() { base.into() } else { format!("{base}/{path}") };
+            row(family.method, path, family.action, reach(rules::need(family.action).reach))
+        })
+    });
+    let packages = GITEA_REGISTRIES.iter().map(|(registry, action)| {
+        row(
+            "GET",
+            format!("/api/packages/:owner/{registry}/*path"),
+            *action,
+            "all projects of the owner, if each admits the origin, where `packages.index` is `all-admitted`",
+        )
+    });
+    compare(
+        "gitea.md",
+        "endpoints",
+        &rows("method | path | action | least role | where", repositories.chain(packages)),
+    );
 }
 
 /// The least role that an action needs; `-` where the role does not matter.

@@ -99,7 +99,7 @@ impl World {
             below && project.path.starts_with(&group.path)
         };
         let holds = |project: &Project| match &holding.sought {
-            Sought::Everything => true,
+            Sought::Everything | Sought::Owned => true,
             Sought::Package(sought) | Sought::File(sought) => project
                 .published
                 .iter()

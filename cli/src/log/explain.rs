@@ -36,11 +36,12 @@ const OF_TARGET: [Reason; 10] = [
 ];
 
 /// What the team that runs the ingress can change.
-const OF_PLATFORM: [Reason; 7] = [
+const OF_PLATFORM: [Reason; 8] = [
     Reason::ConfiguredDeny,
     Reason::ConfiguredLimit,
     Reason::ConfiguredReach,
     Reason::IndexOff,
+    Reason::SlotsOff,
     Reason::ProxyOff,
     Reason::AgentOff,
     Reason::NothingMatched,

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use host_tests::cases::hostile::Hostile;
+use host_tests::cases::load;
 
-use super::{all_pass, loaded};
+use super::{all_pass, case, loaded};
 
 #[test]
 fn every_row_is_read_as_expected_and_an_exception_belongs_to_a_row() {
@@ -13,4 +14,9 @@ fn every_row_is_read_as_expected_and_an_exception_belongs_to_a_row() {
     let ids: BTreeSet<&str> = file.1.iter().map(|(id, _)| id.as_str()).collect();
     let strangers: Vec<&str> = file.0.excepted().filter(|id| !ids.contains(id)).collect();
     assert_eq!(strangers, Vec::<&str>::new());
+}
+
+#[test]
+fn every_row_of_gitea_is_read_as_expected() {
+    all_pass(&load::<Hostile>(&case("gitea-requests.yaml"), None).unwrap());
 }

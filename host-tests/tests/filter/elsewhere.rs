@@ -1,4 +1,4 @@
-//! `forge.kind: generic`: a credential that may be anybody's, and a service that says whose it is.
+//! `forge.kind: generic` and `gitea`: a credential that may be anybody's, and a service that says whose it is.
 
 use std::time::Duration;
 
@@ -136,4 +136,95 @@ fn a_jobs_form_that_does_not_come_in_time_goes_nowhere() {
         assert!((400..500).contains(&status(&outcome)), "{outcome:?}");
         host.close(stream);
     }
+}
+
+/// Gitea before the same service, to which dana's job of o/r came.
+fn gitea() -> Host {
+    host_of(
+        r#"{"forge": {"kind": "gitea", "hosts": ["gitea.example.com"]}, "packages": {"index": "all-admitted"},
+            "lookup": {"cluster": "token-lookup", "authority": "facts.example.com", "credential_env": "LOOKUP_TOKEN"}}"#,
+    )
+}
+
+/// A job of o/r: o owns that and o/s, which does not let it in.
+fn with_dana(call: &Callout) -> Answer {
+    let asked: Value = serde_json::from_slice(&call.body).unwrap();
+    let target = |id: u64, path: &str, admission: &str| {
+        json!({"version": 1, "role": "developer", "external": false, "admission": admission,
+            "target": {"id": id, "path": path, "visibility": "private", "push_by_job_token": false}})
+    };
+    let answer = match (asked["ask"].as_str(), asked["token"].as_str()) {
+        (_, Some(JOB)) => json!({"version": 1, "token": "running", "job": {"id": 7, "user": {"id": 11, "name": "dana"},
+            "origin": {"id": 1, "path": "o/r"}}}),
+        (_, Some(_)) => json!({"version": 1, "token": "foreign"}),
+        (Some("holders"), _) => match asked["group"]["path"].as_str() {
+            Some("o") => json!({"version": 1, "holders": [1, 2]}),
+            Some("single") => json!({"version": 1, "holders": [1]}),
+            _ => json!({"version": 1, "holders": []}),
+        },
+        _ => match (asked["target"]["path"].as_str(), asked["target"]["id"].as_u64()) {
+            (Some("o/r"), _) | (_, Some(1)) => target(1, "o/r", "own"),
+            (Some("o/s"), _) | (_, Some(2)) => target(2, "o/s", "unlisted"),
+            _ => json!({"version": 1, "target": null}),
+        },
+    };
+    Answer::json(200, answer.to_string())
+}
+
+#[test]
+fn giteas_api_is_judged_by_its_table() {
+    let mut host = gitea();
+    let token = format!("token {JOB}");
+    for (method, path, expected) in [
+        ("GET", "/api/v1/repos/O/R/releases", None),
+        ("GET", "/api/v1/repos/o/r/contents/a/b?ref=main", None),
+        ("GET", "/o/r/archive/main.zip", None),
+        ("DELETE", "/api/v1/repos/o/r/releases/7", None),
+        ("POST", "/twirp/github.actions.results.api.v1.ArtifactService/ListArtifacts", None),
+        ("GET", "/api/packages/single/npm/@s%2ftool", None),
+        ("GET", "/api/v1/repos/o/s/releases", Some(403)),
+        ("GET", "/o/s/archive/main.zip", Some(403)),
+        ("GET", "/api/v1/repos/o/t/releases", Some(404)),
+        ("DELETE", "/api/v1/repos/o/r/branches/main", Some(403)),
+        ("DELETE", "/api/v1/repos/o/r", Some(403)),
+        ("GET", "/api/v1/user", Some(403)),
+        ("GET", "/api/packages/o/npm/tool", Some(403)),
+        ("GET", "/api/packages/empty/npm/tool", Some(404)),
+        ("PUT", "/api/packages/single/npm/tool", Some(403)),
+        ("GET", "/api/v1/repos/o/r%2Freleases", Some(400)),
+        ("GET", "/api/v1/repos/o/r/releases/", Some(400)),
+    ] {
+        let head = RequestHead::new(method, "gitea.example.com", path).header("authorization", &token);
+        let outcome = host.exchange(0, head, with_dana);
+        let found = if matches!(outcome, Outcome::Forwarded { .. }) { None } else { Some(status(&outcome)) };
+        assert_eq!(found, expected, "{method} {path}: {outcome:?}");
+        let person =
+            RequestHead::new(method, "gitea.example.com", path).header("authorization", format!("token {DANA}"));
+        assert!(matches!(host.exchange(0, person, with_dana), Outcome::Forwarded { .. }), "{method} {path}");
+    }
+    let version = host.exchange(0, get("/api/v1/version", &token), with_dana);
+    let Outcome::Forwarded { headers, .. } = version else { panic!("{version:?}") };
+    assert!(headers.iter().all(|(name, _)| name != b"authorization"), "it goes on without the token: {headers:?}");
+    assert_eq!(host.hazards(), Vec::<String>::new());
+}
+
+#[test]
+fn a_token_in_a_part_of_an_upload_to_an_api_does_not_reach_gitea() {
+    let mut host = gitea();
+    let upload = |authorization: Option<&str>, name: &str| {
+        let head = RequestHead::new("POST", "gitea.example.com", "/api/v1/repos/o/r/releases/1/assets")
+            .header("content-type", "multipart/form-data; boundary=b");
+        let head = authorization.into_iter().fold(head, |head, value| head.header("authorization", value));
+        head.body(format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{JOB}\r\n--b--\r\n"))
+    };
+    let (job, person) = (format!("token {JOB}"), format!("token {DANA}"));
+    for authorization in [None, Some(&*job), Some(&*person)] {
+        let passes = host.exchange(0, upload(authorization, "attachment"), with_dana);
+        assert!(matches!(passes, Outcome::Forwarded { .. }), "{passes:?}");
+        for name in ["token", "access_token"] {
+            let broken = host.exchange(0, upload(authorization, name), with_dana);
+            assert!(!matches!(broken, Outcome::Forwarded { .. }), "{authorization:?} {name}: {broken:?}");
+        }
+    }
+    assert_eq!(host.hazards(), Vec::<String>::new());
 }

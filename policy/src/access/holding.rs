@@ -20,6 +20,8 @@ pub struct Holding {
 pub enum Sought {
     /// Whatever its projects hold: an index.
     Everything,
+    /// What is its own and no project's: Gitea's packages. Whoever may read all of its projects may read that.
+    Owned,
     /// A package.
     Package(Package),
     /// A file, by whose name it is a package's. A file may have been uploaded under another name.
@@ -149,6 +151,7 @@ impl Holding {
         };
         let (kind, package): (&[u8], _) = match &self.sought {
             Sought::Everything => (b"everything", None),
+            Sought::Owned => (b"owned", None),
             Sought::Package(package) => (b"package", Some(package)),
             Sought::File(package) => (b"file", Some(package)),
         };
@@ -210,6 +213,7 @@ mod tests {
         let mut all = Vec::new();
         for group in groups {
             all.push(Holding { group: group.clone(), sought: Sought::Everything });
+            all.push(Holding { group: group.clone(), sought: Sought::Owned });
             for (registry, _) in Registry::ALL {
                 for names in [&["tool"][..], &["tool", "kit"], &["tools"]] {
                     for sought in [Sought::Package, Sought::File] {

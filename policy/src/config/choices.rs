@@ -56,7 +56,7 @@ choices! {
     MODE Mode { "enforce" Mode::Enforce; "observe" Mode::Observe; }
     PERMISSIONS Entries { "as-the-forge" Entries::AsTheForge; "strict" Entries::Strict; }
     BODIES Bodies { "judge" Bodies::Judge; "leave" Bodies::Leave; }
-    KIND Kind { "gitlab" Kind::Gitlab; "generic" Kind::Generic; }
+    KIND Kind { "gitlab" Kind::Gitlab; "gitea" Kind::Gitea; "generic" Kind::Generic; }
     ANSWERS Answers { "gitlab-17" Answers::Gitlab17; "before-gitlab-17" Answers::BeforeGitlab17; }
     UNLISTED_ENDPOINTS UnlistedEndpoints { "deny" UnlistedEndpoints::Deny; "strip" UnlistedEndpoints::Strip; }
     LFS_CREDENTIALS LfsCredentials { "own" LfsCredentials::Own; "forge" LfsCredentials::Forge; }

@@ -200,7 +200,7 @@ pub const KEYS: &[Key] = &[
         path: "forge.kind",
         kind: ValueKind::Choice(choices::KIND.words),
         presence: Presence::Default(r#""gitlab""#),
-        doc: "How requests are read: `gitlab` as GitLab does; `generic` as other forges do, see [Other forges](#other-forges).",
+        doc: "How requests are read: `gitlab` as GitLab does; `gitea` as Gitea and Forgejo do, and `generic` as other forges do, see [Other forges](#other-forges).",
     },
     Key {
         path: "forge.answers",
@@ -326,7 +326,7 @@ pub const KEYS: &[Key] = &[
         path: "lookup.max_unknown_per_second",
         kind: ValueKind::Count(1, 100_000),
         presence: Presence::Default("100"),
-        doc: "How many tokens of which nothing is remembered one Envoy looks up in a second. A client whose token would be one too many gets 503 with Retry-After. With `forge.kind: generic` also every person's credential counts, once in a minute of use.",
+        doc: "How many tokens of which nothing is remembered one Envoy looks up in a second. A client whose token would be one too many gets 503 with Retry-After. With `forge.kind: gitea` or `generic` also every person's credential counts, once in a minute of use.",
     },
     Key {
         path: "lookup.max_unknown_per_source",

@@ -221,11 +221,12 @@ impl Config {
         let kind = reader.choice("forge.kind", &choices::KIND);
         let answers = reader.choice("forge.answers", &choices::ANSWERS);
         let (version, version_source) = reader.version("forge.version").unzip();
-        if (kind, version_source) == (Some(Kind::Generic), Some(VersionSource::Lookup)) {
+        let is_elsewhere = kind.is_some_and(|kind| kind != Kind::Gitlab);
+        if is_elsewhere && version_source == Some(VersionSource::Lookup) {
             reader.refuse("forge.version", "`newest`, since only GitLab's endpoints have versions", "lookup");
         }
         let endpoints = endpoints::read(&mut reader);
-        if kind == Some(Kind::Generic) && endpoints.as_ref().is_some_and(|endpoints| !endpoints.is_empty()) {
+        if is_elsewhere && endpoints.as_ref().is_some_and(|endpoints| !endpoints.is_empty()) {
             reader.refuse("forge.endpoints", "no endpoints, since the table is GitLab's", "some");
         }
         let hosts = reader.hosts("forge.hosts");
@@ -234,21 +235,28 @@ impl Config {
         let unlisted_endpoints = reader.choice("forge.unlisted_endpoints", &choices::UNLISTED_ENDPOINTS);
         let lfs_credentials = reader.choice("forge.lfs_credentials", &choices::LFS_CREDENTIALS);
         let dependency_proxy = reader.choice("forge.dependency_proxy", &choices::DEPENDENCY_PROXY);
-        if (kind, dependency_proxy) == (Some(Kind::Generic), Some(DependencyProxy::On)) {
+        if is_elsewhere && dependency_proxy == Some(DependencyProxy::On) {
             reader.refuse("forge.dependency_proxy", "`off`, since only GitLab has one", "on");
         }
         let kubernetes_agent = reader.choice("forge.kubernetes_agent", &choices::KUBERNETES_AGENT);
-        if (kind, kubernetes_agent) == (Some(Kind::Generic), Some(KubernetesAgent::On)) {
+        if is_elsewhere && kubernetes_agent == Some(KubernetesAgent::On) {
             reader.refuse("forge.kubernetes_agent", "`off`, since only GitLab has one", "on");
         }
         let credential_slots = reader.choice("forge.credential_slots", &choices::CREDENTIAL_SLOTS);
         if (kind, credential_slots) == (Some(Kind::Gitlab), Some(CredentialSlots::On)) {
             reader.refuse("forge.credential_slots", "`off`, since GitLab knows its jobs' tokens", "on");
         }
+        if (kind, credential_slots) == (Some(Kind::Gitea), Some(CredentialSlots::On)) {
+            reader.refuse("forge.credential_slots", "`off`, since Gitea knows its jobs' tokens", "on");
+        }
         let bodies = reader.choice("bodies", &choices::BODIES);
         let package_indexes = reader.choice("packages.index", &choices::PACKAGE_INDEX);
         if (kind, package_indexes) == (Some(Kind::Generic), Some(PackageIndexes::AllAdmitted)) {
-            reader.refuse("packages.index", "`deny`, since only GitLab's package registries are known", "all-admitted");
+            reader.refuse(
+                "packages.index",
+                "`deny`, since only the package registries of GitLab and Gitea are known",
+                "all-admitted",
+            );
         }
         let named = reader.choice("lookup.api", &choices::API);
         let api = kind.and_then(|kind| named.map(|named| named.unwrap_or(Api::of(kind))));
@@ -772,6 +780,30 @@ mod tests {
             error.contains("forge.dependency_proxy: expected `off`, since only GitLab has one, found `on`"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn gitea_is_asked_through_a_service_and_has_packages_of_its_own() {
+        let with = |keys: &str, index: &str| {
+            let document = SMALLEST.replace("\"hosts\"", &format!(r#""kind": "gitea", {keys} "hosts""#));
+            let document = document.replacen('{', &format!(r#"{{"packages": {{"index": "{index}"}}, "#), 1);
+            Config::parse(document.as_bytes()).map_err(|error| error.to_string())
+        };
+        let config = with("", "all-admitted").unwrap();
+        assert_eq!((config.forge.kind, config.lookup.api), (Kind::Gitea, Api::V1));
+        for (keys, expected) in [
+            (r#""dependency_proxy": "on","#, "forge.dependency_proxy: expected `off`"),
+            (r#""kubernetes_agent": "on","#, "forge.kubernetes_agent: expected `off`"),
+            (r#""credential_slots": "on","#, "forge.credential_slots: expected `off`"),
+            (r#""version": "lookup","#, "forge.version: expected `newest`"),
+            (
+                r#""endpoints": [{"method": "GET", "path": "/projects/:project/y", "action": "repository.read"}],"#,
+                "forge.endpoints: expected no endpoints",
+            ),
+        ] {
+            let error = with(keys, "deny").unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

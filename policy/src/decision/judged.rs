@@ -160,6 +160,7 @@ pub(super) fn looks_at_target(config: &Config, access: &Access) -> bool {
 /// Whether it is looked up who holds what an access asks of a group.
 fn asks_holders(config: &Config, access: &Access) -> bool {
     let TargetRef::Held(holding) = &access.target else { return false };
-    let is_asked = holding.sought != Sought::Everything || config.package_indexes == PackageIndexes::AllAdmitted;
+    let is_asked = !matches!(holding.sought, Sought::Everything | Sought::Owned)
+        || config.package_indexes == PackageIndexes::AllAdmitted;
     is_asked && config.facts.looked_up().next().is_some()
 }

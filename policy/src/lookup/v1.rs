@@ -91,7 +91,7 @@ impl Flight {
                         GroupRef::Id(id) => json!({"id": id.0}),
                     },
                     "package": match &holding.sought {
-                        Sought::Everything => Value::Null,
+                        Sought::Everything | Sought::Owned => Value::Null,
                         Sought::Package(package) | Sought::File(package) => {
                             json!({"type": package.registry.name(), "names": package.names()})
                         }

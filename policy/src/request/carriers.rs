@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn every_carrier_of_every_forge_is_looked_at() {
         const MARKED: &str = "glcbt-64_0123456789abcdefghij";
-        for kind in [Kind::Gitlab, Kind::Generic] {
+        for kind in [Kind::Gitlab, Kind::Gitea, Kind::Generic] {
             for (scheme, ..) in SCHEMES {
                 let credential = if scheme == "basic" { STANDARD.encode(format!("x:{MARKED}")) } else { MARKED.into() };
                 for scheme in [scheme.into(), scheme.to_ascii_uppercase()] {

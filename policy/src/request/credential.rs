@@ -110,7 +110,7 @@ pub(crate) fn find(kind: Kind, head: &Head<'_>) -> (Credential, Vec<Vec<u8>>) {
     let found = match kind {
         _ if is_jobs => strictly(kind, head, query, in_query),
         Kind::Gitlab => Ok(persons.credential()),
-        Kind::Generic => unmarked(head, query, &persons),
+        Kind::Gitea | Kind::Generic => unmarked(head, query, &persons),
     };
     (found.unwrap_or_else(Credential::Refused), persons.logins)
 }

@@ -1,7 +1,7 @@
 //! Requests with a job token to a forge that is not GitLab, read as Gitea, Forgejo and giftless read them.
 //!
-//! Git, LFS and the registry are judged. Below `/api/` every forge has endpoints of its own, and none of them is in the
-//! table.
+//! Git, LFS and the registry are judged. Below `/api/` every forge has endpoints of its own; those of Gitea and Forgejo are
+//! in a table, and no other's.
 
 use alloc::boxed::Box;
 
@@ -11,8 +11,8 @@ use super::head::{Body, Head};
 use super::look::{Counts, Look};
 use super::malformed::Malformed;
 use super::{
-    Front, Pending, Reading, Site, anybody, git, in_lfs, is_elsewhere, job, jobs, lfs, only, params, path, refuse_form,
-    registry, with_job_on_api,
+    Front, JobRequest, Pending, Reading, Refused, Scan, Site, anybody, git, gitea, in_lfs, is_elsewhere, job, jobs,
+    lfs, only, params, path, refuse_form, registry, with_job_on_api,
 };
 use crate::access::{Access, Action, Protocol, TargetRef};
 use crate::choices::Kind;
@@ -23,6 +23,7 @@ use crate::facts::Secret;
 const CARRIERS: [Carrier; 3] = [Carrier::Basic, Carrier::Bearer, Carrier::Token];
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
+const PARTS: &[u8] = b"multipart/form-data";
 
 /// A request whose head has one token.
 pub(super) fn with_job(
@@ -45,7 +46,7 @@ pub(super) fn with_job(
     if site == Site::Registry {
         return Err(Malformed::Unclassifiable);
     }
-    if target.path.starts_with("/api/") {
+    if target.path.starts_with("/api/") || forge.kind == Kind::Gitea && target.path.starts_with(gitea::ARTIFACTS) {
         return with_job_on_api(forge, head, target, carriers, token);
     }
     if let Some(access) = anybody::read(method, target)? {
@@ -54,9 +55,16 @@ pub(super) fn with_job(
     if git::is_address(target.path) {
         return Err(Malformed::GitAddress);
     }
+    if let (Kind::Gitea, Some(access)) = (forge.kind, gitea::on_web(method, target.path)?) {
+        only(carriers, &CARRIERS)?;
+        return Ok(job(token, Protocol::Web, access));
+    }
     let repository = git::repository(target.path)?.or_else(|| git::without_suffix(target.path));
     let in_repository = repository.and_then(|one| Some((one.path, one.rest.strip_prefix("info/lfs/")?)));
-    let in_lfs_of = in_repository.or_else(|| if repository.is_none() { lfs::below_project(target.path) } else { None });
+    // Giftless alone has this.
+    let below_project =
+        || lfs::below_project(target.path).filter(|_| repository.is_none() && forge.kind == Kind::Generic);
+    let in_lfs_of = in_repository.or_else(below_project);
     if repository.is_none() && in_lfs_of.is_none() {
         return Err(Malformed::WebRoute);
     }
@@ -64,10 +72,10 @@ pub(super) fn with_job(
     only(carriers, &CARRIERS)?;
     match (in_lfs_of, repository) {
         (Some((project, endpoint)), _) => {
-            in_lfs(head, token, lfs::read_elsewhere(head, method, project, endpoint, target.query)?)
+            in_lfs(head, token, lfs::read_elsewhere(forge.kind, head, method, project, endpoint, target.query)?)
         }
         (None, Some(repository)) => {
-            let access = git::read(Kind::Generic, head, method, repository, target.query)?;
+            let access = git::read(forge.kind, head, method, repository, target.query)?;
             Ok(job(token, Protocol::Git, access))
         }
         (None, None) => Err(Malformed::WebRoute),
@@ -75,12 +83,17 @@ pub(super) fn with_job(
 }
 
 /// Gitea's API takes a token from a form as well, before any in the head, unless it is told not to. So the form is read
-/// first, whoever the head names and in whatever way the path is spelled.
+/// first, whoever the head names and in whatever way the path is spelled. It reads `multipart/form-data` so too; that streams,
+/// and breaks off where it names a credential.
 pub(super) fn with_form(forge: &Forge, head: &Head<'_>, reading: Reading) -> Reading {
-    let is_form =
-        head.all("content-type").any(|media| media.windows(FORM.len()).any(|window| window.eq_ignore_ascii_case(FORM)));
+    let is = |form: &[u8]| {
+        head.all("content-type").any(|media| media.windows(form.len()).any(|window| window.eq_ignore_ascii_case(form)))
+    };
     let is_api = || params::generous(head.path().unwrap_or_default()).to_ascii_lowercase().contains("/api/");
-    if head.body() == Body::Follows && is_form && is_api() && !is_elsewhere(forge, head) {
+    if head.body() != Body::Follows || !(is(FORM) || is(PARTS)) || !is_api() || is_elsewhere(forge, head) {
+        return reading;
+    }
+    if is(FORM) {
         let pending = Pending::new(Protocol::Api, Want::Form(Box::new(reading)));
         let is_plain = head.media_type().is_ok_and(|media| media.eq_ignore_ascii_case(FORM));
         return Reading::Body(match Look::of(head, Counts::AnyCredential).filter(|_| is_plain) {
@@ -88,5 +101,13 @@ pub(super) fn with_form(forge: &Forge, head: &Head<'_>, reading: Reading) -> Rea
             None => pending,
         });
     }
-    reading
+    let broken = Refused::new(Protocol::Api, Malformed::Multiple);
+    match (reading, Look::of(head, Counts::AnyCredential)) {
+        (Reading::NotAJob, Some(look)) => Reading::Passing(Scan::generous(look, broken)),
+        (Reading::Job(request), Some(look)) if request.scan.is_none() => {
+            let broken = broken.by(Some(&request.token)).seeming(request.accesses.first());
+            Reading::Job(JobRequest { scan: Some(Scan::generous(look, broken)), ..request })
+        }
+        (reading, _) => reading,
+    }
 }

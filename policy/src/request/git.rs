@@ -1,5 +1,6 @@
 //! Git over HTTP: `/<project>.git/info/refs`, `git-upload-pack` and `git-receive-pack`.
 
+use super::gitea;
 use super::head::Head;
 use super::malformed::Malformed;
 use crate::access::{Access, Action, TargetRef};
@@ -133,7 +134,7 @@ pub(crate) fn project(forge: Kind, path: &str) -> Result<ProjectPath, Malformed>
     let first = path.split('/').next().unwrap_or_default().to_ascii_lowercase();
     let reserved: &[&str] = match forge {
         Kind::Gitlab => &RESERVED,
-        Kind::Generic => &RESERVED_EVERYWHERE,
+        Kind::Gitea | Kind::Generic => &RESERVED_EVERYWHERE,
     };
     if reserved.contains(&first.as_str()) || path.split('/').any(|segment| segment == "-") {
         return Err(Malformed::ReservedWord);
@@ -141,7 +142,9 @@ pub(crate) fn project(forge: Kind, path: &str) -> Result<ProjectPath, Malformed>
     if !path.contains('/') {
         return Err(Malformed::ProjectShort);
     }
-    ProjectPath::parse(path).ok_or(Malformed::ProjectPath)
+    ProjectPath::parse(path)
+        .filter(|_| forge != Kind::Gitea || gitea::has_two_names(path))
+        .ok_or(Malformed::ProjectPath)
 }
 
 /// Reads a request below `<project>.git/` that is not LFS.
@@ -182,7 +185,7 @@ fn owner(forge: Kind, path: &str) -> Result<(Content, TargetRef), Malformed> {
     match forge {
         Kind::Gitlab => gitlab_owner(path),
         // A wiki is the one thing that has a repository of its own beside the code.
-        Kind::Generic => {
+        Kind::Gitea | Kind::Generic => {
             let (content, path) =
                 path.strip_suffix(".wiki").map_or((Content::Code, path), |path| (Content::Wiki, path));
             if path.to_ascii_lowercase().ends_with(".wiki") {
@@ -247,7 +250,7 @@ fn discovery(forge: Kind, query: Option<&str>) -> Result<Service, Malformed> {
     let service = query.and_then(|query| query.strip_prefix("service=")).ok_or(Malformed::GitQuery)?;
     let is_one_word = service.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
     // GitLab serves archives by its API alone.
-    let known = Service::named(service).filter(|_| service != "git-upload-archive" || forge == Kind::Generic);
+    let known = Service::named(service).filter(|_| service != "git-upload-archive" || forge != Kind::Gitlab);
     known.ok_or(if is_one_word && !service.is_empty() { Malformed::GitService } else { Malformed::GitQuery })
 }
 

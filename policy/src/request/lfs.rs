@@ -33,13 +33,14 @@ pub(crate) fn below_project(path: &str) -> Option<(&str, &str)> {
 
 /// Reads the head of an LFS request to a forge that is not GitLab. `endpoint` is what follows `info/lfs/`.
 pub(crate) fn read_elsewhere(
+    forge: Kind,
     head: &Head<'_>,
     method: &[u8],
     project: &str,
     endpoint: &str,
     query: Option<&str>,
 ) -> Result<Asked, Malformed> {
-    let project = git::project(Kind::Generic, project)?;
+    let project = git::project(forge, project)?;
     if let Some(below) = endpoint.strip_prefix("locks") {
         return locks(head, method, project, below, query);
     }
@@ -190,7 +191,7 @@ mod tests {
             .map(|(project, endpoint)| (project.strip_prefix('/').unwrap(), endpoint))
             .or_else(|| below_project(path))
             .ok_or(Malformed::Unclassifiable)?;
-        read_elsewhere(&Head::new(&fields, Body::None), method.as_bytes(), project, endpoint, None)
+        read_elsewhere(Kind::Generic, &Head::new(&fields, Body::None), method.as_bytes(), project, endpoint, None)
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod credential;
 mod dependency_proxy;
 mod generic;
 mod git;
+mod gitea;
 mod head;
 mod hygiene;
 pub(crate) mod json;
@@ -37,6 +38,7 @@ use crate::access::{Access, Action, Protocol, TargetRef};
 pub use api::{Carriers, Endpoint, Instead, Span, endpoints};
 pub use bare::Bare;
 pub use body::Pending;
+pub use gitea::{GITEA, REGISTRIES as GITEA_REGISTRIES};
 pub use head::{BODY_LIMIT, Body, Head};
 pub use malformed::Malformed;
 pub(crate) use minted::signed;
@@ -247,8 +249,8 @@ pub fn read(forge: &Forge, head: &Head<'_>) -> Reading {
         }
     };
     let reading = match (forge.kind, reading.unwrap_or_else(refused)) {
-        (Kind::Gitlab, reading) | (Kind::Generic, reading @ Reading::Refused(_)) => reading,
-        (Kind::Generic, reading) => generic::with_form(forge, head, reading),
+        (Kind::Gitlab, reading) | (Kind::Gitea | Kind::Generic, reading @ Reading::Refused(_)) => reading,
+        (Kind::Gitea | Kind::Generic, reading) => generic::with_form(forge, head, reading),
     };
     match forge.bodies {
         Bodies::Judge => reading,
@@ -273,7 +275,7 @@ fn with_token(forge: &Forge, head: &Head<'_>, carriers: &[Carrier], token: Secre
     };
     let reading = match forge.kind {
         Kind::Gitlab => with_job(forge, head, carriers, token),
-        Kind::Generic => generic::with_job(forge, head, carriers, token),
+        Kind::Gitea | Kind::Generic => generic::with_job(forge, head, carriers, token),
     };
     Ok(match reading?.with_bare(bare) {
         Reading::Job(request) if request.bare.is_none() && anybody::asks(&request.accesses) => {
@@ -435,13 +437,14 @@ fn only(carriers: &[Carrier], allowed: &[Carrier]) -> Result<(), Malformed> {
     other.map_or(Ok(()), |other| Err(other.misplaced()))
 }
 
-/// What the API's method, path and head say. The table is GitLab's, and says nothing of another forge.
+/// What the API's method, path and head say. Where a forge has no table, no job token is for any of it.
 fn route(forge: &Forge, head: &Head<'_>, path: &str) -> Result<Route, Malformed> {
     let route = match forge.kind {
         Kind::Gitlab => {
             let Forge { version, endpoints, .. } = forge;
             api::read(*version, endpoints, head.method().unwrap_or_default(), path)?.with_head(head)
         }
+        Kind::Gitea => gitea::read(head.method().unwrap_or_default(), path)?,
         Kind::Generic => Route::unlisted(TargetRef::None),
     };
     let is_stripped = route.access.action == Action::Unlisted && forge.unlisted_endpoints == UnlistedEndpoints::Strip;

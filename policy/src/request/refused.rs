@@ -73,7 +73,7 @@ fn seems(forge: &Forge, head: &Head<'_>, protocol: Protocol, token: &Secret) -> 
         let head = Head::new(fields, Body::None);
         let read = match forge.kind {
             Kind::Gitlab => with_job(forge, &head, &[carrier], token.clone()),
-            Kind::Generic => generic::with_job(forge, &head, &[carrier], token.clone()),
+            Kind::Gitea | Kind::Generic => generic::with_job(forge, &head, &[carrier], token.clone()),
         };
         match read {
             Ok(Reading::Job(request)) => Some(request.accesses),

@@ -41,7 +41,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "one-target",
-        doc: "A job reads packages of a group or a namespace where every project that holds what it asks for lets it; what no project of the group holds the forge answers. It is denied where more projects hold it than are looked at, where they are not looked up, and for an index unless the configuration lets jobs ask for one. Everything else is asked of one project.",
+        doc: "A job reads packages of a group or a namespace where every project that holds what it asks for lets it; what no project of the group holds the forge answers, but not what is an owner's own. It is denied where more projects hold it than are looked at, where they are not looked up, and for an index unless the configuration lets jobs ask for one. Everything else is asked of one project.",
         aside: "one project is asked, or every one that holds this is",
         denials: Denials::Fundamental,
         judge: one_target,
@@ -228,11 +228,15 @@ fn one_target(q: &Question<'_>) -> Answer {
         _ if q.access.target.is_single() || !asks_project(q) => Aside,
         (TargetRef::Held(_), Held::ByEach) => Aside,
         (TargetRef::Held(_), Held::ByTooMany) => deny(Reason::TooManyHolders),
-        // By a file's name one cannot tell.
-        (TargetRef::Held(holding), Held::ByNobody) if matches!(holding.sought, Sought::File(_)) => Aside,
+        // By a file's name one cannot tell; and what is an owner's own is there without any project.
+        (TargetRef::Held(holding), Held::ByNobody) if matches!(holding.sought, Sought::File(_) | Sought::Owned) => {
+            Aside
+        }
         (TargetRef::Held(_), Held::ByNobody) => allow(Reason::HeldByNobody),
         (TargetRef::Held(holding), Held::Unknown)
-            if holding.sought == Sought::Everything && q.package_indexes == PackageIndexes::Deny && is_read(q) =>
+            if matches!(holding.sought, Sought::Everything | Sought::Owned)
+                && q.package_indexes == PackageIndexes::Deny
+                && is_read(q) =>
         {
             deny(Reason::IndexOff)
         }

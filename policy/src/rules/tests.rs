@@ -407,6 +407,22 @@ fn more_than_one_project_is_denied_whatever_is_known() {
 }
 
 #[test]
+fn what_an_owner_holds_is_denied_unless_all_of_its_projects_let_the_job_read_it() {
+    let group = GroupRef::Path(GroupPath::parse("apps").unwrap());
+    let owned = Holding { group, sought: Sought::Owned };
+    let access = Access::new(Action::ReadNpm, TargetRef::Held(Arc::new(owned)));
+    let dana = job(Some("dana"));
+    let standing = standing(Role::Reporter, Admission::Own, Visibility::Private);
+    let asked = |held, standing| {
+        judge(&Question { held, ..question(&dana, &access, standing, Written::default()) }, &[]).verdict
+    };
+    assert_eq!(asked(Held::ByEach, Some(&standing)), Verdict::Allow(Reason::OwnProject));
+    assert_eq!(asked(Held::ByNobody, None), Verdict::Deny(Reason::TargetUnknown));
+    assert_eq!(asked(Held::ByTooMany, Some(&standing)), Verdict::Deny(Reason::TooManyHolders));
+    assert_eq!(asked(Held::Unknown, None), Verdict::Deny(Reason::IndexOff));
+}
+
+#[test]
 fn the_configuration_and_who_has_no_user_come_before_what_the_forge_named() {
     let access = Access::new(Action::DownloadOwnArtifact, TargetRef::ProjectOfJob(JobId(501)));
     let asked = |job: &Job, written, dependencies: &[JobId]| {

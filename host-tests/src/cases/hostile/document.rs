@@ -15,6 +15,8 @@ pub struct Document {
     pub gitlab_host: String,
     /// The registry's host.
     pub registry_host: String,
+    /// How other hosts' rows are read.
+    pub other_kind: String,
     /// The rows, in their order.
     pub rows: Rows<Row>,
 }
@@ -66,6 +68,12 @@ struct Schema {
 struct Defaults {
     registry_host: String,
     gitlab_host: String,
+    #[serde(default = "generic")]
+    other_kind: String,
+}
+
+fn generic() -> String {
+    "generic".into()
 }
 
 /// What a row may say. Evidence and observations are for people.
@@ -94,7 +102,8 @@ impl Document {
             bail!("expected a schema of version 1, found `{version}`");
         }
         let rows = each(written.rows, row)?;
-        Ok(Document { gitlab_host: defaults.gitlab_host, registry_host: defaults.registry_host, rows })
+        let Defaults { registry_host, gitlab_host, other_kind } = defaults;
+        Ok(Document { gitlab_host, registry_host, other_kind, rows })
     }
 }
 

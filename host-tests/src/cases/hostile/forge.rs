@@ -3,7 +3,7 @@
 //! So whatever is read as a job's request is forwarded, unless no world could allow it.
 //!
 //! A file names the hosts of one GitLab and of its registry. Any other host at which some row is read as a job's is
-//! another forge's, and all rows of that host are read with `forge.kind: generic`. There nothing but the lookup tells a
+//! another forge's, and all rows of that host are read with `forge.kind: generic`, or as `other_kind` of the file says. There nothing but the lookup tells a
 //! job's token, so it calls the credential of a row foreign that must be passed on.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +53,7 @@ pub struct World {
     registry_host: String,
     /// Hosts of other forges: some row is read there as a job's.
     other_hosts: BTreeSet<String>,
+    other_kind: String,
     named: BTreeSet<String>,
 }
 
@@ -66,7 +67,7 @@ impl World {
         let other_hosts = hosts.filter(|host| *host != gitlab_host && *host != registry_host).collect();
         let named = rows().flat_map(|row| row.expected.projects()).map(str::to_owned);
         let named = named.filter(|path| path.contains('/') && !path.contains(':')).chain(["g/p".into()]).collect();
-        World { gitlab_host, registry_host, other_hosts, named }
+        World { gitlab_host, registry_host, other_hosts, other_kind: document.other_kind.clone(), named }
     }
 
     /// The forge that a row is sent to.
@@ -77,7 +78,7 @@ impl World {
         let root = if path.starts_with("/gitlab") { "/gitlab" } else { "" };
         let is_other = self.other_hosts.contains(&host);
         let forge = if is_other {
-            json!({"kind": "generic", "hosts": [host]})
+            json!({"kind": self.other_kind, "hosts": [host]})
         } else {
             json!({"hosts": [self.gitlab_host], "registry_hosts": [self.registry_host], "relative_url_root": root})
         };

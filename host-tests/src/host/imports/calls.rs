@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasmtime::{Extern, Linker};
 
-use super::{Caller, Stop, give, read, run, world, write};
+use super::{Caller, Stop, read, run, world, write};
 use crate::host::callout::{Callout, Endpoints};
 use crate::host::hostcall::{Hostcall, Status};
 use crate::host::maps::{self, HeaderMap};

@@ -36,7 +36,7 @@ impl Finding {
         let is_read = match kind {
             Kind::Gitlab => text == plant.token,
             // Nobody else signs with the readers' key, and so whatever they let in was planted.
-            Kind::Generic => text == plant.token || place.starts_with("jwt in") || place == "giftless",
+            Kind::Gitea | Kind::Generic => text == plant.token || place.starts_with("jwt in") || place == "giftless",
         };
         is_read && (plant.is_marked || is_job_by(place, name))
     }
@@ -65,8 +65,8 @@ fn is_taken(kind: Kind, language: Language, planted: &Planted, answer: &Answer, 
         // Of GitLab, the package routes alone.
         ("basic in any scheme", _) => planted.route.is_api(),
         ("rails", Kind::Gitlab) => planted.route.body == Body::Controller,
-        // Gitea looks into a form of its API alone, and never into one of several parts.
-        ("form", Kind::Generic) => language == Language::Go && planted.route.is_api(),
+        // Gitea looks into a form of its API alone. One of several parts it reads too, but these readers as they are do not.
+        ("form", Kind::Gitea | Kind::Generic) => language == Language::Go && planted.route.is_api(),
         (place, Kind::Gitlab) if place.starts_with("grape") => match planted.route.body {
             Body::Parameters => is_parameter && !answer.decisive,
             Body::ParametersFirst => is_parameter,

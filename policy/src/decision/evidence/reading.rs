@@ -154,6 +154,7 @@ fn held(value: &Value) -> Option<Holding> {
     };
     let sought = match text(value, "sought")? {
         "everything" => Sought::Everything,
+        "owned" => Sought::Owned,
         "package" => Sought::Package(package()?),
         "file" => Sought::File(package()?),
         _ => return None,

@@ -89,6 +89,7 @@ fn every_way_to_name_a_target_and_every_action_is_read_as_it_was_written() {
         TargetRef::Image([].into()),
         TargetRef::Group(group()),
         held(GroupRef::Path(group()), Sought::Everything),
+        held(GroupRef::Path(group()), Sought::Owned),
         held(GroupRef::Namespace(group()), Sought::Package(package())),
         held(GroupRef::Id(GroupId(7)), Sought::File(package())),
     ];

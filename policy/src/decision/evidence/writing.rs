@@ -78,6 +78,7 @@ impl Json for &TargetRef {
 fn held(holding: &Holding) -> impl Json {
     let (kind, package) = match &holding.sought {
         Sought::Everything => ("everything", None),
+        Sought::Owned => ("owned", None),
         Sought::Package(package) => ("package", Some(package)),
         Sought::File(package) => ("file", Some(package)),
     };

@@ -118,18 +118,22 @@ fn what_nobody_holds_is_left_to_the_forge_unless_a_files_name_alone_says_what_it
 
 #[test]
 fn an_index_is_denied_unless_the_configuration_lets_jobs_ask_and_then_it_takes_every_project() {
-    let index = held(Sought::Everything);
-    let decision = decided(ask(&with(""), Action::ReadPypi, &index, &known_job()));
-    assert_eq!(decision.record.reason, "packages.index-off");
-    let refused = reply(decision);
-    assert!(refused.status == 403 && refused.body.contains("`packages.index`"), "{refused:?}");
-    let on = with(r#", "packages": {"index": "all-admitted"}"#);
-    assert_eq!(ask(&on, Action::ReadPypi, &index, &known_job()), Step::NeedsTargets(job(), vec![index.clone()]));
-    let admits = standing("libs/a", Role::Reporter, GROUP);
-    let closed = standing("libs/b", Role::Reporter, Admission::Unlisted);
-    assert_eq!(record(&on, &index, std::slice::from_ref(&admits)), said("allow", "allowlist.group", "libs/a"));
-    assert_eq!(record(&on, &index, &[admits, closed]), said("deny", "allowlist.missing", "libs/b"));
-    assert_eq!(record(&on, &index, &[]), said("allow", "holders.none", "group libs"));
+    // What is an owner's own is there without any project, and then nobody lets the job in.
+    let nobody = [(Sought::Everything, "allow", "holders.none"), (Sought::Owned, "deny", "target.unknown")];
+    for (sought, verdict, reason) in nobody {
+        let index = held(sought);
+        let decision = decided(ask(&with(""), Action::ReadPypi, &index, &known_job()));
+        assert_eq!(decision.record.reason, "packages.index-off");
+        let refused = reply(decision);
+        assert!(refused.status == 403 && refused.body.contains("`packages.index`"), "{refused:?}");
+        let on = with(r#", "packages": {"index": "all-admitted"}"#);
+        assert_eq!(ask(&on, Action::ReadPypi, &index, &known_job()), Step::NeedsTargets(job(), vec![index.clone()]));
+        let admits = standing("libs/a", Role::Reporter, GROUP);
+        let closed = standing("libs/b", Role::Reporter, Admission::Unlisted);
+        assert_eq!(record(&on, &index, std::slice::from_ref(&admits)), said("allow", "allowlist.group", "libs/a"));
+        assert_eq!(record(&on, &index, &[admits, closed]), said("deny", "allowlist.missing", "libs/b"));
+        assert_eq!(record(&on, &index, &[]), said(verdict, reason, "group libs"));
+    }
 }
 
 #[test]

@@ -128,7 +128,7 @@ impl HoldersFlight {
 
     fn package(&self) -> Option<&Package> {
         match &self.holding.sought {
-            Sought::Everything => None,
+            Sought::Everything | Sought::Owned => None,
             Sought::Package(package) | Sought::File(package) => Some(package),
         }
     }

@@ -234,7 +234,7 @@ fn unlisted(version: Version, segments: &mut [&str], is_listed: bool) -> Result<
 }
 
 /// A value may hold encoded slashes, but no dot segment may come out of them.
-fn check_value(segment: &str) -> Result<(), Malformed> {
+pub(super) fn check_value(segment: &str) -> Result<(), Malformed> {
     let value = path::decode(segment)?;
     let mut parts = value.split('/');
     if parts.any(|part| part == "." || part == "..") {

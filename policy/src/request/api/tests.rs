@@ -33,7 +33,7 @@ fn sought(method: &str, path: &str) -> Option<(GroupRef, Vec<String>)> {
     assert!(action != Action::Unlisted, "{path}");
     let TargetRef::Held(holding) = target else { return None };
     let names = match &holding.sought {
-        Sought::Everything => Vec::new(),
+        Sought::Everything | Sought::Owned => Vec::new(),
         Sought::Package(package) | Sought::File(package) => package.names().to_vec(),
     };
     Some((holding.group.clone(), names))

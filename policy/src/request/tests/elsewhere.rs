@@ -1,6 +1,11 @@
 //! A forge that is not GitLab: its paths are its own, and its jobs' tokens have no mark.
 
 use super::*;
+use crate::access::{Holding, Sought};
+use crate::facts::{GroupPath, GroupRef};
+use alloc::sync::Arc;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 const GENERIC: &str = r#""kind": "generic""#;
 const UNMARKED: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -120,7 +125,7 @@ fn a_form_to_another_forges_api_may_hold_the_token() {
 }
 
 #[test]
-fn an_upload_that_may_be_a_persons_is_not_looked_through_and_not_stripped() {
+fn an_upload_to_an_api_names_no_credential_in_its_parts_whoever_its_head_names() {
     let upload = [field("content-type", "multipart/form-data; boundary=b")];
     let both = format!("{GENERIC}, {STRIP}");
     for keys in [GENERIC, &both] {
@@ -131,23 +136,125 @@ fn an_upload_that_may_be_a_persons_is_not_looked_through_and_not_stripped() {
         else {
             panic!("{keys}")
         };
-        assert!(matches!(job.claim, Claim::Unmarked(None)) && job.scan.is_none() && job.bare.is_none(), "{keys}");
+        assert!(matches!(job.claim, Claim::Unmarked(None)) && job.bare.is_none(), "{keys}");
+        let part = |name: &str| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{UNMARKED}\r\n--b--\r\n")
+        };
+        let feed = |name| job.scan.clone().unwrap().feed(part(name).as_bytes());
+        assert_eq!(feed("attachment"), Ok(()));
+        for name in ["token", "access_token"] {
+            assert_eq!(feed(name).unwrap_err().malformed, Malformed::Multiple, "{name}");
+            let Reading::Passing(mut scan) =
+                reading_with(keys, "POST", "/api/v1/repos/o/r/releases/1/assets", &upload, Body::Follows)
+            else {
+                panic!("{keys}")
+            };
+            assert!(scan.feed(part(name).as_bytes()).is_err(), "{name}");
+        }
     }
+}
+
+const GITEA: &str = r#""kind": "gitea""#;
+
+/// A request to Gitea.
+fn gitea(method: &str, path: &str, fields: &[(String, String)], body: Body) -> Reading {
+    reading_with(GITEA, method, path, fields, body)
+}
+
+fn owned(owner: &str) -> TargetRef {
+    let group = GroupRef::Path(GroupPath::parse(owner).unwrap());
+    TargetRef::Held(Arc::new(Holding { group, sought: Sought::Owned }))
+}
+
+#[test]
+fn giteas_routes_are_read_as_its_table_says() {
+    let authorization = |value: &str| [field("authorization", value)];
+    let basic = STANDARD.encode(format!("x:{UNMARKED}"));
+    let own = TargetRef::Own;
+    let zip = "/O/R/archive/v1.0.zip";
+    let twirp = "/twirp/github.actions.results.api.v1.ArtifactService/CreateArtifact";
+    for (method, path, expected) in [
+        ("GET", "/api/v1/repos/O/R", (Protocol::Api, Action::ReadRepository, project("o/r"))),
+        ("DELETE", "/api/v1/repos/o/r/branches/a/b", (Protocol::Api, Action::WriteCode, project("o/r"))),
+        ("DELETE", "/api/v1/repos/o/r", (Protocol::Api, Action::Unlisted, project("o/r"))),
+        ("GET", "/api/v1/version", (Protocol::Api, Action::ReadPublic, TargetRef::None)),
+        ("GET", "/api/v4/projects/5/releases", (Protocol::Api, Action::Unlisted, TargetRef::None)),
+        ("GET", "/api/packages/O/pypi/simple/x/", (Protocol::Api, Action::ReadPypi, owned("o"))),
+        ("PUT", "/api/packages/o/generic/x/1/f", (Protocol::Api, Action::Unlisted, owned("o"))),
+        ("GET", zip, (Protocol::Web, Action::ReadRepository, project("o/r"))),
+        ("POST", twirp, (Protocol::Api, Action::UploadArtifact, own)),
+        ("GET", "/o/r/info/refs?service=git-receive-pack", (Protocol::Git, Action::WriteCode, project("o/r"))),
+        ("GET", "/o/r.wiki.git/info/refs?service=git-upload-pack", (Protocol::Git, Action::ReadWiki, project("o/r"))),
+        ("GET", "/v2/token", (Protocol::RegistryToken, Action::RegistryToken, TargetRef::None)),
+    ] {
+        for value in [format!("token {UNMARKED}"), format!("Bearer {UNMARKED}"), format!("Basic {basic}")] {
+            let read = gitea(method, path, &authorization(&value), Body::None);
+            assert_eq!(asked(read), expected, "{method} {path} {value}");
+        }
+    }
+    // In the query the API takes it alone.
+    let query = |path: &str| gitea("GET", &format!("{path}?access_token={UNMARKED}"), &[], Body::None);
+    assert_eq!(asked(query("/api/v1/repos/o/r/tags")), (Protocol::Api, Action::ReadRepository, project("o/r")));
+    assert_eq!(job(query(zip)).claim, Claim::Unmarked(Some(Malformed::Carrier)));
+    // Its version is everybody's, and asked without the token.
+    assert!(
+        job(gitea("GET", "/api/v1/version", &authorization(&format!("token {UNMARKED}")), Body::None)).bare.is_some()
+    );
+}
+
+#[test]
+fn a_repository_of_gitea_has_an_owner_and_a_name() {
+    let token = [field("authorization", &format!("token {UNMARKED}"))];
+    for (path, malformed) in [
+        ("/a/b/c.git/info/refs?service=git-upload-pack", Malformed::ProjectPath),
+        ("/o/r/x/info/refs?service=git-upload-pack", Malformed::ProjectPath),
+        ("/o/r.rss/info/refs?service=git-upload-pack", Malformed::ProjectPath),
+        ("/o/r/objects/batch", Malformed::WebRoute),
+        ("/o/r/settings", Malformed::WebRoute),
+        ("/attachments/7", Malformed::WebRoute),
+        ("/o/r/releases/tag/v1", Malformed::WebRoute),
+        ("/api/v1/repos/o//r", Malformed::EmptySegment),
+        ("/api/v1/repos/o/%72", Malformed::NeedlessEncoding),
+        ("/api/v1/repos/o/r/../s", Malformed::DotSegment),
+        ("/api/v1/repos/o/r/", Malformed::TrailingSlash),
+        ("/api/v1/repos/o/r%2Ftags", Malformed::EncodedSlash),
+    ] {
+        let read = job(gitea("GET", path, &token, Body::None));
+        assert_eq!((read.claim, read.accesses), (Claim::Unmarked(Some(malformed)), vec![]), "{path}");
+    }
+}
+
+#[test]
+fn json_for_gitea_streams_and_a_form_is_read_first() {
+    let media = |media: &str| {
+        let fields = [field("authorization", &format!("token {UNMARKED}")), field("content-type", media)];
+        gitea("POST", "/api/v1/repos/o/r/releases", &fields, Body::Follows)
+    };
+    let expected = (Protocol::Api, Action::WriteReleases, project("o/r"));
+    assert_eq!(asked(media("application/json")), expected);
+    let form = || pending(media("application/x-www-form-urlencoded"));
+    assert_eq!(asked(form().finish(b"tag_name=v1")), expected);
+    let two = form().finish(format!("tag_name=v1&token={UNMARKED}").as_bytes());
+    assert!(matches!(two, Reading::Refused(Refused { malformed: Malformed::Multiple, .. })), "{two:?}");
 }
 
 proptest! {
     #[test]
     fn no_bytes_to_another_forge_make_it_panic(fields in proptest::collection::vec((proptest::sample::select(vec![":path", ":method", ":authority", "authorization", "cookie", "content-type"]), proptest::collection::vec(any::<u8>(), 0..60)), 0..8), body in proptest::collection::vec(any::<u8>(), 0..200)) {
         let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_slice())).collect();
-        let config = config_with(&format!("{GENERIC}, {STRIP}"));
-        if let Reading::Body(pending) = read(&config.forge, &Head::new(&fields, Body::Follows)) {
-            let _ = pending.finish(&body);
+        for kind in [GENERIC, GITEA] {
+            let config = config_with(&format!("{kind}, {STRIP}"));
+            if let Reading::Body(pending) = read(&config.forge, &Head::new(&fields, Body::Follows)) {
+                let _ = pending.finish(&body);
+            }
         }
     }
 
     #[test]
     fn no_path_of_another_forge_makes_it_panic(path in "/[a-zA-Z0-9%./?&=;:@_-]{0,80}", method in "(GET|POST|PUT|DELETE|PATCH|HEAD)") {
-        let reading = elsewhere(&method, &path, &[], Body::None);
-        prop_assert!(matches!(reading, Reading::Job(_)), "{reading:?}");
+        let token = [field("authorization", &format!("token {UNMARKED}"))];
+        for reading in [elsewhere(&method, &path, &[], Body::None), gitea(&method, &path, &token, Body::None)] {
+            prop_assert!(matches!(reading, Reading::Job(_)), "{reading:?}");
+        }
     }
 }
