@@ -33,8 +33,9 @@ fn is_on(site: &Site<'_>) -> bool {
 /// there to take one off that nobody granted.
 pub(super) fn is_behind_slots(site: &Site<'_>, cluster: &Node) -> bool {
     let Some(name) = cluster.get("name").and_then(Node::text).filter(|_| is_on(site)) else { return false };
-    let leads_beside =
-        |node: &Node, key: &str| node.entries().filter(|(known, ..)| known != key).any(|(_, _, part)| leads(part, name));
+    let leads_beside = |node: &Node, key: &str| {
+        node.entries().filter(|(known, ..)| known != key).any(|(_, _, part)| leads(part, name))
+    };
     let asks = |host: &Node| {
         let mut routes = routes(host).filter(|route| leads(route, name));
         !leads_beside(host, "routes") && routes.all(|route| slot_of(route).is_some())
