@@ -256,6 +256,13 @@ const WRONG_CREDENTIALS: &[(&str, &str, &str)] = &[
         "cluster: registry\n                            request_mirror_policies: [{cluster: forge-read}]\n",
         A_ROUTE_LEADS,
     ),
+    ("cluster: registry\n", "cluster_header: x-cluster\n", A_ROUTE_LEADS),
+    (
+        "request_headers_to_remove: [x-jobscope-credential]\n",
+        "request_headers_to_remove: [x-jobscope-credential]\n                  request_mirror_policies: [{cluster: forge-write}]\n",
+        A_ROUTE_LEADS,
+    ),
+    ("  listeners:\n", WITHOUT_FILTER, A_ROUTE_LEADS),
     ("overwrite: true", "overwrite: false", "expected `overwrite: true`"),
     (
         "allow_request_without_credential: false",
@@ -265,6 +272,22 @@ const WRONG_CREDENTIALS: &[(&str, &str, &str)] = &[
     ("header: authorization", "header: x-token", WITHOUT),
     ("credential_slots: \"on\"", "credential_slots: \"off\"", A_ROUTE_LEADS),
 ];
+
+/// A listener where a client names a slot and nobody takes it off.
+const WITHOUT_FILTER: &str = r#"  listeners:
+    - name: inside
+      filter_chains:
+        - filters:
+            - typed_config:
+                route_config:
+                  virtual_hosts:
+                    - name: inside
+                      domains: ["*"]
+                      routes:
+                        - match: {prefix: /, headers: [{name: x-jobscope-credential, string_match: {exact: write}}]}
+                          route: {cluster: forge-write}
+                http_filters: [{name: envoy.filters.http.router}]
+"#;
 
 #[test]
 fn the_forges_own_credentials_stand_behind_their_slots_and_nowhere_else() {

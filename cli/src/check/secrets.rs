@@ -85,10 +85,11 @@ fn of_clusters(site: &Site<'_>, lookup: &Lookup) -> Vec<Seen> {
     seen
 }
 
-/// Whether a virtual host, or a part of one, leads to this cluster, be it with copies of requests.
+/// Whether a virtual host, or a part of one, leads to this cluster, be it with copies of requests, or wherever a client says.
 pub(super) fn leads(host: &Node, name: &str) -> bool {
     let mirrors = host.all().filter_map(|node| node.get("cluster")).filter_map(Node::text);
     clusters_of(host).chain(mirrors).any(|cluster| cluster == name)
+        || host.all().any(|node| node.get("cluster_header").is_some())
 }
 
 /// The webhook's secret: added before the filter, to reports alone, and no other credential to any request.

@@ -7,6 +7,7 @@ use super::Weight;
 use super::envoy::{Site, clusters_of};
 use super::rows::Seen;
 use super::secrets::{adds, injectors, leads};
+use crate::finding::written;
 use crate::marked::Node;
 
 /// The slot that a route asks for.
@@ -28,14 +29,23 @@ fn is_on(site: &Site<'_>) -> bool {
     site.setup.as_ref().is_some_and(|setup| setup.config.forge.credential_slots == CredentialSlots::On)
 }
 
-/// Whether a cluster may have a credential: whatever leads to it, on each listener, asks for a slot.
+/// Whether a cluster may have a credential: whatever leads to it, on each listener, asks for a slot, and a filter of ours is
+/// there to take one off that nobody granted.
 pub(super) fn is_behind_slots(site: &Site<'_>, cluster: &Node) -> bool {
     let Some(name) = cluster.get("name").and_then(Node::text).filter(|_| is_on(site)) else { return false };
-    let asks = |host: &Node| {
-        let others = host.entries().filter(|(key, ..)| key != "routes").all(|(_, _, part)| !leads(part, name));
-        others && routes(host).filter(|route| leads(route, name)).all(|route| slot_of(route).is_some())
+    let leads_beside = |node: &Node, key: &str| {
+        node.entries().filter(|(known, ..)| known != key).any(|(_, _, part)| leads(part, name))
     };
-    site.all().filter(|node| node.get("domains").is_some()).all(asks)
+    let asks = |host: &Node| {
+        let mut routes = routes(host).filter(|route| leads(route, name));
+        !leads_beside(host, "routes") && routes.all(|route| slot_of(route).is_some())
+    };
+    let ours: Vec<&Node> = written(site.documents).into_iter().filter_map(|one| one.plugin).collect();
+    let is_ours = |manager: &Node| manager.all().any(|node| ours.iter().any(|plugin| std::ptr::eq(*plugin, node)));
+    let all = |key: &'static str| site.all().filter(move |node| node.get(key).is_some());
+    all("domains").all(asks)
+        && !all("virtual_hosts").any(|table| leads_beside(table, "virtual_hosts"))
+        && all("http_filters").filter(|manager| leads(manager, name)).all(is_ours)
 }
 
 pub(super) fn slots(site: &Site<'_>) -> Vec<Seen> {

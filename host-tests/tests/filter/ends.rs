@@ -101,6 +101,20 @@ fn ends_that_runners_report_are_told_together_with_the_next_tick() {
 }
 
 #[test]
+fn an_end_that_is_reported_again_and_again_takes_no_place_of_another() {
+    let mut host = host();
+    end(&mut host, 0, 7, 200);
+    for _ in 0..3 {
+        end(&mut host, 0, 8, 200);
+        let stream = host.send(0, report(8), nobody);
+        host.respond(stream, 403, &[("job-status", "success")], "");
+        host.close(stream);
+    }
+    host.advance(TICK);
+    assert_eq!(told(&host).1, [7, 8]);
+}
+
+#[test]
 fn what_is_no_runners_end_is_not_told() {
     let mut host = host();
     end(&mut host, 0, 7, 202);

@@ -50,9 +50,10 @@ impl Ends {
         Self { seed, untold: VecDeque::new(), telling: None, failures: 0, rests: None, is_deaf: false }
     }
 
-    /// Has the end of a job told, with the others that come before the next tick.
+    /// Has the end of a job told, with the others that come before the next tick. A job that reports its end again and again
+    /// takes the place of no other.
     pub(crate) fn add<H: Host>(&mut self, setup: &Setup<H>, job: JobId) {
-        if setup.config.lookup.api == Api::V1 && setup.account.is_some() {
+        if setup.config.lookup.api == Api::V1 && setup.account.is_some() && !self.untold.contains(&job) {
             self.untold.push_back(job);
             let most = if self.is_deaf && self.rests.is_some() { 0 } else { MOST };
             self.drop_beyond(setup, most);

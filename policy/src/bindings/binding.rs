@@ -299,10 +299,12 @@ impl Row for Binding {
         (worth, self.confirmed.0)
     }
 
-    /// An end stays an end. A bound goes back with the moment from which it was counted.
+    /// An end stays an end. A bound goes back with the moment from which it was counted; what was said of the token was not
+    /// counted from any.
     fn seen(self, now: Moment) -> Self {
         let ahead = if self.since.is_ahead(now) { self.since.since(now) } else { Duration::ZERO };
-        let until = self.until.map(|until| until.before(ahead));
+        let said = if let State::Running(job) = &self.state { job.context.until.map(Moment::of_seconds) } else { None };
+        let until = self.until.map(|until| if Some(until) == said { until } else { until.before(ahead) });
         Self { since: self.since.before(ahead), confirmed: self.confirmed.seen(now), until, ..self }
     }
 

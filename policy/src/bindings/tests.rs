@@ -270,6 +270,17 @@ fn a_token_is_nobodys_from_the_moment_on_that_the_lookup_named() {
 }
 
 #[test]
+fn what_the_lookup_named_stays_where_the_clock_is_set_back() {
+    let State::Running(mut job) = running(1, 1).state else { panic!() };
+    job.context.until = Some(9000);
+    let (ahead, now) = (Moment(8_000_000), Moment(4_000_000));
+    let bucket = super::put(&[], Binding::running(key(1), job.clone(), ahead, MARK), &config(), ahead).unwrap();
+    let bucket = super::put(&bucket, Binding::running(key(1), job, now, MARK), &config(), now).unwrap();
+    let binding: Binding = super::find(&bucket, &key(1), now).unwrap();
+    assert_eq!((binding.since, binding.until), (now, Some(Moment(9_000_000))));
+}
+
+#[test]
 fn a_token_is_one_jobs_and_a_lookup_that_names_another_changes_nothing() {
     let other = Binding { key: key(1), ..running(2, 50) };
     let elsewhere = Binding { key: key(1), ..born(1, 50) };
