@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use super::super::keys::doc;
 use super::rule::RuleKind;
 
 /// Whether a key stands in a kind of rule.
@@ -87,61 +88,71 @@ pub const RULE_KEYS: &[RuleKey] = &[
         path: "id",
         kind: RuleValue::Id,
         uses: [Must; 4],
-        doc: "The rule's name in logs and answers. No other rule has it, of whatever kind.",
+        doc: doc("The rule's name in logs and answers. No other rule has it, of whatever kind."),
     },
     RuleKey {
         path: "mode",
         kind: RuleValue::Mode,
         uses: [Never, May, May, May],
-        doc: "`observe` records what the rule would deny, and denies nothing. `enforce` where it is left out.",
+        doc: doc("`observe` records what the rule would deny, and denies nothing. `enforce` where it is left out."),
     },
     RuleKey {
         path: "targets",
         kind: RuleValue::Projects,
         uses: [Must, May, May, Must],
-        doc: "The projects asked for. All of them where it is left out. In `outbound` an empty list leaves only the own project.",
+        doc: doc(
+            "The projects asked for. All of them where it is left out. In `outbound` an empty list leaves only the own project.",
+        ),
     },
     RuleKey {
         path: "origins",
         kind: RuleValue::Projects,
         uses: [Must, May, May, Must],
-        doc: "The jobs' own projects. All of them where it is left out.",
+        doc: doc("The jobs' own projects. All of them where it is left out."),
     },
     RuleKey {
         path: "actions",
         kind: RuleValue::Actions,
         uses: [May, May, Must, Never],
-        doc: "What is asked, by the names in rules.md; `packages.*` is all that begins so. All actions where it is left out.",
+        doc: doc(
+            "What is asked, by the names in rules.md; `packages.*` is all that begins so. All actions where it is left out.",
+        ),
     },
     RuleKey {
         path: "when",
         kind: RuleValue::Conditions,
         uses: [May; 4],
-        doc: "Conditions on the job. All of them must hold; within a list one is enough. A `*` at the end of a text stands for any rest.",
+        doc: doc(
+            "Conditions on the job. All of them must hold; within a list one is enough. A `*` at the end of a text stands for any rest.",
+        ),
     },
     RuleKey {
         path: "when.ref",
         kind: RuleValue::Texts,
         uses: [May; 4],
-        doc: "The branch or tag, without `refs/heads/` and `refs/tags/`.",
+        doc: doc("The branch or tag, without `refs/heads/` and `refs/tags/`."),
     },
     RuleKey { path: "when.protected", kind: RuleValue::Flag, uses: [May; 4], doc: "Whether that is a protected one." },
     RuleKey {
         path: "when.environment",
         kind: RuleValue::Texts,
         uses: [May; 4],
-        doc: "The environment that the job deploys to, from GitLab its slug (`review/1` is something like `review-1-abc123`). A job that deploys to none is in none, also not in `*`.",
+        doc: doc(
+            "The environment that the job deploys to, from GitLab its slug (`review/1` is something like `review-1-abc123`). A job that deploys to none is in none, also not in `*`.",
+        ),
     },
     RuleKey {
         path: "when.source",
         kind: RuleValue::Texts,
         uses: [May; 4],
-        doc: "What started the pipeline, in the forge's words. GitLab: `push`, `schedule`, `web` (started by hand), `api`, `trigger`, `pipeline`, `parent_pipeline`, `merge_request_event` and so on, as in `CI_PIPELINE_SOURCE`.",
+        doc: doc(
+            "What started the pipeline, in the forge's words. GitLab: `push`, `schedule`, `web` (started by hand), `api`, `trigger`, `pipeline`, `parent_pipeline`, `merge_request_event` and so on, as in `CI_PIPELINE_SOURCE`.",
+        ),
     },
     RuleKey {
         path: "when.fork",
         kind: RuleValue::Flag,
         uses: [May; 4],
-        doc: "Whether the job works on a merge request from a fork.",
+        doc: doc("Whether the job works on a merge request from a fork."),
     },
 ];
