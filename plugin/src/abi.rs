@@ -89,25 +89,16 @@ fn check(call: &'static str, status: u32) -> Result<()> {
     if status == OK { Ok(()) } else { Err(HostError { call, status }) }
 }
 
-/// Bytes that the host wrote into memory it had us allocate. `None` when it wrote none.
-///
-/// # Safety
-/// `data` and `size` must come from a call of the host that returned Ok.
-unsafe fn taken(data: *mut u8, size: usize) -> Vec<u8> {
-    if data.is_null() || size == 0 {
-        return Vec::new();
-    }
-    // SAFETY: the host allocates through the SDK's `proxy_on_memory_allocate`, which makes a Vec of this capacity and
-    // forgets it.
-    unsafe { Vec::from_raw_parts(data, size, size) }
-}
-
-/// What a call hands over.
+/// The bytes that a call of the host hands over, which it wrote into memory that it had us allocate; none where it wrote none.
 fn handed(call: &'static str, ask: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>> {
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     check(call, ask(&raw mut data, &raw mut size))?;
-    // SAFETY: on Ok they hold memory that is ours.
-    Ok(unsafe { taken(data, size) })
+    if data.is_null() || size == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the host allocates through the SDK's `proxy_on_memory_allocate`, which makes a Vec of this capacity and
+    // forgets it.
+    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
 /// What was handed over, and nothing where the host has none of it.

@@ -129,6 +129,8 @@ pub(crate) struct Proxy<F> {
     /// The newest root of each worker.
     workers: [usize; WORKERS],
     pub(crate) open: BTreeMap<Stream, Open>,
+    /// No request's time is up before then.
+    soonest: u64,
     last_stream: Stream,
     /// The last request of a job that went on, and by which worker.
     admitted: Option<(usize, What, usize, Client)>,
@@ -191,6 +193,7 @@ impl<F: Filter> Proxy<F> {
             roots: Vec::new(),
             workers: [0; WORKERS],
             open: BTreeMap::new(),
+            soonest: u64::MAX,
             last_stream: 0,
             admitted: None,
             world: World::new(),

@@ -96,7 +96,14 @@ impl<F: Filter> Proxy<F> {
             || passed >= came + root.times.timeout
             || root.filter.as_ref().is_none_or(|filter| filter.load().flights > FEW);
         drop(shared);
-        if self.scene.api == Api::Gitlab || matches!(request.what, What::Use(_)) || !is_jobs || is_disturbed {
+        // Of a forge that is not GitLab jobs get code alone.
+        let is_nobodys = self.scene.has_slots && request.what != What::Clone;
+        if self.scene.api == Api::Gitlab
+            || is_nobodys
+            || matches!(request.what, What::Use(_))
+            || !is_jobs
+            || is_disturbed
+        {
             return;
         }
         let since = came.min(passed.saturating_sub(DENIES));

@@ -282,6 +282,7 @@ impl<F: Filter> Proxy<F> {
             due,
         };
         self.open.insert(stream, open);
+        self.soonest = self.soonest.min(due);
         // Where there are routes of slots, the one that the client names is taken before the filter sees it.
         let mut shown = Shown { head: Some(head), is_head_open: true, ..Shown::default() };
         shown.route = shown.slot().filter(|_| self.scene.has_slots);

@@ -2,7 +2,7 @@
 
 use jobscope::Headers;
 
-use super::{Proxy, Stands, pick};
+use super::{Open, Proxy, Stands, pick};
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::judge::Time;
@@ -191,11 +191,14 @@ impl<F: Filter> Proxy<F> {
 
     pub(super) fn check_deadlines(&mut self) {
         let passed = self.shared.borrow().passed;
-        if let Some((stream, _)) = self
-            .open
-            .iter()
-            .find(|(_, open)| open.stands == Stands::Stays && open.due < passed && open.request.what != What::Webhook)
-        {
+        if passed <= self.soonest {
+            return;
+        }
+        let waits = |open: &Open| open.stands == Stands::Stays && open.request.what != What::Webhook;
+        let waiting = self.open.iter().filter(|(_, open)| waits(open));
+        let first = waiting.map(|(stream, open)| (open.due, *stream)).min();
+        self.soonest = first.map_or(u64::MAX, |(due, _)| due);
+        if let Some((_, stream)) = first.filter(|(due, _)| *due < passed) {
             self.shared
                 .borrow_mut()
                 .accuse(|| format!("request {stream} is neither answered nor goes on, and its time is up"));

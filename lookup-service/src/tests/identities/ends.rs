@@ -37,6 +37,8 @@ async fn a_signature_without_a_running_job_is_nothing() {
         ci.with(|ci| ci.fault = None);
         ci.says(7, "running");
         assert_eq!(caller.token(&token, None).await.body["token"], "running");
+        // Ages are told in whole milliseconds: within one nothing is older than anything else.
+        sleep(Duration::from_millis(2)).await;
         ci.with(|ci| ci.fault = Some(fault));
         let told = caller.token(&token, None).await;
         assert_eq!((told.status, &told.body["token"]), (503, &Value::Null), "{fault} {told:?}");
