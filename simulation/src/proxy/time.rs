@@ -37,6 +37,7 @@ impl<F: Filter> Proxy<F> {
         let mut said = say(&self.world.paths);
         let (mut asked, mut way) = (asked, way);
         let mut age = None;
+        let mut recalled = None;
         if let Some(fact) = question.as_ref().filter(|question| question.is_of_one_fact() && self.scene.api == Api::V1)
             && way >= 9
         {
@@ -47,6 +48,7 @@ impl<F: Filter> Proxy<F> {
             match self.memory.recall(fact, asked.passed).filter(|(_, _, old)| serves(*old)) {
                 Some((known, led, old)) => {
                     (said, paths) = (Some(known), led);
+                    recalled = Some(led);
                     asked = Time { clock: asked.clock - old, passed: asked.passed - old };
                     age = (max_age > 0 && !self.fault(Fault::UntoldAges)).then(|| old.div_ceil(1_000));
                 }
@@ -73,8 +75,12 @@ impl<F: Filter> Proxy<F> {
             _ => match (&question, &said) {
                 (Some(question), Some(said)) => {
                     let old = if self.fault(Fault::OldPaths) { say(&first_paths()) } else { None };
+                    // Who remembers tells where a project was, too.
+                    let now = self.world.paths;
+                    self.world.paths = recalled.unwrap_or(now);
                     let written =
                         self.world.write(self.scene.api, self.scene.has_slots, question, old.as_ref().unwrap_or(said));
+                    self.world.paths = now;
                     let Written { status, location, mut body } = written;
                     if let Some(age) = age {
                         body.insert_str(1, &format!(r#""age":{age},"#));
