@@ -39,7 +39,9 @@ impl<F: Filter> Proxy<F> {
             // One report after the other.
             let waits =
                 shared.calls.values().any(|call| is_report(&call)) || self.owed.iter().any(|owed| owed.root == root);
-            let due = shared.passed + if waits { AGAIN } else { 2 * LONGEST_TICK };
+            // A report that was under way when the clock was set is taken for lost, and told again.
+            let was_set = self.clock_set_at > 0 && shared.passed < self.clock_set_at + AGAIN;
+            let due = shared.passed + if waits || was_set { AGAIN } else { 2 * LONGEST_TICK };
             drop(shared);
             self.owed.push(Owed { root, job, due });
         }
