@@ -207,7 +207,7 @@ mod tests {
 
     fn ask(vendor: &Vendor, claims: &Claims) -> Option<Call> {
         let (credential, token) = (Secret::new(b"service"), Secret::new(b"h.p.s"));
-        let ask = Ask { claims, root: "/root", credential: &credential, token: &token, audience: "us" };
+        let ask = Ask { claims, root: "/below", credential: &credential, token: &token, audience: "us" };
         (vendor.ask)(&ask).map(|Question(call)| call)
     }
 
@@ -219,11 +219,11 @@ mod tests {
     #[test]
     fn each_is_asked_about_the_very_job() {
         let paths = [
-            ("gitlab", "/root/api/v4/projects/101/jobs/7"),
-            ("github", "/root/repos/acme/web/actions/jobs/7"),
-            ("forgejo", "/root/api/v1/repos/acme/web/actions/runs/5"),
-            ("buildkite", "/root/v2/organizations/acme/pipelines/web/builds/3?include_retried_jobs=true"),
-            ("kubernetes", "/root/apis/authentication.k8s.io/v1/tokenreviews"),
+            ("gitlab", "/below/api/v4/projects/101/jobs/7"),
+            ("github", "/below/repos/acme/web/actions/jobs/7"),
+            ("forgejo", "/below/api/v1/repos/acme/web/actions/runs/5"),
+            ("buildkite", "/below/v2/organizations/acme/pipelines/web/builds/3?include_retried_jobs=true"),
+            ("kubernetes", "/below/apis/authentication.k8s.io/v1/tokenreviews"),
         ];
         assert_eq!(paths.map(|(vendor, _)| vendor), Vendor::NAMES);
         for (vendor, path) in paths {
@@ -278,7 +278,7 @@ mod tests {
         let text = r#"{"run_id":"5","run_attempt":"2","repository":"acme/web","repository_id":"101"}"#;
         let claims = Claims::parse(text.as_bytes()).unwrap();
         let github = Vendor::named("github").unwrap();
-        assert_eq!(ask(github, &claims).unwrap().path, "/root/repos/acme/web/actions/runs/5/attempts/2");
+        assert_eq!(ask(github, &claims).unwrap().path, "/below/repos/acme/web/actions/runs/5/attempts/2");
         assert_eq!(github.job(&claims).unwrap(), ["5", "2"]);
         let told = |id: u64, repository: u64, attempt: u64, word: &str| {
             let answer = json!({"id": id, "repository": {"id": repository}, "run_attempt": attempt, "status": word});
