@@ -138,6 +138,8 @@ pub(crate) struct Proxy<F> {
     memory: Memory,
     owed: Vec<Owed>,
     clock_set_at: u64,
+    /// When it was set back last.
+    clock_back_at: Option<u64>,
     judge: Judge,
     scene: Scene,
     times: Times,
@@ -200,6 +202,7 @@ impl<F: Filter> Proxy<F> {
             memory: Memory::default(),
             owed: Vec::new(),
             clock_set_at: 0,
+            clock_back_at: None,
             judge: Judge::default(),
             scene,
             times,
@@ -363,6 +366,9 @@ impl<F: Filter> Proxy<F> {
                 drop(shared);
                 self.tell(|_| format!("the clock is set by {by} ms"));
                 self.clock_set_at = self.shared.borrow().passed;
+                if !how.is_multiple_of(2) {
+                    self.clock_back_at = Some(self.clock_set_at);
+                }
                 self.give_credit();
                 self.grant_time();
                 // Until they tick, workers cannot know that it was ever another time.

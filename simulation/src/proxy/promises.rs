@@ -12,6 +12,9 @@ use crate::shared::Call;
 /// For how long a fact may deny, in milliseconds, and by how much the clock may have been set since.
 const DENIES: u64 = 2_000 + 1_000;
 
+/// For how long a fact may look younger than it is once the clock was set back: by no more than it is ever set.
+const YOUNGER: u64 = 20_000 + DENIES;
+
 /// For how long a forge that had too much is asked nothing.
 const PAUSE: u64 = 3_000;
 
@@ -95,6 +98,7 @@ impl<F: Filter> Proxy<F> {
             || root.failed_at >= came
             || root.throttled_at + PAUSE >= came
             || self.clock_set_at >= came
+            || self.clock_back_at.is_some_and(|set| set + YOUNGER >= came)
             || passed >= came + root.times.timeout
             || root.filter.as_ref().is_none_or(|filter| filter.load().flights > FEW);
         drop(shared);
