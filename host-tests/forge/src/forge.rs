@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::airs::Airs;
 use crate::git::Git;
+use crate::id_tokens::IdTokens;
 use crate::jobs::Jobs;
 use crate::record::Record;
 use crate::signer::Signer;
@@ -31,6 +32,7 @@ pub struct Forge {
     pub settings: Settings,
     pub git: Git,
     pub signer: Signer,
+    pub id_tokens: IdTokens,
     /// Main commits as the world has them, by project.
     pub heads: BTreeMap<u64, String>,
     world: RwLock<World>,
@@ -92,6 +94,7 @@ impl Forge {
             settings,
             git,
             signer,
+            id_tokens: IdTokens::default(),
             heads,
             jobs: Mutex::new(Jobs::of(&world)),
             world: RwLock::new(world),

@@ -24,6 +24,7 @@ mod clock;
 mod forge;
 mod git;
 mod git_http;
+mod id_tokens;
 mod jobs;
 mod lfs;
 mod params;

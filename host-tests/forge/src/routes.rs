@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use serde_json::json;
 
 use crate::forge::Forge;
 use crate::received::Received;
@@ -37,6 +38,10 @@ async fn answer(forge: &Arc<Forge>, request: Request) -> Response {
     match segments.as_slice() {
         _ if segments == api::terraform::DISCOVERY => api::terraform::discovery(),
         ["jwt", "auth"] => registry::token(forge, &received),
+        ["oauth", "discovery", "keys"] => match forge.id_tokens.keys().await {
+            Ok(keys) => reply::json(StatusCode::OK, &json!(keys)),
+            Err(error) => reply::broken(&error),
+        },
         ["api", "graphql"] if received.parts.method == Method::POST => {
             api::graphql(forge, &mut received).await.unwrap_or_else(|refusal| refusal)
         }

@@ -8,7 +8,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::airs::Airs;
 use crate::forge::{Fault, Forge};
@@ -97,6 +97,15 @@ struct NewToken {
     token: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewIdToken {
+    job: u64,
+    /// In place of the usual ones, or beside them.
+    #[serde(default)]
+    claims: Map<String, Value>,
+}
+
 fn main() -> String {
     "main".to_owned()
 }
@@ -125,6 +134,12 @@ pub async fn serve(forge: &Forge, received: &mut Received, rest: &[&str]) -> Res
         (&Method::POST, ["jobs"]) => {
             let id = add(forge, body(received).await?)?;
             Ok(reply::json(StatusCode::CREATED, &json!({ "id": id })))
+        }
+        (&Method::POST, ["id-tokens"]) => {
+            let NewIdToken { job, claims } = body(received).await?;
+            let job = forge.jobs().find(job).cloned().ok_or_else(reply::not_found)?;
+            let token = forge.id_tokens.sign(forge, &job, &claims).await.map_err(|error| reply::broken(&error))?;
+            Ok(reply::json(StatusCode::CREATED, &json!({ "token": token })))
         }
         (&Method::PUT, ["fault"]) => {
             let fault: Fault = body(received).await?;

@@ -202,7 +202,11 @@ pub(super) fn started_with(dir: &Path) -> Result<Value> {
 }
 
 fn local(configured: &mut Value) -> Result<Value> {
-    let mut settings = settings(configured)?;
+    here(settings(configured)?)
+}
+
+/// A configuration of the filter with this machine's names in it.
+pub(super) fn here(mut settings: Value) -> Result<Value> {
     *at(&mut settings, "/forge/hosts")? = json!(["127.0.0.1", FORGE_NAME]);
     *at(&mut settings, "/forge/registry_hosts")? = json!(["localhost"]);
     *at(&mut settings, "/lookup/authority")? = json!("127.0.0.1");

@@ -143,14 +143,24 @@ impl Forge {
         self.control("POST", "world/push", Some(&json!({"project": project, "by_job_token": true}))).map(drop)
     }
 
-    /// Starts a job: a token that nobody has seen.
+    /// Starts a job, and gives its id: a token that nobody has seen.
     ///
     /// # Errors
     ///
     /// When the forge refuses it.
-    pub fn add_job(&self, project: &str, user: &str, token: &str) -> Result<()> {
+    pub fn add_job(&self, project: &str, user: &str, token: &str) -> Result<u64> {
         let body = json!({"project": project, "user": user, "token": token, "status": "running"});
-        self.control("POST", "jobs", Some(&body)).map(drop)
+        self.added(&body)
+    }
+
+    /// Signs an ID token of a job, with these claims in place of the usual ones.
+    ///
+    /// # Errors
+    ///
+    /// When the forge has no such job.
+    pub fn id_token(&self, job: u64, claims: &Value) -> Result<String> {
+        let answer = self.control("POST", "id-tokens", Some(&json!({"job": job, "claims": claims})))?;
+        answer["token"].as_str().map(str::to_owned).with_context(|| format!("expected a token, found `{answer}`"))
     }
 
     /// Gives a user another token of their own, or none: what they had is revoked.
@@ -191,7 +201,11 @@ impl Forge {
         body["user"] = json!(user);
         body["token"] = json!(token);
         body["status"] = json!("pending");
-        let answer = self.control("POST", "jobs", Some(&body))?;
+        self.added(&body)
+    }
+
+    fn added(&self, job: &Value) -> Result<u64> {
+        let answer = self.control("POST", "jobs", Some(job))?;
         answer["id"].as_u64().with_context(|| format!("expected the id of a job, found `{answer}`"))
     }
 

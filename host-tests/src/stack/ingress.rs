@@ -62,10 +62,11 @@ impl Ingress {
         let ports = Ports {
             ingress: ports::pick()?,
             admin: ports::pick()?,
+            forge: setup.forge,
             registry: setup.registry,
             token_lookup: setup.token_lookup,
         };
-        let deployed = running(ports, setup.forge, setup.filter, None, Delivery::Fixed);
+        let deployed = running(ports, setup.filter, None, Delivery::Fixed);
         let running = envoy::Running { workers: setup.workers, change: setup.change, ..deployed };
         let envoy = envoy::start(dir.path(), &running)?;
         Ok(Self { envoy, _dir: dir, ports })

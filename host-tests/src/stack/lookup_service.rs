@@ -1,8 +1,9 @@
 //! The token-lookup service of a fleet, with a memory of its own or over a Redis, before a forge.
 
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::child::{Child, Output};
@@ -15,7 +16,7 @@ const STORE_KEY: (&str, &str) = ("JOBSCOPE_STORE_KEY", "of-a-fleet-that-is-here-
 /// A running `jobscope-lookup`.
 pub struct LookupService {
     child: Child,
-    _dir: RunDir,
+    _dir: Option<RunDir>,
     port: u16,
     operations: u16,
 }
@@ -37,11 +38,8 @@ impl LookupService {
     ///
     /// As [`Self::start`].
     pub fn set_up(port: u16, forge_port: u16, more: &Value) -> Result<Self> {
-        let dir = RunDir::new(&Place::Temporary)?;
-        let operations = super::pick_port()?;
         let mut configuration = json!({
             "api": {"listen": format!("127.0.0.1:{port}"), "callers_env": [LOOKUP_TOKEN.0]},
-            "operations": {"listen": format!("127.0.0.1:{operations}")},
             "forge": {"url": format!("http://127.0.0.1:{forge_port}"), "credential_env": LOOKUP_TOKEN.0},
         });
         for (section, keys) in more.as_object().into_iter().flatten() {
@@ -52,15 +50,25 @@ impl LookupService {
         if configuration["store"]["kind"] == "redis" {
             configuration["store"]["key_env"] = json!(STORE_KEY.0);
         }
+        Self::of(port, configuration, &[LOOKUP_TOKEN, STORE_KEY], None)
+    }
+
+    /// Starts it with a whole configuration, which listens at this port, and with these variables; its files are in `dir`, or in a
+    /// directory of their own.
+    pub(super) fn of(port: u16, mut document: Value, env: &[(&str, &str)], dir: Option<&Path>) -> Result<Self> {
+        let own = if dir.is_none() { Some(RunDir::new(&Place::Temporary)?) } else { None };
+        let dir = dir.or(own.as_ref().map(RunDir::path)).context("a directory")?;
+        let operations = super::pick_port()?;
+        document["operations"] = json!({"listen": format!("127.0.0.1:{operations}")});
         // JSON is YAML.
-        let file = dir.path().join("lookup.yaml");
-        std::fs::write(&file, serde_json::to_vec_pretty(&configuration)?)?;
+        let file = dir.join("lookup.yaml");
+        std::fs::write(&file, serde_json::to_vec_pretty(&document)?)?;
         let mut command = Command::new(places::lookup_service()?);
-        command.arg("--config").arg(&file).env(LOOKUP_TOKEN.0, LOOKUP_TOKEN.1).env(STORE_KEY.0, STORE_KEY.1);
-        let child = Child::spawn("jobscope-lookup", dir.path(), Output::Logged, &mut command)?;
+        command.arg("--config").arg(&file).envs(env.iter().copied());
+        let child = Child::spawn("jobscope-lookup", dir, Output::Logged, &mut command)?;
         let url = format!("http://127.0.0.1:{operations}/readyz");
         wait_until_ready(&child, || status_of(&url) == Some(200))?;
-        Ok(Self { child, _dir: dir, port, operations })
+        Ok(Self { child, _dir: own, port, operations })
     }
 
     /// Where it is asked.
@@ -73,6 +81,15 @@ impl LookupService {
     #[must_use]
     pub fn operations(&self) -> u16 {
         self.operations
+    }
+
+    /// What it has logged so far.
+    ///
+    /// # Errors
+    ///
+    /// When its log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        self.child.log()
     }
 
     /// Its process.

@@ -5,8 +5,11 @@
 
 mod child;
 pub(crate) mod cpu;
+mod credentials;
 mod envoy;
 mod forge;
+mod git_server;
+mod identities;
 mod ingress;
 mod lookup_service;
 mod places;
@@ -26,8 +29,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde_json::Value;
 
+pub use credentials::{Account, HTPASSWD, READER, WRITER, add_credentials, exchange_secret, login};
 pub use envoy::{LOOKUP_TOKEN, settings_here, validate};
 pub use forge::{Forge, LookupFault};
+pub use git_server::{GitServer, Seen};
+pub use identities::Identities;
 pub use ingress::{Ingress, Setup};
 pub use lookup_service::LookupService;
 pub use places::{checkout, filter, world};
@@ -79,6 +85,16 @@ pub enum TokenLookup {
     At(u16),
 }
 
+/// What stands behind Envoy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// The forge, which knows its jobs.
+    Forge,
+    /// A Git server and a registry that know accounts and no jobs; the forge is the CI whose jobs come with ID tokens, and the
+    /// lookup service tells whose they are.
+    Accounts,
+}
+
 /// Whether the container registry is there.
 #[derive(Clone, Copy, Debug)]
 pub enum Registry {
@@ -117,6 +133,8 @@ pub struct Options {
     pub port: Port,
     /// Where its files are.
     pub place: Place,
+    /// What stands behind Envoy. Where it is the forge, `token_lookup` and `registry` count.
+    pub behind: Behind,
     /// Where the filter's questions go.
     pub token_lookup: TokenLookup,
     /// Whether there is a registry.
@@ -140,6 +158,7 @@ impl Options {
         Self {
             port: Port::Picked,
             place: Place::Temporary,
+            behind: Behind::Forge,
             token_lookup: TokenLookup::Forge,
             registry: Registry::Started,
             world: None,
@@ -155,6 +174,7 @@ impl Options {
 pub struct Stack {
     // Fields are dropped in this order: who asks goes before who answers, and the files last.
     envoy: Child,
+    identities: Option<Identities>,
     registry: Option<Child>,
     forge: Forge,
     dir: RunDir,
@@ -167,6 +187,7 @@ pub struct Stack {
 struct Ports {
     ingress: u16,
     admin: u16,
+    forge: u16,
     registry: u16,
     token_lookup: u16,
 }
@@ -196,25 +217,39 @@ impl Stack {
         };
         let forge = Forge::start(dir.path(), port, &world)?;
         let registry_port = ports::pick()?;
-        let registry = match options.registry {
-            Registry::Started => Some(registry::start(dir.path(), registry_port, port, forge.registry_certificate())?),
-            Registry::LeftOut => None,
+        let identities = match options.behind {
+            Behind::Forge => None,
+            Behind::Accounts => Some(Identities::start(dir.path(), &forge)?),
+        };
+        let registry = match (&identities, options.registry) {
+            (Some(identities), _) => Some(identities.registry(dir.path(), registry_port)?),
+            (None, Registry::Started) => {
+                Some(registry::start(dir.path(), registry_port, port, forge.registry_certificate())?)
+            }
+            (None, Registry::LeftOut) => None,
         };
 
-        let token_lookup = match options.token_lookup {
-            TokenLookup::Forge => forge.port(),
-            TokenLookup::Nobody => ports::pick()?,
-            TokenLookup::At(port) => port,
+        let token_lookup = match (&identities, options.token_lookup) {
+            (Some(identities), _) => identities.service().port(),
+            (None, TokenLookup::Forge) => forge.port(),
+            (None, TokenLookup::Nobody) => ports::pick()?,
+            (None, TokenLookup::At(port)) => port,
         };
-        let ports = Ports { ingress: port, admin: ports::pick()?, registry: registry_port, token_lookup };
-        let deployed = running(ports, forge.port(), &options.filter, None, options.delivery);
+        let behind = identities.as_ref().map_or(forge.port(), |identities| identities.git().port());
+        let ports =
+            Ports { ingress: port, admin: ports::pick()?, forge: behind, registry: registry_port, token_lookup };
         let change = |envoy: &mut Value| {
             (options.change)(envoy);
-            Ok(())
+            identities.iter().try_for_each(|identities| identities.add(envoy, registry_port))
         };
-        let running = envoy::Running { change: &change, settings: options.settings.as_ref(), ..deployed };
+        let settings = match &identities {
+            Some(_) => Some(Identities::settings()?),
+            None => options.settings.clone(),
+        };
+        let deployed = running(ports, &options.filter, None, options.delivery);
+        let running = envoy::Running { change: &change, settings: settings.as_ref(), ..deployed };
         let envoy = envoy::start(dir.path(), &running)?;
-        Ok(Self { envoy, registry, forge, dir, ports, delivery: options.delivery })
+        Ok(Self { envoy, identities, registry, forge, dir, ports, delivery: options.delivery })
     }
 
     /// Gives the running Envoy another filter: with these changes to the deployed configuration, and from another file.
@@ -225,7 +260,7 @@ impl Stack {
     /// When Envoy refuses it, and then keeps what it has; or was started with [`Delivery::Fixed`].
     pub fn deliver(&self, filter: &[(&'static str, Value)], wasm: Option<&Path>) -> Result<()> {
         let before = self.updates()?;
-        let running = running(self.ports, self.forge.port(), filter, wasm, self.delivery);
+        let running = running(self.ports, filter, wasm, self.delivery);
         envoy::deliver(self.dir.path(), self.delivery, &mut envoy::adapted(self.dir.path(), &running)?)?;
         let taken = || self.updates().is_ok_and(|now| now != before);
         wait_until_ready(&self.envoy, taken)?;
@@ -270,6 +305,21 @@ impl Stack {
         format!("localhost:{}", self.ports.ingress)
     }
 
+    /// The registry itself, behind Envoy.
+    #[must_use]
+    pub fn registry_behind(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.registry)
+    }
+
+    /// What the registry has logged so far.
+    ///
+    /// # Errors
+    ///
+    /// When its log cannot be read.
+    pub fn registry_log(&self) -> Result<String> {
+        self.registry.as_ref().map_or_else(|| Ok(String::new()), Child::log)
+    }
+
     /// The configuration that the filter was started with.
     ///
     /// # Errors
@@ -283,6 +333,12 @@ impl Stack {
     #[must_use]
     pub fn forge(&self) -> &Forge {
         &self.forge
+    }
+
+    /// What is there besides for jobs with ID tokens ([`Behind::Accounts`]).
+    #[must_use]
+    pub fn identities(&self) -> Option<&Identities> {
+        self.identities.as_ref()
     }
 
     /// The directory with the stack's files.
@@ -354,7 +410,6 @@ impl Stack {
 
 fn running<'a>(
     ports: Ports,
-    forge_port: u16,
     filter: &'a [(&'static str, Value)],
     wasm: Option<&'a Path>,
     delivery: Delivery,
@@ -362,7 +417,7 @@ fn running<'a>(
     envoy::Running {
         port: ports.ingress,
         admin_port: ports.admin,
-        forge_port,
+        forge_port: ports.forge,
         registry_port: ports.registry,
         token_lookup_port: ports.token_lookup,
         settings: None,

@@ -35,7 +35,14 @@ pub struct Accounts {
 }
 
 /// The file with them.
-const ACCOUNTS: &str = "htpasswd";
+pub(super) const ACCOUNTS: &str = "htpasswd";
+
+/// Starts a registry with the accounts that are in `dir`. At this level its log says what is asked for.
+pub(super) fn start_with_accounts(dir: &Path, port: u16) -> Result<Child> {
+    let auth = json!({"htpasswd": {"realm": "registry", "path": dir.join(ACCOUNTS)}});
+    let log = json!({"level": "info", "accesslog": {"disabled": true}});
+    serve(dir, port, &json!({"auth": auth, "log": log}), 401)
+}
 
 impl Accounts {
     /// Starts it at a free port, with the accounts of an `htpasswd` file (bcrypt).
@@ -46,12 +53,8 @@ impl Accounts {
     pub fn start(accounts: &str) -> Result<Self> {
         signals::end_children_on_signal(signals::INTERRUPTED)?;
         let (dir, port) = (RunDir::new(&Place::Temporary)?, ports::pick()?);
-        let file = dir.path().join(ACCOUNTS);
-        fs::write(&file, accounts)?;
-        let auth = json!({"htpasswd": {"realm": "registry", "path": file}});
-        // At this level it says what is asked for.
-        let log = json!({"level": "info", "accesslog": {"disabled": true}});
-        let child = serve(dir.path(), port, &json!({"auth": auth, "log": log}), 401)?;
+        fs::write(dir.path().join(ACCOUNTS), accounts)?;
+        let child = start_with_accounts(dir.path(), port)?;
         Ok(Self { child, dir, port })
     }
 

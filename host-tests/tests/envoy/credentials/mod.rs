@@ -2,26 +2,26 @@
 //! know accounts and no jobs.
 
 mod forge;
+mod identities;
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use host_tests::stack::{Accounts, Answer, Ingress, Setup, checkout};
+use host_tests::stack::{
+    Account, Accounts, Answer, HTPASSWD, Ingress, READER, Seen, Setup, WRITER, add_credentials, checkout,
+    exchange_secret, login,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use forge::{Forge, READER, Seen, WRITER, client, git, id_token, login};
+use forge::{Forge, client, git, id_token};
 
 const SLOT: &str = "x-jobscope-credential";
 const PATIENCE: Duration = Duration::from_secs(20);
 const FETCH: &str = "GET /apps/web.git/info/refs?service=git-upload-pack";
 const PUSH: &str = "GET /apps/web.git/info/refs?service=git-receive-pack";
-
-/// The accounts as `htpasswd -B` writes them.
-const HTPASSWD: &str = "reader:$2b$05$abcdefghijklmnopqrstuuhOlwctcvJTlLeniMc1QpTzLNkJQvY9K\nwriter:$2b$05$abcdefghijklmnopqrstuuLBTyASLKcsoHHGR0QBLrIPQ4Uj7DqWq\n";
 
 /// Envoy before a forge, and before a registry where a test needs one.
 struct Site {
@@ -31,58 +31,24 @@ struct Site {
     secrets: TempDir,
 }
 
-/// Puts a secret where Envoy watches: a document beside the one that is there, then moved into its place.
-fn exchange(dir: &Path, name: &str, secret: &str) {
-    let document = format!(
-        "resources:\n- '@type': type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret\n  name: {name}\n  generic_secret: {{secret: {{inline_string: \"{secret}\"}}}}\n"
-    );
-    let new = dir.join(".new");
-    fs::write(&new, document).unwrap();
-    fs::rename(new, dir.join(format!("{name}.yaml"))).unwrap();
-}
-
-/// Adds `envoy/credentials.yaml` to what is deployed.
-fn add(envoy: &mut Value, secrets: &Path, ports: [u16; 2]) {
+/// What `envoy/credentials.yaml` has for the filter.
+fn settings() -> [(&'static str, Value); 2] {
     let text = fs::read_to_string(checkout().join("envoy/credentials.yaml")).unwrap();
-    let mut added: Value =
-        serde_saphyr::from_str(&text.replace("/etc/envoy-secrets", secrets.to_str().unwrap())).unwrap();
-    envoy["node"] = added["node"].take();
-    let list = |value: &mut Value| std::mem::take(value.as_array_mut().unwrap());
-    for mut cluster in list(&mut added["clusters"]) {
-        let port = ports[usize::from(cluster["name"].as_str().unwrap().starts_with("registry"))];
-        let address = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
-        *cluster.pointer_mut(address).unwrap() = json!({"address": "127.0.0.1", "port_value": port});
-        envoy["static_resources"]["clusters"].as_array_mut().unwrap().push(cluster);
-    }
-    let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
-    let config = envoy.pointer_mut(&format!("{manager}/route_config")).unwrap();
-    config.as_object_mut().unwrap().extend(added["route_config"].as_object().unwrap().clone());
-    for host in config["virtual_hosts"].as_array_mut().unwrap() {
-        let routes = list(&mut added["routes"][host["name"].as_str().unwrap()]);
-        host["routes"].as_array_mut().unwrap().splice(0..0, routes);
-    }
-    let settings =
-        envoy.pointer_mut(&format!("{manager}/http_filters/0/typed_config/config/configuration/value")).unwrap();
-    settings["forge"].as_object_mut().unwrap().extend(added["filter"]["forge"].as_object().unwrap().clone());
+    let added: Value = serde_saphyr::from_str(&text).unwrap();
+    let forge = &added["filter"]["forge"];
+    [("/forge/kind", forge["kind"].clone()), ("/forge/credential_slots", forge["credential_slots"].clone())]
 }
 
 impl Site {
     fn start(mode: &str, has_registry: bool) -> Self {
         let (forge, secrets) = (Forge::start(), tempfile::tempdir().unwrap());
-        for (name, account) in
-            [("forge-read", READER), ("forge-write", WRITER), ("registry-read", READER), ("registry-write", WRITER)]
-        {
-            exchange(secrets.path(), name, &login(account));
-        }
         let registry = has_registry.then(|| Accounts::start(HTPASSWD).unwrap());
-        let behind = registry.as_ref().map_or(forge.port, Accounts::port);
-        let change = |envoy: &mut Value| {
-            add(envoy, secrets.path(), [forge.port, behind]);
-            Ok(())
-        };
-        let filter = [("/mode", json!(mode)), ("/bindings/revalidate_after", json!("1s"))];
+        let behind = registry.as_ref().map_or(forge.git.port(), Accounts::port);
+        let change = |envoy: &mut Value| add_credentials(envoy, secrets.path(), [forge.git.port(), behind]);
+        let mut filter = vec![("/mode", json!(mode)), ("/bindings/revalidate_after", json!("1s"))];
+        filter.extend(settings());
         let setup = Setup {
-            forge: forge.port,
+            forge: forge.git.port(),
             registry: behind,
             token_lookup: forge.lookups,
             workers: 2,
@@ -101,7 +67,7 @@ impl Site {
                 assert!(begin.elapsed() < PATIENCE, "{answer:?} {}", site.envoy.log().unwrap());
             }
         }
-        site.forge.seen();
+        site.forge.git.seen();
         site
     }
 
@@ -117,7 +83,7 @@ impl Site {
 
     /// What reached the forge, which is never a slot or a job's token.
     fn seen(&self) -> Vec<Seen> {
-        let seen = self.forge.seen();
+        let seen = self.forge.git.seen();
         for one in &seen {
             let names_slot = one.fields.iter().any(|(name, _)| name == SLOT);
             assert!(!names_slot && !holds_token(one), "{one:?}");
@@ -127,7 +93,7 @@ impl Site {
 
     /// The accounts in whose names requests reached the forge, each once.
     fn accounts(&self) -> Vec<Option<String>> {
-        let mut all: Vec<_> = self.seen().iter().map(|seen| seen.authorization().map(String::from)).collect();
+        let mut all: Vec<_> = self.seen().iter().map(|seen| seen.field("authorization").map(String::from)).collect();
         all.sort();
         all.dedup();
         all
@@ -144,11 +110,11 @@ fn holds_token(seen: &Seen) -> bool {
 }
 
 fn basic(job: u64) -> String {
-    format!("Authorization: {}", login(("job", &id_token(job))))
+    format!("Authorization: {}", login("job", &id_token(job)))
 }
 
-fn account(account: (&str, &str)) -> Vec<Option<String>> {
-    vec![Some(login(account))]
+fn account(account: Account) -> Vec<Option<String>> {
+    vec![Some(account.login())]
 }
 
 #[test]
@@ -182,12 +148,12 @@ fn a_slot_is_the_filters_alone_to_give_at_once_and_after_a_lookup() {
     let site = Site::start("enforce", false);
     let forged = [format!("{SLOT}: write"), "X-Jobscope-Credential: read".to_owned()];
     let forged = forged.each_ref().map(String::as_str);
-    let person = format!("Authorization: {}", login(("eve", "guess")));
+    let person = format!("Authorization: {}", login("eve", "guess"));
     for slot in [&forged[..1], &forged[1..], &forged[..]] {
         assert_eq!(site.send(FETCH, slot).status, Some(401));
         assert_eq!(site.accounts(), [None]);
         assert_eq!(site.send(PUSH, &[slot, &[&*person]].concat()).status, Some(401));
-        assert_eq!(site.accounts(), account(("eve", "guess")));
+        assert_eq!(site.accounts(), [Some(login("eve", "guess"))]);
         let denied =
             site.send("GET /infra/secrets.git/info/refs?service=git-upload-pack", &[slot, &[&*basic(1)]].concat());
         assert_eq!(denied.status, Some(404), "{denied:?}");
@@ -224,7 +190,7 @@ fn an_ended_job_is_refused_and_without_its_secret_nothing_goes_on() {
     }
     assert_eq!(site.seen().len(), 0);
 
-    exchange(site.secrets.path(), "forge-read", "");
+    exchange_secret(site.secrets.path(), "forge-read", "").unwrap();
     let begin = Instant::now();
     let reaches = || {
         assert!(site.send(FETCH, &[&basic(4)]).status.is_some());
@@ -248,10 +214,10 @@ fn what_is_only_observed_is_granted_nothing() {
     assert_eq!(site.accounts(), account(READER));
     let refused = site.send("GET /infra/secrets.git/info/refs?service=git-receive-pack", &[&forged, &basic(4)]);
     assert_eq!(refused.status, Some(401), "by the forge");
-    let seen = site.forge.seen();
+    let seen = site.forge.git.seen();
     assert_eq!(seen.len(), 1);
-    let came = login(("job", &id_token(4)));
-    assert_eq!(seen[0].authorization(), Some(&*came), "it goes on as it came");
+    let came = login("job", &id_token(4));
+    assert_eq!(seen[0].field("authorization"), Some(&*came), "it goes on as it came");
     assert!(seen[0].fields.iter().all(|(name, _)| name != SLOT));
 }
 
