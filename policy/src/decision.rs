@@ -359,6 +359,7 @@ fn combine(
     };
     let denied = reply::Denied {
         protocol: request.protocol,
+        kind: config.forge.kind,
         answers: config.forge.answers,
         action,
         role: one.question.need.role,
@@ -389,6 +390,7 @@ fn refuse_exchange(config: &Config, request: &JobRequest, reason: Reason, job: &
     let record = token_record(request, reason.code(), Some(job));
     let denied = reply::Denied {
         protocol: request.protocol,
+        kind: config.forge.kind,
         answers: config.forge.answers,
         action: request.accesses.first().map_or(Action::Unlisted, |access| access.action),
         role: Role::None,
@@ -411,6 +413,7 @@ fn strip(config: &Config, request: &JobRequest, record: Record) -> Decision {
         (Some(_), Mode::Observe) | (None, _) => {
             let denied = reply::Denied {
                 protocol: request.protocol,
+                kind: config.forge.kind,
                 answers: config.forge.answers,
                 action: Action::Unlisted,
                 role: Role::None,

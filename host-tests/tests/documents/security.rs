@@ -1,7 +1,7 @@
 //! The tables of statuses and reasons in SECURITY.md are those of the code.
 
 use policy::access::{Action, Protocol};
-use policy::choices::Answers;
+use policy::choices::{Answers, Kind};
 use policy::facts::{Origin, ProjectId, ProjectPath, Role};
 use policy::failure::Failure;
 use policy::reply::{self, Denied, Subject};
@@ -44,6 +44,7 @@ fn the_statuses_of_each_protocol() {
         let known = Subject::Known { origin: &origin, target: &target, id: Some(ProjectId(102)) };
         let denied = |reason| Denied {
             protocol,
+            kind: Kind::Gitlab,
             answers: Answers::Gitlab17,
             action: Action::ReadReleases,
             role: Role::None,

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use crate::access::Action;
 use crate::access::Protocol;
-use crate::choices::Answers;
+use crate::choices::{Answers, Kind};
 use crate::facts::{Origin, ProjectId, ProjectPath, Role};
 use crate::failure::Failure;
 use crate::json::{self, List, Members, Object, Word};
@@ -90,7 +90,9 @@ enum Weight {
 pub struct Denied<'a> {
     /// In whose words it is answered.
     pub protocol: Protocol,
-    /// Which of the forge's versions is spoken for.
+    /// Which forge is spoken for.
+    pub kind: Kind,
+    /// Which of its versions.
     pub answers: Answers,
     /// What was asked.
     pub action: Action,

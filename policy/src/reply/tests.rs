@@ -10,8 +10,8 @@ fn known() -> (Origin, ProjectPath) {
 }
 
 fn denied(protocol: Protocol, reason: Reason) -> Denied<'static> {
-    let (answers, action, role) = (Answers::Gitlab17, Action::ReadReleases, Role::Guest);
-    Denied { protocol, answers, action, role, reason, written: None }
+    let (kind, answers, action, role) = (Kind::Gitlab, Answers::Gitlab17, Action::ReadReleases, Role::Guest);
+    Denied { protocol, kind, answers, action, role, reason, written: None }
 }
 
 fn every_reply() -> Vec<Reply> {
@@ -77,6 +77,21 @@ fn git_shows_why_and_who_can_change_it() {
          A maintainer of infra/secrets can add apps/web under Settings > CI/CD > Job token permissions.\n\
          Decision <decision>.\n"
     );
+}
+
+#[test]
+fn a_page_of_gitlabs_is_named_before_gitlab_alone() {
+    let (origin, target) = known();
+    let subject = Subject::Known { origin: &origin, target: &target, id: None };
+    for (reason, _, _) in Reason::ALL {
+        for kind in [Kind::Gitea, Kind::Generic] {
+            let body =
+                rule(&Denied { kind, action: Action::ReadCode, ..denied(Protocol::Git, *reason) }, &subject).body;
+            assert!(!body.contains("Settings"), "{body}");
+        }
+    }
+    let denied = Denied { kind: Kind::Generic, action: Action::WriteCode, ..denied(Protocol::Git, Reason::PushOff) };
+    assert!(rule(&denied, &subject).body.contains("\nA maintainer of infra/secrets can allow it.\n"));
 }
 
 #[test]

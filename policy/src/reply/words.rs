@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::{Denied, GIT_NOT_FOUND, Weight};
 use crate::access::{Action, Protocol};
-use crate::choices::Answers;
+use crate::choices::{Answers, Kind};
 use crate::facts::{Feature, Origin, Permission, ProjectId, ProjectPath};
 use crate::rules::{Needed, Reason, need};
 
@@ -170,7 +170,8 @@ pub(super) fn token_words(protocol: Protocol, reason: Reason) -> (Weight, &'stat
 /// What was refused, and who can change it. One line for each sentence.
 pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &ProjectPath) -> String {
     let (from, to) = (&origin.path, target);
-    let settings = "Settings > CI/CD > Job token permissions";
+    // Elsewhere there is no such page: what answers lookups, or the configuration, says what projects are to each other.
+    let settings = if denied.kind == Kind::Gitlab { " under Settings > CI/CD > Job token permissions" } else { "" };
     let written = |what: &str| {
         let rule = denied.written.map_or_else(String::new, |rule| format!(" {rule}"));
         format!("the rule{rule} of the ingress's configuration {what}; the team that runs the ingress can change it")
@@ -178,23 +179,23 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
     match denied.reason {
         Reason::NotListed => format!(
             "the job token allowlist of {to} does not name {from}; \
-             a maintainer of {to} can add {from} under {settings}"
+             a maintainer of {to} can add {from}{settings}"
         ),
         Reason::Outbound => format!(
             "the project {from} limits where its jobs go, and does not name {to}; \
-             a maintainer of {from} can add {to} under {settings}"
+             a maintainer of {from} can add {to}{settings}"
         ),
         Reason::EntryTooNarrow => {
             let names: Vec<&str> = permissions(denied.action).iter().map(|permission| permission.name()).collect();
             format!(
                 "the entry for {from} in the job token allowlist of {to} does not grant {}; \
-                 a maintainer of {to} can grant it under {settings}",
+                 a maintainer of {to} can grant it{settings}",
                 names.join(" and ")
             )
         }
         Reason::NoPermission => format!(
             "the entry for {from} in the job token allowlist of {to} grants single permissions, and there is none for this; \
-             a maintainer of {to} can give it the default permissions under {settings}"
+             a maintainer of {to} can give it the default permissions{settings}"
         ),
         Reason::ConfiguredDeny => written(&format!("denies this to jobs of {from} in {to}")),
         Reason::ConfiguredLimit => {
@@ -202,9 +203,7 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         }
         Reason::ConfiguredReach => written(&format!("keeps jobs of {from} to other targets than {to}")),
         Reason::PushOff => {
-            format!(
-                "the project {to} does not let its jobs push code; a maintainer of {to} can allow it under {settings}"
-            )
+            format!("the project {to} does not let its jobs push code; a maintainer of {to} can allow it{settings}")
         }
         Reason::PushElsewhere => format!(
             "the project {to} does not let jobs of other projects push code, and this is a job of {from}; \
