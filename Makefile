@@ -20,7 +20,7 @@ FIRST ?= 0
 PLUGIN := -p jobscope-plugin --target wasm32-wasip1
 # Whether a variable that has a default here was given.
 given = $(filter command line environment,$(origin $(1)))
-STORY := demo::the_story_goes_as_told
+FIRST_STORY := demo::the_story_goes_as_told
 DEMO := cargo run --locked --quiet --bin jobscope-demo --
 
 .PHONY: help run demo test one cases envoy oracle hostile conformance soak simulate kubernetes watching matrix fuzz bench mutants check deny setup build guest engine command native validate \
@@ -32,12 +32,13 @@ help: ## print the targets
 run: setup build native ## start the demo at PORT=8080 and show each decision; with a configuration and a world of yours: CONFIG=, WORLD=
 	@$(DEMO) run --port $(PORT) $(if $(CONFIG),--config "$(CONFIG)") $(if $(WORLD),--world "$(WORLD)")
 
-demo: setup build native ## play the demo's stories unattended
-	@$(DEMO) play
+demo: setup build native ## play the demo's stories unattended; STORY=identities: jobs with ID tokens before servers that know none
+	$(if $(filter identities,$(STORY)),@cargo build --locked --quiet -p jobscope-lookup-service)
+	@$(DEMO) play $(STORY)
 
 test: setup build guest native ## run the tests: the core, the filter in the test host, the story in a real Envoy
 	cargo test --locked
-	cargo test --locked --test envoy $(STORY)
+	cargo test --locked --test envoy $(FIRST_STORY)
 	@echo "All tests passed. Longer ones: make cases envoy oracle"
 
 cases: setup build native ## run the tests that decide every row of cases/: by the core, by the filter, by the command
@@ -46,7 +47,7 @@ cases: setup build native ## run the tests that decide every row of cases/: by t
 envoy: setup build native ## run the tests that need a real Envoy, without the story: crowds, faults, exchange under load, soak
 	@scripts/installed redis-server redis-server "Redis 6.2 or newer"
 	cargo build --locked --quiet -p jobscope-lookup-service
-	cargo test --locked --test envoy -- --skip $(STORY)
+	cargo test --locked --test envoy -- --skip $(FIRST_STORY)
 
 one: build guest native ## run one test, or those of a module, by its name in ARCHITECTURE.md: TEST=filter::rounds
 	@scripts/one $(TEST)

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use host_tests::demo::{Chapter, Format, Own, Paint, Story, Wrong, chapters, options, play, print_step, run};
-use host_tests::stack::{Options, Place, Port, Stack, checkout, signals, validate};
+use host_tests::stack::{Behind, Options, Place, Port, Stack, checkout, signals, validate};
 
 /// jobscope in a real Envoy, in front of a stand-in forge and a real container registry.
 #[derive(Parser)]
@@ -32,8 +32,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Plays the story unattended; exits with 1 when a step surprises.
+    /// Plays the stories unattended; exits with 1 when a step surprises.
     Play {
+        /// This one alone; without it, those that need no lookup service.
+        #[arg(value_parser = ["story", "rollout", "identities"])]
+        story: Option<String>,
         /// Print a JSON line for each step.
         #[arg(long)]
         json: bool,
@@ -50,7 +53,7 @@ fn main() -> ExitCode {
         Command::Run { port, config, world, json } => {
             Own::read(config.as_deref(), world.as_deref()).and_then(|own| run_until_ended(port, own, format(json)))
         }
-        Command::Play { json } => play_once(format(json)),
+        Command::Play { story, json } => play_once(story.as_deref(), format(json)),
         Command::Validate { file } => validate(&file).map(|()| {
             println!("Envoy accepts {}", file.display());
             ExitCode::SUCCESS
@@ -86,10 +89,12 @@ fn run_until_ended(port: u16, own: Option<Own>, format: Format) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-fn play_once(format: Format) -> Result<ExitCode> {
+fn play_once(asked: Option<&str>, format: Format) -> Result<ExitCode> {
     let paint = Paint::of_stdout();
     let (mut steps, mut surprised) = (0, 0);
-    for Chapter { story, stack } in chapters() {
+    let is_asked =
+        |chapter: &Chapter| asked.map_or(chapter.stack.behind == Behind::Forge, |name| chapter.story == name);
+    for Chapter { story, stack } in chapters().into_iter().filter(is_asked) {
         let story = Story::read(&checkout(), story)?;
         let mut stack = Stack::start(&stack)?;
         let mut part = String::new();

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use super::story::Exit;
 use super::{home, image};
-use crate::stack::{Stack, built, checkout, signals};
+use crate::stack::{Stack, WRITER, built, checkout, signals};
 
 /// No client may take longer: git-lfs would retry for ever.
 const LIMIT_SECONDS: &str = "60";
@@ -58,6 +58,13 @@ impl Clients {
         variables.insert("WORK".into(), work.display().to_string());
         variables.insert("LOG".into(), stack.access_log_file().display().to_string());
         variables.insert("LISTENER".into(), stack.delivered_file().display().to_string());
+        if let Some(identities) = stack.identities() {
+            variables.insert("CI".into(), format!("http://127.0.0.1:{}", stack.forge().port()));
+            variables.insert("GIT_SERVER".into(), format!("127.0.0.1:{}", identities.git().port()));
+            variables.insert("GIT_LOG".into(), identities.log().display().to_string());
+            variables.insert("REGISTRY_SERVER".into(), stack.registry_behind());
+            variables.insert("WRITER".into(), format!("{}:{}", WRITER.name, WRITER.secret));
+        }
         // Envoy came with it.
         variables.insert("PIP".into(), checkout().join(".tools/envoy/bin/pip").display().to_string());
         variables.insert("CLIENTS".into(), checkout().join(".tools/clients").display().to_string());

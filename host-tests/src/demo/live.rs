@@ -26,7 +26,7 @@ use crate::stack::{Stack, checkout, signals};
 pub fn run(own: Option<&Own>, stack: &Stack, format: Format) -> Result<()> {
     let config = Setup::of(stack.settings()?)?.config;
     let offers = match own {
-        None => scene::of_story(Story::read(&checkout(), "story.yaml")?, stack)?,
+        None => scene::of_story(Story::read(&checkout(), "story")?, stack)?,
         Some(own) => scene::of_own(own, &config, stack)?,
     };
     // What was done to prepare it is nobody's to read.

@@ -15,7 +15,7 @@ mod summary;
 
 use serde_json::json;
 
-use crate::stack::{Delivery, Options};
+use crate::stack::{Behind, Delivery, Options};
 
 pub use image::write as write_image;
 pub use live::run;
@@ -26,22 +26,24 @@ pub use story::Story;
 
 /// A story, and the stack that it is played on.
 pub struct Chapter {
-    /// Its file in `envoy/demo`.
+    /// Its name: that of its file in `envoy/demo`.
     pub story: &'static str,
     /// How the stack is set up.
     pub stack: Options,
 }
 
-/// What is played unattended, in order.
+/// What is played unattended, in order; the last needs the lookup service, and is played when it is asked for.
 #[must_use]
-pub fn chapters() -> [Chapter; 2] {
+pub fn chapters() -> [Chapter; 3] {
     let observing = vec![("/mode", json!("observe")), ("/log", json!({"allows": "full"}))];
+    let soon = vec![("/bindings/revalidate_after", json!("2s"))];
     [
-        Chapter { story: "story.yaml", stack: options() },
+        Chapter { story: "story", stack: options() },
         Chapter {
-            story: "rollout.yaml",
+            story: "rollout",
             stack: Options { filter: observing, delivery: Delivery::Listener, ..Options::picked() },
         },
+        Chapter { story: "identities", stack: Options { filter: soon, behind: Behind::Accounts, ..Options::picked() } },
     ]
 }
 

@@ -51,7 +51,9 @@ impl Report {
 ///
 /// When a client cannot be started or the log cannot be read; a step that surprises is no error.
 pub fn play(story: &Story, stack: &Stack, mut tell: impl FnMut(&StepReport)) -> Result<Report> {
-    let clients = Clients::new(story.credentials(&checkout())?, story.programs.clone(), stack)?;
+    let mut variables = story.credentials(&checkout())?;
+    variables.extend(story.id_tokens(stack)?);
+    let clients = Clients::new(variables, story.programs.clone(), stack)?;
     let mut log = stack.access_log()?;
     prepare(&story.before, &clients)?;
     let mut steps = Vec::new();

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::stack::Stack;
 
 /// The story of the demo.
 #[derive(Debug, Deserialize)]
@@ -16,6 +20,9 @@ pub struct Story {
     pub jobs: BTreeMap<String, u64>,
     /// Prefixes of variables (`DANA`), and the people whose `_TOKEN` and `_PASSWORD` they begin.
     pub people: BTreeMap<String, String>,
+    /// Names of variables, and the ID tokens that they hold.
+    #[serde(default)]
+    pub id_tokens: BTreeMap<String, IdToken>,
     /// For a program that `needs` may name: a script that succeeds where it runs. Of any other the name is looked for.
     pub programs: BTreeMap<String, String>,
     /// What people do before any job runs.
@@ -25,6 +32,18 @@ pub struct Story {
     /// What `make run` offers to try.
     #[serde(default)]
     pub offers: Vec<Offer>,
+}
+
+/// An ID token that the CI signs for a job.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdToken {
+    /// The job's id.
+    pub job: u64,
+    /// For whom it is made, where not for the service.
+    pub aud: Option<String>,
+    /// How many seconds it is good, where not as long as usual.
+    pub lasts: Option<u64>,
 }
 
 /// A part of the story.
@@ -117,13 +136,31 @@ struct Job {
 }
 
 impl Story {
-    /// Reads a story of this checkout, by its file's name.
+    /// Reads a story of this checkout, by its name.
     ///
     /// # Errors
     ///
     /// When the file is missing or not as described.
     pub fn read(checkout: &Path, name: &str) -> Result<Self> {
-        read(&checkout.join("envoy/demo").join(name))
+        read(&checkout.join("envoy/demo").join(format!("{name}.yaml")))
+    }
+
+    /// The variables with the ID tokens that the story names, which the CI of this stack signs now.
+    ///
+    /// # Errors
+    ///
+    /// When the stack has no CI, or that no such job.
+    pub fn id_tokens(&self, stack: &Stack) -> Result<BTreeMap<String, String>> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let mut variables = BTreeMap::new();
+        for (name, IdToken { job, aud, lasts }) in &self.id_tokens {
+            let aud = aud.as_ref().map(|aud| ("aud".to_owned(), json!(aud)));
+            let exp = lasts.map(|lasts| ("exp".to_owned(), json!(now + lasts)));
+            let other = Value::Object(aud.into_iter().chain(exp).collect());
+            let identities = stack.identities().context("a story with ID tokens needs a stack that takes them")?;
+            variables.insert(name.clone(), identities.token(stack.forge(), *job, &other)?);
+        }
+        Ok(variables)
     }
 
     /// The variables with the tokens and passwords that the story names.
@@ -163,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_story_and_its_credentials_are_read() {
-        let story = Story::read(&checkout(), "story.yaml").unwrap();
+        let story = Story::read(&checkout(), "story").unwrap();
         let credentials = story.credentials(&checkout()).unwrap();
         assert!(credentials["WEB_JOB"].starts_with("glcbt-"));
         assert_eq!(credentials["DANA_PASSWORD"], "dana-password");

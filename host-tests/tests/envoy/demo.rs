@@ -33,3 +33,8 @@ fn the_story_goes_as_told() {
 fn from_observing_to_an_enforced_allowlist_goes_as_told() {
     goes_as_told(&chapters()[1]);
 }
+
+#[test]
+fn jobs_with_id_tokens_before_servers_that_know_none_go_as_told() {
+    goes_as_told(&chapters()[2]);
+}

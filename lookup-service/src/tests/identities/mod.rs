@@ -237,7 +237,16 @@ fn the_examples_of_the_documentation_are_sound() {
     let page = include_str!("../../../../docs/job-identities.md");
     let blocks: Vec<&str> =
         page.split("\n```yaml\n").skip(1).map(|block| block.split_once("\n```").unwrap().0).collect();
-    let [whole, more] = blocks[..] else { panic!("two examples") };
+    let [whole, filter, more] = blocks[..] else { panic!("three examples") };
+    // They are what the demo's story of ID tokens is played with.
+    for (block, file) in [
+        (whole, include_str!("../../../../envoy/identities/lookup.yaml")),
+        (filter, include_str!("../../../../envoy/identities/filter.yaml")),
+    ] {
+        assert!(file.trim_end().ends_with(block), "the page does not show the file: {file}");
+    }
+    let filter: Value = serde_saphyr::from_str(filter).unwrap();
+    policy::Config::parse(filter.to_string().as_bytes()).unwrap_or_else(|errors| panic!("{errors}"));
     let with_more = whole.replacen("  projects:", &format!("{more}\n  projects:"), 1);
     let keys = json!({"keys": [RSA.named("1")]}).to_string();
     let env = |name: &str| Some(format!("a-secret-of-{name}"));
@@ -247,7 +256,7 @@ fn the_examples_of_the_documentation_are_sound() {
         "/etc/jobscope/cluster-keys.json" => Ok(keys.clone().into_bytes()),
         path => std::fs::read(path),
     };
-    for (text, issuers) in [(whole, 2), (&*with_more, 6)] {
+    for (text, issuers) in [(whole, 1), (&*with_more, 6)] {
         let config = config::read(text, &Surroundings { env: &env, file: &file });
         let ForgeKind::Oidc(oidc) = config.unwrap_or_else(|errors| panic!("{errors}")).forge else {
             panic!("of ID tokens")
