@@ -90,6 +90,7 @@ playground-test: ## play the page's stories in a real Chromium, and compare it w
 	@scripts/playground test
 
 matrix: setup build native ## play the story, and the table of what hosts do, with each version of Envoy that jobscope is for
+	@cargo build --locked --quiet -p jobscope-lookup-service
 	@scripts/matrix
 
 simulate: ## play SEEDS=1000 of STEPS=10000 each, from FIRST=0 on: the filter among workers, jobs and clients of a seed

@@ -20,6 +20,8 @@ const JOB: u64 = 1001;
 
 struct Site {
     stack: Stack,
+    /// The ID token of a job of apps/deploy.
+    deploy: String,
     dir: TempDir,
 }
 
@@ -33,12 +35,21 @@ impl Site {
     fn start() -> Self {
         let filter = vec![("/bindings/revalidate_after", json!("1s"))];
         let stack = Stack::start(&Options { behind: Behind::Accounts, filter, ..Options::picked() }).unwrap();
-        let site = Self { stack, dir: tempfile::tempdir().unwrap() };
+        let deploy = stack.forge().add_job("apps/deploy", "dana", "glcbt-64_danaDeploys00000001").unwrap();
+        let deploy = stack.identities().unwrap().token(stack.forge(), deploy, &json!({})).unwrap();
+        let site = Self { stack, deploy, dir: tempfile::tempdir().unwrap() };
         // On Envoy 1.36 the listener is there a moment before a cluster that waits for its secret.
-        let (begin, token) = (Instant::now(), site.token(json!({})));
-        for service in ["git-upload-pack", "git-receive-pack"] {
-            while site.asked("apps/deploy", service, &token).status == Some(401) {
-                assert!(begin.elapsed() < PATIENCE, "no secret comes");
+        let (begin, web) = (Instant::now(), site.token(json!({})));
+        for (line, host, token) in [
+            ("GET /apps/web.git/info/refs?service=git-upload-pack", "127.0.0.1", &web),
+            ("GET /apps/deploy.git/info/refs?service=git-receive-pack", "127.0.0.1", &site.deploy),
+            ("GET /v2/", "localhost", &web),
+            ("POST /v2/apps/web/app/blobs/uploads/", "localhost", &web),
+        ] {
+            while let answer = site.send(line, host, token)
+                && !matches!(answer.status, Some(200 | 202))
+            {
+                assert!(begin.elapsed() < PATIENCE, "{line}: {answer:?}");
             }
         }
         site.git_server().seen();
@@ -58,17 +69,17 @@ impl Site {
         self.identities().token(self.stack.forge(), JOB, &other).unwrap()
     }
 
-    fn asked(&self, project: &str, service: &str, token: &str) -> Answer {
+    fn send(&self, line: &str, host: &str, token: &str) -> Answer {
+        let login = login("job", token);
         let request = format!(
-            "GET /{project}.git/info/refs?service={service} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {}\r\nConnection: close\r\n\r\n",
-            login("job", token)
+            "{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {login}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
         self.stack.raw(request.as_bytes(), PATIENCE).unwrap()
     }
 
-    /// Whether a job with this token reads its project.
+    /// Which status a job of apps/web has that reads its project with this token.
     fn reads(&self, token: &str) -> Option<u16> {
-        self.asked("apps/web", "git-upload-pack", token).status
+        self.send("GET /apps/web.git/info/refs?service=git-upload-pack", "127.0.0.1", token).status
     }
 
     fn url(&self, project: &str, token: &str) -> String {
@@ -123,6 +134,11 @@ fn a_job_with_an_id_token_clones_what_it_may_from_a_server_that_knows_accounts()
         assert!(site.dir.path().join(project.rsplit('/').next().unwrap()).join(file).is_file());
         assert_eq!(site.accounts(), [None, Some(READER.login())], "first Git asks without a login");
     }
+    let bearer = format!("http.extraHeader=Authorization: Bearer {token}");
+    let url = format!("http://{}/apps/web.git", site.stack.forge_host());
+    let said = site.git(&["-c", &bearer, "ls-remote", &url]);
+    assert!(said.done, "{}", said.text);
+    assert_eq!(site.accounts(), [Some(READER.login())]);
     // Git asks without a login first, and what has one comes no further than the filter.
     let refused = |said: Said, why: &[&str]| {
         assert!(!said.done && why.iter().all(|part| said.text.contains(part)), "{why:?}: {}", said.text);
@@ -141,9 +157,7 @@ fn a_job_with_an_id_token_clones_what_it_may_from_a_server_that_knows_accounts()
     refused(push("origin"), &["403", "push"]);
     refused(push(&site.url("libs/common", &token)), &["403"]);
     // Where its own jobs push, one does, in the name of the account that writes.
-    let own = site.stack.forge().add_job("apps/deploy", "dana", "glcbt-64_danaDeploys00000001").unwrap();
-    let own = site.identities().token(site.stack.forge(), own, &json!({})).unwrap();
-    let said = push(&site.url("apps/deploy", &own));
+    let said = push(&site.url("apps/deploy", &site.deploy));
     assert!(said.done, "{}", said.text);
     assert_eq!(site.accounts(), [None, Some(WRITER.login())]);
     let log = fs::read_to_string(site.identities().log()).unwrap();
