@@ -1,6 +1,8 @@
 //! A job's life: a runner asks for it, writes its trace and ends it.
 
-use serde_json::json;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde_json::{Value, json};
 
 use crate::harness::Forge;
 
@@ -60,4 +62,28 @@ fn a_canceling_job_still_counts() {
     assert_eq!(move_to("canceling"), 200);
     assert_eq!(move_to("canceled"), 401);
     assert_eq!(move_to("running"), 200);
+}
+
+#[test]
+fn an_id_token_is_signed_with_the_key_that_is_shown() {
+    let forge = Forge::start();
+    let signed = |job: u64| {
+        let body = json!({ "job": job, "claims": { "aud": "somebody" } }).to_string();
+        forge.call("POST", "-/stand-in/id-tokens", &[JSON], &body)
+    };
+    assert_eq!(signed(9).status, 404);
+    let token = signed(1001).json()["token"].as_str().expect("a token").to_owned();
+    let shown = forge.get("oauth/discovery/keys", &[]).json();
+    let key: Jwk = serde_json::from_value(shown["keys"][0].clone()).expect("a key");
+    let mut wanted = Validation::new(Algorithm::RS256);
+    wanted.set_audience(&["somebody"]);
+    let read = |token: &str| {
+        let key = DecodingKey::from_jwk(&key).expect("an RSA key");
+        jsonwebtoken::decode::<Value>(token, &key, &wanted)
+    };
+    let claims = read(&token).expect("signed with that key").claims;
+    assert_eq!((&claims["job_id"], &claims["project_id"]), (&json!("1001"), &json!("101")));
+    assert_eq!(claims["iss"], forge.url("").trim_end_matches('/'));
+    let (signed, _) = token.rsplit_once('.').expect("a signature");
+    assert!(read(&format!("{signed}.AAAA")).is_err());
 }
