@@ -65,6 +65,7 @@ pub fn revoked<R: Row>(old: &[u8], new: &[u8], config: &Bindings, now: Moment) -
     };
     let is_gone = |bytes: &&[u8]| !new.chunks_exact(R::SIZE).any(|same| same == *bytes);
     let rows = old.chunks_exact(R::SIZE).filter(is_gone).filter_map(R::of_bytes);
-    let revoked = rows.filter(|was| !row(new, &was.key()).is_some_and(|is| is.bears_out(was)));
-    revoked.fold(Stripes::NONE, |all, was| Stripes(all.0 | was.decides(config, now).0))
+    let deciding = rows.map(|was| (was.decides(config, now), was)).filter(|(stripes, _)| *stripes != Stripes::NONE);
+    let revoked = deciding.filter(|(_, was)| !row(new, &was.key()).is_some_and(|is| is.bears_out(was)));
+    revoked.fold(Stripes::NONE, |all, (stripes, _)| Stripes(all.0 | stripes.0))
 }
