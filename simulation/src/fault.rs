@@ -32,6 +32,10 @@ pub enum Fault {
     LostVersions,
     /// A version is read behind what it is the version of.
     LateVersions,
+    /// Who comes with what the forge made from a token reads versions as they were in the beginning.
+    OldVersions,
+    /// The version that follows on what credentials were made from stays what it is. Who keeps no decision does well with it.
+    UntoldMinted,
     /// From whose tokens credentials were made is forgotten at once, so that they outlive their jobs.
     LostMinted,
     /// A body that is to go on in the place of another does not.
@@ -46,7 +50,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::LostWrites,
         Self::OldRows,
         Self::GrowingRows,
@@ -61,6 +65,8 @@ impl Fault {
         Self::UntoldEnds,
         Self::LostVersions,
         Self::LateVersions,
+        Self::OldVersions,
+        Self::UntoldMinted,
         Self::LostMinted,
         Self::KeptBodies,
         Self::OldPaths,

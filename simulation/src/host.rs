@@ -10,7 +10,7 @@ use policy::bindings::Moment;
 use crate::fault::Fault;
 use crate::judge::Time;
 use crate::service::Question;
-use crate::shared::{CLUSTER, Call, Effect, NOT_THERE, Reply, Shared, Ticks, VERSION};
+use crate::shared::{CLUSTER, Call, Effect, MINTED, NOT_THERE, Reply, Shared, Ticks, VERSION};
 
 /// The row by which the filter tries a host out.
 const TRIED: &str = "jobscope.host";
@@ -170,6 +170,10 @@ impl Host for SimulatedHost {
             return Ok(Some(before));
         }
         let row = shared.rows.get(key).cloned();
+        if shared.fault == Some(Fault::OldVersions) && shared.is_with_minted() {
+            let first = shared.first_versions.get(key).map(|number| (Vec::new(), *number));
+            return Ok(first.or(row));
+        }
         if shared.fault == Some(Fault::OldRows) && self.root.is_multiple_of(2) {
             let before = shared.before.get(key).cloned();
             return Ok(row.map(|(bytes, number)| (before.unwrap_or(bytes), number)));
@@ -190,7 +194,8 @@ impl Host for SimulatedHost {
         // Where a host is tried out it does well.
         match shared.fault.filter(|_| key != TRIED) {
             Some(Fault::LostVersions) if key.contains(VERSION) && known.is_some() => return Ok(Written::Done),
-            Some(Fault::LostMinted) if key.contains(".minted.") && known.is_some() => return Ok(Written::Done),
+            Some(Fault::UntoldMinted) if key.contains(VERSION) && shared.wrote_minted => return Ok(Written::Done),
+            Some(Fault::LostMinted) if key.contains(MINTED) && known.is_some() => return Ok(Written::Done),
             Some(Fault::LostWrites) if number % 3 == 2 => return Ok(Written::Done),
             Some(Fault::GrowingRows) => {
                 let mut grown = known.map(|(bytes, _)| bytes).unwrap_or_default();
@@ -210,6 +215,10 @@ impl Host for SimulatedHost {
         // Numbers are counted for all rows together.
         shared.last_row += 1;
         let new = shared.last_row;
+        shared.wrote_minted = key.contains(MINTED);
+        if key.contains(VERSION) {
+            shared.first_versions.entry(key.to_owned()).or_insert(new);
+        }
         match shared.rows.get_mut(key) {
             Some(row) => {
                 row.0.clear();

@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Open,
     /// What went on last is asked for again, a few times.
     Again,
+    /// What the forge made last from a token is used, more is made from it, and the first comes again.
+    Mint,
     /// Many clients ask for the same at once.
     Crowd,
     /// A piece of a body comes.
@@ -48,9 +50,10 @@ pub(crate) enum Kind {
 }
 
 /// How often of a thousand each kind comes.
-const OFTEN: [(Kind, u64); 16] = [
+const OFTEN: [(Kind, u64); 17] = [
     (Kind::Open, 280),
     (Kind::Again, 60),
+    (Kind::Mint, 20),
     (Kind::Crowd, 2),
     (Kind::Piece, 110),
     (Kind::Leave, 40),

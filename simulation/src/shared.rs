@@ -16,6 +16,9 @@ pub(crate) const SLOT: &str = "x-jobscope-credential";
 /// What the keys of versions have in common.
 pub(crate) const VERSION: &str = ".version.";
 
+/// What the keys of what credentials were made from have in common.
+pub(crate) const MINTED: &str = ".minted.";
+
 /// The clock begins here.
 const BEGIN: u64 = 1_800_000_000_000;
 
@@ -112,6 +115,9 @@ pub(crate) struct Shared {
     pub(crate) rows: HashMap<String, (Vec<u8>, u32)>,
     /// What rows held before they were last written, for a fault.
     pub(crate) before: HashMap<String, Vec<u8>>,
+    /// What versions were first, and whether what was written last is from whose tokens credentials were made, for faults.
+    pub(crate) first_versions: HashMap<String, u32>,
+    pub(crate) wrote_minted: bool,
     pub(crate) calls: BTreeMap<u32, Call>,
     pub(crate) last_call: u32,
     /// What the filter told the service since this was last looked at: by which root, and which jobs ended.
@@ -159,6 +165,8 @@ impl Shared {
             paths: first_paths(),
             rows: HashMap::new(),
             before: HashMap::new(),
+            first_versions: HashMap::new(),
+            wrote_minted: false,
             calls: BTreeMap::new(),
             last_call: 0,
             told: Vec::new(),
@@ -213,6 +221,12 @@ impl Shared {
         self.early = self.early.checked_sub(1)?;
         let is_late = self.fault == Some(Fault::LateVersions) && key.contains(VERSION);
         self.undo.as_ref().filter(|_| !is_late)?.get(key).cloned()
+    }
+
+    /// Whether who asks comes with a JWT.
+    pub(crate) fn is_with_minted(&mut self) -> bool {
+        let head = self.acting().and_then(|shown| shown.head.as_ref()).and_then(|head| head.fields().ok());
+        head.is_some_and(|fields| fields.iter().any(|(_, value)| value.starts_with(b"Bearer eyJ")))
     }
 
     /// The same of a read, unless another proxy reads more.

@@ -4,11 +4,15 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use host_tests::host::{Host, Request, RequestHead};
 
 use crate::forge::{DANA, api, basic, clone, get, gitlab, host_with, post};
 
 const BEGIN: &str = "<!-- costs: made by `make docs` -->\n";
+/// The one kind that comes behind another: the job logged in, and is known.
+const JWT: &str = "a manifest, JWT";
 const END: &str = "<!-- end of costs -->";
 
 /// Requests, and what is in the configuration besides.
@@ -20,6 +24,7 @@ fn kinds() -> Vec<(&'static str, &'static str, Request)> {
     let pack = post("/libs/common.git/git-upload-pack").header("content-type", "application/x-git-upload-pack-request");
     let refs = get("/libs/common.git/info/refs?service=git-upload-pack");
     let manifest = RequestHead::new("GET", "registry.example.com", "/v2/apps/web/app/manifests/v1");
+    let pull = manifest.clone();
     let batch = post("/libs/common.git/info/lfs/objects/batch").header("content-type", media);
     let plain = vec![
         ("a page, nobody's", get("/apps/web").into()),
@@ -31,6 +36,7 @@ fn kinds() -> Vec<(&'static str, &'static str, Request)> {
         ("a package, `?job_token=`", get(&format!("/api/v4{package}?job_token={DANA}")).into()),
         ("the API by number", api("/projects/102/releases", DANA).into()),
         ("a manifest, Basic", manifest.header("authorization", basic(DANA)).into()),
+        (JWT, pull.header("authorization", format!("Bearer {}", jwt())).into()),
         ("`/jwt/auth`", login.header("authorization", basic(DANA)).into()),
         ("an LFS batch", batch.header("authorization", basic(DANA)).body(objects)),
         ("the API, denied", api("/projects/103/releases", DANA).into()),
@@ -42,6 +48,24 @@ fn kinds() -> Vec<(&'static str, &'static str, Request)> {
     ];
     let with = |more: &'static str| move |(what, request)| (what, more, request);
     plain.into_iter().map(with("")).chain(one_property.map(with(r#", "log": {"form": "struct"}"#))).collect()
+}
+
+/// A JWT as GitLab makes it for the registry, of the usual size.
+fn jwt() -> String {
+    let claims = format!(
+        r#"{{"access":[{{"type":"repository","name":"apps/web/app","actions":["pull"],"meta":{{"project_path":"apps/web","project_id":101,"root_namespace_id":7}}}}],"jti":"{0}","aud":"container_registry","sub":"dana","iss":"gitlab.example.com","iat":1785000000,"nbf":1784999995,"exp":1785000300,"auth_type":"build","user":"{0}"}}"#,
+        "a".repeat(36)
+    );
+    let header = format!(r#"{{"typ":"JWT","alg":"RS256","kid":"{}"}}"#, "ABCD:".repeat(12));
+    [header, claims, "s".repeat(256)].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")
+}
+
+/// The job gets it.
+fn log_in(host: &mut Host) {
+    let login = get("/jwt/auth?service=container_registry&scope=repository:apps/web/app:pull");
+    let stream = host.send(0, login.header("authorization", basic(DANA)), gitlab);
+    host.respond(stream, 200, &[("content-type", "application/json")], format!(r#"{{"token": "{}"}}"#, jwt()));
+    host.close(stream);
 }
 
 /// What one request costs: instructions, calls of the host, and those that read shared data.
@@ -59,14 +83,17 @@ fn cost(host: &mut Host, request: &Request) -> [u64; 3] {
 
 /// The costs of the first request of its kind, of the second, and of each that follows.
 fn costs() -> Vec<(&'static str, [[u64; 3]; 3])> {
-    let of = |more: &str, request: Request| {
+    let of = |what, more: &str, request: Request| {
         let mut host = host_with(more);
+        if what == JWT {
+            log_in(&mut host);
+        }
         let first = cost(&mut host, &request);
         let second = cost(&mut host, &request);
         cost(&mut host, &request);
         [first, second, cost(&mut host, &request)]
     };
-    kinds().into_iter().map(|(what, more, request)| (what, of(more, request))).collect()
+    kinds().into_iter().map(|(what, more, request)| (what, of(what, more, request))).collect()
 }
 
 fn table(costs: &[(&'static str, [[u64; 3]; 3])]) -> String {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use host_tests::host::{Answer, Host, Hostcall, Outcome, Request, RequestHead, Status, StreamId};
+use policy::bindings::{Minted, Table};
+use policy::facts::Secret;
 
 use crate::forge::{
     DANA, NORA, basic, clone, configuration, finish, get, gitlab, host, host_of, host_with, nobody, post, property,
@@ -237,6 +239,108 @@ fn a_warm_decision_reads_shared_data_once_more() {
         assert_eq!(host.calls(Hostcall::GetMap), 1);
         assert_eq!(host.calls(Hostcall::GetSharedData), 3);
         assert_eq!(host.calls(Hostcall::SetSharedData), 0);
+    }
+}
+
+/// Has a worker keep what it decides on a pull. Only the second time it knows which version says that this holds.
+fn keep(host: &mut Host, worker: usize, token: &str) {
+    for reads in [3, 4, 1] {
+        assert_eq!(decided(host, worker, token), (200, "own-project".into(), reads));
+    }
+}
+
+/// What is decided on a pull, and how often shared data is read for that.
+fn decided(host: &mut Host, worker: usize, token: &str) -> (u32, String, u64) {
+    host.reset_counts();
+    let stream = host.send(worker, pull(token), gitlab);
+    let decided = (status(&host.outcome(stream)), reason(host, stream), host.calls(Hostcall::GetSharedData));
+    host.close(stream);
+    decided
+}
+
+/// The job comes with its token, which is confirmed with that.
+fn confirm(host: &mut Host) {
+    for _ in 0..2 {
+        assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
+    }
+}
+
+#[test]
+fn what_is_decided_is_kept_while_the_jobs_own_token_is_fresh_and_until_the_job_ends() {
+    let mut host = host();
+    let token = registry_jwt("build", 1);
+    exchange(&mut host, DANA, &token);
+    for worker in [0, 1] {
+        keep(&mut host, worker, &token);
+    }
+    host.advance(Duration::from_secs(30));
+    // The target is looked up again, and nobody can do that for the token.
+    let reads = [0; 3].map(|_| decided(&mut host, 1, &token).2);
+    assert_eq!(reads[1..], [4, 4]);
+    confirm(&mut host);
+    assert_eq!([0; 2].map(|_| decided(&mut host, 1, &token).2), [4, 1]);
+    end(&mut host);
+    for worker in [1, 0] {
+        let (status, reason, _) = decided(&mut host, worker, &token);
+        assert_eq!((status, reason), (401, "token.ended".into()));
+    }
+}
+
+#[test]
+fn who_pushes_a_token_out_takes_back_what_was_decided_on_it() {
+    const CAPACITY: u32 = 64;
+    let signed = |token: &str| Secret::new(token.rsplit_once('.').unwrap().0.as_bytes()).hash();
+    let bucket = |token: &String| Table::of::<Minted>(CAPACITY).bucket(&signed(token));
+    let first = registry_jwt("build", 0);
+    let more = || (1..).map(|number| registry_jwt("build", number)).filter(|token| bucket(token) == bucket(&first));
+    // Also where it is only just good, and what was decided is kept for no longer than that.
+    for (old, age) in [(0, 1), (298, 1), (299, 3)] {
+        let mut host = host_with(&format!(r#", "bindings": {{"capacity": {CAPACITY}}}"#));
+        exchange(&mut host, DANA, &first);
+        host.advance(Duration::from_secs(old));
+        confirm(&mut host);
+        decided(&mut host, 0, &first);
+        for worker in [0, 1] {
+            let reads = [0; 3].map(|_| decided(&mut host, worker, &first).2);
+            assert_eq!(reads[2], 1, "it is kept");
+        }
+        host.advance(Duration::from_secs(age));
+        for token in more().take(4) {
+            exchange(&mut host, DANA, &token);
+        }
+        for worker in [0, 1] {
+            let (_, reason, _) = decided(&mut host, worker, &first);
+            assert_eq!(reason, "token.unrecorded", "{old}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_is_made_for_another_job_too_is_that_jobs() {
+    let mut host = host();
+    let token = registry_jwt("build", 1);
+    exchange(&mut host, DANA, &token);
+    for worker in [0, 1] {
+        keep(&mut host, worker, &token);
+    }
+    exchange(&mut host, NORA, &token);
+    for worker in [0, 1] {
+        let stream = host.send(worker, pull(&token), gitlab);
+        assert_eq!(property(&host, stream, "jobscope_user"), "nora");
+        host.close(stream);
+    }
+    end(&mut host);
+    // Which version says that it holds was known of the other's.
+    for reads in [4, 1] {
+        assert_eq!(decided(&mut host, 0, &token), (200, "own-project".into(), reads));
+    }
+    let report = RequestHead::new("PUT", "gitlab.example.com", "/api/v4/jobs/1002");
+    let report = report.header("content-type", "application/json");
+    let stream = host.send(1, report.body(format!(r#"{{"token": "{NORA}", "state": "success"}}"#)), gitlab);
+    host.respond(stream, 200, &[], "");
+    host.close(stream);
+    for worker in [0, 1] {
+        assert_eq!(decided(&mut host, worker, &token).0, 401);
     }
 }
 

@@ -7,7 +7,7 @@ use policy::decision::{self, Cause, Facts, Step};
 use policy::failure::Failure;
 use policy::lookup::Fact;
 use policy::memo::{Asked, Kept};
-use policy::request::{Body, Head, JobRequest, Refused, TraceContext};
+use policy::request::{Body, Claim, Head, JobRequest, Refused, TraceContext};
 
 use super::Next;
 use super::parked::{Denial, Parked};
@@ -35,23 +35,27 @@ impl<H: Host> Worker<H> {
         if let Some(next) = self.decided_before(setup, asked, now) {
             return next;
         }
+        let stripe = match request.claim {
+            // Only a row tells from whose token it was made, and did when the same was asked before.
+            Claim::Minted(_) => self.memo.stripe(asked),
+            Claim::Marked | Claim::Unmarked(_) | Claim::Unread(_) => Some(setup.store.stripe(&request.token.hash())),
+        };
         // The version comes before what it is the version of.
-        let stripe = setup.store.stripe(&request.token.hash());
-        let version = setup.store.version(stripe);
-        self.judge_anew(setup, request, version.map(|version| Place { asked, stripe, version }), now)
+        let version = stripe.and_then(|stripe| Some((stripe, setup.store.version(stripe)?)));
+        self.judge_anew(setup, request, Some(Place { asked, version }), now)
     }
 
     /// What was decided on it, if that still holds.
     pub(super) fn decided_before(&mut self, setup: &Setup<H>, asked: Asked, now: Moment) -> Option<Next> {
         let kept = self.memo.find(asked, now)?;
-        let holds = setup.store.version(kept.stripe) == Some(kept.version);
+        let holds = kept.version.is_some_and(|version| setup.store.version(kept.stripe) == Some(version));
         holds.then(|| Next::decided(Rc::clone(&kept.decision), kept.protocol, None))
     }
 
     /// Judges a job's request with what is remembered; what is missing is looked up, and the request waits for it.
     fn judge_anew(&mut self, setup: &Setup<H>, request: JobRequest, place: Option<Place>, now: Moment) -> Next {
         let recalled = Recalled::of(setup, &request, Facts::default(), Freshness::Stale, now);
-        let Recalled { facts, oldest, due, until, ages, step } = match recalled {
+        let Recalled { facts, oldest, due, until, stripe, ages, step } = match recalled {
             Ok(recalled) => recalled,
             Err(error) => return self.host_fails(setup, (request, Facts::default()), error),
         };
@@ -64,11 +68,12 @@ impl<H: Host> Worker<H> {
         if let (true, Next::Decided(decided)) = (is_final, &mut next) {
             decided.ages = Some(ages);
         }
-        if let (Some(Place { asked, stripe, version }), true) = (place, is_remembered)
+        if let (Some(Place { asked, version }), Some(stripe), true) = (place, stripe, is_remembered)
             && let Next::Decided(decided) = &next
             && let Some((request, _)) = &decided.case
         {
             let (decision, protocol) = (Rc::clone(&decided.decision), decided.protocol);
+            let version = version.filter(|(read, _)| *read == stripe).map(|(_, version)| version);
             let kept = Kept { decision, protocol, stripe, version, made: now, until };
             self.memo.keep(&setup.config, request, asked, kept);
         }
@@ -228,6 +233,6 @@ fn refuse_unknown<H: Host>(setup: &Setup<H>, refused: &Refused) -> Next {
 /// Where to keep a decision.
 struct Place {
     asked: Asked,
-    stripe: Stripe,
-    version: u32,
+    /// A version that was read before anything else.
+    version: Option<(Stripe, u32)>,
 }

@@ -1,6 +1,6 @@
 //! What is remembered of what a request asks, and what is decided from that.
 
-use policy::bindings::{Freshness, Moment, Remembered};
+use policy::bindings::{Freshness, Moment, Remembered, Stripe};
 use policy::decision::{Ages, Facts, Step};
 use policy::facts::Token;
 use policy::lookup::{Fact, target_key};
@@ -19,6 +19,8 @@ pub(crate) struct Recalled {
     pub(super) due: Vec<Fact>,
     /// Until when all of it stays as it is.
     pub(super) until: Moment,
+    /// Which version says that nothing of whose it is was taken back.
+    pub(super) stripe: Option<Stripe>,
     /// How old each of it is.
     pub(super) ages: Ages,
     /// What is decided from it, or what is missing.
@@ -35,10 +37,12 @@ impl Recalled {
         now: Moment,
     ) -> Result<Self> {
         let (due, until, step) = (Vec::new(), Moment(u64::MAX), Step::NeedsToken);
-        let mut recalled = Self { facts, oldest: Freshness::New, due, until, ages: Ages::default(), step };
+        let mut recalled =
+            Self { facts, oldest: Freshness::New, due, until, stripe: None, ages: Ages::default(), step };
         if recalled.facts.token.is_none() {
             let credential = setup.store.credential(request, now)?;
             (recalled.until, recalled.ages.token) = (credential.until, credential.age);
+            recalled.stripe = Some(credential.stripe);
             let known = match credential.remembered {
                 Remembered::New(token) => Some((token, Freshness::New)),
                 Remembered::Fresh(token) => Some((token, Freshness::Fresh)),

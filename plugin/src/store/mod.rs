@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use policy::Config;
-use policy::bindings::{self, Binding, Expiry, Follower, Inquiry, Learned, Moment, Row, Stripe, Table, Told};
+use policy::bindings::{self, Binding, Expiry, Follower, Inquiry, Learned, Moment, Row, Stripe, Stripes, Table, Told};
 use policy::config::{Bindings, Lifetimes};
 use policy::facts::{Day, Hash, Version};
 
@@ -91,26 +91,23 @@ impl<H: Host> Store<H> {
     /// it changes or pushes out no longer holds.
     fn put<R: Row>(&self, now: Moment, row: impl Fn() -> R) -> Result<Option<R>> {
         let key = row().key();
-        let (row, revokes) = self.write(&key, now, row)?;
-        if revokes {
-            self.revoke_of::<R>(&key)?;
-        }
-        Ok(row)
+        let (row, revoked) = self.write(&key, now, row)?;
+        self.revoke(revoked).map(|()| row)
     }
 
-    /// The same, and whether something that was decided no longer holds.
-    fn write<R: Row>(&self, key: &Hash, now: Moment, row: impl Fn() -> R) -> Result<(Option<R>, bool)> {
+    /// The same, and the versions of what was decided and no longer holds.
+    fn write<R: Row>(&self, key: &Hash, now: Moment, row: impl Fn() -> R) -> Result<(Option<R>, Stripes)> {
         // Full of rows that are worth more, or too long to remember: it is looked up each time.
-        let (evicts, revokes) = (Cell::new(false), Cell::new(false));
+        let (evicts, revoked) = (Cell::new(false), Cell::new(Stripes::NONE));
         let bytes = self.change::<R>(key, |bytes| {
             let new = bindings::put(bytes, row(), &self.config, now)?;
             evicts.set(new.len() <= bytes.len() && bindings::find::<R>(bytes, key, now).is_none());
-            revokes.set(bindings::revokes::<R>(bytes, &new, &self.config, now));
+            revoked.set(bindings::revoked::<R>(bytes, &new, &self.config, now));
             Some(new)
         })?;
         self.counters.add(Counted::Evictions, &[R::TABLE], i64::from(bytes.is_some() && evicts.get()));
-        let revokes = bytes.is_some() && revokes.get();
-        Ok((bytes.and_then(|bytes| bindings::find(&bytes, key, now)), revokes))
+        let revoked = bytes.as_ref().map_or(Stripes::NONE, |_| revoked.get());
+        Ok((bytes.and_then(|bytes| bindings::find(&bytes, key, now)), revoked))
     }
 
     /// Changes the bucket of a key, and gives what stands there now; `None` where there is nothing to change.
@@ -192,7 +189,7 @@ impl<H: Host> Store<H> {
             self.change_bucket(table, bucket, |bytes| bindings::age(bytes, &self.config, before)).map(drop)
         });
         // Also where nothing was changed: that may have been done before, and this failed.
-        self.revoke_all().and(aged)?;
+        self.revoke(Stripes::ALL).and(aged)?;
         Ok((end < buckets).then_some(end))
     }
 }

@@ -1,7 +1,7 @@
 //! Versions of what decisions that are kept were made from. A version is the number of a row that has no bytes: to read it
 //! copies nothing.
 
-use policy::bindings::{Binding, Row, Stripe};
+use policy::bindings::{Stripe, Stripes};
 use policy::facts::Hash;
 
 use super::Store;
@@ -19,27 +19,22 @@ impl<H: Host> Store<H> {
         self.host.row(key).ok()?.map(|(_, number)| number)
     }
 
-    /// From now on no worker takes what it decided for what it would decide of this token. To be called when the rows were
-    /// written: what is decided in between is decided from the new ones, and kept under the old version.
-    pub(super) fn revoke(&self, token: &Hash) -> Result<()> {
-        self.bump(self.stripe(token))
-    }
-
-    /// The same of every token.
-    pub(super) fn revoke_all(&self) -> Result<()> {
+    /// From now on no worker takes what it decided for what it would decide. To be called when the rows were written: what is
+    /// decided in between is decided from the new ones, and kept under the old version.
+    pub(super) fn revoke(&self, stripes: Stripes) -> Result<()> {
         // Each of them, and then the first that failed.
-        Stripe::all().map(|stripe| self.bump(stripe)).fold(Ok(()), Result::and)
+        stripes.each().map(|stripe| self.bump(stripe)).fold(Ok(()), Result::and)
     }
 
-    /// The same of those for whom a row counts under this key.
-    pub(super) fn revoke_of<R: Row>(&self, key: &Hash) -> Result<()> {
-        if R::TABLE == Binding::TABLE { self.revoke(key) } else { self.revoke_all() }
+    /// The same of what was decided of this token.
+    pub(super) fn revoke_token(&self, token: &Hash) -> Result<()> {
+        self.revoke(Stripes::of(token, self.config.capacity))
     }
 
     /// Writes what could not be written before, so that no row changes for good without its version.
     pub(crate) fn make_up(&self) {
         if self.owes.take() {
-            let _ = self.revoke_all();
+            let _ = self.revoke(Stripes::ALL);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use policy::bindings::{
-    self, Binding, Denial, Dependencies, JobRow, Minted, Moment, Place, Quota, Rejection, Remembered, Usage,
+    self, Binding, Denial, Dependencies, JobRow, Minted, Moment, Place, Quota, Rejection, Remembered, Stripe, Usage,
 };
 use policy::facts::{Hash, Invalid, Job, JobId, Token};
 use policy::failure::Failure;
@@ -24,24 +24,27 @@ pub(crate) struct Credential {
     pub(crate) until: Moment,
     /// How long ago it was confirmed.
     pub(crate) age: Option<Duration>,
+    /// Which version says that nothing of it was taken back.
+    pub(crate) stripe: Stripe,
 }
 
 impl<H: Host> Store<H> {
     /// What is remembered of a token.
     fn token(&self, key: &Hash, now: Moment) -> Result<Credential> {
+        let stripe = self.stripe(key);
         if let Some(binding) = self.find::<Binding>(key, now)? {
             let (confirmed, until) = (binding.confirmed, binding.holds_until(&self.config));
             let tells = binding.tells(&self.config, self.inquiry.mark(), now);
             if matches!(tells, Remembered::Stale(_)) {
                 self.counters.time(Counted::Unconfirmed, &[], now.since(confirmed));
             }
-            return Ok(Credential { remembered: tells, until, age: Some(now.since(confirmed)) });
+            return Ok(Credential { remembered: tells, until, age: Some(now.since(confirmed)), stripe });
         }
         let rejection = self.find::<Rejection>(&self.inquiry.fact(key), now)?;
         let rejection = rejection.filter(|rejection| rejection.serves(now));
         let age = rejection.as_ref().map(|rejection| now.since(rejection.confirmed));
         let rejected = |rejection: Rejection| Remembered::New(Token::Invalid(rejection.invalid));
-        Ok(Credential { remembered: rejection.map_or(Remembered::Nothing, rejected), until: now, age })
+        Ok(Credential { remembered: rejection.map_or(Remembered::Nothing, rejected), until: now, age, stripe })
     }
 
     /// What is remembered of a request's credential, of the token or of the one that it was made from.
@@ -50,16 +53,16 @@ impl<H: Host> Store<H> {
         if !matches!(request.claim, Claim::Minted(_)) {
             return self.token(&key, now);
         }
-        let told = |remembered, age| Ok(Credential { remembered, until: now, age });
-        let Some(minted) = self.find::<Minted>(&key, now)? else { return told(Remembered::Nothing, None) };
-        let Some(parent) = minted.parent else { return told(Remembered::New(Token::Invalid(Invalid::Foreign)), None) };
+        let told = |remembered| Ok(Credential { remembered, until: now, age: None, stripe: self.stripe(&key) });
+        let Some(minted) = self.find::<Minted>(&key, now)? else { return told(Remembered::Nothing) };
+        let Some(parent) = minted.parent else { return told(Remembered::New(Token::Invalid(Invalid::Foreign))) };
         let parent = self.token(&parent, now)?;
-        let of_parent = match parent.remembered {
+        let remembered = match parent.remembered {
             // Without the token itself nobody can be asked again, so the old serves for as long as it may.
             Remembered::New(token) | Remembered::Fresh(token) | Remembered::Stale(token) => Remembered::New(token),
             Remembered::Announced | Remembered::Nothing => Remembered::New(Token::Forgotten),
         };
-        told(of_parent, parent.age)
+        Ok(Credential { remembered, until: parent.until.min(minted.until), ..parent })
     }
 
     /// How long ago what is remembered of a request's credential was confirmed.
@@ -206,7 +209,7 @@ impl<H: Host> Store<H> {
     /// have failed before.
     fn end_token(&self, key: Hash, now: Moment) -> Result<Option<Binding>> {
         let held = self.write(&key, now, || Binding::ended(key, now));
-        let revoked = self.revoke(&key);
+        let revoked = self.revoke_token(&key);
         held.and_then(|(held, _)| revoked.map(|()| held))
     }
 
@@ -227,7 +230,7 @@ impl<H: Host> Store<H> {
         let others = row.flatten().map(JobRow::into_tokens).unwrap_or_default();
         let doubts = others.into_iter().chain([token]).map(|token| {
             let changed = self.change::<Binding>(&token, |bytes| bindings::doubt(bytes, &token));
-            self.revoke(&token).and(changed.map(drop))
+            self.revoke_token(&token).and(changed.map(drop))
         });
         // Each of them, and then the first that failed.
         doubts.collect::<Vec<_>>().into_iter().collect()

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::row::{Reader, Writer, place};
-use super::{Freshness, Mark, Moment, Row, comes_due, freshness};
+use super::{Freshness, Mark, Moment, Row, Stripes, comes_due, freshness};
 use crate::config::Bindings;
 use crate::facts::{
     Context, Credential, Hash, Job, JobId, Origin, ProjectId, ProjectPath, RunnerId, Token, User, UserId,
@@ -308,8 +308,11 @@ impl Row for Binding {
         Self { since: self.since.before(ahead), confirmed: self.confirmed.seen(now), until, ..self }
     }
 
-    fn decides(&self, _: &Bindings, _: Moment) -> bool {
-        matches!(self.state, State::Running(_))
+    fn decides(&self, config: &Bindings, _: Moment) -> Stripes {
+        match self.state {
+            State::Running(_) => Stripes::of(&self.key, config.capacity),
+            State::Born { .. } | State::Ended(_) => Stripes::NONE,
+        }
     }
 
     /// To be confirmed again is all that may happen to it.

@@ -9,7 +9,7 @@ use crate::facts::{Credential, Feature, Hash, Invalid, JobPush, Level, Permissio
 
 /// The layout of rows. It changes whenever a row is written in another order, also where its size stays, and whenever who
 /// writes one has to do more than before: filters of two versions share rows while one takes the other's place.
-pub const LAYOUT: &str = "13";
+pub const LAYOUT: &str = "14";
 
 /// What tables of this size are called by: a filter that lays rows out in another way has tables of its own. Rows hold
 /// places in lists, so the lists are part of it, and changing one changes it.

@@ -2,7 +2,7 @@
 //! nothing but this tells the two apart.
 
 use super::row::{Reader, Writer};
-use super::{Moment, Row};
+use super::{Moment, Row, SKEW, Stripes};
 use crate::config::Bindings;
 use crate::facts::Hash;
 
@@ -82,6 +82,17 @@ impl Row for Minted {
 
     fn is_held(&self, now: Moment) -> bool {
         self.parent.is_some() && self.forgotten == Forgotten::Persons && self.until > now
+    }
+
+    /// Those of its token, until the forge no longer takes it: none is kept for longer.
+    fn decides(&self, config: &Bindings, now: Moment) -> Stripes {
+        let parent = self.parent.filter(|_| self.until.after(SKEW) > now);
+        parent.map_or(Stripes::NONE, |parent| Stripes::of(&parent, config.capacity))
+    }
+
+    /// To be good for longer is all that may happen to it.
+    fn bears_out(&self, old: &Self) -> bool {
+        self.parent == old.parent && self.until >= old.until
     }
 
     /// What was made from a job's token stays that.

@@ -35,7 +35,7 @@ pub use part::{PartRow, ProjectRow};
 pub use quota::{Quota, Usage};
 pub use rejection::Rejection;
 pub use row::Row;
-pub use stripe::{Stripe, revokes};
+pub use stripe::{Stripe, Stripes, revoked};
 pub use target::TargetRow;
 
 use core::time::Duration;

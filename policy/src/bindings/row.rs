@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::Moment;
+use super::{Moment, Stripes};
 use crate::config::Bindings;
 use crate::facts::Hash;
 
@@ -67,10 +67,10 @@ pub trait Row: Sized {
         false
     }
 
-    /// Whether decisions that are kept may rest on it now, as it stands.
-    fn decides(&self, config: &Bindings, now: Moment) -> bool {
+    /// The versions of the decisions that are kept and may rest on it now, as it stands.
+    fn decides(&self, config: &Bindings, now: Moment) -> Stripes {
         let _ = (config, now);
-        false
+        Stripes::NONE
     }
 
     /// Whether what was decided from `old` holds for as long where this stands in its place.

@@ -29,15 +29,43 @@ impl Stripe {
     pub fn place(self) -> usize {
         usize::try_from(self.0).unwrap_or(0)
     }
+
+    fn bit(self) -> u64 {
+        1u64.checked_shl(self.0).unwrap_or(0)
+    }
 }
 
-/// Whether a bucket that was changed no longer bears out a decision that was made from it.
+/// Some of the versions: a bit for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stripes(u64);
+
+impl Stripes {
+    /// None of them.
+    pub const NONE: Self = Self(0);
+    /// All of them.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// That of a token.
+    #[must_use]
+    pub fn of(token: &Hash, capacity: u32) -> Self {
+        Self(Stripe::of(token, capacity).bit())
+    }
+
+    /// Each of them, in order.
+    pub fn each(self) -> impl Iterator<Item = Stripe> {
+        Stripe::all().filter(move |stripe| self.0 & stripe.bit() != 0)
+    }
+}
+
+/// The versions of the decisions that a bucket which was changed no longer bears out.
 #[must_use]
-pub fn revokes<R: Row>(old: &[u8], new: &[u8], config: &Bindings, now: Moment) -> bool {
+pub fn revoked<R: Row>(old: &[u8], new: &[u8], config: &Bindings, now: Moment) -> Stripes {
     let row = |bucket: &[u8], key: &Hash| {
         bucket.chunks_exact(R::SIZE).find(|row| row.starts_with(&key.0)).and_then(R::of_bytes)
     };
     let is_gone = |bytes: &&[u8]| !new.chunks_exact(R::SIZE).any(|same| same == *bytes);
     let rows = old.chunks_exact(R::SIZE).filter(is_gone).filter_map(R::of_bytes);
-    rows.filter(|was| was.decides(config, now)).any(|was| !row(new, &was.key()).is_some_and(|is| is.bears_out(&was)))
+    let deciding = rows.map(|was| (was.decides(config, now), was)).filter(|(stripes, _)| *stripes != Stripes::NONE);
+    let revoked = deciding.filter(|(_, was)| !row(new, &was.key()).is_some_and(|is| is.bears_out(was)));
+    revoked.fold(Stripes::NONE, |all, (stripes, _)| Stripes(all.0 | stripes.0))
 }

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::row::{Reader, Writer, place};
-use super::{Confirmed, Freshness, Moment, Row, SKEW, freshness};
+use super::{Confirmed, Freshness, Moment, Row, SKEW, Stripes, freshness};
 use crate::config::Bindings;
 use crate::facts::{
     Admission, Affiliation, Entry, Features, Found, Grants, Hash, Holders, JobPush, Level, Link, Outbound, Permissions,
@@ -110,8 +110,9 @@ impl Row for TargetRow {
     }
 
     /// What is older than facts serve is what no decision rests on: to push that out takes nothing back.
-    fn decides(&self, config: &Bindings, now: Moment) -> bool {
-        self.found != Found::Nothing && self.confirmed.oldest().after(config.max_stale).after(SKEW) > now
+    fn decides(&self, config: &Bindings, now: Moment) -> Stripes {
+        let serves = self.confirmed.oldest().after(config.max_stale).after(SKEW) > now;
+        if self.found != Found::Nothing && serves { Stripes::ALL } else { Stripes::NONE }
     }
 
     /// To be confirmed again is all that may happen to it.

@@ -40,8 +40,9 @@ pub struct Kept {
     pub protocol: Protocol,
     /// Which version says that nothing was taken back.
     pub stripe: Stripe,
-    /// That version, as it was read before what the decision was made from.
-    pub version: u32,
+    /// That version, as it was read before what the decision was made from. `None` where it was not: then the decision does
+    /// not count, and says no more than which one to read.
+    pub version: Option<u32>,
     /// When it was made.
     pub made: Moment,
     /// When something comes due of what it was made from.
@@ -101,15 +102,23 @@ impl Memo {
     #[must_use]
     pub fn asked(&self, config: &Config, request: &JobRequest) -> Option<Asked> {
         let JobRequest { token, claim, protocol, accesses, scopes, progress, mints, bare, scan: _ } = request;
-        let ([access], Claim::Marked, Progress::Going) = (accesses.as_slice(), claim, progress) else { return None };
+        let ([access], Claim::Marked | Claim::Minted(None), Progress::Going) = (accesses.as_slice(), claim, progress)
+        else {
+            return None;
+        };
         let is_plain = scopes.is_none() && mints.is_none() && bare.is_none();
         // What is told of allowed ones in full tells the age of each fact.
         if !self.is_on || !is_plain || request.names_a_job() || config.log.allows == Detail::Full {
             return None;
         }
         let mut hasher = self.hasher();
-        (token.expose(), protocol, access).hash(&mut hasher);
+        (token.expose(), *claim == Claim::Marked, protocol, access).hash(&mut hasher);
         Some(Asked(hasher.finish128().as_u128()))
+    }
+
+    /// Which version says that nothing was taken back, by what was last decided.
+    pub fn stripe(&mut self, asked: Asked) -> Option<Stripe> {
+        self.decisions.find(asked).map(|kept| kept.stripe)
     }
 
     /// The decision that was kept and holds now, unless its version is another by now.

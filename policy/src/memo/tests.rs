@@ -8,7 +8,7 @@ use crate::facts::{
     Admission, Affiliation, Context, Features, Found, Hash, Job, JobId, JobPush, Origin, Outbound, ProjectId,
     ProjectPath, Role, Secret, Standing, Target, Token, User, UserId, Visibility,
 };
-use crate::request::{Bare, Mints};
+use crate::request::{Bare, Malformed, Mints};
 use crate::{Config, Step};
 
 fn config(more: &str) -> Config {
@@ -51,7 +51,7 @@ fn bare() -> Bare {
 
 fn kept(decision: &Rc<Decision>, made: u64, until: u64) -> Kept {
     let (decision, stripe) = (Rc::clone(decision), Stripe::of(&Hash([0; 32]), 64));
-    Kept { decision, protocol: Protocol::Git, stripe, version: 1, made: Moment(made), until: Moment(until) }
+    Kept { decision, protocol: Protocol::Git, stripe, version: Some(1), made: Moment(made), until: Moment(until) }
 }
 
 #[test]
@@ -90,14 +90,17 @@ fn only_what_is_allowed_and_changes_nothing_is_kept() {
 fn nothing_is_kept_that_asks_for_more_than_one_plain_thing() {
     let (config, memo) = (config(""), Memo::new((1, 2)));
     let plain = || request("glcbt-1", Action::ReadCode, "libs/common");
-    assert!(memo.asked(&config, &plain()).is_some());
+    let minted = |malformed| JobRequest { claim: Claim::Minted(malformed), ..plain() };
+    for request in [plain(), minted(None)] {
+        assert!(memo.asked(&config, &request).is_some());
+    }
     let access = || plain().accesses.remove(0);
     let by_job = Access::new(Action::ReadArtifacts, TargetRef::ProjectOfJob(JobId(7)));
     for (what, request) in [
         ("two accesses", JobRequest { accesses: vec![access(), access()], ..plain() }),
         ("none", JobRequest { accesses: Vec::new(), ..plain() }),
         ("whose it is depends on another", JobRequest { claim: Claim::Unmarked(None), ..plain() }),
-        ("it was made from a token", JobRequest { claim: Claim::Minted(None), ..plain() }),
+        ("it is refused where it was made from a token", minted(Some(Malformed::Host))),
         ("the end of a job", JobRequest { progress: Progress::Final, ..plain() }),
         ("credentials", JobRequest { mints: Some(Mints::LfsCredentials), ..plain() }),
         ("a request without its token", JobRequest { bare: Some(bare()), ..plain() }),
@@ -127,6 +130,7 @@ fn whatever_a_decision_depends_on_makes_another_request_of_it() {
         with(Access { least: Role::Developer, ..access() }),
         with(Access { open: &[crate::facts::Feature::Repository], ..access() }),
         JobRequest { protocol: Protocol::Api, ..plain() },
+        JobRequest { claim: Claim::Minted(None), ..plain() },
     ];
     for (at, one) in all.iter().enumerate() {
         assert_eq!(asked(one), asked(&one.clone()));

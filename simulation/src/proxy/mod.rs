@@ -309,6 +309,7 @@ impl<F: Filter> Proxy<F> {
         match kind {
             Kind::Open => self.come(which, how),
             Kind::Again => self.come_again(which, how),
+            Kind::Mint => self.have_made(which, how),
             Kind::Crowd => {
                 for number in 0..80 + how % 200 {
                     // Of one worker, with one token or with many.

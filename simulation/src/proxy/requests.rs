@@ -208,6 +208,25 @@ impl<F: Filter> Proxy<F> {
         }
     }
 
+    /// A job has more and more credentials made, and what is remembered of the one that it came with makes room for them.
+    pub(super) fn have_made(&mut self, which: u32, how: u32) {
+        let of_image = self.world.minted.iter().rev().find(|minted| minted.mints != Mints::Lfs);
+        let Some(Minted { text, mints, job, path }) = of_image.cloned() else { return };
+        let client = |minted| Client { token: self.world.jobs[job].token.clone(), job, minted };
+        let (own, first) = (client(None), client(Some(text)));
+        let (worker, maker) = (which as usize % WORKERS, which as usize / WORKERS % WORKERS);
+        for _ in 0..3 {
+            self.enter_with(worker, What::Use(mints), path, first.clone(), true, false);
+        }
+        for _ in 0..how / 8 % 16 {
+            let stream = self.enter_with(maker, What::Login(mints), path, own.clone(), true, false);
+            if self.open.get(&stream).is_some_and(|open| open.stands == Stands::Goes) {
+                self.respond_to(stream, how);
+            }
+        }
+        self.enter_with(worker, What::Use(mints), path, first, true, false);
+    }
+
     /// A job asks twice. To one worker it seems that what it reads first was read before another was told that the job ended;
     /// the second time it is behind that in any case.
     pub(super) fn race(&mut self, which: u32, how: u32) {
@@ -356,7 +375,10 @@ impl<F: Filter> Proxy<F> {
         if going.is_empty() {
             return;
         }
-        let stream = going[pick(which, going.len())];
+        self.respond_to(going[pick(which, going.len())], how);
+    }
+
+    fn respond_to(&mut self, stream: Stream, how: u32) {
         let open = &self.open[&stream];
         let (what, job, root, path) = (open.request.what, open.request.job, open.root, open.request.path);
         let is_jobs = job.is_some_and(|job| open.request.token.as_ref() == Some(&self.world.jobs[job].token));

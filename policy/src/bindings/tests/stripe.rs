@@ -1,10 +1,15 @@
 //! What bears a decision out that was made before, and until when.
 
+use super::minted::{lasting, minted};
 use super::*;
-use crate::bindings::{self, Stripe};
+use crate::bindings::{self, Stripe, Stripes};
 
 fn revoked<R: Row>(old: &[u8], new: &[u8]) -> bool {
-    bindings::revokes::<R>(old, new, &config(), Moment(60))
+    bindings::revoked::<R>(old, new, &config(), Moment(60)) != Stripes::NONE
+}
+
+fn of(number: u64) -> Stripes {
+    Stripes::of(&key(number), config().capacity)
 }
 
 fn standing(role: Role) -> Found {
@@ -51,6 +56,7 @@ fn a_binding_bears_out_what_was_decided_where_it_was_confirmed_again_and_nothing
         let is_read = find::<Binding>(&new, &key(1)) != find::<Binding>(&before, &key(1));
         assert_eq!(revoked::<Binding>(&before, &new), is_read, "{what}");
     }
+    assert_eq!(bindings::revoked::<Binding>(&before, &[], &config(), Moment(60)), of(1), "that of its token");
     assert!(!revoked::<Binding>(&put(&[], ended(1, 50)).unwrap(), &[]), "nothing is decided from an end for long");
 }
 
@@ -66,6 +72,30 @@ fn who_pushes_another_out_has_the_same_version() {
         assert!(Stripe::all().any(|stripe| stripe == Stripe::of(&one, capacity)));
     }
     assert!(Stripe::all().enumerate().all(|(at, stripe)| stripe.place() == at));
+    assert!(Stripes::ALL.each().eq(Stripe::all()) && Stripes::NONE.each().next().is_none());
+    assert!(of(3).each().eq([Stripe::of(&key(3), config().capacity)]));
+}
+
+#[test]
+fn what_was_minted_bears_out_what_was_decided_where_it_is_good_for_longer_and_nothing_else() {
+    let before = put(&[], lasting(1, 7, 100)).unwrap();
+    let revoked = |new: &[u8], now| bindings::revoked::<Minted>(&before, new, &config(), Moment(now));
+    let after = |row| put(&before, row).unwrap();
+    for (what, new, is_revoked) in [
+        ("it is as it was", before.clone(), false),
+        ("it is good for longer", after(lasting(1, 7, 200)), false),
+        ("it is seen again", after(minted(1, None, 200)), false),
+        ("another came", after(lasting(2, 8, 200)), false),
+        ("it is good for less", after(lasting(1, 7, 99)), true),
+        ("it is another job's", after(lasting(1, 8, 200)), true),
+        ("it was pushed out", Vec::new(), true),
+    ] {
+        assert_eq!(revoked(&new, 60), if is_revoked { of(7) } else { Stripes::NONE }, "{what}");
+    }
+    assert_eq!(revoked(&[], 100), of(7), "on another worker it may not be over");
+    assert_eq!(revoked(&[], Moment(100).after(SKEW).0), Stripes::NONE, "no decision is kept that rests on it");
+    let persons = put(&[], minted(1, None, 100)).unwrap();
+    assert_eq!(bindings::revoked::<Minted>(&persons, &[], &config(), Moment(60)), Stripes::NONE);
 }
 
 #[test]
@@ -81,10 +111,10 @@ fn a_target_bears_out_what_was_decided_where_it_was_confirmed_again_and_nothing_
     assert!(revoked::<TargetRow>(&before, &row(Found::Nothing, 60)));
     assert!(revoked::<TargetRow>(&before, &[]));
     let stale = config().max_stale;
-    let pushed_out = |now| bindings::revokes::<TargetRow>(&before, &[], &config(), now);
-    assert!(pushed_out(Moment(50).after(stale)));
-    assert!(!pushed_out(Moment(50).after(stale).after(SKEW)), "no decision rests on it any longer");
-    assert!(pushed_out(Moment(0)), "the clock was set back");
+    let pushed_out = |now| bindings::revoked::<TargetRow>(&before, &[], &config(), now);
+    assert_eq!(pushed_out(Moment(50).after(stale)), Stripes::ALL);
+    assert_eq!(pushed_out(Moment(50).after(stale).after(SKEW)), Stripes::NONE, "no decision rests on it any longer");
+    assert_eq!(pushed_out(Moment(0)), Stripes::ALL, "the clock was set back");
     assert!(!revoked::<TargetRow>(&row(Found::Nothing, 50), &[]));
 }
 
