@@ -4,13 +4,16 @@ mod stripes;
 mod targets;
 mod tokens;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use policy::Config;
+use policy::access::TargetRef;
 use policy::bindings::{self, Binding, Expiry, Follower, Inquiry, Learned, Moment, Row, Stripe, Table, Told};
 use policy::config::{Bindings, Lifetimes};
-use policy::facts::{Day, Hash, Version};
+use policy::facts::{Day, Hash, Job, Secret, Version};
+use policy::lookup::{Fact, target_key};
+use policy::memo::Hashes;
 
 use crate::counters::{Counted, Counters};
 use crate::host::{Host, HostError, Level, Result, Written};
@@ -40,6 +43,8 @@ pub(crate) struct Store<H> {
     stripes: Vec<String>,
     /// Whether a version could not be written that has to be.
     owes: Cell<bool>,
+    /// Keys that were made before.
+    hashes: RefCell<Hashes>,
 }
 
 impl<H: Host> Store<H> {
@@ -54,7 +59,8 @@ impl<H: Host> Store<H> {
         let layout = short(&bindings::layout(config.capacity));
         let (host, counters) = (host.clone(), Rc::clone(counters));
         let stripes = Stripe::all().map(|stripe| format!("jobscope.{layout}.version.{}", stripe.place())).collect();
-        let store = Self { host, counters, config, lifetimes, inquiry, layout, stripes, owes: Cell::new(false) };
+        let (owes, hashes) = (Cell::new(false), RefCell::new(Hashes::new((host.random(), host.random()))));
+        let store = Self { host, counters, config, lifetimes, inquiry, layout, stripes, owes, hashes };
         let buckets = tables.into_iter().flat_map(|table| (0..table.buckets()).map(move |bucket| (table, bucket)));
         let more = [FOLLOWER, Version::NAME, Expiry::NAME].map(|what| store.of_forge(what));
         let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain(more);
@@ -67,7 +73,26 @@ impl<H: Host> Store<H> {
     }
 
     fn name(&self, table: Table, bucket: u32) -> String {
-        format!("jobscope.{}.{}.{bucket}", self.layout, table.name())
+        ["jobscope.", &self.layout, ".", table.name(), ".", &bucket.to_string()].concat()
+    }
+
+    /// The key of a token.
+    pub(crate) fn token_key(&self, token: &Secret) -> Hash {
+        self.hashes.try_borrow_mut().map_or_else(|_| token.hash(), |mut known| known.of_token(token))
+    }
+
+    /// The key of what a target is to a job.
+    pub(crate) fn target_key(&self, job: &Job, target: &TargetRef) -> Hash {
+        let known = self.hashes.try_borrow_mut();
+        known.map_or_else(|_| target_key(job, target), |mut known| known.of_target(job, target))
+    }
+
+    /// The key of a fact.
+    pub(crate) fn fact_key(&self, fact: &Fact) -> Hash {
+        match fact {
+            Fact::Token(token) => self.token_key(token),
+            Fact::Target(job, target) => self.target_key(job, target),
+        }
     }
 
     /// The key of something that this forge has one of.
