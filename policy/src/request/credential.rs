@@ -220,7 +220,7 @@ impl<'a> Persons<'a> {
         // Where a credential stands its readers pass over bytes: nothing in it need be plain.
         let mut logins = Vec::new();
         if is_read_for_credentials(name) {
-            if readers::is_list(value) || is_agents(value) {
+            if is_jobs_login(value) || readers::is_list(value) || is_agents(value) {
                 return true;
             }
             logins = readers::logins(value);
@@ -282,6 +282,15 @@ fn is_read_for_credentials(name: &[u8]) -> bool {
         .checked_sub(AUTHORIZATION.len())
         .and_then(|at| name.get(at..))
         .is_some_and(|end| end.eq_ignore_ascii_case(AUTHORIZATION))
+}
+
+/// What a login of a job begins with in its plain spelling: its user in base64, and six bits of the colon.
+const LOGIN: &[u8] = b"Basic Z2l0bGFiLWNpLXRva2VuO";
+
+/// Whether a value begins as most jobs' logins do: whoever reads it finds a job's user in it, and nothing else need be tried.
+fn is_jobs_login(value: &[u8]) -> bool {
+    // The other two bits of the colon, and whatever comes behind it.
+    matches!(value.strip_prefix(LOGIN), Some([b'g'..=b'v', ..]))
 }
 
 /// What begins a job's credential for the Kubernetes agent's server, where a person's begins with `pat:`.

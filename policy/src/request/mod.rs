@@ -392,7 +392,7 @@ fn with_job(forge: &Forge, head: &Head<'_>, carriers: &[Carrier], token: Secret)
         return Err(Malformed::GitAddress);
     }
     if let Some(repository) = git::repository(target.path)? {
-        path::segments(target.path)?;
+        path::check_segments(target.path)?;
         only(&[Carrier::Basic, Carrier::Minted])?;
         if !lfs::is_lfs(repository.rest) {
             return Ok(job(token, Protocol::Git, git::read(Kind::Gitlab, head, method, repository, target.query)?));
@@ -400,7 +400,7 @@ fn with_job(forge: &Forge, head: &Head<'_>, carriers: &[Carrier], token: Secret)
         return in_lfs(head, token, lfs::read(head, method, repository, target.query)?);
     }
     if let Some(project) = target.path.strip_suffix("/info/refs") {
-        path::segments(target.path)?;
+        path::check_segments(target.path)?;
         only(&[Carrier::Basic])?;
         let project = project.strip_prefix('/').unwrap_or(project);
         return Ok(job(token, Protocol::Git, git::read_without_suffix(method, project, target.query)?));
