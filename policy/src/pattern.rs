@@ -33,6 +33,8 @@ pub(crate) struct Pattern {
     text: &'static str,
     parts: [&'static str; MOST],
     count: usize,
+    /// Whether one of them takes several segments.
+    is_open: bool,
 }
 
 impl Pattern {
@@ -42,7 +44,7 @@ impl Pattern {
         reason = "run by the compiler, which an error stops"
     )]
     pub(crate) const fn of(text: &'static str) -> Self {
-        let (mut parts, mut count, mut rest) = ([""; MOST], 0, text.as_bytes());
+        let (mut parts, mut count, mut is_open, mut rest) = ([""; MOST], 0, false, text.as_bytes());
         while !rest.is_empty() {
             let mut end = 0;
             while end < rest.len() && rest[end] != b'/' {
@@ -52,10 +54,11 @@ impl Pattern {
             if let (Ok(part), true) = (core::str::from_utf8(part), end > 0) {
                 parts[count] = part;
                 count += 1;
+                is_open |= part.as_bytes()[0] == b'*';
             }
             rest = if let [_, behind @ ..] = behind { behind } else { behind };
         }
-        Self { text, parts, count }
+        Self { text, parts, count, is_open }
     }
 
     /// As it is written.
@@ -66,6 +69,12 @@ impl Pattern {
     /// What stands between its slashes.
     pub(crate) fn parts(&self) -> &[&'static str] {
         self.parts.get(..self.count).unwrap_or_default()
+    }
+
+    /// Whether it covers all of the segments, and whose endpoint it then is. Most have more or fewer, and are not looked into.
+    #[inline]
+    pub(crate) fn fit<'a>(&self, segments: &'a [&'a str]) -> Option<Option<Owner<'a>>> {
+        if self.is_open || self.count == segments.len() { fit(self.parts(), segments) } else { None }
     }
 }
 

@@ -29,7 +29,7 @@ impl Projects {
     /// Whether a project is in the set.
     #[must_use]
     pub fn hold(&self, path: &ProjectPath) -> bool {
-        keys_of(path).any(|key| self.has(key))
+        !self.keys.is_empty() && keys_of(path).any(|key| self.has(key))
     }
 
     /// Whether a project is named by its own path.

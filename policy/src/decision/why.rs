@@ -28,7 +28,7 @@ const MOST_DENIALS: usize = 32;
 const LONGEST: usize = 32 << 10;
 
 /// Room for what is told of one thing that is asked.
-const USUAL: usize = 4 << 10;
+const USUAL: usize = 6 << 10;
 
 /// How long ago facts were looked up, as far as that is remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -131,8 +131,9 @@ impl Json for Asked<'_> {
         if exchanged(config, request, job).is_err() {
             return List(accesses.take(MOST_ASKED).map(named)).write(text);
         }
-        let facts = &*facts.completed(config, job, request);
-        if !facts.missing(config, request).is_empty() {
+        let (facts, missing) = facts.completed(config, job, request);
+        let facts = &*facts;
+        if !missing.is_empty() {
             return List(accesses.take(MOST_ASKED).map(named)).write(text);
         }
         let judged: Vec<Judged<'_>> = accesses.map(|access| judge(config, job, access, facts)).collect();

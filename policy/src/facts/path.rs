@@ -58,15 +58,18 @@ impl fmt::Display for ProjectPath {
 /// What stands between the slashes of a path. A path is short: to go through it costs less than to set up a search.
 pub(crate) fn segments(path: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(path);
-    core::iter::from_fn(move || {
-        let path = rest?;
-        let (segment, behind) = match path.bytes().position(|b| b == b'/') {
-            Some(at) => (path.get(..at)?, path.get(at.saturating_add(1)..)),
-            None => (path, None),
-        };
-        rest = behind;
-        Some(segment)
-    })
+    core::iter::from_fn(move || next_segment(&mut rest))
+}
+
+#[inline(never)]
+fn next_segment<'a>(rest: &mut Option<&'a str>) -> Option<&'a str> {
+    let path = (*rest)?;
+    let (segment, behind) = match path.bytes().position(|b| b == b'/') {
+        Some(at) => (path.get(..at)?, path.get(at.saturating_add(1)..)),
+        None => (path, None),
+    };
+    *rest = behind;
+    Some(segment)
 }
 
 /// Whether this may be one segment of a project's or a group's path.

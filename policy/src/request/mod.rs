@@ -314,13 +314,21 @@ enum Site {
 
 impl<'a> Front<'a> {
     fn of(forge: &Forge, head: &Head<'a>) -> Result<Self, Malformed> {
-        let authority = head.one(":authority")?.and_then(Host::of_authority).ok_or(Malformed::Host)?;
+        let authority = head.one(":authority")?.ok_or(Malformed::Host)?;
         let method = head.one(":method")?.ok_or(Malformed::NoMethod)?;
         let raw = head.one(":path")?.ok_or(Malformed::NoPath)?;
-        let site = match () {
-            () if forge.registry_hosts.contains(&authority) => Site::Registry,
-            () if forge.hosts.contains(&authority) => Site::Forge,
-            () => return Err(Malformed::UnknownHost),
+        let known = |host: &dyn Fn(&Host) -> bool| match () {
+            () if forge.registry_hosts.iter().any(host) => Some(Site::Registry),
+            () if forge.hosts.iter().any(host) => Some(Site::Forge),
+            () => None,
+        };
+        // Most clients write a host as it is kept.
+        let site = match known(&|host| host.as_str().as_bytes() == authority) {
+            Some(site) => site,
+            None => {
+                let authority = Host::of_authority(authority).ok_or(Malformed::Host)?;
+                known(&|host| *host == authority).ok_or(Malformed::UnknownHost)?
+            }
         };
         let root = if site == Site::Registry { "" } else { forge.relative_url_root.as_str() };
         let target = path::target(raw, root)?;

@@ -89,6 +89,9 @@ fn pairs(
 }
 
 fn word(text: &[u8], percent: Malformed, control: Malformed) -> Result<String, Malformed> {
+    if text.iter().all(|b| matches!(b, 0x21..0x7f) && !matches!(b, b'%' | b'+')) {
+        return String::from_utf8(text.to_vec()).map_err(|_| percent);
+    }
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {

@@ -58,6 +58,7 @@ fn check(path: &str, spelling: Spelling) -> Result<(), Malformed> {
     let mut bytes = path.bytes();
     while let Some(byte) = bytes.next() {
         match byte {
+            _ if PLAIN.get(usize::from(byte)) == Some(&true) => {}
             b'%' => {
                 let (high, low) = (bytes.next().and_then(hex), bytes.next().and_then(hex));
                 let (Some(high), Some(low)) = (high, low) else { return Err(Malformed::BadPercent) };
@@ -67,11 +68,6 @@ fn check(path: &str, spelling: Spelling) -> Result<(), Malformed> {
             b';' => return Err(Malformed::Semicolon),
             b'#' => return Err(Malformed::Fragment),
             0..0x20 | 0x7f => return Err(Malformed::Control),
-            _ if is_unreserved(byte)
-                || matches!(
-                    byte,
-                    b'/' | b'@' | b'+' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b',' | b':' | b'='
-                ) => {}
             _ => return Err(Malformed::IllegalChar),
         }
     }
@@ -108,7 +104,20 @@ fn check_encoded(byte: u8, spelling: Spelling) -> Result<(), Malformed> {
     }
 }
 
-fn is_unreserved(byte: u8) -> bool {
+/// Which bytes of a path stand for themselves.
+#[expect(clippy::indexing_slicing, clippy::as_conversions, reason = "run by the compiler, which an error stops")]
+const PLAIN: [bool; 256] = {
+    let (mut plain, mut byte) = ([false; 256], 0_u8);
+    while byte < 0x7f {
+        let is_mark =
+            matches!(byte, b'/' | b'@' | b'+' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b',' | b':' | b'=');
+        plain[byte as usize] = is_mark || is_unreserved(byte);
+        byte += 1;
+    }
+    plain
+};
+
+const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
