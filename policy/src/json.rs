@@ -44,9 +44,11 @@ fn separate(text: &mut String) {
 /// What stands before a member's value.
 #[inline(never)]
 fn begin(name: &'static str, text: &mut String) {
+    debug_assert!(is_plain(name), "{name}");
     separate(text);
-    Word(name).write(text);
-    text.push(':');
+    text.push('"');
+    text.push_str(name);
+    text.push_str("\":");
 }
 
 /// The text of an object.

@@ -77,11 +77,13 @@ impl<H: Host> Store<H> {
     }
 
     /// The key of a token.
+    #[inline(never)]
     pub(crate) fn token_key(&self, token: &Secret) -> Hash {
         self.hashes.try_borrow_mut().map_or_else(|_| token.hash(), |mut known| known.of_token(token))
     }
 
     /// The key of what a target is to a job.
+    #[inline(never)]
     pub(crate) fn target_key(&self, job: &Job, target: &TargetRef) -> Hash {
         let known = self.hashes.try_borrow_mut();
         known.map_or_else(|_| target_key(job, target), |mut known| known.of_target(job, target))

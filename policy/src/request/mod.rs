@@ -518,9 +518,12 @@ fn is_elsewhere(forge: &Forge, head: &Head<'_>) -> bool {
     host.is_some_and(|host| !lists.iter().any(|list| list.contains(&host)))
 }
 
-/// The path of a request to the forge, below its root and in its one spelling.
-pub(crate) fn path_on_forge<'a>(forge: &Forge, head: &Head<'a>) -> Option<&'a str> {
-    target_on_forge(forge, head).map(|target| target.path)
+/// Whether a request is for this path of the forge, below its root and in its one spelling.
+pub(crate) fn is_for(forge: &Forge, head: &Head<'_>, path: &str) -> bool {
+    let raw = head.path().and_then(|raw| raw.split(|b| *b == b'?').next());
+    // Nearly every request ends here.
+    raw.is_some_and(|raw| raw.ends_with(path.as_bytes()))
+        && target_on_forge(forge, head).is_some_and(|target| target.path == path)
 }
 
 /// Whether a request asks for a JWT of the dependency proxy, whosever it is.

@@ -335,6 +335,16 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_word_is_decoded_as_any_other() {
+        for byte in 0..=u8::MAX {
+            let decoded = |text: &[u8]| word(text, Malformed::QueryPercent, Malformed::QueryControl);
+            let plain = decoded(&[b'a', byte]);
+            // With an encoded letter before it, each byte is looked at.
+            assert_eq!(plain, decoded(&[b"%61"[..].to_vec(), Vec::from([byte])].concat()), "{byte}");
+        }
+    }
+
+    #[test]
     fn a_name_in_whatever_spelling_is_one_name() {
         for name in ["job_token", " [Job.Token ][x]", "]JOB-TOKEN\0 ", "job token]x", "\u{a0}job_token[a][b]"] {
             assert!(is_spelling_of(name, "job_token"), "{name}");

@@ -106,8 +106,8 @@ fn check_encoded(byte: u8, spelling: Spelling) -> Result<(), Malformed> {
 
 /// Which bytes of a path stand for themselves.
 #[expect(clippy::indexing_slicing, clippy::as_conversions, reason = "run by the compiler, which an error stops")]
-const PLAIN: [bool; 256] = {
-    let (mut plain, mut byte) = ([false; 256], 0_u8);
+const PLAIN: [bool; 128] = {
+    let (mut plain, mut byte) = ([false; 128], 0_u8);
     while byte < 0x7f {
         let is_mark =
             matches!(byte, b'/' | b'@' | b'+' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b',' | b':' | b'=');
