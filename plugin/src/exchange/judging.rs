@@ -36,7 +36,7 @@ impl<H: Host> Worker<H> {
             return next;
         }
         // The version comes before what it is the version of.
-        let stripe = setup.store.stripe(&setup.store.token_key(&request.token));
+        let stripe = setup.store.stripe(&setup.store.hashes.of_token(&request.token));
         let version = setup.store.version(stripe);
         self.judge_anew(setup, request, version.map(|version| Place { asked, stripe, version }), now)
     }
@@ -142,7 +142,7 @@ impl<H: Host> Worker<H> {
             };
             let context = self.context(&parked.request);
             for fact in missing {
-                let key = setup.store.fact_key(&fact);
+                let key = setup.store.hashes.of(&fact);
                 let found = match self.crowd.has_room_for(&key) {
                     true => self.ask(setup, fact, Urgency::Awaited, parked.denial.least(), &context, now),
                     false => Some(Err(Failure::LookupBusy)),
@@ -184,7 +184,7 @@ impl<H: Host> Worker<H> {
 
     /// Whether a token may be looked up: where nothing is known of it, this is one lookup more of its source's.
     fn admit(&self, setup: &Setup<H>, request: &JobRequest, now: Moment) -> std::result::Result<(), Failure> {
-        let token = setup.store.token_key(&request.token);
+        let token = setup.store.hashes.of_token(&request.token);
         if self.flights.holds(&token) {
             return Ok(());
         }

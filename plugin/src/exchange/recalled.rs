@@ -61,7 +61,7 @@ impl Recalled {
             let Step::NeedsTargets(job, targets) = &step else { return Ok(Self { step, ..recalled }) };
             let count = recalled.facts.targets.len();
             for target in targets {
-                let Some(known) = setup.store.target(&setup.store.target_key(job, target), now)? else {
+                let Some(known) = setup.store.target(&setup.store.hashes.of_target(job, target), now)? else {
                     continue;
                 };
                 if recalled.take(known.freshness, least, || Fact::Target(job.clone(), target.clone())) {

@@ -34,9 +34,7 @@ impl Ids {
         self.count = self.count.wrapping_add(1);
         let number = chance(self.seed, self.count);
         let digit = |at: u32| char::from_digit(u32::try_from(number >> at & 0xf).unwrap_or_default(), 16);
-        let mut id = String::with_capacity(16);
-        id.extend((0..64).step_by(4).rev().filter_map(digit));
-        id
+        (0..64).step_by(4).rev().map(|at| digit(at).unwrap_or_default()).collect()
     }
 }
 

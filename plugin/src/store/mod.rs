@@ -4,15 +4,13 @@ mod stripes;
 mod targets;
 mod tokens;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 use policy::Config;
-use policy::access::TargetRef;
 use policy::bindings::{self, Binding, Expiry, Follower, Inquiry, Learned, Moment, Row, Stripe, Table, Told};
 use policy::config::{Bindings, Lifetimes};
-use policy::facts::{Day, Hash, Job, Secret, Version};
-use policy::lookup::{Fact, target_key};
+use policy::facts::{Day, Hash, Version};
 use policy::memo::Hashes;
 
 use crate::counters::{Counted, Counters};
@@ -44,7 +42,7 @@ pub(crate) struct Store<H> {
     /// Whether a version could not be written that has to be.
     owes: Cell<bool>,
     /// Keys that were made before.
-    hashes: RefCell<Hashes>,
+    pub(crate) hashes: Hashes,
 }
 
 impl<H: Host> Store<H> {
@@ -56,10 +54,10 @@ impl<H: Host> Store<H> {
     pub(crate) fn open(host: &H, config: &Config, counters: &Rc<Counters<H>>) -> Result<Self> {
         let (config, lifetimes, inquiry) = (config.bindings.clone(), config.lifetimes.clone(), Inquiry::of(config));
         let tables = bindings::tables(config.capacity);
-        let layout = short(&bindings::layout(config.capacity));
+        let layout = bindings::layout(config.capacity).short();
         let (host, counters) = (host.clone(), Rc::clone(counters));
         let stripes = Stripe::all().map(|stripe| format!("jobscope.{layout}.version.{}", stripe.place())).collect();
-        let (owes, hashes) = (Cell::new(false), RefCell::new(Hashes::new((host.random(), host.random()))));
+        let (owes, hashes) = (Cell::new(false), Hashes::new((host.random(), host.random())));
         let store = Self { host, counters, config, lifetimes, inquiry, layout, stripes, owes, hashes };
         let buckets = tables.into_iter().flat_map(|table| (0..table.buckets()).map(move |bucket| (table, bucket)));
         let more = [FOLLOWER, Version::NAME, Expiry::NAME].map(|what| store.of_forge(what));
@@ -76,30 +74,9 @@ impl<H: Host> Store<H> {
         ["jobscope.", &self.layout, ".", table.name(), ".", &bucket.to_string()].concat()
     }
 
-    /// The key of a token.
-    #[inline(never)]
-    pub(crate) fn token_key(&self, token: &Secret) -> Hash {
-        self.hashes.try_borrow_mut().map_or_else(|_| token.hash(), |mut known| known.of_token(token))
-    }
-
-    /// The key of what a target is to a job.
-    #[inline(never)]
-    pub(crate) fn target_key(&self, job: &Job, target: &TargetRef) -> Hash {
-        let known = self.hashes.try_borrow_mut();
-        known.map_or_else(|_| target_key(job, target), |mut known| known.of_target(job, target))
-    }
-
-    /// The key of a fact.
-    pub(crate) fn fact_key(&self, fact: &Fact) -> Hash {
-        match fact {
-            Fact::Token(token) => self.token_key(token),
-            Fact::Target(job, target) => self.target_key(job, target),
-        }
-    }
-
     /// The key of something that this forge has one of.
     fn of_forge(&self, what: &str) -> String {
-        let forge = short(&self.inquiry.job(&Hash([0; 32])));
+        let forge = self.inquiry.job(&Hash([0; 32])).short();
         format!("jobscope.{}.{what}.{forge}", self.layout)
     }
 
@@ -222,9 +199,4 @@ impl<H: Host> Store<H> {
         self.revoke_all().and(aged)?;
         Ok((end < buckets).then_some(end))
     }
-}
-
-/// A hash as part of a name.
-fn short(hash: &Hash) -> String {
-    hash.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -38,7 +38,7 @@ impl<H: Host> Store<H> {
         let token = self.token_age(request, now);
         let Some(Token::Running(job)) = &facts.token else { return Ages { token, targets: Vec::new() } };
         let targets = facts.targets.iter().filter_map(|(target, _)| {
-            let (_, confirmed) = self.target_row(&self.target_key(job, target), now).ok()??;
+            let (_, confirmed) = self.target_row(&self.hashes.of_target(job, target), now).ok()??;
             Some((target.clone(), confirmed.ages(now)))
         });
         Ages { token, targets: targets.collect() }

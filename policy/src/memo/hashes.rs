@@ -3,13 +3,14 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use core::hash::{Hash as _, Hasher};
 
 use siphasher::sip128::{Hash128, Hasher128, SipHasher13};
 
 use crate::access::TargetRef;
 use crate::facts::{Hash, Job, Secret};
-use crate::lookup::target_key;
+use crate::lookup::{Fact, target_key};
 
 /// How many are kept: some 200 KiB. Each has a place of its own, which it shares with others, of which the last is kept.
 const PLACES: usize = 4096;
@@ -18,7 +19,7 @@ const PLACES: usize = 4096;
 #[derive(Debug)]
 pub struct Hashes {
     key: (u64, u64),
-    known: Vec<((u64, u64), Hash)>,
+    known: RefCell<Vec<((u64, u64), Hash)>>,
 }
 
 impl Hashes {
@@ -26,11 +27,21 @@ impl Hashes {
     #[must_use]
     pub fn new(key: (u64, u64)) -> Self {
         // What has all zeroes for a hash, nobody can make either.
-        Self { key, known: vec![((0, 0), Hash([0; 32])); PLACES] }
+        Self { key, known: RefCell::new(vec![((0, 0), Hash([0; 32])); PLACES]) }
+    }
+
+    /// The key of a fact.
+    #[must_use]
+    pub fn of(&self, fact: &Fact) -> Hash {
+        match fact {
+            Fact::Token(token) => self.of_token(token),
+            Fact::Target(job, target) => self.of_target(job, target),
+        }
     }
 
     /// The hash of a token.
-    pub fn of_token(&mut self, token: &Secret) -> Hash {
+    #[must_use]
+    pub fn of_token(&self, token: &Secret) -> Hash {
         let mut hasher = self.hasher();
         hasher.write(token.expose());
         // No target's ends so.
@@ -39,7 +50,8 @@ impl Hashes {
     }
 
     /// The key of what a target is to a job.
-    pub fn of_target(&mut self, job: &Job, target: &TargetRef) -> Hash {
+    #[must_use]
+    pub fn of_target(&self, job: &Job, target: &TargetRef) -> Hash {
         let mut hasher = self.hasher();
         (job.people_key(), job.origin.id, &job.origin.path, target).hash(&mut hasher);
         hasher.write_u8(1);
@@ -50,10 +62,11 @@ impl Hashes {
         SipHasher13::new_with_keys(self.key.0, self.key.1)
     }
 
-    fn find(&mut self, hasher: &SipHasher13, make: impl FnOnce() -> Hash) -> Hash {
+    fn find(&self, hasher: &SipHasher13, make: impl FnOnce() -> Hash) -> Hash {
         let Hash128 { h1, h2 } = hasher.finish128();
         let at = usize::try_from(h1 >> 40).ok().and_then(|at| at.checked_rem(PLACES));
-        let Some((of, known)) = at.and_then(|at| self.known.get_mut(at)) else { return make() };
+        let Ok(mut known) = self.known.try_borrow_mut() else { return make() };
+        let Some((of, known)) = at.and_then(|at| known.get_mut(at)) else { return make() };
         if *of != (h1, h2) {
             (*of, *known) = ((h1, h2), make());
         }
@@ -102,16 +115,17 @@ mod tests {
             image(&["g/a", "g/b"]),
         ];
         let tokens: Vec<Secret> = [&b"a"[..], b"b", b"", b"a\0", b"a\x01"].map(Secret::new).to_vec();
-        let mut hashes = Hashes::new((1, 2));
+        let hashes = Hashes::new((1, 2));
         for _ in 0..2 {
             for (job, target) in jobs.iter().flat_map(|job| targets.iter().map(move |target| (job, target))) {
-                assert_eq!(hashes.of_target(job, target), target_key(job, target), "{job:?} {target:?}");
+                let fact = Fact::Target(job.clone(), target.clone());
+                assert_eq!([hashes.of_target(job, target), hashes.of(&fact)], [fact.key(); 2], "{fact:?}");
             }
             for token in &tokens {
-                assert_eq!(hashes.of_token(token), token.hash());
+                assert_eq!([hashes.of_token(token), hashes.of(&Fact::Token(token.clone()))], [token.hash(); 2]);
             }
         }
-        let kept = hashes.known.iter().filter(|(of, _)| *of != (0, 0)).count();
+        let kept = hashes.known.borrow().iter().filter(|(of, _)| *of != (0, 0)).count();
         assert_eq!(kept, jobs.len() * targets.len() + tokens.len(), "each was kept");
     }
 }
