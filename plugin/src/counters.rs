@@ -165,9 +165,8 @@ impl<H: Host> Counters<H> {
             Defined { values, numbers: family.names().into_iter().map(define).collect() }
         });
         let hash = Hash::of(&[configuration]);
-        let hash: String = hash.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         let version = env!("CARGO_PKG_VERSION");
-        let info = format!("{PREFIX}info.version.{}.configuration.{hash}", plain(version));
+        let info = format!("{PREFIX}info.version.{}.configuration.{}", plain(version), hash.short());
         Self { host: host.clone(), families: families.collect(), info: host.define(Metric::Gauge, &info).ok() }
     }
 

@@ -202,8 +202,8 @@ pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
         Ok(exchanged) => exchanged,
         Err(reason) => return Step::Decided(refuse_exchange(config, request, reason, job)),
     };
-    let facts = &*facts.completed(config, job, request);
-    let missing = facts.missing(config, request);
+    let (facts, missing) = facts.completed(config, job, request);
+    let facts = &*facts;
     if !missing.is_empty() {
         return Step::NeedsTargets(job.clone(), missing);
     }
@@ -271,20 +271,25 @@ impl Facts {
         missing
     }
 
-    /// With what the configuration says of targets, and what is known of the missing ones without asking anybody.
-    fn completed(&self, config: &Config, job: &Job, request: &JobRequest) -> Cow<'_, Self> {
-        let mut facts = Cow::Borrowed(self);
-        for target in self.missing(config, request) {
-            if let Some(found) = facts_without_lookup(config, job, &target) {
+    /// With what the configuration says of targets, and what is known of the missing ones without asking anybody; and those
+    /// that are still missing.
+    fn completed(&self, config: &Config, job: &Job, request: &JobRequest) -> (Cow<'_, Self>, Vec<TargetRef>) {
+        let (mut facts, mut missing) = (Cow::Borrowed(self), self.missing(config, request));
+        for target in &missing {
+            if let Some(found) = facts_without_lookup(config, job, target) {
                 facts.to_mut().targets.extend(found.into_iter().map(|found| (target.clone(), found)));
             }
+        }
+        // What was added may name others.
+        if let Cow::Owned(facts) = &facts {
+            missing = facts.missing(config, request);
         }
         if config.facts.are_configured() && !facts.targets.is_empty() {
             for (_, found) in &mut facts.to_mut().targets {
                 unasked::fill(config, job, found);
             }
         }
-        facts
+        (facts, missing)
     }
 }
 

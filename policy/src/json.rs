@@ -22,9 +22,7 @@ pub(crate) struct Members<'a>(&'a mut String);
 impl Members<'_> {
     /// One member more.
     pub(crate) fn put(&mut self, name: &'static str, value: impl Json) {
-        separate(self.0);
-        Word(name).write(self.0);
-        self.0.push(':');
+        begin(name, self.0);
         value.write(self.0);
     }
 
@@ -41,6 +39,16 @@ fn separate(text: &mut String) {
     if !matches!(text.as_bytes().last(), Some(b'{' | b'[')) {
         text.push(',');
     }
+}
+
+/// What stands before a member's value.
+#[inline(never)]
+fn begin(name: &'static str, text: &mut String) {
+    debug_assert!(is_plain(name), "{name}");
+    separate(text);
+    text.push('"');
+    text.push_str(name);
+    text.push_str("\":");
 }
 
 /// The text of an object.

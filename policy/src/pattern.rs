@@ -32,17 +32,20 @@ const MOST: usize = 12;
 pub(crate) struct Pattern {
     text: &'static str,
     parts: [&'static str; MOST],
-    count: usize,
+    count: u8,
+    /// Whether one of them takes several segments.
+    is_open: bool,
 }
 
 impl Pattern {
     #[expect(
         clippy::indexing_slicing,
         clippy::arithmetic_side_effects,
+        clippy::as_conversions,
         reason = "run by the compiler, which an error stops"
     )]
     pub(crate) const fn of(text: &'static str) -> Self {
-        let (mut parts, mut count, mut rest) = ([""; MOST], 0, text.as_bytes());
+        let (mut parts, mut count, mut is_open, mut rest) = ([""; MOST], 0, false, text.as_bytes());
         while !rest.is_empty() {
             let mut end = 0;
             while end < rest.len() && rest[end] != b'/' {
@@ -52,10 +55,11 @@ impl Pattern {
             if let (Ok(part), true) = (core::str::from_utf8(part), end > 0) {
                 parts[count] = part;
                 count += 1;
+                is_open |= part.as_bytes()[0] == b'*';
             }
             rest = if let [_, behind @ ..] = behind { behind } else { behind };
         }
-        Self { text, parts, count }
+        Self { text, parts, count: count as u8, is_open }
     }
 
     /// As it is written.
@@ -65,7 +69,13 @@ impl Pattern {
 
     /// What stands between its slashes.
     pub(crate) fn parts(&self) -> &[&'static str] {
-        self.parts.get(..self.count).unwrap_or_default()
+        self.parts.get(..usize::from(self.count)).unwrap_or_default()
+    }
+
+    /// Whether it covers all of the segments, and whose endpoint it then is. Most have more or fewer, and are not looked into.
+    #[inline]
+    pub(crate) fn fit<'a>(&self, segments: &'a [&'a str]) -> Option<Option<Owner<'a>>> {
+        if self.is_open || usize::from(self.count) == segments.len() { fit(self.parts(), segments) } else { None }
     }
 }
 
@@ -121,4 +131,23 @@ fn takes(part: &str, value: &str) -> bool {
 /// Whether a name stands for a number.
 fn is_number(name: &str) -> bool {
     name.ends_with("_id") || name.ends_with("_iid")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// To count segments first spares work and decides nothing.
+    #[test]
+    fn a_pattern_covers_what_its_parts_do() {
+        for text in ["", "a", "a/:b_id", ":a/b", "*a", "a/*b/c", "*a/*b", ":x.json"] {
+            let pattern = Pattern { is_open: true, ..Pattern::of(text) };
+            for path in ["", "a", "a/1", "a/b", "a/x/c", "a/x/y/c", "x.json", "a/b/c/d"] {
+                let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+                assert_eq!(Pattern::of(text).fit(&segments), pattern.fit(&segments), "{text} {path}");
+            }
+        }
+    }
 }

@@ -38,7 +38,9 @@ impl<H: Host> Worker<H> {
         let stripe = match request.claim {
             // Only a row tells from whose token it was made, and did when the same was asked before.
             Claim::Minted(_) => self.memo.stripe(asked),
-            Claim::Marked | Claim::Unmarked(_) | Claim::Unread(_) => Some(setup.store.stripe(&request.token.hash())),
+            Claim::Marked | Claim::Unmarked(_) | Claim::Unread(_) => {
+                Some(setup.store.stripe(&setup.store.hashes.of_token(&request.token)))
+            }
         };
         // The version comes before what it is the version of.
         let version = stripe.and_then(|stripe| Some((stripe, setup.store.version(stripe)?)));
@@ -147,7 +149,7 @@ impl<H: Host> Worker<H> {
             };
             let context = self.context(&parked.request);
             for fact in missing {
-                let key = fact.key();
+                let key = setup.store.hashes.of(&fact);
                 let found = match self.crowd.has_room_for(&key) {
                     true => self.ask(setup, fact, Urgency::Awaited, parked.denial.least(), &context, now),
                     false => Some(Err(Failure::LookupBusy)),
@@ -189,7 +191,7 @@ impl<H: Host> Worker<H> {
 
     /// Whether a token may be looked up: where nothing is known of it, this is one lookup more of its source's.
     fn admit(&self, setup: &Setup<H>, request: &JobRequest, now: Moment) -> std::result::Result<(), Failure> {
-        let token = request.token.hash();
+        let token = setup.store.hashes.of_token(&request.token);
         if self.flights.holds(&token) {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use policy::bindings::{Freshness, Moment, Remembered, Stripe};
 use policy::decision::{Ages, Facts, Step};
 use policy::facts::Token;
-use policy::lookup::{Fact, target_key};
+use policy::lookup::Fact;
 use policy::request::JobRequest;
 
 use crate::host::{Host, Result};
@@ -65,7 +65,7 @@ impl Recalled {
             let Step::NeedsTargets(job, targets) = &step else { return Ok(Self { step, ..recalled }) };
             let count = recalled.facts.targets.len();
             for target in targets {
-                let Some(known) = setup.store.target(&target_key(job, target), now)? else {
+                let Some(known) = setup.store.target(&setup.store.hashes.of_target(job, target), now)? else {
                     continue;
                 };
                 if recalled.take(known.freshness, least, || Fact::Target(job.clone(), target.clone())) {

@@ -32,7 +32,9 @@ impl Ids {
     /// A number that no other decision is likely to have.
     fn next(&mut self) -> String {
         self.count = self.count.wrapping_add(1);
-        format!("{:016x}", chance(self.seed, self.count))
+        let number = chance(self.seed, self.count);
+        let digit = |at: u32| char::from_digit(u32::try_from(number >> at & 0xf).unwrap_or_default(), 16);
+        (0..64).step_by(4).rev().map(|at| digit(at).unwrap_or_default()).collect()
     }
 }
 

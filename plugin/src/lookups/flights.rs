@@ -87,7 +87,7 @@ impl Flights {
         context: &dyn Fn() -> TraceContext,
         now: Moment,
     ) -> Option<Landing> {
-        let key = fact.key();
+        let key = setup.store.hashes.of(&fact);
         if self.under_way.contains_key(&key) {
             return None;
         }
@@ -314,7 +314,7 @@ impl Flights {
 fn max_age<H: Host>(setup: &Setup<H>, fact: &Fact, least: Freshness, now: Moment) -> Duration {
     match fact {
         _ if setup.config.lookup.api != Api::V1 || least == Freshness::New => Duration::ZERO,
-        Fact::Token(token) if !setup.store.takes_memory(&token.hash(), now) => Duration::ZERO,
+        Fact::Token(token) if !setup.store.takes_memory(&setup.store.hashes.of_token(token), now) => Duration::ZERO,
         Fact::Token(_) => setup.config.bindings.max_age(),
         Fact::Target(..) => setup.config.lifetimes.max_age(),
     }

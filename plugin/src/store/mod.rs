@@ -11,6 +11,7 @@ use policy::Config;
 use policy::bindings::{self, Binding, Expiry, Follower, Inquiry, Learned, Moment, Row, Stripe, Stripes, Table, Told};
 use policy::config::{Bindings, Lifetimes};
 use policy::facts::{Day, Hash, Version};
+use policy::memo::Hashes;
 
 use crate::counters::{Counted, Counters};
 use crate::host::{Host, HostError, Level, Result, Written};
@@ -40,6 +41,8 @@ pub(crate) struct Store<H> {
     stripes: Vec<String>,
     /// Whether a version could not be written that has to be.
     owes: Cell<bool>,
+    /// Keys that were made before.
+    pub(crate) hashes: Hashes,
 }
 
 impl<H: Host> Store<H> {
@@ -51,10 +54,11 @@ impl<H: Host> Store<H> {
     pub(crate) fn open(host: &H, config: &Config, counters: &Rc<Counters<H>>) -> Result<Self> {
         let (config, lifetimes, inquiry) = (config.bindings.clone(), config.lifetimes.clone(), Inquiry::of(config));
         let tables = bindings::tables(config.capacity);
-        let layout = short(&bindings::layout(config.capacity));
+        let layout = bindings::layout(config.capacity).short();
         let (host, counters) = (host.clone(), Rc::clone(counters));
         let stripes = Stripe::all().map(|stripe| format!("jobscope.{layout}.version.{}", stripe.place())).collect();
-        let store = Self { host, counters, config, lifetimes, inquiry, layout, stripes, owes: Cell::new(false) };
+        let (owes, hashes) = (Cell::new(false), Hashes::new((host.random(), host.random())));
+        let store = Self { host, counters, config, lifetimes, inquiry, layout, stripes, owes, hashes };
         let buckets = tables.into_iter().flat_map(|table| (0..table.buckets()).map(move |bucket| (table, bucket)));
         let more = [FOLLOWER, Version::NAME, Expiry::NAME].map(|what| store.of_forge(what));
         let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain(more);
@@ -67,12 +71,12 @@ impl<H: Host> Store<H> {
     }
 
     fn name(&self, table: Table, bucket: u32) -> String {
-        format!("jobscope.{}.{}.{bucket}", self.layout, table.name())
+        ["jobscope.", &self.layout, ".", table.name(), ".", &bucket.to_string()].concat()
     }
 
     /// The key of something that this forge has one of.
     fn of_forge(&self, what: &str) -> String {
-        let forge = short(&self.inquiry.job(&Hash([0; 32])));
+        let forge = self.inquiry.job(&Hash([0; 32])).short();
         format!("jobscope.{}.{what}.{forge}", self.layout)
     }
 
@@ -192,9 +196,4 @@ impl<H: Host> Store<H> {
         self.revoke(Stripes::ALL).and(aged)?;
         Ok((end < buckets).then_some(end))
     }
-}
-
-/// A hash as part of a name.
-fn short(hash: &Hash) -> String {
-    hash.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use policy::bindings::{Confirmed, Freshness, Missing, Moment, PartRow, ProjectRow, TargetRow};
 use policy::decision::{Ages, Facts};
 use policy::facts::{Found, Hash, Known, Lifetime, Part, Token};
-use policy::lookup::{PartKey, target_key};
+use policy::lookup::PartKey;
 use policy::request::JobRequest;
 
 use super::Store;
@@ -38,7 +38,7 @@ impl<H: Host> Store<H> {
         let token = self.token_age(request, now);
         let Some(Token::Running(job)) = &facts.token else { return Ages { token, targets: Vec::new() } };
         let targets = facts.targets.iter().filter_map(|(target, _)| {
-            let (_, confirmed) = self.target_row(&target_key(job, target), now).ok()??;
+            let (_, confirmed) = self.target_row(&self.hashes.of_target(job, target), now).ok()??;
             Some((target.clone(), confirmed.ages(now)))
         });
         Ages { token, targets: targets.collect() }

@@ -49,7 +49,7 @@ impl<H: Host> Store<H> {
 
     /// What is remembered of a request's credential, of the token or of the one that it was made from.
     pub(crate) fn credential(&self, request: &JobRequest, now: Moment) -> Result<Credential> {
-        let key = request.token.hash();
+        let key = self.hashes.of_token(&request.token);
         if !matches!(request.claim, Claim::Minted(_)) {
             return self.token(&key, now);
         }
@@ -67,7 +67,7 @@ impl<H: Host> Store<H> {
 
     /// How long ago what is remembered of a request's credential was confirmed.
     pub(super) fn token_age(&self, request: &JobRequest, now: Moment) -> Option<Duration> {
-        let hash = request.token.hash();
+        let hash = self.hashes.of_token(&request.token);
         let parent = match request.claim {
             Claim::Minted(_) => self.find::<Minted>(&hash, now).ok().flatten().and_then(|minted| minted.parent),
             Claim::Marked | Claim::Unmarked(_) | Claim::Unread(_) => None,

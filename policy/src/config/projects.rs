@@ -29,7 +29,7 @@ impl Projects {
     /// Whether a project is in the set.
     #[must_use]
     pub fn hold(&self, path: &ProjectPath) -> bool {
-        keys_of(path).any(|key| self.has(key))
+        !self.keys.is_empty() && keys_of(path).any(|key| self.has(key))
     }
 
     /// Whether a project is named by its own path.
@@ -115,8 +115,8 @@ pub(super) fn sound(key: &str) -> Option<Cow<'_, str>> {
 /// Every key that a project is in.
 pub(super) fn keys_of(path: &ProjectPath) -> impl Iterator<Item = &str> {
     let path = path.as_str();
-    let groups = path.match_indices('/').filter_map(move |(at, _)| path.get(..=at));
-    once("").chain(groups).chain(once(path))
+    let slashes = path.bytes().enumerate().filter(|(_, b)| *b == b'/');
+    once("").chain(slashes.filter_map(move |(at, _)| path.get(..=at))).chain(once(path))
 }
 
 #[cfg(test)]

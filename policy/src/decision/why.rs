@@ -28,7 +28,7 @@ const MOST_DENIALS: usize = 32;
 const LONGEST: usize = 32 << 10;
 
 /// Room for what is told of one thing that is asked.
-const USUAL: usize = 4 << 10;
+const USUAL: usize = 6 << 10;
 
 /// How long ago facts were looked up, as far as that is remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -131,8 +131,9 @@ impl Json for Asked<'_> {
         if exchanged(config, request, job).is_err() {
             return List(accesses.take(MOST_ASKED).map(named)).write(text);
         }
-        let facts = &*facts.completed(config, job, request);
-        if !facts.missing(config, request).is_empty() {
+        let (facts, missing) = facts.completed(config, job, request);
+        let facts = &*facts;
+        if !missing.is_empty() {
             return List(accesses.take(MOST_ASKED).map(named)).write(text);
         }
         let judged: Vec<Judged<'_>> = accesses.map(|access| judge(config, job, access, facts)).collect();
@@ -199,7 +200,10 @@ impl Json for Told<'_> {
             it.put_known("named", written_target(&access.target).as_deref());
             it.put("needs", needs(question.need));
             it.put_known("path", path.map(ProjectPath::as_str));
-            it.put_known("rules", is_first.then(|| List(answers.iter().map(answered))));
+            it.put_known(
+                "rules",
+                is_first.then(|| List(answers.iter().map(|(_, rule, answer)| Answered(rule, *answer)))),
+            );
             it.put("verdict", Word(verdict));
         })
         .write(text);
@@ -292,8 +296,22 @@ fn entry<'a>(standing: Option<&Standing>, rule: Option<&'a str>) -> Option<impl 
     }))
 }
 
-fn answered((_, rule, answer): &(usize, &'static Rule, Answer)) -> impl Json + use<> {
-    let (rule, answer) = (*rule, *answer);
+/// What a rule said.
+struct Answered(&'static Rule, Answer);
+
+impl Json for Answered {
+    fn write(self, text: &mut String) {
+        let Self(rule, answer) = self;
+        if answer == Answer::Aside {
+            // Nearly all do, and this is the same as below in one piece.
+            let said = [r#"{"answer":"aside","rule":""#, rule.id, r#"","says":""#, rule.aside, r#""}"#];
+            return said.into_iter().for_each(|piece| text.push_str(piece));
+        }
+        told(rule, answer).write(text);
+    }
+}
+
+fn told(rule: &'static Rule, answer: Answer) -> impl Json {
     Object(move |it: &mut Members<'_>| {
         it.put("answer", Word(answer.name()));
         it.put_known("reason", answer.reason().map(|reason| Word(reason.code())));

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use super::path::{PATH_LIMIT, segment_is_sound};
+use super::path::{PATH_LIMIT, segment_is_sound, segments};
 
 /// The number the forge knows a group by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,8 +17,8 @@ impl GroupPath {
     /// Parses a full path: one to twenty segments of a project's path. At most 255 bytes.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
-        let segments = path.split('/').count();
-        let sound = path.len() <= PATH_LIMIT && (1..=20).contains(&segments) && path.split('/').all(segment_is_sound);
+        let depth = segments(path).count();
+        let sound = path.len() <= PATH_LIMIT && (1..=20).contains(&depth) && segments(path).all(segment_is_sound);
         sound.then(|| Self(path.to_ascii_lowercase()))
     }
 

@@ -23,6 +23,7 @@ pub use holders::{Holders, MOST_HOLDERS};
 pub use host::Host;
 pub use job::{Context, Credential, FINAL_STATES, Invalid, Job, JobId, Origin, RunnerId, Token, User, UserId};
 pub use part::{Known, Lifetime, Part};
+pub(crate) use path::segments;
 pub use path::{PATH_LIMIT, ProjectPath};
 pub use secret::{Hash, Secret};
 pub use standing::{Admission, Affiliation, Found, Outbound, Role, Standing};

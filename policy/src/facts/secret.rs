@@ -1,5 +1,7 @@
 //! Secrets, and the hashes under which they are remembered.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -52,6 +54,12 @@ impl Hash {
             hasher.update(field);
         }
         Self(hasher.finalize().into())
+    }
+
+    /// Its first letters, as part of a name.
+    #[must_use]
+    pub fn short(&self) -> String {
+        self.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Birth {
 
 /// Whether a request asks for a job.
 pub(super) fn is_asked_for(config: &Config, head: &Head<'_>) -> bool {
-    head.method() == Some(b"POST") && request::path_on_forge(&config.forge, head) == Some("/api/v4/jobs/request")
+    head.method() == Some(b"POST") && request::is_for(&config.forge, head, "/api/v4/jobs/request")
 }
 
 /// Whether an answer hands one out.

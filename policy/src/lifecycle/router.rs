@@ -34,8 +34,7 @@ pub fn discovery(config: &Config, head: &Head<'_>, reading: &Reading) -> Option<
 }
 
 fn is_asked_for(config: &Config, head: &Head<'_>) -> bool {
-    head.method() == Some(b"GET")
-        && request::path_on_forge(&config.forge, head) == Some("/api/v4/runners/router/discovery")
+    head.method() == Some(b"GET") && request::is_for(&config.forge, head, "/api/v4/runners/router/discovery")
 }
 
 /// As the forge itself answers where it has no router.

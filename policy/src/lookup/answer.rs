@@ -66,9 +66,11 @@ impl Answer<'_> {
     /// and answer in JSON do not.
     pub(super) fn said_of_job(&self) -> Result<Said, Failure> {
         let said = self.said()?;
-        let body: Value = serde_json::from_slice(self.body).unwrap_or_default();
-        let message = body.get("message").and_then(Value::as_str).unwrap_or_default();
-        let is_forges = || self.status.is_some_and(|status| message.starts_with(&status.to_string()));
+        let is_forges = || {
+            let body: Value = serde_json::from_slice(self.body).unwrap_or_default();
+            let message = body.get("message").and_then(Value::as_str).unwrap_or_default();
+            self.status.is_some_and(|status| message.starts_with(&status.to_string()))
+        };
         match &said {
             Said::Unauthorized | Said::Forbidden | Said::NotFound if !is_forges() => Err(Failure::LookupAnswer),
             Said::Yes(_) | Said::Unauthorized | Said::Forbidden | Said::NotFound | Said::Moved(_) => Ok(said),

@@ -4,6 +4,7 @@
 //! Pure: the time and the versions that say whether something was taken back come from the shell.
 
 mod generations;
+mod hashes;
 mod heads;
 
 use alloc::rc::Rc;
@@ -19,6 +20,7 @@ use crate::decision::{Decision, Grant, Outcome};
 use crate::lifecycle::Watch;
 use crate::request::{Claim, Head, JobRequest, Progress};
 use generations::Generations;
+pub use hashes::Hashes;
 
 /// How many decisions, and how many heads, a generation has.
 const GENERATION: usize = 2048;

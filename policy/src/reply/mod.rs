@@ -12,6 +12,8 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use memchr::memchr;
+
 use crate::access::Action;
 use crate::access::Protocol;
 use crate::choices::{Answers, Kind};
@@ -42,7 +44,15 @@ impl Reply {
     /// The body of this decision's answer.
     #[must_use]
     pub fn text(&self, decision: &str) -> String {
-        self.body.replace(DECISION, decision)
+        let (mut text, mut rest) = (String::with_capacity(self.body.len().saturating_add(decision.len())), &*self.body);
+        while let Some((before, behind)) = memchr(b'<', rest.as_bytes()).and_then(|at| rest.split_at_checked(at)) {
+            text.push_str(before);
+            let named = behind.strip_prefix(DECISION);
+            text.push_str(if named.is_some() { decision } else { "<" });
+            rest = named.or(behind.get(1..)).unwrap_or_default();
+        }
+        text.push_str(rest);
+        text
     }
 }
 

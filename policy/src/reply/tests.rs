@@ -361,3 +361,11 @@ fn every_reason_of_a_refusal_is_what_is_wrong_and_what_to_do() {
         assert!(parts.len() == 2 && parts.iter().all(|part| part.len() > 4 && !part.ends_with('.')), "{code}: {text}");
     }
 }
+
+#[test]
+fn the_number_stands_wherever_the_body_names_it() {
+    for body in ["", "<", "<decision", DECISION, "a<b <decision> <<decision>\u{e9}", "<decision><decision>"] {
+        let reply = Reply { status: 403, headers: Vec::new(), retry_after: None, body: body.into() };
+        assert_eq!(reply.text("0123"), body.replace(DECISION, "0123"), "{body}");
+    }
+}

@@ -19,13 +19,14 @@ const CANDIDATES: usize = 3;
 pub(super) fn read(method: &[u8], target: Target<'_>) -> Result<Option<Access>, Malformed> {
     let is_read = matches!(method, b"GET" | b"HEAD");
     let is_document = target.path.starts_with("/.well-known/") || DOCUMENTS.contains(&target.path);
+    let asks_for_go = target.query.is_some_and(params::is_go_get);
     match target.query {
         // Some servers look at the path first, and serve the repository.
-        Some(query) if params::is_go_get(query) && is_in_repository(target.path) => Err(Malformed::Unclassifiable),
+        _ if asks_for_go && is_in_repository(target.path) => Err(Malformed::Unclassifiable),
         // As Go writes it. Any other spelling may be nobody's question to the forge.
         Some("go-get=1") if is_read => Ok(Some(go_get(target.path))),
-        Some(query) if params::is_go_get(query) && !is_read => Err(Malformed::MethodUnknown),
-        Some(query) if params::is_go_get(query) => Ok(Some(public())),
+        _ if asks_for_go && !is_read => Err(Malformed::MethodUnknown),
+        _ if asks_for_go => Ok(Some(public())),
         _ if is_read && is_document => Ok(Some(public())),
         _ => Ok(None),
     }

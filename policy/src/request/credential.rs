@@ -220,12 +220,19 @@ impl<'a> Persons<'a> {
         // Where a credential stands its readers pass over bytes: nothing in it need be plain.
         let mut logins = Vec::new();
         if is_read_for_credentials(name) {
-            if readers::is_list(value) || is_agents(value) {
+            if is_jobs_login(value) {
                 return true;
             }
-            logins = readers::logins(value);
-            if is_read_as_jobs(value, &logins) {
-                return true;
+            match plain_login(value) {
+                Some(login) if names_job(&login) => return true,
+                Some(login) => logins.push(login),
+                None if readers::is_list(value) || is_agents(value) => return true,
+                None => {
+                    logins = readers::logins(value);
+                    if is_read_as_jobs(value, &logins) {
+                        return true;
+                    }
+                }
             }
         }
         if holds_job_shape(value)
@@ -282,6 +289,20 @@ fn is_read_for_credentials(name: &[u8]) -> bool {
         .checked_sub(AUTHORIZATION.len())
         .and_then(|at| name.get(at..))
         .is_some_and(|end| end.eq_ignore_ascii_case(AUTHORIZATION))
+}
+
+/// What a login of a job begins with in its plain spelling: its user in base64, and six bits of the colon.
+const LOGIN: &[u8] = b"Basic Z2l0bGFiLWNpLXRva2VuO";
+
+/// Whether a value begins as most jobs' logins do: whoever reads it finds a job's user in it, and nothing else need be tried.
+fn is_jobs_login(value: &[u8]) -> bool {
+    // The other two bits of the colon, and whatever comes behind it.
+    matches!(value.strip_prefix(LOGIN), Some([b'g'..=b'v', ..]))
+}
+
+/// The login of a field in its plain spelling. Whoever reads that finds this and nothing else.
+fn plain_login(value: &[u8]) -> Option<Vec<u8>> {
+    STANDARD.decode(value.strip_prefix(b"Basic ")?).ok()
 }
 
 /// What begins a job's credential for the Kubernetes agent's server, where a person's begins with `pat:`.
@@ -507,6 +528,40 @@ mod tests {
             found(&[("job-token", "glcbt-1"), ("private-token", "glcbt-1")]),
             Credential::Same(Vec::from([Carrier::JobToken, Carrier::PrivateToken]), Secret::new(b"glcbt-1"))
         );
+    }
+
+    /// What is looked at first, and what it spares, tell the same as all that is looked at where nothing is plain.
+    #[test]
+    fn a_plain_login_is_read_as_any_other_value_would_be() {
+        let jwt =
+            |claims: &str| format!("eyJ9.{}.sig", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims));
+        let wrapped = jwt(r#"{"token":"glcbt-1"}"#);
+        let mut logins: Vec<String> =
+            ["", ":", "dana:x", "gitlab-ci-token", "gitlab-ci-token-bot:x", "x:glcbt-64_a", "glcbt-1:"]
+                .into_iter()
+                .chain([
+                    "GitLab-CI-Token:x",
+                    " gitlab-ci-token:x",
+                    "gitlab-ci-token\0:x",
+                    "gitlab-ci-tokeo:x",
+                    "{\"a\":1}",
+                    &wrapped,
+                ])
+                .map(String::from)
+                .collect();
+        // Each byte that may stand where a job's login has its colon, and whatever follows.
+        logins.extend((b' '..0x7f).map(|byte| format!("gitlab-ci-token{}x", char::from(byte))));
+        logins.extend((0..9).map(|length| format!("gitlab-ci-token:{}", "\u{7f}".repeat(length))));
+        for login in logins {
+            for value in [basic(&login), basic(&login).replace("Basic", "basic"), format!("{} ", basic(&login))] {
+                let (value, read) = (value.as_bytes(), readers::logins(value.as_bytes()));
+                let is_jobs = readers::is_list(value) || is_agents(value) || is_read_as_jobs(value, &read);
+                let mut persons = Persons::default();
+                assert_eq!(persons.see(AUTHORIZATION, value), is_jobs, "{login}");
+                assert!(!is_jobs_login(value) || is_jobs, "{login}");
+                assert!(is_jobs || persons.logins == read, "{login}");
+            }
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) fn is_below(path: &str) -> bool {
 /// Reads a request to the dependency proxy.
 pub(crate) fn read(method: &[u8], path: &str, query: Option<&str>) -> Result<Access, Malformed> {
     let path = &*registry::plain(path);
-    path::segments(path)?;
+    path::check_segments(path)?;
     let rest = path.strip_prefix("/v2/").ok_or(Malformed::Unclassifiable)?;
     let (group_path, below) = rest.split_once(MARK).ok_or(Malformed::Unclassifiable)?;
     // The forge's route takes the last mark for the one, others the first.

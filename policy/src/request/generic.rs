@@ -68,7 +68,7 @@ pub(super) fn with_job(
     if repository.is_none() && in_lfs_of.is_none() {
         return Err(Malformed::WebRoute);
     }
-    path::segments(target.path)?;
+    path::check_segments(target.path)?;
     only(carriers, &CARRIERS)?;
     match (in_lfs_of, repository) {
         (Some((project, endpoint)), _) => {

@@ -5,7 +5,7 @@ use super::head::Head;
 use super::malformed::Malformed;
 use crate::access::{Access, Action, TargetRef};
 use crate::choices::Kind;
-use crate::facts::ProjectPath;
+use crate::facts::{ProjectPath, segments};
 
 /// First segments that GitLab keeps for itself: no group can have these names.
 const RESERVED: [&str; 25] = [
@@ -55,8 +55,9 @@ pub(crate) struct Repository<'a> {
 /// Splits a path at its `.git`. `None` when no segment ends in it.
 pub(crate) fn repository(path: &str) -> Result<Option<Repository<'_>>, Malformed> {
     let Some((before, rest)) = path.split_once(".git/") else { return Ok(None) };
-    let ends_in_git = |segment: &str| segment.to_ascii_lowercase().ends_with(".git");
-    if rest.split('/').any(ends_in_git) || before.split('/').any(ends_in_git) {
+    let ends_in_git =
+        |segment: &str| segment.as_bytes().last_chunk::<4>().is_some_and(|end| end.eq_ignore_ascii_case(b".git"));
+    if segments(rest).any(ends_in_git) || segments(before).any(ends_in_git) {
         return Err(Malformed::GitSuffix);
     }
     Ok(Some(Repository { path: before.strip_prefix('/').unwrap_or(before), rest }))
@@ -131,12 +132,12 @@ impl Service {
 
 /// The project of a repository's path.
 pub(crate) fn project(forge: Kind, path: &str) -> Result<ProjectPath, Malformed> {
-    let first = path.split('/').next().unwrap_or_default().to_ascii_lowercase();
+    let first = segments(path).next().unwrap_or_default();
     let reserved: &[&str] = match forge {
         Kind::Gitlab => &RESERVED,
         Kind::Gitea | Kind::Generic => &RESERVED_EVERYWHERE,
     };
-    if reserved.contains(&first.as_str()) || path.split('/').any(|segment| segment == "-") {
+    if reserved.iter().any(|word| word.eq_ignore_ascii_case(first)) || segments(path).any(|segment| segment == "-") {
         return Err(Malformed::ReservedWord);
     }
     if !path.contains('/') {

@@ -314,13 +314,21 @@ enum Site {
 
 impl<'a> Front<'a> {
     fn of(forge: &Forge, head: &Head<'a>) -> Result<Self, Malformed> {
-        let authority = head.one(":authority")?.and_then(Host::of_authority).ok_or(Malformed::Host)?;
+        let authority = head.one(":authority")?.ok_or(Malformed::Host)?;
         let method = head.one(":method")?.ok_or(Malformed::NoMethod)?;
         let raw = head.one(":path")?.ok_or(Malformed::NoPath)?;
-        let site = match () {
-            () if forge.registry_hosts.contains(&authority) => Site::Registry,
-            () if forge.hosts.contains(&authority) => Site::Forge,
-            () => return Err(Malformed::UnknownHost),
+        let known = |host: &dyn Fn(&Host) -> bool| match () {
+            () if forge.registry_hosts.iter().any(host) => Some(Site::Registry),
+            () if forge.hosts.iter().any(host) => Some(Site::Forge),
+            () => None,
+        };
+        // Most clients write a host as it is kept.
+        let site = match known(&|host| host.as_str().as_bytes() == authority) {
+            Some(site) => site,
+            None => {
+                let authority = Host::of_authority(authority).ok_or(Malformed::Host)?;
+                known(&|host| *host == authority).ok_or(Malformed::UnknownHost)?
+            }
         };
         let root = if site == Site::Registry { "" } else { forge.relative_url_root.as_str() };
         let target = path::target(raw, root)?;
@@ -392,7 +400,7 @@ fn with_job(forge: &Forge, head: &Head<'_>, carriers: &[Carrier], token: Secret)
         return Err(Malformed::GitAddress);
     }
     if let Some(repository) = git::repository(target.path)? {
-        path::segments(target.path)?;
+        path::check_segments(target.path)?;
         only(&[Carrier::Basic, Carrier::Minted])?;
         if !lfs::is_lfs(repository.rest) {
             return Ok(job(token, Protocol::Git, git::read(Kind::Gitlab, head, method, repository, target.query)?));
@@ -400,7 +408,7 @@ fn with_job(forge: &Forge, head: &Head<'_>, carriers: &[Carrier], token: Secret)
         return in_lfs(head, token, lfs::read(head, method, repository, target.query)?);
     }
     if let Some(project) = target.path.strip_suffix("/info/refs") {
-        path::segments(target.path)?;
+        path::check_segments(target.path)?;
         only(&[Carrier::Basic])?;
         let project = project.strip_prefix('/').unwrap_or(project);
         return Ok(job(token, Protocol::Git, git::read_without_suffix(method, project, target.query)?));
@@ -510,9 +518,12 @@ fn is_elsewhere(forge: &Forge, head: &Head<'_>) -> bool {
     host.is_some_and(|host| !lists.iter().any(|list| list.contains(&host)))
 }
 
-/// The path of a request to the forge, below its root and in its one spelling.
-pub(crate) fn path_on_forge<'a>(forge: &Forge, head: &Head<'a>) -> Option<&'a str> {
-    target_on_forge(forge, head).map(|target| target.path)
+/// Whether a request is for this path of the forge, below its root and in its one spelling.
+pub(crate) fn is_for(forge: &Forge, head: &Head<'_>, path: &str) -> bool {
+    let raw = head.path().and_then(|raw| raw.split(|b| *b == b'?').next());
+    // Nearly every request ends here.
+    raw.is_some_and(|raw| raw.ends_with(path.as_bytes()))
+        && target_on_forge(forge, head).is_some_and(|target| target.path == path)
 }
 
 /// Whether a request asks for a JWT of the dependency proxy, whosever it is.

@@ -89,6 +89,9 @@ fn pairs(
 }
 
 fn word(text: &[u8], percent: Malformed, control: Malformed) -> Result<String, Malformed> {
+    if text.iter().all(|b| matches!(b, 0x21..0x7f) && !matches!(b, b'%' | b'+')) {
+        return String::from_utf8(text.to_vec()).map_err(|_| percent);
+    }
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
@@ -169,6 +172,10 @@ fn credential_name(name: &str) -> Option<&'static str> {
 /// Whether a name is another up to its first bracket.
 fn begins_as(name: &str, meant: &str) -> bool {
     let plain = |c: char| if matches!(c, '.' | ' ' | '-') { '_' } else { c.to_ascii_lowercase() };
+    // Nearly every name ends here.
+    if name.chars().next().map(plain) != meant.chars().next() {
+        return false;
+    }
     let mut rest = name.chars().take_while(|c| !matches!(c, '[' | ']'));
     meant.chars().all(|expected| rest.next().is_some_and(|c| plain(c) == expected)) && rest.all(is_around)
 }
@@ -194,9 +201,7 @@ pub(crate) fn names_person(pairs: &Pairs) -> bool {
 
 /// Whether a query asks the way of Go's tool, in whatever spelling.
 pub(crate) fn is_go_get(query: &str) -> bool {
-    query
-        .split(['&', ';'])
-        .any(|pair| is_spelling_of(&generous(pair.split('=').next().unwrap_or_default().as_bytes()), "go_get"))
+    split(query.as_bytes()).any(|pair| is_spelling_of(&generous(parts(pair).0), "go_get"))
 }
 
 /// Finds the job token among parameters. A name that the forge would read as a token's but that is spelled in another
@@ -293,7 +298,7 @@ fn parts(pair: &[u8]) -> (&[u8], &[u8]) {
 /// Undoes percent-encoding where it is sound and leaves the rest.
 pub(crate) fn generous(text: &[u8]) -> Cow<'_, str> {
     if !text.iter().any(|b| matches!(b, b'%' | b'+')) {
-        return String::from_utf8_lossy(text);
+        return core::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed);
     }
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -327,6 +332,16 @@ mod tests {
         }
         let person = credential(&query("token=glptt-x").unwrap()).unwrap();
         assert!(person.job.is_none() && person.foreign);
+    }
+
+    #[test]
+    fn a_plain_word_is_decoded_as_any_other() {
+        for byte in 0..=u8::MAX {
+            let decoded = |text: &[u8]| word(text, Malformed::QueryPercent, Malformed::QueryControl);
+            let plain = decoded(&[b'a', byte]);
+            // With an encoded letter before it, each byte is looked at.
+            assert_eq!(plain, decoded(&[b"%61"[..].to_vec(), Vec::from([byte])].concat()), "{byte}");
+        }
     }
 
     #[test]

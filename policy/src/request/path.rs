@@ -6,7 +6,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use memchr::memchr_iter;
+
 use super::malformed::Malformed;
+use crate::facts::segments as between_slashes;
 
 /// A request target that is spelled canonically.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +58,7 @@ fn check(path: &str, spelling: Spelling) -> Result<(), Malformed> {
     let mut bytes = path.bytes();
     while let Some(byte) = bytes.next() {
         match byte {
+            _ if PLAIN.get(usize::from(byte)) == Some(&true) => {}
             b'%' => {
                 let (high, low) = (bytes.next().and_then(hex), bytes.next().and_then(hex));
                 let (Some(high), Some(low)) = (high, low) else { return Err(Malformed::BadPercent) };
@@ -64,11 +68,6 @@ fn check(path: &str, spelling: Spelling) -> Result<(), Malformed> {
             b';' => return Err(Malformed::Semicolon),
             b'#' => return Err(Malformed::Fragment),
             0..0x20 | 0x7f => return Err(Malformed::Control),
-            _ if is_unreserved(byte)
-                || matches!(
-                    byte,
-                    b'/' | b'@' | b'+' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b',' | b':' | b'='
-                ) => {}
             _ => return Err(Malformed::IllegalChar),
         }
     }
@@ -80,7 +79,7 @@ fn check(path: &str, spelling: Spelling) -> Result<(), Malformed> {
     if inner.is_empty() && path != "/" {
         return Err(Malformed::EmptySegment);
     }
-    for segment in inner.split('/') {
+    for segment in between_slashes(inner) {
         // A dot that is encoded was refused above unless it makes a dot segment, which has a code of its own.
         match segment {
             "" if path != "/" => return Err(Malformed::EmptySegment),
@@ -105,7 +104,20 @@ fn check_encoded(byte: u8, spelling: Spelling) -> Result<(), Malformed> {
     }
 }
 
-fn is_unreserved(byte: u8) -> bool {
+/// Which bytes of a path stand for themselves.
+#[expect(clippy::indexing_slicing, clippy::as_conversions, reason = "run by the compiler, which an error stops")]
+const PLAIN: [bool; 128] = {
+    let (mut plain, mut byte) = ([false; 128], 0_u8);
+    while byte < 0x7f {
+        let is_mark =
+            matches!(byte, b'/' | b'@' | b'+' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b',' | b':' | b'=');
+        plain[byte as usize] = is_mark || is_unreserved(byte);
+        byte += 1;
+    }
+    plain
+};
+
+const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
@@ -172,18 +184,24 @@ pub(crate) fn needless(path: &str) -> Malformed {
 
 /// Whether a path has an encoded slash.
 pub(crate) fn has_encoded_slash(path: &str) -> bool {
-    path.as_bytes().windows(3).any(|window| window.eq_ignore_ascii_case(b"%2f"))
+    memchr_iter(b'%', path.as_bytes())
+        .any(|at| path.as_bytes().get(at..).is_some_and(|from| matches!(from, [_, b'2', b'f' | b'F', ..])))
 }
 
-/// The segments of a path below the root: no slash at its end, no encoded slash.
-pub(crate) fn segments(path: &str) -> Result<Vec<&str>, Malformed> {
+/// Checks that there are segments in a path: no slash at its end, no encoded slash.
+pub(crate) fn check_segments(path: &str) -> Result<(), Malformed> {
     if path.ends_with('/') {
         return Err(Malformed::TrailingSlash);
     }
     if has_encoded_slash(path) {
         return Err(Malformed::EncodedSlash);
     }
-    Ok(path.split('/').skip(1).collect())
+    Ok(())
+}
+
+/// The segments of such a path below the root.
+pub(crate) fn segments(path: &str) -> Result<Vec<&str>, Malformed> {
+    check_segments(path).map(|()| between_slashes(path).skip(1).collect())
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! A name may itself hold the words of the endpoints (`g/blobs/uploads` is a name), so it is parsed from the right.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -11,7 +10,7 @@ use super::malformed::Malformed;
 use super::params::{self, Pairs};
 use super::path;
 use crate::access::{Access, Action, TargetRef};
-use crate::facts::ProjectPath;
+use crate::facts::{ProjectPath, segments};
 
 /// Reads a request of the registry. `path` begins with `/v2/`.
 pub(crate) fn read(method: &[u8], path: &str, query: Option<&str>) -> Result<Vec<Access>, Malformed> {
@@ -40,7 +39,7 @@ pub(crate) fn read(method: &[u8], path: &str, query: Option<&str>) -> Result<Vec
     if let Some(name) = rest.strip_suffix("/blobs/uploads/") {
         return start_upload(method, name, &query);
     }
-    path::segments(path)?;
+    path::check_segments(path)?;
     let (name, endpoint) = endpoint(rest)?;
     // Which right a request needs goes by its method alone (distribution, `appendAccessRecords`): to end an upload
     // early takes the right to delete, although the specification would do with that to push.
@@ -164,7 +163,7 @@ pub(crate) fn image(name: &str) -> Result<TargetRef, Malformed> {
 
 /// Whether this is an image's name.
 pub(crate) fn is_name(name: &str) -> bool {
-    name.len() <= 255 && name.split('/').all(component_is_sound)
+    name.len() <= 255 && segments(name).all(component_is_sound)
 }
 
 /// `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`
@@ -193,21 +192,17 @@ pub(crate) fn is_digest(text: &str) -> bool {
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
 fn component_is_sound(component: &str) -> bool {
     let is_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let separators: Vec<String> = component
-        .split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        .filter(|s| !s.is_empty())
-        .map(String::from)
-        .collect();
+    let mut separators = component.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     component.bytes().next().is_some_and(is_word)
         && component.bytes().last().is_some_and(is_word)
-        && separators.iter().all(|s| matches!(s.as_str(), "." | "_" | "__") || s.bytes().all(|b| b == b'-'))
+        && separators.all(|s| matches!(s, "." | "_" | "__") || s.bytes().all(|b| b == b'-'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::format;
-    use std::string::ToString;
+    use std::string::{String, ToString};
 
     fn one(method: &str, path: &str) -> Result<(Action, Vec<String>), Malformed> {
         let accesses = read(method.as_bytes(), path, None)?;

@@ -12,7 +12,6 @@ use super::malformed::Malformed;
 use super::params::{self, Pairs};
 use super::registry;
 use crate::access::{Access, Action, TargetRef};
-use crate::facts::Hash;
 
 const ACTIONS: [(&str, Action); 3] =
     [("pull", Action::PullImage), ("push", Action::PushImage), ("delete", Action::DeleteImage)];
@@ -157,14 +156,14 @@ fn asked(raw_path: &str, pairs: Pairs) -> Result<TokenRequest, Malformed> {
     if scopes.iter().map(|scope| scope.actions.len()).sum::<usize>() > ACCESSES_LIMIT {
         return Err(Malformed::Scope);
     }
-    let mut targets: Vec<Hash> = Vec::new();
-    for key in scopes.iter().map(|scope| scope.target.key()) {
-        if !targets.contains(&key) {
-            targets.push(key);
+    let mut targets: Vec<&TargetRef> = Vec::new();
+    for target in scopes.iter().map(|scope| &scope.target) {
+        if !targets.contains(&target) {
+            targets.push(target);
         }
-    }
-    if targets.len() > TARGETS_LIMIT {
-        return Err(Malformed::Scope);
+        if targets.len() > TARGETS_LIMIT {
+            return Err(Malformed::Scope);
+        }
     }
     let pushes = scopes.iter().any(|scope| scope.actions.contains(&Action::PushImage));
     for scope in &mut scopes {

@@ -22,7 +22,8 @@ impl Actions {
 
     /// This one.
     pub(super) fn only(action: Action) -> Self {
-        Self::those(|known, _| known == action)
+        let at = Action::ALL.iter().position(|(known, ..)| *known == action).and_then(|at| u32::try_from(at).ok());
+        Self(at.and_then(|at| 1_u128.checked_shl(at)).unwrap_or_default())
     }
 
     /// Those that a name or a pattern means; `None` when it means none.

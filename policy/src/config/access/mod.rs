@@ -74,7 +74,7 @@ impl AccessRules {
     /// they say no more than that.
     #[must_use]
     pub fn say(&self, job: &Job, target: Option<&ProjectPath>, action: Action) -> Written<'_> {
-        let Some(target) = target else {
+        let Some(target) = target.filter(|_| self.count() > 0) else {
             return Written { is_blind: self.denies, ..Written::default() };
         };
         let asked = self.asked(job, target, action);

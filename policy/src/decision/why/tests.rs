@@ -338,3 +338,15 @@ fn an_account_has_an_end_and_no_token_whatever_is_asked() {
     );
     assert_eq!(told["job"]["ref"], "\"\u{1}".repeat(127));
 }
+
+#[test]
+fn who_stands_aside_is_written_as_every_other_rule() {
+    for rule in RULES {
+        let (mut short, mut long) = (String::new(), String::new());
+        Answered(rule, Answer::Aside).write(&mut short);
+        super::told(rule, Answer::Aside).write(&mut long);
+        assert_eq!(short, long);
+        // What it says needs no escape.
+        assert_eq!(serde_json::from_str::<Value>(&short).unwrap()["says"], rule.aside);
+    }
+}

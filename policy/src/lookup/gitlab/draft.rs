@@ -403,8 +403,11 @@ impl Draft {
     }
 
     fn key(&self, at: usize, part: Part) -> Option<PartKey> {
+        let place = self.places.get(at)?;
         let reference = match part {
-            Part::Project | Part::External | Part::Enforcement => self.places.get(at)?.reference.key(),
+            Part::Project => place.reference.key(),
+            // No project is named by these.
+            Part::External | Part::Enforcement => Hash([0; 32]),
             Part::Member | Part::Allowlist | Part::Outbound => self.subject(at)?.key(),
         };
         Some(PartKey::of(part, &self.job, &reference))

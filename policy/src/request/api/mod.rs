@@ -17,7 +17,7 @@ use super::malformed::Malformed;
 use super::path;
 use crate::access::{Access, Action, TargetRef};
 use crate::config::Added;
-use crate::facts::{Feature, Role, Version};
+use crate::facts::{Feature, Role, Version, segments};
 use crate::pattern;
 use owner::Owners;
 pub use owner::Span;
@@ -155,7 +155,7 @@ fn read_plain(version: Version, added: &[Added], method: &[u8], path: &str) -> R
     if bare.ends_with("/authorize") && !bare.starts_with("/jobs/") {
         return Err(Malformed::InternalRoute);
     }
-    let mut segments: Vec<&str> = bare.split('/').skip(1).collect();
+    let mut segments: Vec<&str> = segments(bare).skip(1).collect();
     let mut is_listed = false;
     let found = covering(version, &segments).find(|(_, row, _)| {
         is_listed = true;
@@ -205,7 +205,7 @@ fn covering<'a>(
     let tables = table::tables().filter_map(|table| Some((table, pattern::below(table.base.parts(), segments)?)));
     tables.flat_map(move |(table, below)| {
         table.rows.iter().filter(move |row| row.since <= version).filter_map(move |row| {
-            let owner = pattern::fit(row.path.parts(), below)?;
+            let owner = row.path.fit(below)?;
             Some((table, row, Owners { base: pattern::owner(table.base.parts(), segments), row: owner }))
         })
     })
@@ -235,12 +235,17 @@ fn unlisted(version: Version, segments: &mut [&str], is_listed: bool) -> Result<
 
 /// A value may hold encoded slashes, but no dot segment may come out of them.
 pub(super) fn check_value(segment: &str) -> Result<(), Malformed> {
-    let value = path::decode(segment)?;
-    let mut parts = value.split('/');
-    if parts.any(|part| part == "." || part == "..") {
+    let decoded;
+    let value = if segment.bytes().any(|b| b == b'%') {
+        decoded = path::decode(segment)?;
+        &*decoded
+    } else {
+        segment
+    };
+    if segments(value).any(|part| part == "." || part == "..") {
         return Err(Malformed::DotSegment);
     }
-    if value.contains("//") || value.starts_with('/') || value.ends_with('/') {
+    if !value.is_empty() && segments(value).any(str::is_empty) {
         return Err(Malformed::EmptySegment);
     }
     Ok(())

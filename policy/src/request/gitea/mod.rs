@@ -87,7 +87,7 @@ pub(super) fn on_web(method: &[u8], path: &str) -> Result<Option<Access>, Malfor
     if action == Action::Unlisted {
         return Ok(None);
     }
-    path::segments(path)?;
+    path::check_segments(path)?;
     Ok(Some(Access::new(action, repository(owner, name)?)))
 }
 
