@@ -17,6 +17,7 @@ pub mod operations;
 pub mod server;
 pub mod service;
 pub mod store;
+pub mod subject;
 pub mod sweep;
 
 #[cfg(test)]
