@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::HeaderMap;
 use policy::access::TargetRef;
 use policy::bindings::Moment;
 use policy::facts::{Found, Hash, Invalid, JobId, Part, Secret, Token};
@@ -23,6 +22,7 @@ use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::store::{Aged, Asked, Lease, Running, Store, StoreError, Ticket, TokenState};
 use crate::subject::{Subject, keys};
+use crate::webhooks::{Delivery, Event, Refused};
 
 /// How soon it is looked again whether another replica's flight has landed.
 const AGAIN: Duration = Duration::from_millis(15);
@@ -139,10 +139,12 @@ impl Flights {
         self.forge.version().await
     }
 
-    /// The jobs that a report says are over; `None` where it is none of who may say so.
-    #[must_use]
-    pub fn reported(&self, from: &str, headers: &HeaderMap, body: &[u8]) -> Option<Vec<JobId>> {
-        self.forge.reported(from, headers, body)
+    /// What a report says that came to an address of this name.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn reported(&self, from: &str, delivery: &Delivery<'_>) -> Result<Event<JobId>, Refused> {
+        self.forge.reported(from, delivery)
     }
 
     /// For how long the forge wants to be left alone.

@@ -154,6 +154,12 @@ pub const KEYS: &[Key] = &[
         "Whether origins limit where their jobs go (`facts.outbound: lookup` of the filter).",
     ),
     key(
+        "forge.webhook_secrets_env",
+        Texts(0, 4),
+        Default("[]"),
+        "With `gitlab`, names of environment variables, each with a secret, of 16 bytes or more, of its [webhooks](#gitlabs-webhooks): a secret token, or a signing token (`whsec_...`). Several while one takes another's place.",
+    ),
+    key(
         "forge.audience",
         Text,
         Required,
@@ -316,10 +322,10 @@ pub const ISSUER: &[Key] = &[
     key("api", Text, Required, "Where it is asked whether jobs run. `https://`, or on loopback."),
     key("credential_env", Text, Required, "Name of the environment variable with the token for that API."),
     key(
-        "webhook_secret_env",
-        Text,
-        Optional,
-        "Name of the environment variable with the secret, of 16 bytes or more, of the webhook by which it reports that jobs are over. GitHub alone.",
+        "webhook_secrets_env",
+        Texts(0, 2),
+        Default("[]"),
+        "Names of environment variables, each with a secret, of 16 bytes or more, of the webhook by which it reports that jobs are over: of GitLab, GitHub or Buildkite. Two while one takes the other's place.",
     ),
 ];
 

@@ -11,13 +11,14 @@ pub mod oidc;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use policy::bindings::Moment;
 use policy::facts::{Hash, JobId, Known, ProjectId, Version};
 use policy::failure::Failure;
 use policy::lookup::{Fact, PartKey, Value};
+
+use crate::webhooks::{Delivery, Event, Refused};
 
 /// What a forge will have answered.
 pub type Reply<'a, T> = BoxFuture<'a, Result<T, Failure>>;
@@ -103,9 +104,12 @@ pub trait Forge: Send + Sync {
     /// All jobs that run; `None` where there is no list of them.
     fn running(&self) -> Reply<'_, Option<Vec<JobId>>>;
 
-    /// The jobs that a report says are over; `None` where it is none of who may say so.
-    fn reported(&self, _from: &str, _headers: &HeaderMap, _body: &[u8]) -> Option<Vec<JobId>> {
-        None
+    /// What a report says that came to an address of this name.
+    ///
+    /// # Errors
+    /// Why it is none.
+    fn reported(&self, _from: &str, _delivery: &Delivery<'_>) -> Result<Event<JobId>, Refused> {
+        Err(Refused::Unauthorized)
     }
 
     /// What becomes of these jobs, told at once by whoever knows for sure; `None` where nobody does.

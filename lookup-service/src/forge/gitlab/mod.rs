@@ -22,11 +22,13 @@ use super::client::Client;
 use super::{AtHand, Forge, Landed, Recalled, Reply, Status, Terms};
 use crate::clock;
 use crate::metrics::Metrics;
+use crate::webhooks::{self, Delivery, Event, Refused};
 
 /// A GitLab.
 pub struct Gitlab {
     config: Config,
     credential: Secret,
+    webhook_secrets: Vec<Secret>,
     account: Account,
     calls: Calls,
 }
@@ -41,6 +43,8 @@ pub struct Settings {
     pub config: Config,
     /// The service account's token.
     pub credential: Secret,
+    /// What its reports have.
+    pub webhook_secrets: Vec<Secret>,
     /// How it is called.
     pub manner: Manner,
 }
@@ -49,11 +53,11 @@ impl Gitlab {
     /// The GitLab of these settings.
     #[must_use]
     pub fn new(settings: Settings, metrics: Metrics) -> Self {
-        let Settings { address: (scheme, authority), tls, config, credential, manner } = settings;
+        let Settings { address: (scheme, authority), tls, config, credential, webhook_secrets, manner } = settings;
         let client = Client::new(scheme, authority, tls, manner.timeout / 2);
         let budget = Arc::new(Budget::new(manner.max_per_second));
         let account = Account::Token(credential.clone());
-        Self { config, credential, account, calls: Calls::new(client, budget, manner, metrics) }
+        Self { config, credential, webhook_secrets, account, calls: Calls::new(client, budget, manner, metrics) }
     }
 
     async fn fly(&self, fact: Fact, recalled: &Recalled) -> Result<Landed, Failure> {
@@ -139,6 +143,14 @@ impl Forge for Gitlab {
             }
         }
         .boxed()
+    }
+
+    fn reported(&self, from: &str, delivery: &Delivery<'_>) -> Result<Event<JobId>, Refused> {
+        if from == "gitlab" {
+            webhooks::gitlab::read(&self.webhook_secrets, delivery)
+        } else {
+            Err(Refused::Unauthorized)
+        }
     }
 
     fn pause(&self) -> Option<Duration> {
