@@ -212,9 +212,9 @@ async fn what_gitlab_says_has_changed_is_looked_up_again_and_nothing_else_is() {
     let member = |name: &str, user: u64| json!({"event_name": name, "user_id": user, "project_id": 102, "access_level": "Owner"});
     for redis in [None, Some(&redis)] {
         forge.with(|world| world.is_listed = false);
-        let (_one, first) = service(&forge, redis, &[SECRETS]).await;
+        // The other replica has heard nothing, and asks the forge for less: where the store is one, that is enough.
+        let (_one, first) = service(&forge, redis, &[SECRETS, "forge.circumstances: [protected]"]).await;
         let other = service(&forge, redis, &[SECRETS]).await;
-        // The other replica has heard nothing: where the store is one, that is enough.
         let second = if redis.is_some() { &other.1 } else { &first };
         assert_eq!(second.target(Some(30)).await.body["admission"], "unlisted");
         for (event, is_about) in [
@@ -250,7 +250,7 @@ async fn what_gitlab_says_has_changed_is_looked_up_again_and_nothing_else_is() {
         // Where the forge is away, what changed is not told from memory either.
         forge.with(|world| world.fault = Fault::Page(503));
         assert_eq!(second.target(Some(30)).await.status, 200);
-        assert_eq!(send(&first, &project("project_update", 102, "libs/common")).await.status, 200);
+        assert_eq!(send(&first, &project("project_update", 102, "elsewhere/common")).await.status, 200);
         assert_eq!(second.target(Some(30)).await.status, 503);
         forge.with(|world| world.fault = Fault::None);
     }
@@ -258,10 +258,16 @@ async fn what_gitlab_says_has_changed_is_looked_up_again_and_nothing_else_is() {
 
 #[tokio::test]
 async fn what_changed_while_it_was_looked_up_is_looked_up_once_more_for_all_who_wait() {
-    let (forge, redis) = (StandIn::start().await, Server::start(&[]));
-    for redis in [None, Some(&redis)] {
+    let (forge, server) = (StandIn::start().await, Server::start(&[]));
+    // By its number a project is known only when the forge has told it.
+    let moved = json!({"event_name": "project_transfer", "project_id": 102, "path_with_namespace": "elsewhere/common"});
+    let joined = json!({"event_name": "user_add_to_team", "user_id": 11, "project_id": 102});
+    for (redis, name, event) in
+        [(None, "a", &moved), (None, "b", &joined), (Some(&server), "c", &moved), (Some(&server), "d", &joined)]
+    {
         forge.with(|world| (world.is_listed, world.fault) = (false, Fault::Stale(Duration::from_millis(300))));
-        let (_service, caller) = service(&forge, redis, &[SECRETS]).await;
+        let (_service, caller) = service(&forge, redis, &[SECRETS, &format!("store.name: {name}")]).await;
+        forge.with(|world| world.asked = Vec::new());
         let ask = || {
             let caller = caller.clone();
             tokio::spawn(async move { caller.target(Some(30)).await })
@@ -270,8 +276,7 @@ async fn what_changed_while_it_was_looked_up_is_looked_up_once_more_for_all_who_
         sleep(Duration::from_millis(100)).await;
         // The forge has read what it will answer, and then it changes.
         forge.with(|world| world.is_listed = true);
-        let event = json!({"event_name": "user_add_to_team", "user_id": 11, "project_id": 102});
-        assert_eq!(send(&caller, &event).await.status, 200);
+        assert_eq!(send(&caller, event).await.status, 200);
         let late = ask();
         for asked in [early, late] {
             let said = asked.await.unwrap();

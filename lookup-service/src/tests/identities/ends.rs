@@ -195,7 +195,12 @@ async fn what_gitlab_and_buildkite_report_ends_the_job_of_an_id_token() {
         assert_eq!(sent(path, "x-gitlab-token", KEY, job).await, 401, "{path}");
     }
     assert_eq!(sent("gitlab", "x-buildkite-signature", &signature, finished).await, 401);
-    assert_eq!(sent("gitlab", "x-gitlab-token", KEY, moved).await, 200, "which is nothing here");
+    assert_eq!(sent("gitlab", "x-gitlab-token", KEY, moved).await, 200);
+    let counted = Caller::of(service.operations).get("/metrics").await.text;
+    assert!(
+        counted.contains(r#"jobscope_lookup_webhooks_total{outcome="ignored"} 1"#),
+        "what projects are says the configuration"
+    );
     assert_eq!(sent("gitlab", "x-gitlab-token", KEY, job).await, 200);
     assert_eq!(caller.token(&gitlab, Some(60)).await.body["token"], "ended");
     assert_eq!(
