@@ -279,8 +279,8 @@ pub const KEYS: &[Key] = &[
     key(
         "sweep.every",
         Time(SECOND, HOUR),
-        Default("30s"),
-        "How often the running jobs are looked through for ends that nobody told. With `gitea` the default is `1s`.",
+        Default("15s"),
+        "How often the running jobs are looked through for ends that nobody told. With `gitea` the default is `1s`. Together with `sweep.lag` a few seconds less than `bindings.revalidate_after` of the filters: else GitLab is asked for tokens whose jobs it lists.",
     ),
     key("sweep.lag", Time(0, 600 * SECOND), Default("10s"), "By how much the forge's list of running jobs may lag."),
     key(

@@ -87,6 +87,15 @@ pub enum Status {
     Unsure,
 }
 
+/// A page of the list of running jobs.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The jobs on it.
+    pub jobs: Vec<JobId>,
+    /// After what the next one begins.
+    pub next: Option<String>,
+}
+
 /// A forge.
 pub trait Forge: Send + Sync {
     /// What a fact is made from, where these parts are known.
@@ -101,8 +110,10 @@ pub trait Forge: Send + Sync {
     /// What becomes of a job of a project.
     fn status(&self, job: JobId, project: ProjectId) -> Reply<'_, Status>;
 
-    /// All jobs that run; `None` where there is no list of them.
-    fn running(&self) -> Reply<'_, Option<Vec<JobId>>>;
+    /// A page of the list of jobs that run, which begins after the one that said so; `None` where there is no such list.
+    fn running<'a>(&'a self, _after: Option<&'a str>) -> Reply<'a, Option<Page>> {
+        ready(Ok(None)).boxed()
+    }
 
     /// What a report says that came to an address of this name.
     ///

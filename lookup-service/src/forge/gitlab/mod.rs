@@ -19,7 +19,7 @@ use rustls::ClientConfig;
 use super::budget::Budget;
 use super::calls::{Calls, Manner};
 use super::client::Client;
-use super::{AtHand, Forge, Landed, Recalled, Reply, Status, Terms};
+use super::{AtHand, Forge, Landed, Page, Recalled, Reply, Status, Terms};
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::webhooks::{self, Delivery, Event, Refused};
@@ -126,23 +126,12 @@ impl Forge for Gitlab {
         self.calls.in_time(ask).boxed()
     }
 
-    fn running(&self) -> Reply<'_, Option<Vec<JobId>>> {
-        async {
-            let mut running = Vec::new();
-            let mut after: Option<String> = None;
-            loop {
-                let call = jobs::ask_running(&self.config.forge.relative_url_root, &self.credential, after.as_deref());
-                let page =
-                    self.calls.in_time(async { jobs::read_running(&self.calls.send(&call).await.answer()) }).await?;
-                running.extend(page.jobs);
-                // A page that leads to itself would be read for ever.
-                if page.next.is_none() || page.next == after {
-                    return Ok(Some(running));
-                }
-                after = page.next;
-            }
-        }
-        .boxed()
+    fn running<'a>(&'a self, after: Option<&'a str>) -> Reply<'a, Option<Page>> {
+        let ask = async move {
+            let call = jobs::ask_running(&self.config.forge.relative_url_root, &self.credential, after);
+            jobs::read_running(&self.calls.send(&call).await.answer()).map(Some)
+        };
+        self.calls.in_time(ask).boxed()
     }
 
     fn reported(&self, from: &str, delivery: &Delivery<'_>) -> Result<Event<JobId>, Refused> {

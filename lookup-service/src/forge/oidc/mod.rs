@@ -343,10 +343,6 @@ impl Forge for Oidc {
         ready(Ok(Status::Unsure)).boxed()
     }
 
-    fn running(&self) -> Reply<'_, Option<Vec<JobId>>> {
-        ready(Ok(None)).boxed()
-    }
-
     fn reported(&self, from: &str, delivery: &Delivery<'_>) -> Result<Event<JobId>, Refused> {
         let issuer = self.issuers.iter().map(|issuer| &issuer.settings).find(|issuer| issuer.name == from);
         let issuer = issuer.ok_or(Refused::Unauthorized)?;

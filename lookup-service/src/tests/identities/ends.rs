@@ -237,9 +237,6 @@ impl Forge for Changing {
     fn status(&self, _: JobId, _: ProjectId) -> Reply<'_, Status> {
         ready(Ok(Status::Unsure)).boxed()
     }
-    fn running(&self) -> Reply<'_, Option<Vec<JobId>>> {
-        ready(Ok(None)).boxed()
-    }
     fn pause(&self) -> Option<Duration> {
         None
     }
