@@ -217,7 +217,7 @@ pub const KEYS: &[Key] = &[
         "ages.tokens",
         Time(SECOND, HOUR),
         Default("5m"),
-        "How long the forge's word on a token counts where the sweep sees its job run.",
+        "How long the forge's word on a token counts where the sweep sees its job run. For so long a user who was blocked may go unnoticed.",
     ),
     key(
         "ages.project",
