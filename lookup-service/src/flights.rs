@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::HeaderMap;
 use policy::access::TargetRef;
 use policy::bindings::Moment;
 use policy::facts::{Found, Hash, Invalid, JobId, Part, Secret, Token};
@@ -22,6 +21,8 @@ use crate::forge::{AtHand, Forge, Landed, Recalled};
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::store::{Aged, Asked, Lease, Running, Store, StoreError, Ticket, TokenState};
+use crate::subject::{Subject, keys};
+use crate::webhooks::{Delivery, Event, Refused};
 
 /// How soon it is looked again whether another replica's flight has landed.
 const AGAIN: Duration = Duration::from_millis(15);
@@ -138,10 +139,12 @@ impl Flights {
         self.forge.version().await
     }
 
-    /// The jobs that a report says are over; `None` where it is none of who may say so.
-    #[must_use]
-    pub fn reported(&self, from: &str, headers: &HeaderMap, body: &[u8]) -> Option<Vec<JobId>> {
-        self.forge.reported(from, headers, body)
+    /// What a report says that came to an address of this name.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn reported(&self, from: &str, delivery: &Delivery<'_>) -> Result<Event<JobId>, Refused> {
+        self.forge.reported(from, delivery)
     }
 
     /// For how long the forge wants to be left alone.
@@ -190,7 +193,7 @@ impl Flights {
             Fact::Target(_, TargetRef::Held(_)) => {
                 self.look(fact, &Recalled::new(), by).await.and_then(|landed| found(&landed))
             }
-            Fact::Target(job, target) => self.target(Fact::Target(job, target), &key, least, by, &mut older).await,
+            Fact::Target(..) => self.target(&fact, &key, least, by, &mut older).await,
         };
         Outcome { result, older }
     }
@@ -264,24 +267,42 @@ impl Flights {
 
     async fn target(
         &self,
-        fact: Fact,
+        fact: &Fact,
         key: &Hash,
         least: Moment,
         by: Instant,
         older: &mut Option<Answered>,
     ) -> Result<Answered, Failure> {
-        let mut parts = match self.forge.at_hand(&fact, &Recalled::new()) {
-            AtHand::Whole(landed) => return found(&landed),
+        let (found, holds) = self.target_once(fact, key, least, by, older).await?;
+        // Something changed meanwhile: whoever came to wait after that takes nothing from before.
+        if holds { Ok(found) } else { self.target_once(fact, key, least, by, older).await.map(|(found, _)| found) }
+    }
+
+    /// Looks a target up, and says whether nothing changed meanwhile.
+    async fn target_once(
+        &self,
+        fact: &Fact,
+        key: &Hash,
+        least: Moment,
+        by: Instant,
+        older: &mut Option<Answered>,
+    ) -> Result<(Answered, bool), Failure> {
+        let holds = |answered| (answered, true);
+        let mut parts = match self.forge.at_hand(fact, &Recalled::new()) {
+            AtHand::Whole(landed) => return found(&landed).map(holds),
             AtHand::Failed(failure) => return Err(failure),
             AtHand::Parts(parts) => once_each(parts),
         };
         let began = Instant::now();
+        let mut about = Subject::of(fact);
         let (ticket, recalled) = loop {
             let before = clock::now();
             let max_age = before.since(least);
             let wanted: Vec<(PartKey, Duration)> =
                 parts.iter().map(|part| (*part, self.ages.of(part.part).min(max_age))).collect();
-            let Some(Asked { known, lease }) = self.told("ask", self.store.ask_parts(key, &wanted).await) else {
+            let Some(Asked { known, lease }) =
+                self.told("ask", self.store.ask_parts(key, &wanted, &keys(&about)).await)
+            else {
                 break (None, Recalled::new());
             };
             let (mut serve, mut all) = (Recalled::new(), Recalled::new());
@@ -293,27 +314,31 @@ impl Flights {
                 }
                 all.insert(part.hash, (value, since));
             }
+            let sizes = (parts.len(), about.len());
+            learn(&mut about, all.values().map(|(known, _)| known));
             // Not every part that may matter does: of an image's paths only the first at which there is a project.
-            if let AtHand::Whole(landed) = self.forge.at_hand(&fact, &serve) {
+            if about.len() == sizes.1
+                && let AtHand::Whole(landed) = self.forge.at_hand(fact, &serve)
+            {
                 if let Lease::Yours(ticket) = &lease {
                     self.release(key, Some(ticket)).await;
                 }
-                return found(&landed);
+                return found(&landed).map(holds);
             }
-            match self.forge.at_hand(&fact, &all) {
-                AtHand::Whole(landed) => *older = found(&landed).ok(),
-                AtHand::Failed(_) => {}
-                // Which parts there are may be known by others alone: a role is its project's by the number.
+            *older = match self.forge.at_hand(fact, &all) {
+                AtHand::Whole(landed) => found(&landed).ok(),
+                AtHand::Failed(_) => None,
                 AtHand::Parts(looked_for) => {
-                    let before = parts.len();
                     parts = once_each(parts.into_iter().chain(looked_for));
-                    if parts.len() > before {
-                        if let Lease::Yours(ticket) = &lease {
-                            self.release(key, Some(ticket)).await;
-                        }
-                        continue;
-                    }
+                    None
                 }
+            };
+            // Which parts there are, and what they are about, may be known by others alone: a role is its project's by the number.
+            if (parts.len(), about.len()) != sizes {
+                if let Lease::Yours(ticket) = &lease {
+                    self.release(key, Some(ticket)).await;
+                }
+                continue;
             }
             match lease {
                 Lease::Yours(ticket) => break (Some(ticket), serve),
@@ -323,16 +348,18 @@ impl Flights {
                 Lease::Needless | Lease::TooMany => break (None, serve),
             }
         };
-        let looked = self.look(fact, &recalled, by).await;
+        let looked = self.look(fact.clone(), &recalled, by).await;
+        let mut stands = None;
         if let (Ok(landed), Some(ticket)) = (&looked, &ticket) {
+            learn(&mut about, landed.learned.iter().map(|(_, known)| known));
             let learned = landed
                 .learned
                 .iter()
                 .map(|(part, known)| (*part, known.clone(), self.ages.of(part.part).saturating_mul(2)));
-            self.told("put", self.store.put_parts(&learned.collect::<Vec<_>>(), ticket).await);
+            stands = self.told("put", self.store.put_parts(&learned.collect::<Vec<_>>(), &keys(&about), ticket).await);
         }
         self.release(key, ticket.as_ref()).await;
-        found(&looked?)
+        Ok((found(&looked?)?, stands != Some(false)))
     }
 
     async fn look(&self, fact: Fact, recalled: &Recalled, by: Instant) -> Result<Landed, Failure> {
@@ -403,6 +430,15 @@ fn found(landed: &Landed) -> Result<Answered, Failure> {
     match &landed.value {
         Value::Target(found) => Ok(Answered { known: Known::Found(found.clone()), since: landed.since }),
         Value::Token(_) => Err(Failure::Doubt),
+    }
+}
+
+/// Adds the projects that parts tell of.
+fn learn<'a>(about: &mut Vec<Subject>, parts: impl Iterator<Item = &'a policy::facts::Known>) {
+    for subject in parts.filter_map(Subject::told) {
+        if !about.contains(&subject) {
+            about.push(subject);
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //! take one.
 //!
 //! `api` speaks `v1` and knows no forge; `forge` asks one, by the lookups of `policy`; `store` remembers; `flights` has each
-//! fact looked up once at a time; `feed` tells of ended jobs; `sweep` finds the ends that nobody told.
+//! fact looked up once at a time; `feed` tells of ended jobs; `webhooks` reads what forges report by themselves; `sweep` finds the
+//! ends that nobody told.
 
 pub mod api;
 pub mod clock;
@@ -14,10 +15,14 @@ mod found;
 pub mod journal;
 pub mod metrics;
 pub mod operations;
+pub mod place;
+mod secrets;
 pub mod server;
 pub mod service;
 pub mod store;
+pub mod subject;
 pub mod sweep;
+pub mod webhooks;
 
 #[cfg(test)]
 mod tests;

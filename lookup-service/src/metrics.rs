@@ -26,6 +26,7 @@ pub struct Metrics {
     store_failures: Family<Vec<(&'static str, &'static str)>, Counter>,
     ends: Family<Vec<(&'static str, &'static str)>, Counter>,
     sweeps: Family<Vec<(&'static str, &'static str)>, Counter>,
+    webhooks: Family<Vec<(&'static str, &'static str)>, Counter>,
     /// Polls of the list of ended jobs that wait.
     pub polls: Gauge,
 }
@@ -45,9 +46,11 @@ impl Default for Metrics {
         registry.register("ends", "Ends of jobs, by who told them", ends.clone());
         let sweeps = Family::default();
         registry.register("sweeps", "Sweeps of the running jobs, by what became of them", sweeps.clone());
+        let webhooks = Family::default();
+        registry.register("webhooks", "Webhooks that came, by what became of them", webhooks.clone());
         let polls = Gauge::default();
         registry.register("polls", "Polls of the list of ended jobs that wait now", polls.clone());
-        Self { registry: Arc::new(registry), questions, time, calls, store_failures, ends, sweeps, polls }
+        Self { registry: Arc::new(registry), questions, time, calls, store_failures, ends, sweeps, webhooks, polls }
     }
 }
 
@@ -86,6 +89,11 @@ impl Metrics {
     /// The running jobs were looked through.
     pub fn swept(&self, outcome: &'static str) {
         count(&self.sweeps, [("outcome", outcome)]);
+    }
+
+    /// A webhook came.
+    pub fn delivered(&self, outcome: &'static str) {
+        count(&self.webhooks, [("outcome", outcome)]);
     }
 
     /// All of it as Prometheus reads it.

@@ -14,6 +14,7 @@ use policy::facts::JobId;
 use policy::failure::Failure;
 use tokio::time::sleep;
 
+use crate::clock;
 use crate::config;
 use crate::forge::{Forge, Status};
 use crate::metrics::Metrics;
@@ -72,7 +73,7 @@ impl Sweep {
                     tracing::warn!(%error, "the running jobs could not be looked through");
                 }
             }
-            sleep(TICK.min(self.pace.every / 2)).await;
+            sleep(TICK.min(self.pace.every / 10)).await;
         }
     }
 
@@ -87,19 +88,11 @@ impl Sweep {
         if let Some(said) = self.forge.statuses(&known).await.map_err(Failed::Forge)? {
             return self.told(said, &ticket).await.map(Some);
         }
-        // Who cannot list them is asked about each when its token comes again.
-        let Some(listed) = self.forge.running().await.map_err(Failed::Forge)? else { return Ok(None) };
-        let listed: HashSet<JobId> = listed.into_iter().collect();
-        let (runs, missing): (Vec<JobId>, Vec<JobId>) = known.into_iter().partition(|job| listed.contains(job));
-        if listed.is_empty() {
-            tracing::warn!(
-                known = missing.len(),
-                "the forge lists no running job: is the service account an administrator?"
-            );
-        }
-        for jobs in runs.chunks(AT_ONCE) {
-            self.store.seen(jobs, &ticket, self.pace.lag).await?;
-        }
+        let missing = match self.list(&known, &ticket).await? {
+            Some(missing) => missing,
+            // Who cannot list them is asked about each when its token comes again.
+            None => return Ok(None),
+        };
         let turn = next_in_turn(missing, self.last);
         self.last = turn.last().copied().or(self.last);
         let first = self.ended(turn).await?;
@@ -110,6 +103,34 @@ impl Sweep {
         let ended = self.ended(first).await?;
         self.store.end(&ended).await?;
         Ok(Some(ended.len()))
+    }
+
+    /// Goes through the forge's list page by page, and tells the store of each at once what it saw run: as of when the page was asked
+    /// for, so that a long list makes nothing look older than it is. Which of these jobs are not on it; `None` where there is none.
+    async fn list(&self, known: &[JobId], ticket: &Ticket) -> Result<Option<Vec<JobId>>, Failed> {
+        let mut missing: HashSet<JobId> = known.iter().copied().collect();
+        let (began, mut after, mut listed) = (clock::now(), None::<String>, 0);
+        loop {
+            // Not later than it is by the store's clock, which gave the ticket before we looked at ours.
+            let asked = Ticket { at: ticket.at.after(clock::now().since(began)), ..ticket.clone() };
+            let Some(page) = self.forge.running(after.as_deref()).await.map_err(Failed::Forge)? else {
+                return Ok(None);
+            };
+            listed += page.jobs.len();
+            let runs: Vec<JobId> = page.jobs.into_iter().filter(|job| missing.remove(job)).collect();
+            for jobs in runs.chunks(AT_ONCE) {
+                self.store.seen(jobs, &asked, self.pace.lag).await?;
+            }
+            // A page that leads to itself would be read for ever.
+            if page.next.is_none() || page.next == after {
+                if listed == 0 {
+                    let why = "the forge lists no running job: is the service account an administrator?";
+                    tracing::warn!(known = known.len(), "{why}");
+                }
+                return Ok(Some(missing.into_iter().collect()));
+            }
+            after = page.next;
+        }
     }
 
     /// Takes the word of one who knows for sure.
@@ -162,14 +183,19 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::forge::{AtHand, Landed, Recalled, Reply};
+    use crate::forge::{AtHand, Landed, Page, Recalled, Reply};
     use crate::store::memory::Memory;
     use crate::store::{Limits, Running, TokenState};
 
     /// Lists some jobs, and says of each by turns what becomes of it.
     #[derive(Default)]
     struct Listing {
-        listed: Vec<JobId>,
+        /// Page by page.
+        listed: Vec<Vec<JobId>>,
+        /// How many there are to be, where some fail.
+        pages: usize,
+        /// How long each takes.
+        slow: Duration,
         said: Mutex<BTreeMap<JobId, Vec<Result<Status, Failure>>>>,
     }
 
@@ -187,8 +213,15 @@ mod tests {
             assert_eq!(project, ProjectId(100 + job.0));
             ready(self.said.lock().unwrap().get_mut(&job).unwrap().remove(0)).boxed()
         }
-        fn running(&self) -> Reply<'_, Option<Vec<JobId>>> {
-            ready(Ok(Some(self.listed.clone()))).boxed()
+        fn running<'a>(&'a self, after: Option<&'a str>) -> Reply<'a, Option<Page>> {
+            let at = after.map_or(0, |after| after.parse().unwrap());
+            async move {
+                sleep(self.slow).await;
+                let jobs = self.listed.get(at).cloned().ok_or(Failure::LookupUnreachable)?;
+                let next = (at + 1 < self.pages.max(self.listed.len())).then(|| (at + 1).to_string());
+                Ok(Some(Page { jobs, next }))
+            }
+            .boxed()
         }
         fn pause(&self) -> Option<Duration> {
             None
@@ -230,7 +263,11 @@ mod tests {
             (JobId(4), vec![Ok(Runs)]),
             (JobId(5), vec![Ok(Unsure)]),
         ];
-        let forge = Listing { listed: vec![JobId(1), JobId(99)], said: Mutex::new(said.into()) };
+        let forge = Listing {
+            listed: vec![vec![JobId(99)], vec![JobId(1)]],
+            said: Mutex::new(said.into()),
+            ..Listing::default()
+        };
         let mut sweep = Sweep {
             store: Arc::clone(&store),
             forge: Arc::new(forge),
@@ -254,7 +291,7 @@ mod tests {
         let said = (1..=most + 100).map(|job| (JobId(job), said(job))).collect();
         let mut sweep = Sweep {
             store,
-            forge: Arc::new(Listing { listed: Vec::new(), said: Mutex::new(said) }),
+            forge: Arc::new(Listing { listed: vec![Vec::new()], said: Mutex::new(said), ..Listing::default() }),
             pace: every(Duration::ZERO),
             metrics: Metrics::default(),
             last: None,
@@ -262,5 +299,29 @@ mod tests {
         assert_eq!(sweep.once().await.unwrap(), Some(0), "the first ones run");
         assert_eq!(sweep.once().await.unwrap(), Some(100), "and then come the others");
         assert_eq!(sweep.last, Some(JobId(most - 100)), "and the first ones again");
+    }
+
+    #[tokio::test]
+    async fn what_a_page_lists_runs_as_of_when_it_was_asked_for_whatever_becomes_of_the_next() {
+        let store = known(1..=3).await;
+        let listed = vec![vec![JobId(1)], vec![JobId(2)]];
+        let slow = Duration::from_millis(200);
+        let mut sweep = Sweep {
+            store: Arc::clone(&store),
+            forge: Arc::new(Listing { listed, pages: 3, slow, ..Listing::default() }),
+            pace: config::Sweep { lag: Duration::from_millis(50), ..every(Duration::from_secs(30)) },
+            metrics: Metrics::default(),
+            last: None,
+        };
+        sleep(Duration::from_millis(1000)).await;
+        sweep.once().await.unwrap_err();
+        let mut ages = Vec::new();
+        for job in 1..=3 {
+            let known = store.ask_token(&key(job), Duration::from_secs(300)).await.unwrap().known.unwrap();
+            assert!(matches!(known.value, TokenState::Running(_)), "{job}");
+            ages.push(known.age.as_millis());
+        }
+        // The first page was asked for 600 ms ago or more, the second 200 ms after it, and the third told nothing of 1,600 ms.
+        assert!(ages[0] >= 650 && ages[1] >= 450 && ages[1] + 150 <= ages[0] && ages[0] + 500 <= ages[2], "{ages:?}");
     }
 }

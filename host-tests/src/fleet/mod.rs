@@ -178,7 +178,7 @@ fn service() -> Value {
         "lookup": {"timeout": "5s"},
         "ages": {"tokens": seconds(300), "project": seconds(60), "member": seconds(60), "external": seconds(300),
             "allowlist": seconds(30), "enforcement": seconds(60)},
-        "sweep": {"every": seconds(30), "lag": seconds(10), "check_after": seconds(5)},
+        "sweep": {"every": seconds(15), "lag": seconds(10), "check_after": seconds(5)},
     })
 }
 

@@ -14,11 +14,10 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use policy::bindings::{Cursor, Moment};
-use policy::facts::Secret;
+use policy::facts::{JobId, Secret};
 use policy::failure::Failure;
+use policy::webhook::BODY_LIMIT as WEBHOOK_LIMIT;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
@@ -26,17 +25,17 @@ use crate::clock;
 use crate::feed;
 use crate::flights::{Answered, Flights, Known};
 use crate::metrics::Metrics;
+use crate::place::Malformed;
+use crate::secrets::is_one_of;
 use crate::store::{Changes, Store};
-use questions::Malformed;
+use crate::subject::keys;
+use crate::webhooks::{Delivery, Event, Refused};
 
 /// The largest question: a token of 8 KiB and what stands around it, or a thousand numbers.
 const BODY_LIMIT: usize = 64 << 10;
 
-/// The largest report of a CI: one of GitHub about a job has some 20 KiB.
-const HOOK_LIMIT: usize = 256 << 10;
-
-/// How many of them come in at a time.
-pub const MOST_HOOKS: usize = 16;
+/// How many webhooks come in at a time.
+pub const MOST_HOOKS: usize = 64;
 
 /// How long a question may take to come in.
 const BODY_PATIENCE: Duration = Duration::from_secs(5);
@@ -60,11 +59,11 @@ pub struct Api {
     pub questions: Semaphore,
     /// How many polls wait at a time.
     pub polls: Semaphore,
-    /// How many reports of a CI come in at a time: whoever reaches the port may send one, and takes no place of a caller's.
+    /// How many webhooks come in at a time: whoever reaches the port may send one, and takes no place of a caller's.
     pub hooks: Semaphore,
 }
 
-/// The routes of `v1`. Every one of them is behind the token, but that for reports, which are signed.
+/// The routes of `v1`. Every one of them is behind the token, but that for webhooks, which have secrets of their own.
 pub fn router(api: Arc<Api>) -> Router {
     Router::new()
         .route("/jobscope/v1/lookup", post(lookup))
@@ -74,8 +73,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such path in v1") })
         .method_not_allowed_fallback(|| async { refusal(StatusCode::METHOD_NOT_ALLOWED, "not this method") })
         .layer(middleware::from_fn_with_state(Arc::clone(&api), admit))
-        // What a CI sends is signed, and has no caller's token.
-        .route("/jobscope/v1/hooks/{from}", post(hook))
+        // What a forge or a CI sends has a secret of its own, and no caller's token.
+        .route("/jobscope/v1/hooks/{from}", post(webhook))
         .with_state(api)
 }
 
@@ -90,7 +89,7 @@ async fn admit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Res
     response
 }
 
-/// Whether the one field `authorization` has a caller's token. Hashes are compared, so that time tells no length either.
+/// Whether the one field `authorization` has a caller's token.
 fn is_caller(callers: &[Secret], headers: &HeaderMap) -> bool {
     let mut fields = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(field), None) = (fields.next(), fields.next()) else { return false };
@@ -98,9 +97,7 @@ fn is_caller(callers: &[Secret], headers: &HeaderMap) -> bool {
     if !scheme.eq_ignore_ascii_case(b"Bearer ") {
         return false;
     }
-    let given = Sha256::digest(token);
-    let is_one = |found: Choice, caller: &Secret| found | Sha256::digest(caller.expose()).ct_eq(&given);
-    callers.iter().fold(Choice::from(0), is_one).into()
+    is_one_of(callers, token)
 }
 
 fn answer(status: StatusCode, body: &Value) -> Response {
@@ -205,28 +202,50 @@ async fn ended(State(api): State<Arc<Api>>, body: Body) -> Response {
     }
 }
 
-async fn hook(State(api): State<Arc<Api>>, Path(from): Path<String>, headers: HeaderMap, body: Body) -> Response {
+async fn webhook(
+    State(api): State<Arc<Api>>,
+    Path(from): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let Ok(_permit) = api.hooks.try_acquire() else {
+        api.metrics.delivered("busy");
         return unavailable("as many reports as may be are coming in");
     };
-    let body = match read(body, HOOK_LIMIT).await {
+    let body = match read(body, WEBHOOK_LIMIT).await {
         Ok(body) => body,
-        Err(refusal) => return refusal,
-    };
-    let Some(jobs) = api.flights.reported(&from, &headers, &body) else {
-        return refusal(StatusCode::UNAUTHORIZED, "expected a report that is signed with the secret of an issuer");
-    };
-    match api.store.end(&jobs).await {
-        Ok(()) => {
-            api.metrics.ended("webhook", jobs.len());
-            answer(StatusCode::OK, &json!({"version": 1}))
+        Err(refusal) => {
+            api.metrics.delivered("unread");
+            return refusal;
         }
-        Err(error) => {
-            api.metrics.store_failed("end");
-            tracing::warn!(%error, jobs = jobs.len(), "ends were not remembered");
-            unavailable("the ends are not safe; tell them again")
+    };
+    let query = query.as_deref().unwrap_or_default();
+    let (outcome, response) = match api.flights.reported(&from, &Delivery { headers: &headers, query, body: &body }) {
+        Ok(event) => take(&api, event).await,
+        Err(Refused::Unauthorized) => {
+            ("unauthorized", refusal(StatusCode::UNAUTHORIZED, "expected a report with the secret of its webhook"))
         }
+        Err(Refused::Malformed(why)) => ("malformed", malformed(&why)),
+    };
+    api.metrics.delivered(outcome);
+    response
+}
+
+/// Remembers what a report tells; what became of it, and what is answered.
+async fn take(api: &Api, event: Event<JobId>) -> (&'static str, Response) {
+    let (outcome, stored) = match &event {
+        Event::Ended(job) => ("ended", api.store.end(&[*job]).await),
+        Event::Changed(subjects) => ("changed", api.store.change(&keys(subjects)).await),
+        Event::Nothing => ("ignored", Ok(())),
+    };
+    if let Err(error) = stored {
+        api.metrics.store_failed(if outcome == "ended" { "end" } else { "change" });
+        tracing::warn!(%error, outcome, "a report was not remembered");
+        return ("failed", unavailable("the report is not safe; send it again"));
     }
+    api.metrics.ended("webhook", usize::from(outcome == "ended"));
+    (outcome, answer(StatusCode::OK, &json!({"version": 1})))
 }
 
 async fn changes(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Response {

@@ -9,9 +9,9 @@ use policy::facts::{
     Context, GroupId, GroupPath, GroupRef, Job, JobId, Origin, ProjectId, ProjectPath, Secret, User, UserId,
 };
 use policy::lookup::Fact;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::found::found;
+use crate::place::{Malformed, Place, json};
 
 /// The longest token that is asked for, in bytes.
 const TOKEN_LIMIT: usize = 8192;
@@ -31,28 +31,6 @@ pub struct Question {
     pub fact: Fact,
     /// How old the service's memory may be.
     pub max_age: Duration,
-}
-
-/// Why something is no question.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: expected {expected}, found {found}", named(.path))]
-pub struct Malformed {
-    /// Where, as in `user.id`; empty for the whole.
-    pub path: String,
-    expected: &'static str,
-    found: &'static str,
-}
-
-fn named(path: &str) -> String {
-    if path.is_empty() { "the body".into() } else { format!("`{path}`") }
-}
-
-impl Malformed {
-    /// At a place, where something else was expected than found.
-    #[must_use]
-    pub fn of(path: &str, expected: &'static str, found: &'static str) -> Self {
-        Self { path: path.to_owned(), expected, found }
-    }
 }
 
 /// Reads a question.
@@ -85,11 +63,6 @@ pub fn ended(body: &[u8]) -> Result<Vec<JobId>, Malformed> {
         return Err(jobs.wrong("at most 1,000 jobs"));
     }
     list.iter().map(|job| job.number().map(JobId)).collect()
-}
-
-fn json(body: &[u8]) -> Result<Value, Malformed> {
-    let wrong = |_| Malformed { path: String::new(), expected: "one JSON object", found: "something else" };
-    serde_json::from_slice(body).map_err(wrong)
 }
 
 fn token(place: &Place<'_>) -> Result<Secret, Malformed> {
@@ -178,73 +151,6 @@ fn holders(question: &Place<'_>) -> Result<Fact, Malformed> {
 
 fn path(place: &Place<'_>) -> Result<ProjectPath, Malformed> {
     ProjectPath::parse(place.text()?).ok_or_else(|| place.wrong("a project's full path"))
-}
-
-/// A value, and where in the question it stands.
-struct Place<'a> {
-    path: String,
-    value: &'a Value,
-}
-
-impl<'a> Place<'a> {
-    fn root(value: &'a Value) -> Self {
-        Self { path: String::new(), value }
-    }
-
-    /// It, where it is an object of a version that is known.
-    fn versioned(self) -> Result<Self, Malformed> {
-        let version = self.as_object()?.member("version")?;
-        if version.number()? == 1 { Ok(self) } else { Err(version.wrong("1")) }
-    }
-
-    fn wrong(&self, expected: &'static str) -> Malformed {
-        Malformed { path: self.path.clone(), expected, found: found(self.value) }
-    }
-
-    fn members(&self) -> Result<&'a Map<String, Value>, Malformed> {
-        self.value.as_object().ok_or_else(|| self.wrong("an object"))
-    }
-
-    fn as_object(&self) -> Result<Self, Malformed> {
-        self.members().map(|_| Self { path: self.path.clone(), value: self.value })
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.value.get(name).is_some()
-    }
-
-    fn at(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
-    }
-
-    fn member(&self, name: &str) -> Result<Self, Malformed> {
-        let missing = || Malformed { path: self.at(name), expected: "a value", found: "nothing" };
-        self.members()?.get(name).map(|value| Self { path: self.at(name), value }).ok_or_else(missing)
-    }
-
-    /// One that may be left out, or `null`.
-    fn optional(&self, name: &str) -> Result<Option<Self>, Malformed> {
-        let value = self.members()?.get(name).filter(|value| !value.is_null());
-        Ok(value.map(|value| Self { path: self.at(name), value }))
-    }
-
-    fn object(&self, name: &str) -> Result<Self, Malformed> {
-        self.member(name)?.as_object()
-    }
-
-    fn text(&self) -> Result<&'a str, Malformed> {
-        self.value.as_str().ok_or_else(|| self.wrong("a text"))
-    }
-
-    fn number(&self) -> Result<u64, Malformed> {
-        self.value.as_u64().ok_or_else(|| self.wrong("a whole number from 0 to 2^64-1"))
-    }
-
-    fn list(&self) -> Result<Vec<Self>, Malformed> {
-        let list = self.value.as_array().ok_or_else(|| self.wrong("a list"))?;
-        let place = |(at, value)| Self { path: format!("{}[{at}]", self.path), value };
-        Ok(list.iter().enumerate().map(place).collect())
-    }
 }
 
 #[cfg(test)]

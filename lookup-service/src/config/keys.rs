@@ -154,6 +154,12 @@ pub const KEYS: &[Key] = &[
         "Whether origins limit where their jobs go (`facts.outbound: lookup` of the filter).",
     ),
     key(
+        "forge.webhook_secrets_env",
+        Texts(0, 4),
+        Default("[]"),
+        "With `gitlab`, names of environment variables, each with a secret, of 16 bytes or more, of its [webhooks](#gitlabs-webhooks): a secret token, or a signing token (`whsec_...`). Several while one takes another's place.",
+    ),
+    key(
         "forge.audience",
         Text,
         Required,
@@ -211,7 +217,7 @@ pub const KEYS: &[Key] = &[
         "ages.tokens",
         Time(SECOND, HOUR),
         Default("5m"),
-        "How long the forge's word on a token counts where the sweep sees its job run.",
+        "How long the forge's word on a token counts where the sweep sees its job run. For so long a user who was blocked may go unnoticed.",
     ),
     key(
         "ages.project",
@@ -273,8 +279,8 @@ pub const KEYS: &[Key] = &[
     key(
         "sweep.every",
         Time(SECOND, HOUR),
-        Default("30s"),
-        "How often the running jobs are looked through for ends that nobody told. With `gitea` the default is `1s`.",
+        Default("15s"),
+        "How often the running jobs are looked through for ends that nobody told. With `gitea` the default is `1s`. Together with `sweep.lag` a few seconds less than `bindings.revalidate_after` of the filters: else GitLab is asked for tokens whose jobs it lists.",
     ),
     key("sweep.lag", Time(0, 600 * SECOND), Default("10s"), "By how much the forge's list of running jobs may lag."),
     key(
@@ -316,10 +322,10 @@ pub const ISSUER: &[Key] = &[
     key("api", Text, Required, "Where it is asked whether jobs run. `https://`, or on loopback."),
     key("credential_env", Text, Required, "Name of the environment variable with the token for that API."),
     key(
-        "webhook_secret_env",
-        Text,
-        Optional,
-        "Name of the environment variable with the secret, of 16 bytes or more, of the webhook by which it reports that jobs are over. GitHub alone.",
+        "webhook_secrets_env",
+        Texts(0, 2),
+        Default("[]"),
+        "Names of environment variables, each with a secret, of 16 bytes or more, of the webhook by which it reports that jobs are over: of GitLab, GitHub or Buildkite. Two while one takes the other's place.",
     ),
 ];
 

@@ -25,6 +25,7 @@ use crate::flights::Ages;
 use crate::forge::calls::Manner;
 use crate::forge::{self, gitlab};
 use crate::store::Limits;
+use crate::webhooks;
 
 /// A configuration that passed every check.
 pub struct Config {
@@ -88,7 +89,10 @@ impl ForgeKind {
 
 /// Which keys are of one kind of forge alone.
 const OF_KIND: &[(&str, &[&str])] = &[
-    ("gitlab", &["forge.url", "forge.credential_env", "forge.circumstances", "forge.outbound"]),
+    (
+        "gitlab",
+        &["forge.url", "forge.credential_env", "forge.webhook_secrets_env", "forge.circumstances", "forge.outbound"],
+    ),
     ("oidc", oidc::OF_OIDC),
     ("gitea", &["forge.database", "forge.password_env", "forge.jwt_secret_env"]),
 ];
@@ -156,7 +160,7 @@ pub fn read(text: &str, around: &Surroundings<'_>) -> Result<Config, Errors> {
     })?;
     let mut reader = Reader::of(&document, KEYS);
     let listen = address(&mut reader, "api.listen");
-    let callers = callers(&mut reader, around);
+    let callers = secrets(&mut reader, around, "api.callers_env");
     let tls = tls::server(&mut reader, around);
     if reader.flag("api.plaintext") {
         if tls.is_some() {
@@ -246,9 +250,18 @@ fn secret(reader: &mut Reader, around: &Surroundings<'_>, path: &str, name: &str
     None
 }
 
-fn callers(reader: &mut Reader, around: &Surroundings<'_>) -> Vec<Secret> {
-    let names = reader.texts("api.callers_env").into_iter().enumerate();
-    names.filter_map(|(at, name)| secret(reader, around, &format!("api.callers_env[{at}]"), &name, 16)).collect()
+/// Secrets of 16 bytes or more, by the names of their variables.
+fn secrets(reader: &mut Reader, around: &Surroundings<'_>, path: &'static str) -> Vec<Secret> {
+    let names = reader.texts(path).into_iter().enumerate();
+    names.filter_map(|(at, name)| secret(reader, around, &format!("{path}[{at}]"), &name, 16)).collect()
+}
+
+/// Looks at the signing tokens among a GitLab's secrets.
+fn signing_tokens(reader: &mut Reader, path: &str, secrets: &[Secret]) {
+    let is_wrong = |secret: &Secret| webhooks::gitlab::signing_key(secret).is_some_and(|key| key.is_err());
+    if secrets.iter().any(is_wrong) {
+        reader.error(path, "expected base64 behind `whsec_`, as GitLab makes signing tokens, found others");
+    }
 }
 
 fn forge(reader: &mut Reader, around: &Surroundings<'_>, timeout: Duration) -> Option<ForgeKind> {
@@ -287,6 +300,8 @@ fn gitlab(reader: &mut Reader, around: &Surroundings<'_>, manner: Manner) -> Opt
     let url = reader.text("forge.url");
     let name = reader.text("forge.credential_env");
     let credential = name.clone().and_then(|name| secret(reader, around, "forge.credential_env", &name, 1));
+    let webhook_secrets = secrets(reader, around, "forge.webhook_secrets_env");
+    signing_tokens(reader, "forge.webhook_secrets_env", &webhook_secrets);
     let circumstances = reader.texts("forge.circumstances");
     let outbound = reader.flag("forge.outbound");
     let url = url?;
@@ -305,7 +320,8 @@ fn gitlab(reader: &mut Reader, around: &Surroundings<'_>, manner: Manner) -> Opt
     let config = policy::Config::parse(document.to_string().as_bytes());
     let why = "expected the address of a host by its name, with a path of whole segments behind it or none";
     let config = config.map_err(|_| reader.error("forge.url", why)).ok();
-    Some(gitlab::Settings { address: (scheme, authority), tls: tls?, config: config?, credential: credential?, manner })
+    let (tls, config, credential) = (tls?, config?, credential?);
+    Some(gitlab::Settings { address: (scheme, authority), tls, config, credential, webhook_secrets, manner })
 }
 
 /// What a filter that asks the forge itself, and has everything looked up, would be told.

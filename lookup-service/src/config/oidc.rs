@@ -12,7 +12,7 @@ use policy::facts::{
 use serde_json::Value;
 
 use super::keys::{ADMITS, ISSUER, PROJECT};
-use super::{Reader, Surroundings, filter_document, secret, tls, unread};
+use super::{Reader, Surroundings, filter_document, secret, secrets, signing_tokens, tls, unread};
 use crate::forge::Credential;
 use crate::forge::calls::Manner;
 use crate::forge::oidc::keys::{Algorithm, Keys};
@@ -101,10 +101,12 @@ fn issuer(entry: &mut Reader, around: &Surroundings<'_>) -> Option<IssuerSetting
     let api = entry.text("api").and_then(|url| address(entry, "api", &url));
     let credential = entry.text("credential_env");
     let credential = credential.and_then(|name| secret(entry, around, "credential_env", &name, 1));
-    let webhook_secret = entry.text("webhook_secret_env");
-    let webhook_secret = webhook_secret.and_then(|name| secret(entry, around, "webhook_secret_env", &name, 16));
-    if webhook_secret.is_some() && vendor.is_some_and(|vendor| !vendor.reports()) {
-        entry.error("webhook_secret_env", "expected nothing: no webhook of this vendor is understood");
+    let webhook_secrets = secrets(entry, around, "webhook_secrets_env");
+    if !webhook_secrets.is_empty() && vendor.is_some_and(|vendor| !vendor.reports()) {
+        entry.error("webhook_secrets_env", "expected nothing: no webhook of this vendor is understood");
+    }
+    if vendor.is_some_and(|vendor| vendor.name == "gitlab") {
+        signing_tokens(entry, "webhook_secrets_env", &webhook_secrets);
     }
     Some(IssuerSettings {
         name: name?,
@@ -116,7 +118,7 @@ fn issuer(entry: &mut Reader, around: &Surroundings<'_>) -> Option<IssuerSetting
         keys: keys?,
         api: api?,
         credential: credential?,
-        webhook_secret,
+        webhook_secrets,
     })
 }
 

@@ -17,6 +17,8 @@ fn read(text: &str) -> Result<Config, Errors> {
         "FORGE" => Some("glpat-1".to_owned()),
         "KEY" => Some("k".repeat(32)),
         "JWT" => Some("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc".to_owned()),
+        "SIGNING" => Some("whsec_MDEyMzQ1Njc4OWFiY2RlZg==".to_owned()),
+        "MISSPELLED" => Some("whsec_MDEyMzQ1Njc4OWFiY2RlZg".to_owned()),
         "SHORT" => Some("short".to_owned()),
         "SPACED" => Some("0123456789 abcdef".to_owned()),
         _ => None,
@@ -112,6 +114,16 @@ fn an_error_says_what_was_expected_and_found() {
         ),
         (
             "credential_env: FORGE",
+            "credential_env: FORGE, webhook_secrets_env: [SIGNING, MISSPELLED]",
+            "forge.webhook_secrets_env: expected base64 behind `whsec_`, as GitLab makes signing tokens, found others",
+        ),
+        (
+            "credential_env: FORGE",
+            "credential_env: FORGE, webhook_secrets_env: [SIGNING, KEY, SHORT]",
+            "forge.webhook_secrets_env[2]: expected the name of an environment variable with at least 16 bytes of printable ASCII without spaces, found fewer",
+        ),
+        (
+            "credential_env: FORGE",
             "credential_env: NOWHERE",
             "forge.credential_env: expected the name of an environment variable with printable ASCII without spaces, found no such variable",
         ),
@@ -125,7 +137,8 @@ fn an_error_says_what_was_expected_and_found() {
             "credential_env: FORGE, token: x",
             "forge.token: unknown key; expected one of `forge.kind`, `forge.url`, `forge.ca`, `forge.credential_env`, \
              `forge.max_per_second`, `forge.max_unknown_per_second`, `forge.retries`, `forge.circumstances`, `forge.outbound`, \
-             `forge.audience`, `forge.credential`, `forge.issuers`, `forge.foreign_issuers`, `forge.projects`, \
+             `forge.webhook_secrets_env`, `forge.audience`, `forge.credential`, `forge.issuers`, `forge.foreign_issuers`, \
+             `forge.projects`, \
              `forge.database`, `forge.password_env`, `forge.jwt_secret_env`",
         ),
         (
@@ -344,9 +357,14 @@ fn identities_are_told_apart_and_an_issuer_of_everybody_is_pinned() {
             "forge.issuers[0].api: expected an `https://` address without a user and without a query, or `http://` at a loopback address",
         ),
         (
-            "credential_env: FORGE}\n  projects",
-            "credential_env: FORGE, webhook_secret_env: CALLER}\n  projects",
-            "forge.issuers[0].webhook_secret_env: expected nothing: no webhook of this vendor is understood",
+            "vendor: gitlab, ",
+            "vendor: kubernetes, webhook_secrets_env: [CALLER], ",
+            "forge.issuers[0].webhook_secrets_env: expected nothing: no webhook of this vendor is understood",
+        ),
+        (
+            "vendor: gitlab, ",
+            "vendor: gitlab, webhook_secrets_env: [MISSPELLED], ",
+            "forge.issuers[0].webhook_secrets_env: expected base64 behind `whsec_`, as GitLab makes signing tokens, found others",
         ),
         ("jwks_file: /keys.json, ", "", "forge.issuers[0].jwks_uri: expected either `jwks_uri` or `jwks_file`"),
         (

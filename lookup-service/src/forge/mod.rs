@@ -11,13 +11,14 @@ pub mod oidc;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use policy::bindings::Moment;
 use policy::facts::{Hash, JobId, Known, ProjectId, Version};
 use policy::failure::Failure;
 use policy::lookup::{Fact, PartKey, Value};
+
+use crate::webhooks::{Delivery, Event, Refused};
 
 /// What a forge will have answered.
 pub type Reply<'a, T> = BoxFuture<'a, Result<T, Failure>>;
@@ -86,6 +87,15 @@ pub enum Status {
     Unsure,
 }
 
+/// A page of the list of running jobs.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The jobs on it.
+    pub jobs: Vec<JobId>,
+    /// After what the next one begins.
+    pub next: Option<String>,
+}
+
 /// A forge.
 pub trait Forge: Send + Sync {
     /// What a fact is made from, where these parts are known.
@@ -100,12 +110,17 @@ pub trait Forge: Send + Sync {
     /// What becomes of a job of a project.
     fn status(&self, job: JobId, project: ProjectId) -> Reply<'_, Status>;
 
-    /// All jobs that run; `None` where there is no list of them.
-    fn running(&self) -> Reply<'_, Option<Vec<JobId>>>;
+    /// A page of the list of jobs that run, which begins after the one that said so; `None` where there is no such list.
+    fn running<'a>(&'a self, _after: Option<&'a str>) -> Reply<'a, Option<Page>> {
+        ready(Ok(None)).boxed()
+    }
 
-    /// The jobs that a report says are over; `None` where it is none of who may say so.
-    fn reported(&self, _from: &str, _headers: &HeaderMap, _body: &[u8]) -> Option<Vec<JobId>> {
-        None
+    /// What a report says that came to an address of this name.
+    ///
+    /// # Errors
+    /// Why it is none.
+    fn reported(&self, _from: &str, _delivery: &Delivery<'_>) -> Result<Event<JobId>, Refused> {
+        Err(Refused::Unauthorized)
     }
 
     /// What becomes of these jobs, told at once by whoever knows for sure; `None` where nobody does.

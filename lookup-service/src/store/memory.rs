@@ -49,6 +49,8 @@ struct State {
     tokens: HashMap<Hash, Kept<TokenState>>,
     jobs: HashMap<JobId, KnownJob>,
     parts: HashMap<Hash, Kept<Known>>,
+    /// When what parts are about changed.
+    changed: HashMap<Hash, Moment>,
     leases: HashMap<Vec<u8>, (String, Moment)>,
     /// The list of ended jobs by their places in it, and when each came.
     ended: BTreeMap<u64, (JobId, Moment)>,
@@ -112,6 +114,7 @@ impl State {
         self.tokens.retain(|_, kept| kept.until > now);
         self.jobs.retain(|_, job| job.until > now);
         self.parts.retain(|_, kept| kept.until > now);
+        self.changed.retain(|_, at| at.after(life::CHANGED) > now);
         self.leases.retain(|_, (_, until)| *until > now);
         while let Some(first) = self.ended.first_entry().filter(|entry| now.since(entry.get().1) > life::ENDED) {
             self.floor = *first.key();
@@ -128,6 +131,11 @@ impl State {
         let owner = owner();
         self.leases.insert(name.to_vec(), (owner.clone(), now.after(time)));
         owner
+    }
+
+    /// When something of this last changed.
+    fn changed(&self, about: &[Hash]) -> Option<Moment> {
+        about.iter().filter_map(|subject| self.changed.get(subject)).max().copied()
     }
 
     fn unknown_in(&mut self, now: Moment) -> &mut u32 {
@@ -239,10 +247,12 @@ impl Store for Memory {
         &'a self,
         fact: &'a Hash,
         parts: &'a [(PartKey, Duration)],
+        about: &'a [Hash],
     ) -> Reply<'a, Asked<Vec<Option<Aged<Known>>>>> {
         let (mut state, now) = self.state();
+        let changed = state.changed(about);
         let kept = |(part, _): &(PartKey, Duration)| {
-            let kept = state.parts.get(&part.hash).filter(|kept| kept.until > now)?;
+            let kept = state.parts.get(&part.hash).filter(|kept| kept.until > now && Some(kept.since) > changed)?;
             Some(Aged { value: kept.value.clone(), age: now.since(kept.since) })
         };
         let known: Vec<Option<Aged<Known>>> = parts.iter().map(kept).collect();
@@ -260,8 +270,16 @@ impl Store for Memory {
         answer(Ok(Asked { known, lease }))
     }
 
-    fn put_parts<'a>(&'a self, parts: &'a [(PartKey, Known, Duration)], ticket: &'a Ticket) -> Reply<'a, ()> {
+    fn put_parts<'a>(
+        &'a self,
+        parts: &'a [(PartKey, Known, Duration)],
+        about: &'a [Hash],
+        ticket: &'a Ticket,
+    ) -> Reply<'a, bool> {
         let (mut state, now) = self.state();
+        if state.changed(about) >= Some(ticket.at) {
+            return answer(Ok(false));
+        }
         for (part, known, time) in parts {
             let older = state.parts.get(&part.hash);
             if older.is_some_and(|kept| kept.until > now && kept.since > ticket.at) {
@@ -275,7 +293,16 @@ impl Store for Memory {
             let kept = Kept { value: known.clone(), since: ticket.at, until: ticket.at.after(*time) };
             state.parts.insert(part.hash, kept);
         }
-        answer(Ok(()))
+        answer(Ok(true))
+    }
+
+    fn change<'a>(&'a self, subjects: &'a [Hash]) -> Reply<'a, ()> {
+        let (mut state, now) = self.state();
+        let full = self.has_room(state.changed.len());
+        if full.is_ok() {
+            state.changed.extend(subjects.iter().map(|subject| (*subject, now)));
+        }
+        answer(full)
     }
 
     fn release<'a>(&'a self, fact: &'a Hash, ticket: &'a Ticket) -> Reply<'a, ()> {

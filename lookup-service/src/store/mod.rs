@@ -47,6 +47,8 @@ pub mod life {
     pub const REFUSED: Duration = Duration::from_secs(5);
     /// That a token is somebody's and no job's.
     pub const FOREIGN: Duration = Duration::from_secs(60);
+    /// That something changed: longer than a part, which lives for twice its age of an hour at most.
+    pub const CHANGED: Duration = Duration::from_secs(3 * 3600);
 }
 
 /// Something, and how old it was when the store was asked.
@@ -138,15 +140,26 @@ pub trait Store: Send + Sync {
     /// where `refused` says so; what was learned later stands.
     fn put_refused<'a>(&'a self, key: &'a Hash, refused: &'a TokenState, ticket: &'a Ticket) -> Reply<'a, TokenState>;
 
-    /// What is known of the parts of a fact, each with the age to which it serves.
+    /// What is known of the parts of a fact, each with the age to which it serves. Of what was known before something changed
+    /// that the fact is about nothing is.
     fn ask_parts<'a>(
         &'a self,
         fact: &'a Hash,
         parts: &'a [(PartKey, Duration)],
+        about: &'a [Hash],
     ) -> Reply<'a, Asked<Vec<Option<Aged<Known>>>>>;
 
-    /// The forge said this of parts; each is remembered for so long.
-    fn put_parts<'a>(&'a self, parts: &'a [(PartKey, Known, Duration)], ticket: &'a Ticket) -> Reply<'a, ()>;
+    /// The forge said this of parts; each is remembered for so long. Says whether it holds: nothing is remembered where something
+    /// that it is about changed since the ticket was given.
+    fn put_parts<'a>(
+        &'a self,
+        parts: &'a [(PartKey, Known, Duration)],
+        about: &'a [Hash],
+        ticket: &'a Ticket,
+    ) -> Reply<'a, bool>;
+
+    /// These changed.
+    fn change<'a>(&'a self, subjects: &'a [Hash]) -> Reply<'a, ()>;
 
     /// Gives a lease back.
     fn release<'a>(&'a self, fact: &'a Hash, ticket: &'a Ticket) -> Reply<'a, ()>;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use policy::bindings::Cursor;
-use policy::facts::{Invalid, JobId};
+use policy::facts::{Features, Hash, Invalid, JobId, JobPush, Known, Part, ProjectId, ProjectPath, Target};
+use policy::lookup::PartKey;
 use tokio::time::sleep;
 
 use super::memory::Memory;
@@ -139,5 +140,101 @@ async fn the_two_stores_say_the_same_and_what_has_ended_never_runs_again() {
                 assert!(!(runs && ended.contains(&(token / 2))), "seed {seed}: {token} runs and has ended");
             }
         }
+    }
+}
+
+/// The parts of a play, and what each is about: one is everybody's, the others are of one or two.
+fn part(at: u64) -> (PartKey, Vec<Hash>) {
+    let subjects = match at {
+        0 => vec![0, 1, 2],
+        1 => vec![0, 1],
+        2 => vec![0, 2],
+        _ => vec![0],
+    };
+    let about = subjects.into_iter().map(|subject: u64| key(&format!("subject {subject}"))).collect();
+    (PartKey { part: Part::Project, hash: key(&format!("part {at}")) }, about)
+}
+
+/// A project that tells when it was asked for.
+fn asked_at(step: u64) -> Known {
+    Known::Project(Some(Target {
+        id: Some(ProjectId(step)),
+        path: ProjectPath::parse("libs/common"),
+        visibility: None,
+        features: Features::OPEN,
+        job_push: JobPush::Own,
+        public_jobs: true,
+        archived: false,
+    }))
+}
+
+#[tokio::test]
+async fn the_two_stores_forget_the_same_and_nothing_is_told_that_was_asked_before_it_changed() {
+    for seed in 1..=SEEDS {
+        let limits = Limits { tokens: LONG, lease: Duration::from_millis(60), unknown_per_second: 100_000 };
+        let memory = Memory::new(limits.clone(), 100_000);
+        let server = Server::start(&[]);
+        let redis = server.store(limits);
+        let sides: [&dyn Store; 2] = [&memory, &*redis];
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        // Tickets of each side that were given and not used yet, the step in which, and for which part.
+        let mut tickets: Vec<([Ticket; 2], u64, u64)> = Vec::new();
+        let mut changes: Vec<(u64, Hash)> = Vec::new();
+        let (mut told, mut refused) = (0, 0);
+        for step in 0..STEPS as u64 {
+            let (what, at, pick) = (dice.throw(10), dice.throw(4), dice.throw(97) as usize);
+            let (part, about) = part(at);
+            match what {
+                0..=4 => {
+                    let max_age = if dice.throw(3) == 0 { Duration::ZERO } else { LONG };
+                    let mut said = Vec::new();
+                    let mut given = Vec::new();
+                    for store in sides {
+                        let fact = key(&format!("fact {at}"));
+                        let Asked { known, lease } = store.ask_parts(&fact, &[(part, max_age)], &about).await.unwrap();
+                        if let Lease::Yours(ticket) = &lease {
+                            given.push(ticket.clone());
+                            // Leases are no matter here: many ask beside each other.
+                            store.release(&fact, ticket).await.unwrap();
+                        }
+                        said.push(known.into_iter().next().unwrap().map(|known| known.value));
+                    }
+                    assert_eq!(said[0], said[1], "seed {seed}, step {step}");
+                    if let Some(Known::Project(Some(Target { id: Some(ProjectId(asked)), .. }))) = said[0] {
+                        told += 1;
+                        let between = |(changed, subject): &&(u64, Hash)| *changed >= asked && about.contains(subject);
+                        assert_eq!(
+                            changes.iter().find(between),
+                            None,
+                            "seed {seed}, step {step}: asked in step {asked}"
+                        );
+                    }
+                    if let [one, other] = &given[..] {
+                        tickets.push(([one.clone(), other.clone()], step, at));
+                    }
+                }
+                5..=7 if !tickets.is_empty() => {
+                    let (given, asked, at) = tickets.remove(pick % tickets.len());
+                    let (part, about) = self::part(at);
+                    let mut holds = Vec::new();
+                    for (store, ticket) in sides.into_iter().zip(&given) {
+                        holds.push(store.put_parts(&[(part, asked_at(asked), LONG)], &about, ticket).await.unwrap());
+                    }
+                    let changed = changes.iter().any(|(changed, subject)| *changed >= asked && about.contains(subject));
+                    assert_eq!(holds, [!changed; 2], "seed {seed}, step {step}: asked in step {asked}");
+                    refused += usize::from(changed);
+                }
+                8 => {
+                    let subject = key(&format!("subject {}", dice.throw(3)));
+                    changes.push((step, subject));
+                    for store in sides {
+                        store.change(&[subject]).await.unwrap();
+                    }
+                }
+                _ => {}
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+        assert!(told > 10 && refused > 5, "seed {seed}: {told} told, {refused} refused: the play is about nothing");
     }
 }

@@ -258,29 +258,31 @@ async fn parts_come_back_as_they_were_and_no_older_than_is_taken() {
         let parts = parts();
         let wanted = |max_age| parts.iter().map(|(part, _)| (*part, max_age)).collect::<Vec<_>>();
         let fact = key("fact");
-        let Asked { known, lease: Lease::Yours(ticket) } = store.ask_parts(&fact, &wanted(LONG)).await.unwrap() else {
+        let Asked { known, lease: Lease::Yours(ticket) } = store.ask_parts(&fact, &wanted(LONG), &[]).await.unwrap()
+        else {
             panic!("no lease")
         };
         assert!(known.iter().all(Option::is_none));
-        assert!(matches!(store.ask_parts(&fact, &wanted(LONG)).await.unwrap().lease, Lease::Theirs(_)));
+        assert!(matches!(store.ask_parts(&fact, &wanted(LONG), &[]).await.unwrap().lease, Lease::Theirs(_)));
         let learned: Vec<_> = parts.iter().map(|(part, known)| (*part, known.clone(), LONG)).collect();
-        store.put_parts(&learned, &ticket).await.unwrap();
+        store.put_parts(&learned, &[], &ticket).await.unwrap();
         store.release(&fact, &ticket).await.unwrap();
-        let asked = store.ask_parts(&fact, &wanted(LONG)).await.unwrap();
+        let asked = store.ask_parts(&fact, &wanted(LONG), &[]).await.unwrap();
         assert_eq!(asked.lease, Lease::Needless);
         let known: Vec<Known> = asked.known.into_iter().map(|known| known.unwrap().value).collect();
         assert_eq!(known, parts.iter().map(|(_, known)| known.clone()).collect::<Vec<_>>());
 
         sleep(Duration::from_millis(20)).await;
         // One is learned anew, and what comes late changes nothing of it.
-        let Asked { lease: Lease::Yours(later), .. } = store.ask_parts(&fact, &wanted(Duration::ZERO)).await.unwrap()
+        let Asked { lease: Lease::Yours(later), .. } =
+            store.ask_parts(&fact, &wanted(Duration::ZERO), &[]).await.unwrap()
         else {
             panic!("no lease")
         };
         let (member, _) = parts[2];
-        store.put_parts(&[(member, Known::Member(Role::Owner), LONG)], &later).await.unwrap();
-        store.put_parts(&[(member, Known::Member(Role::Guest), LONG)], &ticket).await.unwrap();
-        let asked = store.ask_parts(&key("other"), &[(member, Duration::from_millis(15))]).await.unwrap();
+        store.put_parts(&[(member, Known::Member(Role::Owner), LONG)], &[], &later).await.unwrap();
+        store.put_parts(&[(member, Known::Member(Role::Guest), LONG)], &[], &ticket).await.unwrap();
+        let asked = store.ask_parts(&key("other"), &[(member, Duration::from_millis(15))], &[]).await.unwrap();
         assert_eq!(asked.lease, Lease::Needless);
         assert_eq!(asked.known[0].as_ref().unwrap().value, Known::Member(Role::Owner));
     })
@@ -355,5 +357,48 @@ async fn a_memory_that_is_full_says_so_and_forgets_no_end() {
     store.end(&[JobId(1)]).await.unwrap();
     store.end(&[JobId(2), JobId(3)]).await.unwrap();
     assert_eq!(store.end(&[JobId(5)]).await, Err(StoreError::Full));
+    store.change(&[key("a"), key("b"), key("c")]).await.unwrap();
+    assert_eq!(store.change(&[key("d")]).await, Err(StoreError::Full), "a change that is forgotten would be none");
     assert_eq!(known(&store, "a").await, Some(TokenState::Ended));
+}
+
+#[tokio::test]
+async fn what_was_known_before_a_change_is_not_and_who_asked_before_it_does_not_bring_it_back() {
+    over_each(limits(), async |store| {
+        let (fact, other) = (key("fact"), key("other"));
+        let (user, project) = (key("user"), key("project"));
+        let about = [user, project];
+        let learned: Vec<_> = parts().into_iter().map(|(part, known)| (part, known, LONG)).collect();
+        let wanted: Vec<_> = learned.iter().map(|(part, ..)| (*part, LONG)).collect();
+        let ask = async |fact: &Hash, about: &[Hash]| {
+            // Times are told in whole milliseconds: within one nothing is before anything else.
+            sleep(Duration::from_millis(3)).await;
+            let Asked { known, lease } = store.ask_parts(fact, &wanted, about).await.unwrap();
+            (known.iter().flatten().count(), lease)
+        };
+        let (0, Lease::Yours(first)) = ask(&fact, &about).await else { panic!("no lease") };
+        assert_eq!(store.put_parts(&learned, &about, &first).await, Ok(true));
+        store.release(&fact, &first).await.unwrap();
+        store.change(&[key("another user"), key("another project")]).await.unwrap();
+        assert_eq!(ask(&fact, &about).await, (wanted.len(), Lease::Needless), "that is about others");
+
+        let aged: Vec<_> = wanted.iter().map(|(part, _)| (*part, Duration::ZERO)).collect();
+        let Lease::Yours(early) = store.ask_parts(&fact, &aged, &about).await.unwrap().lease else {
+            panic!("no lease")
+        };
+        sleep(Duration::from_millis(3)).await;
+        store.change(&[project]).await.unwrap();
+        assert!(matches!(ask(&fact, &about).await, (0, Lease::Theirs(_))), "nothing is known, however old it may be");
+        assert_eq!(ask(&other, &[user]).await, (wanted.len(), Lease::Needless), "of whom it is not about it is");
+        assert_eq!(store.put_parts(&learned, &about, &early).await, Ok(false), "it was asked before");
+        store.release(&fact, &early).await.unwrap();
+        let (0, Lease::Yours(later)) = ask(&fact, &about).await else { panic!("it came back") };
+        assert_eq!(store.put_parts(&learned, &about, &later).await, Ok(true));
+        assert_eq!(ask(&fact, &about).await, (wanted.len(), Lease::Needless));
+        // Whoever does not know what it is about writes it: who knows does not take it.
+        store.change(&[user]).await.unwrap();
+        assert_eq!(store.put_parts(&learned, &[], &later).await, Ok(true));
+        assert_eq!(ask(&fact, &about).await.0, 0);
+    })
+    .await;
 }

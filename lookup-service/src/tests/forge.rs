@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     Json(u16),
     TooMany,
     Slow(Duration),
+    /// What is read at once, and told later.
+    Stale(Duration),
 }
 
 pub(crate) struct World {
@@ -70,6 +72,15 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let fault = world.lock().unwrap().fault;
+    let response = say(world, method, uri, headers, body).await;
+    if let Fault::Stale(time) = fault {
+        tokio::time::sleep(time).await;
+    }
+    response
+}
+
+async fn say(world: Arc<Mutex<World>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let path = uri.path().to_owned();
     let fault = {
         let mut world = world.lock().unwrap();
@@ -77,7 +88,7 @@ async fn answer(
         world.fault
     };
     match fault {
-        Fault::None => {}
+        Fault::None | Fault::Stale(_) => {}
         Fault::Page(status) => return (StatusCode::from_u16(status).unwrap(), Html("<p>Sign in")).into_response(),
         Fault::Json(status) => {
             return (StatusCode::from_u16(status).unwrap(), r#"{"message": "no"}"#).into_response();

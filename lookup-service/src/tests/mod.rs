@@ -15,6 +15,7 @@ mod postgres;
 mod processes;
 mod secrets;
 mod tls;
+mod webhooks;
 
 use std::collections::BTreeMap;
 

@@ -41,7 +41,7 @@ async fn no_secret_is_in_any_log_line_or_counter() {
     // A wrong password first: what the store says of it is logged.
     let (_wrong, refused) = service(&forge, Some(&redis), &more).await;
     assert_eq!(refused.token("glcbt-dana", None).await.status, 200);
-    let (service, caller) = service(&forge, None, &["lookup.timeout: 300ms"]).await;
+    let (service, caller) = service(&forge, None, &["lookup.timeout: 300ms", "forge.webhook_secrets_env: [KEY]"]).await;
     for fault in [Fault::None, Fault::Page(500), Fault::Json(401), Fault::Slow(Duration::from_millis(500))] {
         forge.with(|world| world.fault = fault);
         for token in ["glcbt-dana", "glcbt-nobody-knows-me"] {
@@ -52,6 +52,12 @@ async fn no_secret_is_in_any_log_line_or_counter() {
         caller.end(&[1001]).await;
     }
     Caller { token: "glcbt-as-a-caller".into(), ..caller.clone() }.token("glcbt-dana", None).await;
+    for token in [KEY, "a-hook-of-nobody"] {
+        for body in [r#"{"object_kind": "build"}"#, r#"{"event_name": "user_rename"}"#, "{"] {
+            let hook = caller.request("POST", "/jobscope/v1/hooks/gitlab?dd-api-key=a-key-in-a-query");
+            caller.send(hook.header("x-gitlab-token", token).body(body.into()).unwrap()).await.unwrap();
+        }
+    }
     caller.post("/jobscope/v1/lookup", &serde_json::json!({"version": 1, "ask": "token", "token": "glcbt bad"})).await;
     redis.kill();
     refused.token("glcbt-dana", None).await;
@@ -59,7 +65,17 @@ async fn no_secret_is_in_any_log_line_or_counter() {
     let log = lines.text();
     assert!(log.contains("the store failed"), "something is logged");
     for (place, text) in [("the log", &log), ("the counters", &metrics)] {
-        for secret in ["glcbt-", "glcbt bad", TOKEN, NEXT_TOKEN, SERVICE_ACCOUNT, KEY, "redis-secret"] {
+        for secret in [
+            "glcbt-",
+            "glcbt bad",
+            TOKEN,
+            NEXT_TOKEN,
+            SERVICE_ACCOUNT,
+            KEY,
+            "redis-secret",
+            "a-hook-of-nobody",
+            "a-key-in-a-query",
+        ] {
             let line = text.lines().find(|line| line.contains(secret));
             assert_eq!(line, None, "`{secret}` is in {place}");
         }

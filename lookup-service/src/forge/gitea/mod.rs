@@ -223,10 +223,6 @@ impl Forge for Gitea {
         .boxed()
     }
 
-    fn running(&self) -> Reply<'_, Option<Vec<JobId>>> {
-        ready(Ok(None)).boxed()
-    }
-
     fn statuses<'a>(&'a self, jobs: &'a [JobId]) -> Reply<'a, Option<Vec<(JobId, Status)>>> {
         async move {
             let ids: Vec<i64> = jobs.iter().filter_map(|job| id(job.0).ok()).collect();

@@ -5,15 +5,8 @@ use policy::failure::Failure;
 use policy::lookup::{Answer, Call, Principal};
 use serde_json::{Value, json};
 
-use crate::forge::Status;
 use crate::forge::calls::body;
-
-/// A page of the list of running jobs.
-pub(super) struct Page {
-    pub(super) jobs: Vec<JobId>,
-    /// Where the next one begins.
-    pub(super) next: Option<String>,
-}
+use crate::forge::{Page, Status};
 
 /// Jobs that are being canceled are not listed: not every GitLab knows the word, and who is missing is asked singly.
 const RUNNING: &str = "query($after: String) { jobs(statuses: [RUNNING], first: 100, after: $after) \

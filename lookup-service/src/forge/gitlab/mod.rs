@@ -19,14 +19,16 @@ use rustls::ClientConfig;
 use super::budget::Budget;
 use super::calls::{Calls, Manner};
 use super::client::Client;
-use super::{AtHand, Forge, Landed, Recalled, Reply, Status, Terms};
+use super::{AtHand, Forge, Landed, Page, Recalled, Reply, Status, Terms};
 use crate::clock;
 use crate::metrics::Metrics;
+use crate::webhooks::{self, Delivery, Event, Refused};
 
 /// A GitLab.
 pub struct Gitlab {
     config: Config,
     credential: Secret,
+    webhook_secrets: Vec<Secret>,
     account: Account,
     calls: Calls,
 }
@@ -41,6 +43,8 @@ pub struct Settings {
     pub config: Config,
     /// The service account's token.
     pub credential: Secret,
+    /// What its reports have.
+    pub webhook_secrets: Vec<Secret>,
     /// How it is called.
     pub manner: Manner,
 }
@@ -49,11 +53,11 @@ impl Gitlab {
     /// The GitLab of these settings.
     #[must_use]
     pub fn new(settings: Settings, metrics: Metrics) -> Self {
-        let Settings { address: (scheme, authority), tls, config, credential, manner } = settings;
+        let Settings { address: (scheme, authority), tls, config, credential, webhook_secrets, manner } = settings;
         let client = Client::new(scheme, authority, tls, manner.timeout / 2);
         let budget = Arc::new(Budget::new(manner.max_per_second));
         let account = Account::Token(credential.clone());
-        Self { config, credential, account, calls: Calls::new(client, budget, manner, metrics) }
+        Self { config, credential, webhook_secrets, account, calls: Calls::new(client, budget, manner, metrics) }
     }
 
     async fn fly(&self, fact: Fact, recalled: &Recalled) -> Result<Landed, Failure> {
@@ -122,23 +126,20 @@ impl Forge for Gitlab {
         self.calls.in_time(ask).boxed()
     }
 
-    fn running(&self) -> Reply<'_, Option<Vec<JobId>>> {
-        async {
-            let mut running = Vec::new();
-            let mut after: Option<String> = None;
-            loop {
-                let call = jobs::ask_running(&self.config.forge.relative_url_root, &self.credential, after.as_deref());
-                let page =
-                    self.calls.in_time(async { jobs::read_running(&self.calls.send(&call).await.answer()) }).await?;
-                running.extend(page.jobs);
-                // A page that leads to itself would be read for ever.
-                if page.next.is_none() || page.next == after {
-                    return Ok(Some(running));
-                }
-                after = page.next;
-            }
+    fn running<'a>(&'a self, after: Option<&'a str>) -> Reply<'a, Option<Page>> {
+        let ask = async move {
+            let call = jobs::ask_running(&self.config.forge.relative_url_root, &self.credential, after);
+            jobs::read_running(&self.calls.send(&call).await.answer()).map(Some)
+        };
+        self.calls.in_time(ask).boxed()
+    }
+
+    fn reported(&self, from: &str, delivery: &Delivery<'_>) -> Result<Event<JobId>, Refused> {
+        if from == "gitlab" {
+            webhooks::gitlab::read(&self.webhook_secrets, delivery)
+        } else {
+            Err(Refused::Unauthorized)
         }
-        .boxed()
     }
 
     fn pause(&self) -> Option<Duration> {

@@ -11,12 +11,10 @@ mod liveness;
 pub mod projects;
 mod refusal;
 pub mod vendors;
-mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
 use axum::http::uri::{Authority, Scheme};
 use futures_util::FutureExt;
 use futures_util::future::ready;
@@ -33,6 +31,7 @@ use super::{AtHand, Credential, Forge, Landed, Recalled, Reply, Status, Terms};
 use crate::clock;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
+use crate::webhooks::{Delivery, Event, Refused};
 use jwt::{Claims, Jwt};
 use keyring::Keyring;
 use keys::{Algorithm, Keys};
@@ -84,8 +83,8 @@ pub struct IssuerSettings {
     pub api: Address,
     /// In whose name.
     pub credential: Secret,
-    /// What its reports of jobs that are over are signed with, where it makes some.
-    pub webhook_secret: Option<Secret>,
+    /// What its reports have, where it makes some.
+    pub webhook_secrets: Vec<Secret>,
 }
 
 /// What job identities are judged by.
@@ -344,14 +343,13 @@ impl Forge for Oidc {
         ready(Ok(Status::Unsure)).boxed()
     }
 
-    fn running(&self) -> Reply<'_, Option<Vec<JobId>>> {
-        ready(Ok(None)).boxed()
-    }
-
-    fn reported(&self, from: &str, headers: &HeaderMap, body: &[u8]) -> Option<Vec<JobId>> {
-        let issuer = &self.issuers.iter().find(|issuer| issuer.settings.name == from)?.settings;
-        let ended = (issuer.vendor.report?)(issuer.webhook_secret.as_ref()?, headers, body)?;
-        Some(ended.iter().map(|ids| JobId(issuer.number("job", ids))).collect())
+    fn reported(&self, from: &str, delivery: &Delivery<'_>) -> Result<Event<JobId>, Refused> {
+        let issuer = self.issuers.iter().map(|issuer| &issuer.settings).find(|issuer| issuer.name == from);
+        let issuer = issuer.ok_or(Refused::Unauthorized)?;
+        let read = issuer.vendor.report.ok_or(Refused::Unauthorized)?;
+        let event = read(&issuer.webhook_secrets, delivery)?.named(|ids| JobId(issuer.number("job", &ids)));
+        // What projects are to each other says the configuration.
+        Ok(if let Event::Changed(_) = event { Event::Nothing } else { event })
     }
 
     fn pause(&self) -> Option<Duration> {

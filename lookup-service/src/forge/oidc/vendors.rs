@@ -2,15 +2,14 @@
 //!
 //! Ids count, and no name that somebody can give up and another take; `sub` is not read, because it can be made anything.
 
-use axum::http::HeaderMap;
 use policy::facts::Secret;
 
 use super::jwt::Claims;
 use super::liveness::{self, Ask, Told};
-use super::webhook::{self, Ended};
+use crate::webhooks::{Delivery, Event, Refused, buildkite, github, gitlab};
 
-/// Reads a report that was signed with a secret; `None` where it was not.
-type Report = fn(&Secret, &HeaderMap, &[u8]) -> Option<Ended>;
+/// Reads a report that has one of these secrets; which ids name a job, as a token of it names them.
+type Report = fn(&[Secret], &Delivery<'_>) -> Result<Event<Vec<String>>, Refused>;
 
 /// A kind of CI. Claims are JSON pointers.
 pub struct Vendor {
@@ -61,7 +60,7 @@ pub const VENDORS: [Vendor; 5] = [
         fork_sources: &[],
         pins: &["namespace_id", "project_id"],
         public: &["https://gitlab.com"],
-        report: None,
+        report: Some(|secrets, delivery| Ok(gitlab::read(secrets, delivery)?.named(|job| vec![job.0.to_string()]))),
         ask: liveness::ask_gitlab,
         told: liveness::told_gitlab,
     },
@@ -79,7 +78,7 @@ pub const VENDORS: [Vendor; 5] = [
         fork_sources: &["pull_request_target", "workflow_run"],
         pins: &["repository_owner_id", "repository_id", "enterprise_id"],
         public: &["https://token.actions.githubusercontent.com"],
-        report: Some(webhook::github),
+        report: Some(github::read),
         ask: liveness::ask_github,
         told: liveness::told_github,
     },
@@ -115,7 +114,7 @@ pub const VENDORS: [Vendor; 5] = [
         fork_sources: &[],
         pins: &["organization_id", "pipeline_id"],
         public: &[""],
-        report: None,
+        report: Some(buildkite::read),
         ask: liveness::ask_buildkite,
         told: liveness::told_buildkite,
     },

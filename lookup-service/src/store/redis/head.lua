@@ -37,3 +37,13 @@ local function finished(token)
   redis.call('PEXPIRE', token, ENDED)
   return {'ended'}
 end
+
+-- When, in a life, the last of the subjects changed that are the keys from a place on; -1 where none did.
+local function changed(from, in_life)
+  local last = -1
+  for at = from, #KEYS do
+    local subject = redis.call('HMGET', KEYS[at], 'c', 'e')
+    if subject[2] == in_life then last = math.max(last, tonumber(subject[1])) end
+  end
+  return last
+end

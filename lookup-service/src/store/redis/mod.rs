@@ -96,6 +96,13 @@ impl Redis {
         Hash::of(&[&self.inquiry.fact(&part.hash).0, &self.layout.0]).0
     }
 
+    /// Adds what a call is about, the same whatever is asked of the forge: one replica is told of a change, and all heed it.
+    fn about(&self, call: &mut ScriptInvocation<'_>, subjects: &[Hash]) {
+        for Hash(subject) in subjects {
+            call.key(self.key("c", subject));
+        }
+    }
+
     /// A script with the arguments that all have.
     fn call<'a>(&self, script: &'a redis::Script) -> ScriptInvocation<'a> {
         let mut call = script.prepare_invoke();
@@ -290,6 +297,7 @@ impl Store for Redis {
         &'a self,
         fact: &'a Hash,
         parts: &'a [(PartKey, Duration)],
+        about: &'a [Hash],
     ) -> Reply<'a, Asked<Vec<Option<Aged<Known>>>>> {
         async move {
             let owner = owner();
@@ -298,6 +306,7 @@ impl Store for Redis {
             for (part, max_age) in parts {
                 call.key(self.key("p", &self.part_name(part))).arg(milliseconds(*max_age));
             }
+            self.about(&mut call, about);
             let said = self.run(&call).await?;
             let lease = self.lease_of(&said, owner)?;
             let now = number(word(&said, 1).ok_or_else(broken)?)?;
@@ -319,11 +328,13 @@ impl Store for Redis {
         .boxed()
     }
 
-    fn put_parts<'a>(&'a self, parts: &'a [(PartKey, Known, Duration)], ticket: &'a Ticket) -> Reply<'a, ()> {
+    fn put_parts<'a>(
+        &'a self,
+        parts: &'a [(PartKey, Known, Duration)],
+        about: &'a [Hash],
+        ticket: &'a Ticket,
+    ) -> Reply<'a, bool> {
         async move {
-            if parts.is_empty() {
-                return Ok(());
-            }
             let at = ticket.at.0.to_string();
             let mut call = self.call(&self.scripts.put_parts);
             call.arg(&at).arg(&ticket.life);
@@ -334,6 +345,18 @@ impl Store for Redis {
                 let seal = self.seal.seal(&fields);
                 call.key(self.key("p", &name)).arg(value).arg(&seal[..]).arg(milliseconds(*time).max(1));
             }
+            self.about(&mut call, about);
+            let said = self.run(&call).await?;
+            Ok(word(&said, 0) != Some(b"changed"))
+        }
+        .boxed()
+    }
+
+    fn change<'a>(&'a self, subjects: &'a [Hash]) -> Reply<'a, ()> {
+        async move {
+            let mut call = self.call(&self.scripts.change);
+            call.arg(milliseconds(life::CHANGED));
+            self.about(&mut call, subjects);
             self.run(&call).await.map(|_| ())
         }
         .boxed()

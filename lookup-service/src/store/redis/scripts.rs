@@ -20,6 +20,7 @@ scripts! {
     put_refused "put_refused.lua"
     ask_parts "ask_parts.lua"
     put_parts "put_parts.lua"
+    change "change.lua"
     release "release.lua"
     lease "lease.lua"
     end "end.lua"

@@ -180,7 +180,7 @@ async fn an_end_that_no_replica_holds_is_not_acknowledged_and_a_lonely_master_is
     assert_eq!(store.ask_token(&key("a"), LONG).await, Err(StoreError::Lonely));
     assert_eq!(store.changes(Some(&cursor)).await, Err(StoreError::Lonely));
     assert_eq!(store.end(&[JobId(3)]).await, Err(StoreError::Lonely));
-    assert_eq!(store.ask_parts(&key("x"), &[]).await, Err(StoreError::Lonely));
+    assert_eq!(store.ask_parts(&key("x"), &[], &[]).await, Err(StoreError::Lonely));
 }
 
 #[tokio::test]

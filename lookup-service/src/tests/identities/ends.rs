@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::ready;
-use hmac::{Hmac, KeyInit, Mac};
 use policy::facts::{Context, Invalid, Job, JobId, Origin, Part, ProjectId, ProjectPath, Secret, Token};
 use policy::failure::Failure;
 use policy::lookup::Fact;
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tokio::time::sleep;
 
 use super::super::Server;
@@ -25,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::store::memory::Memory;
 use crate::store::{Changes, Limits, Store, TokenState};
+use crate::webhooks::tests::{hex, mac};
 
 #[tokio::test]
 async fn a_signature_without_a_running_job_is_nothing() {
@@ -92,7 +91,7 @@ async fn expires(ci: &StandInCi, redis: Option<&Server>) {
 #[tokio::test]
 async fn a_ci_reports_by_itself_that_a_job_is_over() {
     let ci = StandInCi::start().await;
-    let config = configuration(&ci, |document| document["forge"]["issuers"][1]["webhook_secret_env"] = json!("KEY"));
+    let config = configuration(&ci, |document| document["forge"]["issuers"][1]["webhook_secrets_env"] = json!(["KEY"]));
     let service = Service::start(config).await.unwrap();
     let caller = Caller::of(service.address);
     let now = clock::unix();
@@ -112,9 +111,7 @@ async fn a_ci_reports_by_itself_that_a_job_is_over() {
     }
     let report = |action: &str| json!({"action": action, "workflow_job": {"id": 7, "run_id": 5, "run_attempt": 1}, "x": "x".repeat(100_000)});
     let sent = async |path: &str, event: &str, secret: &str, body: &Value, signed: &Value| {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-        mac.update(signed.to_string().as_bytes());
-        let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let signature = hex(&mac(secret.as_bytes(), signed.to_string().as_bytes()));
         let request = axum::http::Request::builder()
             .method("POST")
             .uri(format!("http://{}/jobscope/v1/hooks/{path}", caller.address))
@@ -127,7 +124,7 @@ async fn a_ci_reports_by_itself_that_a_job_is_over() {
     assert_eq!(sent("github", "workflow_job", KEY, &completed, &report("queued")).await, 401);
     assert_eq!(sent("gitlab", "workflow_job", KEY, &completed, &completed).await, 401, "which has no such secret");
     assert_eq!(sent("nobody", "workflow_job", KEY, &completed, &completed).await, 401);
-    let huge = json!({"action": "completed", "x": "x".repeat(300_000)});
+    let huge = json!({"action": "completed", "x": "x".repeat(1 << 20)});
     assert_eq!(sent("github", "workflow_job", KEY, &huge, &huge).await, 413);
     for (event, body) in [("workflow_job", report("in_progress")), ("push", report("completed")), ("ping", json!({}))] {
         assert_eq!(sent("github", event, KEY, &body, &body).await, 200);
@@ -160,6 +157,61 @@ async fn a_ci_reports_by_itself_that_a_job_is_over() {
     assert_eq!(stranger.get("/jobscope/v1/hooks").await.status, 401);
 }
 
+#[tokio::test]
+async fn what_gitlab_and_buildkite_report_ends_the_job_of_an_id_token() {
+    let ci = StandInCi::start().await;
+    let config = configuration(&ci, |document| {
+        for at in [0, 3] {
+            document["forge"]["issuers"][at]["webhook_secrets_env"] = json!(["KEY"]);
+        }
+    });
+    let service = Service::start(config).await.unwrap();
+    let caller = Caller::of(service.address);
+    ci.says(7, "running");
+    let path = "/ci/v2/organizations/acme/pipelines/web/builds/3";
+    let build = json!({"pipeline": {"id": "4711"}, "jobs": [{"id": "u-7", "state": "running"}]});
+    ci.with(|ci| ci.answers.insert(path.into(), build));
+    let now = clock::unix();
+    let buildkite = json!({"iss": "https://agent.buildkite.com", "aud": AUDIENCE, "iat": now, "exp": now + 300,
+        "organization_id": "o-9", "organization_slug": "acme", "pipeline_id": "4711", "pipeline_slug": "web",
+        "build_number": 3, "build_branch": "main", "build_source": "webhook", "job_id": "u-7"});
+    let (gitlab, buildkite) = (RSA.sign("rsa-1", &claims()), RSA.sign("rsa-1", &buildkite));
+    for token in [&gitlab, &buildkite] {
+        assert_eq!(caller.token(token, None).await.body["token"], "running");
+    }
+    let sent = async |path: &str, field: &str, value: &str, body: &str| {
+        let request = axum::http::Request::builder()
+            .method("POST")
+            .uri(format!("http://{}/jobscope/v1/hooks/{path}", caller.address))
+            .header(field, value);
+        caller.send(request.body(body.to_owned().into()).unwrap()).await.unwrap().status
+    };
+    let job = r#"{"object_kind": "build", "build_id": 7, "build_status": "success", "project_id": 4711}"#;
+    let moved = r#"{"event_name": "project_rename", "project_id": 4711, "path_with_namespace": "apps/web"}"#;
+    let finished = r#"{"event": "job.finished", "job": {"id": "u-7"}}"#;
+    let signature = hex(&mac(KEY.as_bytes(), format!("1795000000.{finished}").as_bytes()));
+    let signature = format!("timestamp=1795000000,signature={signature}");
+    for path in ["github", "buildkite", "cluster", "forgejo"] {
+        assert_eq!(sent(path, "x-gitlab-token", KEY, job).await, 401, "{path}");
+    }
+    assert_eq!(sent("gitlab", "x-buildkite-signature", &signature, finished).await, 401);
+    assert_eq!(sent("gitlab", "x-gitlab-token", KEY, moved).await, 200);
+    let counted = Caller::of(service.operations).get("/metrics").await.text;
+    assert!(
+        counted.contains(r#"jobscope_lookup_webhooks_total{outcome="ignored"} 1"#),
+        "what projects are says the configuration"
+    );
+    assert_eq!(sent("gitlab", "x-gitlab-token", KEY, job).await, 200);
+    assert_eq!(caller.token(&gitlab, Some(60)).await.body["token"], "ended");
+    assert_eq!(
+        caller.token(&buildkite, Some(60)).await.body["token"],
+        "running",
+        "the number of another's job is another"
+    );
+    assert_eq!(sent("buildkite", "x-buildkite-signature", &signature, finished).await, 200);
+    assert_eq!(caller.token(&buildkite, Some(60)).await.body["token"], "ended");
+}
+
 /// A forge that says of a token first that its job runs, and then what it is told to.
 struct Changing {
     job: Job,
@@ -184,9 +236,6 @@ impl Forge for Changing {
     }
     fn status(&self, _: JobId, _: ProjectId) -> Reply<'_, Status> {
         ready(Ok(Status::Unsure)).boxed()
-    }
-    fn running(&self) -> Reply<'_, Option<Vec<JobId>>> {
-        ready(Ok(None)).boxed()
     }
     fn pause(&self) -> Option<Duration> {
         None
