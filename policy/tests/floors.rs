@@ -158,10 +158,16 @@ fn what_is_used_is_found_in_whatever_spelling() {
     let modules = ["rules", "table"];
     for (code, expected) in [
         ("use crate::facts::{Job, User};\nuse crate::{Config, rules};", &["facts", "Config", "rules"][..]),
-        ("use crate::{facts::{Job, User}, config::{self, Forge}};\npub use crate::reply;", &["facts", "config", "reply"]),
+        (
+            "use crate::{facts::{Job, User}, config::{self, Forge}};\npub use crate::reply;",
+            &["facts", "config", "reply"],
+        ),
         ("let x = crate::reply::failure(crate::memo::NONE); macro::x!($crate::json::y)", &["reply", "memo", "json"]),
         ("use super::need; fn f() -> super::super::config::Config {}", &["config"]),
-        ("use super::{self, need, super::{lookup, memo::Memo}}; pub(crate) use super::super::*;", &["lookup", "memo", "*"]),
+        (
+            "use super::{self, need, super::{lookup, memo::Memo}}; pub(crate) use super::super::*;",
+            &["lookup", "memo", "*"],
+        ),
         ("let supercrate::x = my_crate::y;", &[]),
     ] {
         let mut found = used(code, &modules);

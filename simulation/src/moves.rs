@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     SetClock,
     /// A call of the host fails.
     Fail,
+    /// Another worker writes a row between a read and a write of it.
+    Interfere,
     /// A worker's filter is loaded anew.
     Reload,
     /// Another configuration comes to all workers.
@@ -48,7 +50,7 @@ pub(crate) enum Kind {
 }
 
 /// How often of a thousand each kind comes.
-const OFTEN: [(Kind, u64); 16] = [
+const OFTEN: [(Kind, u64); 17] = [
     (Kind::Open, 280),
     (Kind::Again, 60),
     (Kind::Crowd, 2),
@@ -62,6 +64,7 @@ const OFTEN: [(Kind, u64); 16] = [
     (Kind::Pass, 120),
     (Kind::SetClock, 2),
     (Kind::Fail, 5),
+    (Kind::Interfere, 5),
     (Kind::Reload, 3),
     (Kind::Configure, 3),
     (Kind::Race, 5),
