@@ -52,7 +52,7 @@ macro_rules! families {
 }
 
 families! {
-    Decisions "decisions" Counter ["verdict": verdicts, "family": causes, "protocol": protocols]
+    Decisions "decisions" Counter ["verdict": || vec!["allow", "deny", "observe-deny"], "family": || vec!["rule", "malformed", "failure"], "protocol": protocols]
         "decisions on jobs' requests, and on what cannot be read: by a rule, because it is malformed, or because something failed"
     Failures "failures" Counter ["reason": failures]
         "decisions that a failure or a limit made, by the reason that the log names"
@@ -74,29 +74,17 @@ families! {
         "rows that were pushed out by others"
     Races "lost_races" Counter ["table": table_names]
         "writes of a bucket that were made again, because another worker wrote in between"
-    Info "info" Gauge ["version": none, "configuration": none]
+    // Of a running filter, which nobody knows before.
+    Info "info" Gauge ["version": Vec::new, "configuration": Vec::new]
         "workers, and the main thread, that run this version of the filter with the configuration of this hash"
     Expires "service_token_expires_seconds" Gauge []
         "when the service account's token expires, in seconds since 1970; 0 where it does not, or nobody has said yet"
     Births "births" Counter []
         "jobs that the forge handed to a runner through this proxy"
-    Told "ends_told" Counter ["outcome": tellings]
+    Told "ends_told" Counter ["outcome": || vec!["told", "failed", "dropped"]]
         "ends that runners reported through this proxy, and that are told to a lookup service: it took them, it did not and is told again, or they were dropped"
-    Ends "ends" Counter ["way": ways]
+    Ends "ends" Counter ["way": || vec!["answer", "webhook", "list", "lookup"]]
         "ends of jobs that this proxy was told of: by the forge's answer to a runner, by the webhook, by the list of ended jobs, or by a lookup"
-}
-
-/// Those of a running filter, which nobody knows before.
-fn none() -> Vec<&'static str> {
-    Vec::new()
-}
-
-fn verdicts() -> Vec<&'static str> {
-    vec!["allow", "deny", "observe-deny"]
-}
-
-fn causes() -> Vec<&'static str> {
-    vec!["rule", "malformed", "failure"]
 }
 
 fn protocols() -> Vec<&'static str> {
@@ -130,14 +118,6 @@ fn outcomes() -> Vec<&'static str> {
 
 fn table_names() -> Vec<&'static str> {
     tables(0).map(|table| table.name()).to_vec()
-}
-
-fn tellings() -> Vec<&'static str> {
-    vec!["told", "failed", "dropped"]
-}
-
-fn ways() -> Vec<&'static str> {
-    vec!["answer", "webhook", "list", "lookup"]
 }
 
 /// A family with the host's numbers.

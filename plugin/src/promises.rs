@@ -1,10 +1,6 @@
 //! What the filter relies on in a host, and how it finds out. Envoy keeps all of it. On a host that does not, nothing would
 //! hold that the rules say: the filter says so once, and judges nothing.
 
-use std::time::Duration;
-
-use policy::bindings::Moment;
-
 use crate::host::{Host, HostError, Result, Stream, Written};
 
 /// Something that a host must keep.
@@ -64,12 +60,6 @@ const ATTEMPTS: usize = 64;
 /// No host has had so many requests.
 const NOBODY: Stream = Stream::MAX;
 
-/// How many ticks in a row may show the same time. Two may well: a host's clock need not be finer than its ticks.
-const ALIKE: u32 = 32;
-
-/// How long the first tick may take, whatever the clock is set to meanwhile.
-const FIRST_TICK: Duration = Duration::from_secs(60);
-
 /// What this host breaks, as far as it can be found out before a request comes.
 pub(crate) fn broken_at_start(host: &impl Host) -> Option<Promise> {
     if host.act_for(Some(NOBODY)).is_ok() {
@@ -99,33 +89,4 @@ fn swaps(host: &impl Host) -> Result<bool> {
         }
     }
     Ok(false)
-}
-
-/// Whether time passes: ticks come, and the clock moves from one to the next.
-#[derive(Debug, Default)]
-pub(crate) struct Passing {
-    /// When the last tick came, or the host was told to tick.
-    last: Option<Moment>,
-    ticks: bool,
-    alike: u32,
-}
-
-impl Passing {
-    /// The host is to tick from now on.
-    pub(crate) fn begin(now: Moment) -> Self {
-        Self { last: Some(now), ticks: false, alike: 0 }
-    }
-
-    /// A tick came. Whether the clock moves: from one that hurries to the next it need not.
-    pub(crate) fn tick(&mut self, now: Moment, hurries: bool) -> bool {
-        let is_alike = self.ticks && self.last == Some(now) && !hurries;
-        self.alike = if is_alike { self.alike.saturating_add(1) } else { 0 };
-        (self.last, self.ticks) = (Some(now), true);
-        self.alike < ALIKE
-    }
-
-    /// Whether ticks come, as far as that can be known by now.
-    pub(crate) fn ticks(&self, now: Moment) -> bool {
-        self.ticks || self.last.is_none_or(|begun| now.since(begun) < FIRST_TICK)
-    }
 }

@@ -50,6 +50,8 @@ pub struct Load {
     pub flights: usize,
     /// Requests that wait for facts.
     pub waiting: usize,
+    /// Bytes that their heads are reckoned to have.
+    pub heads: usize,
     /// Bytes of requests that are held back while a body is awaited.
     pub held: usize,
 }
@@ -162,8 +164,7 @@ impl<H: Host> Worker<H> {
     /// What there is to do.
     #[must_use]
     pub fn load(&self) -> Load {
-        let (waiting, held) = self.crowd.load();
-        Load { flights: self.flights.count(), waiting, held }
+        Load { flights: self.flights.count(), ..self.crowd.load() }
     }
 
     fn count_load(&mut self, setup: &Setup<H>, load: Option<Load>) {

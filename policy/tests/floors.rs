@@ -35,55 +35,109 @@ fn floor(room: &str) -> Option<usize> {
     FLOORS.iter().position(|rooms| rooms.contains(&room))
 }
 
-/// Each file below `src` with its room and its text, but for tests.
-fn files(folder: &Path, room: Option<&str>, found: &mut Vec<(String, String, String)>) {
+/// A file below `src`: its path, the modules that it is in, the room first, and its code.
+struct File {
+    path: String,
+    modules: Vec<String>,
+    code: String,
+}
+
+/// Each file below `src`, but for tests.
+fn files(folder: &Path, modules: &[String], found: &mut Vec<File>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let name = room.unwrap_or(&stem);
         if stem == "tests" || stem == "lib" {
             continue;
         }
+        let inner = if stem == "mod" { modules.to_vec() } else { [modules, &[stem]].concat() };
         if path.is_dir() {
-            files(&path, Some(name), found);
+            files(&path, &inner, found);
             continue;
         }
-        let text = fs::read_to_string(&path).unwrap();
-        let code: Vec<&str> = text
-            .lines()
-            .take_while(|line| line.trim() != "#[cfg(test)]")
-            .filter(|line| !line.trim_start().starts_with("//"))
-            .collect();
-        found.push((path.display().to_string(), name.to_owned(), code.join("\n")));
+        let code = code(&fs::read_to_string(&path).unwrap());
+        found.push(File { path: path.display().to_string(), modules: inner, code });
     }
 }
 
-/// The names behind each `crate::`, those of a list in braces too.
-fn used(code: &str) -> Vec<&str> {
-    code.split("crate::")
-        .skip(1)
-        .flat_map(|behind| match behind.strip_prefix('{') {
-            Some(list) => list.split('}').next().unwrap_or_default().split(',').collect(),
-            None => vec![behind],
-        })
-        .filter_map(|path| path.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next())
-        .filter(|name| !name.is_empty())
-        .collect()
+/// What is no comment and no test.
+fn code(text: &str) -> String {
+    let mut is_test = false;
+    let lines = text.lines().filter(|line| {
+        is_test |= *line == "#[cfg(test)]";
+        let is_code = !is_test && !line.trim_start().starts_with("//");
+        is_test &= !(*line == "}" || (line.ends_with(';') && !line.starts_with(' ')));
+        is_code
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The rooms that code in these modules uses, by whatever path it names them.
+fn used(code: &str, modules: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (base, word) in [(&[][..], "crate"), (parent(modules), "super")] {
+        for (at, _) in code.match_indices(&format!("{word}::")) {
+            // A path is read from its first word on.
+            if !code[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | ':')) {
+                names(&code[at + word.len() + 2..], base, &mut found);
+            }
+        }
+        assert!(!code.contains(&format!("use {word} as")), "`{word}` has another name");
+    }
+    found
+}
+
+fn parent<'a, 'b>(modules: &'a [&'b str]) -> &'a [&'b str] {
+    &modules[..modules.len().saturating_sub(1)]
+}
+
+/// The rooms that a path names which goes on so below these modules, or each path of a list in braces.
+fn names(path: &str, base: &[&str], found: &mut Vec<String>) {
+    let path = path.trim_start();
+    if let Some(list) = path.strip_prefix('{') {
+        let (mut depth, mut from) = (1_usize, 0);
+        for (at, letter) in list.char_indices() {
+            match letter {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 || (depth == 1 && letter == ',') {
+                names(&list[from..at], base, found);
+                from = at + 1;
+            }
+            if depth == 0 {
+                return;
+            }
+        }
+    }
+    if let Some(rest) = path.strip_prefix("super::") {
+        return names(rest, parent(base), found);
+    }
+    if !base.is_empty() {
+        return;
+    }
+    let name = path.split(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '*')).next().unwrap_or_default();
+    if !matches!(name, "" | "self") {
+        found.push(name.to_owned());
+    }
 }
 
 #[test]
 fn no_room_uses_what_stands_above_it() {
     let mut found = Vec::new();
-    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), None, &mut found);
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &[], &mut found);
     assert!(found.len() > 50, "only {} files", found.len());
     let mut wrong = Vec::new();
-    for (path, room, code) in &found {
+    for File { path, modules, code } in &found {
+        let modules: Vec<&str> = modules.iter().map(String::as_str).collect();
+        let room = modules[0];
         let Some(own) = floor(room) else {
             wrong.push(format!("{path}: `{room}` stands on no floor"));
             continue;
         };
-        for name in used(code) {
-            match floor(name) {
+        for name in used(code, &modules) {
+            match floor(&name) {
                 Some(other) if other < own || name == room => {}
                 Some(_) => wrong.push(format!("{path}: `{room}` uses `{name}`")),
                 None => wrong.push(format!("{path}: `{name}` stands on no floor")),
@@ -94,7 +148,33 @@ fn no_room_uses_what_stands_above_it() {
 }
 
 #[test]
+fn behind_a_test_code_is_read_on() {
+    let text = "#[cfg(test)]\nmod tests {\n    a;\n    }\n}\nuse b;\n#[cfg(test)]\nmod tests;\n// c\nfn d() {\n}";
+    assert_eq!(code(text), "use b;\nfn d() {\n}");
+}
+
+#[test]
 fn what_is_used_is_found_in_whatever_spelling() {
-    let code = "use crate::facts::{Job, User};\nuse crate::{Config, rules};\nlet x = crate::reply::failure();";
-    assert_eq!(used(code), ["facts", "Config", "rules", "reply"]);
+    let modules = ["rules", "table"];
+    for (code, expected) in [
+        ("use crate::facts::{Job, User};\nuse crate::{Config, rules};", &["facts", "Config", "rules"][..]),
+        (
+            "use crate::{facts::{Job, User}, config::{self, Forge}};\npub use crate::reply;",
+            &["facts", "config", "reply"],
+        ),
+        ("let x = crate::reply::failure(crate::memo::NONE); macro::x!($crate::json::y)", &["reply", "memo", "json"]),
+        ("use super::need; fn f() -> super::super::config::Config {}", &["config"]),
+        (
+            "use super::{self, need, super::{lookup, memo::Memo}}; pub(crate) use super::super::*;",
+            &["lookup", "memo", "*"],
+        ),
+        ("let supercrate::x = my_crate::y;", &[]),
+    ] {
+        let mut found = used(code, &modules);
+        found.sort_unstable();
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{code}");
+    }
+    assert_eq!(used("use super::config;", &["rules"]), ["config"]);
 }

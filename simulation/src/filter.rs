@@ -15,12 +15,14 @@ pub(crate) trait Filter {
     fn request_trailers(&mut self, stream: Stream) -> Flow;
     fn answer_head(&mut self, stream: Stream, end: bool) -> Flow;
     fn answer_body(&mut self, stream: Stream, size: usize, end: bool) -> Flow;
+    fn answer_trailers(&mut self, stream: Stream) -> Flow;
     fn gone(&mut self, stream: Stream);
     fn answered(&mut self, call: u32, has_headers: bool, size: usize);
     fn tick(&mut self);
     fn has_departures(&self) -> bool;
     fn depart(&mut self);
     fn load(&self) -> Load;
+    fn retire(&mut self);
 }
 
 macro_rules! filter {
@@ -50,6 +52,9 @@ macro_rules! filter {
             fn answer_body(&mut self, stream: Stream, size: usize, end: bool) -> Flow {
                 self.answer_body(stream, size, end)
             }
+            fn answer_trailers(&mut self, stream: Stream) -> Flow {
+                self.answer_trailers(stream)
+            }
             fn gone(&mut self, stream: Stream) {
                 self.gone(stream);
             }
@@ -67,6 +72,9 @@ macro_rules! filter {
             }
             fn load(&self) -> Load {
                 $load(self)
+            }
+            fn retire(&mut self) {
+                self.retire();
             }
         }
     };

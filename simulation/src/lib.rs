@@ -7,14 +7,18 @@
 //!   what the forge made from it, and whatever project its path led to before;
 //! - no request goes on with a slot unless it is one of a job whose token the forge does not know, nor with a slot and a credential of
 //!   its own, whatever a client sends; its route is that of its slot;
-//! - no client gets a credential that the forge made, where jobs are to have their own alone;
-//! - no request is denied what was granted to its job before facts may deny, unless a lookup failed;
+//! - no client gets a credential that the forge made, where jobs are to have their own alone, nor the session of the account whose
+//!   credential was added;
+//! - no request is denied what was granted to its job before facts may deny, and none is told to come again, unless a lookup
+//!   failed;
 //! - the service, which remembers, is told of each end that a runner reported;
 //! - what is no job's goes on at once;
 //! - each request is answered, goes on or is gone by its deadline, and none is answered or woken that is gone;
 //! - no fact is looked up twice at a time by one worker;
 //! - no call of the host lets more requests go, or answers them, than its stack bears;
-//! - there are as many rows as in the beginning, and none outgrows its table.
+//! - there are as many rows as in the beginning, and none outgrows its table;
+//! - no more requests wait, and no more of their bytes are kept, than are there, and nothing is counted of a configuration
+//!   that is gone.
 //!
 //! What may go on is judged by `judge`, which knows nothing of the filter. What goes wrong is cut down to a short story.
 //! On a busy machine a core played some 9,000 steps a second of its own time, each three times: ten million (`make simulate`)
@@ -128,7 +132,7 @@ fn judge(moves: &[Move], scene: Scene, fault: Option<Fault>, tells: bool) -> (Pl
     }
     match proxy.check_rows() {
         Some(wrong) => (Err((wrong, moves.len())), proxy.story.unwrap_or_default()),
-        None => (Ok(proxy.tally), proxy.story.unwrap_or_default()),
+        None => (Ok(proxy.tally()), proxy.story.unwrap_or_default()),
     }
 }
 

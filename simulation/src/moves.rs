@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     SetClock,
     /// A call of the host fails.
     Fail,
+    /// Another worker writes a row between a read and a write of it.
+    Interfere,
     /// A worker's filter is loaded anew.
     Reload,
     /// Another configuration comes to all workers.
@@ -49,8 +51,8 @@ pub(crate) enum Kind {
     Race,
 }
 
-/// How often of a thousand each kind comes.
-const OFTEN: [(Kind, u64); 17] = [
+/// How often each kind comes, beside the others.
+const OFTEN: [(Kind, u64); 18] = [
     (Kind::Open, 280),
     (Kind::Again, 60),
     (Kind::Mint, 20),
@@ -65,6 +67,7 @@ const OFTEN: [(Kind, u64); 17] = [
     (Kind::Pass, 120),
     (Kind::SetClock, 2),
     (Kind::Fail, 5),
+    (Kind::Interfere, 5),
     (Kind::Reload, 3),
     (Kind::Configure, 3),
     (Kind::Race, 5),

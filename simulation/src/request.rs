@@ -119,8 +119,8 @@ impl Request {
     pub(crate) fn draw(which: u32, how: u32, world: &World) -> (What, usize, Client) {
         let what = WHATS[how as usize % WHATS.len()];
         let target = (which / 64) as usize % (PROJECTS * PATHS);
-        // The last are asked about most: the others are over.
-        let back = (which % 8) as usize;
+        // The last are asked about most: most of the others are over.
+        let back = (if (which >> 20).is_multiple_of(4) { which % 128 } else { which % 8 }) as usize;
         if let What::Use(mints) = what {
             let minted = || world.minted.iter().rev().filter(|minted| minted.mints == mints);
             let Some(one) = minted().nth(back).or_else(|| minted().next()) else {

@@ -256,7 +256,7 @@ impl World {
                 let Question::External(user) = question else { return not("400", "400 Bad request") };
                 found(format!(r#"{{"id":{},"external":false}}"#, user + 1))
             }
-            Said::Settings => found(r#"{"id":1,"enforce_ci_inbound_job_token_scope_enabled":true}"#.to_owned()),
+            Said::Settings => found(r#"{"id":1,"enforce_ci_inbound_job_token_scope_enabled":false}"#.to_owned()),
             _ => not("401", "401 Unauthorized"),
         }
     }
@@ -281,8 +281,9 @@ fn write_allowlist(project: usize, allowlist: &Allowlist) -> String {
     let head = |nodes: &str| format!(r#"{{"nodes":[{nodes}],"pageInfo":{{"hasNextPage":false,"endCursor":null}}}}"#);
     let tail = |nodes: &str| format!(r#"{{"nodes":[{nodes}],"pageInfo":{{"hasPreviousPage":false}}}}"#);
     format!(
-        r#"{{"id":"gid://gitlab/Project/{}","ciCdSettings":{{"inboundJobTokenScopeEnabled":true}},"ciJobTokenScopeAllowlist":{{"projectsAllowlist":{},"lastProjects":{},"groupsAllowlist":{},"lastGroups":{}}}}}"#,
+        r#"{{"id":"gid://gitlab/Project/{}","ciCdSettings":{{"inboundJobTokenScopeEnabled":{}}},"ciJobTokenScopeAllowlist":{{"projectsAllowlist":{},"lastProjects":{},"groupsAllowlist":{},"lastGroups":{}}}}}"#,
         id(project),
+        !allowlist.is_open,
         head(&projects),
         tail(&projects),
         head(&groups),

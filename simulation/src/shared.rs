@@ -47,6 +47,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) head: Headers,
     pub(crate) body: Vec<u8>,
+    /// What it is answered for, as the response code details have it.
+    pub(crate) details: String,
 }
 
 /// What the filter had done with a request.
@@ -79,6 +81,12 @@ impl Shown {
     pub(crate) fn slot(&self) -> Option<Vec<u8>> {
         let fields = self.head.as_ref().and_then(|head| head.fields().ok()).unwrap_or_default();
         fields.iter().find(|(name, _)| *name == SLOT.as_bytes()).map(|(_, value)| value.to_vec())
+    }
+
+    /// Whether the head of the answer has this field.
+    pub(crate) fn answers(&self, name: &str) -> bool {
+        let fields = self.answer.as_ref().and_then(|head| head.fields().ok()).unwrap_or_default();
+        fields.iter().any(|(known, _)| *known == name.as_bytes())
     }
 
     /// Whether the head of the request has this field.
@@ -134,11 +142,17 @@ pub(crate) struct Shared {
     pub(crate) log: Option<Vec<String>>,
     pub(crate) last_row: u32,
     pub(crate) metrics: Vec<(Metric, String)>,
+    /// How many rows were pushed out, as the filter counts it.
+    pub(crate) evictions: u64,
+    /// What each root added to a gauge, by its number.
+    pub(crate) gauges: BTreeMap<(usize, u32), i64>,
     /// Properties that roots have declared.
     pub(crate) declared: BTreeSet<(usize, String)>,
     /// In how many calls of the host one fails; and whether one has failed.
     pub(crate) fails_in: Option<u32>,
     pub(crate) has_failed: bool,
+    /// In how many writes of rows one comes too late.
+    pub(crate) raced_in: Option<u32>,
     /// Whether a version could not be written.
     pub(crate) owes_version: bool,
     /// What no filter may do.
@@ -181,9 +195,12 @@ impl Shared {
             log: None,
             last_row: 0,
             metrics: Vec::new(),
+            evictions: 0,
+            gauges: BTreeMap::new(),
             declared: BTreeSet::new(),
             fails_in: None,
             has_failed: false,
+            raced_in: None,
             owes_version: false,
             wrong: None,
             fault,
@@ -229,6 +246,13 @@ impl Shared {
         head.is_some_and(|fields| fields.iter().any(|(_, value)| value.starts_with(b"Bearer eyJ")))
     }
 
+    /// A row is about to change.
+    pub(crate) fn keep_for_undo(&mut self, key: &str) {
+        if let (Some(undo), Some(row)) = (&mut self.undo, self.rows.get(key)) {
+            undo.entry(key.to_owned()).or_insert_with(|| row.clone());
+        }
+    }
+
     /// The same of a read, unless another proxy reads more.
     pub(crate) fn read_may_fail(&mut self, call: &'static str) -> Result<()> {
         if self.is_compared { Ok(()) } else { self.may_fail(call) }
@@ -241,6 +265,12 @@ impl Shared {
             return Err(HostError { call, status: 10 });
         }
         Ok(())
+    }
+
+    /// Whether somebody has written before this write.
+    pub(crate) fn is_raced(&mut self) -> bool {
+        self.raced_in = self.raced_in.and_then(|left| left.checked_sub(1));
+        self.raced_in.take_if(|left| *left == 0).is_some()
     }
 
     pub(crate) fn acting(&mut self) -> Option<&mut Shown> {

@@ -18,6 +18,8 @@ pub struct Tally {
     pub lookups: u64,
     /// Ends that this proxy saw.
     pub ends: u64,
+    /// Rows that were pushed out.
+    pub evictions: u64,
     /// Projects that moved.
     pub moves: u64,
     /// Requests whose client left.
@@ -36,18 +38,19 @@ impl AddAssign for Tally {
         self.lookups += other.lookups;
         self.ends += other.ends;
         self.left += other.left;
+        self.evictions += other.evictions;
         self.spared += other.spared;
     }
 }
 
 impl Display for Tally {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { forwarded, minted, slots, answered, lookups, ends, moves, left, spared } = self;
+        let Self { forwarded, minted, slots, answered, lookups, ends, evictions, moves, left, spared } = self;
         write!(
             f,
             "{forwarded} went on, {minted} of them with what was minted, {slots} with a slot, {answered} were answered, {left} left, "
         )?;
-        write!(f, "{lookups} lookups, {ends} ends seen, {moves} moves of projects, ")?;
+        write!(f, "{lookups} lookups, {ends} ends seen, {evictions} rows pushed out, {moves} moves of projects, ")?;
         write!(f, "{spared} reads spared")
     }
 }

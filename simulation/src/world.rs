@@ -50,11 +50,13 @@ pub(crate) enum Leads {
     On(usize),
 }
 
-/// Whom a project lets in: projects by their numbers, and all of a group.
+/// Whom a project lets in: projects by their numbers, and all of a group; or everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Allowlist {
     pub(crate) projects: [bool; PROJECTS],
     pub(crate) groups: [bool; GROUPS.len()],
+    /// It lets everybody in.
+    pub(crate) is_open: bool,
 }
 
 /// What users and projects are to one another, and where projects are.
@@ -127,7 +129,7 @@ impl Leads {
 impl Allowlist {
     /// Whether it lets a project in that is in one of these groups.
     pub(crate) fn admits(&self, origin: usize, mut groups: impl Iterator<Item = usize>) -> bool {
-        self.projects[origin] || groups.any(|group| self.groups[group])
+        self.is_open || self.projects[origin] || groups.any(|group| self.groups[group])
     }
 }
 
@@ -137,10 +139,12 @@ pub(crate) fn first_paths() -> [Leads; PATHS] {
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    /// One in which so many jobs run.
+    pub(crate) fn new(jobs: u32) -> Self {
         let admits = |target: usize| Allowlist {
             projects: std::array::from_fn(|origin| (target + origin) % 3 != 1),
             groups: std::array::from_fn(|group| target == group),
+            is_open: false,
         };
         let roles = std::array::from_fn(|user| {
             std::array::from_fn(|project| [Role::Developer, Role::Reporter, Role::None][(user + project) % 3])
@@ -155,7 +159,7 @@ impl World {
             ended: Vec::new(),
             made: 0,
         };
-        for number in 0..4 {
+        for number in 0..jobs {
             world.begin(number);
         }
         world
@@ -186,6 +190,7 @@ impl World {
                 self.roles[one % USERS][other % PROJECTS] = role;
             }
             1 => allowlist.projects[other % PROJECTS] ^= true,
+            3 if how % 16 == 3 => allowlist.is_open ^= true,
             _ => allowlist.groups[other % GROUPS.len()] ^= true,
         }
     }

@@ -14,6 +14,7 @@ use super::answer::Answering;
 use super::parked::Parked;
 use crate::host::Stream;
 use crate::lookups::Found;
+use crate::worker::Load;
 
 /// How long a body that must be read may take to come.
 pub(super) const BODY_PATIENCE: Duration = Duration::from_secs(10);
@@ -26,7 +27,7 @@ const MOST: usize = 16_384;
 const MOST_FOR_ONE: usize = 12_288;
 
 /// How many bytes the heads of those may have that wait for facts. What the filter makes of a head takes some times as much.
-const MOST_BYTES: usize = 32 << 20;
+const MOST_HEADS: usize = 32 << 20;
 
 /// How many bytes of requests, heads and bodies, are kept at a time while a body is awaited.
 const MOST_HELD: usize = 64 << 20;
@@ -82,7 +83,7 @@ pub(crate) struct Crowd {
     listeners: BTreeMap<Hash, BTreeSet<Stream>>,
     /// How many wait for facts, and how many bytes their heads have.
     waiting: usize,
-    bytes: usize,
+    heads: usize,
     /// How many bytes are kept of those whose body is awaited, or waits with them.
     held: usize,
     /// News that was not told yet, the oldest first.
@@ -156,7 +157,7 @@ impl Crowd {
         let stood = std::mem::replace(&mut exchange.stands, standing);
         if let Standing::Facts(parked) = &stood {
             self.waiting = self.waiting.saturating_sub(1);
-            self.bytes = self.bytes.saturating_sub(exchange.head).saturating_sub(OF_EACH);
+            self.heads = self.heads.saturating_sub(exchange.head).saturating_sub(OF_EACH);
             for key in &parked.missing {
                 if let Entry::Occupied(mut listeners) = self.listeners.entry(*key) {
                     listeners.get_mut().remove(&stream);
@@ -169,7 +170,7 @@ impl Crowd {
         match &exchange.stands {
             Standing::Facts(parked) => {
                 self.waiting = self.waiting.saturating_add(1);
-                self.bytes = self.bytes.saturating_add(exchange.head).saturating_add(OF_EACH);
+                self.heads = self.heads.saturating_add(exchange.head).saturating_add(OF_EACH);
                 for key in &parked.missing {
                     self.listeners.entry(*key).or_default().insert(stream);
                 }
@@ -185,10 +186,8 @@ impl Crowd {
     /// The body that a request waits for is there, or is not waited for any longer.
     pub(super) fn take_pending(&mut self, stream: Stream) -> Option<Box<Pending>> {
         self.exchanges.get_mut(&stream)?.pending()?;
-        match self.stand(stream, Standing::Read)? {
-            Standing::Body(pending, _) => Some(pending),
-            Standing::Read | Standing::Report | Standing::Facts(_) | Standing::Going | Standing::Answered => None,
-        }
+        let Standing::Body(pending, _) = self.stand(stream, Standing::Read)? else { return None };
+        Some(pending)
     }
 
     /// A stream is gone: nothing may wake it from here on.
@@ -197,14 +196,14 @@ impl Crowd {
         self.exchanges.remove(&stream);
     }
 
-    /// How many wait for facts, and how many bytes are held back.
-    pub(crate) fn load(&self) -> (usize, usize) {
-        (self.waiting, self.held)
+    /// What requests come to.
+    pub(crate) fn load(&self) -> Load {
+        Load { waiting: self.waiting, heads: self.heads, held: self.held, ..Load::default() }
     }
 
     /// Whether one more may wait for facts.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting < MOST && self.bytes < MOST_BYTES
+        self.waiting < MOST && self.heads < MOST_HEADS
     }
 
     /// Whether one more may wait for this fact.
@@ -229,9 +228,9 @@ impl Crowd {
     /// The requests that wait for a fact, in the order in which they came.
     pub(crate) fn waiting_for(&self, key: &Hash) -> impl Iterator<Item = &Parked> {
         let listeners = self.listeners.get(key).into_iter().flatten();
-        listeners.filter_map(|stream| match &self.exchanges.get(stream)?.stands {
-            Standing::Facts(parked) => Some(&**parked),
-            Standing::Read | Standing::Report | Standing::Body(..) | Standing::Going | Standing::Answered => None,
+        listeners.filter_map(|stream| {
+            let Standing::Facts(parked) = &self.exchanges.get(stream)?.stands else { return None };
+            Some(&**parked)
         })
     }
 
@@ -330,10 +329,8 @@ impl Exchange {
 
     /// What awaits its body.
     pub(super) fn pending(&mut self) -> Option<&mut Pending> {
-        match &mut self.stands {
-            Standing::Body(pending, _) => Some(pending),
-            Standing::Read | Standing::Report | Standing::Facts(_) | Standing::Going | Standing::Answered => None,
-        }
+        let Standing::Body(pending, _) = &mut self.stands else { return None };
+        Some(pending)
     }
 
     fn is_late(&self, lookups: Duration, now: Moment) -> bool {

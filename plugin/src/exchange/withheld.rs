@@ -74,25 +74,18 @@ impl<H: Host> Worker<H> {
 
     /// The requests that wait for their bodies, of which nothing was shown for long enough.
     fn unshown(&mut self, now: Moment) -> Vec<Stream> {
-        let is_late = |exchange: &Exchange| match exchange.stands() {
-            Standing::Body(_, deadline) if !exchange.is_shown => {
-                deadline.before(BODY_PATIENCE).after(PROMPT).has_come(PROMPT, now)
-            }
-            Standing::Body(..)
-            | Standing::Facts(_)
-            | Standing::Read
-            | Standing::Report
-            | Standing::Going
-            | Standing::Answered => false,
+        let is_late = |exchange: &Exchange| {
+            let Standing::Body(_, deadline) = exchange.stands() else { return false };
+            !exchange.is_shown && deadline.before(BODY_PATIENCE).after(PROMPT).has_come(PROMPT, now)
         };
         self.crowd.each().filter_map(|(stream, exchange)| is_late(exchange).then_some(stream)).collect()
     }
 
     /// The requests whose answers' heads have been held back for long enough, with nothing of their bodies.
     fn heads_held(&mut self, now: Moment) -> Vec<Stream> {
-        let is_late = |exchange: &mut Exchange| match &mut exchange.answering {
-            Answering::Read(answer) => answer.holds_head(PROMPT, now),
-            Answering::Unseen | Answering::Watched(_) | Answering::Exchanged | Answering::Withheld => false,
+        let is_late = |exchange: &mut Exchange| {
+            let Answering::Read(answer) = &mut exchange.answering else { return false };
+            answer.holds_head(PROMPT, now)
         };
         self.crowd.each().filter_map(|(stream, exchange)| is_late(exchange).then_some(stream)).collect()
     }

@@ -1,5 +1,6 @@
 //! A proxy with several workers: what happens to requests, calls and time, and what must hold after each step.
 
+mod answers;
 mod promises;
 mod requests;
 mod time;
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 use std::hash::Hasher;
 use std::rc::Rc;
 
-use jobscope::Stream;
+use jobscope::{Load, Stream};
 use policy::bindings::{self, BUCKET_ROWS};
 use serde_json::json;
 
@@ -24,6 +25,7 @@ use crate::service::Api;
 use crate::shared::{CLUSTER, Shared};
 use crate::tally::Tally;
 use crate::world::{PATHS, PROJECTS, World, path_name};
+use answers::Coming;
 use promises::Owed;
 
 const WORKERS: usize = 3;
@@ -33,6 +35,9 @@ const AT_ONCE: usize = 64;
 
 /// How many facts a worker looks up at a time.
 const FLIGHTS: usize = 1024;
+
+/// What the filter reckons of a request beside its bytes.
+const OF_EACH: usize = 1 << 10;
 
 /// How long a body may be awaited, in milliseconds.
 const BODY_PATIENCE: u64 = 10_000;
@@ -65,6 +70,8 @@ pub(crate) struct Scene {
     has_slots: bool,
     /// How many running jobs are remembered: so many that rows push others out, or more.
     capacity: u32,
+    /// How many run at first.
+    jobs: u32,
     /// How decisions are logged.
     log_form: &'static str,
 }
@@ -78,6 +85,7 @@ impl Scene {
             lfs_credentials: if has(1) { "forge" } else { "own" },
             has_slots: !has(0) && has(3),
             capacity: if has(2) { 64 } else { 1024 },
+            jobs: if has(2) { 96 } else { 4 },
             log_form: if has(4) { "struct" } else { "fields" },
         }
     }
@@ -119,6 +127,8 @@ pub(crate) struct Open {
     pub(crate) shown: usize,
     pub(crate) is_whole: bool,
     is_judged: bool,
+    /// What the forge answers, where that has begun.
+    answer: Option<Coming>,
     came_at: u64,
     due: u64,
 }
@@ -140,6 +150,8 @@ pub(crate) struct Proxy<F> {
     clock_set_at: u64,
     /// When it was set back last.
     clock_back_at: Option<u64>,
+    /// When a project moved last.
+    moved_at: Option<u64>,
     judge: Judge,
     scene: Scene,
     times: Times,
@@ -148,7 +160,7 @@ pub(crate) struct Proxy<F> {
     keys: usize,
     row_limits: Vec<(String, usize)>,
     is_forgetful: bool,
-    pub(crate) tally: Tally,
+    tally: Tally,
     pub(crate) story: Option<Vec<String>>,
 }
 
@@ -198,11 +210,12 @@ impl<F: Filter> Proxy<F> {
             soonest: u64::MAX,
             last_stream: 0,
             admitted: None,
-            world: World::new(),
+            world: World::new(scene.jobs),
             memory: Memory::default(),
             owed: Vec::new(),
             clock_set_at: 0,
             clock_back_at: None,
+            moved_at: None,
             judge: Judge::default(),
             scene,
             times,
@@ -239,7 +252,7 @@ impl<F: Filter> Proxy<F> {
     /// The filter's configuration of the day.
     fn configuration(&self) -> String {
         let Times { timeout, fresh, stale } = self.times;
-        let Scene { api, lfs_credentials, has_slots, capacity, log_form } = self.scene;
+        let Scene { api, lfs_credentials, has_slots, capacity, log_form, .. } = self.scene;
         let (kind, slots, dependency_proxy) =
             if has_slots { ("generic", "on", "off") } else { ("gitlab", "off", "on") };
         // GitLab itself has no list of ended jobs.
@@ -267,6 +280,7 @@ impl<F: Filter> Proxy<F> {
         let configuration = self.document.clone().unwrap_or_else(|| self.configuration());
         let (number, departs) = (self.roots.len(), Rc::new(Cell::new(false)));
         self.shared.borrow_mut().fails_in = None;
+        self.shared.borrow_mut().raced_in = None;
         self.shared.borrow_mut().configuration = configuration.into_bytes();
         let host = SimulatedHost { shared: Rc::clone(&self.shared), root: number, departs: Rc::clone(&departs) };
         let mut filter = if self.is_forgetful { F::forgetful(host) } else { F::new(host) };
@@ -312,9 +326,15 @@ impl<F: Filter> Proxy<F> {
             Kind::Mint => self.have_made(which, how),
             Kind::Crowd => {
                 for number in 0..80 + how % 200 {
-                    // Of one worker, with one token or with many.
-                    let which = if how % 512 < 256 { which } else { (which & !0x3f) | (number & 0x3f) };
-                    self.come(which, how);
+                    // Of one worker, with one token or with many, or with one and whatever may be asked.
+                    match how / 8 % 3 {
+                        0 => self.come(which, how),
+                        1 => self.come((which & !0x3f) | (number & 0x3f), how),
+                        _ => self.come(
+                            (which & 0x3f) | (which & !0xfff) | ((number % 64) << 6),
+                            how.wrapping_add(number * 7),
+                        ),
+                    }
                 }
             }
             Kind::Piece => {
@@ -353,6 +373,7 @@ impl<F: Filter> Proxy<F> {
                 let project = which as usize % PROJECTS;
                 self.tally.moves += 1;
                 let passed = self.shared.borrow().passed;
+                self.moved_at = Some(passed);
                 let path = self.world.relocate(project, how as usize % PATHS, passed);
                 self.shared.borrow_mut().paths = self.world.paths;
                 self.tell(|_| format!("project {project} moves to {}", path_name(path)));
@@ -380,6 +401,10 @@ impl<F: Filter> Proxy<F> {
             Kind::Fail => {
                 self.shared.borrow_mut().fails_in = Some(how % 12 + 2);
                 self.tell(|_| format!("the host refuses the call after {}", how % 12));
+            }
+            Kind::Interfere => {
+                self.shared.borrow_mut().raced_in = Some(how % 4 + 1);
+                self.tell(|_| format!("the write after {} comes too late", how % 4));
             }
             Kind::Reload => {
                 let worker = which as usize % WORKERS;
@@ -431,6 +456,11 @@ impl<F: Filter> Proxy<F> {
         }
     }
 
+    /// What it came to.
+    pub(crate) fn tally(&self) -> Tally {
+        Tally { evictions: self.shared.borrow().evictions, ..self.tally }
+    }
+
     /// What was done so far, and how often rows were read since this was last asked.
     pub(crate) fn did(&self) -> (u64, u64) {
         let mut shared = self.shared.borrow_mut();
@@ -460,15 +490,28 @@ impl<F: Filter> Proxy<F> {
     }
 
     fn check_bounds(&mut self) {
+        // All that stay may wait, and be held back as far as they came.
+        let mut most: BTreeMap<usize, Load> = BTreeMap::new();
+        for open in self.open.values().filter(|open| open.stands == Stands::Stays) {
+            let most = most.entry(open.root).or_default();
+            let head = open.request.head.size() + OF_EACH;
+            most.waiting += 1;
+            most.heads += head;
+            most.held += head + open.came;
+        }
         let mut shared = self.shared.borrow_mut();
         let keys = shared.rows.len();
         if keys != self.keys {
             shared.accuse(|| format!("there were {} rows, and are {keys}", self.keys));
         }
-        for root in &self.roots {
+        for (number, root) in self.roots.iter().enumerate() {
             let Some(load) = root.filter.as_ref().map(F::load) else { continue };
-            if load.waiting > root.streams || load.flights > FLIGHTS || (root.streams == 0 && load.held > 0) {
-                shared.accuse(|| format!("{} requests, and the filter has {load:?}", root.streams));
+            let most = most.get(&number).copied().unwrap_or_default();
+            if load.waiting > most.waiting || load.heads > most.heads || load.held > most.held || load.flights > FLIGHTS
+            {
+                shared.accuse(|| {
+                    format!("the requests of root {number} are {most:?} at most, and the filter has {load:?}")
+                });
             }
         }
     }

@@ -86,6 +86,40 @@ impl<F: Filter> Proxy<F> {
         }
     }
 
+    /// A request is told to come again, for this reason. Somebody who waits for a fact gets it as soon as it is there, so there is
+    /// one.
+    pub(super) fn check_failure(&mut self, stream: Stream, details: &str) {
+        let Some(open) = self.open.get(&stream) else { return };
+        let (shared, root, came) = (self.shared.borrow(), &self.roots[open.root], open.came_at);
+        let has_failed = root.failed_at >= came;
+        let is_slow =
+            || shared.passed >= came + root.times.timeout && shared.calls.values().any(|call| call.root == open.root);
+        let is_due = match details.strip_prefix("jobscope:").unwrap_or(details) {
+            "lookup.timeout" => has_failed || is_slow(),
+            // A service that remembers says how old it is.
+            "lookup.stale" => has_failed || self.scene.api == Api::V1,
+            "lookup.unreachable" => has_failed,
+            // What is told of a project before it moved and behind that does not fit together.
+            "lookup.answer" | "lookup.rights" => {
+                has_failed || self.moved_at.is_some_and(|moved| moved + root.times.stale >= came)
+            }
+            "lookup.throttled" => root.throttled_at + PAUSE >= came,
+            "lookup.busy" => root.filter.as_ref().is_none_or(|filter| filter.load().flights > FEW),
+            "lookup.source-limit" | "lookup.limit" | "answer.unrecorded" => true,
+            _ => false,
+        };
+        // Who comes before all have ticked joins what is given up.
+        let is_disturbed = shared.has_failed
+            || shared.gives_up_until > came
+            || self.clock_back_at.is_some_and(|set| set + YOUNGER >= came);
+        drop(shared);
+        if !is_due && !is_disturbed {
+            self.shared
+                .borrow_mut()
+                .accuse(|| format!("request {stream} is told to come again, and nothing failed: {details}"));
+        }
+    }
+
     /// A request is denied. What was granted all the time since facts may deny is denied only where a lookup failed.
     pub(super) fn check_denial(&mut self, stream: Stream) {
         let Some(open) = self.open.get(&stream) else { return };

@@ -1,19 +1,16 @@
-//! Requests: how they come, go on, are answered, and leave.
+//! Requests: how they come, go on, are answered by the filter, and leave.
 
 use std::collections::HashMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use jobscope::{Flow, Headers, Stream};
-use serde_json::json;
+use jobscope::{Flow, Stream};
 
-use super::{AT_ONCE, BODY_PATIENCE, Open, Proxy, SLACK, Stands, WORKERS, pick};
+use super::{AT_ONCE, BODY_PATIENCE, Open, Proxy, SLACK, Stands, WORKERS};
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::judge::Ask;
 use crate::request::{Client, Request, What};
 use crate::shared::{Effect, Reply, Shown};
-use crate::world::{FIRST_PROJECT, Job, Minted, Mints, path_name};
+use crate::world::{Job, Minted, Mints};
 
 impl<F: Filter> Proxy<F> {
     /// Carries out what the filter had the host do.
@@ -44,7 +41,7 @@ impl<F: Filter> Proxy<F> {
 
     pub(super) fn answer(&mut self, stream: Stream, reply: &Reply) {
         let Some(open) = self.open.get_mut(&stream) else { return };
-        let (root, status) = (open.root, reply.status);
+        let status = reply.status;
         let was_answered = std::mem::replace(&mut open.stands, Stands::Answered(status));
         let was_answered = matches!(was_answered, Stands::Answered(_));
         let (ask, what) = (open.request.ask, open.request.what);
@@ -55,37 +52,18 @@ impl<F: Filter> Proxy<F> {
         if ask == Ask::Person && what != What::Webhook && !has_failed {
             self.shared.borrow_mut().accuse(|| format!("request {stream} is no job's, and is answered {status}"));
         }
-        if matches!(status, 403 | 404) {
-            self.check_denial(stream);
+        match status {
+            403 | 404 => self.check_denial(stream),
+            500.. => self.check_failure(stream, &reply.details),
+            _ => {}
         }
         self.tally.answered += 1;
         self.tell(|_| format!("    request {stream} is answered {status}"));
         // Its answer too comes by the filter, but for one that takes the place of another.
         let shows = self.shared.borrow().shown.get(&stream).is_none_or(|shown| shown.answer.is_none());
         if shows {
-            self.show_answer(stream, root, &reply.head, &reply.body);
+            self.show_answer(stream, &reply.head, &reply.body);
         }
-    }
-
-    /// Shows an answer to the filter, and tells whether it goes on.
-    fn show_answer(&mut self, stream: Stream, root: usize, head: &Headers, body: &[u8]) -> bool {
-        if let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream) {
-            (shown.answer, shown.is_answer_open, shown.answer_body) = (Some(head.clone()), true, body.to_vec());
-        }
-        let stands = |proxy: &Self| proxy.open.get(&stream).map(|open| open.stands);
-        let stood = stands(self);
-        let mut flow = self.event(root, Some(stream), |filter| filter.answer_head(stream, body.is_empty()));
-        self.settle(Some(stream));
-        if flow == Flow::Continue
-            && let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream)
-        {
-            shown.is_answer_open = false;
-        }
-        if !body.is_empty() && stands(self) == stood {
-            flow = self.event(root, Some(stream), |filter| filter.answer_body(stream, body.len(), true));
-            self.settle(Some(stream));
-        }
-        flow == Flow::Continue && stands(self) == stood
     }
 
     /// A request goes on: may it?
@@ -297,6 +275,7 @@ impl<F: Filter> Proxy<F> {
             shown: 0,
             is_whole,
             is_judged: false,
+            answer: None,
             came_at: passed,
             due,
         };
@@ -352,118 +331,29 @@ impl<F: Filter> Proxy<F> {
         self.retire(open.root);
     }
 
-    /// A root that has a successor goes with its last request.
+    /// A root that has a successor goes with its last request, and nothing is counted of it any longer.
     pub(super) fn retire(&mut self, root: usize) {
-        if self.roots[root].streams == 0 && self.workers[self.roots[root].worker] != root {
-            self.drop_root(root);
+        if self.roots[root].streams > 0 || self.workers[self.roots[root].worker] == root {
+            return;
         }
+        self.event(root, None, F::retire);
+        let mut shared = self.shared.borrow_mut();
+        let own = |name: &str| !name.starts_with("jobscope.rows");
+        let left = shared
+            .gauges
+            .range((root, 0)..(root + 1, 0))
+            .find(|((_, number), count)| **count != 0 && own(&shared.metrics[*number as usize].1));
+        if let Some(((_, number), count)) = left.map(|(of, count)| (*of, *count)) {
+            let name = shared.metrics[number as usize].1.clone();
+            shared.accuse(|| format!("a configuration is gone, and {count} of it are still counted as {name}"));
+        }
+        drop(shared);
+        self.drop_root(root);
     }
 
     pub(super) fn drop_root(&mut self, root: usize) {
         self.roots[root].filter = None;
         self.shared.borrow_mut().calls.retain(|_, call| call.root != root);
-    }
-
-    /// The forge answers a request that went on, and the exchange is over.
-    pub(super) fn respond(&mut self, which: u32, how: u32) {
-        let going: Vec<Stream> = self
-            .open
-            .iter()
-            .filter(|(_, open)| open.stands == Stands::Goes && open.is_whole)
-            .map(|(stream, _)| *stream)
-            .collect();
-        if going.is_empty() {
-            return;
-        }
-        self.respond_to(going[pick(which, going.len())], how);
-    }
-
-    fn respond_to(&mut self, stream: Stream, how: u32) {
-        let open = &self.open[&stream];
-        let (what, job, root, path) = (open.request.what, open.request.job, open.root, open.request.path);
-        let is_jobs = job.is_some_and(|job| open.request.token.as_ref() == Some(&self.world.jobs[job].token));
-        let (mut fields, mut body) =
-            (vec![(":status", "200".to_owned()), ("content-type", "application/json".to_owned())], "{}".to_owned());
-        let (mut ends, mut made) = (None, None);
-        match (what, how % 8) {
-            (_, 0) => fields[0].1 = "500".into(),
-            (What::Finish | What::Trace, 1) => fields[0].1 = "403".into(),
-            (What::Finish, _) if is_jobs => ends = job,
-            (What::Trace, 2 | 3) if is_jobs => {
-                fields[0].1 = "202".into();
-                fields.push(("job-status", "canceled".to_owned()));
-                ends = job;
-            }
-            (What::Login(mints), _) if is_jobs => {
-                let jwt = self.world.mint(mints);
-                body = format!(r#"{{"token":"{jwt}","expires_in":{}}}"#, 1 + how / 8 % 300);
-                made = Some((mints, jwt));
-            }
-            (What::Batch, _) if is_jobs => {
-                let jwt = self.world.mint(Mints::Lfs);
-                fields[1].1 = "application/vnd.git-lfs+json".into();
-                body = write_batch(path, &jwt);
-                made = Some((Mints::Lfs, jwt));
-            }
-            (What::AskForJob, 1..=4) => {
-                let number = self.world.begin(how / 8);
-                let job = &self.world.jobs[number];
-                fields[0].1 = "201".into();
-                body = json!({"id": number + 1, "token": job.token, "job_info": {"project_id": FIRST_PROJECT + job.origin as u64},
-                    "runner_info": {"timeout": 3600}}).to_string();
-            }
-            _ => {}
-        }
-        if let Some(job) = ends {
-            self.world.end(job);
-        }
-        self.tell(|_| format!("the forge answers request {stream}: {} {ends:?}", fields[0].1));
-        let before = std::mem::take(&mut self.shared.borrow_mut().has_failed);
-        let is_told = !(ends.is_some() && self.fault(Fault::UntoldEnds));
-        let goes = is_told && self.show_answer(stream, root, &Headers::pack(&fields), body.as_bytes());
-        if let (true, Some((mints, text)), Some(job)) = (goes, made, job) {
-            self.hand_out(stream, Minted { text, mints, job, path });
-        }
-        let has_failed = self.shared.borrow().has_failed;
-        if let Some(job) = ends.filter(|_| is_told && !has_failed) {
-            self.owe(root, job);
-        }
-        // It is closed all the same.
-        self.shared.borrow_mut().effects.clear();
-        self.see_ends(&Vec::from_iter(ends), before);
-        self.leave(stream);
-    }
-
-    /// The client gets an answer with a credential that was made from its token.
-    fn hand_out(&mut self, stream: Stream, minted: Minted) {
-        if minted.mints == Mints::Lfs {
-            let shared = self.shared.borrow();
-            let body = shared.shown.get(&stream).map(|shown| shown.answer_body.as_slice()).unwrap_or_default();
-            let login = login_of(&minted.text);
-            let has_it = body.windows(login.len()).any(|bytes| bytes == login.as_bytes());
-            drop(shared);
-            if !has_it {
-                return;
-            }
-            if self.scene.lfs_credentials == "own" {
-                self.shared
-                    .borrow_mut()
-                    .accuse(|| format!("the answer to request {stream} hands the forge's own credential out"));
-            }
-        }
-        self.world.minted.push(minted);
-    }
-
-    /// The upstream answers, and the exchange is over. The status that the client gets.
-    pub(crate) fn answer_from_upstream(&mut self, stream: Stream, fields: &[(&str, &str)], body: &[u8]) -> u16 {
-        let Some(root) = self.open.get(&stream).map(|open| open.root) else { return 0 };
-        self.show_answer(stream, root, &Headers::pack(fields), body);
-        let status = match self.open[&stream].stands {
-            Stands::Answered(status) => status,
-            Stands::Stays | Stands::Goes => 200,
-        };
-        self.leave(stream);
-        status
     }
 
     /// The filter was told that jobs ended. Where the host refused to remember it, it is not to blame.
@@ -487,17 +377,4 @@ fn wrong_slot(shown: &Shown, may: bool) -> Option<String> {
         () if slot != shown.route => Some(format!("its route is that of {:?} and not of {slot:?}", shown.route)),
         () => None,
     }
-}
-
-/// The login that an answer to an LFS batch gives.
-fn login_of(jwt: &str) -> String {
-    STANDARD.encode(format!("user1:{jwt}"))
-}
-
-/// The forge's answer to an LFS batch.
-fn write_batch(path: usize, jwt: &str) -> String {
-    let (name, login) = (path_name(path), login_of(jwt));
-    format!(
-        r#"{{"objects":[{{"oid":"a","size":1,"actions":{{"download":{{"href":"https://forge.example/{name}.git/gitlab-lfs/objects/a","header":{{"Authorization":"Basic {login}"}}}}}}}}]}}"#
-    )
 }

@@ -258,7 +258,8 @@ impl Draft {
             _ if !self.sources.membership.is_lookup() => None,
             Some(Known::Member(role)) => Some(*role),
             _ if !has_user => Some(Role::None),
-            Some(_) | None => return Err(Failure::Doubt),
+            // It moved between the answers.
+            Some(_) | None => return Err(Failure::LookupAnswer),
         };
         let affiliation = match self.known(at, Part::External) {
             _ if !self.sources.external.is_lookup() => Affiliation::LeftToForge,
