@@ -46,17 +46,23 @@ impl<H: Host> Store<H> {
 
     /// What is remembered of a request's credential, of the token or of the one that it was made from.
     pub(crate) fn credential(&self, request: &JobRequest, now: Moment) -> Result<Credential> {
-        let key = request.token.hash();
-        if !matches!(request.claim, Claim::Minted(_)) {
-            return self.token(&key, now);
-        }
+        let minted = request.minted_key().map(|key| self.find::<Minted>(&key, now)).transpose()?.flatten();
+        // What is unmarked can be looked up itself, where nobody knows from what it was made.
+        let is_askable = !matches!(request.claim, Claim::Minted(_));
+        let own = || self.token(&request.token.hash(), now);
         let told = |remembered, age| Ok(Credential { remembered, until: now, age });
-        let Some(minted) = self.find::<Minted>(&key, now)? else { return told(Remembered::Nothing, None) };
-        let Some(parent) = minted.parent else { return told(Remembered::New(Token::Invalid(Invalid::Foreign)), None) };
+        let Some(parent) = minted.as_ref().and_then(|minted| minted.parent) else {
+            return match minted {
+                _ if is_askable => own(),
+                Some(_) => told(Remembered::New(Token::Invalid(Invalid::Foreign)), None),
+                None => told(Remembered::Nothing, None),
+            };
+        };
         let parent = self.token(&parent, now)?;
         let of_parent = match parent.remembered {
             // Without the token itself nobody can be asked again, so the old serves for as long as it may.
             Remembered::New(token) | Remembered::Fresh(token) | Remembered::Stale(token) => Remembered::New(token),
+            Remembered::Announced | Remembered::Nothing if is_askable => return own(),
             Remembered::Announced | Remembered::Nothing => Remembered::New(Token::Forgotten),
         };
         told(of_parent, parent.age)
@@ -64,12 +70,8 @@ impl<H: Host> Store<H> {
 
     /// How long ago what is remembered of a request's credential was confirmed.
     pub(super) fn token_age(&self, request: &JobRequest, now: Moment) -> Option<Duration> {
-        let hash = request.token.hash();
-        let parent = match request.claim {
-            Claim::Minted(_) => self.find::<Minted>(&hash, now).ok().flatten().and_then(|minted| minted.parent),
-            Claim::Marked | Claim::Unmarked(_) | Claim::Unread(_) => None,
-        };
-        let key = parent.unwrap_or(hash);
+        let minted = request.minted_key().and_then(|key| self.find::<Minted>(&key, now).ok().flatten());
+        let key = minted.and_then(|minted| minted.parent).unwrap_or_else(|| request.token.hash());
         let binding = self.find::<Binding>(&key, now).ok().flatten().map(|row| row.confirmed);
         let rejection =
             || self.find::<Rejection>(&self.inquiry.fact(&key), now).ok().flatten().map(|row| row.confirmed);

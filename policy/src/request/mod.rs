@@ -41,7 +41,7 @@ pub use body::Pending;
 pub use gitea::{GITEA, REGISTRIES as GITEA_REGISTRIES};
 pub use head::{BODY_LIMIT, Body, Head};
 pub use malformed::Malformed;
-pub(crate) use minted::signed;
+pub(crate) use minted::{lifetime, signed};
 pub use refused::Refused;
 pub use registry_token::TokenRequest;
 pub use runner::Progress;
@@ -51,8 +51,7 @@ pub use trace_context::TraceContext;
 
 use crate::choices::{Bodies, CredentialSlots, Kind, UnlistedEndpoints};
 use crate::config::Forge;
-use crate::facts::Host;
-use crate::facts::Secret;
+use crate::facts::{Hash, Host, Secret};
 use api::{Caller, Route};
 use credential::{Carrier, Credential};
 
@@ -169,6 +168,16 @@ impl JobRequest {
     #[must_use]
     pub(crate) fn may_be_jobs(&self, forge: &Forge) -> bool {
         minted::may_be_jobs(forge, &self.token)
+    }
+
+    /// The key under which it is remembered from which token its credential was made, where it is a JWT.
+    #[must_use]
+    pub fn minted_key(&self) -> Option<Hash> {
+        match self.claim {
+            Claim::Minted(_) => Some(self.token.hash()),
+            Claim::Unmarked(_) => minted::signed(self.token.expose()).map(|signed| signed.hash()),
+            Claim::Marked | Claim::Unread(_) => None,
+        }
     }
 }
 
@@ -349,7 +358,7 @@ fn with_job(forge: &Forge, head: &Head<'_>, carriers: &[Carrier], token: Secret)
     if target.path.starts_with("/v2/") || target.path == "/v2" {
         only(&[Carrier::Basic, Carrier::Minted])?;
         refuse_form(head)?;
-        let accesses = registry::read(method, target.path, target.query)?;
+        let accesses = registry::read(method, target.path, target.query, registry::image)?;
         return Ok(jobs(token, Protocol::Registry, accesses));
     }
     if is_registry {
