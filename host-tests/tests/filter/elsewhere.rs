@@ -281,8 +281,14 @@ fn what_was_not_seen_being_made_is_asked_about_and_jobs_is_no_persons() {
     let mut host = gitea();
     let pull =
         |user: i64, task: u64| get("/v2/single/tool/manifests/v1", &format!("Bearer {}", registry_jwt(user, task)));
-    // Of another Envoy's login nothing is known here, and this service calls it a person's.
-    assert_eq!(status(&host.exchange(0, pull(-2, 0), with_dana)), 401);
+    // Of another Envoy's login nothing is known here, and this service calls it a person's: the forge tells the client to log in again.
+    let challenged = host.exchange(0, pull(-2, 0), with_dana);
+    let Outcome::Forwarded { headers, .. } = &challenged else { panic!("{challenged:?}") };
+    assert!(headers.iter().all(|(name, _)| name != b"authorization"), "{headers:?}");
+    assert_eq!(
+        status(&host.exchange(0, get("/o/r/settings", &format!("Bearer {}", registry_jwt(-2, 0))), with_dana)),
+        403
+    );
     let person = host.exchange(0, pull(11, 0), with_dana);
     assert!(matches!(person, Outcome::Forwarded { .. }), "{person:?}");
     let knows = |call: &Callout| {
