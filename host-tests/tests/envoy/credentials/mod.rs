@@ -13,7 +13,8 @@ use host_tests::stack::{Accounts, Answer, Ingress, Setup, checkout};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use forge::{Forge, READER, Seen, WRITER, client, git, id_token, login};
+pub use forge::client;
+use forge::{Forge, READER, Seen, WRITER, git, id_token, login};
 
 const SLOT: &str = "x-jobscope-credential";
 const PATIENCE: Duration = Duration::from_secs(20);
