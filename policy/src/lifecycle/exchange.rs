@@ -43,7 +43,13 @@ pub(super) fn read(parent: Option<Hash>, answer: &[u8]) -> impl Iterator<Item = 
 
 #[cfg(test)]
 mod tests {
+    use super::super::Watch;
     use super::*;
+    use crate::access::{Access, Action, Protocol, TargetRef};
+    use crate::decision::{Facts, Step, decide};
+    use crate::facts::{Context, Job, JobId, Origin, ProjectId, ProjectPath, Secret, Token};
+    use crate::request::{JobRequest, Mints};
+    use std::vec;
     use std::vec::Vec;
 
     fn parent() -> Option<Hash> {
@@ -66,6 +72,31 @@ mod tests {
         // `{"exp":90,"nbf":60}`
         let events: Vec<Event> = read(parent(), br#"{"token": "eyJh.eyJleHAiOjkwLCJuYmYiOjYwfQ.sig"}"#).collect();
         assert_eq!(events, [minted(b"eyJh.eyJleHAiOjkwLCJuYmYiOjYwfQ", 30)]);
+    }
+
+    #[test]
+    fn what_a_forge_makes_is_watched_where_it_is_told_from_what_it_makes_for_people() {
+        let origin = Origin { id: ProjectId(1), path: ProjectPath::parse("o/r").unwrap() };
+        let job = Job { id: JobId(7), user: None, origin, context: Context::default() };
+        let watch = |kind: &str, mints| {
+            let document = std::format!(
+                r#"{{"forge": {{"kind": "{kind}", "hosts": ["h"]}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
+            );
+            let config = Config::parse(document.as_bytes()).unwrap();
+            let login = vec![Access::new(Action::RegistryLogin, TargetRef::None)];
+            let request = JobRequest::new(Secret::new(b"glcbt-1"), Protocol::RegistryToken, login);
+            let request = JobRequest { mints: Some(mints), ..request };
+            let facts = Facts { token: Some(Token::Running(job.clone())), ..Facts::default() };
+            let Step::Decided(decision) = decide(&config, &request, &facts) else { panic!("{kind}") };
+            Watch::of_job(&config, &request, &decision)
+        };
+        let made = Some(Watch::Exchange(Some(Secret::new(b"glcbt-1").hash())));
+        for (kind, registry, has_batch) in
+            [("gitlab", made.clone(), true), ("gitea", made, false), ("generic", None, false)]
+        {
+            assert_eq!(watch(kind, Mints::RegistryToken), registry, "{kind}");
+            assert_eq!(watch(kind, Mints::LfsCredentials).is_some(), has_batch, "{kind}");
+        }
     }
 
     #[test]
