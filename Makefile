@@ -121,7 +121,10 @@ build: ## build the filter: the same bytes wherever and by whomever
 command: # the command for this machine's Linux, as one file
 	@scripts/build command
 
-release: build command ## put the filter, an image of it, sums and what tells of them in dist/: RELEASE.md
+service: # the lookup service for this machine's Linux, as one file
+	@scripts/build service
+
+release: build command service ## put the filter, the command, the lookup service, images, sums and what tells of them in dist/: RELEASE.md
 	@scripts/release
 
 release-check: setup build ## build it elsewhere, sign, verify, push and pull it

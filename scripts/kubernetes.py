@@ -277,7 +277,9 @@ def check_lookup_service(known):
             stderr=subprocess.DEVNULL,
         )
         (place / "ca.crt").write_bytes((place / "tls.crt").read_bytes())
-        lookup = json.loads(json.dumps(lookup).replace("/etc/jobscope-tls", str(place)))
+        mounted = [mount["mountPath"] for mount in service["volumeMounts"] if mount["name"] != "configuration"]
+        for path in mounted:
+            lookup = json.loads(json.dumps(lookup).replace(path, str(place)))
         (place / "lookup.json").write_text(json.dumps(lookup))
         (place / "watch.json").write_text(text)
         secrets = {variable["name"]: "of-thirty-two-bytes-or-more-to-try" for variable in service["env"]}

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::access::{Access, Action, Protocol, TargetRef};
-use crate::choices::{Mode, UnlistedEndpoints};
+use crate::choices::{Kind, Mode, UnlistedEndpoints};
 use crate::config::{Concern, Config};
 use crate::facts::{Found, GroupRef, Holders, Invalid, Job, JobId, Origin, ProjectId, Role, Standing, Token};
 use crate::failure::Failure;
@@ -181,6 +181,13 @@ pub fn decide(config: &Config, request: &JobRequest, facts: &Facts) -> Step {
     let job = match (&facts.token, request.claim) {
         // Nobody can be asked: it was not seen being made, so it is a person's, unless it may be a job's by what it says.
         (None, Claim::Minted(_)) if !request.may_be_jobs(&config.forge) => return Step::NotAJob,
+        // What says of itself that it was made from a job's token is nobody else's, whatever a service makes of it.
+        (Some(Token::Invalid(Invalid::Foreign | Invalid::Unknown)), Claim::Unmarked(malformed))
+            if config.forge.kind == Kind::Gitea && request.may_be_jobs(&config.forge) =>
+        {
+            let decision = malformed.map(|malformed| unread(config, request, facts, malformed));
+            return Step::Decided(decision.unwrap_or_else(|| unrecorded(config, request)));
+        }
         (Some(Token::Invalid(Invalid::Foreign)), Claim::Unmarked(_) | Claim::Minted(_)) => return Step::NotAJob,
         (None | Some(Token::Invalid(_) | Token::Ended(_)), Claim::Marked) if request.is_runners_report() => {
             return Step::Decided(reported(request, facts.token.as_ref()));

@@ -1,5 +1,11 @@
 //! The rooms of this crate stand on floors, and what stands on one uses only what is below.
-#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail loudly"
+)]
 
 use std::fs;
 use std::path::Path;

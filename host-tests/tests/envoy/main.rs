@@ -10,6 +10,7 @@ mod demo;
 mod demo_run;
 mod faults;
 mod fleet;
+mod gitea;
 mod lfs;
 mod log_forms;
 mod lookups;

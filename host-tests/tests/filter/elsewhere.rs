@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use host_tests::host::{Answer, Callout, Host, Outcome, Request, RequestHead};
 use serde_json::{Value, json};
 
@@ -146,6 +148,12 @@ fn gitea() -> Host {
     )
 }
 
+/// Whose job's token it is.
+fn dana_runs() -> Value {
+    json!({"version": 1, "token": "running", "job": {"id": 7, "user": {"id": 11, "name": "dana"},
+        "origin": {"id": 1, "path": "o/r"}}})
+}
+
 /// A job of o/r: o owns that and o/s, which does not let it in.
 fn with_dana(call: &Callout) -> Answer {
     let asked: Value = serde_json::from_slice(&call.body).unwrap();
@@ -154,8 +162,7 @@ fn with_dana(call: &Callout) -> Answer {
             "target": {"id": id, "path": path, "visibility": "private", "push_by_job_token": false}})
     };
     let answer = match (asked["ask"].as_str(), asked["token"].as_str()) {
-        (_, Some(JOB)) => json!({"version": 1, "token": "running", "job": {"id": 7, "user": {"id": 11, "name": "dana"},
-            "origin": {"id": 1, "path": "o/r"}}}),
+        (_, Some(JOB)) => dana_runs(),
         (_, Some(_)) => json!({"version": 1, "token": "foreign"}),
         (Some("holders"), _) => match asked["group"]["path"].as_str() {
             Some("o") => json!({"version": 1, "holders": [1, 2]}),
@@ -205,6 +212,97 @@ fn giteas_api_is_judged_by_its_table() {
     let version = host.exchange(0, get("/api/v1/version", &token), with_dana);
     let Outcome::Forwarded { headers, .. } = version else { panic!("{version:?}") };
     assert!(headers.iter().all(|(name, _)| name != b"authorization"), "it goes on without the token: {headers:?}");
+    assert_eq!(host.hazards(), Vec::<String>::new());
+}
+
+/// What Gitea's registry makes for a user of this number, for a day.
+fn registry_jwt(user: i64, task: u64) -> String {
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let claims =
+        format!(r#"{{"exp":1700086400,"nbf":1700000000,"UserID":{user},"Scope":"","ActionsUserTaskID":{task}}}"#);
+    format!("{}.{}.{}", part(r#"{"alg":"HS256","typ":"JWT"}"#), part(&claims), part("signature"))
+}
+
+/// A job logs in to the registry, and Gitea gives it this.
+fn log_in(host: &mut Host, jwt: &str) {
+    let path = "/v2/token?account=x&scope=repository%3Asingle%2Ftool%3Apull&service=container_registry";
+    let stream = host.send(0, get(path, &basic(JOB)).header("accept-encoding", "gzip"), with_dana);
+    assert_eq!(host.outcome(stream).forwarded_header("authorization"), Some(basic(JOB)));
+    assert_eq!(host.outcome(stream).forwarded_header("accept-encoding"), None, "the answer comes as it is");
+    let answer = json!({"token": jwt}).to_string();
+    host.respond(stream, 200, &[("content-type", "application/json;charset=utf-8")], answer.clone());
+    assert_eq!(host.downstream(stream).body, answer.as_bytes());
+    host.close(stream);
+}
+
+#[test]
+fn what_giteas_registry_gives_a_job_is_the_jobs() {
+    let mut host = gitea();
+    let jwt = registry_jwt(-2, 0);
+    log_in(&mut host, &jwt);
+    // The service of these tests takes every JWT for somebody else's.
+    let not_about_it = |call: &Callout| {
+        assert!(!String::from_utf8_lossy(&call.body).contains("eyJ"), "it was seen being made");
+        with_dana(call)
+    };
+    let bearer = format!("Bearer {jwt}");
+    for worker in [0, 1] {
+        for (method, path, expected) in [
+            ("GET", "/v2/", None),
+            ("GET", "/v2/single/tool/manifests/v1", None),
+            ("HEAD", "/v2/single/a/b/tags/list", None),
+            ("GET", "/v2/o/tool/manifests/v1", Some(403)),
+            ("GET", "/v2/empty/tool/manifests/v1", Some(403)),
+            ("PUT", "/v2/single/tool/manifests/v1", Some(403)),
+            ("POST", "/v2/single/tool/blobs/uploads/", Some(403)),
+            ("DELETE", "/v2/single/tool/manifests/v1", Some(403)),
+            ("GET", "/v2/_catalog", Some(403)),
+            ("GET", "/v2/token", Some(400)),
+            ("GET", "/o/s/info/refs?service=git-upload-pack", Some(403)),
+        ] {
+            let head = RequestHead::new(method, "gitea.example.com", path).header("authorization", &bearer);
+            let outcome = host.exchange(worker, head, not_about_it);
+            let found = if matches!(outcome, Outcome::Forwarded { .. }) { None } else { Some(status(&outcome)) };
+            assert_eq!(found, expected, "{method} {path}: {outcome:?}");
+        }
+    }
+    // With the job it is over.
+    host.advance(Duration::from_secs(3600));
+    let over = host.exchange(0, get("/v2/", &basic(JOB)), |_| Answer::json(200, r#"{"version": 1, "token": "ended"}"#));
+    assert_eq!(status(&over), 401);
+    for worker in [0, 1] {
+        assert_eq!(status(&host.exchange(worker, get("/v2/", &bearer), nobody)), 401);
+    }
+    assert_eq!(host.hazards(), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_not_seen_being_made_is_asked_about_and_jobs_is_no_persons() {
+    let mut host = gitea();
+    let pull =
+        |user: i64, task: u64| get("/v2/single/tool/manifests/v1", &format!("Bearer {}", registry_jwt(user, task)));
+    // Of another Envoy's login nothing is known here, and this service calls it a person's: the forge tells the client to log in again.
+    let challenged = host.exchange(0, pull(-2, 0), with_dana);
+    let Outcome::Forwarded { headers, .. } = &challenged else { panic!("{challenged:?}") };
+    assert!(headers.iter().all(|(name, _)| name != b"authorization"), "{headers:?}");
+    assert_eq!(
+        status(&host.exchange(0, get("/o/r/settings", &format!("Bearer {}", registry_jwt(-2, 0))), with_dana)),
+        403
+    );
+    let person = host.exchange(0, pull(11, 0), with_dana);
+    assert!(matches!(person, Outcome::Forwarded { .. }), "{person:?}");
+    let knows = |call: &Callout| {
+        let asked: Value = serde_json::from_slice(&call.body).unwrap();
+        if asked["token"].is_null() { with_dana(call) } else { Answer::json(200, dana_runs().to_string()) }
+    };
+    let known = host.exchange(0, pull(-2, 7), knows);
+    assert!(matches!(known, Outcome::Forwarded { .. }), "{known:?}");
+    // What it was made from is forgotten: it is asked about itself.
+    let jwt = registry_jwt(-2, 8);
+    log_in(&mut host, &jwt);
+    host.advance(Duration::from_secs(3600));
+    let again = host.exchange(0, get("/v2/single/tool/manifests/v1", &format!("Bearer {jwt}")), knows);
+    assert!(matches!(again, Outcome::Forwarded { .. }), "{again:?}");
     assert_eq!(host.hazards(), Vec::<String>::new());
 }
 

@@ -50,29 +50,41 @@ impl<H: Host> Store<H> {
     /// What is remembered of a request's credential, of the token or of the one that it was made from.
     pub(crate) fn credential(&self, request: &JobRequest, now: Moment) -> Result<Credential> {
         let key = self.hashes.of_token(&request.token);
-        if !matches!(request.claim, Claim::Minted(_)) {
-            return self.token(&key, now);
-        }
+        // What is unmarked can be looked up itself, where nobody knows from what it was made.
+        let is_askable = !matches!(request.claim, Claim::Minted(_));
         let told = |remembered| Ok(Credential { remembered, until: now, age: None, stripe: self.stripe(&key) });
-        let Some(minted) = self.find::<Minted>(&key, now)? else { return told(Remembered::Nothing) };
-        let Some(parent) = minted.parent else { return told(Remembered::New(Token::Invalid(Invalid::Foreign))) };
+        let minted = self.minted(request, now)?;
+        let Some((parent, until)) = minted.as_ref().and_then(|minted| Some((minted.parent?, minted.until))) else {
+            return match minted {
+                _ if is_askable => self.token(&key, now),
+                Some(_) => told(Remembered::New(Token::Invalid(Invalid::Foreign))),
+                None => told(Remembered::Nothing),
+            };
+        };
         let parent = self.token(&parent, now)?;
         let remembered = match parent.remembered {
             // Without the token itself nobody can be asked again, so the old serves for as long as it may.
             Remembered::New(token) | Remembered::Fresh(token) | Remembered::Stale(token) => Remembered::New(token),
+            Remembered::Announced | Remembered::Nothing if is_askable => return self.token(&key, now),
             Remembered::Announced | Remembered::Nothing => Remembered::New(Token::Forgotten),
         };
-        Ok(Credential { remembered, until: parent.until.min(minted.until), ..parent })
+        Ok(Credential { remembered, until: parent.until.min(until), ..parent })
+    }
+
+    /// From which token a request's credential was made, where that is remembered.
+    fn minted(&self, request: &JobRequest, now: Moment) -> Result<Option<Minted>> {
+        let key = match request.claim {
+            Claim::Minted(_) => Some(self.hashes.of_token(&request.token)),
+            Claim::Unmarked(_) => request.signed().map(|signed| self.hashes.of_token(&signed)),
+            Claim::Marked | Claim::Unread(_) => None,
+        };
+        key.map_or(Ok(None), |key| self.find(&key, now))
     }
 
     /// How long ago what is remembered of a request's credential was confirmed.
     pub(super) fn token_age(&self, request: &JobRequest, now: Moment) -> Option<Duration> {
-        let hash = self.hashes.of_token(&request.token);
-        let parent = match request.claim {
-            Claim::Minted(_) => self.find::<Minted>(&hash, now).ok().flatten().and_then(|minted| minted.parent),
-            Claim::Marked | Claim::Unmarked(_) | Claim::Unread(_) => None,
-        };
-        let key = parent.unwrap_or(hash);
+        let minted = self.minted(request, now).ok().flatten();
+        let key = minted.and_then(|minted| minted.parent).unwrap_or_else(|| self.hashes.of_token(&request.token));
         let binding = self.find::<Binding>(&key, now).ok().flatten().map(|row| row.confirmed);
         let rejection =
             || self.find::<Rejection>(&self.inquiry.fact(&key), now).ok().flatten().map(|row| row.confirmed);

@@ -451,6 +451,33 @@ fn what_was_not_seen_being_made_is_a_persons_unless_it_says_otherwise() {
 }
 
 #[test]
+fn a_jwt_of_jobs_user_is_nobody_elses_where_the_forge_is_gitea() {
+    let of = |kind: &str, claims: &str, malformed, invalid| {
+        let document = std::format!(
+            r#"{{"forge": {{"kind": "{kind}", "hosts": ["h"]}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
+        );
+        let config = Config::parse(document.as_bytes()).unwrap();
+        let minted = minted(claims, Protocol::Registry, None);
+        let request = JobRequest { claim: Claim::Unmarked(malformed), ..minted };
+        let facts = Facts { token: Some(Token::Invalid(invalid)), ..Facts::default() };
+        decide(&config, &request, &facts)
+    };
+    let jobs = r#"{"UserID":-2,"ActionsUserTaskID":0}"#;
+    for invalid in [Invalid::Foreign, Invalid::Unknown] {
+        let challenged = decided(of("gitea", jobs, None, invalid));
+        assert_eq!((challenged.record.verdict, challenged.record.reason), ("deny", "token.unrecorded"), "{invalid:?}");
+        assert!(matches!(challenged.outcome, Outcome::Forward(grant) if grant.without() == ["authorization"]));
+        let unread = decided(of("gitea", jobs, Some(Malformed::EmptySegment), invalid));
+        assert_eq!(reply(unread).status, 400, "{invalid:?}");
+    }
+    for (kind, claims) in [("gitea", r#"{"UserID":11}"#), ("gitea", r#"{"UserID":"-2"}"#), ("generic", jobs)] {
+        assert_eq!(of(kind, claims, None, Invalid::Foreign), Step::NotAJob, "{kind} {claims}");
+        let unknown = decided(of(kind, claims, None, Invalid::Unknown));
+        assert_eq!((reply(unknown).status, kind), (401, kind), "{claims}");
+    }
+}
+
+#[test]
 fn a_jwt_that_names_a_user_and_nothing_else_may_be_a_jobs_where_jobs_use_the_dependency_proxy() {
     let proxy = |on| {
         let document = std::format!(

@@ -1,4 +1,5 @@
-//! A job's token is exchanged for others: `/jwt/auth` answers with JWTs for the registry or the dependency proxy.
+//! A job's token is exchanged for others: `/jwt/auth` answers with JWTs for the registry or the dependency proxy, and Gitea's
+//! `/v2/token` with one for its registry.
 //!
 //! The dependency proxy's do not say whose they are. So where jobs use it, people's are remembered as well.
 
@@ -13,7 +14,7 @@ use crate::choices::DependencyProxy;
 use crate::facts::Hash;
 use crate::request::{self, Head};
 
-/// How long a JWT is good where its answer does not say.
+/// How long a JWT is good where neither its answer says it nor it itself.
 const USUAL: Duration = Duration::from_secs(300);
 
 /// Whether who is no job asks for a JWT that could be a job's.
@@ -30,16 +31,25 @@ pub(super) fn is_granted(answer: &AnswerHead<'_>) -> bool {
 /// the next challenge.
 pub(super) fn read(parent: Option<Hash>, answer: &[u8]) -> impl Iterator<Item = Event> {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
-    let lifetime = answer.get("expires_in").and_then(Value::as_u64).map_or(USUAL, Duration::from_secs);
+    let lifetime = answer.get("expires_in").and_then(Value::as_u64).map(Duration::from_secs);
     let said = ["token", "access_token"]
         .into_iter()
         .filter_map(move |name| request::signed(answer.get(name)?.as_str()?.as_bytes()));
-    said.map(move |signed| Event::Minted { key: signed.hash(), parent, lifetime, forgotten: Forgotten::Challenged })
+    said.map(move |signed| {
+        let lifetime = lifetime.or_else(|| request::lifetime(&signed)).unwrap_or(USUAL);
+        Event::Minted { key: signed.hash(), parent, lifetime, forgotten: Forgotten::Challenged }
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Watch;
     use super::*;
+    use crate::access::{Access, Action, Protocol, TargetRef};
+    use crate::decision::{Facts, Step, decide};
+    use crate::facts::{Context, Job, JobId, Origin, ProjectId, ProjectPath, Secret, Token};
+    use crate::request::{JobRequest, Mints};
+    use std::vec;
     use std::vec::Vec;
 
     fn parent() -> Option<Hash> {
@@ -59,6 +69,34 @@ mod tests {
         assert_eq!(events, [minted(b"eyJh.eyJw", 60), minted(b"eyJh.eyJq", 60)]);
         let events: Vec<Event> = read(parent(), br#"{"token": "eyJh.eyJw.sig"}"#).collect();
         assert_eq!(events, [minted(b"eyJh.eyJw", 300)]);
+        // `{"exp":90,"nbf":60}`
+        let events: Vec<Event> = read(parent(), br#"{"token": "eyJh.eyJleHAiOjkwLCJuYmYiOjYwfQ.sig"}"#).collect();
+        assert_eq!(events, [minted(b"eyJh.eyJleHAiOjkwLCJuYmYiOjYwfQ", 30)]);
+    }
+
+    #[test]
+    fn what_a_forge_makes_is_watched_where_it_is_told_from_what_it_makes_for_people() {
+        let origin = Origin { id: ProjectId(1), path: ProjectPath::parse("o/r").unwrap() };
+        let job = Job { id: JobId(7), user: None, origin, context: Context::default() };
+        let watch = |kind: &str, mints| {
+            let document = std::format!(
+                r#"{{"forge": {{"kind": "{kind}", "hosts": ["h"]}}, "lookup": {{"cluster": "c", "authority": "h", "credential_env": "E"}}}}"#
+            );
+            let config = Config::parse(document.as_bytes()).unwrap();
+            let login = vec![Access::new(Action::RegistryLogin, TargetRef::None)];
+            let request = JobRequest::new(Secret::new(b"glcbt-1"), Protocol::RegistryToken, login);
+            let request = JobRequest { mints: Some(mints), ..request };
+            let facts = Facts { token: Some(Token::Running(job.clone())), ..Facts::default() };
+            let Step::Decided(decision) = decide(&config, &request, &facts) else { panic!("{kind}") };
+            Watch::of_job(&config, &request, &decision)
+        };
+        let made = Some(Watch::Exchange(Some(Secret::new(b"glcbt-1").hash())));
+        for (kind, registry, has_batch) in
+            [("gitlab", made.clone(), true), ("gitea", made, false), ("generic", None, false)]
+        {
+            assert_eq!(watch(kind, Mints::RegistryToken), registry, "{kind}");
+            assert_eq!(watch(kind, Mints::LfsCredentials).is_some(), has_batch, "{kind}");
+        }
     }
 
     #[test]

@@ -171,8 +171,12 @@ impl Watch {
         if end::is_report(request) {
             return (!decision.denies()).then(|| Self::Report(end::of(request), end::report(request)));
         }
-        // What other forges make is not told from their users' credentials.
-        let mints = request.mints.filter(|_| config.forge.kind == Kind::Gitlab)?;
+        let mints = request.mints.filter(|mints| match config.forge.kind {
+            Kind::Gitlab => true,
+            // A batch's credentials are not told from their users'.
+            Kind::Gitea => *mints == Mints::RegistryToken,
+            Kind::Generic => false,
+        })?;
         // Nothing is changed while decisions are only observed, nor in the answer of a target that is.
         let is_observed = || {
             let target = ProjectPath::parse(&decision.record.target);

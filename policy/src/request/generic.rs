@@ -11,8 +11,8 @@ use super::head::{Body, Head};
 use super::look::{Counts, Look};
 use super::malformed::Malformed;
 use super::{
-    Front, JobRequest, Pending, Reading, Refused, Scan, Site, anybody, git, gitea, in_lfs, is_elsewhere, job, jobs,
-    lfs, only, params, path, refuse_form, registry, with_job_on_api,
+    Front, JobRequest, Mints, Pending, Reading, Refused, Scan, Site, anybody, git, gitea, in_lfs, is_elsewhere, job,
+    jobs, lfs, only, params, path, refuse_form, registry, with_job_on_api,
 };
 use crate::access::{Access, Action, Protocol, TargetRef};
 use crate::choices::Kind;
@@ -36,12 +36,14 @@ pub(super) fn with_job(
     if target.path.starts_with("/v2/") || target.path == "/v2" {
         only(carriers, &CARRIERS)?;
         refuse_form(head)?;
-        // Whoever holds what this endpoint gives is no longer told from the user behind it: Gitea ignores the scope.
         if target.path == "/v2/token" {
-            let access = Access::new(Action::RegistryToken, TargetRef::None);
-            return Ok(job(token, Protocol::RegistryToken, access));
+            return registry_token(forge.kind, method, carriers, token);
         }
-        return Ok(jobs(token, Protocol::Registry, registry::read(method, target.path, target.query)?));
+        let owner = match forge.kind {
+            Kind::Gitea => gitea::image,
+            Kind::Gitlab | Kind::Generic => registry::image,
+        };
+        return Ok(jobs(token, Protocol::Registry, registry::read(method, target.path, target.query, owner)?));
     }
     if site == Site::Registry {
         return Err(Malformed::Unclassifiable);
@@ -80,6 +82,21 @@ pub(super) fn with_job(
         }
         (None, None) => Err(Malformed::WebRoute),
     }
+}
+
+/// A request for a registry token. Gitea passes over the scope, and its token is good for all that the job's is: so nothing is asked
+/// here, and whoever comes with that token is asked then. Of other forges' tokens nobody knows later whose they are.
+fn registry_token(kind: Kind, method: &[u8], carriers: &[Carrier], token: Secret) -> Result<Reading, Malformed> {
+    if kind != Kind::Gitea {
+        return Ok(job(token, Protocol::RegistryToken, Access::new(Action::RegistryToken, TargetRef::None)));
+    }
+    only(carriers, &[Carrier::Basic])?;
+    if method != b"GET" {
+        return Err(Malformed::TokenPost);
+    }
+    let login = Access::new(Action::RegistryLogin, TargetRef::None);
+    let request = JobRequest::new(token, Protocol::RegistryToken, alloc::vec![login]);
+    Ok(Reading::Job(JobRequest { mints: Some(Mints::RegistryToken), ..request }))
 }
 
 /// Gitea's API takes a token from a form as well, before any in the head, unless it is told not to. So the form is read

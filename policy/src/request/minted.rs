@@ -4,7 +4,9 @@
 //! All are JWTs, and most say nothing of a job. What tells is that one was seen being made, so each JWT that stands where
 //! one of these can stand is asked about.
 
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -66,17 +68,38 @@ pub(crate) fn signed(authorization: &[u8]) -> Option<Secret> {
     found.all(|other| other == one).then_some(one)
 }
 
+/// How long a JWT is good at most that Gitea's registry gives.
+const LONGEST: u64 = 24 * 3600;
+
+/// How long a JWT is good, where it says so: from when to when, and not what time it is.
+pub(crate) fn lifetime(signed: &Secret) -> Option<Duration> {
+    let claims = claims(signed);
+    let second = |asked: &str| claims.iter().find(|(name, _)| name == asked).and_then(|(_, value)| value.as_u64());
+    let seconds = second("exp")?.checked_sub(second("nbf")?)?;
+    Some(Duration::from_secs(seconds.min(LONGEST)))
+}
+
+fn claims(signed: &Secret) -> Vec<(String, Value)> {
+    let payload = signed.expose().split(|b| *b == b'.').nth(1).and_then(token::decoded);
+    payload.and_then(|payload| json::object(&payload).ok()).unwrap_or_default()
+}
+
+/// The number under which Gitea has all jobs.
+const ACTIONS_USER: i64 = -2;
+
 /// The dependency proxy's JWT says whose it is by one of these, if it was made from such a credential.
 const PERSONS: [&str; 3] = ["personal_access_token", "group_access_token", "deploy_token"];
 
 /// Whether a JWT that nobody saw being made may have been made from a job's token: it says so, or it is the dependency
-/// proxy's and names its user and nothing else. Its signature is the forge's to check.
+/// proxy's and names its user and nothing else. Gitea's has jobs' user. Its signature is the forge's to check.
 pub(super) fn may_be_jobs(forge: &Forge, signed: &Secret) -> bool {
-    let payload = signed.expose().split(|b| *b == b'.').nth(1).and_then(token::decoded);
-    let claims = payload.and_then(|payload| json::object(&payload).ok()).unwrap_or_default();
+    let claims = claims(signed);
     let claim = |asked: &str| claims.iter().find(|(name, _)| name == asked).map(|(_, value)| value);
     let text = |asked: &str| claim(asked).and_then(Value::as_str).filter(|text| !text.is_empty());
     let is_proxys = forge.dependency_proxy == DependencyProxy::On && claim("user_id").is_some();
+    if forge.kind == Kind::Gitea {
+        return claim("UserID").and_then(Value::as_i64) == Some(ACTIONS_USER);
+    }
     text("auth_type") == Some("build") || is_proxys && !PERSONS.iter().any(|name| text(name).is_some())
 }
 
@@ -257,6 +280,19 @@ mod tests {
             let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
             let read = read(&config().forge, &Head::new(&fields, Body::None));
             assert_eq!(claimed(read).0, Claim::Minted(Some(malformed)), "{hosts:?}");
+        }
+    }
+
+    #[test]
+    fn a_jwt_says_how_long_it_is_good() {
+        let of = |claims: &str| {
+            let jwt = format!("eyJh.{}.sig", URL_SAFE_NO_PAD.encode(claims));
+            lifetime(&signed(jwt.as_bytes()).unwrap()).map(|lifetime| lifetime.as_secs())
+        };
+        assert_eq!(of(r#"{"exp":1700003600,"nbf":1700000000,"UserID":-2}"#), Some(3600));
+        assert_eq!(of(r#"{"exp":9700003600,"nbf":1700000000}"#), Some(24 * 3600), "as long as the forge's at most");
+        for none in ["{}", r#"{"exp":5}"#, r#"{"exp":5,"nbf":6}"#, r#"{"exp":"5","nbf":1}"#, "[]", "x"] {
+            assert_eq!(of(none), None, "{none}");
         }
     }
 

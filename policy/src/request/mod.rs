@@ -41,7 +41,7 @@ pub use body::Pending;
 pub use gitea::{GITEA, REGISTRIES as GITEA_REGISTRIES};
 pub use head::{BODY_LIMIT, Body, Head};
 pub use malformed::Malformed;
-pub(crate) use minted::signed;
+pub(crate) use minted::{lifetime, signed};
 pub use refused::Refused;
 pub use registry_token::TokenRequest;
 pub use runner::Progress;
@@ -51,8 +51,7 @@ pub use trace_context::TraceContext;
 
 use crate::choices::{Bodies, CredentialSlots, Kind, UnlistedEndpoints};
 use crate::config::Forge;
-use crate::facts::Host;
-use crate::facts::Secret;
+use crate::facts::{Host, Secret};
 use api::{Caller, Route};
 use credential::{Carrier, Credential};
 
@@ -169,6 +168,12 @@ impl JobRequest {
     #[must_use]
     pub(crate) fn may_be_jobs(&self, forge: &Forge) -> bool {
         minted::may_be_jobs(forge, &self.token)
+    }
+
+    /// What is signed of its credential, where that is a JWT.
+    #[must_use]
+    pub fn signed(&self) -> Option<Secret> {
+        minted::signed(self.token.expose())
     }
 }
 
@@ -357,7 +362,7 @@ fn with_job(forge: &Forge, head: &Head<'_>, carriers: &[Carrier], token: Secret)
     if target.path.starts_with("/v2/") || target.path == "/v2" {
         only(&[Carrier::Basic, Carrier::Minted])?;
         refuse_form(head)?;
-        let accesses = registry::read(method, target.path, target.query)?;
+        let accesses = registry::read(method, target.path, target.query, registry::image)?;
         return Ok(jobs(token, Protocol::Registry, accesses));
     }
     if is_registry {

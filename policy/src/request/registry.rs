@@ -12,8 +12,11 @@ use super::path;
 use crate::access::{Access, Action, TargetRef};
 use crate::facts::{ProjectPath, segments};
 
+/// Whose an image of this name is.
+pub(crate) type Owner = fn(&str) -> Result<TargetRef, Malformed>;
+
 /// Reads a request of the registry. `path` begins with `/v2/`.
-pub(crate) fn read(method: &[u8], path: &str, query: Option<&str>) -> Result<Vec<Access>, Malformed> {
+pub(crate) fn read(method: &[u8], path: &str, query: Option<&str>, owner: Owner) -> Result<Vec<Access>, Malformed> {
     let rest = path.strip_prefix("/v2/").ok_or(Malformed::Unclassifiable)?;
     if rest.is_empty() {
         return match method {
@@ -37,7 +40,7 @@ pub(crate) fn read(method: &[u8], path: &str, query: Option<&str>) -> Result<Vec
     let rest = path.strip_prefix("/v2/").ok_or(Malformed::Unclassifiable)?;
     // The one endpoint that ends in a slash.
     if let Some(name) = rest.strip_suffix("/blobs/uploads/") {
-        return start_upload(method, name, &query);
+        return start_upload(method, name, &query, owner);
     }
     path::check_segments(path)?;
     let (name, endpoint) = endpoint(rest)?;
@@ -56,7 +59,7 @@ pub(crate) fn read(method: &[u8], path: &str, query: Option<&str>) -> Result<Vec
     if names_mount(&query) {
         return Err(Malformed::RegistryMount);
     }
-    Ok(vec![Access::new(action, image(name)?)])
+    Ok(vec![Access::new(action, owner(name)?)])
 }
 
 /// A path that ends in a digest whose colon is encoded, as some clients write it, in its plain spelling.
@@ -128,18 +131,18 @@ fn endpoint(rest: &str) -> Result<(&str, Endpoint), Malformed> {
     }
 }
 
-fn start_upload(method: &[u8], name: &str, query: &Pairs) -> Result<Vec<Access>, Malformed> {
+fn start_upload(method: &[u8], name: &str, query: &Pairs, owner: Owner) -> Result<Vec<Access>, Malformed> {
     if method != b"POST" {
         return Err(Malformed::MethodUnknown);
     }
-    let mut accesses = vec![Access::new(Action::PushImage, image(name)?)];
+    let mut accesses = vec![Access::new(Action::PushImage, owner(name)?)];
     let (mount, source) = (params::one(query, "mount")?, params::one(query, "from")?);
     if mount.is_some_and(|digest| !is_digest(digest)) {
         return Err(Malformed::RegistryMount);
     }
     match (mount, source) {
         // Reading a blob through a mount is reading its source.
-        (Some(_), Some(source)) => accesses.push(Access::new(Action::PullImage, image(source)?)),
+        (Some(_), Some(source)) => accesses.push(Access::new(Action::PullImage, owner(source)?)),
         (_, None) => {}
         (None, Some(_)) => return Err(Malformed::RegistryMount),
     }
@@ -203,6 +206,10 @@ mod tests {
     use super::*;
     use std::format;
     use std::string::{String, ToString};
+
+    fn read(method: &[u8], path: &str, query: Option<&str>) -> Result<Vec<Access>, Malformed> {
+        super::read(method, path, query, image)
+    }
 
     fn one(method: &str, path: &str) -> Result<(Action, Vec<String>), Malformed> {
         let accesses = read(method.as_bytes(), path, None)?;

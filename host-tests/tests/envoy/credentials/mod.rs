@@ -16,7 +16,8 @@ use host_tests::stack::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use forge::{Forge, client, git, id_token};
+pub use forge::client;
+use forge::{Forge, git, id_token};
 
 const SLOT: &str = "x-jobscope-credential";
 const PATIENCE: Duration = Duration::from_secs(20);

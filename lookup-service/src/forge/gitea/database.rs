@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::facts::MOST_HOLDERS;
 use policy::failure::Failure;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -32,6 +33,8 @@ pub(super) enum Query {
     Statuses,
     /// A repository by its number.
     Repository,
+    /// The repositories of an owner, as far as they are looked at.
+    RepositoriesOfOwner,
     /// What the repository of a number is to a user.
     StandingOfId,
     /// What the repository of an owner and a name is to a user.
@@ -57,12 +60,13 @@ const STANDING: &str = ", a.mode AS access, c.mode AS collaboration, t.mode AS t
      LEFT JOIN jobscope.person p ON p.id = $1";
 
 impl Query {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::TasksOfToken,
         Self::Task,
         Self::AccessTokens,
         Self::Statuses,
         Self::Repository,
+        Self::RepositoriesOfOwner,
         Self::StandingOfId,
         Self::StandingOfPath,
     ];
@@ -75,6 +79,9 @@ impl Query {
             Self::AccessTokens => format!("SELECT token_hash, token_salt FROM jobscope.access_token {alike}"),
             Self::Statuses => "SELECT id, status FROM jobscope.task WHERE id = ANY($1)".into(),
             Self::Repository => format!("{REPOSITORY} FROM jobscope.repository r WHERE r.id = $1"),
+            Self::RepositoriesOfOwner => {
+                format!("SELECT id FROM jobscope.repository WHERE owner = $1 ORDER BY id LIMIT {}", MOST_HOLDERS + 1)
+            }
             Self::StandingOfId => format!("{REPOSITORY}{STANDING} WHERE r.id = $2"),
             Self::StandingOfPath => format!("{REPOSITORY}{STANDING} WHERE r.owner = $2 AND r.name = $3"),
         }

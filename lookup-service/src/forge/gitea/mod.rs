@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::ready;
-use policy::access::TargetRef;
+use policy::access::{Holding, Sought, TargetRef};
 use policy::bindings::Inquiry;
 use policy::facts::{
-    Context, Found, Invalid, Job, JobId, Origin, ProjectId, ProjectPath, Secret, Token, User, UserId, Version,
+    Context, Found, GroupRef, Holders, Invalid, Job, JobId, Origin, ProjectId, ProjectPath, Secret, Token, User,
+    UserId, Version,
 };
 use policy::failure::Failure;
 use policy::lookup::{Fact, Value};
@@ -100,6 +101,7 @@ impl Gitea {
             None => Ok(Vec::new()),
         };
         let rows = match target {
+            TargetRef::Held(holding) => return self.holders(holding).await,
             TargetRef::Own => of_id(job.origin.id).await?,
             TargetRef::Id(project) => of_id(*project).await?,
             TargetRef::Path(path) => of_path(path).await?,
@@ -108,15 +110,26 @@ impl Gitea {
                 None => Vec::new(),
             },
             // There are no groups, and a job of another number is none of this one's.
-            TargetRef::Job(_)
-            | TargetRef::ProjectOfJob(_)
-            | TargetRef::Group(_)
-            | TargetRef::Held(_)
-            | TargetRef::None => Vec::new(),
+            TargetRef::Job(_) | TargetRef::ProjectOfJob(_) | TargetRef::Group(_) | TargetRef::None => Vec::new(),
         };
         let Some(row) = rows.first() else { return Ok(Found::Nothing) };
         let origin = self.database.rows(Query::Repository, &[&id(job.origin.id.0)?]).await?;
         repositories::found(job, row, origin.first())
+    }
+
+    /// The repositories of an owner: what is its own and no repository's is asked of all of them.
+    async fn holders(&self, holding: &Holding) -> Result<Found, Failure> {
+        let (GroupRef::Path(owner), Sought::Everything | Sought::Owned) = (&holding.group, &holding.sought) else {
+            return Ok(Found::Nothing);
+        };
+        let rows = self.database.rows(Query::RepositoriesOfOwner, &[&owner.as_str()]).await?;
+        // Of an owner without repositories nobody could let a job in.
+        if rows.is_empty() {
+            return Ok(Found::Nothing);
+        }
+        let ids =
+            rows.iter().map(|row| Ok(ProjectId(number(value(row, "id")?)?))).collect::<Result<Vec<_>, Failure>>()?;
+        Ok(Found::Holders(Holders::of(ids)))
     }
 }
 

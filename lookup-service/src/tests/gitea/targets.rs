@@ -59,6 +59,34 @@ async fn a_repository_is_what_the_database_has_of_it() {
 }
 
 #[tokio::test]
+async fn what_is_an_owners_is_asked_of_all_of_its_repositories() {
+    let postgres = Postgres::start().await;
+    let (forge, (_service, caller)) = (postgres.gitea().await, service(&postgres, &[]).await);
+    let held = async |group: Value, package: Value| {
+        let question = json!({"version": 1, "ask": "holders", "group": group, "package": package});
+        let reply = caller.post("/jobscope/v1/lookup", &question).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        reply.body["holders"].clone()
+    };
+    let owned = async |owner: &str| held(json!({"path": owner}), Value::Null).await;
+    // Private ones and archived ones, too.
+    assert_eq!(
+        (owned("apps").await, owned("Dana").await, owned("inner").await),
+        (json!([101, 103]), json!([107]), json!([105]))
+    );
+    assert_eq!((owned("nobody").await, owned("apps/web").await), (Value::Null, Value::Null));
+    assert_eq!(held(json!({"id": 1}), Value::Null).await, Value::Null, "owners have no number here");
+    let package = json!({"type": "npm", "names": ["tool"]});
+    assert_eq!(held(json!({"path": "apps"}), package).await, Value::Null, "a package has no repository");
+    let many = "INSERT INTO repository (owner_id, lower_name, name, is_private) SELECT 1, 'r' || n, 'r' || n, true FROM generate_series(1, 30) n";
+    run(&forge, many).await;
+    assert_eq!(owned("apps").await.as_array().map(Vec::len), Some(32));
+    run(&forge, "INSERT INTO repository (owner_id, lower_name, name, is_private) VALUES (1, 'last', 'last', true)")
+        .await;
+    assert_eq!(owned("apps").await, "too-many");
+}
+
+#[tokio::test]
 async fn a_role_is_what_a_member_may_do_with_code() {
     let postgres = Postgres::start().await;
     let (forge, (_service, caller)) = (postgres.gitea().await, service(&postgres, &[]).await);

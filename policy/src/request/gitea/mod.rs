@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use super::api::{Body, Caller, Carriers, Route, check_value};
 use super::malformed::Malformed;
-use super::{git, path};
+use super::{git, path, registry};
 use crate::access::{Access, Action, Holding, Sought, TargetRef};
 use crate::choices::Kind;
 use crate::facts::{GroupPath, GroupRef};
@@ -106,6 +106,12 @@ fn action(families: &[Family], method: &[u8], rest: &[&str]) -> Action {
 
 fn is_read(method: &[u8]) -> bool {
     matches!(method, b"GET" | b"HEAD")
+}
+
+/// Whose an image is: its name begins with its owner's. Which repository it is linked to is said nowhere in a request.
+pub(super) fn image(name: &str) -> Result<TargetRef, Malformed> {
+    let owner = name.split_once('/').filter(|_| registry::is_name(name)).map(|(owner, _)| owner);
+    owned(owner.ok_or(Malformed::RegistryName)?)
 }
 
 fn repository(owner: &str, name: &str) -> Result<TargetRef, Malformed> {

@@ -185,7 +185,7 @@ fn giteas_routes_are_read_as_its_table_says() {
         ("POST", twirp, (Protocol::Api, Action::UploadArtifact, own)),
         ("GET", "/o/r/info/refs?service=git-receive-pack", (Protocol::Git, Action::WriteCode, project("o/r"))),
         ("GET", "/o/r.wiki.git/info/refs?service=git-upload-pack", (Protocol::Git, Action::ReadWiki, project("o/r"))),
-        ("GET", "/v2/token", (Protocol::RegistryToken, Action::RegistryToken, TargetRef::None)),
+        ("GET", "/v2/o/web/app/manifests/v1", (Protocol::Registry, Action::PullImage, owned("o"))),
     ] {
         for value in [format!("token {UNMARKED}"), format!("Bearer {UNMARKED}"), format!("Basic {basic}")] {
             let read = gitea(method, path, &authorization(&value), Body::None);
@@ -200,6 +200,51 @@ fn giteas_routes_are_read_as_its_table_says() {
     assert!(
         job(gitea("GET", "/api/v1/version", &authorization(&format!("token {UNMARKED}")), Body::None)).bare.is_some()
     );
+}
+
+#[test]
+fn giteas_registry_token_is_asked_for_by_basic_and_asks_for_nothing() {
+    let basic = STANDARD.encode(format!("x:{UNMARKED}"));
+    let asked_with = |method: &str, value: &str| {
+        let path = "/v2/token?service=container_registry&scope=repository:o/x:pull,push";
+        job(gitea(method, path, &[field("authorization", value)], Body::None))
+    };
+    let login = asked_with("GET", &format!("Basic {basic}"));
+    assert_eq!((login.claim, login.mints), (Claim::Unmarked(None), Some(Mints::RegistryToken)));
+    assert_eq!(login.accesses, [Access::new(Action::RegistryLogin, TargetRef::None)]);
+    for (method, value, malformed) in [
+        ("POST", format!("Basic {basic}"), Malformed::TokenPost),
+        ("HEAD", format!("Basic {basic}"), Malformed::TokenPost),
+        ("GET", format!("Bearer {UNMARKED}"), Carrier::Bearer.misplaced()),
+        ("GET", format!("token {UNMARKED}"), Carrier::Token.misplaced()),
+    ] {
+        let read = asked_with(method, &value);
+        assert_eq!((read.claim, read.mints), (Claim::Unmarked(Some(malformed)), None), "{method} {value}");
+    }
+}
+
+#[test]
+fn an_image_of_gitea_is_its_owners() {
+    let token = [field("authorization", &format!("Bearer {UNMARKED}"))];
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let blobs = "/v2/o/a/b/blobs";
+    for (method, path, expected) in [
+        ("GET", format!("{blobs}/{digest}"), vec![(Action::PullImage, owned("o"))]),
+        ("PUT", "/v2/o/a/b/c/d/manifests/v1".into(), vec![(Action::PushImage, owned("o"))]),
+        ("DELETE", format!("/v2/o/a/manifests/{digest}"), vec![(Action::DeleteImage, owned("o"))]),
+        (
+            "POST",
+            format!("{blobs}/uploads/?mount={digest}&from=other/secret"),
+            vec![(Action::PushImage, owned("o")), (Action::PullImage, owned("other"))],
+        ),
+    ] {
+        let read = job(gitea(method, &path, &token, Body::None));
+        let asked: Vec<_> = read.accesses.into_iter().map(|one| (one.action, one.target)).collect();
+        assert_eq!((read.claim, asked), (Claim::Unmarked(None), expected), "{method} {path}");
+    }
+    for path in ["/v2/alone/manifests/v1", "/v2/O/a/manifests/v1", "/v2/o//a/manifests/v1"] {
+        assert!(matches!(job(gitea("GET", path, &token, Body::None)).claim, Claim::Unmarked(Some(_))), "{path}");
+    }
 }
 
 #[test]
