@@ -26,7 +26,7 @@ use crate::shared::{CLUSTER, Shared};
 use crate::tally::Tally;
 use crate::world::{PATHS, PROJECTS, World, path_name};
 use answers::Coming;
-use promises::Owed;
+use promises::{DENIES, Owed};
 
 const WORKERS: usize = 3;
 
@@ -148,8 +148,8 @@ pub(crate) struct Proxy<F> {
     memory: Memory,
     owed: Vec<Owed>,
     clock_set_at: u64,
-    /// When it was set back last.
-    clock_back_at: Option<u64>,
+    /// Until when something may look younger than it is, since it was set back.
+    young_until: u64,
     /// When a project moved last.
     moved_at: Option<u64>,
     judge: Judge,
@@ -214,7 +214,7 @@ impl<F: Filter> Proxy<F> {
             memory: Memory::default(),
             owed: Vec::new(),
             clock_set_at: 0,
-            clock_back_at: None,
+            young_until: 0,
             moved_at: None,
             judge: Judge::default(),
             scene,
@@ -389,7 +389,7 @@ impl<F: Filter> Proxy<F> {
                 self.tell(|_| format!("the clock is set by {by} ms"));
                 self.clock_set_at = self.shared.borrow().passed;
                 if !how.is_multiple_of(2) {
-                    self.clock_back_at = Some(self.clock_set_at);
+                    self.young_until = self.young_until.max(self.clock_set_at + DENIES) + by;
                 }
                 self.give_credit();
                 self.grant_time();

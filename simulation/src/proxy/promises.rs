@@ -10,10 +10,7 @@ use crate::service::{Api, Question};
 use crate::shared::Call;
 
 /// For how long a fact may deny, in milliseconds, and by how much the clock may have been set since.
-const DENIES: u64 = 2_000 + 1_000;
-
-/// For how long a fact may look younger than it is once the clock was set back: by no more than it is ever set.
-const YOUNGER: u64 = 20_000 + DENIES;
+pub(super) const DENIES: u64 = 2_000 + 1_000;
 
 /// For how long a forge that had too much is asked nothing.
 const PAUSE: u64 = 3_000;
@@ -109,9 +106,7 @@ impl<F: Filter> Proxy<F> {
             _ => false,
         };
         // Who comes before all have ticked joins what is given up.
-        let is_disturbed = shared.has_failed
-            || shared.gives_up_until > came
-            || self.clock_back_at.is_some_and(|set| set + YOUNGER >= came);
+        let is_disturbed = shared.has_failed || shared.gives_up_until > came || self.young_until >= came;
         drop(shared);
         if !is_due && !is_disturbed {
             self.shared
@@ -132,7 +127,7 @@ impl<F: Filter> Proxy<F> {
             || root.failed_at >= came
             || root.throttled_at + PAUSE >= came
             || self.clock_set_at >= came
-            || self.clock_back_at.is_some_and(|set| set + YOUNGER >= came)
+            || self.young_until >= came
             || passed >= came + root.times.timeout
             || root.filter.as_ref().is_none_or(|filter| filter.load().flights > FEW);
         drop(shared);
