@@ -12,6 +12,9 @@ use crate::shared::Call;
 /// For how long a fact may deny, in milliseconds, and by how much the clock may have been set since.
 pub(super) const DENIES: u64 = 2_000 + 1_000;
 
+/// After which time a lookup is lost that nobody answers: four times the longest `lookup.timeout`.
+const LOST: u64 = 4 * 2_000;
+
 /// For how long a forge that had too much is asked nothing.
 const PAUSE: u64 = 3_000;
 
@@ -105,8 +108,9 @@ impl<F: Filter> Proxy<F> {
             "lookup.source-limit" | "lookup.limit" | "answer.unrecorded" => true,
             _ => false,
         };
-        // Who comes before all have ticked joins what is given up.
-        let is_disturbed = shared.has_failed || shared.gives_up_until > came || self.young_until >= came;
+        // Who comes when the clock was set joins what is given up as lost.
+        let was_set = self.clock_set_at > 0 && self.clock_set_at + LOST >= came;
+        let is_disturbed = shared.has_failed || shared.gives_up_until > came || was_set || self.young_until >= came;
         drop(shared);
         if !is_due && !is_disturbed {
             self.shared
