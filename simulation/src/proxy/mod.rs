@@ -148,6 +148,8 @@ pub(crate) struct Proxy<F> {
     memory: Memory,
     owed: Vec<Owed>,
     clock_set_at: u64,
+    /// When what is owed got more time last.
+    credit_at: u64,
     /// Until when something may look younger than it is, since it was set back.
     young_until: u64,
     /// When a project moved last.
@@ -214,6 +216,7 @@ impl<F: Filter> Proxy<F> {
             memory: Memory::default(),
             owed: Vec::new(),
             clock_set_at: 0,
+            credit_at: 0,
             young_until: 0,
             moved_at: None,
             judge: Judge::default(),

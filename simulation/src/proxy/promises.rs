@@ -42,9 +42,9 @@ impl<F: Filter> Proxy<F> {
             // One report after the other.
             let waits =
                 shared.calls.values().any(|call| is_report(&call)) || self.owed.iter().any(|owed| owed.root == root);
-            // A report that was under way when the clock was set is taken for lost, and told again.
-            let was_set = self.clock_set_at > 0 && shared.passed < self.clock_set_at + AGAIN;
-            let due = shared.passed + if waits || was_set { AGAIN } else { 2 * LONGEST_TICK };
+            // A report that was under way when the clock was set, or was answered when it could not be read, is told again.
+            let is_again = self.credit_at > 0 && shared.passed < self.credit_at + AGAIN;
+            let due = shared.passed + if waits || is_again { AGAIN } else { 2 * LONGEST_TICK };
             drop(shared);
             self.owed.push(Owed { root, job, due });
         }
@@ -64,6 +64,7 @@ impl<F: Filter> Proxy<F> {
 
     /// The clock was set, or the host refused something: it may take as long as after a failure.
     pub(super) fn give_credit(&mut self) {
+        self.credit_at = self.shared.borrow().passed;
         self.owed.iter_mut().for_each(|owed| owed.due += AGAIN);
     }
 
