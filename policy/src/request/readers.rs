@@ -89,11 +89,15 @@ impl<'a> Decoder<'a> {
         loop {
             // Nearly all letters stand in a row.
             while let (0, Some((letters, rest))) = (self.held, self.text.split_first_chunk::<8>()) {
-                let values = letters.map(|letter| value(self.values, letter));
-                if values.iter().fold(0, |all, value| all | value) == NONE {
+                let (mut bits, mut all): (u64, u8) = (0, 0);
+                for letter in letters {
+                    let value = value(self.values, *letter);
+                    bits = bits << 6 | u64::from(value);
+                    all |= value;
+                }
+                if all == NONE {
                     break;
                 }
-                let bits = values.iter().fold(0_u64, |bits, value| bits << 6 | u64::from(*value));
                 let [_, _, bytes @ ..] = bits.to_be_bytes();
                 decoded.extend_from_slice(&bytes);
                 self.text = rest;
