@@ -11,8 +11,12 @@ use host_tests::host::{Host, Request, RequestHead};
 use crate::forge::{DANA, api, basic, clone, get, gitlab, host_with, post};
 
 const BEGIN: &str = "<!-- costs: made by `make docs` -->\n";
-/// The one kind that comes behind another: the job logged in, and is known.
-const JWT: &str = "a manifest, JWT";
+/// The kinds that come behind another: the job logged in, and is known.
+const JWT: [&str; 2] = ["a manifest, JWT", BLOB];
+/// Of an image each is asked for once.
+const BLOB: &str = "a blob, JWT";
+/// What stands in the path for a number that is another each time.
+const NEW: &str = "{new}";
 const END: &str = "<!-- end of costs -->";
 
 /// Requests, and what is in the configuration besides.
@@ -25,6 +29,7 @@ fn kinds() -> Vec<(&'static str, &'static str, Request)> {
     let refs = get("/libs/common.git/info/refs?service=git-upload-pack");
     let manifest = RequestHead::new("GET", "registry.example.com", "/v2/apps/web/app/manifests/v1");
     let pull = manifest.clone();
+    let blob = RequestHead::new("GET", "registry.example.com", &format!("/v2/apps/web/app/blobs/sha256:{NEW}"));
     let batch = post("/libs/common.git/info/lfs/objects/batch").header("content-type", media);
     let plain = vec![
         ("a page, nobody's", get("/apps/web").into()),
@@ -36,7 +41,12 @@ fn kinds() -> Vec<(&'static str, &'static str, Request)> {
         ("a package, `?job_token=`", get(&format!("/api/v4{package}?job_token={DANA}")).into()),
         ("the API by number", api("/projects/102/releases", DANA).into()),
         ("a manifest, Basic", manifest.header("authorization", basic(DANA)).into()),
-        (JWT, pull.header("authorization", format!("Bearer {}", jwt())).into()),
+        (JWT[0], pull.clone().header("authorization", format!("Bearer {}", jwt("build"))).into()),
+        (BLOB, blob.header("authorization", format!("Bearer {}", jwt("build"))).into()),
+        (
+            "a manifest, a person's JWT",
+            pull.header("authorization", format!("Bearer {}", jwt("gitlab_or_ldap"))).into(),
+        ),
         ("`/jwt/auth`", login.header("authorization", basic(DANA)).into()),
         ("an LFS batch", batch.header("authorization", basic(DANA)).body(objects)),
         ("the API, denied", api("/projects/103/releases", DANA).into()),
@@ -51,21 +61,31 @@ fn kinds() -> Vec<(&'static str, &'static str, Request)> {
 }
 
 /// A JWT as GitLab makes it for the registry, of the usual size.
-fn jwt() -> String {
+fn jwt(auth_type: &str) -> String {
     let claims = format!(
-        r#"{{"access":[{{"type":"repository","name":"apps/web/app","actions":["pull"],"meta":{{"project_path":"apps/web","project_id":101,"root_namespace_id":7}}}}],"jti":"{0}","aud":"container_registry","sub":"dana","iss":"gitlab.example.com","iat":1785000000,"nbf":1784999995,"exp":1785000300,"auth_type":"build","user":"{0}"}}"#,
+        r#"{{"access":[{{"type":"repository","name":"apps/web/app","actions":["pull"],"meta":{{"project_path":"apps/web","project_id":101,"root_namespace_id":7}}}}],"jti":"{0}","aud":"container_registry","sub":"dana","iss":"gitlab.example.com","iat":1785000000,"nbf":1784999995,"exp":1785000300,"auth_type":"{auth_type}","user":"{0}"}}"#,
         "a".repeat(36)
     );
     let header = format!(r#"{{"typ":"JWT","alg":"RS256","kid":"{}"}}"#, "ABCD:".repeat(12));
-    [header, claims, "s".repeat(256)].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")
+    let signature: Vec<u8> = (0..=u8::MAX).map(|at| at.wrapping_mul(at).wrapping_mul(73) ^ at).collect();
+    [header.into_bytes(), claims.into_bytes(), signature].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")
 }
 
 /// The job gets it.
 fn log_in(host: &mut Host) {
     let login = get("/jwt/auth?service=container_registry&scope=repository:apps/web/app:pull");
     let stream = host.send(0, login.header("authorization", basic(DANA)), gitlab);
-    host.respond(stream, 200, &[("content-type", "application/json")], format!(r#"{{"token": "{}"}}"#, jwt()));
+    host.respond(stream, 200, &[("content-type", "application/json")], format!(r#"{{"token": "{}"}}"#, jwt("build")));
     host.close(stream);
+}
+
+/// The request, with a digest of its own where it has one.
+fn numbered(request: &Request, time: u8) -> Request {
+    let mut request = request.clone();
+    for (_, value) in &mut request.head.headers {
+        *value = String::from_utf8_lossy(value).replace(NEW, &format!("{time:064}")).into_bytes();
+    }
+    request
 }
 
 /// What one request costs: instructions, calls of the host, and those that read shared data.
@@ -85,13 +105,11 @@ fn cost(host: &mut Host, request: &Request) -> [u64; 3] {
 fn costs() -> Vec<(&'static str, [[u64; 3]; 3])> {
     let of = |what, more: &str, request: Request| {
         let mut host = host_with(more);
-        if what == JWT {
+        if JWT.contains(&what) {
             log_in(&mut host);
         }
-        let first = cost(&mut host, &request);
-        let second = cost(&mut host, &request);
-        cost(&mut host, &request);
-        [first, second, cost(&mut host, &request)]
+        let [first, second, _, kept] = [1, 2, 3, 4].map(|time| cost(&mut host, &numbered(&request, time)));
+        [first, second, kept]
     };
     kinds().into_iter().map(|(what, more, request)| (what, of(what, more, request))).collect()
 }

@@ -12,7 +12,9 @@ use alloc::vec::Vec;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memchr;
 
+use super::bearer::Bearer;
 use super::carriers::{FIELDS, SCHEMES};
 use super::head::{Head, Times};
 use super::malformed::Malformed;
@@ -200,6 +202,8 @@ const BEARER: &[u8] = b"bearer ";
 struct Persons<'a> {
     private_token: Times<'a>,
     authorization: Times<'a>,
+    /// The last of those, where it is a JWT that is no job's to any reader.
+    jwt: Option<Bearer<'a>>,
     /// Whether one of them says something.
     is_said: bool,
     /// The logins of the `authorization` fields.
@@ -219,7 +223,9 @@ impl<'a> Persons<'a> {
         }
         // Where a credential stands its readers pass over bytes: nothing in it need be plain.
         let mut logins = Vec::new();
-        if is_read_for_credentials(name) {
+        let is_read = is_read_for_credentials(name);
+        let jwt = Bearer::of(value).filter(|bearer| is_read && !bearer.may_be_jobs());
+        if is_read && jwt.is_none() {
             if is_jobs_login(value) {
                 return true;
             }
@@ -235,14 +241,19 @@ impl<'a> Persons<'a> {
                 }
             }
         }
-        if holds_job_shape(value)
-            && (is_credentials(name) || holds(value, |word| token::is_job_shaped(word) && token::is_mentioned(word)))
-        {
+        // Of a field that is read for credentials all of this was seen: no mark is in it, and no JWT that wraps one.
+        let in_words = || {
+            holds_job_shape(value)
+                && (is_credentials(name)
+                    || holds(value, |word| token::is_job_shaped(word) && token::is_mentioned(word)))
+        };
+        if !is_read && in_words() {
             return true;
         }
         match () {
             () if is(AUTHORIZATION) => {
                 self.authorization.count(value);
+                self.jwt = jwt;
                 self.logins.extend(logins);
             }
             () if is(b"private-token") => self.private_token.count(value),
@@ -264,6 +275,9 @@ impl<'a> Persons<'a> {
         let is_word = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_graphic);
         match () {
             () if is_plain(&self.private_token, is_word) => Credential::Foreign(Foreign::Decisive),
+            () if matches!(self.authorization, Times::Once(_)) && self.jwt.is_some() => {
+                Credential::Foreign(Foreign::Decisive)
+            }
             () if is_plain(&self.authorization, is_bearer) => Credential::Foreign(Foreign::Decisive),
             () if self.is_said => Credential::Foreign(Foreign::ByRoute),
             () => Credential::None,
@@ -330,7 +344,7 @@ fn is_read_as_jobs(value: &[u8], logins: &[Vec<u8>]) -> bool {
 /// Whether a job is named in a credential: by its user, in whatever letters and with or without a password, by its
 /// token, or by a JWT that wraps one.
 fn names_job(credential: &[u8]) -> bool {
-    let user = credential.split(|b| *b == b':').next().unwrap_or_default();
+    let user = memchr(b':', credential).and_then(|end| credential.get(..end)).unwrap_or(credential);
     readers::without_blanks(user).eq_ignore_ascii_case(USER)
         || token::is_marked(credential)
         || token::wraps_job_token(credential)
@@ -655,5 +669,18 @@ mod tests {
         assert_eq!(found(&[("x-api-key", "glcbt-1")]), Credential::Refused(Malformed::Carrier));
         assert_eq!(found(&[("x-nuget-apikey", "Bearer glcbt-1")]), Credential::Refused(Malformed::Carrier));
         assert_eq!(found(&[("job_token", "legacy")]), Credential::Refused(Malformed::Underscore));
+    }
+
+    #[test]
+    fn what_stands_among_the_words_of_a_field_is_seen_where_it_is_read_for_credentials() {
+        let wrapped = "eyJ9.eyJ0b2tlbiI6ImdsY2J0LTEifQ.sig";
+        for token in ["glcbt-1", "acme-glcbt-1", wrapped, "eyJ9 glcbt-1", "x.eyJ0b2tlbiI6Imds=Y2J0LTEifQ.eyJ"] {
+            for value in
+                [token.into(), format!("Bearer {token}"), format!("Digest a=\"{token}\""), format!("Basic {token}")]
+            {
+                assert!(!holds_job_shape(value.as_bytes()) || may_hold_job_token(b"authorization", value.as_bytes()));
+                assert!(may_hold_job_token(b"authorization", value.as_bytes()), "{value}");
+            }
+        }
     }
 }

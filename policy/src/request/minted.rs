@@ -10,9 +10,10 @@ use core::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use memchr::{memchr_iter, memrchr_iter};
+use memchr::{memchr_iter, memchr3_iter, memrchr_iter};
 use serde_json::Value;
 
+use super::bearer::Bearer;
 use super::credential::{Carrier, Spelled, spelled};
 use super::head::Head;
 use super::malformed::Malformed;
@@ -38,6 +39,10 @@ pub(super) fn find(forge: &Forge, head: &Head<'_>, logins: &[Vec<u8>]) -> Result
     // Most people have none, and where it goes is not looked at.
     if head.all("authorization").next().is_none() {
         return Ok(None);
+    }
+    if let Some(bearer) = head.one("authorization").ok().flatten().and_then(Bearer::of) {
+        let jwt = || Jwt { signed: Secret::new(bearer.signed()), carrier: Ok(Carrier::Minted) };
+        return Ok(may_take(forge, head).then(jwt));
     }
     let mut found = head.all("authorization").chain(logins.iter().map(Vec::as_slice)).flat_map(jwts);
     let Some(signed) = found.next().filter(|_| may_take(forge, head)) else { return Ok(None) };
@@ -93,7 +98,10 @@ const PERSONS: [&str; 3] = ["personal_access_token", "group_access_token", "depl
 /// Whether a JWT that nobody saw being made may have been made from a job's token: it says so, or it is the dependency
 /// proxy's and names its user and nothing else. Gitea's has jobs' user. Its signature is the forge's to check.
 pub(super) fn may_be_jobs(forge: &Forge, signed: &Secret) -> bool {
-    let claims = claims(signed);
+    let payload = signed.expose().split(|b| *b == b'.').nth(1).and_then(token::decoded);
+    let is_telling = |payload: &Vec<u8>| forge.kind == Kind::Gitea || may_tell(payload);
+    let Some(payload) = payload.filter(is_telling) else { return false };
+    let claims = json::object(&payload).unwrap_or_default();
     let claim = |asked: &str| claims.iter().find(|(name, _)| name == asked).map(|(_, value)| value);
     let text = |asked: &str| claim(asked).and_then(Value::as_str).filter(|text| !text.is_empty());
     let is_proxys = forge.dependency_proxy == DependencyProxy::On && claim("user_id").is_some();
@@ -101,6 +109,15 @@ pub(super) fn may_be_jobs(forge: &Forge, signed: &Secret) -> bool {
         return claim("UserID").and_then(Value::as_i64) == Some(ACTIONS_USER);
     }
     text("auth_type") == Some("build") || is_proxys && !PERSONS.iter().any(|name| text(name).is_some())
+}
+
+/// Whether one of the words stands in claims of GitLab's that `may_be_jobs` looks for, or a letter is escaped.
+fn may_tell(claims: &[u8]) -> bool {
+    let is_telling = |at: usize| {
+        let from = claims.get(at..).unwrap_or_default();
+        [&b"build"[..], b"user_id", b"\\"].iter().any(|word| from.starts_with(word))
+    };
+    memchr3_iter(b'b', b'u', b'\\', claims).any(is_telling)
 }
 
 /// What is signed of each JWT among these bytes, however it is set off from the rest. Some readers check what they have
@@ -332,5 +349,49 @@ mod tests {
     fn of_two_none_is_read() {
         let two = reading(REGISTRY, "GET", "/v2/", &[&format!("Bearer {}", jwt()), "Bearer eyJh.eyJv.sig"]);
         assert!(matches!(&two, Reading::Refused(refused) if refused.malformed == Malformed::Multiple), "{two:?}");
+    }
+
+    #[test]
+    fn what_is_plain_is_found_as_whatever_is_found() {
+        let (plain, stray) = (jwt(), jwt().replace("eyJh.", "eyJhZh."));
+        for odd in ["", ".", "=", "+", "/", "-", "!", " ", ",", "e", "eyJ", "eyJh.e30.", "Bearer eyJh.e30.", "\u{a0}"] {
+            for jwt in [&plain, &stray] {
+                for at in 0..=jwt.len() {
+                    let value = format!("Bearer {}{odd}{}", &jwt[..at], &jwt[at..]);
+                    let Some(found) = Bearer::of(value.as_bytes()) else { continue };
+                    assert!(jwts(value.as_bytes()).eq([Secret::new(found.signed())]), "{value}");
+                    let fields = [(&b"authorization"[..], value.as_bytes())];
+                    assert_eq!(carrier(&Head::new(&fields, Body::None)), Ok(Carrier::Minted), "{value}");
+                }
+            }
+        }
+        let bearer = format!("Bearer {plain}");
+        assert_eq!(
+            Bearer::of(bearer.as_bytes()).map(Bearer::signed),
+            plain.rsplit_once('.').map(|(signed, _)| signed.as_bytes())
+        );
+    }
+
+    #[test]
+    fn claims_tell_in_whatever_letters() {
+        let proxying = Config::parse(
+            br#"{"forge": {"hosts": ["gitlab.example.com"], "dependency_proxy": "on"},
+                 "lookup": {"cluster": "c", "authority": "gitlab.example.com", "credential_env": "E"}}"#,
+        )
+        .unwrap();
+        for (claims, expected) in [
+            (r#"{"auth_type":"build"}"#, true),
+            (r#"{"auth_type":"buil\u0064"}"#, true),
+            (r#"{"\u0061uth_type":"build"}"#, true),
+            (r#"{"user_id":7}"#, true),
+            (r#"{"us\u0065r_id":7}"#, true),
+            (r#"{"user_id":7,"deploy_token":"x"}"#, false),
+            (r#"{"auth_type":"gitlab_or_ldap","sub":"build"}"#, false),
+            (r#"{"auth_type":"gitlab_or_ldap"}"#, false),
+            ("build", false),
+        ] {
+            let signed = Secret::new(format!("eyJh.{}", URL_SAFE_NO_PAD.encode(claims)).as_bytes());
+            assert_eq!(may_be_jobs(&proxying.forge, &signed), expected, "{claims}");
+        }
     }
 }

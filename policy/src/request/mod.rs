@@ -6,6 +6,7 @@
 mod anybody;
 mod api;
 mod bare;
+mod bearer;
 mod body;
 mod carriers;
 mod credential;

@@ -13,10 +13,10 @@
 //! enough that go on to the end, with `-` and `_` and without: what either of them finds is found.
 
 use alloc::vec::Vec;
-use core::slice;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use memchr::{memchr, memchr2, memchr2_iter};
 
 /// What a reader of base64 makes of the two letters of the alphabet of URLs. All else that is no letter it passes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,40 +25,88 @@ enum Url {
     Read,
 }
 
+/// What stands in a table for a byte that is no letter.
+const NONE: u8 = 0xff;
+
+static SKIPPED: [u8; 256] = Url::Skipped.letters();
+static READ: [u8; 256] = Url::Read.letters();
+
 impl Url {
+    /// The value of each byte that is a letter.
+    #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "the compiler has done it")]
+    const fn letters(self) -> [u8; 256] {
+        let mut values = [NONE; 256];
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut at: u8 = 0;
+        while at < 64 {
+            values[letters[at as usize] as usize] = at;
+            at += 1;
+        }
+        if matches!(self, Self::Read) {
+            values[b'-' as usize] = 62;
+            values[b'_' as usize] = 63;
+        }
+        values
+    }
+
     #[inline]
-    fn letter(self, byte: u8) -> Option<u8> {
-        match byte {
-            b'A'..=b'Z' => byte.checked_sub(b'A'),
-            b'a'..=b'z' => byte.checked_sub(b'a' - 26),
-            b'0'..=b'9' => byte.checked_add(52 - b'0'),
-            b'+' => Some(62),
-            b'/' => Some(63),
-            b'-' if self == Self::Read => Some(62),
-            b'_' if self == Self::Read => Some(63),
-            _ => None,
+    fn values(self) -> &'static [u8; 256] {
+        match self {
+            Self::Skipped => &SKIPPED,
+            Self::Read => &READ,
         }
     }
 }
 
+/// The value of a byte.
+#[inline]
+fn value(values: &[u8; 256], byte: u8) -> u8 {
+    values.get(usize::from(byte)).copied().unwrap_or(NONE)
+}
+
 /// Decodes as one reader does. A last letter alone says nothing, and stray bits in the last group are dropped.
+#[derive(Clone)]
 struct Decoder<'a> {
-    text: slice::Iter<'a, u8>,
-    url: Url,
+    text: &'a [u8],
+    values: &'static [u8; 256],
     bits: u16,
     held: u8,
 }
 
 impl<'a> Decoder<'a> {
     fn new(text: &'a [u8], url: Url) -> Self {
-        Self { text: text.iter(), url, bits: 0, held: 0 }
+        Self { text, values: url.values(), bits: 0, held: 0 }
+    }
+
+    /// The rest of a text behind what was decoded.
+    fn go_on(self, text: &'a [u8], url: Url) -> Self {
+        Self { text, values: url.values(), ..self }
     }
 
     /// All of it.
-    fn read(self) -> Vec<u8> {
-        let mut decoded = Vec::with_capacity(self.text.len());
-        decoded.extend(self);
-        decoded
+    fn read(&mut self, decoded: &mut Vec<u8>) {
+        decoded.reserve(self.text.len());
+        loop {
+            // Nearly all letters stand in a row.
+            while let (0, Some((letters, rest))) = (self.held, self.text.split_first_chunk::<8>()) {
+                let (mut bits, mut all): (u64, u8) = (0, 0);
+                for letter in letters {
+                    let value = value(self.values, *letter);
+                    bits = bits << 6 | u64::from(value);
+                    all |= value;
+                }
+                if all == NONE {
+                    break;
+                }
+                let [_, _, bytes @ ..] = bits.to_be_bytes();
+                decoded.extend_from_slice(&bytes);
+                self.text = rest;
+            }
+            match self.next() {
+                Some(byte) => decoded.push(byte),
+                None => return,
+            }
+        }
     }
 }
 
@@ -67,9 +115,13 @@ impl Iterator for Decoder<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<u8> {
-        for byte in self.text.by_ref() {
-            let Some(letter) = self.url.letter(*byte) else { continue };
-            self.bits = self.bits << 6 | u16::from(letter);
+        while let Some((byte, rest)) = self.text.split_first() {
+            self.text = rest;
+            let value = value(self.values, *byte);
+            if value == NONE {
+                continue;
+            }
+            self.bits = self.bits << 6 | u16::from(value);
             match self.held.checked_sub(2) {
                 Some(left) => {
                     self.held = left;
@@ -83,15 +135,52 @@ impl Iterator for Decoder<'_> {
     }
 }
 
+/// Whether a text may say the mark of a job token in base64, whatever stands between its letters: a part of what the mark
+/// is written as, for each place in a group where it may begin. No letter of these is one of the two that readers differ in.
+pub(super) fn may_spell_mark(text: &[u8]) -> bool {
+    memchr2_iter(b'Y', b'N', text).any(|at| {
+        let mut letters = text.get(at..).unwrap_or_default().iter().filter(|b| value(&SKIPPED, **b) != NONE);
+        let rest = match (letters.next(), letters.next()) {
+            (Some(b'Y'), Some(b'n')) => b"Qt",
+            (Some(b'Y'), Some(b'2')) => b"J0",
+            (Some(b'N'), Some(b'i')) => b"dC",
+            _ => return false,
+        };
+        letters.take(rest.len()).eq(rest)
+    })
+}
+
 /// Adds what some reader may decode from base64; in its plain spelling that is one text.
 fn decode(text: &[u8], found: &mut Vec<Vec<u8>>) {
     if let Ok(plain) = STANDARD.decode(text) {
         return found.push(plain);
     }
-    found.push(Decoder::new(text, Url::Skipped).read());
-    if text.iter().any(|b| matches!(b, b'-' | b'_')) {
-        found.push(Decoder::new(text, Url::Read).read());
-    }
+    decode_generously(text, |decoded| {
+        found.push(decoded.to_vec());
+        false
+    });
+}
+
+/// Whether this holds of what some reader decodes who passes over what is no letter. They differ from the first letter of
+/// URLs on.
+fn decode_generously(text: &[u8], mut holds: impl FnMut(&[u8]) -> bool) -> bool {
+    let at = memchr2(b'-', b'_', text).unwrap_or(text.len());
+    let (alike, rest) = text.split_at_checked(at).unwrap_or((text, b""));
+    let mut decoder = Decoder::new(alike, Url::Skipped);
+    let mut decoded = Vec::with_capacity(text.len());
+    decoder.read(&mut decoded);
+    let length = decoded.len();
+    let urls: &[Url] = if rest.is_empty() { &[Url::Skipped] } else { &[Url::Skipped, Url::Read] };
+    urls.iter().any(|url| {
+        decoded.truncate(length);
+        decoder.clone().go_on(rest, *url).read(&mut decoded);
+        holds(&decoded)
+    })
+}
+
+/// Whether what some reader decodes may hold a JWT that wraps a job token.
+pub(super) fn may_hide_mark(text: &[u8]) -> bool {
+    may_spell_mark(text) || decode_generously(text, may_spell_mark)
 }
 
 /// More logins than this in one field are nobody's.
@@ -115,7 +204,7 @@ pub(super) fn is_list(value: &[u8]) -> bool {
 
 /// Two fields arrive joined by a comma, and who passes over foreign bytes passes over that one too.
 fn joined(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|b| *b == b',').filter(|part| part.len() < value.len())
+    memchr(b',', value).into_iter().flat_map(|_| value.split(|b| *b == b','))
 }
 
 /// Those under any other scheme: ActionPack decodes what follows the first blank, and never looks at the word before it.
@@ -140,7 +229,25 @@ pub(super) fn is_cut_short(credential: &[u8]) -> bool {
 
 /// Whether a byte is a letter of some alphabet of base64.
 pub(super) fn is_letter(byte: u8) -> bool {
-    Url::Read.letter(byte).is_some()
+    value(&READ, byte) != NONE
+}
+
+/// Whether all bytes are letters of the alphabet of URLs, or their like in the standard one.
+pub(super) fn are_letters(text: &[u8]) -> bool {
+    let (rows, rest) = text.as_chunks::<8>();
+    let or = |all: u8, letter: &u8| all | value(&READ, *letter);
+    rows.iter().all(|row| row.iter().fold(0, or) != NONE) && rest.iter().fold(0, or) != NONE
+}
+
+/// Whether letters leave no stray bits in the last.
+pub(super) fn is_even(letters: &[u8]) -> bool {
+    let stray = match letters.len() % 4 {
+        0 => 0,
+        2 => 0b1111,
+        3 => 0b11,
+        _ => return false,
+    };
+    letters.last().is_none_or(|last| value(&READ, *last) & stray == 0)
 }
 
 /// The JSON of one part of a JWT as a generous reader decodes it: in the alphabet of URLs, passing over what is no letter.

@@ -232,3 +232,49 @@ fn what_any_reader_of_jwts_takes_is_found_and_is_one_jwt_in_whatever_spelling() 
     }
     assert!(read.iter().all(|read| *read > 500), "each of them reads some: {read:?}");
 }
+
+fn decoded(text: &[u8], url: Url) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    Decoder::new(text, url).read(&mut decoded);
+    decoded
+}
+
+#[test]
+fn letters_in_a_row_are_decoded_as_letters_that_stand_alone() {
+    let mut dice = Dice(3);
+    for _ in 0..30_000 {
+        let plain: String = (0..dice.below(60)).map(|_| char::from(b' ' + dice.below(95) as u8)).collect();
+        let plain = if dice.below(4) == 0 { plain } else { STANDARD.encode(plain) };
+        let text = dice.altered(&plain);
+        let letters = |text: &[u8]| text.iter().copied().filter(|b| value(*b).is_some()).collect::<Vec<u8>>();
+        for (url, expected) in [(Url::Skipped, bytes(&letters(&text))), (Url::Read, bytes(&letters(&urlsafe(&text))))] {
+            assert_eq!(decoded(&text, url), expected, "{url:?}: {}", text.escape_ascii());
+            assert_eq!(Decoder::new(&text, url).collect::<Vec<u8>>(), expected, "{url:?}: {}", text.escape_ascii());
+        }
+        let is_plain = are_letters(&text) && is_even(&text) && !text.iter().any(|b| matches!(b, b'+' | b'/'));
+        assert_eq!(is_plain, URL_SAFE_NO_PAD.decode(&text).is_ok(), "{}", text.escape_ascii());
+    }
+}
+
+#[test]
+fn whoever_decodes_the_mark_has_read_what_it_is_written_as() {
+    let is_marked = |text: &[u8]| text.windows(6).any(|window| window == b"glcbt-");
+    let mut dice = Dice(4);
+    let mut read = 0;
+    for _ in 0..100_000 {
+        let around = |dice: &mut Dice| (0..dice.below(5)).map(|_| dice.below(256) as u8).collect::<Vec<u8>>();
+        let text = [around(&mut dice), b"glcbt-".to_vec(), around(&mut dice)].concat();
+        let mut text = dice.altered(&URL_SAFE_NO_PAD.encode(text));
+        for _ in 0..dice.below(9) {
+            let at = dice.below(text.len().max(1)).min(text.len());
+            let odd = dice.one(&["!", ".", "=", "\0", "-", " ", "\u{a0}"]);
+            text.splice(at..at, odd.bytes());
+        }
+        if [Url::Skipped, Url::Read].into_iter().any(|url| is_marked(&decoded(&text, url))) {
+            read += 1;
+            assert!(may_spell_mark(&text), "{}", text.escape_ascii());
+        }
+    }
+    assert!(read > 10_000, "{read}");
+    assert!(!may_spell_mark(b"YNYn2J0YnNidYnJ0") && !may_spell_mark(STANDARD.encode("glcb glxbt gitlab").as_bytes()));
+}
