@@ -108,7 +108,8 @@ fn words(credential: &[u8]) -> Vec<&[u8]> {
         }
         // No scheme, and the token alone.
         () if rest.is_empty() && !is(b"basic") => Vec::from([scheme]),
-        () => Vec::new(),
+        // Gitea's registries take a JWT behind the first blank, and never look at the word before it.
+        () => credential.split(|b| *b <= b' ').filter(|word| token::resembles_jwt(word)).collect(),
     }
 }
 
@@ -219,6 +220,17 @@ mod tests {
                 assert!(is_refused || is_looked_up, "{name}: {value:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_jwt_is_not_hidden_by_the_word_before_it() {
+        let jwt = jwt();
+        let refused = Credential::Unmarked(Secret::new(jwt.as_bytes()), Err(Malformed::Authorization));
+        for word in ["Foo", "Digest", "Basic", "a\tb", "\u{a0}", "\"Bearer"] {
+            assert_eq!(found("authorization", format!("{word} {jwt}").as_bytes()), refused, "{word:?}");
+        }
+        let odd = format!("Foo {jwt}=");
+        assert_eq!(found("authorization", odd.as_bytes()), Credential::Refused(Malformed::Authorization));
     }
 
     #[test]
