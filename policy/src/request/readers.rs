@@ -33,7 +33,12 @@ static READ: [u8; 256] = Url::Read.letters();
 
 impl Url {
     /// The value of each byte that is a letter.
-    #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "the compiler has done it")]
+    #[allow(
+        clippy::as_conversions,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "the compiler does it, and widens alone"
+    )]
     const fn letters(self) -> [u8; 256] {
         let mut values = [NONE; 256];
         let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
