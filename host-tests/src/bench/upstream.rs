@@ -20,14 +20,19 @@ pub(super) const NUMBER: &str = "x-number";
 
 const PIECE: usize = 64 << 10;
 
-/// The JWT of a job for the registry, one for each number.
+/// The JWT of a job for the registry, one for each number, of the size that GitLab's have.
 pub(super) fn registry_jwt(number: u64) -> String {
-    let access = r#"[{"type":"repository","name":"libs/common/app","actions":["pull"]}]"#;
-    jwt(&format!(r#"{{"sub":"dana","auth_type":"build","jti":"{number}","access":{access}}}"#))
+    let access = r#"[{"type":"repository","name":"libs/common/app","actions":["pull"],"meta":{"project_path":"libs/common","project_id":102,"root_namespace_id":7}}]"#;
+    let user = "user".repeat(40);
+    jwt(&format!(
+        r#"{{"access":{access},"jti":"{number:036}","aud":"container_registry","sub":"dana","auth_type":"build","user":"{user}"}}"#
+    ))
 }
 
 fn jwt(claims: &str) -> String {
-    format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#), URL_SAFE_NO_PAD.encode(claims))
+    let header = format!(r#"{{"typ":"JWT","alg":"RS256","kid":"{}"}}"#, "ABCD:".repeat(12));
+    let signature: Vec<u8> = (0..=u8::MAX).map(|at| at.wrapping_mul(at).wrapping_mul(73) ^ at).collect();
+    [header.into_bytes(), claims.into(), signature].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")
 }
 
 pub(super) async fn serve(mut stream: TcpStream) -> io::Result<()> {

@@ -409,7 +409,7 @@ fn a_database_is_asked_every_second_and_in_tls_where_it_is_elsewhere() {
     let every = |text: &str| read(text).unwrap_or_else(|errors| panic!("{errors}")).sweep.every;
     assert_eq!(every(GITEA), Duration::from_secs(1));
     assert_eq!(every(&format!("{GITEA}sweep: {{every: 5s}}")), Duration::from_secs(5));
-    assert_eq!(every(SOUND), Duration::from_secs(30));
+    assert_eq!(every(SOUND), Duration::from_secs(15));
 }
 
 #[cfg(feature = "gitea")]
