@@ -23,6 +23,10 @@ use crate::store::{Store, StoreError, Ticket};
 /// The name of the lease.
 const LEASE: &str = "sweep";
 
+/// For how long at least nobody else begins a sweep while one is under way, which says so again and again: it may take longer
+/// than `sweep.every`.
+const HOLD: Duration = Duration::from_secs(10);
+
 /// How soon it is looked again whether a sweep is due: a store that has begun another life needs one at once.
 const TICK: Duration = Duration::from_secs(2);
 
@@ -53,6 +57,8 @@ enum Failed {
     Store(#[from] StoreError),
     #[error("the forge: {}", .0.text())]
     Forge(Failure),
+    #[error("another replica began one meanwhile")]
+    Overtaken,
 }
 
 impl Sweep {
@@ -80,15 +86,23 @@ impl Sweep {
     /// One sweep, where no other replica made one within the time of one; how many ends it found.
     async fn once(&mut self) -> Result<Option<usize>, Failed> {
         let Some(ticket) = self.store.lease(LEASE, self.pace.every).await? else { return Ok(None) };
+        let store = Arc::clone(&self.store);
+        tokio::select! {
+            done = self.look_through(&ticket) => done,
+            over = keep(&*store, &ticket) => Err(over),
+        }
+    }
+
+    async fn look_through(&mut self, ticket: &Ticket) -> Result<Option<usize>, Failed> {
         // What became known after the list began may be missing on it.
-        let known = self.store.running(&ticket).await?;
+        let known = self.store.running(ticket).await?;
         if known.is_empty() {
             return Ok(Some(0));
         }
         if let Some(said) = self.forge.statuses(&known).await.map_err(Failed::Forge)? {
-            return self.told(said, &ticket).await.map(Some);
+            return self.told(said, ticket).await.map(Some);
         }
-        let missing = match self.list(&known, &ticket).await? {
+        let missing = match self.list(&known, ticket).await? {
             Some(missing) => missing,
             // Who cannot list them is asked about each when its token comes again.
             None => return Ok(None),
@@ -159,6 +173,18 @@ impl Sweep {
             }
         }
         Ok(ended)
+    }
+}
+
+/// Keeps the lease, and says why it could not be kept.
+async fn keep(store: &dyn Store, ticket: &Ticket) -> Failed {
+    loop {
+        sleep(HOLD / 3).await;
+        match store.renew(LEASE, ticket, HOLD).await {
+            Ok(true) => {}
+            Ok(false) => return Failed::Overtaken,
+            Err(error) => return error.into(),
+        }
     }
 }
 
@@ -323,5 +349,40 @@ mod tests {
         }
         // The first page was asked for 600 ms ago or more, the second 200 ms after it, and the third told nothing of 1,600 ms.
         assert!(ages[0] >= 650 && ages[1] >= 450 && ages[1] + 150 <= ages[0] && ages[0] + 500 <= ages[2], "{ages:?}");
+    }
+
+    /// One of two replicas, whose list takes longer than the time between two sweeps.
+    fn slow(store: &Arc<dyn Store>, listed: &[Vec<JobId>]) -> Sweep {
+        Sweep {
+            store: Arc::clone(store),
+            forge: Arc::new(Listing { listed: listed.to_vec(), slow: HOLD, ..Listing::default() }),
+            pace: every(Duration::ZERO),
+            metrics: Metrics::default(),
+            last: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sweep_that_takes_long_is_made_by_one() {
+        let store = known(1..=1).await;
+        let (mut one, mut other) = (slow(&store, &[vec![], vec![], vec![JobId(1)]]), slow(&store, &[vec![JobId(1)]]));
+        let later = async {
+            sleep(HOLD).await;
+            other.once().await.unwrap()
+        };
+        let (done, later) = tokio::join!(one.once(), later);
+        assert_eq!((done.unwrap(), later), (Some(0), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_lost_the_lease_leaves_the_sweep_to_the_other() {
+        let store = known(1..=1).await;
+        let mut one = slow(&store, &[vec![JobId(1)]]);
+        let other = async {
+            sleep(Duration::from_secs(1)).await;
+            store.lease(LEASE, HOLD).await.unwrap()
+        };
+        let (done, other) = tokio::join!(one.once(), other);
+        assert!(other.is_some() && matches!(done, Err(Failed::Overtaken)), "{done:?}");
     }
 }

@@ -347,6 +347,17 @@ impl Store for Memory {
         answer(Ok(is_free.then(|| self.ticket(state.take_lease(name.as_bytes(), time, now), now))))
     }
 
+    fn renew<'a>(&'a self, name: &'a str, ticket: &'a Ticket, time: Duration) -> Reply<'a, bool> {
+        let (mut state, now) = self.state();
+        let held = state.leases.get(name.as_bytes()).filter(|(_, until)| *until > now);
+        let is_ours = held.is_none_or(|(owner, _)| *owner == ticket.owner);
+        if is_ours {
+            let until = held.map_or(now, |(_, until)| *until).max(now.after(time));
+            state.leases.insert(name.as_bytes().to_vec(), (ticket.owner.clone(), until));
+        }
+        answer(Ok(is_ours))
+    }
+
     fn running<'a>(&'a self, before: &'a Ticket) -> Reply<'a, Vec<JobId>> {
         let (state, _) = self.state();
         let runs = |job: &KnownJob| job.running.is_some() && job.first < before.at;

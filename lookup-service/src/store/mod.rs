@@ -176,6 +176,9 @@ pub trait Store: Send + Sync {
     /// A lease of this name, where nobody has it.
     fn lease<'a>(&'a self, name: &'a str, time: Duration) -> Reply<'a, Option<Ticket>>;
 
+    /// Keeps such a lease for so long at least. Says whether it is still ours: another one may have taken it once it was over.
+    fn renew<'a>(&'a self, name: &'a str, ticket: &'a Ticket, time: Duration) -> Reply<'a, bool>;
+
     /// The jobs that were known to run before a ticket was given, and are not known to have ended.
     fn running<'a>(&'a self, before: &'a Ticket) -> Reply<'a, Vec<JobId>>;
 

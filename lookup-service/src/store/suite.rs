@@ -195,6 +195,29 @@ async fn what_was_asked_later_stands_whichever_comes_last() {
 }
 
 #[tokio::test]
+async fn a_named_lease_is_kept_for_as_long_as_its_owner_says_so_and_no_other_has_it() {
+    const SHORT: Duration = Duration::from_millis(100);
+    over_each(limits(), async |store| {
+        let first = store.lease("name", SHORT).await.unwrap().unwrap();
+        assert!(store.renew("name", &first, LONG).await.unwrap());
+        sleep(2 * SHORT).await;
+        assert_eq!(store.lease("name", SHORT).await.unwrap(), None, "it was kept");
+        assert!(store.renew("name", &first, Duration::from_millis(1)).await.unwrap());
+        sleep(SHORT).await;
+        assert_eq!(store.lease("name", SHORT).await.unwrap(), None, "and is not cut short");
+
+        let early = store.lease("other", SHORT).await.unwrap().unwrap();
+        sleep(2 * SHORT).await;
+        assert!(store.renew("other", &early, SHORT).await.unwrap(), "nobody has it meanwhile");
+        sleep(2 * SHORT).await;
+        let late = store.lease("other", LONG).await.unwrap().unwrap();
+        assert!(!store.renew("other", &early, LONG).await.unwrap());
+        assert!(store.renew("other", &late, LONG).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn unknown_tokens_are_so_many_a_second_and_known_ones_do_not_count() {
     over_each(Limits { unknown_per_second: 3, ..limits() }, async |store| {
         // At the beginning of a second of the store, so that one second sees it all.

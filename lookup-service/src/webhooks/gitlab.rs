@@ -260,15 +260,19 @@ mod tests {
         );
     }
 
-    /// Whoever reaches the port may show as many signatures as a head has room for.
+    /// Whoever reaches the port may show as many signatures as a head has room for, and a body for each to be hashed.
     #[test]
-    fn many_signatures_cost_no_more_than_one() {
+    fn many_signatures_cost_little_more_than_one() {
         let body = "x".repeat(1 << 20);
-        let many = "v1, ".repeat(50_000);
-        let headers = headers(&[("webhook-id", "1"), ("webhook-timestamp", "1"), ("webhook-signature", &many)]);
-        let begun = std::time::Instant::now();
-        assert_eq!(read_sent(&headers, "", &body), Err(Refused::Unauthorized));
-        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+        let took = |signatures: usize| {
+            let shown = "v1, ".repeat(signatures);
+            let headers = headers(&[("webhook-id", "1"), ("webhook-timestamp", "1"), ("webhook-signature", &shown)]);
+            let begun = std::time::Instant::now();
+            assert_eq!(read_sent(&headers, "", &body), Err(Refused::Unauthorized));
+            begun.elapsed()
+        };
+        let (one, many) = (took(1), took(10_000));
+        assert!(many < 100 * one, "{many:?}, and {one:?} for one");
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl<'a> Bearer<'a> {
     pub(super) fn of(value: &'a [u8]) -> Option<Self> {
         let jwt = value.strip_prefix(b"Bearer ").filter(|jwt| jwt.starts_with(token::JWT))?;
         let mut dots = memchr_iter(b'.', jwt);
-        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else { return None };
+        let (first, second) = (dots.next()?, dots.next()?);
         let (signed, signature) = jwt.split_at_checked(second)?;
         let (header, claims) = signed.split_at_checked(first)?;
         let parts = [header, claims.get(1..)?, signature.get(1..)?];

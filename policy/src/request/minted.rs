@@ -13,8 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use memchr::{memchr_iter, memchr3_iter, memrchr_iter};
 use serde_json::Value;
 
-use super::bearer::Bearer;
-use super::credential::{Carrier, Spelled, spelled};
+use super::credential::{Carrier, Persons, Spelled, spelled};
 use super::head::Head;
 use super::malformed::Malformed;
 use super::{json, path, readers, token};
@@ -35,16 +34,16 @@ pub(super) struct Jwt {
 ///
 /// # Errors
 /// There are several, and which of them the forge takes is not to be told. No client sends that, whosever they are.
-pub(super) fn find(forge: &Forge, head: &Head<'_>, logins: &[Vec<u8>]) -> Result<Option<Jwt>, Malformed> {
+pub(super) fn find(forge: &Forge, head: &Head<'_>, persons: &Persons<'_>) -> Result<Option<Jwt>, Malformed> {
     // Most people have none, and where it goes is not looked at.
     if head.all("authorization").next().is_none() {
         return Ok(None);
     }
-    if let Some(bearer) = head.one("authorization").ok().flatten().and_then(Bearer::of) {
+    if let Some(bearer) = persons.jwt() {
         let jwt = || Jwt { signed: Secret::new(bearer.signed()), carrier: Ok(Carrier::Minted) };
         return Ok(may_take(forge, head).then(jwt));
     }
-    let mut found = head.all("authorization").chain(logins.iter().map(Vec::as_slice)).flat_map(jwts);
+    let mut found = head.all("authorization").chain(persons.logins.iter().map(Vec::as_slice)).flat_map(jwts);
     let Some(signed) = found.next().filter(|_| may_take(forge, head)) else { return Ok(None) };
     if found.any(|other| other != signed) {
         return Err(Malformed::Multiple);
@@ -78,45 +77,50 @@ const LONGEST: u64 = 24 * 3600;
 
 /// How long a JWT is good, where it says so: from when to when, and not what time it is.
 pub(crate) fn lifetime(signed: &Secret) -> Option<Duration> {
-    let claims = claims(signed);
-    let second = |asked: &str| claims.iter().find(|(name, _)| name == asked).and_then(|(_, value)| value.as_u64());
+    let claims = json::object(&payload(signed)?).ok()?;
+    let second = |asked: &str| claim(&claims, asked)?.as_u64();
     let seconds = second("exp")?.checked_sub(second("nbf")?)?;
     Some(Duration::from_secs(seconds.min(LONGEST)))
 }
 
-fn claims(signed: &Secret) -> Vec<(String, Value)> {
-    let payload = signed.expose().split(|b| *b == b'.').nth(1).and_then(token::decoded);
-    payload.and_then(|payload| json::object(&payload).ok()).unwrap_or_default()
+/// The claims, as they are written.
+fn payload(signed: &Secret) -> Option<Vec<u8>> {
+    signed.expose().split(|b| *b == b'.').nth(1).and_then(token::decoded)
+}
+
+fn claim<'a>(claims: &'a [(String, Value)], asked: &str) -> Option<&'a Value> {
+    claims.iter().find(|(name, _)| name == asked).map(|(_, value)| value)
 }
 
 /// The number under which Gitea has all jobs.
 const ACTIONS_USER: i64 = -2;
 
-/// The dependency proxy's JWT says whose it is by one of these, if it was made from such a credential.
+/// How the registry's JWT says that it is a job's.
+const JOBS: &str = "build";
+
+/// The dependency proxy's JWT has this, and says whose it is by one of those, if it was made from such a credential.
+const USER_ID: &str = "user_id";
 const PERSONS: [&str; 3] = ["personal_access_token", "group_access_token", "deploy_token"];
 
 /// Whether a JWT that nobody saw being made may have been made from a job's token: it says so, or it is the dependency
 /// proxy's and names its user and nothing else. Gitea's has jobs' user. Its signature is the forge's to check.
 pub(super) fn may_be_jobs(forge: &Forge, signed: &Secret) -> bool {
-    let payload = signed.expose().split(|b| *b == b'.').nth(1).and_then(token::decoded);
-    let is_telling = |payload: &Vec<u8>| forge.kind == Kind::Gitea || may_tell(payload);
-    let Some(payload) = payload.filter(is_telling) else { return false };
+    let is_gitea = forge.kind == Kind::Gitea;
+    let Some(payload) = payload(signed).filter(|payload| is_gitea || may_tell(payload)) else { return false };
     let claims = json::object(&payload).unwrap_or_default();
-    let claim = |asked: &str| claims.iter().find(|(name, _)| name == asked).map(|(_, value)| value);
-    let text = |asked: &str| claim(asked).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let is_proxys = forge.dependency_proxy == DependencyProxy::On && claim("user_id").is_some();
-    if forge.kind == Kind::Gitea {
-        return claim("UserID").and_then(Value::as_i64) == Some(ACTIONS_USER);
+    if is_gitea {
+        return claim(&claims, "UserID").and_then(Value::as_i64) == Some(ACTIONS_USER);
     }
-    text("auth_type") == Some("build") || is_proxys && !PERSONS.iter().any(|name| text(name).is_some())
+    let text = |asked: &str| claim(&claims, asked).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let is_proxys = forge.dependency_proxy == DependencyProxy::On && claim(&claims, USER_ID).is_some();
+    text("auth_type") == Some(JOBS) || is_proxys && !PERSONS.iter().any(|name| text(name).is_some())
 }
 
-/// Whether one of the words stands in claims of GitLab's that `may_be_jobs` looks for, or a letter is escaped.
+/// Whether claims of GitLab's have a word by which they may be a job's, or a letter is escaped.
 fn may_tell(claims: &[u8]) -> bool {
-    let is_telling = |at: usize| {
-        let from = claims.get(at..).unwrap_or_default();
-        [&b"build"[..], b"user_id", b"\\"].iter().any(|word| from.starts_with(word))
-    };
+    let telling = [JOBS, USER_ID, "\\"];
+    let is_telling =
+        |at: usize| claims.get(at..).is_some_and(|from| telling.iter().any(|word| from.starts_with(word.as_bytes())));
     memchr3_iter(b'b', b'u', b'\\', claims).any(is_telling)
 }
 
@@ -161,6 +165,7 @@ fn carrier(head: &Head<'_>) -> Result<Carrier, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bearer::Bearer;
     use super::super::head::Body;
     use super::super::{Action, Claim, Mints, Reading, Scan, read};
     use super::*;

@@ -54,7 +54,7 @@ use crate::choices::{Bodies, CredentialSlots, Kind, UnlistedEndpoints};
 use crate::config::Forge;
 use crate::facts::{Host, Secret};
 use api::{Caller, Route};
-use credential::{Carrier, Credential};
+use credential::{Carrier, Credential, Persons};
 
 /// What the head of a request says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,12 +236,12 @@ pub fn read(forge: &Forge, head: &Head<'_>) -> Reading {
     let (Some(_), Some(_)) = (head.path(), head.method()) else {
         return refused(if head.path().is_none() { Malformed::NoPath } else { Malformed::NoMethod });
     };
-    let (credential, logins) = credential::find(forge.kind, head);
+    let (credential, persons) = credential::find(forge.kind, head);
     let reading = match credential {
         Credential::Refused(malformed) => Err(malformed),
         Credential::None => Ok(body::without_job(forge, head, None)),
         Credential::Foreign(foreign) => match body::without_job(forge, head, Some(foreign)) {
-            passes @ (Reading::NotAJob | Reading::Passing(_)) => match with_minted(forge, head, &logins) {
+            passes @ (Reading::NotAJob | Reading::Passing(_)) => match with_minted(forge, head, &persons) {
                 Ok(Reading::NotAJob) => Ok(passes),
                 read => read,
             },
@@ -265,8 +265,8 @@ pub fn read(forge: &Forge, head: &Head<'_>) -> Reading {
 }
 
 /// A request whose credential is no job's token. It may have been made from one.
-fn with_minted(forge: &Forge, head: &Head<'_>, logins: &[Vec<u8>]) -> Result<Reading, Malformed> {
-    let Some(jwt) = minted::find(forge, head, logins)? else { return Ok(Reading::NotAJob) };
+fn with_minted(forge: &Forge, head: &Head<'_>, persons: &Persons<'_>) -> Result<Reading, Malformed> {
+    let Some(jwt) = minted::find(forge, head, persons)? else { return Ok(Reading::NotAJob) };
     let read = jwt.carrier.and_then(|carrier| with_token(forge, head, &[carrier], jwt.signed.clone()));
     let refused = |malformed| Reading::Refused(Refused::new(protocol_of(forge, head), malformed));
     Ok(read.unwrap_or_else(refused).minted(jwt.signed))

@@ -421,6 +421,15 @@ impl Store for Redis {
         .boxed()
     }
 
+    fn renew<'a>(&'a self, name: &'a str, ticket: &'a Ticket, time: Duration) -> Reply<'a, bool> {
+        async move {
+            let mut call = self.call(&self.scripts.renew);
+            call.key(self.key("l", name.as_bytes())).arg(&ticket.owner).arg(milliseconds(time).max(1));
+            Ok(word(&self.run(&call).await?, 0) == Some(b"yours"))
+        }
+        .boxed()
+    }
+
     fn running<'a>(&'a self, before: &'a Ticket) -> Reply<'a, Vec<JobId>> {
         async move {
             let mut call = self.call(&self.scripts.running);

@@ -23,6 +23,7 @@ scripts! {
     change "change.lua"
     release "release.lua"
     lease "lease.lua"
+    renew "renew.lua"
     end "end.lua"
     changes "changes.lua"
     running "running.lua"
