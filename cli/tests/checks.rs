@@ -300,6 +300,20 @@ fn the_forges_own_credentials_stand_behind_their_slots_and_nowhere_else() {
     }
 }
 
+#[test]
+fn the_configuration_for_jobs_with_id_tokens_has_no_errors() {
+    let inner = " ".repeat(28);
+    let text = with_credentials();
+    let (before, rest) = text.split_once("                          value:\n").unwrap();
+    let behind = rest.lines().skip_while(|line| line.starts_with(&inner) || line.is_empty());
+    let behind: String = behind.map(|line| format!("{line}\n")).collect();
+    let filter: String = file("envoy/identities/filter.yaml").lines().map(|line| format!("{inner}{line}\n")).collect();
+    let right = format!("{before}                          value:\n{filter}{behind}");
+    assert_eq!(errors(&right), []);
+    let unnamed = errors(&right.replace("authority: lookup.example.com", "authority: \"\""));
+    assert!(!unnamed.is_empty(), "its filter is looked at");
+}
+
 /// Of that configuration: what is changed, into what, and what is said.
 const WRONG_SECRETS: &[(&str, &str, &str)] = &[
     ("header: private-token", "header: x-token", "expected a `credential_injector` for `private-token`"),

@@ -61,11 +61,14 @@ fn a_decision_is_explained_by_its_number_from_the_log_of_the_demo_that_runs_here
     assert_eq!(of_both.stdout, first.stdout);
     let unknown = asked(folder.path(), &["explain", "beef"], None);
     assert_eq!(unknown.status.code(), Some(2));
-    assert!(words(&unknown.stderr).starts_with("jobscope: there is no decision with the number `beef` among "));
+    assert!(words(&unknown.stderr).starts_with("jobscope: there is no decision with the number `beef` in `.run/"));
 
     // A line of standard input is that, whatever log lies here.
     let empty = asked(folder.path(), &["explain"], Some("missing.log"));
-    assert_eq!(words(&empty.stderr), "jobscope: there is no decision among 0 decisions\n");
+    assert_eq!(
+        words(&empty.stderr),
+        "jobscope: there is no decision in standard input (0 decisions): expected lines of an access log about jobs' requests; `jobscope explain NUMBER` or `--log` names others\n"
+    );
 }
 
 /// A command that watches, and what it prints.

@@ -258,6 +258,8 @@ fn check_registry(message: &Message, job: &JobRequest) {
         assert_eq!(first.action, expected);
         check_image(&name, &first.target);
     }
+    // Where no image is named, the registry looks for no source of a mount.
+    let query = query.filter(|_| first.target != TargetRef::None);
     let sources: Vec<String> =
         pairs(query).into_iter().filter(|(name, _)| name == "from").map(|(_, from)| from).collect();
     let mounts: Vec<&Access> = job.accesses.iter().skip(1).collect();
@@ -308,7 +310,9 @@ fn check_scopes(message: &Message, job: &JobRequest) {
             assert_eq!((name, accesses.next().map(|access| access.action)), ("catalog", Some(Action::Catalog)));
             continue;
         }
-        assert_eq!(kind, "repository");
+        // A class is passed over, whatever it says: `repository(plugin)`.
+        let class = kind.strip_prefix("repository").expect("a scope of an image");
+        assert!(class.is_empty() || (class.starts_with('(') && class.ends_with(')')), "{kind}");
         let actions = if actions == "*" { "pull,push,delete" } else { actions };
         for action in actions.split(',') {
             let access = accesses.next().expect("an access for each action");
@@ -360,8 +364,10 @@ fn check_api(message: &Message, access: &Access) {
             let user = project.as_str().replace('/', "+");
             let is_user = |part: &&str| percent_decoded(part.as_bytes()).eq_ignore_ascii_case(user.as_bytes());
             let is_recipe = segments[..2] == ["packages", "conan"] && segments.iter().any(is_user);
-            // Maven's has it before a version and a file.
-            let is_maven = plain(below).rsplitn(3, '/').nth(2) == Some(&format!("packages/maven/{project}"));
+            // Maven's has it before a version and a file. The file is what the route calls so, and the version what stands last in the path that was decoded.
+            let versioned = below.rsplit_once('/').map(|(path, _)| plain(path)).unwrap_or_default();
+            let is_maven =
+                versioned.rsplit_once('/').is_some_and(|(path, _)| path == format!("packages/maven/{project}"));
             assert!(is_recipe || is_maven || is_encoded("projects", project.as_str(), &segments), "{project}");
         }
         TargetRef::Held(holding) => check_held(holding, below, &segments),

@@ -52,7 +52,16 @@ fn line(asked: &Explain) -> Result<Line, Fault> {
     })?;
     found.ok_or_else(|| {
         let which = number.map_or_else(String::new, |number| format!(" with the number `{number}`"));
-        Fault(format!("there is no decision{which} among {}", read_so_far(counts)))
+        let names = logs.iter().map(|log| match log.as_os_str() == "-" {
+            true => "standard input".to_owned(),
+            false => format!("`{}`", log.display()),
+        });
+        let names = names.collect::<Vec<_>>().join(" and ");
+        let next = match number {
+            Some(_) => "is it in another log? `--log` names one",
+            None => "expected lines of an access log about jobs' requests; `jobscope explain NUMBER` or `--log` names others",
+        };
+        Fault(format!("there is no decision{which} in {names} ({}): {next}", read_so_far(counts)))
     })
 }
 
