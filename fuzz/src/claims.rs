@@ -32,6 +32,9 @@ pub(crate) fn check(message: &Message, reading: &Reading) {
     }
 }
 
+/// The fields that a credential is read from.
+const CARRIERS: [&str; 5] = ["authorization", "job-token", "private-token", "deploy-token", "x-nuget-apikey"];
+
 fn check_job(message: &Message, job: &JobRequest) {
     let token = job.token.expose();
     assert!((1..=8192).contains(&token.len()) && !job.accesses.is_empty(), "{job:?}");
@@ -39,6 +42,10 @@ fn check_job(message: &Message, job: &JobRequest) {
     // Of a JWT that is remembered, what its last bits say besides is not.
     let is_minted = matches!(job.claim, Claim::Minted(_));
     let is_in_head = if is_minted { jwt_stands_in(&head, token) } else { stands_in(&head, token) };
+    let is_carried = message.fields.iter().any(|(name, value)| {
+        let is_read = name == b":path" || CARRIERS.iter().any(|carrier| carrier.as_bytes() == name);
+        is_read && stands_in(&Message { fields: vec![(name.clone(), value.clone())], body: None }, token)
+    });
     assert!(is_in_head || stands_in(message, token), "the token is not in the request: {job:?}");
     // What no job may do is not forwarded as a job's: there is nobody to read it another way.
     let is_nobodys = job.accesses.iter().any(|access| matches!(access.action, Action::Unlisted | Action::ReadPublic));
@@ -51,15 +58,14 @@ fn check_job(message: &Message, job: &JobRequest) {
     }
     // The trigger takes the token of its form, whoever else is named in the head; and beside a credential that the forge
     // made, whoever else is named could have come alone.
-    if is_in_head && !is_minted {
+    if is_carried && !is_minted {
         check_carriers(message, token);
     }
 }
 
 /// Several credentials are accepted where all are the same token.
 fn check_carriers(message: &Message, token: &[u8]) {
-    let carriers = ["authorization", "job-token", "private-token", "deploy-token", "x-nuget-apikey"];
-    let present: Vec<_> = carriers.iter().filter(|name| !message.first(name).is_empty()).collect();
+    let present: Vec<_> = CARRIERS.iter().filter(|name| !message.first(name).is_empty()).collect();
     let is_same = |name: &&&str| {
         let fields = vec![(name.as_bytes().to_vec(), message.first(name).to_vec())];
         stands_in(&Message { fields, body: None }, token)
@@ -154,7 +160,7 @@ fn stands_in(message: &Message, token: &[u8]) -> bool {
 
 /// Whether what is signed of a JWT stands in a request, but for the last letter of each part.
 fn jwt_stands_in(message: &Message, signed: &[u8]) -> bool {
-    signed.split(|b| *b == b'.').all(|part| stands_in(message, &part[..part.len() - 1]))
+    signed.split(|b| *b == b'.').all(|part| part.split_last().is_none_or(|(_, part)| stands_in(message, part)))
 }
 
 /// JSON in which nothing is escaped that need not be.

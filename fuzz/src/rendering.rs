@@ -258,8 +258,8 @@ fn check_registry(message: &Message, job: &JobRequest) {
         assert_eq!(first.action, expected);
         check_image(&name, &first.target);
     }
-    // Where no image is named, the registry looks for no source of a mount.
-    let query = query.filter(|_| first.target != TargetRef::None);
+    // Where no image of the registry's is named, nobody looks for a source of a mount.
+    let query = query.filter(|_| matches!(first.target, TargetRef::Image(_)));
     let sources: Vec<String> =
         pairs(query).into_iter().filter(|(name, _)| name == "from").map(|(_, from)| from).collect();
     let mounts: Vec<&Access> = job.accesses.iter().skip(1).collect();

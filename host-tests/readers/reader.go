@@ -59,17 +59,21 @@ func read(r *http.Request) answer {
 	if len(header) > 7 && strings.EqualFold(header[:7], "bearer ") {
 		add("bearer", "", header[7:])
 	}
+	// Gitea's package registries take what stands behind the first blank for a JWT, and never look at the word before it.
+	if _, text, ok := strings.Cut(header, " "); ok {
+		add("package", "", text)
+	}
 	for _, name := range names {
 		for _, text := range r.URL.Query()[name] {
 			add("query", name, text)
 		}
 	}
 	r.Body = io.NopCloser(strings.NewReader(string(body)))
-	if r.ParseForm() == nil {
-		for _, name := range names {
-			for _, text := range r.PostForm[name] {
-				add("form", name, text)
-			}
+	// What of it cannot be read, nobody there minds.
+	_ = r.ParseForm()
+	for _, name := range names {
+		for _, text := range r.PostForm[name] {
+			add("form", name, text)
 		}
 	}
 	if r.ParseMultipartForm(1<<20) == nil {

@@ -1,6 +1,6 @@
 //! Real readers beside the filter: what goes on unjudged holds no job token in the eyes of any of them.
 
-use host_tests::oracle::readers::{ELSEWHERE, Family, GITLAB, Reader, compare_compiled};
+use host_tests::oracle::readers::{ELSEWHERE, Family, GITEA, GITLAB, Reader, compare_compiled};
 use host_tests::oracle::runs;
 
 const SEED: u64 = 3;
@@ -29,9 +29,15 @@ fn what_passes_unasked_holds_no_token_of_another_forge_for_any_reader() {
 }
 
 #[test]
+fn what_passes_unasked_holds_no_token_of_gitea_for_its_reader() {
+    let _alone = crate::alone();
+    compare(&GITEA);
+}
+
+#[test]
 fn the_compiled_filter_lets_the_same_pass() {
     let _alone = crate::alone();
-    for family in [GITLAB, ELSEWHERE] {
+    for family in [GITLAB, ELSEWHERE, GITEA] {
         let requests = (0..COUNT).step_by(8).map(|number| family.request(SEED, number));
         compare_compiled(family.configuration, requests.filter(|planted| planted.bytes().is_ok())).unwrap();
     }

@@ -116,7 +116,8 @@ impl Pending {
         self.protocol
     }
 
-    fn refuse(&self, malformed: Malformed) -> Reading {
+    /// Of a request that cannot be read.
+    pub(super) fn refuse(&self, malformed: Malformed) -> Reading {
         let refused = Reading::Refused(self.want.refused(self.protocol, malformed));
         match &self.unmarked {
             Some(token) => refused.unmarked(token.clone()),

@@ -106,8 +106,12 @@ pub(super) fn with_form(forge: &Forge, head: &Head<'_>, reading: Reading) -> Rea
     let is = |form: &[u8]| {
         head.all("content-type").any(|media| media.windows(form.len()).any(|window| window.eq_ignore_ascii_case(form)))
     };
-    let is_api = || params::generous(head.path().unwrap_or_default()).to_ascii_lowercase().contains("/api/");
-    if head.body() != Body::Follows || !(is(FORM) || is(PARTS)) || !is_api() || is_elsewhere(forge, head) {
+    // An archive is made by a POST, too.
+    let is_read = || {
+        let path = params::generous(head.path().unwrap_or_default()).to_ascii_lowercase();
+        ["/api/", "/archive/"].iter().any(|part| path.contains(part))
+    };
+    if head.body() != Body::Follows || !(is(FORM) || is(PARTS)) || !is_read() || is_elsewhere(forge, head) {
         return reading;
     }
     if is(FORM) {
@@ -120,7 +124,12 @@ pub(super) fn with_form(forge: &Forge, head: &Head<'_>, reading: Reading) -> Rea
     }
     let broken = Refused::new(Protocol::Api, Malformed::Multiple);
     match (reading, Look::of(head, Counts::AnyCredential)) {
-        (Reading::NotAJob, Some(look)) => Reading::Passing(Scan::generous(look, broken)),
+        // Its head is a job's, and says that no parameters follow.
+        (Reading::Body(pending), Some(_)) if !pending.is_looked_at() => pending.refuse(Malformed::Multiple),
+        // Whatever GitLab would look for in it.
+        (Reading::NotAJob | Reading::Passing(_) | Reading::Body(_), Some(look)) => {
+            Reading::Passing(Scan::generous(look, broken))
+        }
         (Reading::Job(request), Some(look)) if request.scan.is_none() => {
             let broken = broken.by(Some(&request.token)).seeming(request.accesses.first());
             Reading::Job(JobRequest { scan: Some(Scan::generous(look, broken)), ..request })

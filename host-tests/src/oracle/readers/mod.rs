@@ -39,6 +39,7 @@ pub struct Family {
     pub kind: Kind,
     /// The filter's configuration.
     pub configuration: &'static str,
+    routes: &'static [Route],
     plants: &'static [Plant],
     languages: &'static [Language],
 }
@@ -50,25 +51,38 @@ pub const GITLAB: Family = Family {
         "forge": {"hosts": ["forge.example.com"], "registry_hosts": ["registry.example.com"]},
         "lookup": {"cluster": "lookup", "authority": "forge.example.com", "credential_env": "LOOKUP_TOKEN"}
     }"#,
+    routes: &request::ROUTES,
     plants: &request::GITLAB,
     languages: &Language::ALL,
 };
-/// Gitea and Forgejo are read in Go, giftless in Python.
+/// Other forges are read in Go, giftless in Python.
 pub const ELSEWHERE: Family = Family {
     kind: Kind::Generic,
     configuration: r#"{
         "forge": {"kind": "generic", "hosts": ["forge.example.com"], "registry_hosts": ["registry.example.com"]},
         "lookup": {"cluster": "lookup", "authority": "forge.example.com", "credential_env": "LOOKUP_TOKEN"}
     }"#,
+    routes: &request::ROUTES,
     plants: &request::ELSEWHERE,
     languages: &[Language::Go, Language::Python],
+};
+/// Gitea and Forgejo on their own paths: package registries among them, which read JWTs in a way of their own.
+pub const GITEA: Family = Family {
+    kind: Kind::Gitea,
+    configuration: r#"{
+        "forge": {"kind": "gitea", "hosts": ["forge.example.com"]},
+        "lookup": {"cluster": "lookup", "authority": "forge.example.com", "credential_env": "LOOKUP_TOKEN"}
+    }"#,
+    routes: &request::ROUTES_OF_GITEA,
+    plants: &request::ELSEWHERE,
+    languages: &[Language::Go],
 };
 
 impl Family {
     /// One of its requests, by number.
     #[must_use]
     pub fn request(&self, seed: u64, number: usize) -> Planted {
-        request::plant(self.plants, &mut Random::new((seed << 40) ^ number as u64))
+        request::plant(self.routes, self.plants, &mut Random::new((seed << 40) ^ number as u64))
     }
 
     /// Gives requests with these numbers to filter and readers.

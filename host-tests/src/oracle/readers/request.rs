@@ -77,7 +77,8 @@ const fn route(method: &'static str, path: &'static str, body: Body) -> Route {
     Route { method, host: FORGE, path, body }
 }
 
-const ROUTES: [Route; 33] = [
+/// GitLab's paths.
+pub const ROUTES: [Route; 33] = [
     route("GET", "/api/v4/job", Body::Parameters),
     route("GET", "/api/v4/projects/7/releases", Body::Parameters),
     route("POST", "/api/v4/projects/7/releases", Body::Parameters),
@@ -111,6 +112,33 @@ const ROUTES: [Route; 33] = [
     route("GET", "/v2/g/dependency_proxy/containers/a/manifests/x", Body::Content),
     Route { method: "GET", host: REGISTRY, path: "/v2/g/p/manifests/x", body: Body::Content },
     Route { method: "POST", host: REGISTRY, path: "/v2/g/p/blobs/uploads/", body: Body::Content },
+];
+
+/// Gitea's, on whose host the registry is, too.
+pub const ROUTES_OF_GITEA: [Route; 22] = [
+    route("GET", "/api/v1/version", Body::Parameters),
+    route("GET", "/api/v1/repos/g/p/releases", Body::Parameters),
+    route("POST", "/api/v1/repos/g/p/releases", Body::Parameters),
+    route("POST", "/api/v1/repos/g/p/releases/1/assets?name=x", Body::Parameters),
+    route("PUT", "/api/v1/repos/g/p/contents/x", Body::Parameters),
+    route("PATCH", "/api/v1/repos/g/p/issues/1", Body::Parameters),
+    route("POST", "/api/v1/user/repos", Body::Parameters),
+    route("GET", "/api/packages/g/npm/x", Body::Content),
+    route("GET", "/api/packages/g/conan/v1/ping", Body::Content),
+    route("PUT", "/api/packages/g/generic/a/1/b", Body::Content),
+    route("POST", "/api/packages/g/pypi", Body::Content),
+    route("POST", "/api/actions_pipeline/_apis/pipelines/workflows/1/artifacts", Body::Content),
+    route("GET", "/v2/", Body::Content),
+    route("GET", "/v2/token?service=container_registry&scope=*", Body::Content),
+    route("GET", "/v2/g/p/manifests/x", Body::Content),
+    route("POST", "/v2/g/p/blobs/uploads/", Body::Content),
+    route("GET", "/g/p.git/info/refs?service=git-upload-pack", Body::Content),
+    route("POST", "/g/p.git/git-receive-pack", Body::Content),
+    route("POST", "/g/p.git/info/lfs/objects/batch", Body::Content),
+    route("GET", "/g/p/raw/branch/main/x", Body::Content),
+    route("POST", "/g/p/archive/main.tar.gz", Body::Parameters),
+    // A path that it does not have: who asks is looked at all the same.
+    route("POST", "/api/v4/projects/7/releases", Body::Parameters),
 ];
 
 /// Header fields that stand beside, among them others' credentials.
@@ -215,8 +243,8 @@ struct Draft {
 }
 
 /// A request with one of these planted.
-pub fn plant(plants: &[Plant], random: &mut Random) -> Planted {
-    let (plant, mut route) = (random.pick(plants), random.pick(&ROUTES));
+pub fn plant(routes: &[Route], plants: &[Plant], random: &mut Random) -> Planted {
+    let (plant, mut route) = (random.pick(plants), random.pick(routes));
     let mut draft = Draft { fields: Vec::new(), query: Vec::new(), body: None };
     draft.carry(plant.text, random);
     if random.below(16) == 0 {
@@ -307,6 +335,12 @@ impl Route {
     #[must_use]
     pub fn is_api(&self) -> bool {
         self.path.contains("/api/")
+    }
+
+    /// Whether Gitea looks into a form for a token.
+    #[must_use]
+    pub fn is_with_form(&self) -> bool {
+        self.is_api() || self.path.contains("/archive/")
     }
 
     /// The project in its path, as the API gets it; `""` when there is none.

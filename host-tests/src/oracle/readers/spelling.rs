@@ -348,7 +348,17 @@ pub(super) fn json(name: &str, token: &str, random: &mut Random) -> Vec<u8> {
 pub(super) fn multipart(name: &str, token: &str, random: &mut Random) -> Vec<u8> {
     let usual = "Content-Disposition: form-data; name=\"{}\"";
     let head = if is_odd(random) { random.pick(&PARTS) } else { usual };
-    let name = if random.below(4) == 0 { filled(random.pick(&BRACKETS), name.as_bytes()) } else { name.into() };
+    let at = random.below(name.len() + 1);
+    let (head, name) = match random.below(8) {
+        0 | 1 => (head, filled(random.pick(&BRACKETS), name.as_bytes())),
+        2 => (head, [&name[..at], "\\", &name[at..]].concat().into_bytes()),
+        // In pieces, as RFC 2231 has it.
+        3 => (
+            "Content-Disposition: form-data; name*0=\"{}\"",
+            [&name[..at], "\"; name*1=\"", &name[at..]].concat().into_bytes(),
+        ),
+        _ => (head, name.into()),
+    };
     let value = value(token, random);
     let part = [&filled(head, &name)[..], b"\r\n\r\n", &value].concat();
     let frame = if random.below(3) == 0 { random.pick(&FRAMES) } else { "--B\r\nP\r\n--B--\r\n" };

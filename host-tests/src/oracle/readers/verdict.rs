@@ -65,8 +65,8 @@ fn is_taken(kind: Kind, language: Language, planted: &Planted, answer: &Answer, 
         // Of GitLab, the package routes alone.
         ("basic in any scheme", _) => planted.route.is_api(),
         ("rails", Kind::Gitlab) => planted.route.body == Body::Controller,
-        // Gitea looks into a form of its API alone. One of several parts it reads too, but these readers as they are do not.
-        ("form", Kind::Gitea | Kind::Generic) => language == Language::Go && planted.route.is_api(),
+        ("form" | "multipart", Kind::Gitea | Kind::Generic) => language == Language::Go && planted.route.is_with_form(),
+        ("package", Kind::Gitea | Kind::Generic) => finding.0 != "package",
         (place, Kind::Gitlab) if place.starts_with("grape") => match planted.route.body {
             Body::Parameters => is_parameter && !answer.decisive,
             Body::ParametersFirst => is_parameter,

@@ -35,6 +35,11 @@ impl Text {
 
     /// Whether one ends with this byte.
     pub(super) fn push(&mut self, byte: u8) -> bool {
+        if self.escape == Escape::Begun && matches!(byte, b'b' | b'f' | b'n' | b'r' | b't') {
+            // JSON's escape of a control, and within a quoted word of MIME the letter itself.
+            (self.escape, self.percent) = (Escape::None, Percent::None);
+            return self.words.push_either(b'\n', byte) & self.counts.words() != 0;
+        }
         match self.escape.next(byte).and_then(|byte| self.percent.next(byte)) {
             // Every other byte of UTF-16 is zero.
             None | Some(0) => false,

@@ -2,17 +2,20 @@
 
 use super::super::carriers::PARAMETERS;
 
-/// The words that a job's token is told by. `^` stands for what is no letter of a name, `_` for what some server takes
-/// for an underscore; case is nothing. At most 64 letters in all.
-const WORDS: [(&str, u8); 7] = [
+/// The words that a job's token is told by. `^` stands for what is no letter of a name, `|` for that or an underscore, `_`
+/// for what some server takes for an underscore; case is nothing. At most 64 letters in all, so the user lacks its first.
+const WORDS: [(&str, u8); 8] = [
     ("glcbt-", MARK),
     // The same in the middle of base64, where a JWT wraps a token: it begins at each third of a letter's bits.
     ("Z2xjYnQt", MARK),
     ("dsY2J0L", MARK),
     ("nbGNidC", MARK),
-    ("gitlab-ci-token", USER),
+    ("itlab-ci-token", USER),
     ("^job_token", JOB_TOKEN),
-    ("^token", TOKEN),
+    // `access_token`, too.
+    ("|token", TOKEN),
+    // RFC 2231: `name*0="access_to"; name*1="ken"`.
+    ("^name*", PIECES),
 ];
 
 /// A token's own mark.
@@ -21,8 +24,10 @@ pub(super) const MARK: u8 = 1;
 pub(super) const USER: u8 = 2;
 /// The name of the parameter.
 pub(super) const JOB_TOKEN: u8 = 4;
-/// The name that runners use.
+/// The end of a name of nearly any credential, that which runners use among them.
 pub(super) const TOKEN: u8 = 8;
+/// A part's name that some server puts together from pieces.
+pub(super) const PIECES: u8 = 16;
 
 /// For each byte, which letters of the words it may be: the letters in a row, a bit for each.
 const LETTERS: [u64; 256] = letters();
@@ -76,6 +81,7 @@ const fn firsts_and_lasts() -> (u64, [(u64, u8); WORDS.len()], u64) {
 const fn stands_for(letter: u8, byte: u8) -> bool {
     match letter {
         b'^' => !byte.is_ascii_alphanumeric() && byte != b'_',
+        b'|' => !byte.is_ascii_alphanumeric(),
         b'_' => matches!(byte, b'_' | b'.' | b'-' | b' '),
         _ => letter.eq_ignore_ascii_case(&byte),
     }
@@ -104,6 +110,12 @@ impl Words {
     /// Reads on; the kinds of words that end here.
     pub(super) fn push(&mut self, byte: u8) -> u8 {
         self.reached = next(self.reached, byte);
+        ending(self.reached)
+    }
+
+    /// Reads a byte on that is one of these, and to some reader the other.
+    pub(super) fn push_either(&mut self, one: u8, other: u8) -> u8 {
+        self.reached = next(self.reached, one) | next(self.reached, other);
         ending(self.reached)
     }
 
@@ -226,7 +238,8 @@ impl Counts {
     pub(super) fn words(self) -> u8 {
         match self {
             Self::Usual => MARK | JOB_TOKEN,
-            Self::Runners | Self::AnyCredential => MARK | JOB_TOKEN | TOKEN,
+            Self::Runners => MARK | JOB_TOKEN | TOKEN,
+            Self::AnyCredential => MARK | JOB_TOKEN | TOKEN | PIECES,
         }
     }
 }
@@ -267,20 +280,24 @@ mod tests {
 
     #[test]
     fn words_are_found_wherever_they_begin() {
-        assert!(ANY_LAST.count_ones() == 7 && FIRST.count_ones() == 7);
+        assert!(ANY_LAST.count_ones() == 8 && FIRST.count_ones() == 8);
         for (text, expected) in [
             ("glglcbt-", MARK),
             ("job_token", JOB_TOKEN),
             ("x job.TOKEN", JOB_TOKEN),
             ("$token", TOKEN),
             ("tokens", TOKEN),
+            ("access_token", TOKEN),
+            ("CI_JOB_TOKEN", TOKEN),
+            ("form-data; name*0=\"access_to\"", PIECES),
             ("a GitLab-CI-Token", USER),
         ] {
             assert_eq!(found(text) & expected, expected, "{text}");
         }
-        for text in ["", "glcbt", "CI_JOB_TOKEN", "my_token", "jobtoken", "gitlab-ci"] {
+        for text in ["", "glcbt", "jobtoken", "gitlab-ci", "filename*=x", "name=x"] {
             assert_eq!(found(text), 0, "{text}");
         }
+        assert_eq!(found("CI_JOB_TOKEN") & JOB_TOKEN, 0);
     }
 
     #[test]

@@ -154,6 +154,25 @@ fn an_upload_to_an_api_names_no_credential_in_its_parts_whoever_its_head_names()
     }
 }
 
+/// Who asks, Gitea finds out before it looks whether it has the path: GitLab's are no exception, and an archive is made by a POST.
+#[test]
+fn a_token_in_a_form_counts_wherever_gitea_looks_for_one() {
+    let part = format!("--b\r\nContent-Disposition: form-data; name=\"access_token\"\r\n\r\n{UNMARKED}\r\n--b--\r\n");
+    let upload = [field("content-type", "multipart/form-data; boundary=b")];
+    let form = [field("content-type", "application/x-www-form-urlencoded")];
+    for keys in [GENERIC, GITEA] {
+        for path in ["/api/v4/projects/7/releases", "/api/v4/jobs/7/trace", "/api/v1/x", "/O/R/archive/main.zip"] {
+            let read = reading_with(keys, "POST", path, &upload, Body::Follows);
+            assert!(matches!(read, Reading::Passing(_)), "{path}: {read:?}");
+            let read = read.finish(part.as_bytes());
+            assert!(matches!(&read, Reading::Refused(refused) if refused.malformed == Malformed::Multiple), "{path}");
+            let read = reading_with(keys, "POST", path, &form, Body::Follows);
+            let read = read.finish(format!("access_token={UNMARKED}").as_bytes());
+            assert!(matches!(&read, Reading::Job(job) if matches!(job.claim, Claim::Unmarked(Some(_)))), "{path}");
+        }
+    }
+}
+
 const GITEA: &str = r#""kind": "gitea""#;
 
 /// A request to Gitea.
