@@ -90,7 +90,10 @@ pub(super) fn verdict(
     let other = |finding: &&&Finding| match filtered {
         Filtered::Passed | Filtered::Remembered => true,
         Filtered::Refused(_) => false,
-        Filtered::Judged(token) => token.expose() != planted.plant.token_in(&finding.2).as_bytes(),
+        // What parts a list is no letter of a token, whoever passes over it: the same one is looked up.
+        Filtered::Judged(token) => {
+            token.expose() != planted.plant.token_in(finding.2.trim_matches([',', ';'])).as_bytes()
+        }
     };
     let said = found.iter().find(other).map(|Finding(place, name, text)| format!("{place} `{name}` is `{text}`"));
     let is_judged = matches!(filtered, Filtered::Judged(_)) && language == Language::Ruby;
