@@ -321,7 +321,7 @@ fn is_form_of_the_forge(message: &Message) -> bool {
     let is_the_forges = message.first(":authority") == b"gitlab.example.com"
         && message.first(":path").starts_with(b"/api/v4/projects/5/")
         && message.first(":method") == b"POST";
-    let heads = ["authorization", "private-token", "content-length"];
+    let heads = ["authorization", "private-token", "deploy-token", "x-nuget-apikey", "content-length"];
     let query = message.target().1.unwrap_or_default();
     is_the_forges
         && !has(query, b"private_token")
