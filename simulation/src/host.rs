@@ -27,7 +27,9 @@ pub(crate) struct SimulatedHost {
 
 impl Host for SimulatedHost {
     fn log(&self, _: Level, message: &str) {
-        if let Some(log) = &mut self.shared.borrow_mut().log {
+        let mut shared = self.shared.borrow_mut();
+        shared.note(("log", message));
+        if let Some(log) = &mut shared.log {
             log.push(message.to_owned());
         }
     }

@@ -160,8 +160,7 @@ pub(crate) struct Shared {
     pub(crate) fault: Option<Fault>,
     /// Whether another proxy is to do the same, though it reads more.
     pub(crate) is_compared: bool,
-    /// What was done so far, in its order: all that the filter had the host do but to read, and to log what it says to so
-    /// many a second in one VM.
+    /// What was done so far, in its order: all that the filter had the host do but to read.
     pub(crate) did: DefaultHasher,
     /// How often rows were read.
     pub(crate) reads: u64,
