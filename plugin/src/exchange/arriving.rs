@@ -158,8 +158,8 @@ impl<H: Host> Worker<H> {
         Ok(Some(next))
     }
 
-    /// Takes out of a head what a client sent under our names. Whether there was nothing of the kind. Envoy has chosen a route
-    /// before: where one goes by a slot, it is not to stay that one.
+    /// Takes out of a head what a client sent under our names. Whether there was nothing of the kind. The host has chosen a route
+    /// before: where one goes by a slot, it is not to stay that one. Envoy chooses anew with each change of a head, unasked.
     fn take_ours(&self, setup: &Setup<H>, head: &Head<'_>) -> Result<bool> {
         let mut is_clean = true;
         for name in head.ours() {
