@@ -14,8 +14,20 @@ pub const APART: Duration = Duration::from_millis(60);
 /// When a client leaves that leaves.
 pub const LEAVES: Duration = Duration::from_millis(100);
 
-/// How far apart pieces of the answer to a call come.
+/// How far apart pieces of an answer come, to a call or of the upstream.
 pub const ANSWERED: Duration = Duration::from_millis(50);
+
+/// A body that is longer is told by its length.
+const LONG: usize = 40;
+
+/// The field by which an answer is asked for in so many pieces.
+pub const PIECES: &str = "x-download";
+
+/// An environment variable that each host has, and its value.
+pub const VARIABLE: (&str, &str) = ("CREDENTIAL", "secret");
+
+/// The field by whose value routes are chosen, and the one that the route of a value adds with it.
+pub const ROUTES: (&str, &str) = ("x-jobscope-credential", "x-routed");
 
 /// One behaviour.
 #[derive(Debug, Deserialize)]
@@ -35,9 +47,12 @@ pub struct Row {
     pub sends: Sends,
     /// What the probe tells, in this order, perhaps among other things.
     pub sees: Vec<String>,
-    /// The status that the client gets; 200 where nothing is said, and none where it leaves.
+    /// The status that the client gets; where nothing is said 200, and none where it leaves.
     #[serde(default)]
     pub client: Option<u16>,
+    /// What the client gets beside that.
+    #[serde(default)]
+    pub gets: Option<Gets>,
     /// What the upstream gets.
     #[serde(default)]
     pub upstream: Option<Upstream>,
@@ -77,6 +92,19 @@ impl Default for Sends {
     }
 }
 
+/// What a client gets.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Gets {
+    /// The body; of a long one, how many bytes.
+    pub body: Option<String>,
+    /// Fields, and those that are not there.
+    pub fields: Fields,
+}
+
+/// Fields, and those that are not there.
+type Fields = BTreeMap<String, Option<String>>;
+
 /// What an upstream gets.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -86,7 +114,7 @@ pub struct Upstream {
     /// How many bytes of a body.
     pub length: Option<usize>,
     /// Fields, and those that are not there.
-    pub fields: BTreeMap<String, Option<String>>,
+    pub fields: Fields,
 }
 
 /// What came of a row on a host.
@@ -96,6 +124,8 @@ pub struct Seen {
     pub lines: Vec<String>,
     /// The status that the client got last.
     pub client: Option<u16>,
+    /// The body and the fields that it got.
+    pub gets: (Vec<u8>, BTreeMap<String, String>),
     /// The path, the length of the body, and the fields that the upstream got.
     pub upstream: Option<(String, usize, BTreeMap<String, String>)>,
 }
@@ -123,7 +153,7 @@ impl Row {
     /// What is otherwise than the table says.
     #[must_use]
     pub fn wrong(&self, seen: &Seen) -> Option<String> {
-        let status = if self.sends.leaves { None } else { Some(self.client.unwrap_or(200)) };
+        let status = self.client.or((!self.sends.leaves).then_some(200));
         if seen.client != status {
             return Some(format!("{}: the client gets {:?}, and not {status:?}: {seen:#?}", self.name, seen.client));
         }
@@ -135,15 +165,30 @@ impl Row {
         if told != self.sees.iter().collect::<Vec<_>>() {
             return Some(format!("{}: {:#?} is seen, and not {:#?}", self.name, seen.lines, self.sees));
         }
+        if let Some(Gets { body, fields }) = &self.gets {
+            let (seen_body, seen_fields) = &seen.gets;
+            let seen_body = if seen_body.len() > LONG {
+                format!("{} bytes", seen_body.len())
+            } else {
+                String::from_utf8_lossy(seen_body).into_owned()
+            };
+            if body.as_ref().is_some_and(|body| *body != seen_body) || !are(fields, seen_fields) {
+                return Some(format!("{}: the client gets {seen_fields:?} {seen_body:?}", self.name));
+            }
+        }
         let Some(Upstream { path, length, fields }) = &self.upstream else { return None };
         let Some((seen_path, seen_length, seen_fields)) = &seen.upstream else {
             return Some(format!("{}: the upstream gets nothing", self.name));
         };
         let is_same = path.as_ref().is_none_or(|path| path == seen_path)
             && length.is_none_or(|length| length == *seen_length)
-            && fields.iter().all(|(name, value)| seen_fields.get(name) == value.as_ref());
+            && are(fields, seen_fields);
         (!is_same).then(|| format!("{}: the upstream gets {:?}", self.name, seen.upstream))
     }
+}
+
+fn are(fields: &Fields, seen: &BTreeMap<String, String>) -> bool {
+    fields.iter().all(|(name, value)| seen.get(name) == value.as_ref())
 }
 
 /// The table.

@@ -56,6 +56,8 @@ families! {
         "decisions on jobs' requests, and on what cannot be read: by a rule, because it is malformed, or because something failed"
     Failures "failures" Counter ["reason": failures]
         "decisions that a failure or a limit made, by the reason that the log names"
+    Limits "limits" Counter ["reason": || vec!["webhook.busy", "lookup.busy", "lookup.throttled"]]
+        "what a limit refused without a decision: a report to the webhook, for lack of room, and lookups that nobody waited for, while too much was being looked up or the forge was asked nothing"
     Lookups "lookups" Counter ["kind": kinds, "outcome": outcomes]
         "facts that were looked up, of a token or of a target, by what became of it"
     LookupTime "lookup_ms" Histogram ["kind": kinds]

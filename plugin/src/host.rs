@@ -129,7 +129,7 @@ pub trait Host: Clone {
     /// Up to `length` bytes of a buffer from `start`.
     fn buffer(&self, buffer: Buffer, start: usize, length: usize) -> Result<Vec<u8>>;
 
-    /// Puts `new` in the place of a buffer's `length` bytes, which are all that it has.
+    /// Puts `new` in the place of a buffer's first `length` bytes.
     fn replace_buffer(&self, buffer: Buffer, length: usize, new: &[u8]) -> Result<()>;
 
     /// Whence the request comes. Empty where that is not known.

@@ -12,38 +12,48 @@ use crate::host::{Host, Level};
 /// How long nothing more is written of the same cause.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What one worker has written. Causes are written down in the code, so there are not many.
+#[derive(Debug)]
+pub(crate) struct Journal<H> {
+    host: H,
+    said: RefCell<BTreeMap<&'static str, Said>>,
+}
+
 /// What was written of one cause, and what was not.
+#[derive(Debug)]
 struct Said {
     level: Level,
     at: Moment,
     left_out: u64,
 }
 
-thread_local! {
-    /// Of the whole VM: causes are written down in the code, so there are not many.
-    static SAID: RefCell<BTreeMap<&'static str, Said>> = const { RefCell::new(BTreeMap::new()) };
-}
+impl<H: Host> Journal<H> {
+    pub(crate) fn new(host: H) -> Self {
+        Self { host, said: RefCell::default() }
+    }
 
-/// Writes what happened and some detail of it, unless the same was written a moment ago.
-pub(crate) fn note(host: &impl Host, level: Level, what: &'static str, detail: impl Display) {
-    let now = host.now().unwrap_or(Moment(0));
-    SAID.with_borrow_mut(|said| match said.get_mut(what) {
-        Some(said) if said.is_recent(now) => said.left_out = said.left_out.saturating_add(1),
-        _ => {
-            host.log(level, &format!("jobscope: {what}: {detail}"));
-            said.insert(what, Said { level, at: now, left_out: 0 });
+    /// Writes what happened and some detail of it, unless the same was written a moment ago.
+    pub(crate) fn note(&self, level: Level, what: &'static str, detail: impl Display) {
+        let now = self.host.now().unwrap_or(Moment(0));
+        let mut said = self.said.borrow_mut();
+        match said.get_mut(what) {
+            Some(said) if said.is_recent(now) => said.left_out = said.left_out.saturating_add(1),
+            _ => {
+                self.host.log(level, &format!("jobscope: {what}: {detail}"));
+                said.insert(what, Said { level, at: now, left_out: 0 });
+            }
         }
-    });
-}
+    }
 
-/// Writes how often what was left out has happened since.
-pub(crate) fn sum_up(host: &impl Host, now: Moment) {
-    SAID.with_borrow_mut(|said| {
-        for (what, said) in said.iter_mut().filter(|(_, said)| said.left_out > 0 && !said.is_recent(now)) {
-            host.log(said.level, &format!("jobscope: {what}: {} times more", said.left_out));
-            (said.at, said.left_out) = (now, 0);
+    /// Writes how often what was left out has happened since.
+    pub(crate) fn sum_up(&self, now: Moment) {
+        for (what, said) in self.said.borrow_mut().iter_mut() {
+            if said.left_out > 0 && !said.is_recent(now) {
+                self.host.log(said.level, &format!("jobscope: {what}: {} times more", said.left_out));
+                (said.at, said.left_out) = (now, 0);
+            }
         }
-    });
+    }
 }
 
 impl Said {

@@ -10,6 +10,7 @@ use policy::lookup::Account;
 use crate::counters::Counters;
 use crate::document;
 use crate::host::{Buffer, Host, Level};
+use crate::journal::Journal;
 use crate::store::Store;
 
 /// The largest configuration that is read: two million names in access rules, and room for longer ones.
@@ -25,11 +26,12 @@ pub(crate) struct Setup<H> {
     pub(crate) webhook_secret: Option<Secret>,
     pub(crate) store: Store<H>,
     pub(crate) counters: Rc<Counters<H>>,
+    pub(crate) journal: Rc<Journal<H>>,
 }
 
 impl<H: Host> Setup<H> {
     /// Reads the configuration that the host has.
-    pub(crate) fn read(host: &H) -> Result<Self, String> {
+    pub(crate) fn read(host: &H, journal: &Rc<Journal<H>>) -> Result<Self, String> {
         let document = host
             .buffer(Buffer::Configuration, 0, CONFIGURATION_LIMIT)
             .map_err(|error| format!("the configuration cannot be read: {error}"))?;
@@ -48,9 +50,9 @@ impl<H: Host> Setup<H> {
             Some(WebhookSecret::Environment(name)) => Some(secret(host, "webhook.secret_env", name)?),
         };
         let counters = Rc::new(Counters::define(host, &document));
-        let store =
-            Store::open(host, &config, &counters).map_err(|error| format!("shared data cannot be opened: {error}"))?;
-        Ok(Self { account, webhook_secret, store, counters, config })
+        let store = Store::open(host, &config, &counters, journal)
+            .map_err(|error| format!("shared data cannot be opened: {error}"))?;
+        Ok(Self { account, webhook_secret, store, counters, journal: Rc::clone(journal), config })
     }
 }
 

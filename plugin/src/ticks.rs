@@ -13,7 +13,7 @@ use std::time::Duration;
 use policy::bindings::Moment;
 
 use crate::host::{Host, Level, Result};
-use crate::journal;
+use crate::journal::Journal;
 
 /// How many requests one call of the host lets go or answers.
 pub(crate) const AT_ONCE: usize = 64;
@@ -63,13 +63,13 @@ impl Ticks {
     }
 
     /// Has it tick at once, again and again, as long as there is something left to do.
-    pub(crate) fn hurry(&mut self, host: &impl Host, is_left: bool) {
+    pub(crate) fn hurry<H: Host>(&mut self, host: &H, journal: &Journal<H>, is_left: bool) {
         if self.hurries == is_left {
             return;
         }
         match host.tick_every(if is_left { SOON } else { self.usual }) {
             Ok(()) => self.hurries = is_left,
-            Err(error) => journal::note(host, Level::Warn, "the proxy does not tick as it should", error),
+            Err(error) => journal.note(Level::Warn, "the proxy does not tick as it should", error),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::access_log::AccessLog;
 use crate::counters::Counted;
 use crate::exchange::{Crowd, Ids, Shows};
 use crate::host::{Host, Level};
-use crate::journal;
+use crate::journal::Journal;
 use crate::lookups::{Ends, Errands, Expiries, Flights, Following, Versions};
 use crate::promises::{self, Promise};
 use crate::setup::Setup;
@@ -23,6 +23,7 @@ use crate::ticks::Ticks;
 #[derive(Debug)]
 pub struct Worker<H: Host> {
     pub(crate) host: H,
+    pub(crate) journal: Rc<Journal<H>>,
     pub(crate) setup: Option<Rc<Setup<H>>>,
     /// What the host was found to break: from then on no request is judged.
     pub(crate) broken: Option<Promise>,
@@ -62,6 +63,7 @@ impl<H: Host> Worker<H> {
     pub fn new(host: H) -> Self {
         let (chance, memo) = (host.random(), Memo::new((host.random(), host.random())));
         Self {
+            journal: Rc::new(Journal::new(host.clone())),
             host,
             setup: None,
             broken: None,
@@ -93,7 +95,7 @@ impl<H: Host> Worker<H> {
             self.distrust(promise);
             return false;
         }
-        let begun = Setup::read(&self.host).and_then(|setup| {
+        let begun = Setup::read(&self.host, &self.journal).and_then(|setup| {
             let begun = self.ticks.begin(&self.host, setup.config.lookup.timeout);
             begun.map(|()| setup).map_err(|error| format!("no clock, so no deadlines: {error}"))
         });
@@ -138,11 +140,11 @@ impl<H: Host> Worker<H> {
             self.memo.forget();
         }
         let Some(setup) = self.setup.clone() else { return };
-        journal::sum_up(&self.host, now);
+        self.journal.sum_up(now);
         setup.store.make_up();
         self.depart();
         self.following.tick(&self.host, &setup, now);
-        self.errands.tick(&self.host, &setup.config, now);
+        self.errands.tick(&self.host, &setup, now);
         self.ends.tick(&self.host, &setup, now);
         self.expiries.tick(&self.host, &setup, now);
         for landing in self.flights.overdue(&setup.config, now) {
@@ -193,8 +195,8 @@ impl<H: Host> Worker<H> {
         if !self.ticks.come(now) {
             self.distrust(Promise::Ticks);
         }
-        self.flights.depart(&self.host, &setup.config, now);
-        self.errands.depart(&self.host, &setup.config, now);
+        self.flights.depart(&self.host, &setup, now);
+        self.errands.depart(&self.host, &setup, now);
     }
 }
 

@@ -27,7 +27,9 @@ pub(crate) struct SimulatedHost {
 
 impl Host for SimulatedHost {
     fn log(&self, _: Level, message: &str) {
-        if let Some(log) = &mut self.shared.borrow_mut().log {
+        let mut shared = self.shared.borrow_mut();
+        shared.note(("log", message));
+        if let Some(log) = &mut shared.log {
             log.push(message.to_owned());
         }
     }
@@ -49,8 +51,8 @@ impl Host for SimulatedHost {
         shared.numbers
     }
 
-    fn variable(&self, _: &str) -> Option<String> {
-        Some("secret".to_owned())
+    fn variable(&self, name: &str) -> Option<String> {
+        ["CREDENTIAL", "HOOK"].contains(&name).then(|| "secret".to_owned())
     }
 
     fn tick_every(&self, period: Duration) -> Result<()> {
@@ -91,8 +93,7 @@ impl Host for SimulatedHost {
         let mut shared = self.shared.borrow_mut();
         shared.note("choose_route");
         shared.may_fail("clear_route_cache")?;
-        let shown = shared.acting().ok_or(NOT_THERE)?;
-        shown.route = shown.slot();
+        shared.choose_route();
         Ok(())
     }
 
@@ -113,16 +114,25 @@ impl Host for SimulatedHost {
         Ok(bytes.get(start..end).unwrap_or_default().to_vec())
     }
 
-    fn replace_buffer(&self, buffer: Buffer, _: usize, new: &[u8]) -> Result<()> {
+    fn replace_buffer(&self, buffer: Buffer, length: usize, new: &[u8]) -> Result<()> {
         let mut shared = self.shared.borrow_mut();
         shared.note(("replace_buffer", new));
         let is_kept = shared.fault == Some(Fault::KeptBodies);
+        let stream = shared.acting.ok_or(NOT_THERE)?;
         let shown = shared.acting().ok_or(NOT_THERE)?;
+        let place = |body: &Vec<u8>| length.min(body.len());
         match buffer {
-            Buffer::RequestBody => shown.body = new.to_vec(),
+            Buffer::RequestBody if shown.is_body_open => {
+                let place = place(&shown.body);
+                shown.body.splice(..place, new.iter().copied());
+                shared.effects.push(Effect::ReplaceBody(stream, place, new.to_vec()));
+            }
             Buffer::ResponseBody if is_kept => {}
-            Buffer::ResponseBody => shown.answer_body = new.to_vec(),
-            Buffer::CallResponseBody | Buffer::Configuration => return Err(NOT_THERE),
+            Buffer::ResponseBody => {
+                let place = place(&shown.answer_body);
+                shown.answer_body.splice(..place, new.iter().copied());
+            }
+            Buffer::RequestBody | Buffer::CallResponseBody | Buffer::Configuration => return Err(NOT_THERE),
         }
         Ok(())
     }
@@ -133,9 +143,8 @@ impl Host for SimulatedHost {
         Ok(shared.acting.map(|_| b"192.0.2.1:1000".to_vec()).unwrap_or_default())
     }
 
-    /// What comes of a body is shown.
     fn body_size(&self) -> Result<u64> {
-        Ok(0)
+        Ok(self.shared.borrow_mut().acting().map_or(0, |shown| shown.came as u64))
     }
 
     fn log_property(&self, name: &str, value: &[u8]) -> Result<()> {
@@ -264,7 +273,7 @@ impl Host for SimulatedHost {
                 shared.effects.push(Effect::Resume(stream));
                 // At once: it is forgotten here, whatever comes of it.
                 if let Some(shown) = shared.acting() {
-                    (shown.is_head_open, shown.body) = (false, Vec::new());
+                    (shown.is_head_open, shown.is_body_open, shown.body) = (false, false, Vec::new());
                 }
             }
             None => shared.accuse(|| "nobody was resumed".to_owned()),
@@ -273,9 +282,10 @@ impl Host for SimulatedHost {
     }
 
     fn resume_answer(&self) -> Result<()> {
-        if let Some(shown) = self.shared.borrow_mut().acting() {
-            shown.is_answer_open = false;
-        }
+        let mut shared = self.shared.borrow_mut();
+        let acting = shared.acting;
+        shared.note(("resume_answer", acting));
+        shared.effects.extend(acting.map(Effect::ResumeAnswer));
         Ok(())
     }
 
@@ -371,7 +381,8 @@ impl Host for SimulatedHost {
             shared.told.push(told);
         }
         let max_age = Question::max_age(body);
-        let call = Call { root: self.root, question, max_age, pieces, asked, paths, deadline, is_given_up };
+        let call =
+            Call { root: self.root, question, max_age, pieces, asked, paths, deadline, is_begun: false, is_given_up };
         shared.calls.insert(number, call);
         if shared.fault == Some(Fault::DoubtfulCalls) && number.is_multiple_of(5) {
             return Err(HostError { call: "http_call", status: 10 });

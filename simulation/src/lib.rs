@@ -43,7 +43,7 @@ use std::fmt::{self, Display, Formatter};
 
 pub use fault::Fault;
 pub use moves::Move;
-pub use stage::{Fate, Stage};
+pub use stage::{Fate, Got, Stage};
 pub use tally::Tally;
 
 use host::SimulatedHost;

@@ -37,6 +37,8 @@ pub(crate) struct Call {
     pub(crate) paths: [Leads; PATHS],
     /// By how much time has passed.
     pub(crate) deadline: u64,
+    /// The head of its answer has come, and not the rest.
+    pub(crate) is_begun: bool,
     /// The clock was set since, or just before, or the host refused something, and who asked may have given it up.
     pub(crate) is_given_up: bool,
 }
@@ -57,6 +59,9 @@ pub(crate) enum Effect {
     Resume(Stream),
     Reply(Stream, Reply),
     HoldBody(Stream),
+    /// So much of what was shown of its body makes place for this.
+    ReplaceBody(Stream, usize, Vec<u8>),
+    ResumeAnswer(Stream),
 }
 
 /// What the host shows of a request.
@@ -71,6 +76,10 @@ pub(crate) struct Shown {
     pub(crate) answer: Option<Headers>,
     pub(crate) is_answer_open: bool,
     pub(crate) body: Vec<u8>,
+    /// While a piece of it is shown.
+    pub(crate) is_body_open: bool,
+    /// How many bytes of it came, shown or not.
+    pub(crate) came: usize,
     pub(crate) answer_body: Vec<u8>,
     /// What the filter has written for the access log.
     pub(crate) logged: BTreeMap<String, Vec<u8>>,
@@ -158,10 +167,13 @@ pub(crate) struct Shared {
     /// What no filter may do.
     pub(crate) wrong: Option<String>,
     pub(crate) fault: Option<Fault>,
+    /// Whether a route stays, whatever becomes of the head, until the filter has it chosen anew. Envoy's is chosen with each change.
+    pub(crate) keeps_routes: bool,
+    /// Whether there are routes of slots.
+    pub(crate) has_routes: bool,
     /// Whether another proxy is to do the same, though it reads more.
     pub(crate) is_compared: bool,
-    /// What was done so far, in its order: all that the filter had the host do but to read, and to log what it says to so
-    /// many a second in one VM.
+    /// What was done so far, in its order: all that the filter had the host do but to read.
     pub(crate) did: DefaultHasher,
     /// How often rows were read.
     pub(crate) reads: u64,
@@ -204,6 +216,8 @@ impl Shared {
             owes_version: false,
             wrong: None,
             fault,
+            keeps_routes: false,
+            has_routes: false,
             is_compared,
             did: DefaultHasher::new(),
             reads: 0,
@@ -287,6 +301,13 @@ impl Shared {
         }
     }
 
+    /// The route of the request that is acted for is that of its head as it is now.
+    pub(crate) fn choose_route(&mut self) {
+        if let Some(shown) = self.acting() {
+            shown.route = shown.slot();
+        }
+    }
+
     /// Changes a header map.
     pub(crate) fn change(&mut self, map: Map, name: &str, value: Option<&[u8]>) -> Result<()> {
         let headers = self.map(map).ok_or(NOT_THERE)?;
@@ -302,6 +323,9 @@ impl Shared {
         }
         new.extend(value.map(|value| (name.as_bytes().to_vec(), value.to_vec())));
         *headers = Headers::pack(&new);
+        if map == Map::Request && !self.keeps_routes && self.has_routes {
+            self.choose_route();
+        }
         Ok(())
     }
 }

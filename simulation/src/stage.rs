@@ -23,11 +23,26 @@ pub enum Fate {
         length: usize,
         /// Whether that is all.
         is_whole: bool,
+        /// Which slot its route is of.
+        route: Option<Vec<u8>>,
+        /// What its client has of the answer, once that has begun to come.
+        answer: Option<Got>,
     },
     /// It was answered so.
     Answered(u16),
     /// It is over.
     Over,
+}
+
+/// What a client has of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Got {
+    /// Its head, once that went on.
+    pub head: Option<Headers>,
+    /// So much of its body.
+    pub body: Vec<u8>,
+    /// Whether that is all.
+    pub is_over: bool,
 }
 
 /// Fields that the host keeps once, joined with commas.
@@ -37,7 +52,8 @@ impl Stage {
     /// A proxy whose probe has this table.
     #[must_use]
     pub fn new(table: String) -> Self {
-        let stage = Self(Proxy::configured(Some(table), Scene::of_seed(0), None, Part::Alone, false));
+        // There are routes of slots.
+        let stage = Self(Proxy::configured(Some(table), Scene::of_seed(8), None, Part::Alone, false));
         stage.0.shared.borrow_mut().log = Some(Vec::new());
         stage
     }
@@ -98,9 +114,21 @@ impl Stage {
         self.0.deliver_answer(call, head, body.unwrap_or_default());
     }
 
-    /// The upstream answers. The status that the client gets.
-    pub fn respond(&mut self, stream: Stream, body: &[u8]) -> u16 {
-        self.0.answer_from_upstream(stream, &[(":status", "200"), ("x-upstream", "1")], body)
+    /// The head of the answer to a call comes, and the rest may not come in time.
+    pub fn begin(&mut self, call: u32) {
+        if let Some(call) = self.0.shared.borrow_mut().calls.get_mut(&call) {
+            call.is_begun = true;
+        }
+    }
+
+    /// The head of the upstream's answer comes.
+    pub fn respond(&mut self, stream: Stream, fields: &[(&str, &str)]) {
+        self.0.come_answer(stream, fields);
+    }
+
+    /// More of its body comes.
+    pub fn respond_more(&mut self, stream: Stream, piece: &[u8], end: bool) {
+        self.0.come_more(stream, piece, end);
     }
 
     /// What became of a request.
@@ -112,9 +140,15 @@ impl Stage {
             Stands::Answered(status) => Fate::Answered(status),
             Stands::Goes => {
                 let shared = self.0.shared.borrow();
-                let head = shared.shown.get(&stream).and_then(|shown| shown.head.clone());
-                let head = head.unwrap_or_else(|| Headers::packed(Vec::new()));
-                Fate::Goes { head, length: open.shown, is_whole: open.is_whole }
+                let shown = shared.shown.get(&stream);
+                let head = shown.and_then(|shown| shown.head.clone()).unwrap_or_else(|| Headers::packed(Vec::new()));
+                let route = shown.and_then(|shown| shown.route.clone());
+                let answer = open.answer.as_ref().map(|coming| Got {
+                    head: coming.head.clone(),
+                    body: coming.got.clone(),
+                    is_over: coming.is_over,
+                });
+                Fate::Goes { head, length: open.shown, is_whole: open.is_whole, route, answer }
             }
         }
     }

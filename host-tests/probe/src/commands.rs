@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use crate::host::{Buffer, Headers, Host, HostError, Map, Metric, Result, Stream, Written};
+use crate::host::{Buffer, Headers, Host, HostError, Level, Map, Metric, Result, Stream, Written};
 use crate::worker::Worker;
 
 /// A text that is longer is told by its length.
 const LONG: usize = 40;
+
+/// How loud a line may be.
+const LEVELS: [(&str, Level); 4] =
+    [("info", Level::Info), ("warn", Level::Warn), ("error", Level::Error), ("critical", Level::Critical)];
 
 /// No host has had so many requests.
 const NOBODY: Stream = Stream::MAX;
@@ -74,8 +78,25 @@ impl<H: Host> Worker<H> {
             ["called-body", start, length] => {
                 told(host.buffer(Buffer::CallResponseBody, number(start), number(length)), |bytes| text(&bytes))
             }
+            ["replace-body", length, new] => {
+                done(host.replace_buffer(Buffer::RequestBody, number(length), &value(new)))
+            }
+            ["replace-answer-body", length, new] => {
+                done(host.replace_buffer(Buffer::ResponseBody, number(length), &value(new)))
+            }
+            ["body-size"] => told(host.body_size(), |size| size.to_string()),
+            ["answer-pieces"] => self.pieces.get(&stream).map_or("none".to_owned(), |(pieces, bytes)| {
+                format!("{} {bytes} bytes", if *pieces > 1 { "many," } else { "one," })
+            }),
+            ["choose-route"] => done(host.choose_route()),
             ["source"] => {
                 told(host.source_address(), |bytes| if bytes.is_empty() { "none" } else { "an address" }.to_owned())
+            }
+            ["variable", name] => host.variable(name).unwrap_or_else(|| "none".to_owned()),
+            ["say", level, said] => {
+                let level = LEVELS.iter().find(|(name, _)| *name == level).map_or(Level::Warn, |(_, level)| *level);
+                host.log(level, &format!("probe {name}| {said}"));
+                "done".to_owned()
             }
             ["name"] => if host.name().is_empty() { "none" } else { "a name" }.to_owned(),
             ["log", property, new] => done(host.log_property(property, &value(new))),
@@ -84,6 +105,7 @@ impl<H: Host> Worker<H> {
             ["reply", status] => done(host.reply(number(status), &[("x-probe", "1")], "", "probe")),
             ["reply", status, body] => done(host.reply(number(status), &[("x-probe", "1")], body, "probe")),
             ["resume"] => done(host.resume()),
+            ["resume-answer"] => done(host.resume_answer()),
             ["hold"] => done(host.hold_body(stream)),
             ["for", "it"] => done(host.act_for(Some(stream))),
             ["for", "nobody"] => done(host.act_for(Some(NOBODY))),

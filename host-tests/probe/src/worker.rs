@@ -25,6 +25,8 @@ pub struct Worker<H> {
     /// The numbers under which shared rows were seen.
     pub(crate) numbers: BTreeMap<String, Vec<u32>>,
     pub(crate) clock: Option<Moment>,
+    /// How many pieces of an answer were shown, and how many bytes in all of them.
+    pub(crate) pieces: BTreeMap<Stream, (usize, usize)>,
 }
 
 impl<H: Host> Worker<H> {
@@ -40,6 +42,7 @@ impl<H: Host> Worker<H> {
             departures: VecDeque::new(),
             numbers: BTreeMap::new(),
             clock: None,
+            pieces: BTreeMap::new(),
         }
     }
 
@@ -76,9 +79,11 @@ impl<H: Host> Worker<H> {
         self.event(stream, "answer", &ended("", end))
     }
 
-    /// A piece of its body came. How it was cut is the network's affair.
-    pub fn answer_body(&mut self, stream: Stream, _: usize, end: bool) -> Flow {
-        if end { self.event(stream, "answer body", &ended("", end)) } else { Flow::Continue }
+    /// A piece of its body came. How it was cut is the network's affair, so only the last is told.
+    pub fn answer_body(&mut self, stream: Stream, size: usize, end: bool) -> Flow {
+        let (pieces, bytes) = self.pieces.entry(stream).or_default();
+        (*pieces, *bytes) = (pieces.saturating_add(1), bytes.saturating_add(size));
+        if end { self.event(stream, "answer body", &ended("", end)) } else { self.act(stream, "answer piece") }
     }
 
     /// Its trailers came.
@@ -134,8 +139,15 @@ impl<H: Host> Worker<H> {
 
     /// Tells an event, and does what the table has done at it.
     fn event(&mut self, stream: Stream, event: &'static str, how: &str) -> Flow {
+        if self.played.contains_key(&stream) {
+            self.tell(stream, event, how.trim());
+        }
+        self.act(stream, event)
+    }
+
+    /// Does what the table has done at an event.
+    fn act(&mut self, stream: Stream, event: &'static str) -> Flow {
         let Some(name) = self.played.get(&stream).cloned() else { return Flow::Continue };
-        self.tell(stream, event, how.trim());
         let commands = self.table.get("rows").and_then(|rows| rows.get(&name)).and_then(|row| row.get(event));
         let commands: Vec<String> = commands
             .and_then(Value::as_array)

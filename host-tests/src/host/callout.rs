@@ -26,6 +26,8 @@ pub struct Callout {
     pub(super) vm: usize,
     pub(super) root: u32,
     pub(super) deadline: Option<u64>,
+    /// The head of its answer has come.
+    pub(super) begun: bool,
 }
 
 impl Callout {
@@ -51,7 +53,7 @@ pub enum Answer {
         /// The whole body.
         body: Vec<u8>,
     },
-    /// The connection broke after the headers, or the body was too large: the
+    /// The connection broke or the time was up after the headers, or the body was too large: the
     /// filter is called with no headers and no body.
     Dropped,
 }

@@ -243,7 +243,7 @@ impl Host {
             let next = {
                 let world = self.world.borrow();
                 let calls =
-                    world.callouts.values().filter_map(|callout| Some((callout.deadline?, Due::Call(callout.id))));
+                    world.callouts.values().filter_map(|call| Some((call.deadline?, Due::Call(call.id, call.begun))));
                 let ticks = self.main.iter().chain(&self.workers).flat_map(|vm| {
                     let roots = world.vms[*vm].roots.iter();
                     roots.filter_map(|(id, root)| Some((root.due?, Due::Tick(*vm, *id))))
@@ -256,7 +256,7 @@ impl Host {
                 world.now = world.now.max(due);
             }
             match what {
-                Due::Call(id) => self.deliver(id, Answer::timed_out()),
+                Due::Call(id, begun) => self.deliver(id, if begun { Answer::Dropped } else { Answer::timed_out() }),
                 Due::Tick(vm, root) => self.tick_root(vm, root),
             }
             self.rest();
@@ -266,6 +266,7 @@ impl Host {
 }
 
 enum Due {
-    Call(u32),
+    /// A call, and whether its answer has begun.
+    Call(u32, bool),
     Tick(usize, u32),
 }

@@ -155,7 +155,9 @@ impl Host {
 
     /// More of the request's body.
     pub fn request_body(&mut self, stream: StreamId, chunk: impl Into<Vec<u8>>, end_of_stream: bool) {
-        self.body(stream, Side::Request, chunk.into(), end_of_stream);
+        let chunk = chunk.into();
+        self.with(stream, |stream| stream.request.came += chunk.len());
+        self.body(stream, Side::Request, chunk, end_of_stream);
         self.rest();
     }
 
@@ -209,6 +211,15 @@ impl Host {
     pub fn answer(&mut self, id: CalloutId, answer: Answer) {
         self.deliver(id, answer);
         self.rest();
+    }
+
+    /// The head of the answer to a call comes, and the rest may not come in time.
+    ///
+    /// # Panics
+    /// If there is no such call.
+    pub fn begin_answer(&mut self, id: CalloutId) {
+        self.world.borrow_mut().callouts.get_mut(&id).unwrap_or_else(|| panic!("no callout {id} is waiting")).begun =
+            true;
     }
 
     fn deliver(&mut self, id: CalloutId, answer: Answer) {

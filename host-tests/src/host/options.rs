@@ -24,6 +24,8 @@ pub enum Otherwise {
     Nests,
     /// The names of fields are as the client wrote them.
     KeepsCase,
+    /// A route stays, whatever becomes of the head, until the filter has it chosen anew.
+    KeepsRoutes,
 }
 
 /// How a host is set up.

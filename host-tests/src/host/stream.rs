@@ -242,6 +242,8 @@ pub(super) struct Way {
     /// stream, continues.
     pub(super) map_open: bool,
     pub(super) iteration: Iteration,
+    /// How many bytes of the body came, shown or not.
+    pub(super) came: usize,
     /// The headers have gone on behind the filter.
     pub(super) headers_continued: bool,
     /// All of the message has come.
@@ -268,11 +270,6 @@ impl Way {
     pub(super) fn body(&self) -> &[u8] {
         let body = if self.buffering { &self.buffered } else { &self.chunk };
         body.as_deref().unwrap_or_default()
-    }
-
-    /// How many bytes of the body came, shown or not.
-    pub(super) fn size(&self) -> usize {
-        self.held.iter().map(|(piece, _)| piece.len()).sum::<usize>() + self.body().len()
     }
 
     pub(super) fn body_mut(&mut self) -> Option<&mut Vec<u8>> {

@@ -7,6 +7,7 @@ use super::callout::Endpoints;
 use super::faults::{Fault, Faults};
 use super::hostcall::{Hostcall, Status};
 use super::maps::Header;
+use super::options::Otherwise;
 use super::shared_data::SharedData;
 use super::stream::{Downstream, Outcome, Stream, StreamId};
 use super::world::{Level, LogLine};
@@ -18,11 +19,12 @@ impl Host {
         self.with(stream, |stream| stream.outcome())
     }
 
-    /// A header of the request's head by which its route was chosen last: before the filter saw it, or when the filter asked for
-    /// it to be chosen anew.
+    /// A header of the request's head by which its route was chosen last: with each change of the head.
     pub fn routed_by(&self, stream: StreamId, name: &str) -> Option<String> {
+        let keeps = self.world.borrow().is(Otherwise::KeepsRoutes);
         let value = |stream: &mut Stream| {
-            let head = stream.routed_by.as_ref()?;
+            let head = if keeps { &stream.routed_by } else { &stream.request.headers };
+            let head = head.as_ref()?;
             head.pairs().iter().find(|(known, _)| known == name.as_bytes()).map(|(_, value)| value.clone())
         };
         self.with(stream, value).map(|value| String::from_utf8_lossy(&value).into_owned())

@@ -19,6 +19,24 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What came in this time: an answer, or so much of it.
+    #[must_use]
+    pub fn read(mut bytes: Vec<u8>, took: Duration) -> Self {
+        let end = End::read(&bytes);
+        let body_at = head_length(&bytes).unwrap_or(bytes.len());
+        let body = bytes.split_off(body_at);
+        let head = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+        Self {
+            status: head.split(' ').nth(1).and_then(|code| code.parse().ok()),
+            body: match end {
+                Some(End::LastChunk) => unchunked(&body),
+                Some(End::At(_) | End::Close) | None => body,
+            },
+            head,
+            took,
+        }
+    }
+
     /// The first value of a header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -61,19 +79,7 @@ pub(crate) fn exchange(port: u16, request: &[u8], patience: Duration) -> Result<
         }
         end = end.or_else(|| End::read(&bytes));
     }
-    let took = begin.elapsed();
-    let body_at = head_length(&bytes).unwrap_or(bytes.len());
-    let body = bytes.split_off(body_at);
-    let head = String::from_utf8_lossy(&bytes).trim_end().to_owned();
-    Ok(Answer {
-        status: head.split(' ').nth(1).and_then(|code| code.parse().ok()),
-        body: match end {
-            Some(End::LastChunk) => unchunked(&body),
-            Some(End::At(_) | End::Close) | None => body,
-        },
-        head,
-        took,
-    })
+    Ok(Answer::read(bytes, begin.elapsed()))
 }
 
 /// Where an answer ends.

@@ -1,5 +1,6 @@
 //! `docs/hosts.md`: what the filter finds out of a host, and what hosts do, as the code and the table have it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -47,4 +48,66 @@ fn every_promise_is_broken_by_a_test() {
     for (promise, _, does) in Promise::ALL {
         assert!(tests.contains(&format!("\"{does}\"")), "{promise:?}");
     }
+}
+
+/// By which words of the table each method of the host is played.
+const METHODS: [(&str, &[&str]); 29] = [
+    ("log", &["say"]),
+    ("name", &["name"]),
+    ("now", &["clock"]),
+    ("random", &["random"]),
+    ("variable", &["variable"]),
+    ("tick_every", &["ticks"]),
+    ("headers", &["request", "answer", "called"]),
+    ("remove_header", &["remove", "remove-answer"]),
+    ("replace_request_header", &["set"]),
+    ("choose_route", &["choose-route"]),
+    ("buffer", &["body", "answer-body", "called-body"]),
+    ("replace_buffer", &["replace-body", "replace-answer-body"]),
+    ("source_address", &["source"]),
+    ("body_size", &["body-size"]),
+    ("log_property", &["log"]),
+    ("logged", &["logged"]),
+    ("declare", &["declare"]),
+    ("row", &["row", "grow"]),
+    ("set_row", &["write", "grow"]),
+    ("act_for", &["for"]),
+    ("resume", &["resume"]),
+    ("resume_answer", &["resume-answer"]),
+    ("reply", &["reply"]),
+    ("hold_body", &["hold"]),
+    ("call", &["call"]),
+    ("define", &["count", "record"]),
+    ("count", &["count"]),
+    ("record", &["record"]),
+    // What the host shows unasked.
+    ("", &["answer-pieces", "pause"]),
+];
+
+/// What stands between two marks, as often as they come.
+fn between<'a>(text: &'a str, begin: &'a str, end: char) -> impl Iterator<Item = &'a str> {
+    text.split(begin).skip(1).filter_map(move |rest| Some(rest.split_once(end)?.0))
+}
+
+#[test]
+fn every_method_of_the_host_and_every_word_of_the_probe_is_in_a_row() {
+    let (_, methods) = include_str!("../../../plugin/src/host.rs").split_once("pub trait Host").unwrap();
+    let (methods, _) = methods.split_once("\n}\n").unwrap();
+    // A method with a body is made of the others.
+    let needed = methods.split_inclusive([';', '{']).filter(|declared| declared.ends_with(';'));
+    let needed: BTreeSet<&str> = needed.flat_map(|declared| between(declared, "fn ", '(')).collect();
+    assert_eq!(
+        METHODS.iter().map(|(method, _)| *method).filter(|method| !method.is_empty()).collect::<BTreeSet<_>>(),
+        needed
+    );
+    let words: BTreeSet<&str> = METHODS.iter().flat_map(|(_, words)| *words).copied().collect();
+    let known = between(include_str!("../../probe/src/commands.rs"), "            [\"", '"');
+    assert_eq!(known.chain(["pause"]).collect::<BTreeSet<_>>(), words, "what the probe does, and by which word");
+    let rows = behaviours::table().unwrap();
+    let said = rows.iter().flat_map(|row| row.does.values().flatten());
+    assert_eq!(
+        said.filter_map(|said| said.split(' ').next()).collect::<BTreeSet<_>>(),
+        words,
+        "what rows say, and may say"
+    );
 }

@@ -1,14 +1,13 @@
 //! What hosts do: the table that `filter::behaviours` plays on the hosts that tests run on, in a real Envoy.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use host_tests::behaviours::{self, APART, LEAVES, Row, Seen};
-use host_tests::stack::{Ingress, Setup};
+use host_tests::behaviours::{self, APART, LEAVES, ROUTES, Row, Seen, VARIABLE};
+use host_tests::stack::{Answer, Ingress, Setup};
 use host_tests::traffic::{self, Echo};
 use serde_json::{Value, json};
 
@@ -33,10 +32,19 @@ fn with_the_probe(configuration: &mut Value) -> anyhow::Result<()> {
         .pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config")
         .expect("a connection manager");
     manager["http_protocol_options"] = json!({"enable_trailers": true});
+    let hosts = manager["route_config"]["virtual_hosts"].as_array_mut().expect("virtual hosts");
+    for routes in hosts.iter_mut().map(|host| host["routes"].as_array_mut().expect("routes")) {
+        let mut routed = routes[0].clone();
+        let (by, says) = ROUTES;
+        routed["match"]["headers"] = json!([{"name": by, "string_match": {"exact": "write"}}]);
+        routed["request_headers_to_add"] = json!([{"header": {"key": says, "value": "write"}}]);
+        routes.insert(0, routed);
+    }
     let filters = manager["http_filters"].as_array_mut().expect("filters");
     let filter = filters.iter_mut().find(|filter| filter["name"] == "jobscope").expect("the filter");
     let plugin = &mut filter["typed_config"]["config"];
     plugin["vm_config"]["code"]["local"]["filename"] = json!(behaviours::probe());
+    plugin["vm_config"]["environment_variables"]["key_values"] = json!({VARIABLE.0: VARIABLE.1});
     let table = behaviours::configuration(&behaviours::table().expect("the table"));
     plugin["configuration"] =
         json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": table.to_string()});
@@ -46,7 +54,12 @@ fn with_the_probe(configuration: &mut Value) -> anyhow::Result<()> {
 fn play(ingress: &Ingress, row: &Row) -> Seen {
     let mut seen = Seen::default();
     for _ in 0..row.sends.times {
-        (seen.client, seen.upstream) = ask(ingress.port(), row);
+        let answer = ask(ingress.port(), row);
+        let fields = answer.head.lines().filter_map(|line| line.split_once(": "));
+        let fields = fields.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+        let upstream: Option<traffic::Seen> = serde_json::from_slice(&answer.body).ok();
+        seen.upstream = upstream.map(|seen| (seen.path, seen.length, seen.fields));
+        (seen.client, seen.gets) = (answer.status, (answer.body, fields));
     }
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
@@ -59,10 +72,8 @@ fn play(ingress: &Ingress, row: &Row) -> Seen {
     seen
 }
 
-type Answered = (Option<u16>, Option<(String, usize, BTreeMap<String, String>)>);
-
 /// A client that sends its request piece by piece.
-fn ask(port: u16, row: &Row) -> Answered {
+fn ask(port: u16, row: &Row) -> Answer {
     let sends = &row.sends;
     let mut head = format!("{} {} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n", sends.method, row.path());
     for (name, value) in &sends.fields {
@@ -81,10 +92,6 @@ fn ask(port: u16, row: &Row) -> Answered {
     connection.set_nodelay(true).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
     connection.write_all(head.as_bytes()).unwrap();
-    if sends.leaves {
-        sleep(LEAVES);
-        return (None, None);
-    }
     for (number, piece) in sends.body.iter().enumerate() {
         sleep(APART);
         let piece = match (sends.trailers, number + 1 == sends.body.len()) {
@@ -95,11 +102,15 @@ fn ask(port: u16, row: &Row) -> Answered {
         // It may have been answered before.
         let _ = connection.write_all(piece.as_bytes());
     }
-    let mut answer = Vec::new();
-    let _ = connection.read_to_end(&mut answer);
-    let answer = String::from_utf8_lossy(&answer);
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let upstream = answer.find('{').zip(answer.rfind('}')).and_then(|(from, to)| answer.get(from..=to));
-    let upstream: Option<traffic::Seen> = upstream.and_then(|text| serde_json::from_str(text).ok());
-    (status, upstream.map(|seen| (seen.path, seen.length, seen.fields)))
+    if sends.leaves {
+        connection.set_read_timeout(Some(LEAVES)).unwrap();
+    }
+    let (mut answer, mut piece, begin) = (Vec::new(), [0; 16 << 10], Instant::now());
+    while !sends.leaves || begin.elapsed() < LEAVES {
+        match connection.read(&mut piece) {
+            Ok(0) | Err(_) => break,
+            Ok(size) => answer.extend_from_slice(&piece[..size]),
+        }
+    }
+    Answer::read(answer, begin.elapsed())
 }

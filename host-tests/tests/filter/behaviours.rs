@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use host_tests::behaviours::{self, ANSWERED, APART, LEAVES, Row, Seen};
+use host_tests::behaviours::{self, ANSWERED, APART, LEAVES, PIECES, ROUTES, Row, Seen, VARIABLE};
 use host_tests::host::{Answer, Callout, Filter, Host, Options, Otherwise, Outcome, RequestHead, StreamId};
 use simulation::{Fate, Stage};
 
@@ -12,8 +12,9 @@ const STEP: Duration = Duration::from_millis(10);
 /// After so long every row is over.
 const END: Duration = Duration::from_secs(2);
 
-/// What the upstream answers, and the service that is called for each piece.
+/// What the upstream answers with, and it or the service that is called for each piece.
 const BODY: &[u8] = b"seen";
+const FIELD: (&str, &str) = ("content-type", "application/json");
 const PIECE: usize = 16 << 10;
 
 /// A proxy whose time the test has in its hands.
@@ -25,14 +26,29 @@ trait Virtual {
     fn pass(&mut self, time: Duration);
     /// The calls that wait, and in how many pieces the answer is asked for.
     fn calls(&self) -> Vec<(u32, String)>;
+    /// The head of the answer to a call comes.
+    fn begin(&mut self, call: u32);
     /// A call is answered; without a body, the answer breaks off.
     fn answer(&mut self, call: u32, body: Option<Vec<u8>>);
-    /// The upstream answers a request of which all has come to it.
+    /// Whether the upstream has all of a request, and nothing of an answer is there.
+    fn is_asked(&self, stream: u32) -> bool;
+    /// The head of its answer comes.
     fn respond(&mut self, stream: u32);
-    /// The status that the client got, once it has one.
-    fn status(&self, stream: u32) -> Option<u16>;
+    /// More of its body.
+    fn respond_more(&mut self, stream: u32, piece: &[u8], end: bool);
+    /// What the client has of an answer.
+    fn client(&self, stream: u32) -> Client;
     fn upstream(&self, stream: u32) -> Option<(String, usize, BTreeMap<String, String>)>;
     fn log(&self) -> Vec<String>;
+}
+
+/// What a client has of an answer.
+#[derive(Default)]
+struct Client {
+    status: Option<u16>,
+    gets: (Vec<u8>, BTreeMap<String, String>),
+    /// Whether that is all.
+    is_over: bool,
 }
 
 /// Plays a row, with the clock of a client.
@@ -42,20 +58,38 @@ fn play(host: &mut impl Virtual, row: &Row) -> Seen {
         let stream = host.open(turn % 2, row);
         let (mut passed, mut sent, mut asked) = (Duration::ZERO, 0, BTreeMap::new());
         let pieces = row.sends.body.len();
-        while passed < END && seen.client.is_none() {
+        let (mut client, mut answers) = (Client::default(), None);
+        while passed < END && !client.is_over {
             seen.upstream = host.upstream(stream).or(seen.upstream.take());
-            host.respond(stream);
+            if host.is_asked(stream) {
+                host.respond(stream);
+                let wanted = row.sends.fields.iter().find(|(name, _)| name == PIECES);
+                answers = wanted.and_then(|(_, pieces)| Some((passed, pieces.parse::<u32>().ok()?)));
+                if answers.is_none() {
+                    host.respond_more(stream, BODY, true);
+                }
+            }
+            if let Some((next, left)) = answers.filter(|(next, _)| passed >= *next + ANSWERED) {
+                host.respond_more(stream, &[b'x'; PIECE], false);
+                answers = Some((next + ANSWERED, left - 1)).filter(|(_, left)| *left > 0);
+                if answers.is_none() {
+                    host.respond_more(stream, &[], true);
+                }
+            }
             for (call, wanted) in host.calls() {
                 let since = *asked.entry(call).or_insert(passed);
                 match wanted.parse::<u32>() {
                     Ok(pieces) if passed >= since + ANSWERED * pieces => {
                         host.answer(call, Some(vec![b'x'; PIECE * pieces as usize]));
                     }
+                    Ok(_) if passed == since => host.begin(call),
                     Err(_) if wanted == "cut" => host.answer(call, None),
                     Ok(_) | Err(_) => {}
                 }
             }
-            seen.client = host.status(stream);
+            if !row.sends.leaves || passed < LEAVES {
+                client = host.client(stream);
+            }
             host.pass(STEP);
             passed += STEP;
             if row.sends.leaves && passed == LEAVES {
@@ -74,9 +108,8 @@ fn play(host: &mut impl Virtual, row: &Row) -> Seen {
         if !row.sends.leaves {
             host.leave(stream);
         }
-        if turn + 1 < row.sends.times {
-            seen.client = None;
-        }
+        // Who leaves may have had its head.
+        (seen.client, seen.gets) = (client.status, client.gets);
     }
     let log = host.log();
     seen.lines = behaviours::lines(log.iter().map(String::as_str), &row.name);
@@ -96,6 +129,8 @@ fn head(row: &Row) -> RequestHead {
 struct TestHost {
     host: Host,
     streams: Vec<StreamId>,
+    /// Those that the upstream has begun to answer.
+    answered: Vec<StreamId>,
 }
 
 impl TestHost {
@@ -132,30 +167,46 @@ impl Virtual for TestHost {
         self.host.callouts().iter().map(|call| (call.id, pieces(call))).collect()
     }
 
+    fn begin(&mut self, call: u32) {
+        self.host.begin_answer(call);
+    }
+
     fn answer(&mut self, call: u32, body: Option<Vec<u8>>) {
         self.host.answer(call, body.map_or(Answer::Dropped, |body| Answer::response(200, &[], body)));
     }
 
-    fn respond(&mut self, stream: u32) {
+    fn is_asked(&self, stream: u32) -> bool {
         let stream = self.stream(stream);
         let trailers = !self.host.forwarded_trailers(stream).is_empty();
         let is_whole = matches!(self.host.outcome(stream), Outcome::Forwarded { ended, .. } if ended || trailers);
-        if is_whole && !self.host.is_closed(stream) {
-            self.host.respond(stream, 200, &[("x-upstream", "1")], BODY);
+        is_whole && !self.host.is_closed(stream) && !self.answered.contains(&stream)
+    }
+
+    fn respond(&mut self, stream: u32) {
+        let stream = self.stream(stream);
+        self.answered.push(stream);
+        let head = [(":status", "200"), FIELD].map(|(name, value)| (name.into(), value.into()));
+        self.host.upstream_response(stream, &head, false);
+    }
+
+    fn respond_more(&mut self, stream: u32, piece: &[u8], end: bool) {
+        let stream = self.stream(stream);
+        if !self.host.is_closed(stream) {
+            self.host.upstream_body(stream, piece, end);
         }
     }
 
-    fn status(&self, stream: u32) -> Option<u16> {
+    fn client(&self, stream: u32) -> Client {
         let stream = self.stream(stream);
-        if !self.host.is_closed(stream) {
-            return None;
-        }
-        self.host.downstream(stream).status()?.try_into().ok()
+        let has = self.host.downstream(stream);
+        let status = has.status().and_then(|status| status.try_into().ok());
+        Client { status, gets: (has.body, texts(&has.headers)), is_over: self.host.is_closed(stream) }
     }
 
     fn upstream(&self, stream: u32) -> Option<(String, usize, BTreeMap<String, String>)> {
         let Outcome::Forwarded { headers, body, .. } = self.host.outcome(self.stream(stream)) else { return None };
-        Some(forwarded(headers.iter().map(|(name, value)| (&**name, &**value)), body.len()))
+        let route = self.host.routed_by(self.stream(stream), ROUTES.0);
+        Some(forwarded(headers.iter().map(|(name, value)| (&**name, &**value)), body.len(), route))
     }
 
     fn log(&self) -> Vec<String> {
@@ -166,15 +217,23 @@ impl Virtual for TestHost {
 fn forwarded<'a>(
     fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     length: usize,
+    route: Option<String>,
 ) -> (String, usize, BTreeMap<String, String>) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let fields: BTreeMap<String, String> = fields.map(|(name, value)| (text(name), text(value))).collect();
+    let mut fields = texts(fields);
+    fields.extend(route.map(|route| (ROUTES.1.to_owned(), route)));
     (fields.get(":path").cloned().unwrap_or_default(), length, fields)
+}
+
+fn texts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+    fields: impl IntoIterator<Item = impl std::borrow::Borrow<(N, V)>>,
+) -> BTreeMap<String, String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let pair = |field: &(N, V)| (text(field.0.as_ref()), text(field.1.as_ref()));
+    fields.into_iter().map(|field| pair(field.borrow())).collect()
 }
 
 struct Simulated {
     stage: Stage,
-    answered: BTreeMap<u32, u16>,
 }
 
 impl Virtual for Simulated {
@@ -204,28 +263,42 @@ impl Virtual for Simulated {
         self.stage.calls()
     }
 
+    fn begin(&mut self, call: u32) {
+        self.stage.begin(call);
+    }
+
     fn answer(&mut self, call: u32, body: Option<Vec<u8>>) {
         self.stage.answer(call, body);
     }
 
-    fn respond(&mut self, stream: u32) {
-        if matches!(self.stage.fate(stream), Fate::Goes { is_whole: true, .. }) {
-            let status = self.stage.respond(stream, BODY);
-            self.answered.insert(stream, status);
-        }
+    fn is_asked(&self, stream: u32) -> bool {
+        matches!(self.stage.fate(stream), Fate::Goes { is_whole: true, answer: None, .. })
     }
 
-    fn status(&self, stream: u32) -> Option<u16> {
+    fn respond(&mut self, stream: u32) {
+        self.stage.respond(stream, &[(":status", "200"), FIELD]);
+    }
+
+    fn respond_more(&mut self, stream: u32, piece: &[u8], end: bool) {
+        self.stage.respond_more(stream, piece, end);
+    }
+
+    fn client(&self, stream: u32) -> Client {
         match self.stage.fate(stream) {
-            Fate::Answered(status) => Some(status),
-            Fate::Waits | Fate::Goes { .. } => None,
-            Fate::Over => self.answered.get(&stream).copied(),
+            Fate::Answered(status) => Client { status: Some(status), is_over: true, ..Client::default() },
+            Fate::Goes { answer: Some(answer), .. } => {
+                let fields = answer.head.as_ref().map(|head| texts(head.fields().unwrap())).unwrap_or_default();
+                let status = fields.get(":status").and_then(|status| status.parse().ok());
+                Client { status, gets: (answer.body, fields), is_over: answer.is_over }
+            }
+            Fate::Waits | Fate::Goes { .. } | Fate::Over => Client::default(),
         }
     }
 
     fn upstream(&self, stream: u32) -> Option<(String, usize, BTreeMap<String, String>)> {
-        let Fate::Goes { head, length, .. } = self.stage.fate(stream) else { return None };
-        Some(forwarded(head.fields().unwrap().into_iter(), length))
+        let Fate::Goes { head, length, route, .. } = self.stage.fate(stream) else { return None };
+        let route = route.map(|route| String::from_utf8_lossy(&route).into_owned());
+        Some(forwarded(head.fields().unwrap().into_iter(), length, route))
     }
 
     fn log(&self) -> Vec<String> {
@@ -238,11 +311,12 @@ fn test_host(otherwise: Vec<Otherwise>) -> TestHost {
     let options = Options {
         workers: 2,
         configuration: behaviours::configuration(&rows).to_string().into_bytes(),
+        environment: vec![(VARIABLE.0.to_owned(), VARIABLE.1.to_owned())],
         otherwise,
         ..Options::default()
     };
     let host = Host::start(&Filter::load(behaviours::probe()).unwrap(), options.cluster("token-lookup")).unwrap();
-    TestHost { host, streams: Vec::new() }
+    TestHost { host, streams: Vec::new(), answered: Vec::new() }
 }
 
 #[test]
@@ -255,7 +329,7 @@ fn the_test_host_does_what_the_table_says() {
 fn the_simulated_host_does_what_the_table_says() {
     let rows = behaviours::table().unwrap();
     let stage = Stage::new(behaviours::configuration(&rows).to_string());
-    let wrong = wrong(Simulated { stage, answered: BTreeMap::new() });
+    let wrong = wrong(Simulated { stage });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -269,6 +343,7 @@ fn a_host_that_does_otherwise_is_told_from_one_that_does_not() {
         (Otherwise::NeverTicks, "time"),
         (Otherwise::EndsEarly, "end-in-body"),
         (Otherwise::KeepsCase, "names"),
+        (Otherwise::KeepsRoutes, "route-of-a-change"),
     ] {
         let wrong = wrong(test_host(vec![otherwise]));
         assert!(wrong.iter().any(|found| found.starts_with(&format!("{row}: "))), "{otherwise:?}: {wrong:#?}");

@@ -166,6 +166,27 @@ fn lookups_under_way_are_bounded() {
     assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
 }
 
+#[test]
+fn what_nobody_waits_for_is_left_out_and_counted_where_too_much_is_looked_up() {
+    let mut host = host_with_limits(100_000, 100_000, "");
+    let served = |host: &mut Host| {
+        let stream = host.open(0, clone("libs/common", DANA));
+        status(&host.outcome(stream))
+    };
+    let counted = |host: &Host| {
+        ["lookup_busy", "lookup_throttled"].map(|why| host.metric(&format!("jobscope.limits.reason.{why}")).unwrap())
+    };
+    assert_eq!(status(&host.exchange(0, clone("libs/common", DANA), gitlab)), 200);
+    host.advance(Duration::from_secs(31));
+    let flood: Vec<_> =
+        (0..1024).map(|number| host.open(0, clone("libs/common", &format!("glcbt-64_flood{number:06}")))).collect();
+    assert_eq!((served(&mut host), counted(&host)), (200, [2, 0]), "the token and the target are due");
+    flood.into_iter().for_each(|stream| host.close(stream));
+    host.settle(gitlab);
+    host.send(0, clone("infra/secrets", DANA), too_much("17"));
+    assert_eq!((served(&mut host), counted(&host)), (200, [2, 1]), "of the target the forge has had too much");
+}
+
 /// A forge that has had too much, for so many seconds.
 fn too_much(seconds: &'static str) -> impl Fn(&Callout) -> Answer {
     move |_| Answer::response(429, &[("retry-after", seconds), ("x-envoy-upstream-service-time", "1")], "Retry later\n")

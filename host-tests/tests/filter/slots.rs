@@ -1,8 +1,10 @@
 //! `forge.credential_slots`: what a job is granted whose token the forge does not know goes on with a slot, and nothing else does.
 
-use host_tests::host::{Answer, Callout, Host, Hostcall, Outcome, Request, RequestHead, Status, StreamId};
+use host_tests::host::{
+    Answer, Callout, Filter, Host, Hostcall, Options, Otherwise, Outcome, Request, RequestHead, Status, StreamId,
+};
 
-use crate::forge::{basic, get, host_of, post, property};
+use crate::forge::{basic, get, options, post, property};
 
 const SLOT: &str = "x-jobscope-credential";
 
@@ -13,11 +15,16 @@ const OWN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJvd24ifQ.c2lnbmF0dXJl";
 /// A person's credential.
 const PERSON: &str = "secret-of-a-person";
 
+/// A host that chooses a route anew when it is asked to, and not before: Envoy does with each change of the head.
 fn host(more: &str) -> Host {
-    host_of(&format!(
+    let configuration = format!(
         r#"{{"forge": {{"kind": "generic", "hosts": ["gitlab.example.com"], "registry_hosts": ["registry.example.com"], "credential_slots": "on"}},
             "lookup": {{"cluster": "token-lookup", "authority": "lookup.example.com", "credential_env": "LOOKUP_TOKEN"}}{more}}}"#
-    ))
+    );
+    let options = Options { otherwise: vec![Otherwise::KeepsRoutes], ..options(&configuration) };
+    let mut host = Host::start(&Filter::under_test().unwrap(), options).unwrap();
+    host.reset_counts();
+    host
 }
 
 fn service(call: &Callout) -> Answer {

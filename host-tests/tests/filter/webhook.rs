@@ -105,6 +105,7 @@ fn reports_that_come_in_pieces_share_the_place_that_held_bodies_have() {
         assert_eq!((status(&host.outcome(more)), &*property(&host, more, "jobscope_reason")), (503, reason));
         host.close(more);
     }
+    assert_eq!(host.metric("jobscope.limits.reason.webhook_busy"), Some(1));
     host.tick(0);
     assert!(streams.iter().all(|stream| host.outcome(*stream) == Outcome::Paused), "the forge may take its time");
     assert_eq!(status(&host.exchange(0, report(1001, "failed"), nobody)), 204, "what is there at once needs no place");

@@ -12,7 +12,6 @@ use policy::request::TraceContext;
 use super::crowd::Standing;
 use crate::counters::Counted;
 use crate::host::{Buffer, Flow, Host, HostError, Level, Map, Result, Stream};
-use crate::journal;
 use crate::setup::Setup;
 use crate::worker::Worker;
 
@@ -101,7 +100,7 @@ impl<H: Host> Worker<H> {
             }
             Ok(Some(way)) => self.read_on(stream, Answer::new(watch, way)),
             Err(error) => {
-                journal::note(&self.host, Level::Error, "an answer cannot be read", error);
+                self.journal.note(Level::Error, "an answer cannot be read", error);
                 self.finish_answer(stream, Answer::new(watch, Way::Held(0)), false)
             }
         }
@@ -229,7 +228,7 @@ impl<H: Host> Worker<H> {
     /// Ends a stream whose answer must not go on as it is. Where the host does not even reply, nothing goes on, and the
     /// host's own timeout ends it.
     fn give_up(&self, error: HostError) -> Flow {
-        journal::note(&self.host, Level::Error, "an answer cannot be replaced", error);
+        self.journal.note(Level::Error, "an answer cannot be replaced", error);
         let said = [("jobscope_verdict", "deny"), ("jobscope_reason", "host.failed")];
         self.log.write_more(&self.host, said.into_iter());
         let _ = self.host.unavailable("host.failed");
@@ -244,7 +243,7 @@ impl<H: Host> Worker<H> {
                 Event::Ended(end) => {
                     setup.counters.one(Counted::Ends, &["answer"]);
                     if let Err(error) = self.host.now().and_then(|now| setup.store.end(end, now)) {
-                        journal::note(&self.host, Level::Critical, "the end of a job cannot be remembered", error);
+                        self.journal.note(Level::Critical, "the end of a job cannot be remembered", error);
                     }
                     if let Some(job) = end.job {
                         self.ends.add(setup, job);
@@ -252,7 +251,7 @@ impl<H: Host> Worker<H> {
                 }
                 Event::Doubted(end) => {
                     if let Err(error) = self.host.now().and_then(|now| setup.store.doubt(end.token, now)) {
-                        journal::note(&self.host, Level::Error, "a job's end cannot be looked up", error);
+                        self.journal.note(Level::Error, "a job's end cannot be looked up", error);
                     }
                 }
                 Event::Born(birth) => self.welcome(setup, birth),
@@ -265,14 +264,14 @@ impl<H: Host> Worker<H> {
                         Ok(false) => "there is no room".to_owned(),
                         Err(error) => error.to_string(),
                     };
-                    journal::note(&self.host, Level::Error, "a credential cannot be remembered", why);
+                    self.journal.note(Level::Error, "a credential cannot be remembered", why);
                     heeded.is_whole = false;
                 }
                 Event::Judged(record) => heeded.decided = Some((self.note_more(&record), record.reason)),
                 Event::Unread(record) => {
                     heeded.decided = Some((self.note_more(&record), record.reason));
                     let what = "an answer that should be looked into cannot be read, and goes on as it is";
-                    journal::note(&self.host, Level::Error, what, record.reason);
+                    self.journal.note(Level::Error, what, record.reason);
                 }
                 Event::Failed(calls) => self.errands.begin(calls),
             }
@@ -287,7 +286,7 @@ impl<H: Host> Worker<H> {
         let born = now.and_then(|now| setup.store.born(&birth, now).map(|()| now));
         match born {
             Ok(now) => self.refresh(setup, vec![Fact::Token(birth.token)], &|| TraceContext::NONE, now),
-            Err(error) => journal::note(&self.host, Level::Warn, "a job that begins cannot be remembered", error),
+            Err(error) => self.journal.note(Level::Warn, "a job that begins cannot be remembered", error),
         }
     }
 }

@@ -13,7 +13,6 @@ use super::answer::Answering;
 use super::crowd::{BODY_PATIENCE, Standing};
 use super::withheld::Shows;
 use crate::host::{Buffer, Flow, Host, HostError, Level, Map, Result, Stream};
-use crate::journal;
 use crate::promises::Promise;
 use crate::setup::Setup;
 use crate::worker::Worker;
@@ -36,7 +35,7 @@ impl<H: Host> Worker<H> {
             && self.waits(stream)
             && let Err(error) = self.host.hold_body(stream)
         {
-            journal::note(&self.host, Level::Warn, "a body is buffered while its request waits", error);
+            self.journal.note(Level::Warn, "a body is buffered while its request waits", error);
         }
         flow
     }
@@ -159,8 +158,8 @@ impl<H: Host> Worker<H> {
         Ok(Some(next))
     }
 
-    /// Takes out of a head what a client sent under our names. Whether there was nothing of the kind. Envoy has chosen a route
-    /// before: where one goes by a slot, it is not to stay that one.
+    /// Takes out of a head what a client sent under our names. Whether there was nothing of the kind. The host has chosen a route
+    /// before: where one goes by a slot, it is not to stay that one. Envoy chooses anew with each change of a head, unasked.
     fn take_ours(&self, setup: &Setup<H>, head: &Head<'_>) -> Result<bool> {
         let mut is_clean = true;
         for name in head.ours() {
@@ -199,7 +198,7 @@ impl<H: Host> Worker<H> {
             Ok(now) if has_room => Next::AwaitsBody(Box::new(pending), now.after(BODY_PATIENCE)),
             Ok(_) => self.turn_away(setup, stream, pending, Failure::Busy),
             Err(error) => {
-                journal::note(&self.host, Level::Error, "a request cannot be read", error);
+                self.journal.note(Level::Error, "a request cannot be read", error);
                 Next::decided(decision::failed(&setup.config, Protocol::Web, Failure::Host), Protocol::Web, None)
             }
         }
@@ -311,7 +310,7 @@ impl<H: Host> Worker<H> {
 
     /// Answers a request that the host does not show.
     fn fail_to_read(&mut self, setup: &Setup<H>, stream: Stream, error: HostError) -> Flow {
-        journal::note(&self.host, Level::Error, "a request cannot be read", error);
+        self.journal.note(Level::Error, "a request cannot be read", error);
         if setup.config.forge.credential_slots == CredentialSlots::On {
             // What nobody read may name a slot, and must not go on where decisions are only observed either.
             return self.answer_unjudged(stream, Failure::Host);

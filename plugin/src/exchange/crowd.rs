@@ -80,6 +80,8 @@ pub(crate) struct Crowd {
     /// The host counts its streams, so they stand in the order in which they came.
     exchanges: BTreeMap<Stream, Exchange>,
     /// Who is to be told of a fact: an index of what the exchanges wait for, which [`Crowd::stand`] and [`Crowd::tell`] keep.
+    /// Without it all of a crowd would be asked for each fact that lands. It is not the flights' own, either: a request waits for
+    /// several facts and leaves all of them at once, and has to know what it still waits for.
     listeners: BTreeMap<Hash, BTreeSet<Stream>>,
     /// How many wait for facts, and how many bytes their heads have.
     waiting: usize,

@@ -13,7 +13,6 @@ use super::Next;
 use super::parked::{Denial, Parked};
 use super::recalled::Recalled;
 use crate::host::{Host, HostError, Level, Map, Result};
-use crate::journal;
 use crate::lookups::Urgency;
 use crate::setup::Setup;
 use crate::worker::Worker;
@@ -204,7 +203,7 @@ impl<H: Host> Worker<H> {
             Ok(None) => Ok(()),
             Ok(Some(over)) => Err(over),
             Err(error) => {
-                journal::note(&self.host, Level::Error, "a lookup cannot be counted", error);
+                self.journal.note(Level::Error, "a lookup cannot be counted", error);
                 Err(Failure::Host)
             }
         }
@@ -222,7 +221,7 @@ impl<H: Host> Worker<H> {
 
     /// Decides on a request for which the host refused a call.
     fn host_fails(&self, setup: &Setup<H>, case: (JobRequest, Facts), error: HostError) -> Next {
-        journal::note(&self.host, Level::Error, "the host refused a call", error);
+        self.journal.note(Level::Error, "the host refused a call", error);
         self.fail(setup, case, Failure::Host)
     }
 }

@@ -5,7 +5,6 @@ use policy::webhook::{self, Answer, BODY_LIMIT};
 use super::crowd::Standing;
 use crate::counters::Counted;
 use crate::host::{Buffer, Flow, Host, Level, Stream};
-use crate::journal;
 use crate::setup::Setup;
 use crate::worker::Worker;
 
@@ -16,7 +15,10 @@ impl<H: Host> Worker<H> {
         let report = match (size <= BODY_LIMIT, end_of_stream) {
             (false, _) => Err(Answer::TooLarge),
             (true, false) if self.crowd.hold_with_head(stream, size) => return Flow::Pause,
-            (true, false) => Err(Answer::Busy),
+            (true, false) => {
+                setup.counters.one(Counted::Limits, &["webhook.busy"]);
+                Err(Answer::Busy)
+            }
             (true, true) => self.host.buffer(Buffer::RequestBody, 0, size).map_err(|_| Answer::Failed),
         };
         let answer = report.and_then(|body| self.heed_report(setup, &body));
@@ -29,7 +31,7 @@ impl<H: Host> Worker<H> {
         self.log.write(&self.host, [("jobscope_job", &*job.0.to_string())].into_iter());
         setup.counters.one(Counted::Ends, &["webhook"]);
         self.host.now().and_then(|now| setup.store.end_job(job, now)).map_err(|error| {
-            journal::note(&self.host, Level::Critical, "the end of a job cannot be remembered", error);
+            self.journal.note(Level::Critical, "the end of a job cannot be remembered", error);
             Answer::Failed
         })?;
         Ok(Answer::Ended)
@@ -42,7 +44,7 @@ impl<H: Host> Worker<H> {
         self.log.write_more(&self.host, [("jobscope_action", "webhook"), ("jobscope_reason", name)].into_iter());
         let details = format!("jobscope:{name}");
         if let Err(error) = self.host.reply(status, &[("cache-control", "no-store")], "", &details) {
-            journal::note(&self.host, Level::Error, "a request cannot be answered", error);
+            self.journal.note(Level::Error, "a request cannot be answered", error);
         }
         Flow::Pause
     }

@@ -12,7 +12,6 @@ use super::answer::Answering;
 use super::crowd::Standing;
 use super::{Decided, Next};
 use crate::host::{Flow, Host, Level, Map, Result, Stream};
-use crate::journal;
 use crate::lookups::chance;
 use crate::setup::Setup;
 use crate::worker::Worker;
@@ -63,7 +62,7 @@ impl<H: Host> Worker<H> {
             Outcome::Forward(grant) => {
                 if let Err(error) = self.narrow(grant) {
                     // The request asks for more than was granted, so it cannot go on as it is.
-                    journal::note(&self.host, Level::Error, "a narrowed request cannot be forwarded", error);
+                    self.journal.note(Level::Error, "a narrowed request cannot be forwarded", error);
                     let _ = self.host.unavailable("host.failed");
                     return self.stay(stream, Standing::Answered);
                 }
@@ -77,7 +76,7 @@ impl<H: Host> Worker<H> {
             }
             Outcome::Reply(reply) => {
                 if let Err(error) = self.send(reply, &id, decision.record.reason) {
-                    journal::note(&self.host, Level::Error, "a request cannot be answered", error);
+                    self.journal.note(Level::Error, "a request cannot be answered", error);
                 }
                 self.stay(stream, Standing::Answered)
             }
@@ -115,7 +114,7 @@ impl<H: Host> Worker<H> {
             && let Err(error) = self.host.remove_header(Map::Request, "accept-encoding")
         {
             // Compressed, the answer tells nothing.
-            journal::note(&self.host, Level::Warn, "an answer may come compressed", error);
+            self.journal.note(Level::Warn, "an answer may come compressed", error);
         }
         if let Some(exchange) = self.crowd.find(stream) {
             exchange.answering = Answering::Watched(Box::new(watch));

@@ -10,7 +10,6 @@ use policy::request::Malformed;
 use super::Next;
 use super::crowd::Woken;
 use crate::host::{Flow, Host, Level, Result, Stream};
-use crate::journal;
 use crate::setup::Setup;
 use crate::ticks::AT_ONCE;
 use crate::worker::Worker;
@@ -23,19 +22,19 @@ impl<H: Host> Worker<H> {
         for _ in 0..AT_ONCE {
             let Some((stream, woken)) = self.crowd.wake() else { break };
             if let Err(error) = self.host.act_for(Some(stream)) {
-                journal::note(&self.host, Level::Error, "a waiting request is gone", error);
+                self.journal.note(Level::Error, "a waiting request is gone", error);
                 continue;
             }
             let next = self.next_of(setup, stream, woken, now);
             if self.settle(setup, stream, next) == Flow::Continue
                 && let Err(error) = self.host.resume()
             {
-                journal::note(&self.host, Level::Error, "a request cannot be resumed", error);
+                self.journal.note(Level::Error, "a request cannot be resumed", error);
             }
         }
         let _ = self.host.act_for(None);
         self.depart();
-        self.ticks.hurry(&self.host, self.crowd.has_news());
+        self.ticks.hurry(&self.host, &self.journal, self.crowd.has_news());
     }
 
     /// What becomes of a request that waits no longer.

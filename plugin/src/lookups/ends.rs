@@ -15,7 +15,6 @@ use policy::request::TraceContext;
 use super::{chance, send};
 use crate::counters::Counted;
 use crate::host::{Host, Level};
-use crate::journal;
 use crate::setup::Setup;
 
 /// The most jobs of one worker that are yet to be told. The oldest makes room: its end is the likeliest to be known by now.
@@ -70,7 +69,7 @@ impl Ends {
     pub(crate) fn tick<H: Host>(&mut self, host: &H, setup: &Setup<H>, now: Moment) {
         let lost = setup.config.lookup.timeout.saturating_mul(4);
         if let Some(telling) = self.telling.take_if(|telling| telling.at.after(lost).has_come(lost, now)) {
-            self.fail(host, setup, telling.jobs, Failure::LookupTimeout, now);
+            self.fail(setup, telling.jobs, Failure::LookupTimeout, now);
         }
         self.rests.take_if(|(until, within)| until.has_come(*within, now));
         if self.untold.is_empty() || self.telling.is_some() || self.rests.is_some() {
@@ -79,9 +78,9 @@ impl Ends {
         let Some(account) = &setup.account else { return };
         let jobs: Vec<JobId> = self.untold.drain(..self.untold.len().min(ended::MOST)).collect();
         let call = ended::tell(account, jobs.iter().copied());
-        match send(host, &setup.config, &call, &TraceContext::NONE, setup.config.lookup.timeout) {
+        match send(host, setup, &call, &TraceContext::NONE, setup.config.lookup.timeout) {
             Some(call) => self.telling = Some(Telling { call, at: now, jobs }),
-            None => self.fail(host, setup, jobs, Failure::LookupUnreachable, now),
+            None => self.fail(setup, jobs, Failure::LookupUnreachable, now),
         }
     }
 
@@ -104,16 +103,16 @@ impl Ends {
                 self.rests = Some((now.after(DEAF), DEAF));
                 if !std::mem::replace(&mut self.is_deaf, true) {
                     let detail = format_args!("it answers 404, and is told none for {DEAF:?}");
-                    journal::note(host, Level::Warn, "the lookup service takes no reports of ended jobs", detail);
+                    setup.journal.note(Level::Warn, "the lookup service takes no reports of ended jobs", detail);
                 }
             }
-            Err(failure) => self.fail(host, setup, jobs, failure, now),
+            Err(failure) => self.fail(setup, jobs, failure, now),
         }
         true
     }
 
     /// These are to be told again.
-    fn fail<H: Host>(&mut self, host: &H, setup: &Setup<H>, jobs: Vec<JobId>, failure: Failure, now: Moment) {
+    fn fail<H: Host>(&mut self, setup: &Setup<H>, jobs: Vec<JobId>, failure: Failure, now: Moment) {
         count(setup, "failed", jobs.len());
         jobs.into_iter().rev().for_each(|job| self.untold.push_front(job));
         self.drop_beyond(setup, MOST);
@@ -121,7 +120,7 @@ impl Ends {
         let pause = changes::pause(self.failures, chance(self.seed, now.0));
         self.rests = Some((now.after(pause), pause));
         let detail = format_args!("told again in {pause:?}: {}: {}", failure.code(), failure.text());
-        journal::note(host, Level::Warn, "the lookup service was not told which jobs ended", detail);
+        setup.journal.note(Level::Warn, "the lookup service was not told which jobs ended", detail);
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use policy::Config;
 use policy::bindings::Moment;
 use policy::lookup::Call;
 use policy::request::TraceContext;
 
 use super::send;
 use crate::host::{Host, Level};
-use crate::journal;
+use crate::setup::Setup;
 
 /// The errands of one worker.
 #[derive(Debug, Default)]
@@ -32,11 +31,11 @@ impl Errands {
     }
 
     /// Sends what is to be sent.
-    pub(crate) fn depart(&mut self, host: &impl Host, config: &Config, now: Moment) {
+    pub(crate) fn depart<H: Host>(&mut self, host: &H, setup: &Setup<H>, now: Moment) {
         for mut errand in std::mem::take(&mut self.departing) {
             // A call that cannot be sent is as good as one that failed: the next may come through.
             while let Some(call) = errand.pop_front() {
-                if let Some(id) = send(host, config, &call, &TraceContext::NONE, config.lookup.timeout) {
+                if let Some(id) = send(host, setup, &call, &TraceContext::NONE, setup.config.lookup.timeout) {
                     self.under_way.insert(id, (now, errand));
                     break;
                 }
@@ -45,30 +44,30 @@ impl Errands {
     }
 
     /// Takes the answer to a call. `false` when the call is none of these.
-    pub(crate) fn answer(&mut self, host: &impl Host, call: u32, status: Option<u16>) -> bool {
+    pub(crate) fn answer<H: Host>(&mut self, setup: &Setup<H>, call: u32, status: Option<u16>) -> bool {
         let Some((_, errand)) = self.under_way.remove(&call) else { return false };
         if !status.is_some_and(|status| (200..300).contains(&status)) {
             let answered = status.map_or_else(|| "no answer came".into(), |status| format!("it answered {status}"));
-            complain(host, &answered);
+            complain(setup, &answered);
         }
         self.departing.push(errand);
         true
     }
 
     /// Goes on with errands whose answer was lost.
-    pub(crate) fn tick(&mut self, host: &impl Host, config: &Config, now: Moment) {
-        let patience = config.lookup.timeout.saturating_mul(4);
+    pub(crate) fn tick<H: Host>(&mut self, host: &H, setup: &Setup<H>, now: Moment) {
+        let patience = setup.config.lookup.timeout.saturating_mul(4);
         let is_lost = |sent: Moment| now < sent || now.since(sent) > patience;
         let lost = self.under_way.extract_if(.., |_, (sent, _)| is_lost(*sent)).map(|(_, (_, errand))| errand);
         let begun = self.departing.len();
         self.departing.extend(lost);
         if self.departing.len() > begun {
-            complain(host, "its answer was lost");
+            complain(setup, "its answer was lost");
         }
-        self.depart(host, config, now);
+        self.depart(host, setup, now);
     }
 }
 
-fn complain(host: &impl Host, why: &str) {
-    journal::note(host, Level::Error, "the forge would not be told that a job failed", why);
+fn complain<H: Host>(setup: &Setup<H>, why: &str) {
+    setup.journal.note(Level::Error, "the forge would not be told that a job failed", why);
 }

@@ -11,7 +11,6 @@ use policy::lookup::account::{self, NOTICE};
 use super::question::Question;
 use crate::counters::Counted;
 use crate::host::{Host, Level, Result};
-use crate::journal;
 use crate::setup::Setup;
 
 /// An Envoy that was just started has other things to ask.
@@ -35,7 +34,6 @@ impl Expiries {
     /// Takes the answer to a call, if it is to the one that was sent here. `false` when it is not.
     pub(crate) fn answer<H: Host>(
         &mut self,
-        host: &H,
         setup: &Setup<H>,
         call: u32,
         answer: &Answer<'_>,
@@ -46,21 +44,21 @@ impl Expiries {
         }
         match account::read(&setup.config, answer) {
             Ok(expires) => {
-                let told_before = self.question.learn(host, setup, Expiry(expires), now);
+                let told_before = self.question.learn(setup, Expiry(expires), now);
                 setup.counters.set(Counted::Expires, &[], expires.map_or(0, Day::seconds));
                 // Once a day is often enough for the log.
                 let today = now.ok().map(|now| Day::of(now.0)).filter(|today| told_before != Some(*today));
                 if let Some((expires, today)) = expires.zip(today) {
-                    remind(host, expires, today);
+                    remind(setup, expires, today);
                 }
             }
             Err(Failure::LookupRights) => {
                 let detail = "the forge answers 401: it is wrong, expired or revoked, or Envoy adds none";
-                journal::note(host, Level::Error, "the service account's token is not taken", detail);
+                setup.journal.note(Level::Error, "the service account's token is not taken", detail);
             }
             Err(failure) => {
                 let what = "it cannot be looked up when the service account's token expires";
-                journal::note(host, Level::Warn, what, failure.text());
+                setup.journal.note(Level::Warn, what, failure.text());
             }
         }
         true
@@ -68,12 +66,12 @@ impl Expiries {
 }
 
 /// Tells of a token that expires soon.
-fn remind(host: &impl Host, expires: Day, today: Day) {
+fn remind<H: Host>(setup: &Setup<H>, expires: Day, today: Day) {
     let left = expires.0.saturating_sub(today.0);
     if left <= NOTICE {
         let days = if left == 1 { "day" } else { "days" };
         let what = "the service account's token expires soon";
         let detail = format_args!("{left} {days} are left. Exchange it as docs/operations.md says");
-        journal::note(host, Level::Warn, what, detail);
+        setup.journal.note(Level::Warn, what, detail);
     }
 }

@@ -15,6 +15,7 @@ use super::departures::{Departure, Departures};
 use super::landing::Landing;
 use super::throttle::Throttle;
 use super::{chance, send};
+use crate::counters::Counted;
 use crate::host::Host;
 use crate::setup::Setup;
 
@@ -92,7 +93,13 @@ impl Flights {
             return None;
         }
         // What is only refreshed waits for better times.
-        let refused = |failure| (urgency == Urgency::Awaited).then(|| Landing::failed(key, failure, now));
+        let refused = |failure: Failure| match urgency {
+            Urgency::Awaited => Some(Landing::failed(key, failure, now)),
+            Urgency::Background => {
+                setup.counters.one(Counted::Limits, &[failure.code()]);
+                None
+            }
+        };
         let rests = |until: &Moment| !until.has_come(REST.saturating_mul(2), now);
         if urgency == Urgency::Background && self.resting.get(&key).is_some_and(rests) {
             return None;
@@ -144,7 +151,7 @@ impl Flights {
     }
 
     /// Sends what is to be sent.
-    pub(crate) fn depart(&mut self, host: &impl Host, config: &Config, now: Moment) {
+    pub(crate) fn depart<H: Host>(&mut self, host: &H, setup: &Setup<H>, now: Moment) {
         let due = self.departures.take_due(now);
         if due.is_empty() {
             return;
@@ -166,10 +173,12 @@ impl Flights {
             }
             // What several flights ask at once is sent for the first of them.
             let context = departure.flights.first().map_or(TraceContext::NONE, |(key, _)| self.context(key));
-            match send(host, config, &departure.call, &context, patience(config, asked, now)) {
+            match send(host, setup, &departure.call, &context, patience(&setup.config, asked, now)) {
                 Some(number) => self.departures.sent(number, departure, now),
                 None => {
-                    for (key, _) in self.delay(config, departure, now).map(|lost| lost.flights).unwrap_or_default() {
+                    for (key, _) in
+                        self.delay(&setup.config, departure, now).map(|lost| lost.flights).unwrap_or_default()
+                    {
                         if let Some(under_way) = self.under_way.get_mut(&key) {
                             under_way.failed = Some(Failure::LookupUnreachable);
                         }

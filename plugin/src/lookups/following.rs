@@ -13,7 +13,6 @@ use policy::request::TraceContext;
 use super::{chance, send};
 use crate::counters::Counted;
 use crate::host::{Host, HostError, Level};
-use crate::journal;
 use crate::setup::Setup;
 
 /// How often it is looked who follows; also the shortest time between two questions.
@@ -60,7 +59,7 @@ impl Following {
             Ok(Some(follower)) => self.go_on(host, setup, follower.cursor, now),
             // Another follows.
             Ok(None) => self.state = State::Rests(now),
-            Err(error) => self.fail(host, &failed(error), now),
+            Err(error) => self.fail(setup, &failed(error), now),
         }
     }
 
@@ -71,19 +70,19 @@ impl Following {
             State::Rests(_) => {
                 let Some(account) = &setup.account else { return };
                 let call = changes::ask(account, after.as_ref());
-                match send(host, &setup.config, &call, &TraceContext::NONE, PATIENCE) {
+                match send(host, setup, &call, &TraceContext::NONE, PATIENCE) {
                     Some(call) => self.state = State::Asked { call, at: now, after },
                     None => {
                         // Another thread may be able to send.
                         if let Err(error) = setup.store.follow(self.me, now, |me| me.retired(now)) {
-                            journal::note(host, Level::Error, "the host refused a call", error);
+                            setup.journal.note(Level::Error, "the host refused a call", error);
                         }
-                        self.fail(host, &told(Failure::LookupUnreachable), now);
+                        self.fail(setup, &told(Failure::LookupUnreachable), now);
                     }
                 }
             }
             State::Asked { at, .. } if at.after(LOST).has_come(LOST, now) => {
-                self.fail(host, &told(Failure::LookupTimeout), now);
+                self.fail(setup, &told(Failure::LookupTimeout), now);
             }
             State::Asked { .. } => {}
             // What was asked before then lands first, and is aged with the rest.
@@ -92,9 +91,9 @@ impl Following {
                 Ok(Some(next)) => *from = next,
                 Ok(None) => {
                     let cursor = cursor.clone();
-                    self.arrive(host, setup, Some(cursor), now);
+                    self.arrive(setup, Some(cursor), now);
                 }
-                Err(error) => self.fail(host, &failed(error), now),
+                Err(error) => self.fail(setup, &failed(error), now),
             },
         }
     }
@@ -116,35 +115,35 @@ impl Following {
                 match ended {
                     Ok(()) => {
                         self.failures = 0;
-                        self.arrive(host, setup, Some(cursor), now);
+                        self.arrive(setup, Some(cursor), now);
                     }
-                    Err(error) => self.fail(host, &failed(error), now),
+                    Err(error) => self.fail(setup, &failed(error), now),
                 }
             }
             Ok(News::Begins(cursor)) => self.state = State::Ages { cursor, before: now, from: 0 },
             Ok(News::Lost) => {
-                self.arrive(host, setup, None, now);
+                self.arrive(setup, None, now);
                 // A service that forgets each cursor it gives is not asked without end.
-                self.fail(host, "the service no longer knows the cursor", now);
+                self.fail(setup, "the service no longer knows the cursor", now);
             }
-            Err(failure) => self.fail(host, &told(failure), now),
+            Err(failure) => self.fail(setup, &told(failure), now),
         }
         true
     }
 
     /// The list has been followed up to here.
-    fn arrive<H: Host>(&mut self, host: &H, setup: &Setup<H>, cursor: Option<Cursor>, now: Moment) {
+    fn arrive<H: Host>(&mut self, setup: &Setup<H>, cursor: Option<Cursor>, now: Moment) {
         match setup.store.follow(self.me, now, |me| me.at(cursor)) {
             Ok(_) => self.state = State::Rests(now),
-            Err(error) => self.fail(host, &failed(error), now),
+            Err(error) => self.fail(setup, &failed(error), now),
         }
     }
 
-    fn fail(&mut self, host: &impl Host, why: &str, now: Moment) {
+    fn fail<H: Host>(&mut self, setup: &Setup<H>, why: &str, now: Moment) {
         self.failures = self.failures.saturating_add(1);
         let pause = changes::pause(self.failures, chance(self.me, now.0));
         let detail = format_args!("asked again in {pause:?}: {why}");
-        journal::note(host, Level::Warn, "the list of ended jobs cannot be followed", detail);
+        setup.journal.note(Level::Warn, "the list of ended jobs cannot be followed", detail);
         self.state = State::Rests(now.after(pause));
     }
 }

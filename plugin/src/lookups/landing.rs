@@ -12,7 +12,6 @@ use super::flights::{News, Urgency};
 use crate::counters::Counted;
 use crate::exchange::{Landed, Recalled};
 use crate::host::{Buffer, Host, Level, Map, Result};
-use crate::journal;
 use crate::setup::Setup;
 use crate::ticks::AT_ONCE;
 use crate::worker::Worker;
@@ -86,16 +85,14 @@ impl<H: Host> Worker<H> {
         if let (Some(pause), Ok(now)) = (lookup::pause(status, field("retry-after")), clock) {
             self.flights.throttle(call, pause, now);
         }
-        if self.errands.answer(&self.host, call, status)
+        if self.errands.answer(&setup, call, status)
             || self.following.answer(&self.host, &setup, call, &answer)
             || self.ends.answer(&self.host, &setup, call, &answer)
         {
             self.depart();
             return;
         }
-        if self.versions.answer(&self.host, &setup, call, &answer, clock)
-            || self.expiries.answer(&self.host, &setup, call, &answer, clock)
-        {
+        if self.versions.answer(&setup, call, &answer, clock) || self.expiries.answer(&setup, call, &answer, clock) {
             return;
         }
         // No answer came, or Envoy speaks for a service that it did not reach: what came from one has this field.
@@ -171,7 +168,7 @@ impl<H: Host> Worker<H> {
                 self.learn(setup, landing, now)
             }
             Err(error) => {
-                journal::note(&self.host, Level::Error, "the proxy does not tell the time", error);
+                self.journal.note(Level::Error, "the proxy does not tell the time", error);
                 Err(Failure::Host)
             }
         };
@@ -184,7 +181,7 @@ impl<H: Host> Worker<H> {
         let Landing { key, result, asked, learned, confirmed, said, .. } = landing;
         let value = result.inspect_err(|failure| {
             let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
-            journal::note(&self.host, Level::Warn, failure.code(), format_args!("{}{said}", failure.text()));
+            self.journal.note(Level::Warn, failure.code(), format_args!("{}{said}", failure.text()));
         })?;
         let remembered = match value {
             Value::Token(token) => setup
@@ -199,7 +196,7 @@ impl<H: Host> Worker<H> {
             }
         };
         remembered.unwrap_or_else(|error| {
-            journal::note(&self.host, Level::Error, "a fact cannot be remembered", error);
+            self.journal.note(Level::Error, "a fact cannot be remembered", error);
             Err(Failure::Host)
         })
     }

@@ -28,10 +28,11 @@ pub(crate) use landing::Found;
 pub(crate) use versions::Versions;
 
 use crate::host::{Host, Level};
-use crate::journal;
+use crate::setup::Setup;
 
 /// Sends one call, and with it what ties it to the request that led to it; `None` when the host would not.
-fn send(host: &impl Host, config: &Config, call: &Call, context: &TraceContext, timeout: Duration) -> Option<u32> {
+fn send<H: Host>(host: &H, setup: &Setup<H>, call: &Call, context: &TraceContext, timeout: Duration) -> Option<u32> {
+    let config = &setup.config;
     let mut headers = vec![
         (":method", call.method),
         (":path", call.path.as_str()),
@@ -47,7 +48,7 @@ fn send(host: &impl Host, config: &Config, call: &Call, context: &TraceContext, 
         Ok(number) => Some(number),
         Err(error) => {
             let detail = format_args!("`{cluster}`, {error}");
-            journal::note(host, Level::Error, "the lookup cluster cannot be called", detail);
+            setup.journal.note(Level::Error, "the lookup cluster cannot be called", detail);
             None
         }
     }

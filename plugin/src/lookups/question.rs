@@ -10,7 +10,6 @@ use policy::request::TraceContext;
 
 use super::send;
 use crate::host::{Host, HostError, Level, Result};
-use crate::journal;
 use crate::setup::Setup;
 
 /// How often it is looked what is known.
@@ -49,12 +48,12 @@ impl<T: Told> Question<T> {
         match setup.store.learned::<T>(now) {
             Ok((known, is_due)) => {
                 if is_due {
-                    self.call = send(host, &setup.config, &call, &TraceContext::NONE, setup.config.lookup.timeout);
+                    self.call = send(host, setup, &call, &TraceContext::NONE, setup.config.lookup.timeout);
                 }
                 known
             }
             Err(error) => {
-                complain::<T>(host, error);
+                complain::<T, H>(setup, error);
                 None
             }
         }
@@ -66,14 +65,14 @@ impl<T: Told> Question<T> {
     }
 
     /// Remembers what was told, for all workers, and says on which day something was told before.
-    pub(super) fn learn<H: Host>(&mut self, host: &H, setup: &Setup<H>, told: T, now: Result<Moment>) -> Option<Day> {
+    pub(super) fn learn<H: Host>(&mut self, setup: &Setup<H>, told: T, now: Result<Moment>) -> Option<Day> {
         // What all workers are to know this one sees with its next look.
         self.next_look = None;
         let before = now.and_then(|now| setup.store.learn(told, now));
-        before.inspect_err(|error| complain::<T>(host, *error)).ok().flatten()
+        before.inspect_err(|error| complain::<T, H>(setup, *error)).ok().flatten()
     }
 }
 
-fn complain<T: Told>(host: &impl Host, error: HostError) {
-    journal::note(host, Level::Error, "what the forge told cannot be remembered", format_args!("{}, {error}", T::NAME));
+fn complain<T: Told, H: Host>(setup: &Setup<H>, error: HostError) {
+    setup.journal.note(Level::Error, "what the forge told cannot be remembered", format_args!("{}, {error}", T::NAME));
 }

@@ -7,7 +7,6 @@ use policy::lookup::{Answer, version};
 
 use super::question::Question;
 use crate::host::{Host, Level, Result};
-use crate::journal;
 use crate::setup::Setup;
 
 /// One root context's part in it.
@@ -27,7 +26,6 @@ impl Versions {
     /// Takes the answer to a call, if it is to the one that was sent here. `false` when it is not.
     pub(crate) fn answer<H: Host>(
         &mut self,
-        host: &H,
         setup: &Setup<H>,
         call: u32,
         answer: &Answer<'_>,
@@ -38,10 +36,10 @@ impl Versions {
         }
         match version::read(&setup.config, answer) {
             Ok(version) => {
-                self.0.learn(host, setup, version, now);
+                self.0.learn(setup, version, now);
             }
             Err(failure) => {
-                journal::note(host, Level::Warn, "the forge's version cannot be looked up", failure.text());
+                setup.journal.note(Level::Warn, "the forge's version cannot be looked up", failure.text());
             }
         }
         true

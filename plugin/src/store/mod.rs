@@ -15,7 +15,7 @@ use policy::memo::Hashes;
 
 use crate::counters::{Counted, Counters};
 use crate::host::{Host, HostError, Level, Result, Written};
-use crate::journal;
+use crate::journal::Journal;
 
 /// A write that loses this many races is given up. Two workers on one bucket rarely race twice.
 const ATTEMPTS: usize = 16;
@@ -31,6 +31,7 @@ const FOLLOWER: &str = "follower";
 pub(crate) struct Store<H> {
     host: H,
     counters: Rc<Counters<H>>,
+    journal: Rc<Journal<H>>,
     config: Bindings,
     lifetimes: Lifetimes,
     /// Whose facts these are.
@@ -51,14 +52,19 @@ impl<H: Host> Store<H> {
     ///
     /// Their names carry how the tables are laid out: another layout never reads what was written in this one. Whose facts
     /// they hold is a matter of the rows, so that ends outlive every configuration of the same size.
-    pub(crate) fn open(host: &H, config: &Config, counters: &Rc<Counters<H>>) -> Result<Self> {
+    pub(crate) fn open(
+        host: &H,
+        config: &Config,
+        counters: &Rc<Counters<H>>,
+        journal: &Rc<Journal<H>>,
+    ) -> Result<Self> {
         let (config, lifetimes, inquiry) = (config.bindings.clone(), config.lifetimes.clone(), Inquiry::of(config));
         let tables = bindings::tables(config.capacity);
         let layout = bindings::layout(config.capacity).short();
-        let (host, counters) = (host.clone(), Rc::clone(counters));
+        let (host, counters, journal) = (host.clone(), Rc::clone(counters), Rc::clone(journal));
         let stripes = Stripe::all().map(|stripe| format!("jobscope.{layout}.version.{}", stripe.place())).collect();
         let (owes, hashes) = (Cell::new(false), Hashes::new((host.random(), host.random())));
-        let store = Self { host, counters, config, lifetimes, inquiry, layout, stripes, owes, hashes };
+        let store = Self { host, counters, journal, config, lifetimes, inquiry, layout, stripes, owes, hashes };
         let buckets = tables.into_iter().flat_map(|table| (0..table.buckets()).map(move |bucket| (table, bucket)));
         let more = [FOLLOWER, Version::NAME, Expiry::NAME].map(|what| store.of_forge(what));
         let keys = buckets.map(|(table, bucket)| store.name(table, bucket)).chain(more);
@@ -148,7 +154,7 @@ impl<H: Host> Store<H> {
             }
             self.counters.one(Counted::Races, &[of]);
         }
-        journal::note(&self.host, Level::Error, "a write to shared data lost every race", key);
+        self.journal.note(Level::Error, "a write to shared data lost every race", key);
         Err(HostError { call: "set_shared_data", status: 8 })
     }
 

@@ -12,12 +12,13 @@ use crate::request::What;
 use crate::world::{FIRST_PROJECT, Minted, Mints, path_name};
 
 /// An answer of which more is to come.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Coming {
     rest: Vec<u8>,
-    /// What came and was kept back, and what the client has.
-    kept: Vec<u8>,
-    got: Vec<u8>,
+    /// What the client has, and whether that is all.
+    pub(crate) head: Option<Headers>,
+    pub(crate) got: Vec<u8>,
+    pub(crate) is_over: bool,
     /// The credential that it hands out.
     made: Option<Minted>,
 }
@@ -89,7 +90,7 @@ impl<F: Filter> Proxy<F> {
         }
         self.tell(|_| format!("the forge answers request {stream}: {} {ends:?}", fields[0].1));
         let made = made.zip(job).map(|((mints, text), job)| Minted { text, mints, job, path });
-        let coming = Coming { rest: body.into_bytes(), kept: Vec::new(), got: Vec::new(), made };
+        let coming = Coming { rest: body.into_bytes(), made, ..Coming::default() };
         if let Some(open) = self.open.get_mut(&stream) {
             open.answer = Some(coming);
         }
@@ -113,12 +114,12 @@ impl<F: Filter> Proxy<F> {
     fn answer_more(&mut self, stream: Stream, size: usize, has_trailers: bool) {
         let Some(coming) = self.open.get_mut(&stream).and_then(|open| open.answer.as_mut()) else { return };
         let size = size.min(coming.rest.len());
-        coming.kept.extend(coming.rest.drain(..size));
-        let (is_all, shown) = (coming.rest.is_empty(), coming.kept.clone());
+        let more: Vec<u8> = coming.rest.drain(..size).collect();
+        let is_all = coming.rest.is_empty();
         let is_end = is_all && !has_trailers;
         let mut flow = Flow::Pause;
         if size > 0 || is_end {
-            flow = self.show_answer_body(stream, shown, is_end);
+            flow = self.show_answer_body(stream, &more, is_end);
             self.pass_on(stream, flow);
         }
         let stands = |proxy: &Self| proxy.open.get(&stream).is_some_and(|open| open.stands == Stands::Goes);
@@ -147,12 +148,12 @@ impl<F: Filter> Proxy<F> {
     }
 
     /// What was shown of an answer goes on, where the filter lets it.
-    fn pass_on(&mut self, stream: Stream, flow: Flow) {
+    pub(super) fn pass_on(&mut self, stream: Stream, flow: Flow) {
         let open = self.open.get_mut(&stream).filter(|open| flow == Flow::Continue && open.stands == Stands::Goes);
         let Some(coming) = open.and_then(|open| open.answer.as_mut()) else { return };
-        coming.kept.clear();
         if let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream) {
             coming.got.append(&mut shown.answer_body);
+            coming.head = coming.head.take().or_else(|| shown.answer.clone());
         }
     }
 
@@ -175,18 +176,24 @@ impl<F: Filter> Proxy<F> {
         self.world.minted.push(minted);
     }
 
-    /// The upstream answers, and the exchange is over. The status that the client gets.
-    pub(crate) fn answer_from_upstream(&mut self, stream: Stream, fields: &[(&str, &str)], body: &[u8]) -> u16 {
-        if !self.open.contains_key(&stream) {
-            return 0;
+    /// The head of the upstream's answer comes, to who looks at it piece by piece.
+    pub(crate) fn come_answer(&mut self, stream: Stream, fields: &[(&str, &str)]) {
+        let Some(open) = self.open.get_mut(&stream) else { return };
+        open.answer = Some(Coming::default());
+        let flow = self.show_answer_head(stream, &Headers::pack(fields), false);
+        self.pass_on(stream, flow);
+    }
+
+    /// More of its body comes.
+    pub(crate) fn come_more(&mut self, stream: Stream, piece: &[u8], end: bool) {
+        if self.open.get(&stream).is_none_or(|open| open.stands != Stands::Goes) {
+            return;
         }
-        self.show_answer(stream, &Headers::pack(fields), body);
-        let status = match self.open[&stream].stands {
-            Stands::Answered(status) => status,
-            Stands::Stays | Stands::Goes => 200,
-        };
-        self.leave(stream);
-        status
+        let flow = self.show_answer_body(stream, piece, end);
+        self.pass_on(stream, flow);
+        if let Some(coming) = self.open.get_mut(&stream).and_then(|open| open.answer.as_mut()) {
+            coming.is_over = end && flow == Flow::Continue;
+        }
     }
 
     /// Shows a whole answer to the filter.
@@ -195,7 +202,7 @@ impl<F: Filter> Proxy<F> {
         let stood = stands(self);
         self.show_answer_head(stream, head, body.is_empty());
         if !body.is_empty() && stands(self) == stood {
-            self.show_answer_body(stream, body.to_vec(), true);
+            self.show_answer_body(stream, body, true);
         }
     }
 
@@ -212,11 +219,13 @@ impl<F: Filter> Proxy<F> {
         flow
     }
 
-    fn show_answer_body(&mut self, stream: Stream, body: Vec<u8>, end: bool) -> Flow {
-        let (size, root) = (body.len(), self.open[&stream].root);
-        if let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream) {
-            shown.answer_body = body;
-        }
+    /// Shows what came, behind what stays of what came before.
+    fn show_answer_body(&mut self, stream: Stream, more: &[u8], end: bool) -> Flow {
+        let root = self.open[&stream].root;
+        let size = self.shared.borrow_mut().shown.get_mut(&stream).map_or(0, |shown| {
+            shown.answer_body.extend(more);
+            shown.answer_body.len()
+        });
         let flow = self.event(root, Some(stream), |filter| filter.answer_body(stream, size, end));
         self.settle(Some(stream));
         flow

@@ -68,6 +68,8 @@ pub(crate) struct Scene {
     lfs_credentials: &'static str,
     /// Whether half of the jobs have tokens that the forge does not know, so that what is granted to them has a slot.
     has_slots: bool,
+    /// Whether a route stays until the filter has it chosen anew.
+    keeps_routes: bool,
     /// How many running jobs are remembered: so many that rows push others out, or more.
     capacity: u32,
     /// How many run at first.
@@ -84,6 +86,7 @@ impl Scene {
             api: if has(0) { Api::Gitlab } else { Api::V1 },
             lfs_credentials: if has(1) { "forge" } else { "own" },
             has_slots: !has(0) && has(3),
+            keeps_routes: has(5),
             capacity: if has(2) { 64 } else { 1024 },
             jobs: if has(2) { 96 } else { 4 },
             log_form: if has(4) { "struct" } else { "fields" },
@@ -128,7 +131,7 @@ pub(crate) struct Open {
     pub(crate) is_whole: bool,
     is_judged: bool,
     /// What the forge answers, where that has begun.
-    answer: Option<Coming>,
+    pub(crate) answer: Option<Coming>,
     came_at: u64,
     due: u64,
 }
@@ -235,6 +238,9 @@ impl<F: Filter> Proxy<F> {
         for worker in 0..WORKERS {
             proxy.load(worker);
         }
+        let mut shared = proxy.shared.borrow_mut();
+        (shared.keeps_routes, shared.has_routes) = (scene.keeps_routes, scene.has_slots);
+        drop(shared);
         proxy.keys = proxy.shared.borrow().rows.len();
         proxy
     }

@@ -18,7 +18,7 @@ impl<F: Filter> Proxy<F> {
         let effects = std::mem::take(&mut self.shared.borrow_mut().effects);
         let others = effects.iter().filter(|effect| match effect {
             Effect::Resume(stream) | Effect::Reply(stream, ..) => Some(*stream) != by,
-            Effect::HoldBody(_) => false,
+            Effect::HoldBody(_) | Effect::ReplaceBody(..) | Effect::ResumeAnswer(_) => false,
         });
         let others = others.count();
         if others > if by.is_some() { 0 } else { AT_ONCE } {
@@ -35,6 +35,13 @@ impl<F: Filter> Proxy<F> {
                         open.is_held = true;
                     }
                 }
+                Effect::ReplaceBody(stream, place, new) => {
+                    if let Some(open) = self.open.get_mut(&stream) {
+                        open.came = open.came - place + new.len();
+                        open.request.body.splice(open.shown..open.shown + place, new);
+                    }
+                }
+                Effect::ResumeAnswer(stream) => self.pass_on(stream, Flow::Continue),
             }
         }
     }
@@ -136,7 +143,7 @@ impl<F: Filter> Proxy<F> {
         }
         let goes = open.stands == Stands::Goes;
         if let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream) {
-            shown.body = body;
+            (shown.body, shown.is_body_open) = (body, true);
         }
         let flow = self.event(root, Some(stream), |filter| filter.request_body(stream, size, end));
         self.flow(stream, flow, goes);
@@ -304,6 +311,9 @@ impl<F: Filter> Proxy<F> {
         open.is_whole = end;
         if open.is_whole {
             open.came = open.request.body.len();
+        }
+        if let Some(shown) = self.shared.borrow_mut().shown.get_mut(&stream) {
+            shown.came = open.came;
         }
         if !open.is_held {
             self.show(stream);

@@ -181,7 +181,10 @@ impl<F: Filter> Proxy<F> {
             let passed = self.shared.borrow().passed;
             self.shared.borrow_mut().passed = passed.max(at);
             match call {
-                Some(call) => self.deliver(call, 3),
+                Some(call) => {
+                    let is_begun = self.shared.borrow().calls.get(&call).is_some_and(|call| call.is_begun);
+                    self.deliver(call, if is_begun { 8 } else { 3 });
+                }
                 None => {
                     self.shared.borrow_mut().ticks[root].again(passed.max(at));
                     self.event(root, None, F::tick);

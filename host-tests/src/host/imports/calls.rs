@@ -167,6 +167,7 @@ fn http_call(
         vm,
         root: world.acting_root(vm),
         deadline: timeout.map(|timeout| world.now + timeout.as_nanos() as u64),
+        begun: false,
     };
     world.callouts.insert(callout.id, callout);
     Ok(world.last_callout)

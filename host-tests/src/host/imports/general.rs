@@ -8,6 +8,7 @@ use wasmtime::Linker;
 
 use super::{Caller, give, read, run, world, write};
 use crate::host::hostcall::{Hostcall, Status};
+use crate::host::maps::HeaderMap;
 use crate::host::options::Otherwise;
 use crate::host::stream::StreamId;
 use crate::host::vm::VmData;
@@ -73,7 +74,10 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
                     }
                 }
             }
-            b"clear_route_cache" => Ok(choose_route(&mut world(c), vm)?),
+            b"clear_route_cache" => {
+                choose_route(&mut world(c), vm);
+                Ok(())
+            }
             _ => Err(Status::NotFound.into()),
         }
     });
@@ -143,7 +147,12 @@ fn derived(world: &World, vm: usize, id: StreamId, path: &str) -> Option<Vec<u8>
         return Some(status.to_le_bytes().to_vec());
     }
     let open = stream.request.map_open || world.vms[vm].logging == Some(id);
-    let headers = stream.request.headers.as_ref().filter(|_| open)?;
+    let headers = stream.request.headers.as_ref().filter(|_| open);
+    if path == "request.total_size" {
+        let size = headers.map_or(0, HeaderMap::byte_size) + stream.request.came;
+        return Some((size as u64).to_le_bytes().to_vec());
+    }
+    let headers = headers?;
     let first = |name: &str| headers.first(name.as_bytes()).map(<[u8]>::to_vec);
     match path {
         "request.path" => first(":path"),
@@ -157,15 +166,14 @@ fn derived(world: &World, vm: usize, id: StreamId, path: &str) -> Option<Vec<u8>
         "request.scheme" => first(":scheme"),
         "request.id" => first("x-request-id"),
         "request.protocol" => Some(b"HTTP/1.1".to_vec()),
-        "request.total_size" => Some(((headers.byte_size() + stream.request.size()) as u64).to_le_bytes().to_vec()),
         _ => first(path.strip_prefix("request.headers.")?),
     }
 }
 
-/// The route was chosen before the filter saw the request, by the head that the client sent.
-fn choose_route(world: &mut World, vm: usize) -> Result<(), Status> {
-    let stream = world.acting_stream(vm).ok_or(Status::BadArgument)?;
-    let stream = world.streams.get_mut(&stream).ok_or(Status::BadArgument)?;
-    stream.routed_by.clone_from(&stream.request.headers);
-    Ok(())
+/// The route was chosen before the filter saw the request, by the head that the client sent. Where there is none, none is
+/// chosen.
+fn choose_route(world: &mut World, vm: usize) {
+    if let Some(stream) = world.acting_stream(vm).and_then(|stream| world.streams.get_mut(&stream)) {
+        stream.routed_by.clone_from(&stream.request.headers);
+    }
 }

@@ -119,7 +119,7 @@ fn buffer(world: &World, vm: usize, kind: u32) -> Result<Vec<u8>, Status> {
     }
 }
 
-/// Envoy can put something in front of a body, behind it, or in its place.
+/// Envoy can put something in the place of a body's first bytes, or behind it.
 fn set_buffer(world: &mut World, vm: usize, kind: u32, start: usize, len: usize, data: Vec<u8>) -> Result<(), Status> {
     if kind > LAST_BUFFER {
         return Err(Status::BadArgument);
@@ -128,10 +128,8 @@ fn set_buffer(world: &mut World, vm: usize, kind: u32, start: usize, len: usize,
     let stream = world.acting_stream(vm).ok_or(Status::BadArgument)?;
     let way = world.streams.get_mut(&stream).ok_or(Status::BadArgument)?.way_mut(side);
     let body = way.body_mut().ok_or(Status::BadArgument)?;
-    if start == 0 && len == 0 {
-        body.splice(0..0, data);
-    } else if start == 0 && len >= body.len() {
-        *body = data;
+    if start == 0 {
+        body.splice(..len.min(body.len()), data);
     } else if start >= body.len() {
         body.extend_from_slice(&data);
     } else {
