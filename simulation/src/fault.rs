@@ -46,11 +46,25 @@ pub enum Fault {
     UntoldAges,
     /// The service tells from its memory what it is to ask the forge.
     UnwantedMemory,
+    /// Bindings that are pushed out leave their version as it is. Who keeps no decision does well with it.
+    SilentEvictions,
+    /// The service does not say how old a denial is that it remembers.
+    OldDenials,
+    /// Of an answer that comes in pieces the last alone is shown.
+    LastPieces,
+    /// Who waits when another configuration comes is forgotten.
+    DroppedExchanges,
+    /// What ended is forgotten when a worker is loaded anew.
+    ForgottenEnds,
+    /// A filter that lays rows out in another way gets those of the one before.
+    SharedLayouts,
+    /// The service says for ever that the instance limits access nowhere.
+    OldSettings,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 28] = [
         Self::LostWrites,
         Self::OldRows,
         Self::GrowingRows,
@@ -72,5 +86,12 @@ impl Fault {
         Self::OldPaths,
         Self::UntoldAges,
         Self::UnwantedMemory,
+        Self::SilentEvictions,
+        Self::OldDenials,
+        Self::LastPieces,
+        Self::DroppedExchanges,
+        Self::ForgottenEnds,
+        Self::SharedLayouts,
+        Self::OldSettings,
     ];
 }

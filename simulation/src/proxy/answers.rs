@@ -48,6 +48,7 @@ impl<F: Filter> Proxy<F> {
     fn begin_answer(&mut self, stream: Stream, how: u32) {
         let open = &self.open[&stream];
         let (what, job, root, path) = (open.request.what, open.request.job, open.root, open.request.path);
+        let version = self.roots[root].version;
         let is_jobs = job.is_some_and(|job| open.request.token.as_ref() == Some(&self.world.jobs[job].token));
         let (mut fields, mut body) =
             (vec![(":status", "200".to_owned()), ("content-type", "application/json".to_owned())], "{}".to_owned());
@@ -88,7 +89,7 @@ impl<F: Filter> Proxy<F> {
             self.world.end(job);
         }
         self.tell(|_| format!("the forge answers request {stream}: {} {ends:?}", fields[0].1));
-        let made = made.zip(job).map(|((mints, text), job)| Minted { text, mints, job, path });
+        let made = made.zip(job).map(|((mints, text), job)| Minted { text, mints, job, path, version });
         let coming = Coming { rest: body.into_bytes(), kept: Vec::new(), got: Vec::new(), made };
         if let Some(open) = self.open.get_mut(&stream) {
             open.answer = Some(coming);
@@ -100,7 +101,7 @@ impl<F: Filter> Proxy<F> {
         if let Some(job) = ends.filter(|_| is_told && !has_failed) {
             self.owe(root, job);
         }
-        self.see_ends(&Vec::from_iter(ends), before);
+        self.see_ends(root, &Vec::from_iter(ends), before);
         if flow == Flow::Continue && has_slot && self.shared.borrow().shown[&stream].answers("set-cookie") {
             self.shared.borrow_mut().accuse(|| format!("the client of request {stream} gets the account's session"));
         }
@@ -113,11 +114,16 @@ impl<F: Filter> Proxy<F> {
     fn answer_more(&mut self, stream: Stream, size: usize, has_trailers: bool) {
         let Some(coming) = self.open.get_mut(&stream).and_then(|open| open.answer.as_mut()) else { return };
         let size = size.min(coming.rest.len());
-        coming.kept.extend(coming.rest.drain(..size));
-        let (is_all, shown) = (coming.rest.is_empty(), coming.kept.clone());
+        let piece: Vec<u8> = coming.rest.drain(..size).collect();
+        coming.kept.extend(&piece);
+        let (is_all, mut shown) = (coming.rest.is_empty(), coming.kept.clone());
         let is_end = is_all && !has_trailers;
         let mut flow = Flow::Pause;
-        if size > 0 || is_end {
+        let is_lost = self.fault(Fault::LastPieces);
+        if is_lost {
+            shown = piece;
+        }
+        if (size > 0 || is_end) && (is_all || !is_lost) {
             flow = self.show_answer_body(stream, shown, is_end);
             self.pass_on(stream, flow);
         }
@@ -130,9 +136,9 @@ impl<F: Filter> Proxy<F> {
         }
         if is_all && stands(self) {
             let shared = self.shared.borrow();
-            let reason = shared.shown.get(&stream).and_then(|shown| shown.logged.get("jobscope_reason"));
+            let is_told = shared.shown.get(&stream).is_some_and(|shown| shown.gives_reason("answer.unreadable"));
             let has_failed = shared.has_failed || shared.gives_up_until > self.open[&stream].came_at;
-            let is_unread = !has_failed && reason.is_some_and(|reason| reason == b"answer.unreadable");
+            let is_unread = !has_failed && is_told;
             drop(shared);
             if is_unread {
                 self.shared
