@@ -32,7 +32,7 @@ fn broken(fault: Fault) -> &'static str {
         | Fault::LostVersions
         | Fault::LateVersions
         | Fault::OldVersions => "goes on, and the end of job",
-        Fault::SlowClock | Fault::DeafToPause | Fault::LostMinted | Fault::UntoldAges | Fault::SharedLayouts | Fault::UnwantedMemory => {
+        Fault::SlowClock | Fault::DeafToPause | Fault::UntoldAges | Fault::SharedLayouts | Fault::UnwantedMemory => {
             "goes on, and no lookup says that"
         }
         Fault::WrongStream | Fault::OldPaths | Fault::OldSettings => "goes on, and no lookup admits",
@@ -43,7 +43,7 @@ fn broken(fault: Fault) -> &'static str {
         Fault::DoubtfulCalls => "looked up twice at once",
         Fault::KeptBodies => "hands the forge's own credential out",
         Fault::OldDenials => "is denied what job",
-        Fault::LastPieces => "is whole, and was not read",
+        Fault::LastPieces | Fault::LostMinted => "is whole, and was not read",
         Fault::UntoldMinted | Fault::SilentEvictions => "a decision that was kept is not the one that would be made",
         _ => "a promise that stands here",
     }

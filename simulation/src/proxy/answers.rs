@@ -3,13 +3,19 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jobscope::{Flow, Headers, Stream};
+use policy::bindings::{Minted as Row, Table, layout};
+use policy::facts::Secret;
 use serde_json::json;
 
 use super::{Open, Proxy, Stands, pick};
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::request::What;
+use crate::shared::{MINTED, OTHER};
 use crate::world::{FIRST_PROJECT, Minted, Mints, path_name};
+
+/// A bucket has room for more rows than this.
+const FEW: usize = 4;
 
 /// An answer of which more is to come.
 #[derive(Debug)]
@@ -178,7 +184,24 @@ impl<F: Filter> Proxy<F> {
                 .borrow_mut()
                 .accuse(|| format!("the answer to request {stream} hands the forge's own credential out"));
         }
+        if self.forgets(&minted) {
+            self.shared.borrow_mut().accuse(|| format!("the answer to request {stream} is whole, and was not read"));
+        }
         self.world.minted.push(minted);
+    }
+
+    /// Whether it is not remembered of a credential from whose token it was made, though there is room and nothing failed.
+    fn forgets(&self, minted: &Minted) -> bool {
+        let (shared, capacity) = (self.shared.borrow(), self.scene.capacity);
+        if shared.has_failed || self.scene.has_slots {
+            return false;
+        }
+        let signed = minted.text.rsplit_once('.').map_or("", |(signed, _)| signed);
+        let (table, hash) = (Table::of::<Row>(capacity), Secret::new(signed.as_bytes()).hash());
+        let bucket = format!("jobscope.{}{MINTED}{}", layout(capacity).short(), table.bucket(&hash));
+        let rows = shared.rows.get(&if minted.version == 0 { bucket } else { bucket + OTHER });
+        let rows = rows.map(|(bytes, _)| bytes.as_slice()).unwrap_or_default();
+        table.rows(rows) < FEW && !rows.chunks_exact(table.row()).any(|row| row.starts_with(&hash.0))
     }
 
     /// The upstream answers, and the exchange is over. The status that the client gets.
