@@ -24,6 +24,8 @@ pub enum Fault {
     SwappedAnswers,
     /// A call is sent, and said not to be.
     DoubtfulCalls,
+    /// The same of calls for a part of what a target is.
+    DoubtfulParts,
     /// A request that is to stay goes on now and then.
     DeafToPause,
     /// The end of a job is told to nobody.
@@ -64,7 +66,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::LostWrites,
         Self::OldRows,
         Self::GrowingRows,
@@ -75,6 +77,7 @@ impl Fault {
         Self::SilentLeaving,
         Self::SwappedAnswers,
         Self::DoubtfulCalls,
+        Self::DoubtfulParts,
         Self::DeafToPause,
         Self::UntoldEnds,
         Self::LostVersions,

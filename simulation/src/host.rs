@@ -382,6 +382,13 @@ impl Host for SimulatedHost {
         if question.as_ref().is_some_and(Question::is_of_one_fact) && shared.calls.values().any(is_same) {
             shared.accuse(|| format!("a fact is looked up twice at once: {question:?}"));
         }
+        let fact = field("x-request-id").map(str::to_owned);
+        let is_part = fact.is_some() && question.as_ref().is_some_and(Question::is_of_target);
+        let is_over = shared.passed < shared.doubtful_until;
+        let is_same = |call: &Call| is_same(call) && !call.is_over && call.fact == fact;
+        if is_part && !is_over && shared.calls.values().any(is_same) {
+            shared.accuse(|| format!("a part is looked up twice at once for {fact:?}: {question:?}"));
+        }
         let (asked, paths, deadline) = (shared.now(), shared.paths, shared.passed + timeout.as_millis() as u64);
         let pieces = field("x-download").unwrap_or_default().to_owned();
         let is_given_up = shared.passed < shared.gives_up_until;
@@ -390,9 +397,15 @@ impl Host for SimulatedHost {
             shared.told.push(told);
         }
         let max_age = Question::max_age(body);
-        let call = Call { root: self.root, question, max_age, pieces, asked, paths, deadline, is_given_up };
+        let root = self.root;
+        let call = Call { root, question, fact, max_age, pieces, asked, paths, deadline, is_given_up, is_over };
         shared.calls.insert(number, call);
-        if shared.fault == Some(Fault::DoubtfulCalls) && number.is_multiple_of(5) {
+        let is_doubtful = match shared.fault {
+            Some(Fault::DoubtfulCalls) => true,
+            Some(Fault::DoubtfulParts) => is_part,
+            _ => false,
+        };
+        if is_doubtful && number.is_multiple_of(5) {
             return Err(HostError { call: "http_call", status: 10 });
         }
         Ok(number)

@@ -120,6 +120,11 @@ impl Question {
         }
     }
 
+    /// Whether it is one of the parts in which GitLab tells of a target, and names that.
+    pub(crate) fn is_of_target(&self) -> bool {
+        matches!(self, Self::Project(_) | Self::Role(..) | Self::Allowlist(_))
+    }
+
     /// Whether no worker has reason to ask it twice at a time. What GitLab tells of a target in parts belongs to several facts.
     pub(crate) fn is_of_one_fact(&self) -> bool {
         matches!(self, Self::Token(_) | Self::Target(..))

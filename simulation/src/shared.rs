@@ -36,6 +36,8 @@ pub(crate) struct Call {
     pub(crate) root: usize,
     /// What it asks, where the service knows that.
     pub(crate) question: Option<Question>,
+    /// Which fact was wanted by the request that led to it: whose, and of which target.
+    pub(crate) fact: Option<String>,
     /// How old what is answered may be, in seconds.
     pub(crate) max_age: u64,
     /// In how many pieces the answer is asked for.
@@ -47,6 +49,8 @@ pub(crate) struct Call {
     pub(crate) deadline: u64,
     /// The clock was set since, or just before, or the host refused something, and who asked may have given it up.
     pub(crate) is_given_up: bool,
+    /// The lookup that it belongs to may be over.
+    pub(crate) is_over: bool,
 }
 
 /// How the filter has a request answered.
@@ -147,6 +151,8 @@ pub(crate) struct Shared {
     pub(crate) last_call: u32,
     /// What the filter told the service since this was last looked at: by which root, and which jobs ended.
     pub(crate) told: Vec<(usize, Vec<usize>)>,
+    /// Until then a lookup may be over whose other calls are not: one failed or was paused, or a project moved.
+    pub(crate) doubtful_until: u64,
     /// Until then a worker may not have ticked since it could give up what it asks.
     pub(crate) gives_up_until: u64,
     pub(crate) call_answer: Option<(Headers, Vec<u8>)>,
@@ -202,6 +208,7 @@ impl Shared {
             calls: BTreeMap::new(),
             last_call: 0,
             told: Vec::new(),
+            doubtful_until: 0,
             gives_up_until: 0,
             call_answer: None,
             shown: BTreeMap::new(),
@@ -243,6 +250,12 @@ impl Shared {
             key.trim_end_matches(OTHER).ends_with(&bucket) && table.rows(bytes) == BUCKET_ROWS
         });
         full.any(|(_, (bytes, _))| !bytes.chunks_exact(table.row()).any(|row| row.starts_with(&hash.0)))
+    }
+
+    /// A lookup may be over, and be begun again, before its calls are answered: of this fact, or of any.
+    pub(crate) fn end_lookups(&mut self, root: usize, fact: Option<&String>) {
+        let is_of = |call: &&mut Call| call.root == root && fact.is_none_or(|fact| call.fact.as_ref() == Some(fact));
+        self.calls.values_mut().filter(is_of).for_each(|call| call.is_over = true);
     }
 
     /// Whoever asked something may give it up, at the latest with its next tick.

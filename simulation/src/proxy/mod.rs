@@ -392,7 +392,11 @@ impl<F: Filter> Proxy<F> {
                 let passed = self.shared.borrow().passed;
                 self.moved_at = Some(passed);
                 let path = self.world.relocate(project, how as usize % PATHS, passed);
-                self.shared.borrow_mut().paths = self.world.paths;
+                let mut shared = self.shared.borrow_mut();
+                shared.paths = self.world.paths;
+                shared.doubtful_until = shared.doubtful_until.max(passed + self.times.stale + self.times.timeout);
+                (0..self.roots.len()).for_each(|root| shared.end_lookups(root, None));
+                drop(shared);
                 self.tell(|_| format!("project {project} moves to {}", path_name(path)));
             }
             Kind::Pass => self.pass(u64::from(if how.is_multiple_of(8) { which % 4_000 } else { which % 120 })),

@@ -16,7 +16,7 @@ pub(super) const DENIES: u64 = 2_000 + 1_000;
 const LOST: u64 = 4 * 2_000;
 
 /// For how long a forge that had too much is asked nothing.
-const PAUSE: u64 = 3_000;
+pub(super) const PAUSE: u64 = 3_000;
 
 /// How soon what the service did not take is told again.
 const AGAIN: u64 = 75_000;

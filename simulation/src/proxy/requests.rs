@@ -266,18 +266,24 @@ impl<F: Filter> Proxy<F> {
     /// What is known of the job that was admitted last makes room for others, where few have room, and the job comes again.
     pub(super) fn push_out(&mut self, how: u32) {
         // It is dear, so it comes seldom.
-        let has_few = self.scene.capacity == FEWEST && how.is_multiple_of(2);
+        let has_few = self.scene.capacity == FEWEST && !self.scene.has_slots && how.is_multiple_of(2);
         let Some((worker, what, target, client)) = self.admitted.clone().filter(|_| has_few) else { return };
         let table = Table::of::<Binding>(self.scene.capacity);
         let bucket = |token: &str| table.bucket(&Secret::new(token.as_bytes()).hash());
-        let own = bucket(&client.token);
-        self.enter_with(worker, what, target, client.clone(), true, false);
+        let (own, other) = (bucket(&client.token), (worker + 1) % WORKERS);
+        for _ in 0..2 {
+            let last = self.shared.borrow().last_call;
+            self.enter_with(worker, what, target, client.clone(), true, false);
+            self.answer_behind(last, TRUE);
+        }
+        // The others are confirmed later.
+        self.pass(1);
         for number in 0..=BUCKET_ROWS as u32 {
             let job = self.world.begin_with(how / 4 + number, |token| bucket(token) == own);
             let token = self.world.jobs[job].token.clone();
             let last = self.shared.borrow().last_call;
-            let other = (worker + 1) % WORKERS;
-            let stream = self.enter_with(other, What::Clone, target, Client { token, job, minted: None }, true, false);
+            let client = Client { token, job, minted: None };
+            let stream = self.enter_with(other, What::Login(Mints::DependencyProxy), target, client, true, false);
             self.answer_behind(last, TRUE);
             self.leave(stream);
             self.world.end(job);

@@ -2,6 +2,7 @@
 
 use jobscope::Headers;
 
+use super::promises::PAUSE;
 use super::{Open, Proxy, SLACK, Stands, pick};
 use crate::fault::Fault;
 use crate::filter::Filter;
@@ -9,7 +10,7 @@ use crate::judge::Time;
 use crate::request::What;
 use crate::service::{Api, Question, Said, Written};
 use crate::shared::Call;
-use crate::world::{Role, first_paths};
+use crate::world::{Leads, Role, first_paths};
 
 /// The answers for which the service's forge is away.
 pub(super) const AWAY: std::ops::Range<u32> = 10..13;
@@ -31,7 +32,7 @@ impl<F: Filter> Proxy<F> {
     }
 
     pub(super) fn deliver(&mut self, number: u32, way: u32) {
-        let Some(Call { root, question, max_age, asked, mut paths, is_given_up, .. }) =
+        let Some(Call { root, question, fact, max_age, asked, mut paths, is_given_up, .. }) =
             self.shared.borrow().calls.get(&number).cloned()
         else {
             return;
@@ -115,11 +116,22 @@ impl<F: Filter> Proxy<F> {
         let root = if told == number { root } else { self.shared.borrow().calls[&told].root };
         let has_headers = headers.size() > 0;
         let size = text.len();
+        let is_plain = match &said {
+            Some(Said::Project(leads) | Said::Role(leads, _) | Said::Allowlist(leads, _)) => {
+                matches!(leads, Leads::To(_))
+            }
+            _ => true,
+        };
+        if !is_true || !is_plain {
+            self.shared.borrow_mut().end_lookups(root, fact.as_ref().filter(|_| way != 6));
+        }
         if !is_true {
             let passed = self.shared.borrow().passed;
             self.roots[root].failed_at = passed;
             if way == 6 {
                 self.roots[root].throttled_at = passed;
+                let until = &mut self.shared.borrow_mut().doubtful_until;
+                *until = (*until).max(passed + PAUSE);
             }
         }
         {
