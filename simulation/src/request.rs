@@ -234,7 +234,8 @@ impl Request {
         };
         let of_job = !matches!(ask, Ask::Person);
         // Calls carry on for which job and which target they are.
-        let fact = matches!(ask, Ask::Of(..)).then(|| ("x-request-id", format!("{job}:{ask:?}").replace([' ', ','], "")));
+        let fact =
+            matches!(ask, Ask::Of(..)).then(|| ("x-request-id", format!("{job}:{ask:?}").replace([' ', ','], "")));
         let is_read_first = matches!(what, What::Batch | What::Finish | What::AskForJob | What::Webhook | What::Untold);
         let host = match what {
             What::Use(Mints::Registry) | What::Pull => "registry.example",

@@ -153,8 +153,10 @@ impl World {
             Question::Target(user, origin, _, named) => {
                 let leads = leads(named);
                 let group = group_of(self.path_of(origin));
-                let admits =
-                    |target: usize| target == origin || self.allowlist(target).under(self.is_enforced).admits(origin, std::iter::once(group));
+                let admits = |target: usize| {
+                    target == origin
+                        || self.allowlist(target).under(self.is_enforced).admits(origin, std::iter::once(group))
+                };
                 let role = leads.project().map_or(Role::None, |project| self.role(user, project));
                 Said::Standing(leads, role, leads.project().is_some_and(admits))
             }

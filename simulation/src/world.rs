@@ -149,12 +149,12 @@ pub(crate) fn first_paths() -> [Leads; PATHS] {
 }
 
 impl World {
-    /// One in which so many jobs run.
-    pub(crate) fn new(jobs: u32) -> Self {
+    /// One in which so many jobs run, and the instance limits access or does not.
+    pub(crate) fn new(jobs: u32, is_enforced: bool) -> Self {
         let admits = |target: usize| Allowlist {
             projects: std::array::from_fn(|origin| (target + origin) % 3 != 1),
             groups: std::array::from_fn(|group| target == group),
-            is_open: false,
+            is_open: target == PROJECTS - 1,
         };
         let roles = std::array::from_fn(|user| {
             std::array::from_fn(|project| [Role::Developer, Role::Reporter, Role::None][(user + project) % 3])
@@ -165,7 +165,7 @@ impl World {
             paths: first_paths(),
             roles,
             allowlists: std::array::from_fn(admits),
-            is_enforced: false,
+            is_enforced,
             before: Vec::new(),
             ended: Vec::new(),
             made: 0,
@@ -268,7 +268,8 @@ impl World {
             let groups = || path(origin).map(group_of).into_iter();
             leads.project().is_some_and(|project| {
                 standings.roles[user][project] >= needed
-                    && (project == origin || standings.allowlists[project].under(standings.is_enforced).admits(origin, groups()))
+                    && (project == origin
+                        || standings.allowlists[project].under(standings.is_enforced).admits(origin, groups()))
             })
         })
     }

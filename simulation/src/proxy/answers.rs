@@ -152,7 +152,7 @@ impl<F: Filter> Proxy<F> {
                     .accuse(|| format!("the answer to request {stream} is whole, and was not read"));
             }
             if flow == Flow::Continue {
-                self.hand_out(stream);
+                self.hand_out(stream, has_failed);
             }
             self.leave(stream);
         }
@@ -168,8 +168,9 @@ impl<F: Filter> Proxy<F> {
         }
     }
 
-    /// The client has an answer, perhaps with a credential that was made from its token.
-    fn hand_out(&mut self, stream: Stream) {
+    /// The client has an answer, perhaps with a credential that was made from its token. Where nothing has failed, that is
+    /// remembered.
+    fn hand_out(&mut self, stream: Stream, has_failed: bool) {
         let Some(Coming { got, made: Some(minted), .. }) =
             self.open.get_mut(&stream).and_then(|open| open.answer.take())
         else {
@@ -184,18 +185,15 @@ impl<F: Filter> Proxy<F> {
                 .borrow_mut()
                 .accuse(|| format!("the answer to request {stream} hands the forge's own credential out"));
         }
-        if self.forgets(&minted) {
+        if !has_failed && self.forgets(&minted) {
             self.shared.borrow_mut().accuse(|| format!("the answer to request {stream} is whole, and was not read"));
         }
         self.world.minted.push(minted);
     }
 
-    /// Whether it is not remembered of a credential from whose token it was made, though there is room and nothing failed.
+    /// Whether it is not remembered of a credential from whose token it was made, though there is room.
     fn forgets(&self, minted: &Minted) -> bool {
         let (shared, capacity) = (self.shared.borrow(), self.scene.capacity);
-        if shared.has_failed || self.scene.has_slots {
-            return false;
-        }
         let signed = minted.text.rsplit_once('.').map_or("", |(signed, _)| signed);
         let (table, hash) = (Table::of::<Row>(capacity), Secret::new(signed.as_bytes()).hash());
         let bucket = format!("jobscope.{}{MINTED}{}", layout(capacity).short(), table.bucket(&hash));

@@ -75,6 +75,8 @@ pub(crate) struct Scene {
     capacity: u32,
     /// How many run at first.
     jobs: u32,
+    /// Whether the instance limits access everywhere at first.
+    is_enforced: bool,
     /// How decisions are logged.
     log_form: &'static str,
 }
@@ -89,6 +91,7 @@ impl Scene {
             has_slots: !has(0) && has(3),
             capacity: if has(2) { FEWEST } else { 1024 },
             jobs: if has(2) { 96 } else { 4 },
+            is_enforced: has(5),
             log_form: if has(4) { "struct" } else { "fields" },
         }
     }
@@ -221,7 +224,7 @@ impl<F: Filter> Proxy<F> {
             soonest: u64::MAX,
             last_stream: 0,
             admitted: None,
-            world: World::new(scene.jobs),
+            world: World::new(scene.jobs, scene.is_enforced),
             memory: Memory::default(),
             owed: Vec::new(),
             clock_set_at: 0,

@@ -265,8 +265,7 @@ impl<F: Filter> Proxy<F> {
 
     /// What is known of the job that was admitted last makes room for others, where few have room, and the job comes again.
     pub(super) fn push_out(&mut self, how: u32) {
-        // It is dear, so it comes seldom.
-        let has_few = self.scene.capacity == FEWEST && !self.scene.has_slots && how.is_multiple_of(2);
+        let has_few = self.scene.capacity == FEWEST && !self.scene.has_slots;
         let Some((worker, what, target, client)) = self.admitted.clone().filter(|_| has_few) else { return };
         let table = Table::of::<Binding>(self.scene.capacity);
         let bucket = |token: &str| table.bucket(&Secret::new(token.as_bytes()).hash());
