@@ -24,6 +24,8 @@ pub enum Fault {
     SwappedAnswers,
     /// A call is sent, and said not to be.
     DoubtfulCalls,
+    /// The same of calls for a part of what a target is.
+    DoubtfulParts,
     /// A request that is to stay goes on now and then.
     DeafToPause,
     /// The end of a job is told to nobody.
@@ -46,11 +48,25 @@ pub enum Fault {
     UntoldAges,
     /// The service tells from its memory what it is to ask the forge.
     UnwantedMemory,
+    /// Bindings that are pushed out leave their version as it is. Who keeps no decision does well with it.
+    SilentEvictions,
+    /// The service does not say how old a denial is that it remembers.
+    OldDenials,
+    /// Of an answer that comes in pieces the last alone is shown.
+    LastPieces,
+    /// Who waits when another configuration comes is forgotten.
+    DroppedExchanges,
+    /// What ended is forgotten when a worker is loaded anew.
+    ForgottenEnds,
+    /// A filter that lays rows out in another way gets those of the one before.
+    SharedLayouts,
+    /// The service says for ever that the instance limits access nowhere.
+    OldSettings,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 29] = [
         Self::LostWrites,
         Self::OldRows,
         Self::GrowingRows,
@@ -61,6 +77,7 @@ impl Fault {
         Self::SilentLeaving,
         Self::SwappedAnswers,
         Self::DoubtfulCalls,
+        Self::DoubtfulParts,
         Self::DeafToPause,
         Self::UntoldEnds,
         Self::LostVersions,
@@ -72,5 +89,12 @@ impl Fault {
         Self::OldPaths,
         Self::UntoldAges,
         Self::UnwantedMemory,
+        Self::SilentEvictions,
+        Self::OldDenials,
+        Self::LastPieces,
+        Self::DroppedExchanges,
+        Self::ForgottenEnds,
+        Self::SharedLayouts,
+        Self::OldSettings,
     ];
 }

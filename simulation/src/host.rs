@@ -1,16 +1,17 @@
 //! The host that the filter runs on: what it asks of a proxy, over one state that all workers share.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use jobscope::{Buffer, Headers, Host, HostError, Level, Map, Metric, Result, Stream, Written};
-use policy::bindings::Moment;
+use policy::bindings::{Binding, Moment, Row};
 
 use crate::fault::Fault;
 use crate::judge::Time;
 use crate::service::Question;
-use crate::shared::{CLUSTER, Call, Effect, MINTED, NOT_THERE, Reply, Shared, Ticks, VERSION};
+use crate::shared::{BINDING, CLUSTER, Call, Effect, MINTED, NOT_THERE, OTHER, Reply, Shared, Ticks, VERSION};
 
 /// The row by which the filter tries a host out.
 const TRIED: &str = "jobscope.host";
@@ -22,7 +23,17 @@ const NO_STREAM: HostError = HostError { call: "set_property", status: 1 };
 pub(crate) struct SimulatedHost {
     pub(crate) shared: Rc<RefCell<Shared>>,
     pub(crate) root: usize,
+    /// Which of the filter's versions runs there: each lays rows out in its own way, and so has rows of its own.
+    pub(crate) version: usize,
     pub(crate) departs: Rc<Cell<bool>>,
+}
+
+impl SimulatedHost {
+    /// The key that this version means: the layout is part of it.
+    fn key<'a>(&self, key: &'a str) -> Cow<'a, str> {
+        let is_shared = self.version == 0 || self.shared.borrow().fault == Some(Fault::SharedLayouts);
+        if is_shared || key == TRIED { Cow::Borrowed(key) } else { Cow::Owned([key, OTHER].concat()) }
+    }
 }
 
 impl Host for SimulatedHost {
@@ -172,6 +183,7 @@ impl Host for SimulatedHost {
     }
 
     fn row(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>> {
+        let key = &*self.key(key);
         let mut shared = self.shared.borrow_mut();
         shared.read_may_fail("get_shared_data")?;
         shared.reads += 1;
@@ -191,6 +203,7 @@ impl Host for SimulatedHost {
     }
 
     fn set_row(&self, key: &str, value: &[u8], number: u32) -> Result<Written> {
+        let key = &*self.key(key);
         let mut shared = self.shared.borrow_mut();
         shared.note(("set_row", key, value));
         let written = shared.may_fail("set_shared_data");
@@ -212,6 +225,7 @@ impl Host for SimulatedHost {
         match shared.fault.filter(|_| key != TRIED) {
             Some(Fault::LostVersions) if key.contains(VERSION) && known.is_some() => return Ok(Written::Done),
             Some(Fault::UntoldMinted) if key.contains(VERSION) && shared.wrote_minted => return Ok(Written::Done),
+            Some(Fault::SilentEvictions) if key.contains(VERSION) && shared.pushed_out => return Ok(Written::Done),
             Some(Fault::LostMinted) if key.contains(MINTED) && known.is_some() => return Ok(Written::Done),
             Some(Fault::LostWrites) if number % 3 == 2 => return Ok(Written::Done),
             Some(Fault::GrowingRows) => {
@@ -221,6 +235,11 @@ impl Host for SimulatedHost {
                 return Ok(Written::Done);
             }
             _ => {}
+        }
+        if shared.fault == Some(Fault::SilentEvictions) {
+            let before = known.as_ref().filter(|_| key.contains(BINDING)).map(|(bytes, _)| bytes.as_slice());
+            let is_gone = |row: &[u8]| !value.chunks_exact(Binding::SIZE).any(|new| new[..32] == row[..32]);
+            shared.pushed_out = before.is_some_and(|before| before.chunks_exact(Binding::SIZE).any(is_gone));
         }
         if let Some((bytes, _)) = known.filter(|_| shared.fault == Some(Fault::OldRows)) {
             shared.before.insert(key.to_owned(), bytes);
@@ -373,6 +392,13 @@ impl Host for SimulatedHost {
         if question.as_ref().is_some_and(Question::is_of_one_fact) && shared.calls.values().any(is_same) {
             shared.accuse(|| format!("a fact is looked up twice at once: {question:?}"));
         }
+        let fact = field("x-request-id").map(str::to_owned);
+        let is_part = fact.is_some() && question.as_ref().is_some_and(Question::is_of_target);
+        let is_over = shared.passed < shared.doubtful_until;
+        let is_same = |call: &Call| is_same(call) && !call.is_over && call.fact == fact;
+        if is_part && !is_over && shared.calls.values().any(is_same) {
+            shared.accuse(|| format!("a part is looked up twice at once for {fact:?}: {question:?}"));
+        }
         let (asked, paths, deadline) = (shared.now(), shared.paths, shared.passed + timeout.as_millis() as u64);
         let pieces = field("x-download").unwrap_or_default().to_owned();
         let is_given_up = shared.passed < shared.gives_up_until;
@@ -381,10 +407,16 @@ impl Host for SimulatedHost {
             shared.told.push(told);
         }
         let max_age = Question::max_age(body);
+        let (root, is_begun) = (self.root, false);
         let call =
-            Call { root: self.root, question, max_age, pieces, asked, paths, deadline, is_begun: false, is_given_up };
+            Call { root, question, fact, max_age, pieces, asked, paths, deadline, is_begun, is_given_up, is_over };
         shared.calls.insert(number, call);
-        if shared.fault == Some(Fault::DoubtfulCalls) && number.is_multiple_of(5) {
+        let is_doubtful = match shared.fault {
+            Some(Fault::DoubtfulCalls) => true,
+            Some(Fault::DoubtfulParts) => is_part,
+            _ => false,
+        };
+        if is_doubtful && number.is_multiple_of(5) {
             return Err(HostError { call: "http_call", status: 10 });
         }
         Ok(number)
@@ -399,7 +431,7 @@ mod tests {
     fn what_was_declared_is_not_declared_again_whatever_configurations_come() {
         let shared = Rc::new(RefCell::new(Shared::new(None, false)));
         shared.borrow_mut().log = Some(Vec::new());
-        let host = SimulatedHost { shared: Rc::clone(&shared), root: 0, departs: Rc::default() };
+        let host = SimulatedHost { shared: Rc::clone(&shared), root: 0, version: 0, departs: Rc::default() };
         let mut worker = jobscope::Worker::new(host);
         for form in ["struct", "fields", "struct"] {
             let configuration = format!(

@@ -72,6 +72,8 @@ pub(crate) struct Judge {
     roles: Told<(usize, usize), Role>,
     /// By project.
     allowlists: Told<usize, Allowlist>,
+    /// Whether the instance limits access where a project does not.
+    enforced: Told<(), bool>,
     ended: BTreeSet<usize>,
 }
 
@@ -115,6 +117,7 @@ impl Judge {
                     self.allowlists.hear(project, asked, *allowlist);
                 }
             }
+            (_, Said::Settings(is_enforced)) => self.enforced.hear((), asked, *is_enforced),
             _ => {}
         }
     }
@@ -125,15 +128,22 @@ impl Judge {
     }
 
     /// Why a request with this token, or with what was made from it, may not go on now, where what was asked at most `stale`
-    /// milliseconds ago serves.
-    pub(crate) fn forbids(&self, jobs: &[Job], token: Option<&str>, ask: Ask, now: Time, stale: u64) -> Option<String> {
+    /// milliseconds ago serves. An end counts no longer where there was no room to remember it.
+    pub(crate) fn forbids(
+        &self,
+        jobs: &[Job],
+        token: Option<&str>,
+        ask: Ask,
+        (now, stale): (Time, u64),
+        has_no_room: impl Fn(&str) -> bool,
+    ) -> Option<String> {
         if matches!(ask, Ask::Report | Ask::Person) {
             return None;
         }
         let token = token?;
         let known = serving(&self.running, token, now, stale).next();
         let Some((number, _)) = known else { return Some(format!("no lookup says that {token} is a running job's")) };
-        if self.ended.contains(&number) {
+        if self.ended.contains(&number) && !has_no_room(token) {
             return Some(format!("the end of job {number} was seen"));
         }
         let (user, origin) = (jobs[number].user, jobs[number].origin);
@@ -145,8 +155,11 @@ impl Judge {
             Ask::Of(named, needed) => {
                 // One and the same project, whatever else a path led to.
                 let has_role = |project| serving(&self.roles, &(user, project), now, stale).any(|role| role >= needed);
-                let lets_in =
-                    |project| serving(&self.allowlists, &project, now, stale).any(|list| list.admits(origin, groups()));
+                let is_enforced = !serving(&self.enforced, &(), now, stale).any(|is_enforced| !is_enforced);
+                let lets_in = |project| {
+                    let mut lists = serving(&self.allowlists, &project, now, stale);
+                    lists.any(|list| list.under(is_enforced).admits(origin, groups()))
+                };
                 let admits = |project| has_role(project) && (project == origin || lets_in(project));
                 let mut leads = match named {
                     Named::Id(project) => return (!admits(project)).then(refused),
@@ -172,6 +185,7 @@ impl Judge {
         self.paths.forget(serves);
         self.roles.forget(serves);
         self.allowlists.forget(serves);
+        self.enforced.forget(serves);
     }
 }
 

@@ -90,10 +90,12 @@ type Played = Result<Tally, (String, usize)>;
 fn play(moves: &[Move], scene: Scene, fault: Option<Fault>, tells: bool) -> (Played, Vec<String>) {
     let (played, story) = judge(moves, scene, fault, tells);
     match played {
-        Ok(tally) if matches!(fault, None | Some(Fault::UntoldMinted)) => match compare(moves, scene, fault, tells) {
-            (Ok(spared), _) => (Ok(Tally { spared, ..tally }), story),
-            (Err(wrong), story) => (Err(wrong), story),
-        },
+        Ok(tally) if matches!(fault, None | Some(Fault::UntoldMinted | Fault::SilentEvictions)) => {
+            match compare(moves, scene, fault, tells) {
+                (Ok(spared), _) => (Ok(Tally { spared, ..tally }), story),
+                (Err(wrong), story) => (Err(wrong), story),
+            }
+        }
         played => (played, story),
     }
 }

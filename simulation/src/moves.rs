@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Leave,
     /// The lookup service answers a call.
     Answer,
+    /// The host loses a call: nobody is ever told of it.
+    Lose,
     /// The forge answers a request that went on.
     Respond,
     /// A job ends, and nobody tells.
@@ -49,10 +51,14 @@ pub(crate) enum Kind {
     Configure,
     /// A job asks for something while another worker is told that it ended.
     Race,
+    /// A user gets a role while what the service remembers of the one before is under way.
+    Promote,
+    /// So many jobs come that what is known of another is pushed out, which comes again.
+    PushOut,
 }
 
 /// How often each kind comes, beside the others.
-const OFTEN: [(Kind, u64); 18] = [
+const OFTEN: [(Kind, u64); 21] = [
     (Kind::Open, 280),
     (Kind::Again, 60),
     (Kind::Mint, 20),
@@ -60,6 +66,7 @@ const OFTEN: [(Kind, u64); 18] = [
     (Kind::Piece, 110),
     (Kind::Leave, 40),
     (Kind::Answer, 250),
+    (Kind::Lose, 3),
     (Kind::Respond, 120),
     (Kind::End, 25),
     (Kind::Change, 20),
@@ -71,6 +78,8 @@ const OFTEN: [(Kind, u64); 18] = [
     (Kind::Reload, 3),
     (Kind::Configure, 3),
     (Kind::Race, 5),
+    (Kind::Promote, 4),
+    (Kind::PushOut, 1),
 ];
 
 impl Move {

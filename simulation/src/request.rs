@@ -233,12 +233,15 @@ impl Request {
             What::AskForJob | What::Webhook | What::Browse | What::Upload | What::Pull => Ask::Person,
         };
         let of_job = !matches!(ask, Ask::Person);
+        // Calls carry on for which job and which target they are.
+        let fact =
+            matches!(ask, Ask::Of(..)).then(|| ("x-request-id", format!("{job}:{ask:?}").replace([' ', ','], "")));
         let is_read_first = matches!(what, What::Batch | What::Finish | What::AskForJob | What::Webhook | What::Untold);
         let host = match what {
             What::Use(Mints::Registry) | What::Pull => "registry.example",
             _ => "forge.example",
         };
-        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let fields = fields.into_iter().chain(fact).map(|(name, value)| (name.to_owned(), value));
         let head = [(":method", method.to_owned()), (":path", path_sent), (":authority", host.to_owned())];
         // Anybody may name a slot.
         let forged = target.is_multiple_of(5).then(|| (SLOT.to_owned(), "write".to_owned()));

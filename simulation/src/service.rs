@@ -46,7 +46,8 @@ pub(crate) enum Said {
     Role(Leads, Role),
     Allowlist(Leads, Allowlist),
     External,
-    Settings,
+    /// Whether the instance limits access everywhere.
+    Settings(bool),
     /// These ended, so many in all.
     List(Vec<usize>, usize),
     /// It will not forget what it was told.
@@ -119,6 +120,11 @@ impl Question {
         }
     }
 
+    /// Whether it is one of the parts in which GitLab tells of a target, and names that.
+    pub(crate) fn is_of_target(&self) -> bool {
+        matches!(self, Self::Project(_) | Self::Role(..) | Self::Allowlist(_))
+    }
+
     /// Whether no worker has reason to ask it twice at a time. What GitLab tells of a target in parts belongs to several facts.
     pub(crate) fn is_of_one_fact(&self) -> bool {
         matches!(self, Self::Token(_) | Self::Target(..))
@@ -147,8 +153,10 @@ impl World {
             Question::Target(user, origin, _, named) => {
                 let leads = leads(named);
                 let group = group_of(self.path_of(origin));
-                let admits =
-                    |target: usize| target == origin || self.allowlist(target).admits(origin, std::iter::once(group));
+                let admits = |target: usize| {
+                    target == origin
+                        || self.allowlist(target).under(self.is_enforced).admits(origin, std::iter::once(group))
+                };
                 let role = leads.project().map_or(Role::None, |project| self.role(user, project));
                 Said::Standing(leads, role, leads.project().is_some_and(admits))
             }
@@ -163,7 +171,7 @@ impl World {
                 Leads::Nowhere | Leads::On(_) => Said::Allowlist(Leads::Nowhere, Allowlist::default()),
             },
             Question::External(_) => Said::External,
-            Question::Settings => Said::Settings,
+            Question::Settings => Said::Settings(self.is_enforced),
             Question::Ended(after) => {
                 let (jobs, count) = self.ended_after(after);
                 Said::List(jobs, count)
@@ -256,7 +264,9 @@ impl World {
                 let Question::External(user) = question else { return not("400", "400 Bad request") };
                 found(format!(r#"{{"id":{},"external":false}}"#, user + 1))
             }
-            Said::Settings => found(r#"{"id":1,"enforce_ci_inbound_job_token_scope_enabled":false}"#.to_owned()),
+            Said::Settings(is_enforced) => {
+                found(format!(r#"{{"id":1,"enforce_ci_inbound_job_token_scope_enabled":{is_enforced}}}"#))
+            }
             _ => not("401", "401 Unauthorized"),
         }
     }

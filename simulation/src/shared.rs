@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash};
 
 use jobscope::{Headers, HostError, Map, Metric, Result, Stream};
+use policy::bindings::{BUCKET_ROWS, Binding, Table};
+use policy::facts::Secret;
 
 use crate::fault::Fault;
 use crate::judge::Time;
@@ -19,6 +21,12 @@ pub(crate) const VERSION: &str = ".version.";
 /// What the keys of what credentials were made from have in common.
 pub(crate) const MINTED: &str = ".minted.";
 
+/// What the keys of bindings have in common.
+pub(crate) const BINDING: &str = ".binding.";
+
+/// What the keys have at their ends of a filter that lays rows out in another way.
+pub(crate) const OTHER: &str = ".other";
+
 /// The clock begins here.
 const BEGIN: u64 = 1_800_000_000_000;
 
@@ -28,6 +36,8 @@ pub(crate) struct Call {
     pub(crate) root: usize,
     /// What it asks, where the service knows that.
     pub(crate) question: Option<Question>,
+    /// Which fact was wanted by the request that led to it: whose, and of which target.
+    pub(crate) fact: Option<String>,
     /// How old what is answered may be, in seconds.
     pub(crate) max_age: u64,
     /// In how many pieces the answer is asked for.
@@ -41,6 +51,8 @@ pub(crate) struct Call {
     pub(crate) is_begun: bool,
     /// The clock was set since, or just before, or the host refused something, and who asked may have given it up.
     pub(crate) is_given_up: bool,
+    /// The lookup that it belongs to may be over.
+    pub(crate) is_over: bool,
 }
 
 /// How the filter has a request answered.
@@ -86,6 +98,13 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
+    /// Whether the access log gives this reason, in whichever form.
+    pub(crate) fn gives_reason(&self, reason: &str) -> bool {
+        let message = self.logged.get("jobscope").map(Vec::as_slice).unwrap_or_default();
+        let is_in = message.windows(reason.len()).any(|bytes| bytes == reason.as_bytes());
+        is_in || self.logged.get("jobscope_reason").is_some_and(|given| given == reason.as_bytes())
+    }
+
     /// The slot that the head of the request names.
     pub(crate) fn slot(&self) -> Option<Vec<u8>> {
         let fields = self.head.as_ref().and_then(|head| head.fields().ok()).unwrap_or_default();
@@ -135,10 +154,14 @@ pub(crate) struct Shared {
     /// What versions were first, and whether what was written last is from whose tokens credentials were made, for faults.
     pub(crate) first_versions: HashMap<String, u32>,
     pub(crate) wrote_minted: bool,
+    /// Whether what was written last pushed a binding out, for a fault.
+    pub(crate) pushed_out: bool,
     pub(crate) calls: BTreeMap<u32, Call>,
     pub(crate) last_call: u32,
     /// What the filter told the service since this was last looked at: by which root, and which jobs ended.
     pub(crate) told: Vec<(usize, Vec<usize>)>,
+    /// Until then a lookup may be over whose other calls are not: one failed or was paused, or a project moved.
+    pub(crate) doubtful_until: u64,
     /// Until then a worker may not have ticked since it could give up what it asks.
     pub(crate) gives_up_until: u64,
     pub(crate) call_answer: Option<(Headers, Vec<u8>)>,
@@ -193,9 +216,11 @@ impl Shared {
             before: HashMap::new(),
             first_versions: HashMap::new(),
             wrote_minted: false,
+            pushed_out: false,
             calls: BTreeMap::new(),
             last_call: 0,
             told: Vec::new(),
+            doubtful_until: 0,
             gives_up_until: 0,
             call_answer: None,
             shown: BTreeMap::new(),
@@ -229,6 +254,22 @@ impl Shared {
 
     pub(crate) fn now(&self) -> Time {
         Time { clock: self.clock + self.passed, passed: self.passed }
+    }
+
+    /// Whether nothing is remembered of a token because its bucket is full of others.
+    pub(crate) fn has_no_room(&self, token: &str, capacity: u32) -> bool {
+        let (table, hash) = (Table::of::<Binding>(capacity), Secret::new(token.as_bytes()).hash());
+        let bucket = format!("{BINDING}{}", table.bucket(&hash));
+        let mut full = self.rows.iter().filter(|(key, (bytes, _))| {
+            key.trim_end_matches(OTHER).ends_with(&bucket) && table.rows(bytes) == BUCKET_ROWS
+        });
+        full.any(|(_, (bytes, _))| !bytes.chunks_exact(table.row()).any(|row| row.starts_with(&hash.0)))
+    }
+
+    /// A lookup may be over, and be begun again, before its calls are answered: of this fact, or of any.
+    pub(crate) fn end_lookups(&mut self, root: usize, fact: Option<&String>) {
+        let is_of = |call: &&mut Call| call.root == root && fact.is_none_or(|fact| call.fact.as_ref() == Some(fact));
+        self.calls.values_mut().filter(is_of).for_each(|call| call.is_over = true);
     }
 
     /// Whoever asked something may give it up, at the latest with its next tick.

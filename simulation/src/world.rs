@@ -65,6 +65,7 @@ struct Standings {
     paths: [Leads; PATHS],
     roles: [[Role; PROJECTS]; USERS],
     allowlists: [Allowlist; PROJECTS],
+    is_enforced: bool,
 }
 
 /// For what the forge made a credential.
@@ -82,6 +83,8 @@ pub(crate) struct Minted {
     pub(crate) mints: Mints,
     pub(crate) job: usize,
     pub(crate) path: usize,
+    /// By which version of the filter it was handed out.
+    pub(crate) version: usize,
 }
 
 #[derive(Debug)]
@@ -91,6 +94,8 @@ pub(crate) struct World {
     pub(crate) paths: [Leads; PATHS],
     roles: [[Role; PROJECTS]; USERS],
     allowlists: [Allowlist; PROJECTS],
+    /// The instance limits access also where a project lets everybody in.
+    pub(crate) is_enforced: bool,
     /// What it was before each change, and until when by how much time has passed.
     before: Vec<(u64, Standings)>,
     /// In the order of their ends.
@@ -127,6 +132,11 @@ impl Leads {
 }
 
 impl Allowlist {
+    /// What it is where the instance may limit access.
+    pub(crate) fn under(self, is_enforced: bool) -> Self {
+        Self { is_open: self.is_open && !is_enforced, ..self }
+    }
+
     /// Whether it lets a project in that is in one of these groups.
     pub(crate) fn admits(&self, origin: usize, mut groups: impl Iterator<Item = usize>) -> bool {
         self.is_open || self.projects[origin] || groups.any(|group| self.groups[group])
@@ -139,12 +149,12 @@ pub(crate) fn first_paths() -> [Leads; PATHS] {
 }
 
 impl World {
-    /// One in which so many jobs run.
-    pub(crate) fn new(jobs: u32) -> Self {
+    /// One in which so many jobs run, and the instance limits access or does not.
+    pub(crate) fn new(jobs: u32, is_enforced: bool) -> Self {
         let admits = |target: usize| Allowlist {
             projects: std::array::from_fn(|origin| (target + origin) % 3 != 1),
             groups: std::array::from_fn(|group| target == group),
-            is_open: false,
+            is_open: target == PROJECTS - 1,
         };
         let roles = std::array::from_fn(|user| {
             std::array::from_fn(|project| [Role::Developer, Role::Reporter, Role::None][(user + project) % 3])
@@ -155,6 +165,7 @@ impl World {
             paths: first_paths(),
             roles,
             allowlists: std::array::from_fn(admits),
+            is_enforced,
             before: Vec::new(),
             ended: Vec::new(),
             made: 0,
@@ -167,8 +178,17 @@ impl World {
 
     /// A job begins. Its number is one more than its place.
     pub(crate) fn begin(&mut self, how: u32) -> usize {
+        self.begin_with(how, |_| true)
+    }
+
+    /// One whose token is like this.
+    pub(crate) fn begin_with(&mut self, how: u32, is_it: impl Fn(&str) -> bool) -> usize {
         let number = self.jobs.len();
-        let token = format!("glcbt-64_job{number:08}");
+        let mut tokens = (0..10_000).map(|salt| match salt {
+            0 => format!("glcbt-64_job{number:08}"),
+            _ => format!("glcbt-64_{salt}job{number:08}"),
+        });
+        let token = tokens.find(|token| is_it(token)).unwrap_or_default();
         let (user, origin) = (how as usize % USERS, how as usize / USERS % PROJECTS);
         self.jobs.push(Job { token, user, origin, runs: true });
         number
@@ -191,8 +211,15 @@ impl World {
             }
             1 => allowlist.projects[other % PROJECTS] ^= true,
             3 if how % 16 == 3 => allowlist.is_open ^= true,
+            3 if how % 16 == 7 => self.is_enforced ^= true,
             _ => allowlist.groups[other % GROUPS.len()] ^= true,
         }
+    }
+
+    /// From now on a user has this role.
+    pub(crate) fn promote(&mut self, user: usize, project: usize, role: Role, passed: u64) {
+        self.before.push((passed, self.standings()));
+        self.roles[user][project] = role;
     }
 
     /// A project moves to a path that no other has. Where it was it is still found, until another comes there.
@@ -223,7 +250,7 @@ impl World {
     }
 
     fn standings(&self) -> Standings {
-        Standings { paths: self.paths, roles: self.roles, allowlists: self.allowlists }
+        Standings { paths: self.paths, roles: self.roles, allowlists: self.allowlists, is_enforced: self.is_enforced }
     }
 
     /// Whether a job runs, and was granted this all the time since then.
@@ -241,7 +268,8 @@ impl World {
             let groups = || path(origin).map(group_of).into_iter();
             leads.project().is_some_and(|project| {
                 standings.roles[user][project] >= needed
-                    && (project == origin || standings.allowlists[project].admits(origin, groups()))
+                    && (project == origin
+                        || standings.allowlists[project].under(standings.is_enforced).admits(origin, groups()))
             })
         })
     }

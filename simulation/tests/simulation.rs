@@ -25,23 +25,27 @@ fn a_seed_is_played_alike_each_time() {
 /// By what each fault is found: words of the promise that it breaks.
 fn broken(fault: Fault) -> &'static str {
     match fault {
-        Fault::LostWrites
+        Fault::ForgottenEnds
+        | Fault::LostWrites
         | Fault::OldRows
         | Fault::UntoldEnds
         | Fault::LostVersions
         | Fault::LateVersions
         | Fault::OldVersions => "goes on, and the end of job",
-        Fault::SlowClock | Fault::DeafToPause | Fault::LostMinted | Fault::UntoldAges | Fault::UnwantedMemory => {
+        Fault::SlowClock | Fault::DeafToPause | Fault::UntoldAges | Fault::SharedLayouts | Fault::UnwantedMemory => {
             "goes on, and no lookup says that"
         }
-        Fault::WrongStream | Fault::OldPaths => "goes on, and no lookup admits",
-        Fault::NoTicks | Fault::LostReplies => "neither answered nor goes on",
+        Fault::WrongStream | Fault::OldPaths | Fault::OldSettings => "goes on, and no lookup admits",
+        Fault::NoTicks | Fault::LostReplies | Fault::DroppedExchanges => "neither answered nor goes on",
         Fault::GrowingRows => " bytes",
         Fault::SilentLeaving => "at most, and the filter has",
         Fault::SwappedAnswers => "is told to come again, and nothing failed",
-        Fault::DoubtfulCalls => "looked up twice at once",
+        Fault::DoubtfulCalls => "a fact is looked up twice at once",
+        Fault::DoubtfulParts => "a part is looked up twice at once",
         Fault::KeptBodies => "hands the forge's own credential out",
-        Fault::UntoldMinted => "a decision that was kept is not the one that would be made",
+        Fault::OldDenials => "is denied what job",
+        Fault::LastPieces | Fault::LostMinted => "is whole, and was not read",
+        Fault::UntoldMinted | Fault::SilentEvictions => "a decision that was kept is not the one that would be made",
         _ => "a promise that stands here",
     }
 }

@@ -3,13 +3,19 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jobscope::{Flow, Headers, Stream};
+use policy::bindings::{Minted as Row, Table, layout};
+use policy::facts::Secret;
 use serde_json::json;
 
 use super::{Open, Proxy, Stands, pick};
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::request::What;
+use crate::shared::{MINTED, OTHER};
 use crate::world::{FIRST_PROJECT, Minted, Mints, path_name};
+
+/// A bucket has room for more rows than this.
+const FEW: usize = 4;
 
 /// An answer of which more is to come.
 #[derive(Debug, Default)]
@@ -49,6 +55,7 @@ impl<F: Filter> Proxy<F> {
     fn begin_answer(&mut self, stream: Stream, how: u32) {
         let open = &self.open[&stream];
         let (what, job, root, path) = (open.request.what, open.request.job, open.root, open.request.path);
+        let version = self.roots[root].version;
         let is_jobs = job.is_some_and(|job| open.request.token.as_ref() == Some(&self.world.jobs[job].token));
         let (mut fields, mut body) =
             (vec![(":status", "200".to_owned()), ("content-type", "application/json".to_owned())], "{}".to_owned());
@@ -89,7 +96,7 @@ impl<F: Filter> Proxy<F> {
             self.world.end(job);
         }
         self.tell(|_| format!("the forge answers request {stream}: {} {ends:?}", fields[0].1));
-        let made = made.zip(job).map(|((mints, text), job)| Minted { text, mints, job, path });
+        let made = made.zip(job).map(|((mints, text), job)| Minted { text, mints, job, path, version });
         let coming = Coming { rest: body.into_bytes(), made, ..Coming::default() };
         if let Some(open) = self.open.get_mut(&stream) {
             open.answer = Some(coming);
@@ -101,7 +108,7 @@ impl<F: Filter> Proxy<F> {
         if let Some(job) = ends.filter(|_| is_told && !has_failed) {
             self.owe(root, job);
         }
-        self.see_ends(&Vec::from_iter(ends), before);
+        self.see_ends(root, &Vec::from_iter(ends), before);
         if flow == Flow::Continue && has_slot && self.shared.borrow().shown[&stream].answers("set-cookie") {
             self.shared.borrow_mut().accuse(|| format!("the client of request {stream} gets the account's session"));
         }
@@ -118,7 +125,8 @@ impl<F: Filter> Proxy<F> {
         let is_all = coming.rest.is_empty();
         let is_end = is_all && !has_trailers;
         let mut flow = Flow::Pause;
-        if size > 0 || is_end {
+        let is_lost = self.fault(Fault::LastPieces);
+        if (size > 0 || is_end) && (is_all || !is_lost) {
             flow = self.show_answer_body(stream, &more, is_end);
             self.pass_on(stream, flow);
         }
@@ -131,9 +139,9 @@ impl<F: Filter> Proxy<F> {
         }
         if is_all && stands(self) {
             let shared = self.shared.borrow();
-            let reason = shared.shown.get(&stream).and_then(|shown| shown.logged.get("jobscope_reason"));
+            let is_told = shared.shown.get(&stream).is_some_and(|shown| shown.gives_reason("answer.unreadable"));
             let has_failed = shared.has_failed || shared.gives_up_until > self.open[&stream].came_at;
-            let is_unread = !has_failed && reason.is_some_and(|reason| reason == b"answer.unreadable");
+            let is_unread = !has_failed && is_told;
             drop(shared);
             if is_unread {
                 self.shared
@@ -141,7 +149,7 @@ impl<F: Filter> Proxy<F> {
                     .accuse(|| format!("the answer to request {stream} is whole, and was not read"));
             }
             if flow == Flow::Continue {
-                self.hand_out(stream);
+                self.hand_out(stream, has_failed);
             }
             self.leave(stream);
         }
@@ -157,8 +165,9 @@ impl<F: Filter> Proxy<F> {
         }
     }
 
-    /// The client has an answer, perhaps with a credential that was made from its token.
-    fn hand_out(&mut self, stream: Stream) {
+    /// The client has an answer, perhaps with a credential that was made from its token. Where nothing has failed, that is
+    /// remembered.
+    fn hand_out(&mut self, stream: Stream, has_failed: bool) {
         let Some(Coming { got, made: Some(minted), .. }) =
             self.open.get_mut(&stream).and_then(|open| open.answer.take())
         else {
@@ -173,7 +182,21 @@ impl<F: Filter> Proxy<F> {
                 .borrow_mut()
                 .accuse(|| format!("the answer to request {stream} hands the forge's own credential out"));
         }
+        if !has_failed && self.forgets(&minted) {
+            self.shared.borrow_mut().accuse(|| format!("the answer to request {stream} is whole, and was not read"));
+        }
         self.world.minted.push(minted);
+    }
+
+    /// Whether it is not remembered of a credential from whose token it was made, though there is room.
+    fn forgets(&self, minted: &Minted) -> bool {
+        let (shared, capacity) = (self.shared.borrow(), self.scene.capacity);
+        let signed = minted.text.rsplit_once('.').map_or("", |(signed, _)| signed);
+        let (table, hash) = (Table::of::<Row>(capacity), Secret::new(signed.as_bytes()).hash());
+        let bucket = format!("jobscope.{}{MINTED}{}", layout(capacity).short(), table.bucket(&hash));
+        let rows = shared.rows.get(&if minted.version == 0 { bucket } else { bucket + OTHER });
+        let rows = rows.map(|(bytes, _)| bytes.as_slice()).unwrap_or_default();
+        table.rows(rows) < FEW && !rows.chunks_exact(table.row()).any(|row| row.starts_with(&hash.0))
     }
 
     /// The head of the upstream's answer comes, to who looks at it piece by piece.

@@ -22,13 +22,16 @@ use crate::memory::Memory;
 use crate::moves::{Kind, Move};
 use crate::request::{Client, Request, What};
 use crate::service::Api;
-use crate::shared::{CLUSTER, Shared};
+use crate::shared::{BINDING, CLUSTER, Shared};
 use crate::tally::Tally;
 use crate::world::{PATHS, PROJECTS, World, path_name};
 use answers::Coming;
 use promises::{DENIES, Owed};
 
 const WORKERS: usize = 3;
+
+/// So few running jobs are remembered at the least.
+const FEWEST: u32 = 64;
 
 /// How many requests one call of the host lets go or answers.
 const AT_ONCE: usize = 64;
@@ -74,6 +77,8 @@ pub(crate) struct Scene {
     capacity: u32,
     /// How many run at first.
     jobs: u32,
+    /// Whether the instance limits access everywhere at first.
+    is_enforced: bool,
     /// How decisions are logged.
     log_form: &'static str,
 }
@@ -86,9 +91,10 @@ impl Scene {
             api: if has(0) { Api::Gitlab } else { Api::V1 },
             lfs_credentials: if has(1) { "forge" } else { "own" },
             has_slots: !has(0) && has(3),
-            keeps_routes: has(5),
-            capacity: if has(2) { 64 } else { 1024 },
+            keeps_routes: has(6),
+            capacity: if has(2) { FEWEST } else { 1024 },
             jobs: if has(2) { 96 } else { 4 },
+            is_enforced: has(5),
             log_form: if has(4) { "struct" } else { "fields" },
         }
     }
@@ -98,12 +104,15 @@ impl Scene {
 struct Root<F> {
     filter: Option<F>,
     worker: usize,
+    version: usize,
     times: Times,
     streams: usize,
     departs: Rc<Cell<bool>>,
     /// When a lookup failed last, and when one did because it was too much, by how much time had passed.
     failed_at: u64,
     throttled_at: u64,
+    /// Until when a fact may wait for a call that was lost.
+    lost_until: u64,
     /// Whether the service said that it takes no reports.
     is_deaf: bool,
 }
@@ -157,9 +166,12 @@ pub(crate) struct Proxy<F> {
     young_until: u64,
     /// When a project moved last.
     moved_at: Option<u64>,
-    judge: Judge,
+    /// What filters of each version were told.
+    judges: [Judge; 2],
     scene: Scene,
     times: Times,
+    /// Which version of the filter is loaded.
+    version: usize,
     /// The configuration, where it is another than the filter's of the day.
     document: Option<String>,
     keys: usize,
@@ -215,14 +227,15 @@ impl<F: Filter> Proxy<F> {
             soonest: u64::MAX,
             last_stream: 0,
             admitted: None,
-            world: World::new(scene.jobs),
+            world: World::new(scene.jobs, scene.is_enforced),
             memory: Memory::default(),
             owed: Vec::new(),
             clock_set_at: 0,
             credit_at: 0,
             young_until: 0,
             moved_at: None,
-            judge: Judge::default(),
+            judges: Default::default(),
+            version: 0,
             scene,
             times,
             document,
@@ -291,18 +304,21 @@ impl<F: Filter> Proxy<F> {
         self.shared.borrow_mut().fails_in = None;
         self.shared.borrow_mut().raced_in = None;
         self.shared.borrow_mut().configuration = configuration.into_bytes();
-        let host = SimulatedHost { shared: Rc::clone(&self.shared), root: number, departs: Rc::clone(&departs) };
+        let (shared, version) = (Rc::clone(&self.shared), self.version);
+        let host = SimulatedHost { shared, root: number, version, departs: Rc::clone(&departs) };
         let mut filter = if self.is_forgetful { F::forgetful(host) } else { F::new(host) };
         assert!(filter.configure(), "the configuration is taken");
         let (failed_at, throttled_at) = (0, 0);
         let root = Root {
             filter: Some(filter),
             worker,
+            version,
             times: self.times,
             streams: 0,
             departs,
             failed_at,
             throttled_at,
+            lost_until: 0,
             is_deaf: false,
         };
         self.roots.push(root);
@@ -364,6 +380,7 @@ impl<F: Filter> Proxy<F> {
                 }
             }
             Kind::Answer => self.answer_call(which, how),
+            Kind::Lose => self.lose(which),
             Kind::Respond => self.respond(which, how),
             Kind::End => {
                 let job = pick(which, self.world.jobs.len());
@@ -384,7 +401,11 @@ impl<F: Filter> Proxy<F> {
                 let passed = self.shared.borrow().passed;
                 self.moved_at = Some(passed);
                 let path = self.world.relocate(project, how as usize % PATHS, passed);
-                self.shared.borrow_mut().paths = self.world.paths;
+                let mut shared = self.shared.borrow_mut();
+                shared.paths = self.world.paths;
+                shared.doubtful_until = shared.doubtful_until.max(passed + self.times.stale + self.times.timeout);
+                (0..self.roots.len()).for_each(|root| shared.end_lookups(root, None));
+                drop(shared);
                 self.tell(|_| format!("project {project} moves to {}", path_name(path)));
             }
             Kind::Pass => self.pass(u64::from(if how.is_multiple_of(8) { which % 4_000 } else { which % 120 })),
@@ -427,18 +448,32 @@ impl<F: Filter> Proxy<F> {
                     self.shared.borrow_mut().shown.remove(&stream);
                 }
                 gone.into_iter().for_each(|root| self.drop_root(root));
+                if self.fault(Fault::ForgottenEnds) {
+                    let is_ended = |key: &str| key.contains(BINDING) || key.contains(".job.");
+                    let mut shared = self.shared.borrow_mut();
+                    shared.rows.iter_mut().filter(|(key, _)| is_ended(key)).for_each(|(_, row)| row.0.clear());
+                }
                 self.load(worker);
             }
             Kind::Configure => {
                 self.times = CONFIGURATIONS[which as usize % CONFIGURATIONS.len()];
-                self.tell(|proxy| format!("another configuration: {:?}", proxy.times));
+                // With another version come its rows, once.
+                let is_other = how.is_multiple_of(4);
+                self.version ^= usize::from(is_other);
+                self.tell(|proxy| format!("another configuration: {:?}, version {}", proxy.times, proxy.version));
                 for worker in 0..WORKERS {
                     let old = self.workers[worker];
                     self.load(worker);
+                    if self.fault(Fault::DroppedExchanges) {
+                        self.forget(old);
+                    }
                     self.retire(old);
                 }
+                self.keys = if is_other { self.shared.borrow().rows.len() } else { self.keys };
             }
             Kind::Race => self.race(which, how),
+            Kind::Promote => self.promote(which, how),
+            Kind::PushOut => self.push_out(how),
         }
         self.close_answered();
         if std::mem::take(&mut self.shared.borrow_mut().has_failed) {
@@ -489,10 +524,10 @@ impl<F: Filter> Proxy<F> {
             if let (What::Webhook, Some(job), Stands::Answered(200..300)) =
                 (open.request.what, open.request.job, open.stands)
             {
-                let before = self.shared.borrow().has_failed;
+                let (before, open_root) = (self.shared.borrow().has_failed, open.root);
                 // The forge tells the truth.
                 self.world.end(job);
-                self.see_ends(&[job], before);
+                self.see_ends(open_root, &[job], before);
             }
             self.leave(stream);
         }

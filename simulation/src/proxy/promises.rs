@@ -16,7 +16,7 @@ pub(super) const DENIES: u64 = 2_000 + 1_000;
 const LOST: u64 = 4 * 2_000;
 
 /// For how long a forge that had too much is asked nothing.
-const PAUSE: u64 = 3_000;
+pub(super) const PAUSE: u64 = 3_000;
 
 /// How soon what the service did not take is told again.
 const AGAIN: u64 = 75_000;
@@ -60,6 +60,12 @@ impl<F: Filter> Proxy<F> {
         }
         let due = self.shared.borrow().passed + AGAIN;
         self.owed.extend(jobs.iter().map(|job| Owed { root, job: *job, due }));
+    }
+
+    /// What a root told the service was lost, and it finds out after a while.
+    pub(super) fn owe_lost(&mut self, root: usize, jobs: &[usize], lasts: u64) {
+        self.owe_again(root, jobs, false);
+        self.owed.iter_mut().filter(|owed| owed.root == root).for_each(|owed| owed.due += lasts);
     }
 
     /// The clock was set, or the host refused something: it may take as long as after a failure.
@@ -111,7 +117,11 @@ impl<F: Filter> Proxy<F> {
         };
         // Who comes when the clock was set joins what is given up as lost.
         let was_set = self.clock_set_at > 0 && self.clock_set_at + LOST >= came;
-        let is_disturbed = shared.has_failed || shared.gives_up_until > came || was_set || self.young_until >= came;
+        let is_disturbed = shared.has_failed
+            || shared.gives_up_until > came
+            || was_set
+            || self.young_until >= came
+            || root.lost_until >= came;
         drop(shared);
         if !is_due && !is_disturbed {
             self.shared
@@ -129,7 +139,7 @@ impl<F: Filter> Proxy<F> {
         let shared = self.shared.borrow();
         let (passed, came) = (shared.passed, open.came_at);
         let is_disturbed = shared.has_failed
-            || root.failed_at >= came
+            || root.failed_at.max(root.lost_until) >= came
             || root.throttled_at + PAUSE >= came
             || self.clock_set_at >= came
             || self.young_until >= came

@@ -3,14 +3,19 @@
 use std::collections::HashMap;
 
 use jobscope::{Flow, Stream};
+use policy::bindings::{BUCKET_ROWS, Binding, Table};
+use policy::facts::Secret;
 
-use super::{AT_ONCE, BODY_PATIENCE, Open, Proxy, SLACK, Stands, WORKERS};
+use super::promises::DENIES;
+use super::time::{AWAY, TRUE};
+use super::{AT_ONCE, BODY_PATIENCE, FEWEST, Open, Proxy, SLACK, Stands, WORKERS, pick};
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::judge::Ask;
 use crate::request::{Client, Request, What};
+use crate::service::Api;
 use crate::shared::{Effect, Reply, Shown};
-use crate::world::{Job, Minted, Mints};
+use crate::world::{Job, Minted, Mints, Role};
 
 impl<F: Filter> Proxy<F> {
     /// Carries out what the filter had the host do.
@@ -91,7 +96,12 @@ impl<F: Filter> Proxy<F> {
             // What was made from a token may go on without itself: then the registry tells how to get another.
             let is_bare = |shown: &Shown| matches!(request.what, What::Use(_)) && !shown.has("authorization");
             let is_bare = self.shared.borrow().shown.get(&stream).is_some_and(is_bare);
-            let token = request.token.as_deref().filter(|_| !is_bare);
+            // And where another version handed it out, what LFS takes looks like a person's.
+            let version = self.roots[open.root].version;
+            let text = open.asked.as_ref().and_then(|(_, client)| client.minted.as_ref());
+            let is_strange = request.what == What::Use(Mints::Lfs)
+                && self.world.minted.iter().any(|minted| Some(&minted.text) == text && minted.version != version);
+            let token = request.token.as_deref().filter(|_| !is_bare && !is_strange);
             let is_webhook = request.what == What::Webhook;
             let job = token.and_then(|token| self.world.job_of(token)).map(|number| &self.world.jobs[number]);
             let may_swap = self.scene.has_slots && job.is_some_and(Job::is_foreign);
@@ -99,9 +109,9 @@ impl<F: Filter> Proxy<F> {
             // What served when it came serves it, for as long as it may wait for the rest.
             self.tally.forwarded += u64::from(token.is_some());
             self.tally.minted += u64::from(token.is_some() && matches!(request.what, What::Use(_)));
-            if let Some(why) =
-                self.judge.forbids(&self.world.jobs, token, request.ask, now, times.stale + times.timeout)
-            {
+            let (judge, stale) = (&self.judges[version], times.stale + times.timeout);
+            let has_no_room = |token: &str| self.shared.borrow().has_no_room(token, self.scene.capacity);
+            if let Some(why) = judge.forbids(&self.world.jobs, token, request.ask, (now, stale), has_no_room) {
                 self.shared.borrow_mut().accuse(|| format!("request {stream} goes on, and {why}"));
             }
             self.tally.slots +=
@@ -196,7 +206,7 @@ impl<F: Filter> Proxy<F> {
     /// A job has more and more credentials made, and what is remembered of the one that it came with makes room for them.
     pub(super) fn have_made(&mut self, which: u32, how: u32) {
         let of_image = self.world.minted.iter().rev().find(|minted| minted.mints != Mints::Lfs);
-        let Some(Minted { text, mints, job, path }) = of_image.cloned() else { return };
+        let Some(Minted { text, mints, job, path, .. }) = of_image.cloned() else { return };
         let client = |minted| Client { token: self.world.jobs[job].token.clone(), job, minted };
         let (own, first) = (client(None), client(Some(text)));
         let (worker, maker) = (which as usize % WORKERS, which as usize / WORKERS % WORKERS);
@@ -230,6 +240,59 @@ impl<F: Filter> Proxy<F> {
         drop(shared);
         if let Some(open) = self.open.get_mut(&stream) {
             open.is_judged = true;
+        }
+        self.enter_with(worker, what, target, client, true, false);
+    }
+
+    /// A user gets a role in a project after a while, and writes there while what was due of it is being looked up, which the
+    /// service may tell from its memory.
+    pub(super) fn promote(&mut self, which: u32, how: u32) {
+        if self.scene.api != Api::V1 || self.scene.has_slots {
+            return;
+        }
+        let (job, worker) = (pick(which, self.world.jobs.len()), how as usize % WORKERS);
+        let Job { token, user, origin, .. } = self.world.jobs[job].clone();
+        let client = Client { token, job, minted: None };
+        let begun = self.shared.borrow().passed;
+        self.world.promote(user, origin, Role::Reporter, begun);
+        self.tell(|_| format!("user {user} is a reporter of project {origin}"));
+        let last = self.shared.borrow().last_call;
+        self.enter_with(worker, What::Read, origin, client.clone(), true, false);
+        self.answer_behind(last, TRUE);
+        let passed = self.shared.borrow().passed;
+        self.world.promote(user, origin, Role::Developer, passed);
+        self.tell(|_| format!("user {user} is a developer of project {origin}"));
+        self.pass(self.times.fresh.max(DENIES) + 1 + u64::from(how % 900));
+        let last = self.shared.borrow().last_call;
+        self.enter_with(worker, What::Read, origin, client.clone(), true, false);
+        self.enter_with(worker, What::Write, origin, client, true, false);
+        let calls: Vec<u32> = self.shared.borrow().calls.range(last + 1..).map(|(number, _)| *number).collect();
+        calls.into_iter().for_each(|number| self.deliver(number, AWAY.start));
+    }
+
+    /// What is known of the job that was admitted last makes room for others, where few have room, and the job comes again.
+    pub(super) fn push_out(&mut self, how: u32) {
+        let has_few = self.scene.capacity == FEWEST && !self.scene.has_slots;
+        let Some((worker, what, target, client)) = self.admitted.clone().filter(|_| has_few) else { return };
+        let table = Table::of::<Binding>(self.scene.capacity);
+        let bucket = |token: &str| table.bucket(&Secret::new(token.as_bytes()).hash());
+        let (own, other) = (bucket(&client.token), (worker + 1) % WORKERS);
+        for _ in 0..2 {
+            let last = self.shared.borrow().last_call;
+            self.enter_with(worker, what, target, client.clone(), true, false);
+            self.answer_behind(last, TRUE);
+        }
+        // The others are confirmed later.
+        self.pass(1);
+        for number in 0..=BUCKET_ROWS as u32 {
+            let job = self.world.begin_with(how / 4 + number, |token| bucket(token) == own);
+            let token = self.world.jobs[job].token.clone();
+            let last = self.shared.borrow().last_call;
+            let client = Client { token, job, minted: None };
+            let stream = self.enter_with(other, What::Login(Mints::DependencyProxy), target, client, true, false);
+            self.answer_behind(last, TRUE);
+            self.leave(stream);
+            self.world.end(job);
         }
         self.enter_with(worker, what, target, client, true, false);
     }
@@ -361,16 +424,24 @@ impl<F: Filter> Proxy<F> {
         self.drop_root(root);
     }
 
+    /// A root forgets who waits in it.
+    pub(super) fn forget(&mut self, root: usize) {
+        let mut shared = self.shared.borrow_mut();
+        shared.calls.retain(|_, call| call.root != root);
+        shared.ticks[root].at = None;
+    }
+
     pub(super) fn drop_root(&mut self, root: usize) {
         self.roots[root].filter = None;
         self.shared.borrow_mut().calls.retain(|_, call| call.root != root);
     }
 
     /// The filter was told that jobs ended. Where the host refused to remember it, it is not to blame.
-    pub(super) fn see_ends(&mut self, jobs: &[usize], has_failed_before: bool) {
+    pub(super) fn see_ends(&mut self, root: usize, jobs: &[usize], has_failed_before: bool) {
         let mut shared = self.shared.borrow_mut();
         if !shared.has_failed {
-            jobs.iter().for_each(|job| self.judge.see_end(*job));
+            let judge = &mut self.judges[self.roots[root].version];
+            jobs.iter().for_each(|job| judge.see_end(*job));
             self.tally.ends += jobs.len() as u64;
         }
         shared.has_failed |= has_failed_before;

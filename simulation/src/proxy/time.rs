@@ -2,17 +2,21 @@
 
 use jobscope::Headers;
 
-use super::{Open, Proxy, Stands, pick};
+use super::promises::PAUSE;
+use super::{Open, Proxy, SLACK, Stands, pick};
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::judge::Time;
 use crate::request::What;
 use crate::service::{Api, Question, Said, Written};
 use crate::shared::Call;
-use crate::world::first_paths;
+use crate::world::{Leads, Role, first_paths};
 
 /// The answers for which the service's forge is away.
-const AWAY: std::ops::Range<u32> = 10..13;
+pub(super) const AWAY: std::ops::Range<u32> = 10..13;
+
+/// The way in which it tells the truth.
+pub(super) const TRUE: u32 = 13;
 
 impl<F: Filter> Proxy<F> {
     /// The lookup service answers, in whatever way.
@@ -28,7 +32,7 @@ impl<F: Filter> Proxy<F> {
     }
 
     pub(super) fn deliver(&mut self, number: u32, way: u32) {
-        let Some(Call { root, question, max_age, asked, mut paths, is_given_up, .. }) =
+        let Some(Call { root, question, fact, max_age, asked, mut paths, is_given_up, .. }) =
             self.shared.borrow().calls.get(&number).cloned()
         else {
             return;
@@ -50,7 +54,9 @@ impl<F: Filter> Proxy<F> {
                     (said, paths) = (Some(known), led);
                     recalled = Some(led);
                     asked = Time { clock: asked.clock - old, passed: asked.passed - old };
-                    age = (max_age > 0 && !self.fault(Fault::UntoldAges)).then(|| old.div_ceil(1_000));
+                    let denies = matches!(said, Some(Said::Standing(_, role, _)) if role < Role::Developer);
+                    let is_untold = self.fault(Fault::UntoldAges) || (denies && self.fault(Fault::OldDenials));
+                    age = (max_age > 0 && !is_untold).then(|| old.div_ceil(1_000));
                 }
                 None if AWAY.contains(&way) => way = 0,
                 None => {
@@ -74,7 +80,11 @@ impl<F: Filter> Proxy<F> {
             8 => (Headers::packed(Vec::new()), String::new(), false),
             _ => match (&question, &said) {
                 (Some(question), Some(said)) => {
-                    let old = if self.fault(Fault::OldPaths) { say(&first_paths()) } else { None };
+                    let old = match (self.shared.borrow().fault, said) {
+                        (Some(Fault::OldPaths), _) => say(&first_paths()),
+                        (Some(Fault::OldSettings), Said::Settings(_)) => Some(Said::Settings(false)),
+                        _ => None,
+                    };
                     // Who remembers tells where a project was, too.
                     let now = self.world.paths;
                     self.world.paths = recalled.unwrap_or(now);
@@ -106,11 +116,22 @@ impl<F: Filter> Proxy<F> {
         let root = if told == number { root } else { self.shared.borrow().calls[&told].root };
         let has_headers = headers.size() > 0;
         let size = text.len();
+        let is_plain = match &said {
+            Some(Said::Project(leads) | Said::Role(leads, _) | Said::Allowlist(leads, _)) => {
+                matches!(leads, Leads::To(_))
+            }
+            _ => true,
+        };
+        if !is_true || !is_plain {
+            self.shared.borrow_mut().end_lookups(root, fact.as_ref().filter(|_| way != 6));
+        }
         if !is_true {
             let passed = self.shared.borrow().passed;
             self.roots[root].failed_at = passed;
             if way == 6 {
                 self.roots[root].throttled_at = passed;
+                let until = &mut self.shared.borrow_mut().doubtful_until;
+                *until = (*until).max(passed + PAUSE);
             }
         }
         {
@@ -132,7 +153,9 @@ impl<F: Filter> Proxy<F> {
             }
             (Some(Question::Told(jobs)), _) if is_true => self.memory.end(jobs.iter().copied()),
             (Some(Question::Told(jobs)), _) => self.owe_again(root, jobs, way == 1),
-            (Some(question), Some(said)) if is_true => self.judge.hear(question, &said, asked, &paths),
+            (Some(question), Some(said)) if is_true => {
+                self.judges[self.roots[root].version].hear(question, &said, asked, &paths);
+            }
             _ => {}
         }
         let before = std::mem::take(&mut self.shared.borrow_mut().has_failed);
@@ -144,8 +167,30 @@ impl<F: Filter> Proxy<F> {
         if is_given_up {
             ended.clear();
         }
-        self.see_ends(&ended, before);
+        self.see_ends(root, &ended, before);
         self.shared.borrow_mut().call_answer = None;
+    }
+
+    /// The service tells the truth of all that was asked behind this call, and of what that leads to; in this way.
+    pub(super) fn answer_behind(&mut self, call: u32, way: u32) {
+        for _ in 0..4 {
+            let numbers: Vec<u32> = self.shared.borrow().calls.range(call + 1..).map(|(number, _)| *number).collect();
+            numbers.into_iter().for_each(|number| self.deliver(number, way));
+        }
+    }
+
+    /// A call is lost, and the host tells nobody.
+    pub(super) fn lose(&mut self, which: u32) {
+        let count = self.shared.borrow().calls.len();
+        let number = self.shared.borrow().calls.keys().nth(pick(which, count)).copied();
+        let lost = number.and_then(|number| self.shared.borrow_mut().calls.remove(&number));
+        let Some(Call { root, question, .. }) = lost else { return };
+        self.tell(|_| format!("a call of root {root} is lost, {question:?}"));
+        let lasts = 4 * self.roots[root].times.timeout + SLACK;
+        self.roots[root].lost_until = self.shared.borrow().passed + lasts;
+        if let Some(Question::Told(jobs)) = question {
+            self.owe_lost(root, &jobs, lasts);
+        }
     }
 
     /// A call is answered so.
@@ -195,7 +240,7 @@ impl<F: Filter> Proxy<F> {
         }
         self.shared.borrow_mut().passed = until;
         let now = self.shared.borrow().now();
-        self.judge.forget(now);
+        self.judges.iter_mut().for_each(|judge| judge.forget(now));
     }
 
     pub(super) fn check_deadlines(&mut self) {
