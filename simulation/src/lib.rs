@@ -4,7 +4,8 @@
 //!
 //! - no request of a job goes on unless a lookup said, no longer ago than facts serve, that its token is a running job's and
 //!   what a decision needs of its target, and none after this proxy saw its job's end: whether it comes with the token or with
-//!   what the forge made from it, and whatever project its path led to before;
+//!   what the forge made from it, and whatever project its path led to before. A filter that lays rows out in another way has
+//!   to be told all of it anew, an end as well; and an end counts while there is room to remember it;
 //! - no request goes on with a slot unless it is one of a job whose token the forge does not know, nor with a slot and a credential of
 //!   its own, whatever a client sends; its route is that of its slot;
 //! - no client gets a credential that the forge made, where jobs are to have their own alone, nor the session of the account whose
@@ -12,9 +13,10 @@
 //! - no request is denied what was granted to its job before facts may deny, and none is told to come again, unless a lookup
 //!   failed;
 //! - the service, which remembers, is told of each end that a runner reported;
+//! - of a credential that the forge made and a client got it is remembered from whose token, where there is room;
 //! - what is no job's goes on at once;
 //! - each request is answered, goes on or is gone by its deadline, and none is answered or woken that is gone;
-//! - no fact is looked up twice at a time by one worker;
+//! - no fact is looked up twice at a time by one worker, nor a part of one for one job, where GitLab tells a fact in parts;
 //! - no call of the host lets more requests go, or answers them, than its stack bears;
 //! - there are as many rows as in the beginning, and none outgrows its table;
 //! - no more requests wait, and no more of their bytes are kept, than are there, and nothing is counted of a configuration

@@ -78,7 +78,7 @@ const OFTEN: [(Kind, u64); 21] = [
     (Kind::Reload, 3),
     (Kind::Configure, 3),
     (Kind::Race, 5),
-    (Kind::Promote, 4),
+    (Kind::Promote, 1),
     (Kind::PushOut, 1),
 ];
 

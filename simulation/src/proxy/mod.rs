@@ -350,7 +350,7 @@ impl<F: Filter> Proxy<F> {
             Kind::Again => self.come_again(which, how),
             Kind::Mint => self.have_made(which, how),
             Kind::Crowd => {
-                for number in 0..80 + how % 200 {
+                for number in 0..80 + how % 140 {
                     // Of one worker, with one token or with many, or with one and whatever may be asked.
                     match how / 8 % 3 {
                         0 => self.come(which, how),
