@@ -114,16 +114,16 @@ pub(super) fn with_form(forge: &Forge, head: &Head<'_>, reading: Reading) -> Rea
     if head.body() != Body::Follows || !(is(FORM) || is(PARTS)) || !is_read() || is_elsewhere(forge, head) {
         return reading;
     }
-    if is(FORM) {
+    let look = Look::of(head, Counts::AnyCredential);
+    if head.media_type().is_ok_and(|media| media.eq_ignore_ascii_case(FORM)) {
         let pending = Pending::new(Protocol::Api, Want::Form(Box::new(reading)));
-        let is_plain = head.media_type().is_ok_and(|media| media.eq_ignore_ascii_case(FORM));
-        return Reading::Body(match Look::of(head, Counts::AnyCredential).filter(|_| is_plain) {
+        return Reading::Body(match look {
             Some(look) => pending.looking(look),
             None => pending,
         });
     }
     let broken = Refused::new(Protocol::Api, Malformed::Multiple);
-    match (reading, Look::of(head, Counts::AnyCredential)) {
+    match (reading, look) {
         // Its head is a job's, and says that no parameters follow.
         (Reading::Body(pending), Some(_)) if !pending.is_looked_at() => pending.refuse(Malformed::Multiple),
         // Whatever GitLab would look for in it.

@@ -142,7 +142,7 @@ pub const ROUTES_OF_GITEA: [Route; 22] = [
 ];
 
 /// Header fields that stand beside, among them others' credentials.
-const BESIDE: [(&str, &str); 20] = [
+const BESIDE: [(&str, &str); 22] = [
     ("private-token", "glpat-x"),
     ("private-token", ""),
     ("private-token", "a b"),
@@ -157,6 +157,8 @@ const BESIDE: [(&str, &str); 20] = [
     ("x-http-method-override", "PUT"),
     ("x-http-method-override", "get"),
     ("content-encoding", "gzip"),
+    ("content-type", FORM),
+    ("content-type", MULTIPART),
     ("x-http-authorization", "Bearer x"),
     ("x-forwarded-host", "elsewhere.example.com"),
     ("accept", "application/json"),
@@ -196,7 +198,7 @@ const FIELDS: [&str; 12] = [
 const METHODS: [&str; 6] = ["POST", "PUT", "PATCH", "DELETE", "GET", "OPTIONS"];
 const FORM: &str = "application/x-www-form-urlencoded";
 const MULTIPART: &str = "multipart/form-data; boundary=B";
-const MEDIA: [&str; 36] = [
+const MEDIA: [&str; 39] = [
     "",
     " ",
     ";",
@@ -233,6 +235,9 @@ const MEDIA: [&str; 36] = [
     "multipart/form-data; BOUNDARY=B",
     "Multipart/Form-Data; boundary=B",
     "multipart/form-data; x=\"boundary=C\"; boundary=B",
+    "multipart/form-data; boundary=B; x=\"application/x-www-form-urlencoded\"",
+    "application/x-www-form-urlencoded; x=\"multipart/form-data\"",
+    "multipart/form-data; boundary*0=B",
 ];
 
 /// A request in the making.

@@ -173,6 +173,21 @@ fn a_token_in_a_form_counts_wherever_gitea_looks_for_one() {
     }
 }
 
+/// A form is one by its type alone: what else stands in that field, or in another, makes none of what Go reads in parts.
+#[test]
+fn an_upload_is_none_the_less_one_for_naming_a_form_in_its_type() {
+    let part = format!("--b\r\nContent-Disposition: form-data; name=\"access_token\"\r\n\r\n{UNMARKED}\r\n--b--\r\n");
+    let (upload, form) = ("multipart/form-data; boundary=b", "application/x-www-form-urlencoded");
+    let (list, parameter) = (format!("{upload}, {form}"), format!("{upload}; x=\"{form}\""));
+    for types in [vec![upload, form], vec![form, upload], vec![&list], vec![&parameter]] {
+        let fields: Vec<_> = types.into_iter().map(|media| field("content-type", media)).collect();
+        for keys in [GENERIC, GITEA] {
+            let read = reading_with(keys, "POST", "/api/v1/x", &fields, Body::Follows).finish(part.as_bytes());
+            assert!(matches!(&read, Reading::Refused(_)), "{fields:?}: {read:?}");
+        }
+    }
+}
+
 const GITEA: &str = r#""kind": "gitea""#;
 
 /// A request to Gitea.
