@@ -9,10 +9,12 @@ use policy::lifecycle::{self, ANSWER_LIMIT, AnswerHead, Birth, Body, Event, Fate
 use policy::lookup::Fact;
 use policy::request::TraceContext;
 
-use super::crowd::Standing;
+use super::crowd::{Exchange, Standing};
+use super::withheld::PROMPT;
 use crate::counters::Counted;
 use crate::host::{Buffer, Flow, Host, HostError, Level, Map, Result, Stream};
 use crate::setup::Setup;
+use crate::ticks::AT_ONCE;
 use crate::worker::Worker;
 
 /// What is done with the forge's answer to a request.
@@ -223,6 +225,27 @@ impl<H: Host> Worker<H> {
             Flow::Continue => Flow::Continue,
             Flow::Pause => self.withhold(stream),
         }
+    }
+
+    /// Lets the heads of answers go on that have been held back for long enough, with nothing of their bodies.
+    pub(super) fn let_heads_go(&mut self, now: Moment) {
+        for stream in self.heads_held(now).into_iter().take(AT_ONCE / 2) {
+            let resumed = self.host.act_for(Some(stream)).and_then(|()| self.host.resume_answer());
+            if let (Ok(()), Some(exchange)) = (resumed, self.crowd.find(stream))
+                && let Answering::Read(answer) = &mut exchange.answering
+            {
+                answer.let_head_go();
+            }
+        }
+    }
+
+    /// The requests whose answers' heads have been held back for long enough, with nothing of their bodies.
+    fn heads_held(&mut self, now: Moment) -> Vec<Stream> {
+        let is_late = |exchange: &mut Exchange| {
+            let Answering::Read(answer) = &mut exchange.answering else { return false };
+            answer.holds_head(PROMPT, now)
+        };
+        self.crowd.each().filter_map(|(stream, exchange)| is_late(exchange).then_some(stream)).collect()
     }
 
     /// Ends a stream whose answer must not go on as it is. Where the host does not even reply, nothing goes on, and the

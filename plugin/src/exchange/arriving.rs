@@ -158,20 +158,6 @@ impl<H: Host> Worker<H> {
         Ok(Some(next))
     }
 
-    /// Takes out of a head what a client sent under our names. Whether there was nothing of the kind. The host has chosen a route
-    /// before: where one goes by a slot, it is not to stay that one. Envoy chooses anew with each change of a head, unasked.
-    fn take_ours(&self, setup: &Setup<H>, head: &Head<'_>) -> Result<bool> {
-        let mut is_clean = true;
-        for name in head.ours() {
-            self.host.remove_header(Map::Request, name)?;
-            is_clean = false;
-        }
-        if is_clean || setup.config.forge.credential_slots == CredentialSlots::Off {
-            return Ok(is_clean);
-        }
-        self.host.choose_route().map(|()| false)
-    }
-
     /// What becomes of a request, as far as it was read.
     pub(super) fn consider(&mut self, setup: &Setup<H>, stream: Stream, reading: Reading) -> Next {
         let (scan, next) = match reading {
@@ -300,12 +286,6 @@ impl<H: Host> Worker<H> {
     fn refuse_rest(&mut self, stream: Stream) -> Flow {
         self.distrust(Promise::EndOfStream);
         self.answer_unjudged(stream, Failure::Unfit)
-    }
-
-    /// Answers a request that is not even read.
-    fn answer_unjudged(&mut self, stream: Stream, why: Failure) -> Flow {
-        let _ = self.host.unavailable(why.code());
-        self.stay(stream, Standing::Answered)
     }
 
     /// Answers a request that the host does not show.

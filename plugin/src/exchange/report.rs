@@ -2,7 +2,6 @@
 
 use policy::webhook::{self, Answer, BODY_LIMIT};
 
-use super::crowd::Standing;
 use crate::counters::Counted;
 use crate::host::{Buffer, Flow, Host, Level, Stream};
 use crate::setup::Setup;
@@ -35,17 +34,5 @@ impl<H: Host> Worker<H> {
             Answer::Failed
         })?;
         Ok(Answer::Ended)
-    }
-
-    /// Answers a request to the webhook's path.
-    pub(super) fn answer_report(&mut self, stream: Stream, answer: Answer) -> Flow {
-        self.crowd.stand(stream, Standing::Answered);
-        let (status, name) = answer.says();
-        self.log.write_more(&self.host, [("jobscope_action", "webhook"), ("jobscope_reason", name)].into_iter());
-        let details = format!("jobscope:{name}");
-        if let Err(error) = self.host.reply(status, &[("cache-control", "no-store")], "", &details) {
-            self.journal.note(Level::Error, "a request cannot be answered", error);
-        }
-        Flow::Pause
     }
 }

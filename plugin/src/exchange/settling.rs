@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
-use policy::choices::Detail;
+use policy::choices::{CredentialSlots, Detail};
 use policy::decision::{self, Ages, Facts, Grant, Outcome, Record, SLOT_FIELD};
+use policy::failure::Failure;
 use policy::lifecycle::Watch;
 use policy::reply::Reply;
-use policy::request::JobRequest;
+use policy::request::{Head, JobRequest};
+use policy::webhook::Answer;
 
 use super::answer::Answering;
 use super::crowd::Standing;
@@ -119,6 +121,38 @@ impl<H: Host> Worker<H> {
         if let Some(exchange) = self.crowd.find(stream) {
             exchange.answering = Answering::Watched(Box::new(watch));
         }
+    }
+
+    /// Answers a request that is not even read.
+    pub(super) fn answer_unjudged(&mut self, stream: Stream, why: Failure) -> Flow {
+        let _ = self.host.unavailable(why.code());
+        self.stay(stream, Standing::Answered)
+    }
+
+    /// Answers a request to the webhook's path.
+    pub(super) fn answer_report(&mut self, stream: Stream, answer: Answer) -> Flow {
+        self.crowd.stand(stream, Standing::Answered);
+        let (status, name) = answer.says();
+        self.log.write_more(&self.host, [("jobscope_action", "webhook"), ("jobscope_reason", name)].into_iter());
+        let details = format!("jobscope:{name}");
+        if let Err(error) = self.host.reply(status, &[("cache-control", "no-store")], "", &details) {
+            self.journal.note(Level::Error, "a request cannot be answered", error);
+        }
+        Flow::Pause
+    }
+
+    /// Takes out of a head what a client sent under our names. Whether there was nothing of the kind. The host has chosen a route
+    /// before: where one goes by a slot, it is not to stay that one. Envoy chooses anew with each change of a head, unasked.
+    pub(super) fn take_ours(&self, setup: &Setup<H>, head: &Head<'_>) -> Result<bool> {
+        let mut is_clean = true;
+        for name in head.ours() {
+            self.host.remove_header(Map::Request, name)?;
+            is_clean = false;
+        }
+        if is_clean || setup.config.forge.credential_slots == CredentialSlots::Off {
+            return Ok(is_clean);
+        }
+        self.host.choose_route().map(|()| false)
     }
 
     /// Makes of the request what was granted.

@@ -6,11 +6,9 @@ use std::time::Duration;
 use policy::bindings::Moment;
 use policy::choices::Bodies;
 
-use super::answer::Answering;
 use super::crowd::{BODY_PATIENCE, Exchange, Standing};
 use crate::host::{Host, Level, Stream};
 use crate::setup::Setup;
-use crate::ticks::AT_ONCE;
 use crate::worker::Worker;
 
 /// For how long nobody waits for a body where one was not shown. Then it is tried once more: a filter in front may have kept it.
@@ -18,7 +16,7 @@ const DISTRUST: Duration = Duration::from_secs(60);
 
 /// How long a body that is there may go unshown, which Envoy shows as soon as it came; and how long an answer may be without
 /// one before its head goes on.
-const PROMPT: Duration = Duration::from_secs(1);
+pub(super) const PROMPT: Duration = Duration::from_secs(1);
 
 /// Whether the proxy shows a body while its head waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,14 +59,7 @@ impl<H: Host> Worker<H> {
         if self.withholds_bodies() {
             self.crowd.give_bodies_up();
         }
-        for stream in self.heads_held(now).into_iter().take(AT_ONCE / 2) {
-            let resumed = self.host.act_for(Some(stream)).and_then(|()| self.host.resume_answer());
-            if let (Ok(()), Some(exchange)) = (resumed, self.crowd.find(stream))
-                && let Answering::Read(answer) = &mut exchange.answering
-            {
-                answer.let_head_go();
-            }
-        }
+        self.let_heads_go(now);
         let _ = self.host.act_for(None);
     }
 
@@ -77,15 +68,6 @@ impl<H: Host> Worker<H> {
         let is_late = |exchange: &Exchange| {
             let Standing::Body(_, deadline) = exchange.stands() else { return false };
             !exchange.is_shown && deadline.before(BODY_PATIENCE).after(PROMPT).has_come(PROMPT, now)
-        };
-        self.crowd.each().filter_map(|(stream, exchange)| is_late(exchange).then_some(stream)).collect()
-    }
-
-    /// The requests whose answers' heads have been held back for long enough, with nothing of their bodies.
-    fn heads_held(&mut self, now: Moment) -> Vec<Stream> {
-        let is_late = |exchange: &mut Exchange| {
-            let Answering::Read(answer) = &mut exchange.answering else { return false };
-            answer.holds_head(PROMPT, now)
         };
         self.crowd.each().filter_map(|(stream, exchange)| is_late(exchange).then_some(stream)).collect()
     }
