@@ -183,6 +183,8 @@ pub(crate) struct Shared {
     /// In how many calls of the host one fails; and whether one has failed.
     pub(crate) fails_in: Option<u32>,
     pub(crate) has_failed: bool,
+    /// When the last one did.
+    pub(crate) refused_at: Option<u64>,
     /// In how many writes of rows one comes too late.
     pub(crate) raced_in: Option<u32>,
     /// Whether a version could not be written.
@@ -237,6 +239,7 @@ impl Shared {
             declared: BTreeSet::new(),
             fails_in: None,
             has_failed: false,
+            refused_at: None,
             raced_in: None,
             owes_version: false,
             wrong: None,
@@ -316,7 +319,7 @@ impl Shared {
     pub(crate) fn may_fail(&mut self, call: &'static str) -> Result<()> {
         self.fails_in = self.fails_in.and_then(|left| left.checked_sub(1));
         if self.fails_in == Some(0) {
-            (self.fails_in, self.has_failed) = (None, true);
+            (self.fails_in, self.has_failed, self.refused_at) = (None, true, Some(self.passed));
             return Err(HostError { call, status: 10 });
         }
         Ok(())

@@ -403,9 +403,9 @@ impl<F: Filter> Proxy<F> {
                 let path = self.world.relocate(project, how as usize % PATHS, passed);
                 let mut shared = self.shared.borrow_mut();
                 shared.paths = self.world.paths;
-                shared.doubtful_until = shared.doubtful_until.max(passed + self.times.stale + self.times.timeout);
                 (0..self.roots.len()).for_each(|root| shared.end_lookups(root, None));
                 drop(shared);
+                self.doubt_moved();
                 self.tell(|_| format!("project {project} moves to {}", path_name(path)));
             }
             Kind::Pass => self.pass(u64::from(if how.is_multiple_of(8) { which % 4_000 } else { which % 120 })),
@@ -457,6 +457,7 @@ impl<F: Filter> Proxy<F> {
             }
             Kind::Configure => {
                 self.times = CONFIGURATIONS[which as usize % CONFIGURATIONS.len()];
+                self.doubt_moved();
                 // With another version come its rows, once.
                 let is_other = how.is_multiple_of(4);
                 self.version ^= usize::from(is_other);
@@ -487,6 +488,14 @@ impl<F: Filter> Proxy<F> {
         self.check_bounds();
         self.check_reports();
         self.shared.borrow_mut().wrong.take()
+    }
+
+    /// What is remembered of a project before it moved serves as long as it is not stale, and does not fit to what is told since.
+    fn doubt_moved(&mut self) {
+        if let Some(moved) = self.moved_at {
+            let until = &mut self.shared.borrow_mut().doubtful_until;
+            *until = (*until).max(moved + self.times.stale + self.times.timeout);
+        }
     }
 
     /// A version that could not be written is with the next tick. Until then who keeps decisions may serve what nobody else

@@ -119,6 +119,8 @@ impl<F: Filter> Proxy<F> {
         let was_set = self.clock_set_at > 0 && self.clock_set_at + LOST >= came;
         let is_disturbed = shared.has_failed
             || shared.gives_up_until > came
+            // Of a crowd that waits for one lookup the last are told of its failure when all else is well again.
+            || shared.refused_at >= Some(came)
             || was_set
             || self.young_until >= came
             || root.lost_until >= came;
