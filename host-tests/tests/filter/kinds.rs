@@ -19,8 +19,17 @@ const BLOB: &str = "a blob, JWT";
 const NEW: &str = "{new}";
 const END: &str = "<!-- end of costs -->";
 
-/// Requests, and what is in the configuration besides.
-fn kinds() -> Vec<(&'static str, &'static str, Request)> {
+/// A kind of request.
+struct Kind {
+    what: &'static str,
+    /// What is in the configuration besides.
+    more: &'static str,
+    request: Request,
+    /// The forge's answer to the request that has this number, where it is read: its media type and its body.
+    answer: Option<fn(u8) -> (&'static str, String)>,
+}
+
+fn kinds() -> Vec<Kind> {
     let media = "application/vnd.git-lfs+json";
     let objects = format!(r#"{{"operation": "download", "objects": [{{"oid": "{}", "size": 1}}]}}"#, "a".repeat(64));
     let login = get("/jwt/auth?service=container_registry&scope=repository:apps/web/app:pull");
@@ -41,14 +50,14 @@ fn kinds() -> Vec<(&'static str, &'static str, Request)> {
         ("a package, `?job_token=`", get(&format!("/api/v4{package}?job_token={DANA}")).into()),
         ("the API by number", api("/projects/102/releases", DANA).into()),
         ("a manifest, Basic", manifest.header("authorization", basic(DANA)).into()),
-        (JWT[0], pull.clone().header("authorization", format!("Bearer {}", jwt("build"))).into()),
-        (BLOB, blob.header("authorization", format!("Bearer {}", jwt("build"))).into()),
+        (JWT[0], pull.clone().header("authorization", format!("Bearer {}", jwt("build", 0))).into()),
+        (BLOB, blob.header("authorization", format!("Bearer {}", jwt("build", 0))).into()),
         (
             "a manifest, a person's JWT",
-            pull.header("authorization", format!("Bearer {}", jwt("gitlab_or_ldap"))).into(),
+            pull.header("authorization", format!("Bearer {}", jwt("gitlab_or_ldap", 0))).into(),
         ),
-        ("`/jwt/auth`", login.header("authorization", basic(DANA)).into()),
-        ("an LFS batch", batch.header("authorization", basic(DANA)).body(objects)),
+        ("`/jwt/auth`", login.clone().header("authorization", basic(DANA)).into()),
+        ("an LFS batch", batch.clone().header("authorization", basic(DANA)).body(objects.clone())),
         ("the API, denied", api("/projects/103/releases", DANA).into()),
         ("`info/refs`, denied", clone("infra/secrets", DANA).into()),
     ];
@@ -56,14 +65,38 @@ fn kinds() -> Vec<(&'static str, &'static str, Request)> {
         ("`info/refs`, `log.form: struct`", clone("libs/common", DANA).into()),
         ("`info/refs`, denied, `log.form: struct`", clone("infra/secrets", DANA).into()),
     ];
-    let with = |more: &'static str| move |(what, request)| (what, more, request);
-    plain.into_iter().map(with("")).chain(one_property.map(with(r#", "log": {"form": "struct"}"#))).collect()
+    let unread = |more| move |(what, request)| Kind { what, more, request, answer: None };
+    let read = [
+        Kind {
+            what: "`/jwt/auth`, and its answer",
+            more: "",
+            request: login.header("authorization", basic(DANA)).into(),
+            answer: Some(|time| ("application/json", format!(r#"{{"token": "{}"}}"#, jwt("build", time)))),
+        },
+        Kind {
+            what: "an LFS batch, and its answer",
+            more: "",
+            request: batch.header("authorization", basic(DANA)).body(objects),
+            answer: Some(|time| ("application/vnd.git-lfs+json", located(time))),
+        },
+    ];
+    let struct_form = r#", "log": {"form": "struct"}"#;
+    plain.into_iter().map(unread("")).chain(read).chain(one_property.map(unread(struct_form))).collect()
+}
+
+/// What the forge answers to a batch of one object.
+fn located(time: u8) -> String {
+    let oid = "a".repeat(64);
+    let login = base64::engine::general_purpose::STANDARD.encode(format!("dana:{}", jwt("lfs", time)));
+    format!(
+        r#"{{"transfer":"basic","objects":[{{"oid":"{oid}","size":1,"authenticated":true,"actions":{{"download":{{"href":"https://gitlab.example.com/libs/common.git/gitlab-lfs/objects/{oid}","header":{{"Authorization":"Basic {login}"}}}}}}}}]}}"#
+    )
 }
 
 /// A JWT as GitLab makes it for the registry, of the usual size.
-fn jwt(auth_type: &str) -> String {
+fn jwt(auth_type: &str, number: u8) -> String {
     let claims = format!(
-        r#"{{"access":[{{"type":"repository","name":"apps/web/app","actions":["pull"],"meta":{{"project_path":"apps/web","project_id":101,"root_namespace_id":7}}}}],"jti":"{0}","aud":"container_registry","sub":"dana","iss":"gitlab.example.com","iat":1785000000,"nbf":1784999995,"exp":1785000300,"auth_type":"{auth_type}","user":"{0}"}}"#,
+        r#"{{"access":[{{"type":"repository","name":"apps/web/app","actions":["pull"],"meta":{{"project_path":"apps/web","project_id":101,"root_namespace_id":7}}}}],"jti":"{number:036}","aud":"container_registry","sub":"dana","iss":"gitlab.example.com","iat":1785000000,"nbf":1784999995,"exp":1785000300,"auth_type":"{auth_type}","user":"{}"}}"#,
         "a".repeat(36)
     );
     let header = format!(r#"{{"typ":"JWT","alg":"RS256","kid":"{}"}}"#, "ABCD:".repeat(12));
@@ -75,7 +108,12 @@ fn jwt(auth_type: &str) -> String {
 fn log_in(host: &mut Host) {
     let login = get("/jwt/auth?service=container_registry&scope=repository:apps/web/app:pull");
     let stream = host.send(0, login.header("authorization", basic(DANA)), gitlab);
-    host.respond(stream, 200, &[("content-type", "application/json")], format!(r#"{{"token": "{}"}}"#, jwt("build")));
+    host.respond(
+        stream,
+        200,
+        &[("content-type", "application/json")],
+        format!(r#"{{"token": "{}"}}"#, jwt("build", 0)),
+    );
     host.close(stream);
 }
 
@@ -88,11 +126,16 @@ fn numbered(request: &Request, time: u8) -> Request {
     request
 }
 
-/// What one request costs: instructions, calls of the host, and those that read shared data.
-fn cost(host: &mut Host, request: &Request) -> [u64; 3] {
+/// What one request of a kind costs: instructions, calls of the host, and those that read shared data.
+fn cost(host: &mut Host, kind: &Kind, time: u8) -> [u64; 3] {
     host.reset_counts();
     let before = host.instructions(0);
-    host.exchange(0, request.clone(), gitlab);
+    let stream = host.send(0, numbered(&kind.request, time), gitlab);
+    if let Some(answer) = kind.answer {
+        let (media, body) = answer(time);
+        host.respond(stream, 200, &[("content-type", media)], body);
+    }
+    host.close(stream);
     // Memory is allocated for the host by the filter itself.
     let calls = host.hostcalls().into_iter().filter(|(name, _)| *name != "proxy_on_memory_allocate");
     let calls: Vec<_> = calls.collect();
@@ -103,15 +146,15 @@ fn cost(host: &mut Host, request: &Request) -> [u64; 3] {
 
 /// The costs of the first request of its kind, of the second, and of each that follows.
 fn costs() -> Vec<(&'static str, [[u64; 3]; 3])> {
-    let of = |what, more: &str, request: Request| {
-        let mut host = host_with(more);
-        if JWT.contains(&what) {
+    let of = |kind: &Kind| {
+        let mut host = host_with(kind.more);
+        if JWT.contains(&kind.what) {
             log_in(&mut host);
         }
-        let [first, second, _, kept] = [1, 2, 3, 4].map(|time| cost(&mut host, &numbered(&request, time)));
+        let [first, second, _, kept] = [1, 2, 3, 4].map(|time| cost(&mut host, kind, time));
         [first, second, kept]
     };
-    kinds().into_iter().map(|(what, more, request)| (what, of(what, more, request))).collect()
+    kinds().iter().map(|kind| (kind.what, of(kind))).collect()
 }
 
 fn table(costs: &[(&'static str, [[u64; 3]; 3])]) -> String {
