@@ -3,12 +3,14 @@
 //! GitLab puts one there that it made for the job's user: it uploads whatever that user may, and outlives the job. It
 //! takes the job's own token in the same place, so that is what the job gets to see.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_core::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -16,7 +18,9 @@ use super::{AnswerHead, Event};
 use crate::bindings::Forgotten;
 use crate::facts::Host;
 use crate::facts::{Hash, Secret};
-use crate::request::{Malformed, json, signed};
+use crate::json::Json;
+use crate::request::json::{Names, Object};
+use crate::request::signed;
 
 /// How long GitLab takes such a credential.
 const LIFETIME: Duration = Duration::from_secs(2 * 3600);
@@ -27,23 +31,15 @@ pub(super) fn is_given(answer: &AnswerHead<'_>) -> bool {
 }
 
 /// The answer with the job's own token wherever a credential is for one of these hosts. Other hosts keep theirs, and
-/// never get the token to see.
-///
-/// # Errors
-/// It cannot be read in one way, or does not say for whom a credential is.
-pub(super) fn with_own(hosts: &[Host], token: &Secret, answer: &[u8]) -> Result<Vec<u8>, Malformed> {
+/// never get the token to see. `None` where it cannot be read in one way, or does not say for whom a credential is.
+pub(super) fn with_own(hosts: &[Host], token: &Secret, answer: &[u8]) -> Option<Vec<u8>> {
     let login = [b"gitlab-ci-token:", token.expose()].concat();
-    let own = Value::from(alloc::format!("Basic {}", STANDARD.encode(login))).to_string();
-    let text = core::str::from_utf8(answer).map_err(|_| Malformed::JsonSyntax)?;
-    let actions = |_: &str, action: &str| with_credential(hosts, &own, action).map(Some);
-    let object = |name: &str, value: &str| {
-        // `_links` is what the actions were called once, and clients still read it.
-        if is(name, "actions") || is(name, "_links") { edited(value, actions).map(Some) } else { Ok(None) }
-    };
-    let top = |name: &str, value: &str| {
-        if is(name, "objects") { each(value, |one| edited(one, object)).map(Some) } else { Ok(None) }
-    };
-    edited(text, top).map(String::into_bytes)
+    let own = ["\"Basic ", &STANDARD.encode(login), "\""].concat();
+    let mut text = String::with_capacity(answer.len());
+    let mut answer = serde_json::Deserializer::from_slice(answer);
+    let whole = Edit { place: Place::Answer, hosts, own: &own, text: &mut text };
+    whole.deserialize(&mut answer).and_then(|()| answer.end()).ok()?;
+    Some(text.into_bytes())
 }
 
 /// The credentials in an answer, none of which is the job's own; `None` where it cannot be read.
@@ -77,19 +73,166 @@ fn collect(value: &Value, found: &mut Vec<Secret>) {
     }
 }
 
-/// An action whose credential is the job's own, where it is for one of these hosts.
-fn with_credential(hosts: &[Host], own: &str, action: &str) -> Result<String, Malformed> {
-    let members = json::written(action.as_bytes())?;
-    let href = members.iter().find(|(name, _)| is(name, "href")).map(|(_, href)| href.get());
-    let header = |name: &str, _: &str| {
-        if !is(name, "authorization") {
-            return Ok(None);
+/// Where in an answer something stands that may have a credential in it.
+#[derive(Clone, Copy)]
+enum Place {
+    Answer,
+    Objects,
+    Object,
+    Actions,
+    Action,
+}
+
+impl Place {
+    /// That of a member, where a credential may be in it.
+    fn of_member(self, name: &str) -> Option<Self> {
+        match self {
+            Self::Answer => is(name, "objects").then_some(Self::Objects),
+            // `_links` is what the actions were called once, and clients still read it.
+            Self::Object => (is(name, "actions") || is(name, "_links")).then_some(Self::Actions),
+            Self::Actions => Some(Self::Action),
+            Self::Objects | Self::Action => None,
         }
-        let href: String = href.and_then(|href| serde_json::from_str(href).ok()).ok_or(Malformed::JsonToken)?;
-        let host = host_of(&href).ok_or(Malformed::Host)?;
-        Ok(hosts.contains(&host).then(|| own.to_string()))
-    };
-    edited(action, |name, value| if is(name, "header") { edited(value, header).map(Some) } else { Ok(None) })
+    }
+}
+
+/// Writes down what is read, in one pass, with other credentials. What has none stays as it is written, and so does nothing.
+struct Edit<'a> {
+    place: Place,
+    hosts: &'a [Host],
+    /// What stands in the place of a credential, in JSON.
+    own: &'a str,
+    text: &'a mut String,
+}
+
+impl Edit<'_> {
+    fn at(&mut self, place: Place) -> Edit<'_> {
+        Edit { place, hosts: self.hosts, own: self.own, text: self.text }
+    }
+
+    /// What stands before the value of a member.
+    fn name(&mut self, name: &str) {
+        if !self.text.ends_with('{') {
+            self.text.push(',');
+        }
+        name.write(self.text);
+        self.text.push(':');
+    }
+
+    /// An action: where it leads may be said behind its header.
+    fn action<'de, A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let (mut members, mut names) = (Vec::new(), Names::default());
+        while let Some(name) = map.next_key::<String>()? {
+            names.add(&name)?;
+            let member =
+                if is(&name, "header") { Member::Header(map.next_value()?) } else { Member::Other(map.next_value()?) };
+            members.push((name, member));
+        }
+        let href = members.iter().find_map(|(name, member)| match member {
+            Member::Other(href) => is(name, "href").then_some(*href),
+            Member::Header(_) => None,
+        });
+        self.text.push('{');
+        for (name, member) in &members {
+            self.name(name);
+            match member {
+                Member::Other(value) => self.text.push_str(value.get()),
+                Member::Header(None) => self.text.push_str("null"),
+                Member::Header(Some(header)) => self.header(&header.0, href)?,
+            }
+        }
+        self.text.push('}');
+        Ok(())
+    }
+
+    /// A header, with the job's own credential where it is for one of the hosts.
+    fn header<E: Error>(&mut self, header: &[(String, &RawValue)], href: Option<&RawValue>) -> Result<(), E> {
+        self.text.push('{');
+        for (name, value) in header {
+            let is_own = is(name, "authorization")
+                && self.is_for_forge(href).ok_or_else(|| E::custom("nobody knows whom a credential is for"))?;
+            self.name(name);
+            self.text.push_str(if is_own { self.own } else { value.get() });
+        }
+        self.text.push('}');
+        Ok(())
+    }
+
+    fn is_for_forge(&self, href: Option<&RawValue>) -> Option<bool> {
+        let href: String = serde_json::from_str(href?.get()).ok()?;
+        Some(self.hosts.contains(&host_of(&href)?))
+    }
+}
+
+/// A member of an action.
+enum Member<'de> {
+    Header(Option<Object<&'de RawValue>>),
+    Other(&'de RawValue),
+}
+
+impl<'de> DeserializeSeed<'de> for Edit<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Edit<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what an answer to a batch has here")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.text.push_str("null");
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+        if !matches!(self.place, Place::Objects) {
+            return Err(A::Error::custom("a list"));
+        }
+        self.text.push('[');
+        while list.next_element_seed(Item(self.at(Place::Object)))?.is_some() {}
+        self.text.push(']');
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        match self.place {
+            Place::Action => return self.action(map),
+            Place::Objects => return Err(A::Error::custom("no list")),
+            Place::Answer | Place::Object | Place::Actions => {}
+        }
+        let mut names = Names::default();
+        self.text.push('{');
+        while let Some(name) = map.next_key::<String>()? {
+            names.add(&name)?;
+            self.name(&name);
+            match self.place.of_member(&name) {
+                Some(place) => map.next_value_seed(self.at(place))?,
+                None => self.text.push_str(map.next_value::<&RawValue>()?.get()),
+            }
+        }
+        self.text.push('}');
+        Ok(())
+    }
+}
+
+/// One of a list.
+struct Item<'a>(Edit<'a>);
+
+impl<'de> DeserializeSeed<'de> for Item<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if !self.0.text.ends_with('[') {
+            self.0.text.push(',');
+        }
+        self.0.deserialize(deserializer)
+    }
 }
 
 /// The host of an address that begins with `http://` or `https://`.
@@ -105,28 +248,6 @@ fn is(name: &str, known: &str) -> bool {
     name.eq_ignore_ascii_case(known)
 }
 
-/// An object with some of its values changed; the others stay as they are written. Nothing has no values.
-fn edited(
-    object: &str,
-    mut change: impl FnMut(&str, &str) -> Result<Option<String>, Malformed>,
-) -> Result<String, Malformed> {
-    if object == "null" {
-        return Ok(object.into());
-    }
-    let mut members = Vec::new();
-    for (name, value) in json::written(object.as_bytes())? {
-        let changed = change(&name, value.get())?;
-        members.push(alloc::format!("{}:{}", Value::from(name), changed.as_deref().unwrap_or(value.get())));
-    }
-    Ok(alloc::format!("{{{}}}", members.join(",")))
-}
-
-fn each(array: &str, change: impl Fn(&str) -> Result<String, Malformed>) -> Result<String, Malformed> {
-    let values: Option<Vec<&RawValue>> = serde_json::from_str(array).map_err(|_| Malformed::JsonSyntax)?;
-    let changed = values.unwrap_or_default().into_iter().map(|value| change(value.get()));
-    Ok(alloc::format!("[{}]", changed.collect::<Result<Vec<_>, _>>()?.join(",")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,10 +256,13 @@ mod tests {
 
     const OWN: &str = "Basic Z2l0bGFiLWNpLXRva2VuOmdsY2J0LTE=";
 
-    fn rewritten(answer: &str) -> Result<String, Malformed> {
-        let hosts = [Host::parse(b"gitlab.example.com").unwrap()];
-        let token = Secret::new(b"glcbt-1");
-        with_own(&hosts, &token, answer.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap())
+    fn hosts() -> [Host; 1] {
+        [Host::parse(b"gitlab.example.com").unwrap()]
+    }
+
+    fn rewritten(answer: &str) -> Option<String> {
+        let own = with_own(&hosts(), &Secret::new(b"glcbt-1"), answer.as_bytes())?;
+        String::from_utf8(own).ok()
     }
 
     fn answer(href: &str, header: &str) -> String {
@@ -207,10 +331,10 @@ mod tests {
             &two_addresses,
             r#"{"objects":[{"actions":{"upload":{"header":{"Authorization":"x"}}}}]}"#,
         ] {
-            assert!(rewritten(came).is_err(), "{came}");
+            assert_eq!(rewritten(came), None, "{came}");
         }
         for href in ["1", "\"/a\"", "\"https://user@gitlab.example.com/a\"", "\"ftp://gitlab.example.com/a\"", "\"\""] {
-            assert!(rewritten(&answer(href, r#"{"Authorization":"x"}"#)).is_err(), "{href}");
+            assert_eq!(rewritten(&answer(href, r#"{"Authorization":"x"}"#)), None, "{href}");
         }
     }
 

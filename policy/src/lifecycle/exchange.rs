@@ -3,16 +3,15 @@
 //!
 //! The dependency proxy's do not say whose they are. So where jobs use it, people's are remembered as well.
 
+use alloc::string::String;
 use core::time::Duration;
-
-use serde_json::Value;
 
 use super::{AnswerHead, Event};
 use crate::Config;
 use crate::bindings::Forgotten;
 use crate::choices::DependencyProxy;
 use crate::facts::Hash;
-use crate::request::{self, Head};
+use crate::request::{self, Head, json};
 
 /// How long a JWT is good where neither its answer says it nor it itself.
 const USUAL: Duration = Duration::from_secs(300);
@@ -30,14 +29,14 @@ pub(super) fn is_granted(answer: &AnswerHead<'_>) -> bool {
 /// Reads what the client gets. What cannot be read tells nothing: its JWT is not known then, and gets no further than
 /// the next challenge.
 pub(super) fn read(parent: Option<Hash>, answer: &[u8]) -> impl Iterator<Item = Event> {
-    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
-    let lifetime = answer.get("expires_in").and_then(Value::as_u64).map(Duration::from_secs);
-    let said = ["token", "access_token"]
-        .into_iter()
-        .filter_map(move |name| request::signed(answer.get(name)?.as_str()?.as_bytes()));
-    said.map(move |signed| {
+    let members = json::written(answer).unwrap_or_default();
+    let said = move |asked: &str| members.iter().find(|(name, _)| name == asked).map(|(_, value)| value.get());
+    let lifetime = said("expires_in").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+    ["token", "access_token"].into_iter().filter_map(move |name| {
+        let token: String = serde_json::from_str(said(name)?).ok()?;
+        let signed = request::signed(token.as_bytes())?;
         let lifetime = lifetime.or_else(|| request::lifetime(&signed)).unwrap_or(USUAL);
-        Event::Minted { key: signed.hash(), parent, lifetime, forgotten: Forgotten::Challenged }
+        Some(Event::Minted { key: signed.hash(), parent, lifetime, forgotten: Forgotten::Challenged })
     })
 }
 

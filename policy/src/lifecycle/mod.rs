@@ -236,7 +236,7 @@ impl Watch {
                 .and_then(|body| batch::read(*parent, body))
                 .map_or_else(|| refused(config, Protocol::Lfs, Failure::Answer), kept),
             Self::OwnBatch(token) => {
-                let new = body.and_then(|body| batch::with_own(&config.forge.hosts, token, body).ok());
+                let new = body.and_then(|body| batch::with_own(&config.forge.hosts, token, body));
                 new.map_or_else(
                     || refused(config, Protocol::Lfs, Failure::Answer),
                     |new| Told { events: Vec::new(), fate: Fate::Replaced(new) },

@@ -18,7 +18,25 @@ const TWICE: &str = "key stands twice";
 /// More members than this are nobody's request.
 const MEMBERS_LIMIT: usize = 1024;
 
-struct Object<V>(Vec<(String, V)>);
+/// The names of an object's members.
+#[derive(Default)]
+pub(crate) struct Names(BTreeSet<String>);
+
+impl Names {
+    /// One more. Some servers read keys without regard to case, so two that differ in case alone are two readings.
+    pub(crate) fn add<E: Error>(&mut self, name: &str) -> Result<(), E> {
+        if !self.0.insert(name.to_ascii_lowercase()) {
+            return Err(E::custom(TWICE));
+        }
+        if self.0.len() > MEMBERS_LIMIT {
+            return Err(E::custom("too many members"));
+        }
+        Ok(())
+    }
+}
+
+/// The members of an object, in their order.
+pub(crate) struct Object<V>(pub(crate) Vec<(String, V)>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Object<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -32,15 +50,9 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Object<V> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<V>, A::Error> {
                 let mut members: Vec<(String, V)> = Vec::new();
-                let mut known: BTreeSet<String> = BTreeSet::new();
+                let mut names = Names::default();
                 while let Some((name, value)) = map.next_entry::<String, V>()? {
-                    // Some servers read keys without regard to case, so two that differ in case alone are two readings.
-                    if !known.insert(name.to_ascii_lowercase()) {
-                        return Err(A::Error::custom(TWICE));
-                    }
-                    if members.len() >= MEMBERS_LIMIT {
-                        return Err(A::Error::custom("too many members"));
-                    }
+                    names.add(&name)?;
                     members.push((name, value));
                 }
                 Ok(Object(members))

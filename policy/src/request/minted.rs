@@ -77,8 +77,9 @@ const LONGEST: u64 = 24 * 3600;
 
 /// How long a JWT is good, where it says so: from when to when, and not what time it is.
 pub(crate) fn lifetime(signed: &Secret) -> Option<Duration> {
-    let claims = json::object(&payload(signed)?).ok()?;
-    let second = |asked: &str| claim(&claims, asked)?.as_u64();
+    let payload = payload(signed)?;
+    let claims = json::written(&payload).ok()?;
+    let second = |asked: &str| claims.iter().find(|(name, _)| name == asked)?.1.get().parse::<u64>().ok();
     let seconds = second("exp")?.checked_sub(second("nbf")?)?;
     Some(Duration::from_secs(seconds.min(LONGEST)))
 }
