@@ -27,7 +27,9 @@ impl<K: Copy + Eq + Hash, V> Generations<K, V> {
 
     pub(super) fn put(&mut self, key: K, value: V) {
         if self.young.len() >= self.room {
-            self.old = core::mem::take(&mut self.young);
+            // Their room stays, for the next: what is made and given back again and again leaves holes.
+            core::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
         }
         self.old.remove(&key);
         self.young.insert(key, value);
