@@ -23,7 +23,7 @@ const END: &str = "<!-- end of costs -->";
 struct Kind {
     what: &'static str,
     /// What is in the configuration besides.
-    more: &'static str,
+    more: String,
     request: Request,
     /// The forge's answer to the request that has this number, where it is read: its media type and its body.
     answer: Option<fn(u8) -> (&'static str, String)>,
@@ -61,27 +61,41 @@ fn kinds() -> Vec<Kind> {
         ("the API, denied", api("/projects/103/releases", DANA).into()),
         ("`info/refs`, denied", clone("infra/secrets", DANA).into()),
     ];
-    let one_property: [(_, Request); 2] = [
-        ("`info/refs`, `log.form: struct`", clone("libs/common", DANA).into()),
-        ("`info/refs`, denied, `log.form: struct`", clone("infra/secrets", DANA).into()),
-    ];
-    let unread = |more| move |(what, request)| Kind { what, more, request, answer: None };
     let read = [
         Kind {
             what: "`/jwt/auth`, and its answer",
-            more: "",
+            more: String::new(),
             request: login.header("authorization", basic(DANA)).into(),
             answer: Some(|time| ("application/json", format!(r#"{{"token": "{}"}}"#, jwt("build", time)))),
         },
         Kind {
             what: "an LFS batch, and its answer",
-            more: "",
+            more: String::new(),
             request: batch.header("authorization", basic(DANA)).body(objects),
             answer: Some(|time| ("application/vnd.git-lfs+json", located(time))),
         },
     ];
-    let struct_form = r#", "log": {"form": "struct"}"#;
-    plain.into_iter().map(unread("")).chain(read).chain(one_property.map(unread(struct_form))).collect()
+    let one_property = r#", "log": {"form": "struct"}"#;
+    let configured = [
+        ("a package, `mode: observe`", r#", "mode": "observe""#.to_owned(), api(package, DANA).into()),
+        ("a package, 10,000 targets x 20 origins", rules(), api(package, DANA).into()),
+        ("`info/refs`, `log.form: struct`", one_property.to_owned(), clone("libs/common", DANA).into()),
+        ("`info/refs`, denied, `log.form: struct`", one_property.to_owned(), clone("infra/secrets", DANA).into()),
+    ];
+    let unread = |what, more, request| Kind { what, more, request, answer: None };
+    let plain = plain.into_iter().map(|(what, request)| unread(what, String::new(), request));
+    plain.chain(read).chain(configured.map(|(what, more, request)| unread(what, more, request))).collect()
+}
+
+/// A rule for each of so many targets, among them that of the requests.
+fn rules() -> String {
+    let rule = |number: u32| {
+        let target =
+            if number == 5_000 { "libs/common".to_owned() } else { format!("team-{}/target-{number}", number % 100) };
+        let origins: String = (0..19).map(|n| format!(r#""team-{n}/origin-{number}", "#)).collect();
+        format!(r#"{{"id": "t-{number}", "targets": ["{target}"], "origins": [{origins}"apps/web"]}}"#)
+    };
+    format!(r#", "access": {{"allow": [{}]}}"#, (0..10_000).map(rule).collect::<Vec<_>>().join(","))
 }
 
 /// What the forge answers to a batch of one object.
@@ -147,7 +161,7 @@ fn cost(host: &mut Host, kind: &Kind, time: u8) -> [u64; 3] {
 /// The costs of the first request of its kind, of the second, and of each that follows.
 fn costs() -> Vec<(&'static str, [[u64; 3]; 3])> {
     let of = |kind: &Kind| {
-        let mut host = host_with(kind.more);
+        let mut host = host_with(&kind.more);
         if JWT.contains(&kind.what) {
             log_in(&mut host);
         }

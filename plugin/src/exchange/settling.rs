@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use policy::choices::{CredentialSlots, Detail};
 use policy::decision::{self, Ages, Facts, Grant, Outcome, Record, SLOT_FIELD};
+use policy::facts::Secret;
 use policy::failure::Failure;
 use policy::lifecycle::Watch;
 use policy::reply::Reply;
@@ -68,7 +69,9 @@ impl<H: Host> Worker<H> {
                     let _ = self.host.unavailable("host.failed");
                     return self.stay(stream, Standing::Answered);
                 }
-                if let Some(watch) = case.and_then(|(request, _)| Watch::of_job(&setup.config, request, decision)) {
+                let hash = |token: &Secret| setup.store.hashes.of_token(token);
+                if let Some(watch) = case.and_then(|(request, _)| Watch::of_job(&setup.config, request, decision, hash))
+                {
                     self.watch(stream, watch);
                 }
                 if let (Some(_), Some(exchange)) = (grant.slot(), self.crowd.find(stream)) {

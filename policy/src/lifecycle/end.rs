@@ -2,7 +2,7 @@
 
 use super::{AnswerHead, End, Event};
 use crate::access::{Action, TargetRef};
-use crate::facts::FINAL_STATES;
+use crate::facts::{FINAL_STATES, Hash};
 use crate::request::{JobRequest, Progress};
 
 /// What a runner reports.
@@ -32,11 +32,11 @@ pub(super) fn is_report(request: &JobRequest) -> bool {
     request.accesses.iter().any(|access| reports(access.action))
 }
 
-/// Whose end a report may be. The rule `own-job` has seen to it that the job is the token's.
-pub(super) fn of(request: &JobRequest) -> End {
+/// Whose end a report with a token of this hash may be. The rule `own-job` has seen to it that the job is the token's.
+pub(super) fn of(request: &JobRequest, token: Hash) -> End {
     let mut targets = request.accesses.iter().map(|access| &access.target);
     let job = targets.find_map(|target| if let TargetRef::Job(job) = target { Some(*job) } else { None });
-    End { token: request.token.hash(), job }
+    End { token, job }
 }
 
 /// What a request reports.

@@ -87,7 +87,9 @@ mod tests {
             let request = JobRequest { mints: Some(mints), ..request };
             let facts = Facts { token: Some(Token::Running(job.clone())), ..Facts::default() };
             let Step::Decided(decision) = decide(&config, &request, &facts) else { panic!("{kind}") };
-            Watch::of_job(&config, &request, &decision)
+            let watch = Watch::of_job(&config, &request, &decision, Secret::hash);
+            assert_eq!(Watch::is_of_job(&config, &request, &decision), watch.is_some(), "{kind}");
+            watch
         };
         let made = Some(Watch::Exchange(Some(Secret::new(b"glcbt-1").hash())));
         for (kind, registry, has_batch) in

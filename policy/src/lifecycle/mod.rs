@@ -164,30 +164,36 @@ impl Watch {
     }
 
     /// What to look for in the answer to a job's request that was decided so. A report that only goes on because its
-    /// denial is observed may be on another job than the token's: what the forge answers ends nothing.
+    /// denial is observed may be on another job than the token's: what the forge answers ends nothing. `hash` hashes its token.
     #[must_use]
-    pub fn of_job(config: &Config, request: &JobRequest, decision: &Decision) -> Option<Self> {
-        let hash = || request.token.hash();
+    pub fn of_job(
+        config: &Config,
+        request: &JobRequest,
+        decision: &Decision,
+        hash: impl FnOnce(&Secret) -> Hash,
+    ) -> Option<Self> {
         if end::is_report(request) {
-            return (!decision.denies()).then(|| Self::Report(end::of(request), end::report(request)));
+            return (!decision.denies())
+                .then(|| Self::Report(end::of(request, hash(&request.token)), end::report(request)));
         }
-        let mints = request.mints.filter(|mints| match config.forge.kind {
-            Kind::Gitlab => true,
-            // A batch's credentials are not told from their users'.
-            Kind::Gitea => *mints == Mints::RegistryToken,
-            Kind::Generic => false,
-        })?;
+        let mints = mints(config, request)?;
         // Nothing is changed while decisions are only observed, nor in the answer of a target that is.
         let is_observed = || {
             let target = ProjectPath::parse(&decision.record.target);
             target.map_or(config.mode, |target| config.mode_of(Concern::Project(&target))) == Mode::Observe
         };
         Some(match (mints, config.forge.lfs_credentials) {
-            (Mints::RegistryToken, _) => Self::Exchange(Some(hash())),
-            (Mints::LfsCredentials, _) if is_observed() => Self::ObservedBatch(hash()),
+            (Mints::RegistryToken, _) => Self::Exchange(Some(hash(&request.token))),
+            (Mints::LfsCredentials, _) if is_observed() => Self::ObservedBatch(hash(&request.token)),
             (Mints::LfsCredentials, LfsCredentials::Own) => Self::OwnBatch(request.token.clone()),
-            (Mints::LfsCredentials, LfsCredentials::Forge) => Self::Batch(hash()),
+            (Mints::LfsCredentials, LfsCredentials::Forge) => Self::Batch(hash(&request.token)),
         })
+    }
+
+    /// Whether there is anything to look for in it.
+    #[must_use]
+    pub fn is_of_job(config: &Config, request: &JobRequest, decision: &Decision) -> bool {
+        if end::is_report(request) { !decision.denies() } else { mints(config, request).is_some() }
     }
 
     /// Takes in what the body of the request says.
@@ -244,6 +250,16 @@ impl Watch {
             }
         }
     }
+}
+
+/// Which credentials the answer to a request hands out that are told from others.
+fn mints(config: &Config, request: &JobRequest) -> Option<Mints> {
+    request.mints.filter(|mints| match config.forge.kind {
+        Kind::Gitlab => true,
+        // A batch's credentials are not told from their users'.
+        Kind::Gitea => *mints == Mints::RegistryToken,
+        Kind::Generic => false,
+    })
 }
 
 /// The client gets none of an answer that hands out what cannot be remembered, where it would then be a person's.

@@ -132,7 +132,7 @@ impl Memo {
     /// Keeps a decision that was made on a request from what is remembered alone, where it may be kept.
     pub fn keep(&mut self, config: &Config, request: &JobRequest, asked: Asked, kept: Kept) {
         let changes_nothing = matches!(&kept.decision.outcome, Outcome::Forward(grant) if *grant == Grant::default());
-        let is_watched = || Watch::of_job(config, request, &kept.decision).is_some();
+        let is_watched = || Watch::is_of_job(config, request, &kept.decision);
         if kept.made < kept.until && changes_nothing && !kept.decision.denies() && !is_watched() {
             self.decisions.put(asked, kept);
         }
