@@ -278,7 +278,8 @@ impl<H: Host> Worker<H> {
                     }
                 }
                 Event::Born(birth) => self.welcome(setup, birth),
-                Event::Minted { key, parent, lifetime, forgotten } => {
+                Event::Minted { signed, parent, lifetime, forgotten } => {
+                    let key = setup.store.hashes.of_token(&signed);
                     let learnt = self.host.now().and_then(|now| {
                         setup.store.learn_minted(&Minted { key, parent, until: now.after(lifetime), forgotten }, now)
                     });

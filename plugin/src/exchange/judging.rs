@@ -182,7 +182,8 @@ impl<H: Host> Worker<H> {
         let (request, facts) = case;
         let mut failed = decision::missed(&setup.config, &request, &facts, failure);
         if failed.cause == Cause::Failure(Failure::LookupThrottled) {
-            let pause = self.host.now().ok().and_then(|now| self.flights.pause(&request.token.hash(), now));
+            let token = setup.store.hashes.of_token(&request.token);
+            let pause = self.host.now().ok().and_then(|now| self.flights.pause(&token, now));
             failed = failed.retry_after(pause);
         }
         Next::decided(failed, request.protocol, Some((request, facts)))

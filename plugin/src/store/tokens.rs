@@ -174,7 +174,7 @@ impl<H: Host> Store<H> {
     /// The forge handed a job to a runner: its token is known to be that job's, and to be over after its timeout.
     pub(crate) fn born(&self, birth: &Birth, now: Moment) -> Result<()> {
         let Birth { token, job, origin, timeout, dependencies } = birth;
-        let key = token.hash();
+        let key = self.hashes.of_token(token);
         match self.name_job(*job, key, now)? {
             Place::Found => {
                 if !dependencies.is_empty() {

@@ -50,7 +50,7 @@ pub(super) fn read(parent: Hash, answer: &[u8]) -> Option<Vec<Event>> {
         found
             .into_iter()
             .map(|signed| Event::Minted {
-                key: signed.hash(),
+                signed,
                 parent: Some(parent),
                 lifetime: LIFETIME,
                 forgotten: Forgotten::Persons,
@@ -343,10 +343,15 @@ mod tests {
         let parent = Hash::of(&[b"glcbt-1"]);
         let login = STANDARD.encode("dana:eyJh.eyJw.sig");
         let came = answer("\"https://e.example\"", &format!(r#"{{"authorization":"Basic {login}"}}"#));
-        let key = Hash::of(&[b"eyJh.eyJw"]);
+        let signed = Secret::new(b"eyJh.eyJw");
         assert_eq!(
             read(parent, came.as_bytes()),
-            Some(vec![Event::Minted { key, parent: Some(parent), lifetime: LIFETIME, forgotten: Forgotten::Persons }])
+            Some(vec![Event::Minted {
+                signed,
+                parent: Some(parent),
+                lifetime: LIFETIME,
+                forgotten: Forgotten::Persons
+            }])
         );
         assert_eq!(read(parent, b"{"), None);
     }

@@ -36,7 +36,7 @@ pub(super) fn read(parent: Option<Hash>, answer: &[u8]) -> impl Iterator<Item = 
         let token: String = serde_json::from_str(said(name)?).ok()?;
         let signed = request::signed(token.as_bytes())?;
         let lifetime = lifetime.or_else(|| request::lifetime(&signed)).unwrap_or(USUAL);
-        Some(Event::Minted { key: signed.hash(), parent, lifetime, forgotten: Forgotten::Challenged })
+        Some(Event::Minted { signed, parent, lifetime, forgotten: Forgotten::Challenged })
     })
 }
 
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn each_token_of_an_answer_is_one() {
         let minted = |signed: &[u8], seconds| Event::Minted {
-            key: Hash::of(&[signed]),
+            signed: Secret::new(signed),
             parent: parent(),
             lifetime: Duration::from_secs(seconds),
             forgotten: Forgotten::Challenged,

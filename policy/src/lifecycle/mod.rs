@@ -82,8 +82,8 @@ pub enum Event {
     Doubted(End),
     /// The forge made a credential of a kind that it makes from jobs' tokens.
     Minted {
-        /// The hash of what is signed of it.
-        key: Hash,
+        /// What is signed of it.
+        signed: Secret,
         /// The hash of the job's token; `None` where it was made from somebody else's.
         parent: Option<Hash>,
         /// How long the forge takes it.
