@@ -6,9 +6,9 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use host_tests::host::{Host, Request, RequestHead};
+use host_tests::host::{Answer, Callout, Host, Request, RequestHead};
 
-use crate::forge::{DANA, api, basic, clone, get, gitlab, host_with, post};
+use crate::forge::{DANA, api, basic, clone, configuration, get, gitlab, host_of, post};
 
 const BEGIN: &str = "<!-- costs: made by `make docs` -->\n";
 /// The kinds that come behind another: the job logged in, and is known.
@@ -24,10 +24,22 @@ struct Kind {
     what: &'static str,
     /// What is in the configuration besides.
     more: String,
+    lookups: Lookups,
     request: Request,
     /// The forge's answer to the request that has this number, where it is read: its media type and its body.
     answer: Option<fn(u8) -> (&'static str, String)>,
 }
+
+/// Who is asked for facts.
+#[derive(Clone, Copy)]
+struct Lookups {
+    /// `lookup.api`.
+    api: &'static str,
+    answer: fn(&Callout) -> Answer,
+}
+
+const GITLAB: Lookups = Lookups { api: "auto", answer: gitlab };
+const SERVICE: Lookups = Lookups { api: "v1", answer: service };
 
 fn kinds() -> Vec<Kind> {
     let media = "application/vnd.git-lfs+json";
@@ -65,12 +77,14 @@ fn kinds() -> Vec<Kind> {
         Kind {
             what: "`/jwt/auth`, and its answer",
             more: String::new(),
+            lookups: GITLAB,
             request: login.header("authorization", basic(DANA)).into(),
             answer: Some(|time| ("application/json", format!(r#"{{"token": "{}"}}"#, jwt("build", time)))),
         },
         Kind {
             what: "an LFS batch, and its answer",
             more: String::new(),
+            lookups: GITLAB,
             request: batch.header("authorization", basic(DANA)).body(objects),
             answer: Some(|time| ("application/vnd.git-lfs+json", located(time))),
         },
@@ -82,9 +96,25 @@ fn kinds() -> Vec<Kind> {
         ("`info/refs`, `log.form: struct`", one_property.to_owned(), clone("libs/common", DANA).into()),
         ("`info/refs`, denied, `log.form: struct`", one_property.to_owned(), clone("infra/secrets", DANA).into()),
     ];
-    let unread = |what, more, request| Kind { what, more, request, answer: None };
+    let unread = |what, more, request| Kind { what, more, lookups: GITLAB, request, answer: None };
     let plain = plain.into_iter().map(|(what, request)| unread(what, String::new(), request));
-    plain.chain(read).chain(configured.map(|(what, more, request)| unread(what, more, request))).collect()
+    let configured = configured.map(|(what, more, request)| unread(what, more, request));
+    let service = Kind {
+        lookups: SERVICE,
+        ..unread("`info/refs`, `lookup.api: v1`", String::new(), clone("libs/common", DANA).into())
+    };
+    plain.chain(read).chain(configured).chain([service]).collect()
+}
+
+/// A lookup service that says the same as GitLab does.
+fn service(call: &Callout) -> Answer {
+    let question = String::from_utf8_lossy(&call.body);
+    let said = if question.contains(r#""ask":"token""#) {
+        r#"{"version": 1, "token": "running", "job": {"id": 1001, "user": {"id": 11, "name": "dana"}, "origin": {"id": 101, "path": "apps/web"}}}"#
+    } else {
+        r#"{"version": 1, "role": "developer", "external": false, "admission": "project", "target": {"id": 102, "path": "libs/common", "visibility": "private", "push_by_job_token": false}}"#
+    };
+    Answer::json(200, said)
 }
 
 /// A rule for each of so many targets, among them that of the requests.
@@ -144,7 +174,7 @@ fn numbered(request: &Request, time: u8) -> Request {
 fn cost(host: &mut Host, kind: &Kind, time: u8) -> [u64; 3] {
     host.reset_counts();
     let before = host.instructions(0);
-    let stream = host.send(0, numbered(&kind.request, time), gitlab);
+    let stream = host.send(0, numbered(&kind.request, time), kind.lookups.answer);
     if let Some(answer) = kind.answer {
         let (media, body) = answer(time);
         host.respond(stream, 200, &[("content-type", media)], body);
@@ -161,7 +191,8 @@ fn cost(host: &mut Host, kind: &Kind, time: u8) -> [u64; 3] {
 /// The costs of the first request of its kind, of the second, and of each that follows.
 fn costs() -> Vec<(&'static str, [[u64; 3]; 3])> {
     let of = |kind: &Kind| {
-        let mut host = host_with(&kind.more);
+        let api = format!(r#""lookup": {{"api": "{}", "#, kind.lookups.api);
+        let mut host = host_of(&configuration(&kind.more).replace(r#""lookup": {"#, &api));
         if JWT.contains(&kind.what) {
             log_in(&mut host);
         }
