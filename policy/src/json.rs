@@ -68,6 +68,11 @@ impl<F: FnOnce(&mut Members<'_>)> Json for Object<F> {
     }
 }
 
+/// An object of one member.
+pub(crate) fn only(name: &'static str, value: impl Json) -> impl Json {
+    Object(move |it: &mut Members<'_>| it.put(name, value))
+}
+
 /// A list of what comes.
 pub(crate) struct List<I>(pub(crate) I);
 

@@ -1,13 +1,10 @@
 //! Jobs that ended, told to a service of the platform team: `POST /jobscope/v1/ended`. Described in `docs/token-lookup.md`.
 
-use alloc::vec::Vec;
-
-use serde_json::json;
-
 use super::answer::Answer;
 use super::{Account, Call, v1};
 use crate::facts::JobId;
 use crate::failure::Failure;
+use crate::json::{self, List};
 
 const PATH: &str = "/jobscope/v1/ended";
 
@@ -26,8 +23,12 @@ pub enum Heard {
 /// Tells that these jobs ended, at most [`MOST`].
 #[must_use]
 pub fn tell(account: &Account, jobs: impl Iterator<Item = JobId>) -> Call {
-    let jobs: Vec<u64> = jobs.take(MOST).map(|job| job.0).collect();
-    v1::post(PATH, account, &json!({"version": 1, "jobs": jobs}))
+    let jobs = jobs.take(MOST).map(|job| job.0);
+    let body = json::object(|it| {
+        it.put("jobs", List(jobs));
+        it.put("version", 1_u64);
+    });
+    v1::post(PATH, account, body)
 }
 
 /// Reads the answer to that.
@@ -55,7 +56,7 @@ mod tests {
         assert!(call.headers.contains(&("authorization", b"Bearer s".to_vec())), "{call:?}");
         let many = tell(&account, (0..5000).map(JobId));
         let body: serde_json::Value = serde_json::from_slice(&many.body).unwrap();
-        assert_eq!(body["jobs"].as_array().map(Vec::len), Some(MOST));
+        assert_eq!(body["jobs"].as_array().map(|jobs| jobs.len()), Some(MOST));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::answer::{Answer, Fields};
 use super::source::{Course, Source, begun, grounded};
@@ -24,6 +24,7 @@ use crate::facts::{
     Target, Token, UserId, Version, Visibility,
 };
 use crate::failure::Failure;
+use crate::json::{self, Json, List, Members, Object, Word, only};
 
 const LOOKUP: &str = "/jobscope/v1/lookup";
 const FORGE: &str = "/jobscope/v1/forge";
@@ -76,49 +77,12 @@ enum About {
 
 impl Flight {
     fn start(max_age: Duration, config: &Config, account: &Account, fact: Fact) -> (Self, Progress) {
-        let (about, mut question) = match fact {
-            Fact::Token(token) => {
-                let on_behalf_of = super::on_behalf_of(&token);
-                let token = core::str::from_utf8(token.expose()).unwrap_or_default();
-                (About::Token(on_behalf_of), json!({"version": 1, "ask": "token", "token": token}))
-            }
-            Fact::Target(_, TargetRef::Held(holding)) => {
-                let question = json!({
-                    "version": 1,
-                    "ask": "holders",
-                    "group": match &holding.group {
-                        GroupRef::Path(path) | GroupRef::Namespace(path) => json!({"path": path.as_str()}),
-                        GroupRef::Id(id) => json!({"id": id.0}),
-                    },
-                    "package": match &holding.sought {
-                        Sought::Everything | Sought::Owned => Value::Null,
-                        Sought::Package(package) | Sought::File(package) => {
-                            json!({"type": package.registry.name(), "names": package.names()})
-                        }
-                    },
-                });
-                (About::Holders, question)
-            }
-            Fact::Target(job, target) => {
-                let question = json!({
-                    "version": 1,
-                    "ask": "target",
-                    "job": {"id": job.id.0},
-                    "origin": {"id": job.origin.id.0, "path": job.origin.path.as_str()},
-                    "user": user(&job),
-                    "target": reference(&job, &target),
-                });
-                (About::Target(job), question)
-            }
+        let call = post(LOOKUP, account, question(&fact, max_age));
+        let about = match fact {
+            Fact::Token(token) => About::Token(super::on_behalf_of(&token)),
+            Fact::Target(_, TargetRef::Held(_)) => About::Holders,
+            Fact::Target(job, _) => About::Target(job),
         };
-        // Who takes no memory does not say so. Who holds something is asked of the forge each time.
-        if !matches!(about, About::Holders)
-            && !max_age.is_zero()
-            && let Value::Object(members) = &mut question
-        {
-            members.insert("max_age".into(), max_age.as_secs().into());
-        }
-        let call = post(LOOKUP, account, &question);
         let (sources, max_stale) = (Arc::clone(&config.facts), config.bindings.max_stale);
         (Self { about, sources, max_age, max_stale, age: Duration::ZERO }, Progress::Going(vec![(0, call)]))
     }
@@ -171,10 +135,62 @@ pub(super) fn call(method: &'static str, path: String, account: &Account, body: 
 }
 
 /// A call that sends JSON.
-pub(super) fn post(path: &str, account: &Account, body: &Value) -> Call {
-    let mut call = call("POST", path.into(), account, body.to_string().into_bytes());
+pub(super) fn post(path: &str, account: &Account, body: String) -> Call {
+    let mut call = call("POST", path.into(), account, body.into_bytes());
     call.headers.push(("content-type", b"application/json".to_vec()));
     call
+}
+
+/// What is asked of a fact, with its members in the order of their names. Who takes no memory does not say so. Who holds
+/// something is asked of the forge each time.
+fn question(fact: &Fact, max_age: Duration) -> String {
+    let max_age = (!max_age.is_zero()).then_some(max_age.as_secs());
+    json::object(|it| {
+        match fact {
+            Fact::Token(token) => {
+                it.put("ask", Word("token"));
+                it.put_known("max_age", max_age);
+                it.put("token", core::str::from_utf8(token.expose()).unwrap_or_default());
+            }
+            Fact::Target(_, TargetRef::Held(holding)) => {
+                it.put("ask", Word("holders"));
+                it.put("group", &holding.group);
+                it.put("package", package(&holding.sought));
+            }
+            Fact::Target(job, target) => {
+                it.put("ask", Word("target"));
+                it.put("job", only("id", job.id.0));
+                it.put_known("max_age", max_age);
+                it.put(
+                    "origin",
+                    Object(|it: &mut Members<'_>| {
+                        it.put("id", job.origin.id.0);
+                        it.put("path", job.origin.path.as_str());
+                    }),
+                );
+                it.put("target", Reference(job, target));
+                it.put("user", user(job));
+            }
+        }
+        it.put("version", 1_u64);
+    })
+}
+
+impl Json for &GroupRef {
+    fn write(self, text: &mut String) {
+        match self {
+            GroupRef::Path(path) | GroupRef::Namespace(path) => only("path", path.as_str()).write(text),
+            GroupRef::Id(id) => only("id", id.0).write(text),
+        }
+    }
+}
+
+fn package(sought: &Sought) -> Option<impl Json> {
+    let (Sought::Package(package) | Sought::File(package)) = sought else { return None };
+    Some(Object(|it: &mut Members<'_>| {
+        it.put("names", List(package.names().iter().map(String::as_str)));
+        it.put("type", Word(package.registry.name()));
+    }))
 }
 
 /// What the service said, once it is clear that it spoke.
@@ -195,24 +211,29 @@ pub(super) fn body(answer: &Answer<'_>) -> Result<Value, Failure> {
 }
 
 /// The job's user, and for whom that one works.
-fn user(job: &Job) -> Value {
-    let Some(user) = &job.user else { return Value::Null };
-    match job.people().nth(1) {
-        None => json!({"id": user.id.0, "name": user.name}),
-        Some(other) => json!({"id": user.id.0, "name": user.name, "on_behalf_of": {"id": other.0}}),
-    }
+fn user(job: &Job) -> Option<impl Json> {
+    let user = job.user.as_ref()?;
+    Some(Object(|it: &mut Members<'_>| {
+        it.put("id", user.id.0);
+        it.put("name", &*user.name);
+        it.put_known("on_behalf_of", job.people().nth(1).map(|other| only("id", other.0)));
+    }))
 }
 
-fn reference(job: &Job, target: &TargetRef) -> Value {
-    match target {
-        TargetRef::Own | TargetRef::Job(_) => json!({"id": job.origin.id.0}),
-        // Nobody looks these up; a service that is asked all the same finds nothing to answer.
-        TargetRef::None | TargetRef::Group(_) | TargetRef::Held(_) => Value::Null,
-        TargetRef::Id(id) => json!({"id": id.0}),
-        TargetRef::Path(path) => json!({"path": path.as_str()}),
-        TargetRef::ProjectOfJob(job) => json!({"job": job.0}),
-        TargetRef::Image(candidates) => {
-            json!({"paths": candidates.iter().map(ToString::to_string).collect::<Vec<_>>()})
+/// A target, as a job names it.
+struct Reference<'a>(&'a Job, &'a TargetRef);
+
+impl Json for Reference<'_> {
+    fn write(self, text: &mut String) {
+        let Self(job, target) = self;
+        match target {
+            TargetRef::Own | TargetRef::Job(_) => only("id", job.origin.id.0).write(text),
+            // Nobody looks these up; a service that is asked all the same finds nothing to answer.
+            TargetRef::None | TargetRef::Group(_) | TargetRef::Held(_) => None::<bool>.write(text),
+            TargetRef::Id(id) => only("id", id.0).write(text),
+            TargetRef::Path(path) => only("path", path.as_str()).write(text),
+            TargetRef::ProjectOfJob(job) => only("job", job.0).write(text),
+            TargetRef::Image(paths) => only("paths", List(paths.iter().map(|path| path.as_str()))).write(text),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::decision::Facts;
 use crate::facts::{
     Admission, Affiliation, Entry, Feature, Found, Grants, GroupRef, Holders, Level, Link, Outbound, Role, Standing,
 };
-use crate::json::{Json, List, Members, Object, Word};
+use crate::json::{Json, List, Members, Object, Word, only};
 use crate::request::JobRequest;
 
 /// More is not written: what would be left out would decide, too.
@@ -42,11 +42,6 @@ pub(in crate::decision) fn write<'a>(
         it.put_known("looked_up", looked_up.peek().is_some().then_some(List(looked_up.map(Word))));
         it.put_known("targets", (!facts.targets.is_empty()).then_some(List(targets)));
     }))
-}
-
-/// An object of one member.
-fn only(name: &'static str, value: impl Json) -> impl Json {
-    Object(move |it: &mut Members<'_>| it.put(name, value))
 }
 
 fn access(access: &Access) -> impl Json {

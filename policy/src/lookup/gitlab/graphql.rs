@@ -7,46 +7,47 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::SERVICE_ACCOUNT;
 use super::draft::Reference;
 use crate::facts::{Entry, Grants, Link, Origin, Permission, Permissions, ProjectId, ProjectPath, Target};
 use crate::failure::Failure;
+use crate::json::{self, Members, Object, Word};
 use crate::lookup::answer::Fields;
 use crate::lookup::{Account, Call, Principal};
 
-/// What is asked of a target.
-const ALLOWLIST: &str = "
-    id
-    ciCdSettings { inboundJobTokenScopeEnabled }
-    ciJobTokenScopeAllowlist {
-      projectsAllowlist(first: 100, after: $projects) {
-        nodes { direction defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleProject { id } } }
-        pageInfo { hasNextPage endCursor }
-      }
-      lastProjects: projectsAllowlist(last: 100) {
-        nodes { direction defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleProject { id } } }
-        pageInfo { hasPreviousPage }
-      }
-      groupsAllowlist(first: 100, after: $groups) {
-        nodes { defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleGroup { fullPath } } }
-        pageInfo { hasNextPage endCursor }
-      }
-      lastGroups: groupsAllowlist(last: 100) {
-        nodes { defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleGroup { fullPath } } }
-        pageInfo { hasPreviousPage }
-      }
+/// What is asked of a target. Here and below in one line, so that nothing in it is escaped.
+const ALLOWLIST: &str = "\
+    id \
+    ciCdSettings { inboundJobTokenScopeEnabled } \
+    ciJobTokenScopeAllowlist { \
+      projectsAllowlist(first: 100, after: $projects) { \
+        nodes { direction defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleProject { id } } } \
+        pageInfo { hasNextPage endCursor } \
+      } \
+      lastProjects: projectsAllowlist(last: 100) { \
+        nodes { direction defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleProject { id } } } \
+        pageInfo { hasPreviousPage } \
+      } \
+      groupsAllowlist(first: 100, after: $groups) { \
+        nodes { defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleGroup { fullPath } } } \
+        pageInfo { hasNextPage endCursor } \
+      } \
+      lastGroups: groupsAllowlist(last: 100) { \
+        nodes { defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleGroup { fullPath } } } \
+        pageInfo { hasPreviousPage } \
+      } \
     }";
 
 /// The projects that an origin lets its jobs out to.
-const OUTBOUND: &str = "query jobscopeOutbound($path: ID!, $after: String) {
-  project(fullPath: $path) {
-    ciJobTokenScope {
-      projects(first: 100, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } }
-      last: projects(last: 100) { nodes { id } pageInfo { hasPreviousPage } }
-    }
-  }
+const OUTBOUND: &str = "query jobscopeOutbound($path: ID!, $after: String) { \
+  project(fullPath: $path) { \
+    ciJobTokenScope { \
+      projects(first: 100, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } } \
+      last: projects(last: 100) { nodes { id } pageInfo { hasPreviousPage } } \
+    } \
+  } \
 }";
 
 /// The fields without which there are no entries of single permissions (before GitLab 17.10), each with its type.
@@ -56,15 +57,25 @@ const NEWER: [(&str, &str); 3] = [
     ("jobTokenPolicies", "CiJobTokenScopeAllowlistEntry"),
 ];
 
-fn call(root: &str, account: &Account, operation: &str, query: &str, variables: &Value) -> Call {
-    let body = json!({"operationName": operation, "query": query, "variables": variables});
+fn call(
+    root: &str,
+    account: &Account,
+    operation: &'static str,
+    query: &str,
+    variables: impl FnOnce(&mut Members<'_>),
+) -> Call {
+    let body = json::object(|it| {
+        it.put("operationName", Word(operation));
+        it.put("query", query);
+        it.put("variables", Object(variables));
+    });
     let fields = ["accept", "content-type"].map(|name| (name, b"application/json".to_vec()));
     Call {
         principal: Principal::ServiceAccount,
         method: "POST",
         path: format!("{root}/api/graphql"),
         headers: fields.into_iter().chain(account.field(SERVICE_ACCOUNT, b"")).collect(),
-        body: body.to_string().into_bytes(),
+        body: body.into_bytes(),
     }
 }
 
@@ -102,15 +113,18 @@ pub(super) enum Page {
 
 /// Asks for the allowlist of a project, by its path or number.
 pub(super) fn ask_allowlist(root: &str, account: &Account, target: &Reference, from: &Cursors) -> Call {
-    let (variable, of, (name, value), end) = match target {
-        Reference::Path(path) => ("$path: ID!", "project(fullPath: $path) {", ("path", path.to_string()), "}"),
-        Reference::Id(id) => ("$id: ID!", "projects(ids: [$id], first: 1) { nodes {", ("id", gid(*id)), "} }"),
+    let (variable, of, id, path, end) = match target {
+        Reference::Path(path) => ("$path: ID!", "project(fullPath: $path) {", None, Some(path.as_str()), "}"),
+        Reference::Id(id) => ("$id: ID!", "projects(ids: [$id], first: 1) { nodes {", Some(gid(*id)), None, "} }"),
     };
-    let query = format!(
-        "query jobscopeAllowlist({variable}, $projects: String, $groups: String) {{\n  {of}{ALLOWLIST}\n  {end}\n}}"
-    );
-    let variables = json!({name: value, "projects": from.projects, "groups": from.groups});
-    call(root, account, "jobscopeAllowlist", &query, &variables)
+    let head = ["query jobscopeAllowlist(", variable, ", $projects: String, $groups: String) { ", of];
+    let query = [&head.concat(), ALLOWLIST, end, " }"].join(" ");
+    call(root, account, "jobscopeAllowlist", &query, |it| {
+        it.put("groups", from.groups.as_deref());
+        it.put_known("id", id.as_deref());
+        it.put_known("path", path);
+        it.put("projects", from.projects.as_deref());
+    })
 }
 
 impl Allowlist {
@@ -175,7 +189,10 @@ impl Allowlist {
 
 /// Asks where an origin lets its jobs out to.
 pub(super) fn ask_outbound(root: &str, account: &Account, origin: &ProjectPath, after: Option<&str>) -> Call {
-    call(root, account, "jobscopeOutbound", OUTBOUND, &json!({"path": origin.as_str(), "after": after}))
+    call(root, account, "jobscopeOutbound", OUTBOUND, |it| {
+        it.put("after", after);
+        it.put("path", origin.as_str());
+    })
 }
 
 /// What an answer about an outbound list says.
