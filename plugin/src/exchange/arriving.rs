@@ -5,7 +5,8 @@ use policy::choices::CredentialSlots;
 use policy::decision;
 use policy::failure::Failure;
 use policy::lifecycle::{self, Watch};
-use policy::request::{self, BODY_LIMIT, Body, Head, Malformed, Pending, Reading, Refused};
+use policy::memo::Asked;
+use policy::request::{self, BODY_LIMIT, Body, Head, JobRequest, Malformed, Pending, Reading, Refused, Scan};
 use policy::webhook;
 
 use super::Next;
@@ -143,16 +144,11 @@ impl<H: Host> Worker<H> {
         if !self.take_ours(setup, &head)? {
             is_plain = false;
         }
-        let asked = if let Reading::Job(request) = &reading
-            && is_plain
-            && request.scan.is_none()
-        {
-            self.memo.asked(&setup.config, request)
-        } else {
-            None
-        };
-        let next = self.consider(setup, stream, reading);
-        if let (Some(seen), Some(asked)) = (seen, asked) {
+        let Reading::Job(request) = reading else { return Ok(Some(self.consider(setup, stream, reading))) };
+        is_plain &= request.scan.is_none();
+        let asked = self.asked(setup, &request);
+        let next = self.consider_job(setup, stream, request, asked);
+        if let (Some(seen), Some(asked), true) = (seen, asked, is_plain) {
             self.memo.reads(seen, asked);
         }
         Ok(Some(next))
@@ -166,13 +162,35 @@ impl<H: Host> Worker<H> {
             // Nor this, as far as its head goes.
             Reading::Passing(scan) => (Some(scan), Next::Passes),
             Reading::Refused(refused) => (None, self.refuse(setup, refused)),
-            Reading::Job(mut request) => (request.scan.take(), self.judge(setup, request)),
+            Reading::Job(request) => {
+                let asked = self.asked(setup, &request);
+                return self.consider_job(setup, stream, request, asked);
+            }
             Reading::Body(pending) => return self.await_body(setup, stream, pending),
         };
+        self.look_through(stream, scan);
+        next
+    }
+
+    /// The same of a job's.
+    fn consider_job(
+        &mut self,
+        setup: &Setup<H>,
+        stream: Stream,
+        mut request: JobRequest,
+        asked: Option<Asked>,
+    ) -> Next {
+        let scan = request.scan.take();
+        let next = self.judge(setup, request, asked);
+        self.look_through(stream, scan);
+        next
+    }
+
+    /// What looks at the body as it passes.
+    fn look_through(&mut self, stream: Stream, scan: Option<Scan>) {
         if let Some(exchange) = self.crowd.find(stream) {
             exchange.scan = scan.map(Box::new);
         }
-        next
     }
 
     fn await_body(&mut self, setup: &Setup<H>, stream: Stream, pending: Pending) -> Next {

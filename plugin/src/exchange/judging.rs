@@ -22,15 +22,18 @@ use crate::worker::Worker;
 const ROUNDS: usize = 8;
 
 impl<H: Host> Worker<H> {
+    /// Under what a decision on a job's request is kept.
+    pub(super) fn asked(&self, setup: &Setup<H>, request: &JobRequest) -> Option<Asked> {
+        self.memo.asked(&setup.config, request, &setup.store.hashes)
+    }
+
     /// Judges a job's request as the same was a moment ago, or anew.
-    pub(super) fn judge(&mut self, setup: &Setup<H>, request: JobRequest) -> Next {
+    pub(super) fn judge(&mut self, setup: &Setup<H>, request: JobRequest, asked: Option<Asked>) -> Next {
         let now = match self.host.now() {
             Ok(now) => now,
             Err(error) => return self.host_fails(setup, (request, Facts::default()), error),
         };
-        let Some(asked) = self.memo.asked(&setup.config, &request) else {
-            return self.judge_anew(setup, request, None, now);
-        };
+        let Some(asked) = asked else { return self.judge_anew(setup, request, None, now) };
         if let Some(next) = self.decided_before(setup, asked, now) {
             return next;
         }
@@ -104,7 +107,10 @@ impl<H: Host> Worker<H> {
     /// Refuses a request that cannot be read: once it is known whose it is, where a token can be made out.
     pub(super) fn refuse(&mut self, setup: &Setup<H>, refused: Refused) -> Next {
         match refused.into_request() {
-            Ok(request) => self.judge(setup, request),
+            Ok(request) => {
+                let asked = self.asked(setup, &request);
+                self.judge(setup, request, asked)
+            }
             Err(refused) => refuse_unknown(setup, &refused),
         }
     }

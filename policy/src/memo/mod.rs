@@ -100,9 +100,10 @@ impl Memo {
     }
 
     /// Under what to look for the decision on a request. `None` where none is kept: all that its decision depends on but for
-    /// facts is in here, and nothing else of it is needed to carry the decision out.
+    /// facts is in here, and nothing else of it is needed to carry the decision out. Its token is in by its hash, which is known
+    /// of most and shorter than a JWT.
     #[must_use]
-    pub fn asked(&self, config: &Config, request: &JobRequest) -> Option<Asked> {
+    pub fn asked(&self, config: &Config, request: &JobRequest, hashes: &Hashes) -> Option<Asked> {
         let JobRequest { token, claim, protocol, accesses, scopes, progress, mints, bare, scan: _ } = request;
         let ([access], Claim::Marked | Claim::Minted(None), Progress::Going) = (accesses.as_slice(), claim, progress)
         else {
@@ -114,7 +115,7 @@ impl Memo {
             return None;
         }
         let mut hasher = self.hasher();
-        (token.expose(), *claim == Claim::Marked, protocol, access).hash(&mut hasher);
+        (hashes.of_token(token).0, *claim == Claim::Marked, protocol, access).hash(&mut hasher);
         Some(Asked(hasher.finish128().as_u128()))
     }
 
