@@ -110,7 +110,7 @@ impl<H: Host> Worker<H> {
         let fields = headers.fields()?;
         let head = Head::new(&fields, body);
         let seen = self.memo.seen(&setup.config, &head);
-        if let Some(asked) = seen.and_then(|seen| self.memo.read(seen))
+        if let Some(asked) = seen.as_ref().and_then(|seen| self.memo.read(seen))
             && let Ok(now) = self.host.now()
             && let Some(next) = self.decided_before(setup, asked, now)
         {
@@ -127,7 +127,7 @@ impl<H: Host> Worker<H> {
                 return Ok(None);
             }
         }
-        let reading = request::read(&setup.config.forge, &head);
+        let reading = request::read(&setup.config.forge, &self.memo.knowing(head, seen.as_ref()));
         if let Some((record, reply)) = lifecycle::discovery(&setup.config, &head, &reading) {
             let id = self.note(&record, None);
             if let Some(reply) = reply {
@@ -149,7 +149,7 @@ impl<H: Host> Worker<H> {
         let asked = self.asked(setup, &request);
         let next = self.consider_job(setup, stream, request, asked);
         if let (Some(seen), Some(asked), true) = (seen, asked, is_plain) {
-            self.memo.reads(seen, asked);
+            self.memo.reads(&seen, asked);
         }
         Ok(Some(next))
     }

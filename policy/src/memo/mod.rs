@@ -6,6 +6,7 @@
 mod generations;
 mod hashes;
 mod heads;
+mod places;
 
 use alloc::rc::Rc;
 use core::hash::Hash;
@@ -18,20 +19,27 @@ use crate::choices::Detail;
 use crate::config::Config;
 use crate::decision::{Decision, Grant, Outcome};
 use crate::lifecycle::Watch;
-use crate::request::{Claim, Head, JobRequest, Progress};
+use crate::request::{Claim, Extent, Head, JobRequest, Progress};
 use generations::Generations;
 pub use hashes::Hashes;
+use places::Places;
 
 /// How many decisions, and how many heads, a generation has.
 const GENERATION: usize = 2048;
+
+/// How many JWTs are known: some 24 KiB.
+const JWTS: usize = 1024;
 
 /// Who asks what. It is a keyed hash, so that no token is kept, and nobody can make two that are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Asked(u128);
 
-/// A head, as far as reading looks at it: a keyed hash as well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Seen(u128);
+/// A head, as far as reading looks at it, and the JWT in it: keyed hashes as well.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    head: u128,
+    jwt: Option<SipHasher13>,
+}
 
 /// A decision, and for how long it holds.
 #[derive(Debug, Clone)]
@@ -57,7 +65,8 @@ pub struct Memo {
     key: (u64, u64),
     is_on: bool,
     decisions: Generations<Asked, Kept>,
-    heads: Generations<Seen, Asked>,
+    heads: Generations<u128, Asked>,
+    jwts: Places<Option<Extent>>,
     now: Moment,
 }
 
@@ -66,7 +75,7 @@ impl Memo {
     #[must_use]
     pub fn new(key: (u64, u64)) -> Self {
         let (decisions, heads) = (Generations::of(GENERATION), Generations::of(GENERATION));
-        Self { key, is_on: true, decisions, heads, now: Moment(0) }
+        Self { key, is_on: true, decisions, heads, jwts: Places::new(JWTS, None), now: Moment(0) }
     }
 
     /// One that keeps nothing, to see that nobody sees it.
@@ -78,20 +87,30 @@ impl Memo {
     /// Under what to look for how a head reads. `None` where that is not known of any.
     #[must_use]
     pub fn seen(&self, config: &Config, head: &Head<'_>) -> Option<Seen> {
-        let hasher = heads::hash(&config.forge, head, self.hasher()).filter(|_| self.is_on)?;
-        Some(Seen(hasher.finish128().as_u128()))
+        let heads::Hashed { head, jwt } = heads::hash(&config.forge, head, self.hasher()).filter(|_| self.is_on)?;
+        Some(Seen { head: head.finish128().as_u128(), jwt })
+    }
+
+    /// A head, and what was told before of the JWT in it, or is told now.
+    #[must_use]
+    pub fn knowing<'a>(&self, head: Head<'a>, seen: Option<&Seen>) -> Head<'a> {
+        let jwt = seen.and_then(|seen| seen.jwt.as_ref()).zip(heads::jwt(&head));
+        match jwt {
+            Some((hasher, value)) => head.knowing(value, self.jwts.find(hasher, || Extent::of(value))),
+            None => head,
+        }
     }
 
     /// What is asked by an equal head, where that is all there was to it.
-    pub fn read(&mut self, seen: Seen) -> Option<Asked> {
-        self.heads.find(seen).copied()
+    pub fn read(&mut self, seen: &Seen) -> Option<Asked> {
+        self.heads.find(seen.head).copied()
     }
 
     /// This head asks for this and for nothing else. It is remembered where what was decided on that is, so that nobody but
     /// a running job has anything remembered.
-    pub fn reads(&mut self, seen: Seen, asked: Asked) {
+    pub fn reads(&mut self, seen: &Seen, asked: Asked) {
         if self.decisions.find(asked).is_some() {
-            self.heads.put(seen, asked);
+            self.heads.put(seen.head, asked);
         }
     }
 

@@ -38,6 +38,7 @@ use alloc::vec::Vec;
 use crate::access::{Access, Action, Protocol, TargetRef};
 pub use api::{Carriers, Endpoint, Instead, Span, endpoints};
 pub use bare::Bare;
+pub(crate) use bearer::Extent;
 pub use body::Pending;
 pub use gitea::{GITEA, REGISTRIES as GITEA_REGISTRIES};
 pub use head::{BODY_LIMIT, Body, Head};
