@@ -123,7 +123,8 @@ impl Memo {
     /// of most and shorter than a JWT.
     #[must_use]
     pub fn asked(&self, config: &Config, request: &JobRequest, hashes: &Hashes) -> Option<Asked> {
-        let JobRequest { token, claim, protocol, accesses, scopes, progress, mints, bare, scan: _ } = request;
+        let JobRequest { token, claim, protocol, accesses, scopes, progress, mints, bare, scan: _, is_silent: _ } =
+            request;
         let ([access], Claim::Marked | Claim::Minted(None), Progress::Going) = (accesses.as_slice(), claim, progress)
         else {
             return None;

@@ -3,7 +3,7 @@
 
 use memchr::{memchr_iter, memchr2};
 
-use super::{readers, token};
+use super::{minted, readers, token};
 
 /// What stands before the JWT.
 const SCHEME: &[u8] = b"Bearer ";
@@ -13,33 +13,42 @@ const SCHEME: &[u8] = b"Bearer ";
 pub(crate) struct Bearer<'a> {
     /// Header and claims.
     signed: &'a [u8],
+    /// Whether they are silent, where that is known.
+    is_silent: Option<bool>,
 }
 
-/// How much of the JWT in such a field is signed.
+/// How much of the JWT in such a field is signed, and whether that is silent.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Extent(usize);
+pub(crate) struct Extent(usize, bool);
 
 impl Extent {
     /// Looks at a field.
     pub(crate) fn of(value: &[u8]) -> Option<Self> {
-        Some(Self(Bearer::of(value)?.signed.len()))
+        let bearer = Bearer::of(value)?;
+        Some(Self(bearer.signed.len(), bearer.is_silent()))
     }
 
     /// The field again.
     pub(super) fn bearer(self, value: &[u8]) -> Option<Bearer<'_>> {
-        Some(Bearer { signed: value.get(SCHEME.len()..)?.get(..self.0)? })
+        let Self(length, is_silent) = self;
+        Some(Bearer { signed: value.get(SCHEME.len()..)?.get(..length)?, is_silent: Some(is_silent) })
     }
 }
 
 impl<'a> Bearer<'a> {
     /// Looks at a field.
     pub(super) fn of(value: &'a [u8]) -> Option<Self> {
-        Jwt::of(value).filter(|jwt| !jwt.may_be_jobs()).map(|jwt| Self { signed: jwt.signed })
+        Jwt::of(value).filter(|jwt| !jwt.may_be_jobs()).map(|jwt| Self { signed: jwt.signed, is_silent: None })
     }
 
     /// Header and claims, as they are written.
     pub(super) fn signed(self) -> &'a [u8] {
         self.signed
+    }
+
+    /// Whether it says nothing by which it may have been made from a job's token.
+    pub(super) fn is_silent(self) -> bool {
+        self.is_silent.unwrap_or_else(|| minted::is_silent(self.signed))
     }
 }
 

@@ -28,6 +28,9 @@ enum Url {
 /// What stands in a table for a byte that is no letter.
 const NONE: u8 = 0xff;
 
+/// The value of the last letter.
+const LAST: u32 = 63;
+
 static SKIPPED: [u8; 256] = Url::Skipped.letters();
 static READ: [u8; 256] = Url::Read.letters();
 
@@ -90,31 +93,23 @@ impl<'a> Decoder<'a> {
 
     /// All of it, group by group: nearly all letters stand in a row.
     #[inline]
-    fn each(&mut self, mut decoded: impl FnMut(&[u8])) {
+    fn each<T>(mut self, fed: &mut T, feed: impl Fn(&mut T, &[u8])) -> Self {
+        let values = self.values;
         loop {
-            if self.held == 0 {
-                let (groups, _) = self.text.as_chunks::<4>();
-                let mut rest = groups.iter();
-                while let Some(bytes) = rest.clone().next().and_then(|letters| self.group(*letters)) {
-                    decoded(&bytes);
-                    rest.next();
+            while let (0, Some((letters, rest))) = (self.held, self.text.split_first_chunk::<4>()) {
+                let [a, b, c, d] = letters.map(|letter| u32::from(value(values, letter)));
+                if a | b | c | d > LAST {
+                    break;
                 }
-                let read = groups.len().saturating_sub(rest.len()).saturating_mul(4);
-                self.text = self.text.get(read..).unwrap_or_default();
+                let [_, bytes @ ..] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
+                feed(fed, &bytes);
+                self.text = rest;
             }
             match self.next() {
-                Some(byte) => decoded(&[byte]),
-                None => return,
+                Some(byte) => feed(fed, &[byte]),
+                None => return self,
             }
         }
-    }
-
-    /// What four letters say.
-    #[inline]
-    fn group(&self, letters: [u8; 4]) -> Option<[u8; 3]> {
-        let [a, b, c, d] = letters.map(|letter| u32::from(value(self.values, letter)));
-        let [_, bytes @ ..] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
-        (a | b | c | d < u32::from(NONE)).then_some(bytes)
     }
 }
 
@@ -234,12 +229,11 @@ fn decode(text: &[u8], found: &mut Vec<Vec<u8>>) {
 fn decode_generously<T: Clone>(text: &[u8], mut fed: T, feed: impl Fn(&mut T, &[u8])) -> impl Iterator<Item = T> {
     let at = memchr2(b'-', b'_', text).unwrap_or(text.len());
     let (alike, rest) = text.split_at_checked(at).unwrap_or((text, b""));
-    let mut decoder = Decoder::new(alike, Url::Skipped);
-    decoder.each(|bytes| feed(&mut fed, bytes));
+    let decoder = Decoder::new(alike, Url::Skipped).each(&mut fed, &feed);
     let urls: &[Url] = if rest.is_empty() { &[Url::Skipped] } else { &[Url::Skipped, Url::Read] };
     urls.iter().map(move |url| {
         let mut fed = fed.clone();
-        decoder.clone().go_on(rest, *url).each(|bytes| feed(&mut fed, bytes));
+        decoder.clone().go_on(rest, *url).each(&mut fed, &feed);
         fed
     })
 }
@@ -324,7 +318,7 @@ pub(super) fn decoded_part(part: &[u8]) -> impl Iterator<Item = u8> {
 /// All of it.
 pub(super) fn decoded(part: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(part.len());
-    Decoder::new(part, Url::Read).each(|bytes| decoded.extend_from_slice(bytes));
+    Decoder::new(part, Url::Read).each(&mut decoded, |decoded, bytes| decoded.extend_from_slice(bytes));
     decoded
 }
 
