@@ -49,7 +49,11 @@ impl<H: Host> Store<H> {
 
     /// What is remembered of a request's credential, of the token or of the one that it was made from.
     pub(crate) fn credential(&self, request: &JobRequest, now: Moment) -> Result<Credential> {
-        let key = self.hashes.of_token(&request.token);
+        self.credential_of(self.hashes.of_token(&request.token), request, now)
+    }
+
+    /// The same, where the hash of what it shows is known.
+    pub(crate) fn credential_of(&self, key: Hash, request: &JobRequest, now: Moment) -> Result<Credential> {
         // What is unmarked can be looked up itself, where nobody knows from what it was made.
         let is_askable = !matches!(request.claim, Claim::Minted(_));
         let told = |remembered| Ok(Credential { remembered, until: now, age: None, stripe: self.stripe(&key) });

@@ -18,6 +18,7 @@ use crate::bindings::{Moment, Stripe};
 use crate::choices::Detail;
 use crate::config::Config;
 use crate::decision::{Decision, Grant, Outcome};
+use crate::facts::Hash as TokenHash;
 use crate::lifecycle::Watch;
 use crate::request::{Claim, Extent, Head, JobRequest, Progress};
 use generations::Generations;
@@ -31,8 +32,12 @@ const GENERATION: usize = 2048;
 const JWTS: usize = 1024;
 
 /// Who asks what. It is a keyed hash, so that no token is kept, and nobody can make two that are alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Asked(u128);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    all: u128,
+    /// The hash of the token.
+    pub token: TokenHash,
+}
 
 /// A head, as far as reading looks at it, and the JWT in it: keyed hashes as well.
 #[derive(Debug, Clone)]
@@ -64,7 +69,7 @@ pub struct Kept {
 pub struct Memo {
     key: (u64, u64),
     is_on: bool,
-    decisions: Generations<Asked, Kept>,
+    decisions: Generations<u128, Kept>,
     heads: Generations<u128, Asked>,
     jwts: Places<Option<Extent>>,
     now: Moment,
@@ -109,7 +114,7 @@ impl Memo {
     /// This head asks for this and for nothing else. It is remembered where what was decided on that is, so that nobody but
     /// a running job has anything remembered.
     pub fn reads(&mut self, seen: &Seen, asked: Asked) {
-        if self.decisions.find(asked).is_some() {
+        if self.decisions.find(asked.all).is_some() {
             self.heads.put(seen.head, asked);
         }
     }
@@ -135,19 +140,20 @@ impl Memo {
             return None;
         }
         let mut hasher = self.hasher();
-        (hashes.of_token(token).0, *claim == Claim::Marked, protocol, access).hash(&mut hasher);
-        Some(Asked(hasher.finish128().as_u128()))
+        let token = hashes.of_token(token);
+        (token.0, *claim == Claim::Marked, protocol, access).hash(&mut hasher);
+        Some(Asked { all: hasher.finish128().as_u128(), token })
     }
 
     /// Which version says that nothing was taken back, by what was last decided.
     pub fn stripe(&mut self, asked: Asked) -> Option<Stripe> {
-        self.decisions.find(asked).map(|kept| kept.stripe)
+        self.decisions.find(asked.all).map(|kept| kept.stripe)
     }
 
     /// The decision that was kept and holds now, unless its version is another by now.
     pub fn find(&mut self, asked: Asked, now: Moment) -> Option<&Kept> {
         self.pass(now);
-        self.decisions.find(asked).filter(|kept| kept.made <= now && now < kept.until)
+        self.decisions.find(asked.all).filter(|kept| kept.made <= now && now < kept.until)
     }
 
     /// Keeps a decision that was made on a request from what is remembered alone, where it may be kept.
@@ -155,7 +161,7 @@ impl Memo {
         let changes_nothing = matches!(&kept.decision.outcome, Outcome::Forward(grant) if *grant == Grant::default());
         let is_watched = || Watch::of_job(config, request, &kept.decision).is_some();
         if kept.made < kept.until && changes_nothing && !kept.decision.denies() && !is_watched() {
-            self.decisions.put(asked, kept);
+            self.decisions.put(asked.all, kept);
         }
     }
 

@@ -92,24 +92,30 @@ impl<'a> Decoder<'a> {
     }
 
     /// All of it, group by group: nearly all letters stand in a row.
-    #[inline]
-    fn each<T>(mut self, fed: &mut T, feed: impl Fn(&mut T, &[u8])) -> Self {
-        let values = self.values;
+    fn read(&mut self, decoded: &mut Vec<u8>) {
+        let mut written = decoded.len();
+        decoded.resize(written.saturating_add(self.text.len()), 0);
         loop {
-            while let (0, Some((letters, rest))) = (self.held, self.text.split_first_chunk::<4>()) {
-                let [a, b, c, d] = letters.map(|letter| u32::from(value(values, letter)));
-                if a | b | c | d > LAST {
-                    break;
-                }
-                let [_, bytes @ ..] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
-                feed(fed, &bytes);
-                self.text = rest;
+            if self.held == 0 {
+                let (values, room) = (self.values, decoded.get_mut(written..).unwrap_or_default());
+                let groups = self.text.as_chunks::<4>().0.iter().zip(room.as_chunks_mut::<3>().0);
+                let decode = |(letters, bytes): (&[u8; 4], &mut [u8; 3])| {
+                    let [a, b, c, d] = letters.map(|letter| u32::from(value(values, letter)));
+                    let [_, group @ ..] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
+                    *bytes = group;
+                    (a | b | c | d <= LAST).then_some(())
+                };
+                let count = groups.map_while(decode).count();
+                self.text = self.text.get(count.saturating_mul(4)..).unwrap_or_default();
+                written = written.saturating_add(count.saturating_mul(3));
             }
-            match self.next() {
-                Some(byte) => feed(fed, &[byte]),
-                None => return self,
+            let Some(byte) = self.next() else { break };
+            if let Some(place) = decoded.get_mut(written) {
+                *place = byte;
             }
+            written = written.saturating_add(1);
         }
+        decoded.truncate(written);
     }
 }
 
@@ -157,7 +163,7 @@ const SPELLED: [(u8, u8, u8); 9] = [
     (8, b'C', Spelling::FOUND),
 ];
 
-static SPELLINGS: [[u8; 256]; 10] = Spelling::steps();
+static SPELLINGS: [[u8; 256]; 16] = Spelling::steps();
 
 impl Spelling {
     const FOUND: u8 = 9;
@@ -169,9 +175,9 @@ impl Spelling {
         clippy::arithmetic_side_effects,
         reason = "the compiler does it, and widens or stays below 256"
     )]
-    const fn steps() -> [[u8; 256]; 10] {
+    const fn steps() -> [[u8; 256]; 16] {
         let letters = Url::Skipped.letters();
-        let mut steps = [[0; 256]; 10];
+        let mut steps = [[0; 256]; 16];
         let mut read = 0;
         while read < steps.len() {
             let mut byte = 0;
@@ -194,12 +200,13 @@ impl Spelling {
         steps
     }
 
-    #[inline]
-    fn feed(&mut self, bytes: &[u8]) {
+    fn fed(mut self, bytes: &[u8]) -> Self {
         for byte in bytes {
-            let steps = SPELLINGS.get(usize::from(self.0));
+            // Of that no row but the last ones is never come to, and no step need look whether there is one.
+            let steps = SPELLINGS.get(usize::from(self.0 & 15));
             self.0 = steps.and_then(|steps| steps.get(usize::from(*byte))).copied().unwrap_or(Self::FOUND);
         }
+        self
     }
 
     fn has_found(self) -> bool {
@@ -209,9 +216,7 @@ impl Spelling {
 
 /// Whether a text may say the mark of a job token in base64.
 pub(super) fn may_spell_mark(text: &[u8]) -> bool {
-    let mut spelling = Spelling::default();
-    spelling.feed(text);
-    spelling.has_found()
+    Spelling::default().fed(text).has_found()
 }
 
 /// Adds what some reader may decode from base64; in its plain spelling that is one text.
@@ -219,28 +224,35 @@ fn decode(text: &[u8], found: &mut Vec<Vec<u8>>) {
     if let Ok(plain) = STANDARD.decode(text) {
         return found.push(plain);
     }
-    let length = text.len();
-    found
-        .extend(decode_generously(text, Vec::with_capacity(length), |decoded, bytes| decoded.extend_from_slice(bytes)));
+    decode_generously(text, |_, decoded| found.push(decoded.to_vec()));
 }
 
-/// What becomes of this as it is fed what each reader decodes who passes over what is no letter. They differ from the first
-/// letter of URLs on.
-fn decode_generously<T: Clone>(text: &[u8], mut fed: T, feed: impl Fn(&mut T, &[u8])) -> impl Iterator<Item = T> {
+/// Shows what each reader decodes who passes over what is no letter, and up to where it is what the one before decoded. They
+/// differ from the first letter of URLs on.
+fn decode_generously(text: &[u8], mut show: impl FnMut(usize, &[u8])) {
     let at = memchr2(b'-', b'_', text).unwrap_or(text.len());
     let (alike, rest) = text.split_at_checked(at).unwrap_or((text, b""));
-    let decoder = Decoder::new(alike, Url::Skipped).each(&mut fed, &feed);
+    let mut decoder = Decoder::new(alike, Url::Skipped);
+    let mut decoded = Vec::with_capacity(text.len());
+    decoder.read(&mut decoded);
+    let length = decoded.len();
     let urls: &[Url] = if rest.is_empty() { &[Url::Skipped] } else { &[Url::Skipped, Url::Read] };
-    urls.iter().map(move |url| {
-        let mut fed = fed.clone();
-        decoder.clone().go_on(rest, *url).each(&mut fed, &feed);
-        fed
-    })
+    for url in urls {
+        decoded.truncate(length);
+        decoder.clone().go_on(rest, *url).read(&mut decoded);
+        show(length, &decoded);
+    }
 }
 
 /// Whether what some reader decodes may hold a JWT that wraps a job token.
 pub(super) fn may_hide_mark(text: &[u8]) -> bool {
-    may_spell_mark(text) || decode_generously(text, Spelling::default(), Spelling::feed).any(Spelling::has_found)
+    let (mut alike, mut has_found) = (None, may_spell_mark(text));
+    decode_generously(text, |length, decoded| {
+        let (begin, rest) = decoded.split_at_checked(length).unwrap_or((decoded, b""));
+        let spelling = *alike.get_or_insert_with(|| Spelling::default().fed(begin));
+        has_found |= spelling.fed(rest).has_found();
+    });
+    has_found
 }
 
 /// More logins than this in one field are nobody's.
@@ -317,8 +329,8 @@ pub(super) fn decoded_part(part: &[u8]) -> impl Iterator<Item = u8> {
 
 /// All of it.
 pub(super) fn decoded(part: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(part.len());
-    Decoder::new(part, Url::Read).each(&mut decoded, |decoded, bytes| decoded.extend_from_slice(bytes));
+    let mut decoded = Vec::new();
+    Decoder::new(part, Url::Read).read(&mut decoded);
     decoded
 }
 

@@ -235,7 +235,7 @@ fn what_any_reader_of_jwts_takes_is_found_and_is_one_jwt_in_whatever_spelling() 
 
 fn decoded(text: &[u8], url: Url) -> Vec<u8> {
     let mut decoded = Vec::new();
-    Decoder::new(text, url).each(&mut decoded, |decoded, bytes| decoded.extend_from_slice(bytes));
+    Decoder::new(text, url).read(&mut decoded);
     decoded
 }
 
