@@ -8,7 +8,7 @@ use crate::facts::{
     Admission, Affiliation, Context, Features, Found, Hash, Job, JobId, JobPush, Origin, Outbound, ProjectId,
     ProjectPath, Role, Secret, Standing, Target, Token, User, UserId, Visibility,
 };
-use crate::request::{Bare, Malformed, Mints};
+use crate::request::{Bare, Body, Malformed, Mints, read};
 use crate::{Config, Step};
 
 fn config(more: &str) -> Config {
@@ -162,4 +162,24 @@ fn what_is_asked_again_and_again_outlives_whatever_else_is_asked_and_the_memory_
         assert!(memo.decisions.len() <= 2 * GENERATION);
     }
     assert!(Rc::strong_count(&allowed) <= 2 * GENERATION + 1);
+}
+
+#[test]
+fn what_was_told_of_a_jwt_is_known_of_that_one_alone() {
+    let document = br#"{"forge": {"hosts": ["h"], "registry_hosts": ["r"]}, "lookup": {"cluster": "c", "authority": "h", "credential_env": "E"}}"#;
+    let (config, memo) = (Config::parse(document).unwrap(), Memo::new((1, 2)));
+    let wrapping = "Bearer eyJ9.eyJ0b2tlbiI6ImdsY2J0LTEifQ.sig";
+    let plain = "Bearer eyJ9.eyJ1c2VyX2lkIjo3fQ.sig";
+    let odd = "Bearer eyJ9.eyJ1c2VyX2lkIjo3fQ=.sig";
+    let values = [plain, wrapping, odd, "Bearer eyJ9.e30.sig", "Bearer eyJ9.e30.sih", "Bearer eyJ9.e30s.ig"];
+    let heads = values.iter().flat_map(|first| [vec![*first], vec![*first, plain], vec![plain, *first]]);
+    for values in heads.clone().chain(heads.rev()) {
+        let mut fields: Vec<(&[u8], &[u8])> =
+            vec![(b":method", b"GET"), (b":path", b"/v2/g/p/manifests/x"), (b":authority", b"r")];
+        fields.extend(values.iter().map(|value| (&b"authorization"[..], value.as_bytes())));
+        let head = Head::new(&fields, Body::None);
+        let known = memo.knowing(head, memo.seen(&config, &head).as_ref());
+        assert_eq!(read(&config.forge, &known), read(&config.forge, &head), "{values:?}");
+    }
+    assert_eq!(memo.jwts.len(), 6, "each was kept");
 }
