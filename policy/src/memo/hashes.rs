@@ -3,7 +3,7 @@
 
 use core::hash::{Hash as _, Hasher};
 
-use siphasher::sip128::SipHasher13;
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::places::Places;
 
@@ -44,7 +44,7 @@ impl Hashes {
         hasher.write(token.expose());
         // No target's ends so.
         hasher.write_u8(0);
-        self.known.find(&hasher, || token.hash())
+        self.known.find(hasher.finish128(), || token.hash())
     }
 
     /// The key of what a target is to a job.
@@ -53,7 +53,7 @@ impl Hashes {
         let mut hasher = self.hasher();
         (job.people_key(), job.origin.id, &job.origin.path, target).hash(&mut hasher);
         hasher.write_u8(1);
-        self.known.find(&hasher, || target_key(job, target))
+        self.known.find(hasher.finish128(), || target_key(job, target))
     }
 
     fn hasher(&self) -> SipHasher13 {

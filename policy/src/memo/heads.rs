@@ -3,7 +3,7 @@
 use core::hash::Hash;
 
 use memchr::memchr;
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::{Hash128, Hasher128, SipHasher13};
 
 use crate::choices::Kind;
 use crate::config::Forge;
@@ -52,7 +52,7 @@ const BEARER: &[u8] = b"Bearer eyJ";
 
 /// The first field with a JWT, which is hashed by itself.
 pub(super) fn jwt<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
-    let is_it = |(name, value): &&(&[u8], &[u8])| *name == b"authorization" && value.starts_with(BEARER);
+    let is_it = |(name, value): &&(&[u8], &[u8])| value.starts_with(BEARER) && *name == b"authorization";
     head.fields().iter().find(is_it).map(|(_, value)| *value)
 }
 
@@ -60,7 +60,7 @@ pub(super) fn jwt<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
 pub(super) struct Hashed {
     pub(super) head: SipHasher13,
     /// Of that the field with the JWT.
-    pub(super) jwt: Option<SipHasher13>,
+    pub(super) jwt: Option<Hash128>,
 }
 
 /// Hashes all of a head that reading looks at, and whether a body follows. `None` where it is not known what that is: another
@@ -74,20 +74,18 @@ pub(super) fn hash(forge: &Forge, head: &Head<'_>, mut hasher: SipHasher13) -> O
     let jwt = jwt(head).map(|value| {
         let mut hasher = hasher;
         value.hash(&mut hasher);
-        (value, hasher)
+        (value, hasher.finish128())
     });
     head.body().hash(&mut hasher);
     let is_unread =
         |name: &[u8], value: &[u8]| UNREAD.iter().any(|unread| unread.as_bytes() == name) && !may_hold_token(value);
     for (name, value) in head.fields().iter().filter(|(name, value)| !is_unread(name, value)) {
         match &jwt {
-            Some((jwt, hashed)) if core::ptr::eq(*jwt, *value) => {
-                (name, hashed.finish128().as_u128()).hash(&mut hasher)
-            }
+            Some((jwt, hashed)) if core::ptr::eq(*jwt, *value) => (name, hashed.as_u128()).hash(&mut hasher),
             _ => (name, value).hash(&mut hasher),
         }
     }
-    Some(Hashed { head: hasher, jwt: jwt.map(|(_, hasher)| hasher) })
+    Some(Hashed { head: hasher, jwt: jwt.map(|(_, hashed)| hashed) })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod places;
 use alloc::rc::Rc;
 use core::hash::Hash;
 
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::{Hash128, Hasher128, SipHasher13};
 
 use crate::access::Protocol;
 use crate::bindings::{Moment, Stripe};
@@ -43,7 +43,7 @@ pub struct Asked {
 #[derive(Debug, Clone)]
 pub struct Seen {
     head: u128,
-    jwt: Option<SipHasher13>,
+    jwt: Option<Hash128>,
 }
 
 /// A decision, and for how long it holds.
@@ -99,9 +99,9 @@ impl Memo {
     /// A head, and what was told before of the JWT in it, or is told now.
     #[must_use]
     pub fn knowing<'a>(&self, head: Head<'a>, seen: Option<&Seen>) -> Head<'a> {
-        let jwt = seen.and_then(|seen| seen.jwt.as_ref()).zip(heads::jwt(&head));
+        let jwt = seen.and_then(|seen| seen.jwt).zip(heads::jwt(&head));
         match jwt {
-            Some((hasher, value)) => head.knowing(value, self.jwts.find(hasher, || Extent::of(value))),
+            Some((hash, value)) => head.knowing(value, self.jwts.find(hash, || Extent::of(value))),
             None => head,
         }
     }

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
-use siphasher::sip128::{Hash128, Hasher128, SipHasher13};
+use siphasher::sip128::Hash128;
 
 /// What was made of something, by a keyed hash of that.
 #[derive(Debug)]
@@ -17,8 +17,8 @@ impl<V: Copy> Places<V> {
     }
 
     /// What was made of what has this hash, or is made now.
-    pub(super) fn find(&self, hasher: &SipHasher13, make: impl FnOnce() -> V) -> V {
-        let Hash128 { h1, h2 } = hasher.finish128();
+    pub(super) fn find(&self, hash: Hash128, make: impl FnOnce() -> V) -> V {
+        let Hash128 { h1, h2 } = hash;
         let Ok(mut known) = self.0.try_borrow_mut() else { return make() };
         let at = usize::try_from(h1 >> 40).ok().and_then(|at| at.checked_rem(known.len()));
         let Some((of, known)) = at.and_then(|at| known.get_mut(at)) else { return make() };

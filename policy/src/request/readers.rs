@@ -202,7 +202,7 @@ impl Spelling {
 
     fn fed(mut self, bytes: &[u8]) -> Self {
         for byte in bytes {
-            // Of that no row but the last ones is never come to, and no step need look whether there is one.
+            // The last rows are never come to; with them no step need look whether there is one.
             let steps = SPELLINGS.get(usize::from(self.0 & 15));
             self.0 = steps.and_then(|steps| steps.get(usize::from(*byte))).copied().unwrap_or(Self::FOUND);
         }
@@ -216,7 +216,9 @@ impl Spelling {
 
 /// Whether a text may say the mark of a job token in base64.
 pub(super) fn may_spell_mark(text: &[u8]) -> bool {
-    Spelling::default().fed(text).has_found()
+    // Most have no letter of those that begin it.
+    let begin = memchr2(b'Y', b'N', text).and_then(|at| text.get(at..));
+    begin.is_some_and(|text| Spelling::default().fed(text).has_found())
 }
 
 /// Adds what some reader may decode from base64; in its plain spelling that is one text.
