@@ -5,7 +5,8 @@ use policy::choices::CredentialSlots;
 use policy::decision;
 use policy::failure::Failure;
 use policy::lifecycle::{self, Watch};
-use policy::request::{self, BODY_LIMIT, Body, Head, Malformed, Pending, Reading, Refused};
+use policy::memo::Asked;
+use policy::request::{self, BODY_LIMIT, Body, Head, JobRequest, Malformed, Pending, Reading, Refused, Scan};
 use policy::webhook;
 
 use super::Next;
@@ -109,7 +110,7 @@ impl<H: Host> Worker<H> {
         let fields = headers.fields()?;
         let head = Head::new(&fields, body);
         let seen = self.memo.seen(&setup.config, &head);
-        if let Some(asked) = seen.and_then(|seen| self.memo.read(seen))
+        if let Some(asked) = seen.as_ref().and_then(|seen| self.memo.read(seen))
             && let Ok(now) = self.host.now()
             && let Some(next) = self.decided_before(setup, asked, now)
         {
@@ -126,7 +127,7 @@ impl<H: Host> Worker<H> {
                 return Ok(None);
             }
         }
-        let reading = request::read(&setup.config.forge, &head);
+        let reading = request::read(&setup.config.forge, &self.memo.knowing(head, seen.as_ref()));
         if let Some((record, reply)) = lifecycle::discovery(&setup.config, &head, &reading) {
             let id = self.note(&record, None);
             if let Some(reply) = reply {
@@ -143,17 +144,12 @@ impl<H: Host> Worker<H> {
         if !self.take_ours(setup, &head)? {
             is_plain = false;
         }
-        let asked = if let Reading::Job(request) = &reading
-            && is_plain
-            && request.scan.is_none()
-        {
-            self.memo.asked(&setup.config, request)
-        } else {
-            None
-        };
-        let next = self.consider(setup, stream, reading);
-        if let (Some(seen), Some(asked)) = (seen, asked) {
-            self.memo.reads(seen, asked);
+        let Reading::Job(request) = reading else { return Ok(Some(self.consider(setup, stream, reading))) };
+        is_plain &= request.scan.is_none();
+        let asked = self.asked(setup, &request);
+        let next = self.consider_job(setup, stream, request, asked);
+        if let (Some(seen), Some(asked), true) = (seen, asked, is_plain) {
+            self.memo.reads(&seen, asked);
         }
         Ok(Some(next))
     }
@@ -166,13 +162,35 @@ impl<H: Host> Worker<H> {
             // Nor this, as far as its head goes.
             Reading::Passing(scan) => (Some(scan), Next::Passes),
             Reading::Refused(refused) => (None, self.refuse(setup, refused)),
-            Reading::Job(mut request) => (request.scan.take(), self.judge(setup, request)),
+            Reading::Job(request) => {
+                let asked = self.asked(setup, &request);
+                return self.consider_job(setup, stream, request, asked);
+            }
             Reading::Body(pending) => return self.await_body(setup, stream, pending),
         };
+        self.look_through(stream, scan);
+        next
+    }
+
+    /// The same of a job's.
+    fn consider_job(
+        &mut self,
+        setup: &Setup<H>,
+        stream: Stream,
+        mut request: JobRequest,
+        asked: Option<Asked>,
+    ) -> Next {
+        let scan = request.scan.take();
+        let next = self.judge(setup, request, asked);
+        self.look_through(stream, scan);
+        next
+    }
+
+    /// What looks at the body as it passes.
+    fn look_through(&mut self, stream: Stream, scan: Option<Scan>) {
         if let Some(exchange) = self.crowd.find(stream) {
             exchange.scan = scan.map(Box::new);
         }
-        next
     }
 
     fn await_body(&mut self, setup: &Setup<H>, stream: Stream, pending: Pending) -> Next {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use policy::bindings::{Freshness, Moment, Quota, Stripe};
+use policy::bindings::{Moment, Quota, Stripe};
 use policy::decision::{self, Cause, Facts, Step};
 use policy::failure::Failure;
 use policy::lookup::Fact;
@@ -22,24 +22,25 @@ use crate::worker::Worker;
 const ROUNDS: usize = 8;
 
 impl<H: Host> Worker<H> {
+    /// Under what a decision on a job's request is kept.
+    pub(super) fn asked(&self, setup: &Setup<H>, request: &JobRequest) -> Option<Asked> {
+        self.memo.asked(&setup.config, request, &setup.store.hashes)
+    }
+
     /// Judges a job's request as the same was a moment ago, or anew.
-    pub(super) fn judge(&mut self, setup: &Setup<H>, request: JobRequest) -> Next {
+    pub(super) fn judge(&mut self, setup: &Setup<H>, request: JobRequest, asked: Option<Asked>) -> Next {
         let now = match self.host.now() {
             Ok(now) => now,
             Err(error) => return self.host_fails(setup, (request, Facts::default()), error),
         };
-        let Some(asked) = self.memo.asked(&setup.config, &request) else {
-            return self.judge_anew(setup, request, None, now);
-        };
+        let Some(asked) = asked else { return self.judge_anew(setup, request, None, now) };
         if let Some(next) = self.decided_before(setup, asked, now) {
             return next;
         }
         let stripe = match request.claim {
             // Only a row tells from whose token it was made, and did when the same was asked before.
             Claim::Minted(_) => self.memo.stripe(asked),
-            Claim::Marked | Claim::Unmarked(_) | Claim::Unread(_) => {
-                Some(setup.store.stripe(&setup.store.hashes.of_token(&request.token)))
-            }
+            Claim::Marked | Claim::Unmarked(_) | Claim::Unread(_) => Some(setup.store.stripe(&asked.token)),
         };
         // The version comes before what it is the version of.
         let version = stripe.and_then(|stripe| Some((stripe, setup.store.version(stripe)?)));
@@ -55,7 +56,8 @@ impl<H: Host> Worker<H> {
 
     /// Judges a job's request with what is remembered; what is missing is looked up, and the request waits for it.
     fn judge_anew(&mut self, setup: &Setup<H>, request: JobRequest, place: Option<Place>, now: Moment) -> Next {
-        let recalled = Recalled::of(setup, &request, Facts::default(), Freshness::Stale, now);
+        let token = place.as_ref().map(|place| place.asked.token);
+        let recalled = Recalled::all(setup, &request, token, now);
         let Recalled { facts, oldest, due, until, stripe, ages, step } = match recalled {
             Ok(recalled) => recalled,
             Err(error) => return self.host_fails(setup, (request, Facts::default()), error),
@@ -104,7 +106,10 @@ impl<H: Host> Worker<H> {
     /// Refuses a request that cannot be read: once it is known whose it is, where a token can be made out.
     pub(super) fn refuse(&mut self, setup: &Setup<H>, refused: Refused) -> Next {
         match refused.into_request() {
-            Ok(request) => self.judge(setup, request),
+            Ok(request) => {
+                let asked = self.asked(setup, &request);
+                self.judge(setup, request, asked)
+            }
             Err(refused) => refuse_unknown(setup, &refused),
         }
     }
@@ -113,7 +118,7 @@ impl<H: Host> Worker<H> {
     pub(super) fn refuse_at_once(&self, setup: &Setup<H>, refused: Refused) -> Next {
         match refused.into_request() {
             Ok(request) => {
-                let recall = |now| Recalled::of(setup, &request, Facts::default(), Freshness::Stale, now);
+                let recall = |now| Recalled::all(setup, &request, None, now);
                 let facts = self.host.now().and_then(recall).map(|recalled| recalled.facts).unwrap_or_default();
                 self.fail(setup, (request, facts), Failure::Doubt)
             }

@@ -16,6 +16,7 @@ use policy::memo::Hashes;
 use crate::counters::{Counted, Counters};
 use crate::host::{Host, HostError, Level, Result, Written};
 use crate::journal::Journal;
+pub(crate) use tokens::Credential;
 
 /// A write that loses this many races is given up. Two workers on one bucket rarely race twice.
 const ATTEMPTS: usize = 16;

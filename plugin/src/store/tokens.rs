@@ -49,11 +49,15 @@ impl<H: Host> Store<H> {
 
     /// What is remembered of a request's credential, of the token or of the one that it was made from.
     pub(crate) fn credential(&self, request: &JobRequest, now: Moment) -> Result<Credential> {
-        let key = self.hashes.of_token(&request.token);
+        self.credential_of(self.hashes.of_token(&request.token), request, now)
+    }
+
+    /// The same, where the hash of what it shows is known.
+    pub(crate) fn credential_of(&self, key: Hash, request: &JobRequest, now: Moment) -> Result<Credential> {
         // What is unmarked can be looked up itself, where nobody knows from what it was made.
         let is_askable = !matches!(request.claim, Claim::Minted(_));
         let told = |remembered| Ok(Credential { remembered, until: now, age: None, stripe: self.stripe(&key) });
-        let minted = self.minted(request, now)?;
+        let minted = self.minted(request, || key, now)?;
         let Some((parent, until)) = minted.as_ref().and_then(|minted| Some((minted.parent?, minted.until))) else {
             return match minted {
                 _ if is_askable => self.token(&key, now),
@@ -72,9 +76,9 @@ impl<H: Host> Store<H> {
     }
 
     /// From which token a request's credential was made, where that is remembered.
-    fn minted(&self, request: &JobRequest, now: Moment) -> Result<Option<Minted>> {
+    fn minted(&self, request: &JobRequest, key: impl FnOnce() -> Hash, now: Moment) -> Result<Option<Minted>> {
         let key = match request.claim {
-            Claim::Minted(_) => Some(self.hashes.of_token(&request.token)),
+            Claim::Minted(_) => Some(key()),
             Claim::Unmarked(_) => request.signed().map(|signed| self.hashes.of_token(&signed)),
             Claim::Marked | Claim::Unread(_) => None,
         };
@@ -83,8 +87,9 @@ impl<H: Host> Store<H> {
 
     /// How long ago what is remembered of a request's credential was confirmed.
     pub(super) fn token_age(&self, request: &JobRequest, now: Moment) -> Option<Duration> {
-        let minted = self.minted(request, now).ok().flatten();
-        let key = minted.and_then(|minted| minted.parent).unwrap_or_else(|| self.hashes.of_token(&request.token));
+        let key = || self.hashes.of_token(&request.token);
+        let minted = self.minted(request, key, now).ok().flatten();
+        let key = minted.and_then(|minted| minted.parent).unwrap_or_else(key);
         let binding = self.find::<Binding>(&key, now).ok().flatten().map(|row| row.confirmed);
         let rejection =
             || self.find::<Rejection>(&self.inquiry.fact(&key), now).ok().flatten().map(|row| row.confirmed);

@@ -1,33 +1,31 @@
 //! Keys of facts that were made before. SHA-256 takes five thousand instructions for each 64 bytes of a token or of what names
 //! a target, and the same few are asked for again and again.
 
-use alloc::vec;
-use alloc::vec::Vec;
-use core::cell::RefCell;
 use core::hash::{Hash as _, Hasher};
 
-use siphasher::sip128::{Hash128, Hasher128, SipHasher13};
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use super::places::Places;
 
 use crate::access::TargetRef;
 use crate::facts::{Hash, Job, Secret};
 use crate::lookup::{Fact, target_key};
 
-/// How many are kept: some 200 KiB. Each has a place of its own, which it shares with others, of which the last is kept.
+/// How many are kept: some 200 KiB.
 const PLACES: usize = 4096;
 
 /// Keys, by a keyed hash of what they are made of, so that no token is kept, and nobody can make two that are alike.
 #[derive(Debug)]
 pub struct Hashes {
     key: (u64, u64),
-    known: RefCell<Vec<((u64, u64), Hash)>>,
+    known: Places<Hash>,
 }
 
 impl Hashes {
     /// None yet. The key is random.
     #[must_use]
     pub fn new(key: (u64, u64)) -> Self {
-        // What has all zeroes for a hash, nobody can make either.
-        Self { key, known: RefCell::new(vec![((0, 0), Hash([0; 32])); PLACES]) }
+        Self { key, known: Places::new(PLACES, Hash([0; 32])) }
     }
 
     /// The key of a fact.
@@ -46,7 +44,7 @@ impl Hashes {
         hasher.write(token.expose());
         // No target's ends so.
         hasher.write_u8(0);
-        self.find(&hasher, || token.hash())
+        self.known.find(hasher.finish128(), || token.hash())
     }
 
     /// The key of what a target is to a job.
@@ -55,22 +53,11 @@ impl Hashes {
         let mut hasher = self.hasher();
         (job.people_key(), job.origin.id, &job.origin.path, target).hash(&mut hasher);
         hasher.write_u8(1);
-        self.find(&hasher, || target_key(job, target))
+        self.known.find(hasher.finish128(), || target_key(job, target))
     }
 
     fn hasher(&self) -> SipHasher13 {
         SipHasher13::new_with_keys(self.key.0, self.key.1)
-    }
-
-    fn find(&self, hasher: &SipHasher13, make: impl FnOnce() -> Hash) -> Hash {
-        let Hash128 { h1, h2 } = hasher.finish128();
-        let at = usize::try_from(h1 >> 40).ok().and_then(|at| at.checked_rem(PLACES));
-        let Ok(mut known) = self.known.try_borrow_mut() else { return make() };
-        let Some((of, known)) = at.and_then(|at| known.get_mut(at)) else { return make() };
-        if *of != (h1, h2) {
-            (*of, *known) = ((h1, h2), make());
-        }
-        *known
     }
 }
 
@@ -125,7 +112,6 @@ mod tests {
                 assert_eq!([hashes.of_token(token), hashes.of(&Fact::Token(token.clone()))], [token.hash(); 2]);
             }
         }
-        let kept = hashes.known.borrow().iter().filter(|(of, _)| *of != (0, 0)).count();
-        assert_eq!(kept, jobs.len() * targets.len() + tokens.len(), "each was kept");
+        assert_eq!(hashes.known.len(), jobs.len() * targets.len() + tokens.len(), "each was kept");
     }
 }

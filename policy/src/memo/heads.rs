@@ -3,7 +3,7 @@
 use core::hash::Hash;
 
 use memchr::memchr;
-use siphasher::sip128::SipHasher13;
+use siphasher::sip128::{Hash128, Hasher128, SipHasher13};
 
 use crate::choices::Kind;
 use crate::config::Forge;
@@ -47,19 +47,45 @@ fn query(path: &[u8]) -> Option<&[u8]> {
     path.get(memchr(b'?', path)?..)
 }
 
+/// How a field with a JWT begins.
+const BEARER: &[u8] = b"Bearer eyJ";
+
+/// The first field with a JWT, which is hashed by itself.
+pub(super) fn jwt<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
+    let is_it = |(name, value): &&(&[u8], &[u8])| value.starts_with(BEARER) && *name == b"authorization";
+    head.fields().iter().find(is_it).map(|(_, value)| *value)
+}
+
+/// What was hashed.
+pub(super) struct Hashed {
+    pub(super) head: SipHasher13,
+    /// Of that the field with the JWT.
+    pub(super) jwt: Option<Hash128>,
+}
+
 /// Hashes all of a head that reading looks at, and whether a body follows. `None` where it is not known what that is: another
 /// forge's tokens look like nothing; and where it is not worth it.
-pub(super) fn hash(forge: &Forge, head: &Head<'_>, mut hasher: SipHasher13) -> Option<SipHasher13> {
+pub(super) fn hash(forge: &Forge, head: &Head<'_>, mut hasher: SipHasher13) -> Option<Hashed> {
     let size = head.fields().iter().map(|(name, value)| name.len().saturating_add(value.len())).sum::<usize>();
     let is_worth = size <= LONGEST && head.fields().iter().any(|(name, value)| is_jobs(name, value));
     if forge.kind != Kind::Gitlab || !is_worth {
         return None;
     }
+    let jwt = jwt(head).map(|value| {
+        let mut hasher = hasher;
+        value.hash(&mut hasher);
+        (value, hasher.finish128())
+    });
     head.body().hash(&mut hasher);
     let is_unread =
         |name: &[u8], value: &[u8]| UNREAD.iter().any(|unread| unread.as_bytes() == name) && !may_hold_token(value);
-    head.fields().iter().filter(|(name, value)| !is_unread(name, value)).for_each(|field| field.hash(&mut hasher));
-    Some(hasher)
+    for (name, value) in head.fields().iter().filter(|(name, value)| !is_unread(name, value)) {
+        match &jwt {
+            Some((jwt, hashed)) if core::ptr::eq(*jwt, *value) => (name, hashed.as_u128()).hash(&mut hasher),
+            _ => (name, value).hash(&mut hasher),
+        }
+    }
+    Some(Hashed { head: hasher, jwt: jwt.map(|(_, hashed)| hashed) })
 }
 
 #[cfg(test)]
@@ -135,7 +161,7 @@ mod tests {
         let watch = Watch::of_head(config, &head, &reading);
         let ours = head.ours().map(String::from).collect::<Vec<_>>();
         let hashed = hash(&config.forge, &head, SipHasher13::new_with_keys(1, 2));
-        ((reading, watch, ours), hashed.map(|hasher| siphasher::sip128::Hasher128::finish128(&hasher).as_u128()))
+        ((reading, watch, ours), hashed.map(|hashed| hashed.head.finish128().as_u128()))
     }
 
     fn body() -> impl Strategy<Value = Body> {

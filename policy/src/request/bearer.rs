@@ -3,20 +3,65 @@
 
 use memchr::{memchr_iter, memchr2};
 
-use super::{readers, token};
+use super::{minted, readers, token};
 
-/// Such a field.
+/// What stands before the JWT.
+const SCHEME: &[u8] = b"Bearer ";
+
+/// Such a field, in which no reader finds a job's token.
 #[derive(Clone, Copy)]
-pub(super) struct Bearer<'a> {
-    jwt: &'a [u8],
+pub(crate) struct Bearer<'a> {
     /// Header and claims.
     signed: &'a [u8],
+    /// Whether they are silent, where that is known.
+    is_silent: Option<bool>,
+}
+
+/// How much of the JWT in such a field is signed, and whether that is silent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent(usize, bool);
+
+impl Extent {
+    /// Looks at a field.
+    pub(crate) fn of(value: &[u8]) -> Option<Self> {
+        let bearer = Bearer::of(value)?;
+        Some(Self(bearer.signed.len(), bearer.is_silent()))
+    }
+
+    /// The field again.
+    pub(super) fn bearer(self, value: &[u8]) -> Option<Bearer<'_>> {
+        let Self(length, is_silent) = self;
+        Some(Bearer { signed: value.get(SCHEME.len()..)?.get(..length)?, is_silent: Some(is_silent) })
+    }
 }
 
 impl<'a> Bearer<'a> {
-    /// Reads the field: one blank, three parts in the letters of URLs, of which those that are signed have no other spelling.
+    /// Looks at a field.
     pub(super) fn of(value: &'a [u8]) -> Option<Self> {
-        let jwt = value.strip_prefix(b"Bearer ").filter(|jwt| jwt.starts_with(token::JWT))?;
+        Jwt::of(value).filter(|jwt| !jwt.may_be_jobs()).map(|jwt| Self { signed: jwt.signed, is_silent: None })
+    }
+
+    /// Header and claims, as they are written.
+    pub(super) fn signed(self) -> &'a [u8] {
+        self.signed
+    }
+
+    /// Whether it says nothing by which it may have been made from a job's token.
+    pub(super) fn is_silent(self) -> bool {
+        self.is_silent.unwrap_or_else(|| minted::is_silent(self.signed))
+    }
+}
+
+/// The JWT in such a field, whatever is in it.
+struct Jwt<'a> {
+    all: &'a [u8],
+    signed: &'a [u8],
+}
+
+impl<'a> Jwt<'a> {
+    /// Reads the field: one blank, three parts in the letters of URLs, of which those that are signed have no other spelling.
+    fn of(value: &'a [u8]) -> Option<Self> {
+        let jwt = value.strip_prefix(SCHEME).filter(|jwt| jwt.starts_with(token::JWT))?;
         let mut dots = memchr_iter(b'.', jwt);
         let (first, second) = (dots.next()?, dots.next()?);
         let (signed, signature) = jwt.split_at_checked(second)?;
@@ -25,18 +70,13 @@ impl<'a> Bearer<'a> {
         let is_plain = parts.into_iter().all(readers::are_letters)
             && memchr2(b'+', b'/', jwt).is_none()
             && parts.into_iter().take(2).all(readers::is_even);
-        is_plain.then_some(Self { jwt, signed })
-    }
-
-    /// Header and claims, as they are written.
-    pub(super) fn signed(self) -> &'a [u8] {
-        self.signed
+        is_plain.then_some(Self { all: jwt, signed })
     }
 
     /// Whether some reader may find a job's token in it all the same: as it stands, in the claims, or where it takes all of it
     /// for a login. A job's user nobody finds: what it begins with is a brace to everyone.
-    pub(super) fn may_be_jobs(self) -> bool {
-        token::is_marked(self.jwt) || readers::may_hide_mark(self.jwt)
+    fn may_be_jobs(&self) -> bool {
+        token::is_marked(self.all) || readers::may_hide_mark(self.all)
     }
 }
 
@@ -76,7 +116,7 @@ mod tests {
             let value = format!("Bearer {jwt}");
             assert_eq!(token::is_marked(jwt.as_bytes()), stands, "{what}");
             assert_eq!(readers::may_spell_mark(jwt.as_bytes()), is_spelled, "{what}");
-            assert!(Bearer::of(value.as_bytes()).is_some_and(Bearer::may_be_jobs), "{what}");
+            assert!(Jwt::of(value.as_bytes()).is_some_and(|jwt| jwt.may_be_jobs()), "{what}");
             assert!(may_hold_job_token(b"authorization", value.as_bytes()), "{what}");
         }
     }
@@ -84,7 +124,7 @@ mod tests {
     #[test]
     fn any_other_spelling_is_none() {
         let plain = format!("Bearer {}.{}.{}", encoded(r#"{"alg":"x"}"#), encoded(r#"{"sub":"7"}"#), encoded("??>>"));
-        assert!(Bearer::of(plain.as_bytes()).is_some_and(|bearer| !bearer.may_be_jobs()));
+        assert!(Bearer::of(plain.as_bytes()).is_some());
         for other in [
             plain.replacen("Bearer ", "bearer ", 1),
             plain.replacen("Bearer ", "Bearer  ", 1),
@@ -99,7 +139,7 @@ mod tests {
             format!("{plain}.x"),
             format!("{plain}="),
         ] {
-            assert!(Bearer::of(other.as_bytes()).is_none(), "{other}");
+            assert!(Jwt::of(other.as_bytes()).is_none(), "{other}");
         }
     }
 }

@@ -109,7 +109,8 @@ pub(crate) fn find<'a>(kind: Kind, head: &Head<'a>) -> (Credential, Persons<'a>)
         head.path().and_then(|path| path.iter().position(|b| *b == b'?').and_then(|at| path.get(at.checked_add(1)?..)));
     let in_query = query.is_some_and(params::may_hold_job_token);
     let mut persons = Persons::default();
-    let is_jobs = in_query || head.fields().iter().any(|(name, value)| persons.see(name, value));
+    let is_jobs =
+        in_query || head.fields().iter().any(|(name, value)| persons.see(name, value, |value| head.bearer(value)));
     let found = match kind {
         _ if is_jobs => strictly(kind, head, query, in_query),
         Kind::Gitlab => Ok(persons.credential()),

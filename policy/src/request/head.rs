@@ -1,5 +1,6 @@
 //! The head of a request as bytes.
 
+use super::bearer::{Bearer, Extent};
 use super::malformed::Malformed;
 
 /// The largest body that is ever read.
@@ -14,7 +15,11 @@ const OURS: [&[u8]; 2] = [b"x-jobscope-", b":jobscope-"];
 pub struct Head<'a> {
     fields: &'a [(&'a [u8], &'a [u8])],
     body: Body,
+    known: Known<'a>,
 }
+
+/// One value of a head, and what was told of it before.
+type Known<'a> = Option<(&'a [u8], Option<Extent>)>;
 
 /// Whether a body follows the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,7 +50,20 @@ impl<'a> Head<'a> {
     /// A head of these fields.
     #[must_use]
     pub fn new(fields: &'a [(&'a [u8], &'a [u8])], body: Body) -> Self {
-        Self { fields, body }
+        Self { fields, body, known: None }
+    }
+
+    /// The same, where it is known what [`Extent::of`] tells of one of its values.
+    pub(crate) fn knowing(self, value: &'a [u8], extent: Option<Extent>) -> Self {
+        Self { known: Some((value, extent)), ..self }
+    }
+
+    /// What [`Bearer::of`] tells of one of its values.
+    pub(super) fn bearer(&self, value: &'a [u8]) -> Option<Bearer<'a>> {
+        match self.known {
+            Some((known, extent)) if core::ptr::eq(known, value) => extent?.bearer(value),
+            _ => Bearer::of(value),
+        }
     }
 
     /// Whether a body follows.

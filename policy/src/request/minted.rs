@@ -28,6 +28,8 @@ pub(super) struct Jwt {
     pub signed: Secret,
     /// Where it stood, if that can be read.
     pub carrier: Result<Carrier, Malformed>,
+    /// Whether it says nothing by which it may be a job's.
+    pub is_silent: bool,
 }
 
 /// The JWT of a request, where one of those credentials may stand: in an `authorization` field, or in one of its logins.
@@ -40,7 +42,8 @@ pub(super) fn find(forge: &Forge, head: &Head<'_>, persons: &Persons<'_>) -> Res
         return Ok(None);
     }
     if let Some(bearer) = persons.jwt() {
-        let jwt = || Jwt { signed: Secret::new(bearer.signed()), carrier: Ok(Carrier::Minted) };
+        let signed = || Secret::new(bearer.signed());
+        let jwt = || Jwt { signed: signed(), carrier: Ok(Carrier::Minted), is_silent: bearer.is_silent() };
         return Ok(may_take(forge, head).then(jwt));
     }
     let mut found = head.all("authorization").chain(persons.logins.iter().map(Vec::as_slice)).flat_map(jwts);
@@ -48,7 +51,8 @@ pub(super) fn find(forge: &Forge, head: &Head<'_>, persons: &Persons<'_>) -> Res
     if found.any(|other| other != signed) {
         return Err(Malformed::Multiple);
     }
-    Ok(Some(Jwt { signed, carrier: carrier(head) }))
+    let is_silent = is_silent(signed.expose());
+    Ok(Some(Jwt { signed, carrier: carrier(head), is_silent }))
 }
 
 /// Whether a request is for somebody who takes such credentials: the registry, and of the forge all but the API, which
@@ -107,7 +111,7 @@ const PERSONS: [&str; 3] = ["personal_access_token", "group_access_token", "depl
 /// proxy's and names its user and nothing else. Gitea's has jobs' user. Its signature is the forge's to check.
 pub(super) fn may_be_jobs(forge: &Forge, signed: &Secret) -> bool {
     let is_gitea = forge.kind == Kind::Gitea;
-    let Some(payload) = payload(signed).filter(|payload| is_gitea || may_tell(payload)) else { return false };
+    let Some(payload) = payload(signed) else { return false };
     let claims = json::object(&payload).unwrap_or_default();
     if is_gitea {
         return claim(&claims, "UserID").and_then(Value::as_i64) == Some(ACTIONS_USER);
@@ -117,12 +121,25 @@ pub(super) fn may_be_jobs(forge: &Forge, signed: &Secret) -> bool {
     text("auth_type") == Some(JOBS) || is_proxys && !PERSONS.iter().any(|name| text(name).is_some())
 }
 
+/// Whether a JWT of GitLab's has no word by which it may be a job's. Who reads its claims generously reads what is there to be
+/// read.
+pub(super) fn is_silent(signed: &[u8]) -> bool {
+    let claims = signed.split(|b| *b == b'.').nth(1).unwrap_or_default();
+    !may_tell(&readers::decoded(claims))
+}
+
 /// Whether claims of GitLab's have a word by which they may be a job's, or a letter is escaped.
 fn may_tell(claims: &[u8]) -> bool {
-    let telling = [JOBS, USER_ID, "\\"];
-    let is_telling =
-        |at: usize| claims.get(at..).is_some_and(|from| telling.iter().any(|word| from.starts_with(word.as_bytes())));
-    memchr3_iter(b'b', b'u', b'\\', claims).any(is_telling)
+    // Of the one word its rarest letter is looked for, which does not begin it.
+    let within = USER_ID.find('_').unwrap_or_default();
+    let is = |at: Option<usize>, word: &str| {
+        at.and_then(|at| claims.get(at..)).is_some_and(|from| from.starts_with(word.as_bytes()))
+    };
+    memchr3_iter(b'b', b'_', b'\\', claims).any(|at| match claims.get(at) {
+        Some(b'b') => is(Some(at), JOBS),
+        Some(b'_') => is(at.checked_sub(within), USER_ID),
+        _ => true,
+    })
 }
 
 /// What is signed of each JWT among these bytes, however it is set off from the rest. Some readers check what they have

@@ -38,6 +38,7 @@ use alloc::vec::Vec;
 use crate::access::{Access, Action, Protocol, TargetRef};
 pub use api::{Carriers, Endpoint, Instead, Span, endpoints};
 pub use bare::Bare;
+pub(crate) use bearer::Extent;
 pub use body::Pending;
 pub use gitea::{GITEA, REGISTRIES as GITEA_REGISTRIES};
 pub use head::{BODY_LIMIT, Body, Head};
@@ -92,6 +93,8 @@ pub struct JobRequest {
     pub bare: Option<Bare>,
     /// What must look at the body before it goes on.
     pub scan: Option<Scan>,
+    /// Whether it is a JWT that says nothing to GitLab by which it may have been made from a job's token.
+    pub is_silent: bool,
 }
 
 /// Credentials that the forge makes for who shows a job's token.
@@ -144,6 +147,7 @@ impl JobRequest {
             mints: None,
             bare: None,
             scan: None,
+            is_silent: false,
         }
     }
 
@@ -168,7 +172,8 @@ impl JobRequest {
     /// Whether its credential may have been made from a job's token by what it says of itself.
     #[must_use]
     pub(crate) fn may_be_jobs(&self, forge: &Forge) -> bool {
-        minted::may_be_jobs(forge, &self.token)
+        let is_silent = self.is_silent && forge.kind == Kind::Gitlab;
+        !is_silent && minted::may_be_jobs(forge, &self.token)
     }
 
     /// What is signed of its credential, where that is a JWT.
@@ -207,11 +212,13 @@ impl Reading {
     }
 
     /// What was read with a credential that may have been made from a job's token.
-    fn minted(self, token: Secret) -> Self {
-        let unread =
-            |token, protocol, malformed| Self::Job(JobRequest::unread(token, protocol, Claim::Minted(Some(malformed))));
+    fn minted(self, token: Secret, is_silent: bool) -> Self {
+        let unread = |token, protocol, malformed| {
+            let claim = Claim::Minted(Some(malformed));
+            Self::Job(JobRequest { is_silent, ..JobRequest::unread(token, protocol, claim) })
+        };
         match self {
-            Self::Job(request) => Self::Job(JobRequest { claim: Claim::Minted(None), ..request }),
+            Self::Job(request) => Self::Job(JobRequest { claim: Claim::Minted(None), is_silent, ..request }),
             // What says in its body what it asks takes the token itself.
             Self::Body(pending) => unread(token, pending.protocol(), Malformed::Carrier),
             Self::Refused(Refused { protocol, malformed, .. }) => unread(token, protocol, malformed),
@@ -269,7 +276,7 @@ fn with_minted(forge: &Forge, head: &Head<'_>, persons: &Persons<'_>) -> Result<
     let Some(jwt) = minted::find(forge, head, persons)? else { return Ok(Reading::NotAJob) };
     let read = jwt.carrier.and_then(|carrier| with_token(forge, head, &[carrier], jwt.signed.clone()));
     let refused = |malformed| Reading::Refused(Refused::new(protocol_of(forge, head), malformed));
-    Ok(read.unwrap_or_else(refused).minted(jwt.signed))
+    Ok(read.unwrap_or_else(refused).minted(jwt.signed, jwt.is_silent))
 }
 
 /// A request whose head has one token.

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use memchr::{memchr, memchr2, memchr2_iter};
+use memchr::{memchr, memchr2};
 
 /// What a reader of base64 makes of the two letters of the alphabet of URLs. All else that is no letter it passes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,9 @@ enum Url {
 
 /// What stands in a table for a byte that is no letter.
 const NONE: u8 = 0xff;
+
+/// The value of the last letter.
+const LAST: u32 = 63;
 
 static SKIPPED: [u8; 256] = Url::Skipped.letters();
 static READ: [u8; 256] = Url::Read.letters();
@@ -88,30 +91,31 @@ impl<'a> Decoder<'a> {
         Self { text, values: url.values(), ..self }
     }
 
-    /// All of it.
+    /// All of it, group by group: nearly all letters stand in a row.
     fn read(&mut self, decoded: &mut Vec<u8>) {
-        decoded.reserve(self.text.len());
+        let mut written = decoded.len();
+        decoded.resize(written.saturating_add(self.text.len()), 0);
         loop {
-            // Nearly all letters stand in a row.
-            while let (0, Some((letters, rest))) = (self.held, self.text.split_first_chunk::<8>()) {
-                let (mut bits, mut all): (u64, u8) = (0, 0);
-                for letter in letters {
-                    let value = value(self.values, *letter);
-                    bits = bits << 6 | u64::from(value);
-                    all |= value;
-                }
-                if all == NONE {
-                    break;
-                }
-                let [_, _, bytes @ ..] = bits.to_be_bytes();
-                decoded.extend_from_slice(&bytes);
-                self.text = rest;
+            if self.held == 0 {
+                let (values, room) = (self.values, decoded.get_mut(written..).unwrap_or_default());
+                let groups = self.text.as_chunks::<4>().0.iter().zip(room.as_chunks_mut::<3>().0);
+                let decode = |(letters, bytes): (&[u8; 4], &mut [u8; 3])| {
+                    let [a, b, c, d] = letters.map(|letter| u32::from(value(values, letter)));
+                    let [_, group @ ..] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
+                    *bytes = group;
+                    (a | b | c | d <= LAST).then_some(())
+                };
+                let count = groups.map_while(decode).count();
+                self.text = self.text.get(count.saturating_mul(4)..).unwrap_or_default();
+                written = written.saturating_add(count.saturating_mul(3));
             }
-            match self.next() {
-                Some(byte) => decoded.push(byte),
-                None => return,
+            let Some(byte) = self.next() else { break };
+            if let Some(place) = decoded.get_mut(written) {
+                *place = byte;
             }
+            written = written.saturating_add(1);
         }
+        decoded.truncate(written);
     }
 }
 
@@ -140,19 +144,81 @@ impl Iterator for Decoder<'_> {
     }
 }
 
-/// Whether a text may say the mark of a job token in base64, whatever stands between its letters: a part of what the mark
-/// is written as, for each place in a group where it may begin. No letter of these is one of the two that readers differ in.
+/// Looks for the mark of a job token in base64, whatever stands between its letters: for a part of what the mark is written as,
+/// `YnQt`, `Y2J0` or `NidC`, for each place in a group where it may begin. No letter of these is one of the two that readers
+/// differ in.
+#[derive(Clone, Copy, Default)]
+struct Spelling(u8);
+
+/// What follows one of these letters behind what was read, and what is read then. Two of them begin anew wherever they stand.
+const SPELLED: [(u8, u8, u8); 9] = [
+    (1, b'n', 3),
+    (3, b'Q', 4),
+    (4, b't', Spelling::FOUND),
+    (1, b'2', 5),
+    (5, b'J', 6),
+    (6, b'0', Spelling::FOUND),
+    (2, b'i', 7),
+    (7, b'd', 8),
+    (8, b'C', Spelling::FOUND),
+];
+
+static SPELLINGS: [[u8; 256]; 16] = Spelling::steps();
+
+impl Spelling {
+    const FOUND: u8 = 9;
+
+    /// What is read then, by what was read and a byte.
+    #[allow(
+        clippy::as_conversions,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "the compiler does it, and widens or stays below 256"
+    )]
+    const fn steps() -> [[u8; 256]; 16] {
+        let letters = Url::Skipped.letters();
+        let mut steps = [[0; 256]; 16];
+        let mut read = 0;
+        while read < steps.len() {
+            let mut byte = 0;
+            while byte < 256 {
+                let is_kept = letters[byte] == NONE || read == Self::FOUND as usize;
+                steps[read][byte] = if is_kept { read as u8 } else { 0 };
+                byte += 1;
+            }
+            if read != Self::FOUND as usize {
+                (steps[read][b'Y' as usize], steps[read][b'N' as usize]) = (1, 2);
+            }
+            read += 1;
+        }
+        let mut row = 0;
+        while row < SPELLED.len() {
+            let (read, letter, then) = SPELLED[row];
+            steps[read as usize][letter as usize] = then;
+            row += 1;
+        }
+        steps
+    }
+
+    fn fed(mut self, bytes: &[u8]) -> Self {
+        for byte in bytes {
+            // The last rows are never come to; with them no step need look whether there is one.
+            let steps = SPELLINGS.get(usize::from(self.0 & 15));
+            self.0 = steps.and_then(|steps| steps.get(usize::from(*byte))).copied().unwrap_or(Self::FOUND);
+        }
+        self
+    }
+
+    fn has_found(self) -> bool {
+        self.0 == Self::FOUND
+    }
+}
+
+/// Whether a text may say the mark of a job token in base64.
 pub(super) fn may_spell_mark(text: &[u8]) -> bool {
-    memchr2_iter(b'Y', b'N', text).any(|at| {
-        let mut letters = text.get(at..).unwrap_or_default().iter().filter(|b| value(&SKIPPED, **b) != NONE);
-        let rest = match (letters.next(), letters.next()) {
-            (Some(b'Y'), Some(b'n')) => b"Qt",
-            (Some(b'Y'), Some(b'2')) => b"J0",
-            (Some(b'N'), Some(b'i')) => b"dC",
-            _ => return false,
-        };
-        letters.take(rest.len()).eq(rest)
-    })
+    // Most have no letter of those that begin it.
+    let begin = memchr2(b'Y', b'N', text).and_then(|at| text.get(at..));
+    begin.is_some_and(|text| Spelling::default().fed(text).has_found())
 }
 
 /// Adds what some reader may decode from base64; in its plain spelling that is one text.
@@ -160,15 +226,12 @@ fn decode(text: &[u8], found: &mut Vec<Vec<u8>>) {
     if let Ok(plain) = STANDARD.decode(text) {
         return found.push(plain);
     }
-    decode_generously(text, |decoded| {
-        found.push(decoded.to_vec());
-        false
-    });
+    decode_generously(text, |_, decoded| found.push(decoded.to_vec()));
 }
 
-/// Whether this holds of what some reader decodes who passes over what is no letter. They differ from the first letter of
-/// URLs on.
-fn decode_generously(text: &[u8], mut holds: impl FnMut(&[u8]) -> bool) -> bool {
+/// Shows what each reader decodes who passes over what is no letter, and up to where it is what the one before decoded. They
+/// differ from the first letter of URLs on.
+fn decode_generously(text: &[u8], mut show: impl FnMut(usize, &[u8])) {
     let at = memchr2(b'-', b'_', text).unwrap_or(text.len());
     let (alike, rest) = text.split_at_checked(at).unwrap_or((text, b""));
     let mut decoder = Decoder::new(alike, Url::Skipped);
@@ -176,16 +239,22 @@ fn decode_generously(text: &[u8], mut holds: impl FnMut(&[u8]) -> bool) -> bool 
     decoder.read(&mut decoded);
     let length = decoded.len();
     let urls: &[Url] = if rest.is_empty() { &[Url::Skipped] } else { &[Url::Skipped, Url::Read] };
-    urls.iter().any(|url| {
+    for url in urls {
         decoded.truncate(length);
         decoder.clone().go_on(rest, *url).read(&mut decoded);
-        holds(&decoded)
-    })
+        show(length, &decoded);
+    }
 }
 
 /// Whether what some reader decodes may hold a JWT that wraps a job token.
 pub(super) fn may_hide_mark(text: &[u8]) -> bool {
-    may_spell_mark(text) || decode_generously(text, may_spell_mark)
+    let (mut alike, mut has_found) = (None, may_spell_mark(text));
+    decode_generously(text, |length, decoded| {
+        let (begin, rest) = decoded.split_at_checked(length).unwrap_or((decoded, b""));
+        let spelling = *alike.get_or_insert_with(|| Spelling::default().fed(begin));
+        has_found |= spelling.fed(rest).has_found();
+    });
+    has_found
 }
 
 /// More logins than this in one field are nobody's.
@@ -258,6 +327,13 @@ pub(super) fn is_even(letters: &[u8]) -> bool {
 /// The JSON of one part of a JWT as a generous reader decodes it: in the alphabet of URLs, passing over what is no letter.
 pub(super) fn decoded_part(part: &[u8]) -> impl Iterator<Item = u8> {
     Decoder::new(part, Url::Read)
+}
+
+/// All of it.
+pub(super) fn decoded(part: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    Decoder::new(part, Url::Read).read(&mut decoded);
+    decoded
 }
 
 /// A value without the blanks around it, be they Unicode's, and without the controls.

@@ -12,6 +12,7 @@ use crate::facts::{JobId, ProjectPath};
 mod bodies;
 mod by_head;
 mod elsewhere;
+mod jwts;
 mod properties;
 mod whose;
 

@@ -29,7 +29,13 @@ pub(crate) struct Persons<'a> {
 
 impl<'a> Persons<'a> {
     /// Looks at one more field. Whether it may be read as a job's credential by any forge, and then it is not a person's.
-    pub(super) fn see(&mut self, name: &[u8], value: &'a [u8]) -> bool {
+    /// `bearer` is [`Bearer::of`], or knows what that tells.
+    pub(super) fn see(
+        &mut self,
+        name: &[u8],
+        value: &'a [u8],
+        bearer: impl FnOnce(&'a [u8]) -> Option<Bearer<'a>>,
+    ) -> bool {
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
         if is(b"job-token") || is(b"job_token") {
             return !value.is_empty();
@@ -41,7 +47,7 @@ impl<'a> Persons<'a> {
         // Where a credential stands its readers pass over bytes: nothing in it need be plain.
         let mut logins = Vec::new();
         let is_read = is_read_for_credentials(name);
-        let jwt = Bearer::of(value).filter(|bearer| is_read && !bearer.may_be_jobs());
+        let jwt = if is_read { bearer(value) } else { None };
         if is_read && jwt.is_none() {
             if is_jobs_login(value) {
                 return true;
@@ -107,7 +113,7 @@ impl<'a> Persons<'a> {
 
 /// Whether a field may be read as a job's credential by any forge.
 pub(crate) fn may_hold_job_token(name: &[u8], value: &[u8]) -> bool {
-    Persons::default().see(name, value)
+    Persons::default().see(name, value, Bearer::of)
 }
 
 /// Whether a field may be somebody's credential, by its name.
@@ -212,7 +218,7 @@ mod tests {
                 let (value, read) = (value.as_bytes(), readers::logins(value.as_bytes()));
                 let is_jobs = readers::is_list(value) || is_agents(value) || is_read_as_jobs(value, &read);
                 let mut persons = Persons::default();
-                assert_eq!(persons.see(AUTHORIZATION, value), is_jobs, "{login}");
+                assert_eq!(persons.see(AUTHORIZATION, value, Bearer::of), is_jobs, "{login}");
                 assert!(!is_jobs_login(value) || is_jobs, "{login}");
                 assert!(is_jobs || persons.logins == read, "{login}");
             }
