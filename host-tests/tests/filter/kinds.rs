@@ -6,21 +6,24 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use host_tests::host::{Host, Request, RequestHead};
+use host_tests::host::{Answer, Callout, Host, Request, RequestHead};
+use serde_json::{Value, json};
 
-use crate::forge::{DANA, api, basic, clone, get, gitlab, host_with, post};
+use crate::forge::{DANA, api, basic, clone, configuration, get, gitlab, host_of, post};
 
 const BEGIN: &str = "<!-- costs: made by `make docs` -->\n";
 /// The kinds that come behind another: the job logged in, and is known.
 const JWT: [&str; 2] = ["a manifest, JWT", BLOB];
 /// Of an image each is asked for once.
 const BLOB: &str = "a blob, JWT";
+/// What comes when the tables hold as much as they ever do.
+const FULL: &str = "`info/refs`, `lookup.api: v1`, full tables";
 /// What stands in the path for a number that is another each time.
 const NEW: &str = "{new}";
 const END: &str = "<!-- end of costs -->";
 
-/// Requests, and what is in the configuration besides.
-fn kinds() -> Vec<(&'static str, &'static str, Request)> {
+/// Requests, each with its configuration.
+fn kinds() -> Vec<(&'static str, String, Request)> {
     let media = "application/vnd.git-lfs+json";
     let objects = format!(r#"{{"operation": "download", "objects": [{{"oid": "{}", "size": 1}}]}}"#, "a".repeat(64));
     let login = get("/jwt/auth?service=container_registry&scope=repository:apps/web/app:pull");
@@ -56,8 +59,42 @@ fn kinds() -> Vec<(&'static str, &'static str, Request)> {
         ("`info/refs`, `log.form: struct`", clone("libs/common", DANA).into()),
         ("`info/refs`, denied, `log.form: struct`", clone("infra/secrets", DANA).into()),
     ];
-    let with = |more: &'static str| move |(what, request)| (what, more, request);
-    plain.into_iter().map(with("")).chain(one_property.map(with(r#", "log": {"form": "struct"}"#))).collect()
+    let by_v1 = ["`info/refs`, `lookup.api: v1`", FULL].map(|what| (what, clone("libs/common", DANA).into()));
+    let unlimited = r#""api": "v1", "max_unknown_per_source": 100000, "max_unknown_per_second": 100000, "cluster""#;
+    // Small, so that the tables are soon full.
+    let v1 = configuration(r#", "bindings": {"capacity": 64}"#).replace(r#""cluster""#, unlimited);
+    let with = |configuration: String| move |(what, request)| (what, configuration.clone(), request);
+    plain
+        .into_iter()
+        .map(with(configuration("")))
+        .chain(one_property.map(with(configuration(r#", "log": {"form": "struct"}"#))))
+        .chain(by_v1.map(with(v1)))
+        .collect()
+}
+
+/// Many jobs that clone many projects.
+fn fill(host: &mut Host) {
+    for number in 1..=1000 {
+        host.exchange(0, clone(&format!("libs/{number}"), &format!("glcbt-64_{number}")), service);
+    }
+}
+
+/// GitLab's API, or what a service says to the same.
+fn service(call: &Callout) -> Answer {
+    if call.path() != "/jobscope/v1/lookup" {
+        return gitlab(call);
+    }
+    let question: Value = serde_json::from_slice(&call.body).unwrap();
+    let said = match question["token"].as_str() {
+        None => json!({"version": 1, "role": "developer", "external": false, "admission": "project",
+            "target": {"id": 102, "path": question["target"]["path"], "visibility": "private", "push_by_job_token": false}}),
+        Some(token) => {
+            let job = token.trim_start_matches("glcbt-64_").parse().unwrap_or(1001);
+            json!({"version": 1, "token": "running", "job": {"id": job, "user": {"id": 11, "name": "dana"},
+                "origin": {"id": 101, "path": "apps/web"}, "ref": "main", "source": "push"}})
+        }
+    };
+    Answer::json(200, said.to_string())
 }
 
 /// A JWT as GitLab makes it for the registry, of the usual size.
@@ -92,7 +129,7 @@ fn numbered(request: &Request, time: u8) -> Request {
 fn cost(host: &mut Host, request: &Request) -> [u64; 3] {
     host.reset_counts();
     let before = host.instructions(0);
-    host.exchange(0, request.clone(), gitlab);
+    host.exchange(0, request.clone(), service);
     // Memory is allocated for the host by the filter itself.
     let calls = host.hostcalls().into_iter().filter(|(name, _)| *name != "proxy_on_memory_allocate");
     let calls: Vec<_> = calls.collect();
@@ -103,15 +140,18 @@ fn cost(host: &mut Host, request: &Request) -> [u64; 3] {
 
 /// The costs of the first request of its kind, of the second, and of each that follows.
 fn costs() -> Vec<(&'static str, [[u64; 3]; 3])> {
-    let of = |what, more: &str, request: Request| {
-        let mut host = host_with(more);
+    let of = |what, configuration: &str, request: Request| {
+        let mut host = host_of(configuration);
+        if what == FULL {
+            fill(&mut host);
+        }
         if JWT.contains(&what) {
             log_in(&mut host);
         }
         let [first, second, _, kept] = [1, 2, 3, 4].map(|time| cost(&mut host, &numbered(&request, time)));
         [first, second, kept]
     };
-    kinds().into_iter().map(|(what, more, request)| (what, of(what, more, request))).collect()
+    kinds().into_iter().map(|(what, configuration, request)| (what, of(what, &configuration, request))).collect()
 }
 
 fn table(costs: &[(&'static str, [[u64; 3]; 3])]) -> String {
