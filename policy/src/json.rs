@@ -16,6 +16,10 @@ pub(crate) trait Json {
 #[derive(Clone, Copy)]
 pub(crate) struct Word(pub(crate) &'static str);
 
+/// A text of our own as it stands between the quotes.
+#[derive(Clone, Copy)]
+pub(crate) struct Escaped(pub(crate) &'static str);
+
 /// The members of an object, as they are written.
 pub(crate) struct Members<'a>(&'a mut String);
 
@@ -86,6 +90,12 @@ impl<I: IntoIterator<Item: Json>> Json for List<I> {
 impl Json for Word {
     fn write(self, text: &mut String) {
         debug_assert!(is_plain(self.0), "{}", self.0);
+        quote(self.0, text);
+    }
+}
+
+impl Json for Escaped {
+    fn write(self, text: &mut String) {
         quote(self.0, text);
     }
 }

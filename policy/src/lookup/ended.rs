@@ -1,13 +1,10 @@
 //! Jobs that ended, told to a service of the platform team: `POST /jobscope/v1/ended`. Described in `docs/token-lookup.md`.
 
-use alloc::vec::Vec;
-
-use serde_json::json;
-
 use super::answer::Answer;
 use super::{Account, Call, v1};
 use crate::facts::JobId;
 use crate::failure::Failure;
+use crate::json::{List, object};
 
 const PATH: &str = "/jobscope/v1/ended";
 
@@ -26,8 +23,11 @@ pub enum Heard {
 /// Tells that these jobs ended, at most [`MOST`].
 #[must_use]
 pub fn tell(account: &Account, jobs: impl Iterator<Item = JobId>) -> Call {
-    let jobs: Vec<u64> = jobs.take(MOST).map(|job| job.0).collect();
-    v1::post(PATH, account, &json!({"version": 1, "jobs": jobs}))
+    let report = object(|report| {
+        report.put("jobs", List(jobs.take(MOST).map(|job| job.0)));
+        report.put("version", v1::VERSION);
+    });
+    v1::post(PATH, account, report)
 }
 
 /// Reads the answer to that.
@@ -43,6 +43,8 @@ pub fn read(answer: &Answer<'_>) -> Result<Heard, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
     use crate::facts::Secret;
 

@@ -7,47 +7,65 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde_json::{Value, json};
-
 use super::SERVICE_ACCOUNT;
 use super::draft::Reference;
 use crate::facts::{Entry, Grants, Link, Origin, Permission, Permissions, ProjectId, ProjectPath, Target};
 use crate::failure::Failure;
+use crate::json::{Escaped, Json, Members, Object, Word, object};
 use crate::lookup::answer::Fields;
+use crate::lookup::tree::Tree;
 use crate::lookup::{Account, Call, Principal};
 
-/// What is asked of a target.
-const ALLOWLIST: &str = "
-    id
-    ciCdSettings { inboundJobTokenScopeEnabled }
-    ciJobTokenScopeAllowlist {
-      projectsAllowlist(first: 100, after: $projects) {
-        nodes { direction defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleProject { id } } }
-        pageInfo { hasNextPage endCursor }
-      }
-      lastProjects: projectsAllowlist(last: 100) {
-        nodes { direction defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleProject { id } } }
-        pageInfo { hasPreviousPage }
-      }
-      groupsAllowlist(first: 100, after: $groups) {
-        nodes { defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleGroup { fullPath } } }
-        pageInfo { hasNextPage endCursor }
-      }
-      lastGroups: groupsAllowlist(last: 100) {
-        nodes { defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleGroup { fullPath } } }
-        pageInfo { hasPreviousPage }
-      }
-    }";
+/// What is asked of a target. Queries are long and always the same, and stand here as they stand in JSON.
+macro_rules! allowlist {
+    ($variable:literal, $of:literal, $end:literal) => {
+        concat!(
+            "query jobscopeAllowlist(",
+            $variable,
+            ", $projects: String, $groups: String) {",
+            r"\n  ",
+            $of,
+            r"\n    id",
+            r"\n    ciCdSettings { inboundJobTokenScopeEnabled }",
+            r"\n    ciJobTokenScopeAllowlist {",
+            r"\n      projectsAllowlist(first: 100, after: $projects) {",
+            r"\n        nodes { direction defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleProject { id } } }",
+            r"\n        pageInfo { hasNextPage endCursor }",
+            r"\n      }",
+            r"\n      lastProjects: projectsAllowlist(last: 100) {",
+            r"\n        nodes { direction defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleProject { id } } }",
+            r"\n        pageInfo { hasPreviousPage }",
+            r"\n      }",
+            r"\n      groupsAllowlist(first: 100, after: $groups) {",
+            r"\n        nodes { defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleGroup { fullPath } } }",
+            r"\n        pageInfo { hasNextPage endCursor }",
+            r"\n      }",
+            r"\n      lastGroups: groupsAllowlist(last: 100) {",
+            r"\n        nodes { defaultPermissions jobTokenPolicies target { ... on CiJobTokenAccessibleGroup { fullPath } } }",
+            r"\n        pageInfo { hasPreviousPage }",
+            r"\n      }",
+            r"\n    }",
+            r"\n  ",
+            $end,
+            r"\n}"
+        )
+    };
+}
+
+const OF_PATH: &str = allowlist!("$path: ID!", "project(fullPath: $path) {", "}");
+const OF_ID: &str = allowlist!("$id: ID!", "projects(ids: [$id], first: 1) { nodes {", "} }");
 
 /// The projects that an origin lets its jobs out to.
-const OUTBOUND: &str = "query jobscopeOutbound($path: ID!, $after: String) {
-  project(fullPath: $path) {
-    ciJobTokenScope {
-      projects(first: 100, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } }
-      last: projects(last: 100) { nodes { id } pageInfo { hasPreviousPage } }
-    }
-  }
-}";
+const OUTBOUND: &str = concat!(
+    "query jobscopeOutbound($path: ID!, $after: String) {",
+    r"\n  project(fullPath: $path) {",
+    r"\n    ciJobTokenScope {",
+    r"\n      projects(first: 100, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } }",
+    r"\n      last: projects(last: 100) { nodes { id } pageInfo { hasPreviousPage } }",
+    r"\n    }",
+    r"\n  }",
+    r"\n}",
+);
 
 /// The fields without which there are no entries of single permissions (before GitLab 17.10), each with its type.
 const NEWER: [(&str, &str); 3] = [
@@ -56,15 +74,19 @@ const NEWER: [(&str, &str); 3] = [
     ("jobTokenPolicies", "CiJobTokenScopeAllowlistEntry"),
 ];
 
-fn call(root: &str, account: &Account, operation: &str, query: &str, variables: &Value) -> Call {
-    let body = json!({"operationName": operation, "query": query, "variables": variables});
+fn call(root: &str, account: &Account, operation: &'static str, query: &'static str, variables: impl Json) -> Call {
+    let body = object(|body| {
+        body.put("operationName", Word(operation));
+        body.put("query", Escaped(query));
+        body.put("variables", variables);
+    });
     let fields = ["accept", "content-type"].map(|name| (name, b"application/json".to_vec()));
     Call {
         principal: Principal::ServiceAccount,
         method: "POST",
         path: format!("{root}/api/graphql"),
         headers: fields.into_iter().chain(account.field(SERVICE_ACCOUNT, b"")).collect(),
-        body: body.to_string().into_bytes(),
+        body: body.into_bytes(),
     }
 }
 
@@ -102,15 +124,16 @@ pub(super) enum Page {
 
 /// Asks for the allowlist of a project, by its path or number.
 pub(super) fn ask_allowlist(root: &str, account: &Account, target: &Reference, from: &Cursors) -> Call {
-    let (variable, of, (name, value), end) = match target {
-        Reference::Path(path) => ("$path: ID!", "project(fullPath: $path) {", ("path", path.to_string()), "}"),
-        Reference::Id(id) => ("$id: ID!", "projects(ids: [$id], first: 1) { nodes {", ("id", gid(*id)), "} }"),
+    let (query, name, value) = match target {
+        Reference::Path(path) => (OF_PATH, "path", path.to_string()),
+        Reference::Id(id) => (OF_ID, "id", gid(*id)),
     };
-    let query = format!(
-        "query jobscopeAllowlist({variable}, $projects: String, $groups: String) {{\n  {of}{ALLOWLIST}\n  {end}\n}}"
-    );
-    let variables = json!({name: value, "projects": from.projects, "groups": from.groups});
-    call(root, account, "jobscopeAllowlist", &query, &variables)
+    let variables = Object(|variables: &mut Members<'_>| {
+        variables.put("groups", from.groups.as_deref());
+        variables.put(name, value.as_str());
+        variables.put("projects", from.projects.as_deref());
+    });
+    call(root, account, "jobscopeAllowlist", query, variables)
 }
 
 impl Allowlist {
@@ -120,7 +143,7 @@ impl Allowlist {
     }
 
     /// Adds what an answer says.
-    pub(super) fn read(&mut self, body: &Value, origin: &Origin, from: &Cursors) -> Result<Page, Failure> {
+    pub(super) fn read(&mut self, body: &Tree<'_>, origin: &Origin, from: &Cursors) -> Result<Page, Failure> {
         let said = Fields::of(body)?;
         if is_older(&said) {
             return Ok(Page::Older);
@@ -143,7 +166,7 @@ impl Allowlist {
         let own = gid(origin.id);
         for entry in projects.nodes() {
             // The list has both directions; where none is written it is inbound.
-            let direction = entry.0.get("direction").and_then(Value::as_str).unwrap_or("inbound");
+            let direction = entry.0.get("direction").and_then(Tree::as_str).unwrap_or("inbound");
             if direction.eq_ignore_ascii_case("inbound") && named(entry, "id")? == own {
                 self.project = Some(grants(entry)?);
             }
@@ -175,7 +198,11 @@ impl Allowlist {
 
 /// Asks where an origin lets its jobs out to.
 pub(super) fn ask_outbound(root: &str, account: &Account, origin: &ProjectPath, after: Option<&str>) -> Call {
-    call(root, account, "jobscopeOutbound", OUTBOUND, &json!({"path": origin.as_str(), "after": after}))
+    let variables = Object(|variables: &mut Members<'_>| {
+        variables.put("after", after);
+        variables.put("path", origin.as_str());
+    });
+    call(root, account, "jobscopeOutbound", OUTBOUND, variables)
 }
 
 /// What an answer about an outbound list says.
@@ -188,7 +215,7 @@ pub(super) struct OutboundPage {
 
 /// What an answer about an outbound list says; `None` where the service account may not read it, or the forge no longer
 /// has it.
-pub(super) fn read_outbound(body: &Value) -> Result<Option<OutboundPage>, Failure> {
+pub(super) fn read_outbound(body: &Tree<'_>) -> Result<Option<OutboundPage>, Failure> {
     let said = Fields::of(body)?;
     let project = match project(&said) {
         Ok(Some(project)) => project,
@@ -241,7 +268,7 @@ impl<'a> List<'a> {
 
 /// Whether the forge does not know what was asked for, because it is too old.
 fn is_older(said: &Fields<'_>) -> bool {
-    let errors = said.0.get("errors").and_then(Value::as_array);
+    let errors = said.0.get("errors").and_then(Tree::as_array);
     let messages = errors.into_iter().flatten().filter_map(|error| error.get("message")?.as_str());
     let mut known = messages.flat_map(|message| {
         NEWER.map(|(field, of)| message.starts_with(&format!("Field '{field}' doesn't exist on type '{of}'")))
@@ -263,14 +290,14 @@ fn project<'a>(said: &Fields<'a>) -> Result<Option<Fields<'a>>, Failure> {
 }
 
 fn nodes<'a>(list: &Fields<'a>) -> Result<Vec<Fields<'a>>, Failure> {
-    let nodes = list.0.get("nodes").and_then(Value::as_array).ok_or(Failure::LookupAnswer)?;
+    let nodes = list.0.get("nodes").and_then(Tree::as_array).ok_or(Failure::LookupAnswer)?;
     nodes.iter().map(Fields::of).collect()
 }
 
 /// Whom an entry names. One that is not shown could be the nearest.
 fn named<'a>(entry: &Fields<'a>, member: &str) -> Result<&'a str, Failure> {
     match entry.nullable("target")? {
-        Some(target) => target.0.get(member).and_then(Value::as_str).ok_or(Failure::LookupAnswer),
+        Some(target) => target.0.get(member).and_then(Tree::as_str).ok_or(Failure::LookupAnswer),
         None => Err(Failure::LookupRights),
     }
 }
@@ -281,8 +308,8 @@ fn grants(entry: &Fields<'_>) -> Result<Grants, Failure> {
         return Ok(Grants::Default);
     }
     let names = match entry.0.get("jobTokenPolicies") {
-        Some(Value::Array(names)) => names.as_slice(),
-        Some(Value::Null) => &[],
+        Some(Tree::List(names)) => names.as_slice(),
+        Some(Tree::Null) => &[],
         _ => return Err(Failure::LookupAnswer),
     };
     let known: Vec<Permission> = names.iter().filter_map(|name| Permission::named(name.as_str()?)).collect();
@@ -292,4 +319,50 @@ fn grants(entry: &Fields<'_>) -> Result<Grants, Failure> {
 /// How GraphQL names a project.
 pub(super) fn gid(id: ProjectId) -> String {
     ["gid://gitlab/Project/", &id.0.to_string()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::facts::Secret;
+
+    /// How a query begins, and what it is asked with.
+    fn asked(call: &Call) -> (String, Value) {
+        let body: Value = serde_json::from_slice(&call.body).unwrap();
+        assert_eq!(call.body, body.to_string().into_bytes(), "as serde_json writes it");
+        let query = body["query"].as_str().unwrap();
+        assert!(query.ends_with("  }\n}") || query.ends_with("  } }\n}"), "{query}");
+        (query.lines().next().unwrap().into(), body["variables"].clone())
+    }
+
+    #[test]
+    fn queries_stand_as_json_has_them() {
+        let account = Account::Token(Secret::new(b"service"));
+        let path = ProjectPath::parse("libs/common").unwrap();
+        let from = Cursors { projects: Some("a\"b".into()), groups: None };
+        let name = "query jobscopeAllowlist";
+        assert_eq!(
+            asked(&ask_allowlist("", &account, &Reference::Path(path.clone()), &from)),
+            (
+                format!("{name}($path: ID!, $projects: String, $groups: String) {{"),
+                json!({"path": "libs/common", "projects": "a\"b", "groups": null})
+            )
+        );
+        assert_eq!(
+            asked(&ask_allowlist("", &account, &Reference::Id(ProjectId(7)), &Cursors::default())),
+            (
+                format!("{name}($id: ID!, $projects: String, $groups: String) {{"),
+                json!({"id": "gid://gitlab/Project/7", "projects": null, "groups": null})
+            )
+        );
+        assert_eq!(
+            asked(&ask_outbound("", &account, &path, Some("c"))),
+            (
+                "query jobscopeOutbound($path: ID!, $after: String) {".into(),
+                json!({"path": "libs/common", "after": "c"})
+            )
+        );
+    }
 }
