@@ -7,6 +7,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use host_tests::host::{Answer, Callout, Host, Request, RequestHead};
+use serde_json::{Value, json};
 
 use crate::forge::{DANA, api, basic, clone, configuration, get, gitlab, host_of, post};
 
@@ -15,6 +16,8 @@ const BEGIN: &str = "<!-- costs: made by `make docs` -->\n";
 const JWT: [&str; 2] = ["a manifest, JWT", BLOB];
 /// Of an image each is asked for once.
 const BLOB: &str = "a blob, JWT";
+/// What comes when the tables hold as much as they ever do.
+const FULL: &str = "`info/refs`, `lookup.api: v1`, full tables";
 /// What stands in the path for a number that is another each time.
 const NEW: &str = "{new}";
 const END: &str = "<!-- end of costs -->";
@@ -33,13 +36,16 @@ struct Kind {
 /// Who is asked for facts.
 #[derive(Clone, Copy)]
 struct Lookups {
-    /// `lookup.api`.
-    api: &'static str,
+    /// What is said of it in the configuration.
+    settings: &'static str,
     answer: fn(&Callout) -> Answer,
 }
 
-const GITLAB: Lookups = Lookups { api: "auto", answer: gitlab };
-const SERVICE: Lookups = Lookups { api: "v1", answer: service };
+const GITLAB: Lookups = Lookups { settings: "", answer: gitlab };
+const SERVICE: Lookups = Lookups {
+    settings: r#""api": "v1", "max_unknown_per_source": 100000, "max_unknown_per_second": 100000,"#,
+    answer: service,
+};
 
 fn kinds() -> Vec<Kind> {
     let media = "application/vnd.git-lfs+json";
@@ -99,22 +105,33 @@ fn kinds() -> Vec<Kind> {
     let unread = |what, more, request| Kind { what, more, lookups: GITLAB, request, answer: None };
     let plain = plain.into_iter().map(|(what, request)| unread(what, String::new(), request));
     let configured = configured.map(|(what, more, request)| unread(what, more, request));
-    let service = Kind {
-        lookups: SERVICE,
-        ..unread("`info/refs`, `lookup.api: v1`", String::new(), clone("libs/common", DANA).into())
-    };
-    plain.chain(read).chain(configured).chain([service]).collect()
+    // Small, so that the tables are soon full.
+    let small = || r#", "bindings": {"capacity": 64}"#.to_owned();
+    let by_v1 = ["`info/refs`, `lookup.api: v1`", FULL]
+        .map(|what| Kind { lookups: SERVICE, ..unread(what, small(), clone("libs/common", DANA).into()) });
+    plain.chain(read).chain(configured).chain(by_v1).collect()
+}
+
+/// Many jobs that clone many projects.
+fn fill(host: &mut Host) {
+    for number in 1..=1000 {
+        host.exchange(0, clone(&format!("libs/{number}"), &format!("glcbt-64_{number}")), service);
+    }
 }
 
 /// A lookup service that says the same as GitLab does.
 fn service(call: &Callout) -> Answer {
-    let question = String::from_utf8_lossy(&call.body);
-    let said = if question.contains(r#""ask":"token""#) {
-        r#"{"version": 1, "token": "running", "job": {"id": 1001, "user": {"id": 11, "name": "dana"}, "origin": {"id": 101, "path": "apps/web"}}}"#
-    } else {
-        r#"{"version": 1, "role": "developer", "external": false, "admission": "project", "target": {"id": 102, "path": "libs/common", "visibility": "private", "push_by_job_token": false}}"#
+    let question: Value = serde_json::from_slice(&call.body).unwrap();
+    let said = match question["token"].as_str() {
+        None => json!({"version": 1, "role": "developer", "external": false, "admission": "project",
+            "target": {"id": 102, "path": question["target"]["path"], "visibility": "private", "push_by_job_token": false}}),
+        Some(token) => {
+            let job = token.trim_start_matches("glcbt-64_").parse().unwrap_or(1001);
+            json!({"version": 1, "token": "running", "job": {"id": job, "user": {"id": 11, "name": "dana"},
+                "origin": {"id": 101, "path": "apps/web"}, "ref": "main", "source": "push"}})
+        }
     };
-    Answer::json(200, said)
+    Answer::json(200, said.to_string())
 }
 
 /// A rule for each of so many targets, among them that of the requests.
@@ -191,8 +208,11 @@ fn cost(host: &mut Host, kind: &Kind, time: u8) -> [u64; 3] {
 /// The costs of the first request of its kind, of the second, and of each that follows.
 fn costs() -> Vec<(&'static str, [[u64; 3]; 3])> {
     let of = |kind: &Kind| {
-        let api = format!(r#""lookup": {{"api": "{}", "#, kind.lookups.api);
-        let mut host = host_of(&configuration(&kind.more).replace(r#""lookup": {"#, &api));
+        let lookup = [r#""lookup": {"#, kind.lookups.settings].concat();
+        let mut host = host_of(&configuration(&kind.more).replace(r#""lookup": {"#, &lookup));
+        if kind.what == FULL {
+            fill(&mut host);
+        }
         if JWT.contains(&kind.what) {
             log_in(&mut host);
         }

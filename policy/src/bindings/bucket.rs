@@ -148,8 +148,9 @@ pub fn put<R: Row>(bucket: &[u8], row: R, config: &Bindings, now: Moment) -> Opt
         Place::Of(at) => drop(kept.swap_remove(at)),
         Place::None => return None,
     }
-    let mut bytes: Vec<u8> = kept.into_iter().flat_map(|row| row.bytes).copied().collect();
-    bytes.extend(coming.bytes()?);
+    let coming = coming.bytes()?;
+    let mut bytes = Vec::with_capacity(bucket.len().saturating_add(coming.len()));
+    kept.iter().map(|row| row.bytes).chain([coming.as_slice()]).for_each(|row| bytes.extend_from_slice(row));
     Some(bytes)
 }
 

@@ -57,13 +57,20 @@ impl Stripes {
     }
 }
 
+/// Whether two rows are the same, eight bytes at a time: a machine without an instruction for it compares each byte alone.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let ((words, end), (other_words, other_end)) = (one.as_chunks(), other.as_chunks());
+    words.iter().copied().map(u64::from_le_bytes).eq(other_words.iter().copied().map(u64::from_le_bytes))
+        && end == other_end
+}
+
 /// The versions of the decisions that a bucket which was changed no longer bears out.
 #[must_use]
 pub fn revoked<R: Row>(old: &[u8], new: &[u8], config: &Bindings, now: Moment) -> Stripes {
     let row = |bucket: &[u8], key: &Hash| {
         bucket.chunks_exact(R::SIZE).find(|row| row.starts_with(&key.0)).and_then(R::of_bytes)
     };
-    let is_gone = |bytes: &&[u8]| !new.chunks_exact(R::SIZE).any(|same| same == *bytes);
+    let is_gone = |bytes: &&[u8]| !new.chunks_exact(R::SIZE).any(|row| is_same(row, bytes));
     let rows = old.chunks_exact(R::SIZE).filter(is_gone).filter_map(R::of_bytes);
     let deciding = rows.map(|was| (was.decides(config, now), was)).filter(|(stripes, _)| *stripes != Stripes::NONE);
     let revoked = deciding.filter(|(_, was)| !row(new, &was.key()).is_some_and(|is| is.bears_out(was)));

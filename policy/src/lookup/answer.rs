@@ -3,8 +3,7 @@
 use alloc::string::String;
 use alloc::string::ToString;
 
-use serde_json::{Map, Value};
-
+use super::tree::{Members, Tree};
 use crate::facts::{ProjectPath, User, UserId, Version};
 use crate::failure::Failure;
 
@@ -23,9 +22,9 @@ pub struct Answer<'a> {
 
 /// What an answer says once it is clear that the lookup service spoke.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Said {
+pub(super) enum Said<'a> {
     /// 200 with this JSON.
-    Yes(Value),
+    Yes(Tree<'a>),
     /// 401: not this credential.
     Unauthorized,
     /// 403: not for this credential.
@@ -36,18 +35,22 @@ pub(super) enum Said {
     Moved(u64),
 }
 
-impl Answer<'_> {
+impl<'a> Answer<'a> {
+    /// The JSON that it has.
+    pub(super) fn json(&self) -> Result<Tree<'a>, Failure> {
+        Tree::read(self.body).ok_or(Failure::LookupAnswer)
+    }
+
     /// What was said. A status without the JSON that the forge's API gives with it may come from any proxy between.
-    pub(super) fn said(&self) -> Result<Said, Failure> {
+    pub(super) fn said(&self) -> Result<Said<'a>, Failure> {
         let status = self.status.ok_or(Failure::LookupUnreachable)?;
-        let json = || serde_json::from_slice::<Value>(self.body).map_err(|_| Failure::LookupAnswer);
-        let refusal = |said: Said| {
-            json().and_then(|body| {
-                if body.get("message").is_some_and(Value::is_string) { Ok(said) } else { Err(Failure::LookupAnswer) }
+        let refusal = |said: Said<'a>| {
+            self.json().and_then(|body| {
+                if body.get("message").and_then(Tree::as_str).is_some() { Ok(said) } else { Err(Failure::LookupAnswer) }
             })
         };
         match status {
-            200 => json().map(Said::Yes),
+            200 => self.json().map(Said::Yes),
             401 => refusal(Said::Unauthorized),
             403 => refusal(Said::Forbidden),
             404 => refusal(Said::NotFound),
@@ -59,16 +62,14 @@ impl Answer<'_> {
             _ => Err(Failure::LookupAnswer),
         }
     }
-}
 
-impl Answer<'_> {
     /// The same where a refusal ends a job. GitLab writes the status into its message too, and gateways that stand between
     /// and answer in JSON do not.
-    pub(super) fn said_of_job(&self) -> Result<Said, Failure> {
+    pub(super) fn said_of_job(&self) -> Result<Said<'a>, Failure> {
         let said = self.said()?;
         let is_forges = || {
-            let body: Value = serde_json::from_slice(self.body).unwrap_or_default();
-            let message = body.get("message").and_then(Value::as_str).unwrap_or_default();
+            let body = Tree::read(self.body);
+            let message = body.as_ref().and_then(|body| body.get("message")?.as_str()).unwrap_or_default();
             self.status.is_some_and(|status| message.starts_with(&status.to_string()))
         };
         match &said {
@@ -87,10 +88,10 @@ impl Answer<'_> {
 }
 
 /// A JSON object's members by name, each a failure of the lookup when it is not what it must be.
-pub(super) struct Fields<'a>(pub &'a Map<String, Value>);
+pub(super) struct Fields<'a>(pub &'a Members<'a>);
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(value: &'a Value) -> Result<Self, Failure> {
+    pub(super) fn of(value: &'a Tree<'a>) -> Result<Self, Failure> {
         value.as_object().map(Self).ok_or(Failure::LookupAnswer)
     }
 
@@ -101,22 +102,22 @@ impl<'a> Fields<'a> {
     /// `None` for `null`, which must stand there.
     pub(super) fn nullable(&self, name: &str) -> Result<Option<Fields<'a>>, Failure> {
         match self.0.get(name) {
-            Some(Value::Null) => Ok(None),
+            Some(Tree::Null) => Ok(None),
             Some(value) => Fields::of(value).map(Some),
             None => Err(Failure::LookupAnswer),
         }
     }
 
     pub(super) fn text(&self, name: &str) -> Result<&'a str, Failure> {
-        self.0.get(name).and_then(Value::as_str).ok_or(Failure::LookupAnswer)
+        self.0.get(name).and_then(Tree::as_str).ok_or(Failure::LookupAnswer)
     }
 
     pub(super) fn number(&self, name: &str) -> Result<u64, Failure> {
-        self.0.get(name).and_then(Value::as_u64).ok_or(Failure::LookupAnswer)
+        self.0.get(name).and_then(Tree::as_u64).ok_or(Failure::LookupAnswer)
     }
 
     pub(super) fn flag(&self, name: &str) -> Result<bool, Failure> {
-        self.0.get(name).and_then(Value::as_bool).ok_or(Failure::LookupAnswer)
+        self.0.get(name).and_then(Tree::as_bool).ok_or(Failure::LookupAnswer)
     }
 
     pub(super) fn version(&self, name: &str) -> Result<Version, Failure> {

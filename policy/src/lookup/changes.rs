@@ -8,9 +8,8 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde_json::Value;
-
 use super::answer::{Answer, Fields};
+use super::tree::Tree;
 use super::{Account, Call, v1};
 use crate::bindings::Cursor;
 use crate::facts::JobId;
@@ -63,7 +62,7 @@ pub fn read(after: Option<&Cursor>, answer: &Answer<'_>) -> Result<News, Failure
     let body = v1::body(answer)?;
     let said = Fields::of(&body)?;
     let cursor = Cursor::parse(said.text("cursor")?).ok_or(Failure::LookupAnswer)?;
-    let ended = said.0.get("ended").and_then(Value::as_array).filter(|ended| ended.len() <= ENDED_LIMIT);
+    let ended = said.0.get("ended").and_then(Tree::as_array).filter(|ended| ended.len() <= ENDED_LIMIT);
     let ended: Option<Vec<JobId>> = ended.and_then(|ended| ended.iter().map(|id| id.as_u64().map(JobId)).collect());
     let ended = ended.ok_or(Failure::LookupAnswer)?;
     Ok(if after.is_some() { News::Ended(ended, cursor) } else { News::Begins(cursor) })

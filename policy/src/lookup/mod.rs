@@ -12,6 +12,7 @@ mod gitlab;
 mod part;
 mod source;
 mod throttle;
+mod tree;
 mod v1;
 pub mod version;
 

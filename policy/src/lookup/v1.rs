@@ -8,10 +8,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde_json::Value;
-
 use super::answer::{Answer, Fields};
 use super::source::{Course, Source, begun, grounded};
+use super::tree::Tree;
 use super::{Account, Call, Fact, Principal, Progress, Recall, Value as Landed};
 use crate::Config;
 use crate::access::Sought;
@@ -20,14 +19,17 @@ use crate::bindings::{Confirmed, DENIES, Moment};
 use crate::config::Sources;
 use crate::facts::{
     Admission, Affiliation, Context, Credential, Entry, Feature, Features, Found, Grants, GroupRef, Holders, Invalid,
-    Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, Role, RunnerId, Standing,
-    Target, Token, UserId, Version, Visibility,
+    Job, JobId, JobPush, Level, Link, Origin, Outbound, Permission, Permissions, ProjectId, ProjectPath, Role,
+    RunnerId, Standing, Target, Token, UserId, Version, Visibility,
 };
 use crate::failure::Failure;
-use crate::json::{self, Json, List, Members, Object, Word, only};
+use crate::json::{Json, List, Members, Object, Word, object, only};
 
 const LOOKUP: &str = "/jobscope/v1/lookup";
 const FORGE: &str = "/jobscope/v1/forge";
+
+/// Of questions and answers.
+pub(super) const VERSION: u64 = 1;
 
 /// A service of the platform team.
 #[derive(Debug)]
@@ -77,12 +79,42 @@ enum About {
 
 impl Flight {
     fn start(max_age: Duration, config: &Config, account: &Account, fact: Fact) -> (Self, Progress) {
-        let call = post(LOOKUP, account, question(&fact, max_age));
-        let about = match fact {
-            Fact::Token(token) => About::Token(super::on_behalf_of(&token)),
-            Fact::Target(_, TargetRef::Held(_)) => About::Holders,
-            Fact::Target(job, _) => About::Target(job),
+        // Who takes no memory does not say so. Who holds something is asked of the forge each time.
+        let seconds = (!max_age.is_zero()).then_some(max_age.as_secs());
+        let (about, question) = match fact {
+            Fact::Token(token) => {
+                let text = core::str::from_utf8(token.expose()).unwrap_or_default();
+                let question = object(|question| {
+                    question.put("ask", Word("token"));
+                    question.put_known("max_age", seconds);
+                    question.put("token", text);
+                    question.put("version", VERSION);
+                });
+                (About::Token(super::on_behalf_of(&token)), question)
+            }
+            Fact::Target(_, TargetRef::Held(holding)) => {
+                let question = object(|question| {
+                    question.put("ask", Word("holders"));
+                    question.put("group", &holding.group);
+                    question.put("package", package(&holding.sought));
+                    question.put("version", VERSION);
+                });
+                (About::Holders, question)
+            }
+            Fact::Target(job, target) => {
+                let question = object(|question| {
+                    question.put("ask", Word("target"));
+                    question.put("job", only("id", job.id.0));
+                    question.put_known("max_age", seconds);
+                    question.put("origin", origin(&job.origin));
+                    question.put("target", Reference(&job, &target));
+                    question.put("user", user(&job));
+                    question.put("version", VERSION);
+                });
+                (About::Target(job), question)
+            }
         };
+        let call = post(LOOKUP, account, question);
         let (sources, max_stale) = (Arc::clone(&config.facts), config.bindings.max_stale);
         (Self { about, sources, max_age, max_stale, age: Duration::ZERO }, Progress::Going(vec![(0, call)]))
     }
@@ -106,7 +138,7 @@ impl Flight {
     /// what is too old to deny where no memory was taken.
     fn age(&self, fields: &Fields<'_>) -> Result<Duration, Failure> {
         let age = match fields.0.get("age") {
-            None | Some(Value::Null) => Duration::ZERO,
+            None | Some(Tree::Null) => Duration::ZERO,
             Some(age) => Duration::from_secs(age.as_u64().ok_or(Failure::LookupAnswer)?),
         };
         match () {
@@ -141,38 +173,51 @@ pub(super) fn post(path: &str, account: &Account, body: String) -> Call {
     call
 }
 
-/// What is asked of a fact, with its members in the order of their names. Who takes no memory does not say so. Who holds
-/// something is asked of the forge each time.
-fn question(fact: &Fact, max_age: Duration) -> String {
-    let max_age = (!max_age.is_zero()).then_some(max_age.as_secs());
-    json::object(|it| {
-        match fact {
-            Fact::Token(token) => {
-                it.put("ask", Word("token"));
-                it.put_known("max_age", max_age);
-                it.put("token", core::str::from_utf8(token.expose()).unwrap_or_default());
-            }
-            Fact::Target(_, TargetRef::Held(holding)) => {
-                it.put("ask", Word("holders"));
-                it.put("group", &holding.group);
-                it.put("package", package(&holding.sought));
-            }
-            Fact::Target(job, target) => {
-                it.put("ask", Word("target"));
-                it.put("job", only("id", job.id.0));
-                it.put_known("max_age", max_age);
-                it.put(
-                    "origin",
-                    Object(|it: &mut Members<'_>| {
-                        it.put("id", job.origin.id.0);
-                        it.put("path", job.origin.path.as_str());
-                    }),
-                );
-                it.put("target", Reference(job, target));
-                it.put("user", user(job));
-            }
-        }
-        it.put("version", 1_u64);
+/// What the service said, once it is clear that it spoke.
+pub(super) fn body<'a>(answer: &Answer<'a>) -> Result<Tree<'a>, Failure> {
+    match answer.status {
+        None | Some(502 | 503) => return Err(Failure::LookupUnreachable),
+        Some(504) => return Err(Failure::LookupTimeout),
+        Some(200) => {}
+        Some(429) => return Err(Failure::LookupThrottled),
+        Some(401 | 403) => return Err(Failure::LookupRights),
+        Some(_) => return Err(Failure::LookupAnswer),
+    }
+    let body = answer.json()?;
+    if Fields::of(&body)?.number("version")? != VERSION {
+        return Err(Failure::LookupAnswer);
+    }
+    Ok(body)
+}
+
+fn origin(origin: &Origin) -> impl Json {
+    Object(|members: &mut Members<'_>| {
+        members.put("id", origin.id.0);
+        members.put("path", origin.path.as_str());
+    })
+}
+
+/// The job's user, and for whom that one works.
+fn user(job: &Job) -> impl Json {
+    job.user.as_ref().map(|user| {
+        Object(|members: &mut Members<'_>| {
+            members.put("id", user.id.0);
+            members.put("name", user.name.as_str());
+            members.put_known("on_behalf_of", job.people().nth(1).map(|other| only("id", other.0)));
+        })
+    })
+}
+
+fn package(sought: &Sought) -> impl Json {
+    let package = match sought {
+        Sought::Everything | Sought::Owned => None,
+        Sought::Package(package) | Sought::File(package) => Some(package),
+    };
+    package.map(|package| {
+        Object(|members: &mut Members<'_>| {
+            members.put("names", List(package.names().iter().map(String::as_str)));
+            members.put("type", package.registry.name());
+        })
     })
 }
 
@@ -185,42 +230,7 @@ impl Json for &GroupRef {
     }
 }
 
-fn package(sought: &Sought) -> Option<impl Json> {
-    let (Sought::Package(package) | Sought::File(package)) = sought else { return None };
-    Some(Object(|it: &mut Members<'_>| {
-        it.put("names", List(package.names().iter().map(String::as_str)));
-        it.put("type", Word(package.registry.name()));
-    }))
-}
-
-/// What the service said, once it is clear that it spoke.
-pub(super) fn body(answer: &Answer<'_>) -> Result<Value, Failure> {
-    match answer.status {
-        None | Some(502 | 503) => return Err(Failure::LookupUnreachable),
-        Some(504) => return Err(Failure::LookupTimeout),
-        Some(200) => {}
-        Some(429) => return Err(Failure::LookupThrottled),
-        Some(401 | 403) => return Err(Failure::LookupRights),
-        Some(_) => return Err(Failure::LookupAnswer),
-    }
-    let body: Value = serde_json::from_slice(answer.body).map_err(|_| Failure::LookupAnswer)?;
-    if Fields::of(&body)?.number("version")? != 1 {
-        return Err(Failure::LookupAnswer);
-    }
-    Ok(body)
-}
-
-/// The job's user, and for whom that one works.
-fn user(job: &Job) -> Option<impl Json> {
-    let user = job.user.as_ref()?;
-    Some(Object(|it: &mut Members<'_>| {
-        it.put("id", user.id.0);
-        it.put("name", &*user.name);
-        it.put_known("on_behalf_of", job.people().nth(1).map(|other| only("id", other.0)));
-    }))
-}
-
-/// A target, as a job names it.
+/// A job's target as it is named.
 struct Reference<'a>(&'a Job, &'a TargetRef);
 
 impl Json for Reference<'_> {
@@ -229,11 +239,11 @@ impl Json for Reference<'_> {
         match target {
             TargetRef::Own | TargetRef::Job(_) => only("id", job.origin.id.0).write(text),
             // Nobody looks these up; a service that is asked all the same finds nothing to answer.
-            TargetRef::None | TargetRef::Group(_) | TargetRef::Held(_) => None::<bool>.write(text),
+            TargetRef::None | TargetRef::Group(_) | TargetRef::Held(_) => None::<u64>.write(text),
             TargetRef::Id(id) => only("id", id.0).write(text),
             TargetRef::Path(path) => only("path", path.as_str()).write(text),
             TargetRef::ProjectOfJob(job) => only("job", job.0).write(text),
-            TargetRef::Image(paths) => only("paths", List(paths.iter().map(|path| path.as_str()))).write(text),
+            TargetRef::Image(paths) => only("paths", List(paths.iter().map(ProjectPath::as_str))).write(text),
         }
     }
 }
@@ -267,7 +277,7 @@ fn token(fields: &Fields<'_>, on_behalf_of: Result<Option<UserId>, Failure>) -> 
 /// Whose credential the job's requests go on with. A word that is not known is never taken for `own`.
 fn credential(fields: &Fields<'_>) -> Result<Credential, Failure> {
     match fields.0.get("credential") {
-        None | Some(Value::Null) => Ok(Credential::Own),
+        None | Some(Tree::Null) => Ok(Credential::Own),
         Some(name) => name.as_str().and_then(Credential::named).ok_or(Failure::LookupAnswer),
     }
 }
@@ -275,7 +285,7 @@ fn credential(fields: &Fields<'_>) -> Result<Credential, Failure> {
 /// From when on the token is nobody's.
 fn until(fields: &Fields<'_>) -> Result<Option<u64>, Failure> {
     match fields.0.get("until") {
-        None | Some(Value::Null) => Ok(None),
+        None | Some(Tree::Null) => Ok(None),
         Some(until) => until.as_u64().map(Some).ok_or(Failure::LookupAnswer),
     }
 }
@@ -283,11 +293,11 @@ fn until(fields: &Fields<'_>) -> Result<Option<u64>, Failure> {
 /// A job's circumstances. What the service leaves out is not known.
 fn context(job: &Fields<'_>) -> Result<Context, Failure> {
     let text = |name: &str| match job.0.get(name) {
-        None | Some(Value::Null) => Ok(None),
+        None | Some(Tree::Null) => Ok(None),
         Some(value) => value.as_str().map(|text| Some(text.to_string())).ok_or(Failure::LookupAnswer),
     };
     let flag = |name: &str| match job.0.get(name) {
-        None | Some(Value::Null) => Ok(None),
+        None | Some(Tree::Null) => Ok(None),
         Some(value) => value.as_bool().map(Some).ok_or(Failure::LookupAnswer),
     };
     Ok(Context {
@@ -298,7 +308,7 @@ fn context(job: &Fields<'_>) -> Result<Context, Failure> {
         fork: flag("fork")?,
         on_behalf_of: None,
         runner: match job.0.get("runner") {
-            None | Some(Value::Null) => None,
+            None | Some(Tree::Null) => None,
             Some(value) => Some(value.as_u64().map(RunnerId).ok_or(Failure::LookupAnswer)?),
         },
         ..Context::default()
@@ -312,7 +322,7 @@ fn grants(fields: &Fields<'_>) -> Result<Grants, Failure> {
         return Ok(Grants::Default);
     };
     let names = listed.as_array().ok_or(Failure::LookupAnswer)?;
-    let permission = |name: &Value| name.as_str().and_then(Permission::named).ok_or(Failure::LookupAnswer);
+    let permission = |name: &Tree<'_>| name.as_str().and_then(Permission::named).ok_or(Failure::LookupAnswer);
     let permissions: Vec<Permission> = names.iter().map(permission).collect::<Result<_, _>>()?;
     Ok(Grants::Only(Permissions::of(&permissions)))
 }
@@ -322,10 +332,10 @@ fn holders(fields: &Fields<'_>) -> Result<Found, Failure> {
     if listed.is_null() {
         return Ok(Found::Nothing);
     }
-    if listed == "too-many" {
+    if listed.as_str() == Some("too-many") {
         return Ok(Found::Holders(Holders::TooMany(None)));
     }
-    let ids = listed.as_array().ok_or(Failure::LookupAnswer)?.iter().map(Value::as_u64);
+    let ids = listed.as_array().ok_or(Failure::LookupAnswer)?.iter().map(Tree::as_u64);
     let projects = ids.map(|id| id.map(ProjectId)).collect::<Option<_>>().ok_or(Failure::LookupAnswer)?;
     Ok(Found::Holders(Holders::of(projects)))
 }
@@ -372,20 +382,20 @@ fn found(fields: &Fields<'_>, job: &Job, sources: &Sources) -> Result<Found, Fai
     } else {
         Admission::LeftToForge
     };
-    let outbound = match fields.0.get("outbound").map(Value::as_str) {
+    let outbound = match fields.0.get("outbound").map(Tree::as_str) {
         None | Some(Some("open")) => Outbound::Open,
         Some(Some("unlisted")) => Outbound::Unlisted,
         Some(_) => return Err(Failure::LookupAnswer),
     };
     // What a service leaves out is not so.
     let setting = |name: &str| match target.0.get(name) {
-        None | Some(Value::Null) => Ok(false),
+        None | Some(Tree::Null) => Ok(false),
         Some(value) => value.as_bool().ok_or(Failure::LookupAnswer),
     };
     // A service of the first days says yes or no: the project's own jobs push, or none.
     let job_push = match target.0.get("push_by_job_token") {
-        Some(Value::Bool(own)) => JobPush::of_settings(*own, false),
-        Some(Value::String(name)) => {
+        Some(Tree::Flag(own)) => JobPush::of_settings(*own, false),
+        Some(Tree::Text(name)) => {
             let known = JobPush::ALL.iter().find(|(_, known)| known == name);
             known.map(|(push, _)| *push).ok_or(Failure::LookupAnswer)?
         }
@@ -406,4 +416,75 @@ fn found(fields: &Fields<'_>, job: &Job, sources: &Sources) -> Result<Found, Fai
             archived: setting("archived")?,
         },
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::access::{Holding, Package, Registry};
+    use crate::facts::{GroupId, GroupPath, Secret, User};
+
+    fn job(user: Option<&str>, on_behalf_of: Option<u64>) -> Job {
+        let user = user.map(|name| User { id: UserId(11), name: name.into() });
+        let context = Context { on_behalf_of: on_behalf_of.map(UserId), ..Context::default() };
+        let origin = Origin { id: ProjectId(101), path: ProjectPath::parse("apps/web").unwrap() };
+        Job { id: JobId(1001), user, origin, context }
+    }
+
+    /// What is asked, by the byte.
+    fn asked(max_age: u64, fact: Fact) -> String {
+        let document = r#"{"forge": {"kind": "generic", "hosts": ["h"]}, "lookup": {"cluster": "c", "authority": "h", "credential_env": "E"}}"#;
+        let config = Config::parse(document.as_bytes()).unwrap();
+        let account = Account::Token(Secret::new(b"service"));
+        let (_, progress) = Flight::start(Duration::from_secs(max_age), &config, &account, fact);
+        let Progress::Going(calls) = progress else { panic!("{progress:?}") };
+        String::from_utf8(calls[0].1.body.clone()).unwrap()
+    }
+
+    #[test]
+    fn members_of_a_question_come_in_the_order_of_their_names() {
+        let dana = job(Some("dana"), None);
+        let path = |path: &str| ProjectPath::parse(path).unwrap();
+        let target = |job: &Job, target: TargetRef, named: Value, user: Value| {
+            let question = json!({"version": 1, "ask": "target", "job": {"id": 1001}, "target": named, "user": user,
+                "origin": {"id": 101, "path": "apps/web"}, "max_age": 59});
+            (59, Fact::Target(job.clone(), target), question)
+        };
+        let user = || json!({"id": 11, "name": "dana"});
+        let held = |group: GroupRef, sought: Sought, named: Value, package: Value| {
+            let question = json!({"version": 1, "ask": "holders", "group": named, "package": package});
+            (59, Fact::Target(dana.clone(), TargetRef::Held(Arc::new(Holding { group, sought }))), question)
+        };
+        let by_path = || GroupRef::Path(GroupPath::parse("libs/team").unwrap());
+        let npm = || Sought::Package(Package::new(Registry::Npm, ["@libs/a\"b".into(), "c".into()]));
+        let other = json!({"id": 11, "name": "a\\b\u{e9}", "on_behalf_of": {"id": 12}});
+        for (max_age, fact, question) in [
+            (0, Fact::Token(Secret::new(b"a\"b\n")), json!({"version": 1, "ask": "token", "token": "a\"b\n"})),
+            (9, Fact::Token(Secret::new(b"\xff")), json!({"version": 1, "ask": "token", "token": "", "max_age": 9})),
+            target(&dana, TargetRef::Own, json!({"id": 101}), user()),
+            target(&dana, TargetRef::Id(ProjectId(7)), json!({"id": 7}), user()),
+            target(&dana, TargetRef::Path(path("g/a")), json!({"path": "g/a"}), user()),
+            target(&dana, TargetRef::ProjectOfJob(JobId(8)), json!({"job": 8}), user()),
+            target(
+                &dana,
+                TargetRef::Image([path("g/a"), path("g/b")].into()),
+                json!({"paths": ["g/a", "g/b"]}),
+                user(),
+            ),
+            target(&dana, TargetRef::None, Value::Null, user()),
+            target(&job(None, Some(12)), TargetRef::Own, json!({"id": 101}), Value::Null),
+            target(&job(Some("a\\b\u{e9}"), Some(12)), TargetRef::Own, json!({"id": 101}), other),
+            held(by_path(), Sought::Everything, json!({"path": "libs/team"}), Value::Null),
+            held(
+                GroupRef::Id(GroupId(7)),
+                npm(),
+                json!({"id": 7}),
+                json!({"type": "npm", "names": ["@libs/a\"b", "c"]}),
+            ),
+        ] {
+            assert_eq!(asked(max_age, fact), question.to_string());
+        }
+    }
 }

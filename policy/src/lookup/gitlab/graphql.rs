@@ -7,14 +7,13 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde_json::Value;
-
 use super::SERVICE_ACCOUNT;
 use super::draft::Reference;
 use crate::facts::{Entry, Grants, Link, Origin, Permission, Permissions, ProjectId, ProjectPath, Target};
 use crate::failure::Failure;
 use crate::json::{self, Members, Object, Word};
 use crate::lookup::answer::Fields;
+use crate::lookup::tree::Tree;
 use crate::lookup::{Account, Call, Principal};
 
 /// What is asked of a target. Here and below in one line, so that nothing in it is escaped.
@@ -134,7 +133,7 @@ impl Allowlist {
     }
 
     /// Adds what an answer says.
-    pub(super) fn read(&mut self, body: &Value, origin: &Origin, from: &Cursors) -> Result<Page, Failure> {
+    pub(super) fn read(&mut self, body: &Tree<'_>, origin: &Origin, from: &Cursors) -> Result<Page, Failure> {
         let said = Fields::of(body)?;
         if is_older(&said) {
             return Ok(Page::Older);
@@ -157,7 +156,7 @@ impl Allowlist {
         let own = gid(origin.id);
         for entry in projects.nodes() {
             // The list has both directions; where none is written it is inbound.
-            let direction = entry.0.get("direction").and_then(Value::as_str).unwrap_or("inbound");
+            let direction = entry.0.get("direction").and_then(Tree::as_str).unwrap_or("inbound");
             if direction.eq_ignore_ascii_case("inbound") && named(entry, "id")? == own {
                 self.project = Some(grants(entry)?);
             }
@@ -205,7 +204,7 @@ pub(super) struct OutboundPage {
 
 /// What an answer about an outbound list says; `None` where the service account may not read it, or the forge no longer
 /// has it.
-pub(super) fn read_outbound(body: &Value) -> Result<Option<OutboundPage>, Failure> {
+pub(super) fn read_outbound(body: &Tree<'_>) -> Result<Option<OutboundPage>, Failure> {
     let said = Fields::of(body)?;
     let project = match project(&said) {
         Ok(Some(project)) => project,
@@ -258,7 +257,7 @@ impl<'a> List<'a> {
 
 /// Whether the forge does not know what was asked for, because it is too old.
 fn is_older(said: &Fields<'_>) -> bool {
-    let errors = said.0.get("errors").and_then(Value::as_array);
+    let errors = said.0.get("errors").and_then(Tree::as_array);
     let messages = errors.into_iter().flatten().filter_map(|error| error.get("message")?.as_str());
     let mut known = messages.flat_map(|message| {
         NEWER.map(|(field, of)| message.starts_with(&format!("Field '{field}' doesn't exist on type '{of}'")))
@@ -280,14 +279,14 @@ fn project<'a>(said: &Fields<'a>) -> Result<Option<Fields<'a>>, Failure> {
 }
 
 fn nodes<'a>(list: &Fields<'a>) -> Result<Vec<Fields<'a>>, Failure> {
-    let nodes = list.0.get("nodes").and_then(Value::as_array).ok_or(Failure::LookupAnswer)?;
+    let nodes = list.0.get("nodes").and_then(Tree::as_array).ok_or(Failure::LookupAnswer)?;
     nodes.iter().map(Fields::of).collect()
 }
 
 /// Whom an entry names. One that is not shown could be the nearest.
 fn named<'a>(entry: &Fields<'a>, member: &str) -> Result<&'a str, Failure> {
     match entry.nullable("target")? {
-        Some(target) => target.0.get(member).and_then(Value::as_str).ok_or(Failure::LookupAnswer),
+        Some(target) => target.0.get(member).and_then(Tree::as_str).ok_or(Failure::LookupAnswer),
         None => Err(Failure::LookupRights),
     }
 }
@@ -298,8 +297,8 @@ fn grants(entry: &Fields<'_>) -> Result<Grants, Failure> {
         return Ok(Grants::Default);
     }
     let names = match entry.0.get("jobTokenPolicies") {
-        Some(Value::Array(names)) => names.as_slice(),
-        Some(Value::Null) => &[],
+        Some(Tree::List(names)) => names.as_slice(),
+        Some(Tree::Null) => &[],
         _ => return Err(Failure::LookupAnswer),
     };
     let known: Vec<Permission> = names.iter().filter_map(|name| Permission::named(name.as_str()?)).collect();
@@ -309,4 +308,51 @@ fn grants(entry: &Fields<'_>) -> Result<Grants, Failure> {
 /// How GraphQL names a project.
 pub(super) fn gid(id: ProjectId) -> String {
     ["gid://gitlab/Project/", &id.0.to_string()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::facts::Secret;
+
+    /// How a query begins, and what it is asked with.
+    fn asked(call: &Call) -> (String, Value) {
+        let body: Value = serde_json::from_slice(&call.body).unwrap();
+        assert_eq!(call.body, body.to_string().into_bytes(), "as serde_json writes it");
+        let query = body["query"].as_str().unwrap();
+        let braces = |brace| query.matches(brace).count();
+        assert_eq!((braces('{'), query.contains('\n')), (braces('}'), false), "{query}");
+        (query.split_inclusive('{').next().unwrap().into(), body["variables"].clone())
+    }
+
+    #[test]
+    fn queries_are_written_as_serde_json_writes_them() {
+        let account = Account::Token(Secret::new(b"service"));
+        let path = ProjectPath::parse("libs/common").unwrap();
+        let from = Cursors { projects: Some("a\"b".into()), groups: None };
+        let name = "query jobscopeAllowlist";
+        assert_eq!(
+            asked(&ask_allowlist("", &account, &Reference::Path(path.clone()), &from)),
+            (
+                format!("{name}($path: ID!, $projects: String, $groups: String) {{"),
+                json!({"path": "libs/common", "projects": "a\"b", "groups": null})
+            )
+        );
+        assert_eq!(
+            asked(&ask_allowlist("", &account, &Reference::Id(ProjectId(7)), &Cursors::default())),
+            (
+                format!("{name}($id: ID!, $projects: String, $groups: String) {{"),
+                json!({"id": "gid://gitlab/Project/7", "projects": null, "groups": null})
+            )
+        );
+        assert_eq!(
+            asked(&ask_outbound("", &account, &path, Some("c"))),
+            (
+                "query jobscopeOutbound($path: ID!, $after: String) {".into(),
+                json!({"path": "libs/common", "after": "c"})
+            )
+        );
+    }
 }

@@ -8,8 +8,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use serde_json::Value;
-
 use super::{PAGES, encoded, get};
 use crate::Config;
 use crate::access::{Holding, Package, Sought};
@@ -17,6 +15,7 @@ use crate::facts::{Found, GroupRef, Holders, MOST_HOLDERS, ProjectId, Role, User
 use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::source::Course;
+use crate::lookup::tree::Tree;
 use crate::lookup::{Account, Call, Progress, Value as Fact};
 
 /// Looks up who holds something.
@@ -76,7 +75,7 @@ impl HoldersFlight {
             (Asked::Myself, Said::Yes(body)) => {
                 let myself = Fields::of(&body)?;
                 let member = Asked::Member(UserId(myself.number("id")?));
-                let is_admin = myself.0.get("is_admin").and_then(Value::as_bool) == Some(true);
+                let is_admin = myself.0.get("is_admin").and_then(Tree::as_bool) == Some(true);
                 (!is_admin).then_some(member)
             }
             (Asked::Member(myself), Said::Yes(body)) => {
@@ -107,7 +106,7 @@ impl HoldersFlight {
     }
 
     /// Takes a page of a list.
-    fn read(&mut self, body: &Value) -> Result<(), Failure> {
+    fn read(&mut self, body: &Tree<'_>) -> Result<(), Failure> {
         for entry in body.as_array().ok_or(Failure::LookupAnswer)?.iter().map(Fields::of) {
             let entry = entry?;
             let project = match self.package() {

@@ -15,14 +15,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde_json::Value;
-
 use holders::HoldersFlight;
 use target::TargetFlight;
 use token::TokenFlight;
 
 use super::answer::{Answer, Fields, Said};
 use super::source::{Course, Source, begun, grounded};
+use super::tree::Tree;
 use super::{Account, Call, Fact, Principal, Progress, Recall};
 use crate::Config;
 use crate::access::TargetRef;
@@ -87,8 +86,8 @@ impl Source for Gitlab {
             Said::Moved(_) => return Err(Failure::LookupAnswer),
         };
         match body.get("expires_at") {
-            Some(Value::Null) => Ok(None),
-            Some(Value::String(day)) => Day::parse(day).map(Some).ok_or(Failure::LookupAnswer),
+            Some(Tree::Null) => Ok(None),
+            Some(Tree::Text(day)) => Day::parse(day).map(Some).ok_or(Failure::LookupAnswer),
             _ => Err(Failure::LookupAnswer),
         }
     }

@@ -8,8 +8,6 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use serde_json::Value;
-
 use super::draft::{Draft, Place, Reference};
 use super::graphql::{self, Cursors, Page};
 use super::{PAGES, encoded, get, path_of};
@@ -23,6 +21,7 @@ use crate::facts::{
 use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::source::Course;
+use crate::lookup::tree::Tree;
 use crate::lookup::{Account, Call, PartKey, Progress, Recall, Value as Fact};
 
 /// Looks up what a target is to a job.
@@ -201,7 +200,7 @@ impl TargetFlight {
             }
             (Asked::Scope(at), Said::Yes(body)) => {
                 // A project without settings limits access.
-                let is_limited = Fields::of(&body)?.0.get("inbound_enabled").and_then(Value::as_bool).unwrap_or(true);
+                let is_limited = Fields::of(&body)?.0.get("inbound_enabled").and_then(Tree::as_bool).unwrap_or(true);
                 self.place(at)?.older.is_limited = is_limited;
                 self.draft.hold_older(at)?;
             }
@@ -238,7 +237,7 @@ impl TargetFlight {
             (Asked::OriginScope, Said::Yes(body)) => {
                 let scope = Fields::of(&body)?;
                 scope.0.get("inbound_enabled").ok_or(Failure::LookupAnswer)?;
-                let is_kept_in = scope.0.get("outbound_enabled").and_then(Value::as_bool);
+                let is_kept_in = scope.0.get("outbound_enabled").and_then(Tree::as_bool);
                 self.draft.outbound.is_kept_in = Some(is_kept_in == Some(true));
             }
             (Asked::OriginList { page }, Said::Yes(body)) => {
@@ -338,7 +337,7 @@ impl TargetFlight {
     }
 
     /// Whether a list of an older forge names the origin, or a group above it.
-    fn lists_origin(&self, body: &Value, list: &str) -> Result<bool, Failure> {
+    fn lists_origin(&self, body: &Tree<'_>, list: &str) -> Result<bool, Failure> {
         let mut is_listed = false;
         for entry in body.as_array().ok_or(Failure::LookupAnswer)?.iter().map(Fields::of) {
             let entry = entry?;
@@ -416,22 +415,22 @@ fn nothing() -> Progress {
     Progress::Landed(Ok(Fact::Target(Found::Nothing)))
 }
 
-fn target(body: &Value) -> Result<Target, Failure> {
+fn target(body: &Tree<'_>) -> Result<Target, Failure> {
     let fields = Fields::of(body)?;
     let mut features = Features::OPEN;
     for (level, (_, name)) in features.0.iter_mut().zip(Feature::ALL) {
         // Old forges do not name every feature; what they do not name they do not limit.
         match fields.0.get(name) {
-            None | Some(Value::Null) => {}
+            None | Some(Tree::Null) => {}
             Some(value) => *level = value.as_str().and_then(Level::named).ok_or(Failure::LookupAnswer)?,
         }
     }
     // A project that is about to be deleted takes no more changes than an archived one.
     let is_marked = ["marked_for_deletion_at", "marked_for_deletion_on"]
         .iter()
-        .any(|name| fields.0.get(*name).is_some_and(|at| !at.is_null()));
+        .any(|name| fields.0.get(name).is_some_and(|at| !at.is_null()));
     // A setting that is not shown is off.
-    let setting = |name: &str| fields.0.get(name).and_then(Value::as_bool) == Some(true);
+    let setting = |name: &str| fields.0.get(name).and_then(Tree::as_bool) == Some(true);
     Ok(Target {
         id: Some(ProjectId(fields.number("id")?)),
         path: Some(fields.project_path("path_with_namespace")?),

@@ -5,8 +5,6 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use serde_json::Value;
-
 use super::{encoded, get, get_as_job, path_of};
 use crate::Config;
 use crate::facts::{
@@ -15,6 +13,7 @@ use crate::facts::{
 use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::source::Course;
+use crate::lookup::tree::Tree;
 use crate::lookup::{Account, Call, Progress, Value as Fact, on_behalf_of};
 
 /// Looks up whose token it is.
@@ -33,8 +32,8 @@ pub(super) struct TokenFlight {
     refs: &'static str,
     /// The job as far as it is known.
     job: Option<Job>,
-    /// The answer about its environment, where it came before the job.
-    environment: Option<Said>,
+    /// Whose environment it is and which, where that came before the job.
+    environment: Option<Result<(JobId, String), Failure>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +81,8 @@ impl TokenFlight {
             (Asked::Job, _) => match self.read_job(said)? {
                 Token::Running(mut job) => {
                     job.context.on_behalf_of = self.on_behalf_of?;
-                    if let Some(said) = self.environment.take() {
-                        read_circumstance(&mut job, Asked::Environment, said)?;
+                    if let Some(environment) = self.environment.take() {
+                        take_environment(&mut job, environment?)?;
                     }
                     let more = self.ask_more(&job)?;
                     self.job = Some(job);
@@ -97,7 +96,7 @@ impl TokenFlight {
             },
             (asked, Some(job)) => read_circumstance(job, asked, said)?,
             // What it says counts only together with the job: a token that is nobody's gets a refusal here too.
-            (_, None) => self.environment = Some(said),
+            (_, None) => self.environment = Some(environment(said)),
         }
         if self.outstanding > 0 {
             return Ok(Progress::Going(Vec::new()));
@@ -107,10 +106,10 @@ impl TokenFlight {
         Ok(Progress::Landed(Ok(Fact::Token(Token::Running(job)))))
     }
 
-    fn read_job(&mut self, said: Said) -> Result<Token, Failure> {
+    fn read_job(&mut self, said: Said<'_>) -> Result<Token, Failure> {
         match said {
             Said::Yes(body) => {
-                let is_tag = body.get("tag").and_then(Value::as_bool) == Some(true);
+                let is_tag = body.get("tag").and_then(Tree::as_bool) == Some(true);
                 self.refs = if is_tag { "tags" } else { "branches" };
                 job(&body, &self.root)
             }
@@ -158,7 +157,7 @@ impl Course for TokenFlight {
     }
 }
 
-fn job(body: &Value, root: &str) -> Result<Token, Failure> {
+fn job(body: &Tree<'_>, root: &str) -> Result<Token, Failure> {
     let fields = Fields::of(body)?;
     match fields.text("status")? {
         "running" | "canceling" => {}
@@ -183,10 +182,10 @@ fn job(body: &Value, root: &str) -> Result<Token, Failure> {
 
 /// Why the forge lets a user do nothing, by the state that it shows.
 fn refused_user(user: &Fields<'_>) -> Option<Invalid> {
-    if user.0.get("locked").and_then(Value::as_bool) == Some(true) {
+    if user.0.get("locked").and_then(Tree::as_bool) == Some(true) {
         return Some(Invalid::UserRefused);
     }
-    match user.0.get("state").and_then(Value::as_str) {
+    match user.0.get("state").and_then(Tree::as_str) {
         None | Some("active") => None,
         Some("deactivated") => Some(Invalid::UserDeactivated),
         Some("blocked" | "ldap_blocked" | "blocked_pending_approval" | "banned") => Some(Invalid::UserBlocked),
@@ -202,7 +201,7 @@ fn path_of_job(address: &str, root: &str, id: u64) -> Option<ProjectPath> {
 
 /// The job's circumstances, as far as the first answer tells them.
 fn context(fields: &Fields<'_>) -> Context {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(String::from);
+    let text = |value: Option<&Tree<'_>>| value.and_then(Tree::as_str).map(String::from);
     let pipeline = fields.0.get("pipeline");
     let git_ref = text(fields.0.get("ref"));
     let source = text(pipeline.and_then(|pipeline| pipeline.get("source")));
@@ -229,32 +228,46 @@ fn merge_request(context: &Context) -> Option<u64> {
 }
 
 /// Reads one of the circumstances that the first answer does not tell.
-fn read_circumstance(job: &mut Job, asked: Asked, said: Said) -> Result<(), Failure> {
-    let body = match (asked, said) {
-        (_, Said::Yes(body)) => body,
+fn read_circumstance(job: &mut Job, asked: Asked, said: Said<'_>) -> Result<(), Failure> {
+    match (asked, said) {
+        (Asked::Job, _) => return Err(Failure::Doubt),
+        (Asked::Environment, said) => return take_environment(job, environment(said)?),
         // A ref that is no longer there is nobody's to protect.
-        (Asked::Protected, Said::NotFound) => {
-            job.context.protected = Some(false);
-            return Ok(());
+        (Asked::Protected, Said::NotFound) => job.context.protected = Some(false),
+        (Asked::Protected, said) => job.context.protected = Some(Fields::of(&affirmed(said)?)?.flag("protected")?),
+        (Asked::Fork, said) => {
+            let source = Fields::of(&affirmed(said)?)?.number("source_project_id")?;
+            job.context.fork = Some(source != job.origin.id.0);
         }
-        (_, Said::Moved(_)) => return Err(Failure::LookupAnswer),
-        (_, Said::Unauthorized | Said::Forbidden | Said::NotFound) => return Err(Failure::LookupRights),
-    };
-    let fields = Fields::of(&body)?;
-    match asked {
-        Asked::Job => return Err(Failure::Doubt),
-        Asked::Protected => job.context.protected = Some(fields.flag("protected")?),
-        Asked::Environment => {
-            // A positive sign that this is about the job: not every job has an environment.
-            if fields.object("job")?.number("id")? != job.id.0 {
-                return Err(Failure::LookupAnswer);
-            }
-            let environment = fields.0.get("environment").filter(|environment| !environment.is_null());
-            let slug = environment.map(|environment| Fields::of(environment)?.text("slug").map(String::from));
-            job.context.environment = Some(slug.transpose()?.unwrap_or_default());
-        }
-        Asked::Fork => job.context.fork = Some(fields.number("source_project_id")? != job.origin.id.0),
     }
+    Ok(())
+}
+
+/// What was said, where that is no refusal.
+fn affirmed(said: Said<'_>) -> Result<Tree<'_>, Failure> {
+    match said {
+        Said::Yes(body) => Ok(body),
+        Said::Moved(_) => Err(Failure::LookupAnswer),
+        Said::Unauthorized | Said::Forbidden | Said::NotFound => Err(Failure::LookupRights),
+    }
+}
+
+/// The job that an answer about an environment is about, and its environment's name: not every job has one.
+fn environment(said: Said<'_>) -> Result<(JobId, String), Failure> {
+    let body = affirmed(said)?;
+    let fields = Fields::of(&body)?;
+    let job = JobId(fields.object("job")?.number("id")?);
+    let environment = fields.0.get("environment").filter(|environment| !environment.is_null());
+    let slug = environment.map(|environment| Fields::of(environment)?.text("slug").map(String::from));
+    Ok((job, slug.transpose()?.unwrap_or_default()))
+}
+
+/// Takes a job's environment, with a positive sign that it is this one's.
+fn take_environment(job: &mut Job, (of, slug): (JobId, String)) -> Result<(), Failure> {
+    if of != job.id {
+        return Err(Failure::LookupAnswer);
+    }
+    job.context.environment = Some(slug);
     Ok(())
 }
 
@@ -263,7 +276,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::string::ToString;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::super::{JOB, SERVICE_ACCOUNT};
     use super::*;

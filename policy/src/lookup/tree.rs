@@ -1,0 +1,245 @@
+//! JSON of an answer as a tree. Its texts stay where they came, but for those that were escaped; so do the names of members,
+//! of which a forge gives many more than are looked at.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde_core::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+
+/// A value. What is no JSON, or nested too deeply, is none.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Tree<'a> {
+    Null,
+    Flag(bool),
+    Number(Number),
+    Text(Cow<'a, str>),
+    List(Vec<Tree<'a>>),
+    Object(Members<'a>),
+}
+
+/// The members of an object as they came. Of two with one name the last counts.
+#[derive(Debug, Clone)]
+pub(super) struct Members<'a>(Vec<(Cow<'a, str>, Tree<'a>)>);
+
+impl<'a> Tree<'a> {
+    /// Reads one, and nothing behind it.
+    pub(super) fn read(body: &'a [u8]) -> Option<Self> {
+        serde_json::from_str(core::str::from_utf8(body).ok()?).ok()
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    pub(super) fn as_bool(&self) -> Option<bool> {
+        if let Self::Flag(flag) = self { Some(*flag) } else { None }
+    }
+
+    pub(super) fn as_u64(&self) -> Option<u64> {
+        if let Self::Number(number) = self { number.as_u64() } else { None }
+    }
+
+    pub(super) fn as_str(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    pub(super) fn as_array(&self) -> Option<&[Self]> {
+        if let Self::List(list) = self { Some(list) } else { None }
+    }
+
+    pub(super) fn as_object(&self) -> Option<&Members<'a>> {
+        if let Self::Object(members) = self { Some(members) } else { None }
+    }
+
+    /// A member; none of what is no object.
+    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+        self.as_object()?.get(name)
+    }
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn get(&self, name: &str) -> Option<&Tree<'a>> {
+        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    pub(super) fn contains_key(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+}
+
+/// In whatever order they came.
+impl PartialEq for Members<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let has = |all: &Self, those: &Self| those.keys().all(|name| all.get(name) == those.get(name));
+        has(self, other) && has(other, self)
+    }
+}
+
+/// A text as it is read.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Letters;
+        impl<'de> Visitor<'de> for Letters {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(String::from(text))))
+            }
+        }
+        deserializer.deserialize_str(Letters)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tree<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Tree<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+
+            fn visit_unit<E>(self) -> Result<Tree<'de>, E> {
+                Ok(Tree::Null)
+            }
+
+            fn visit_bool<E>(self, flag: bool) -> Result<Tree<'de>, E> {
+                Ok(Tree::Flag(flag))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Tree<'de>, E> {
+                Ok(Tree::Number(number.into()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Tree<'de>, E> {
+                Ok(Tree::Number(number.into()))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Tree<'de>, E> {
+                Ok(Number::from_f64(number).map_or(Tree::Null, Tree::Number))
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Tree<'de>, E> {
+                Ok(Tree::Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Tree<'de>, E> {
+                Ok(Tree::Text(Cow::Owned(String::from(text))))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Tree<'de>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    items.push(item);
+                }
+                Ok(Tree::List(items))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some((Text(name), value)) = map.next_entry()? {
+                    members.push((name, value));
+                }
+                Ok(Tree::Object(Members(members)))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+    use std::vec;
+
+    use super::*;
+
+    /// The same as serde_json's own tree has it.
+    fn value(tree: &Tree<'_>) -> Value {
+        match tree {
+            Tree::Null => Value::Null,
+            Tree::Flag(flag) => Value::Bool(*flag),
+            Tree::Number(number) => Value::Number(number.clone()),
+            Tree::Text(text) => Value::String(text.clone().into_owned()),
+            Tree::List(list) => list.iter().map(value).collect(),
+            Tree::Object(members) => {
+                members.keys().map(|name| (String::from(name), value(members.get(name).unwrap()))).collect()
+            }
+        }
+    }
+
+    fn is_read_alike(body: &[u8]) {
+        let (tree, expected) = (Tree::read(body), serde_json::from_slice(body).ok());
+        assert_eq!(tree.as_ref().map(value), expected, "{:?}", String::from_utf8_lossy(body));
+    }
+
+    #[test]
+    fn what_is_json_is_the_same_and_what_is_none_is_none() {
+        let deep = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat();
+        for body in [
+            "",
+            " ",
+            "null",
+            "nul",
+            "[1, -1, 1.0, 1e3, 1e999, -0, 18446744073709551615, 18446744073709551616]",
+            "[1e999]",
+            "[01]",
+            r#"{"a": 1, "b": {"a": []}, "a": "two\n\u00e9\ud83d\ude00"}"#,
+            r#"{"\u0061": 1, "a": 2}"#,
+            r#"["\ud800"]"#,
+            r#"{"a": "\x"}"#,
+            "[1,]",
+            "{\"a\"}",
+            "{1: 2}",
+            "[\"\u{1}\"]",
+            "{} {}",
+            " {} \n",
+            "<html>",
+            &deep(127),
+            &deep(128),
+            &deep(200),
+        ] {
+            is_read_alike(body.as_bytes());
+        }
+        is_read_alike(b"[\"\xff\"]");
+        is_read_alike(b"[]\xff");
+    }
+
+    #[test]
+    fn objects_are_equal_in_whatever_order_their_members_came() {
+        let read = |body: &'static str| Tree::read(body.as_bytes()).unwrap();
+        let one = read(r#"{"a": 1, "b": [{}]}"#);
+        assert_eq!(one, read(r#"{"b": [{}], "a": 2, "a": 1}"#));
+        for other in [r#"{"a": 1}"#, r#"{"a": 1, "b": [{}], "c": null}"#, r#"{"a": 2, "b": [{}]}"#, "[]"] {
+            assert_ne!(one, read(other));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn texts_are_read_as_serde_json_reads_them(texts in any::<Vec<String>>(), bytes in any::<Vec<u8>>()) {
+            is_read_alike(serde_json::to_string(&texts).unwrap().as_bytes());
+            is_read_alike(&[b"[\"", bytes.as_slice(), b"\"]"].concat());
+            is_read_alike(&[vec![b'{'], bytes, vec![b'}']].concat());
+        }
+    }
+}
