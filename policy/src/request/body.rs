@@ -481,8 +481,9 @@ fn is_utf8(head: &Head<'_>) -> Result<bool, Malformed> {
 }
 
 /// Whether some server looks for parameters in a body of this type: every multipart type is a form to Rack, and so is
-/// the first of two types that a comma joins; every type with `json` in its name is JSON to Rails.
+/// the first of two types that a comma joins; every type with `json` in its name is JSON to Rails. To Go a capital I with a
+/// dot is an i in another case.
 fn may_hold_parameters(media: &[u8]) -> bool {
     let has = |part: &[u8]| media.windows(part.len()).any(|window| window == part);
-    has(b"multipart") || has(b"json") || has(b"x-www-form") || has(b",")
+    has(b"multipart") || has(b"json") || has(b"x-www-form") || has(b",") || !media.is_ascii()
 }

@@ -106,12 +106,15 @@ pub(super) fn with_form(forge: &Forge, head: &Head<'_>, reading: Reading) -> Rea
     let is = |form: &[u8]| {
         head.all("content-type").any(|media| media.windows(form.len()).any(|window| window.eq_ignore_ascii_case(form)))
     };
-    // An archive is made by a POST, too.
+    // What Go makes ASCII of when it folds case may be either.
+    let is_odd =
+        || head.all("content-type").flat_map(|media| media.split(|b| *b == b';').next()).any(|media| !media.is_ascii());
+    // An archive is made by a POST, too; and a batch may stand behind the parts in which Go found a token.
     let is_read = || {
         let path = params::generous(head.path().unwrap_or_default()).to_ascii_lowercase();
-        ["/api/", "/archive/"].iter().any(|part| path.contains(part))
+        ["/api/", "/archive/", "/info/lfs/"].iter().any(|part| path.contains(part))
     };
-    if head.body() != Body::Follows || !(is(FORM) || is(PARTS)) || !is_read() || is_elsewhere(forge, head) {
+    if head.body() != Body::Follows || !(is(FORM) || is(PARTS) || is_odd()) || !is_read() || is_elsewhere(forge, head) {
         return reading;
     }
     let look = Look::of(head, Counts::AnyCredential);

@@ -254,6 +254,8 @@ fn part(head: &[u8]) -> Result<Part<'_>, Malformed> {
             () if is("content-transfer-encoding") => {
                 ["7bit", "8bit", "binary"].iter().any(|known| value.eq_ignore_ascii_case(known))
             }
+            // OkHttp, Guzzle, Spring and others write it. No reader goes by it: a part ends at its delimiter.
+            () if is("content-length") => value.bytes().all(|b| b.is_ascii_digit()),
             () => false,
         };
         // Another field, a folded line, or a second disposition.
@@ -366,6 +368,25 @@ mod tests {
         let (boundary, _) = boundary(b"multipart/form-data; boundary=----c").unwrap();
         let body = b"------c\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\nglcbt-x\r\n------c\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a\"\r\nContent-Type: text/plain\r\n\r\n\xff\r\n------c--\r\n";
         assert_eq!(fields(&boundary, body).unwrap(), [("token".into(), "glcbt-x".into()), ("f".into(), String::new())]);
+    }
+
+    #[test]
+    fn a_part_may_say_its_length_and_ends_at_its_delimiter() {
+        let body = |length: &str| {
+            format!(
+                "--b\r\nContent-Disposition: form-data; name=\"token\"\r\nContent-Length: {length}\r\n\r\nglcbt-x\r\n--b--\r\n"
+            )
+        };
+        for length in ["7", "0", "99"] {
+            assert_eq!(
+                fields(b"b", body(length).as_bytes()).unwrap(),
+                [("token".into(), "glcbt-x".into())],
+                "{length}"
+            );
+        }
+        for length in ["7; name=job_token", "-1", "7 7"] {
+            assert_eq!(fields(b"b", body(length).as_bytes()), Err(Malformed::MultipartSyntax), "{length}");
+        }
     }
 
     #[test]

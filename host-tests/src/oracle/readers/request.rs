@@ -198,7 +198,7 @@ const FIELDS: [&str; 12] = [
 const METHODS: [&str; 6] = ["POST", "PUT", "PATCH", "DELETE", "GET", "OPTIONS"];
 const FORM: &str = "application/x-www-form-urlencoded";
 const MULTIPART: &str = "multipart/form-data; boundary=B";
-const MEDIA: [&str; 39] = [
+const MEDIA: [&str; 41] = [
     "",
     " ",
     ";",
@@ -238,6 +238,9 @@ const MEDIA: [&str; 39] = [
     "multipart/form-data; boundary=B; x=\"application/x-www-form-urlencoded\"",
     "application/x-www-form-urlencoded; x=\"multipart/form-data\"",
     "multipart/form-data; boundary*0=B",
+    // Go folds its case.
+    "appl\u{130}cation/x-www-form-urlencoded",
+    "mult\u{130}part/form-data; boundary=B",
 ];
 
 /// A request in the making.
@@ -345,7 +348,7 @@ impl Route {
     /// Whether Gitea looks into a form for a token.
     #[must_use]
     pub fn is_with_form(&self) -> bool {
-        self.is_api() || self.path.contains("/archive/")
+        self.is_api() || self.path.contains("/archive/") || self.path.contains("/info/lfs/")
     }
 
     /// The project in its path, as the API gets it; `""` when there is none.

@@ -116,7 +116,7 @@ impl Reader {
 }
 
 /// How a body of this type may be read; every multipart type is a form to Rack, and so is the first of two types that a
-/// comma joins; every type with `json` in its name is JSON to Rails.
+/// comma joins; every type with `json` in its name is JSON to Rails. To Go a capital I with a dot is an i in another case.
 fn typed(content_type: &[u8], counts: Counts) -> Option<Reader> {
     let media = content_type.split(|b| *b == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
     let has = |part: &[u8]| memmem::find(&media, part).is_some();
@@ -126,7 +126,9 @@ fn typed(content_type: &[u8], counts: Counts) -> Option<Reader> {
             Ok((boundary, _)) => Reader::Parts(Parts::new(&boundary, counts)),
             Err(_) => Reader::Text(Text::new(counts)),
         },
-        _ if has(b"multipart") || has(b"x-www-form") || has(b",") => Reader::Text(Text::new(counts)),
+        _ if has(b"multipart") || has(b"x-www-form") || has(b",") || !media.is_ascii() => {
+            Reader::Text(Text::new(counts))
+        }
         _ if has(b"json") => Reader::Json(Json::new(counts)),
         _ => return None,
     };

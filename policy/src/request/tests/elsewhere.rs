@@ -154,14 +154,22 @@ fn an_upload_to_an_api_names_no_credential_in_its_parts_whoever_its_head_names()
     }
 }
 
-/// Who asks, Gitea finds out before it looks whether it has the path: GitLab's are no exception, and an archive is made by a POST.
+/// Who asks, Gitea finds out before it looks whether it has the path: GitLab's are no exception, and an archive is made by a
+/// POST. Where it reads parts it stops at their end, and finds the JSON of a batch behind them.
 #[test]
 fn a_token_in_a_form_counts_wherever_gitea_looks_for_one() {
     let part = format!("--b\r\nContent-Disposition: form-data; name=\"access_token\"\r\n\r\n{UNMARKED}\r\n--b--\r\n");
     let upload = [field("content-type", "multipart/form-data; boundary=b")];
     let form = [field("content-type", "application/x-www-form-urlencoded")];
     for keys in [GENERIC, GITEA] {
-        for path in ["/api/v4/projects/7/releases", "/api/v4/jobs/7/trace", "/api/v1/x", "/O/R/archive/main.zip"] {
+        for path in [
+            "/api/v4/projects/7/releases",
+            "/api/v4/jobs/7/trace",
+            "/api/v1/x",
+            "/O/R/archive/main.zip",
+            "/o/r.git/info/lfs/objects/batch",
+            "/o/r/info/lfs/locks/verify",
+        ] {
             let read = reading_with(keys, "POST", path, &upload, Body::Follows);
             assert!(matches!(read, Reading::Passing(_)), "{path}: {read:?}");
             let read = read.finish(part.as_bytes());
@@ -186,6 +194,26 @@ fn an_upload_is_none_the_less_one_for_naming_a_form_in_its_type() {
             assert!(matches!(&read, Reading::Refused(_)), "{fields:?}: {read:?}");
         }
     }
+}
+
+/// Go takes `\u{130}` for an i in another case, in a type as anywhere.
+#[test]
+fn a_type_of_other_letters_than_ascii_may_be_a_form() {
+    let part = format!("--b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n{UNMARKED}\r\n--b--\r\n");
+    let form = format!("token={UNMARKED}");
+    let sent = [("mult\u{130}part/form-data; boundary=b", &part), ("appl\u{130}cation/x-www-form-urlencoded", &form)];
+    for (media, body) in sent {
+        let media = [field("content-type", media)];
+        for keys in [GENERIC, GITEA] {
+            let read =
+                |path, body: &str| reading_with(keys, "POST", path, &media, Body::Follows).finish(body.as_bytes());
+            assert!(matches!(read("/api/v1/x", body), Reading::Refused(_)), "{keys} {media:?}");
+            assert_eq!(read("/api/v1/x", "a=b"), Reading::NotAJob, "{keys} {media:?}");
+            assert_eq!(read("/user/login", body), Reading::NotAJob, "{keys} {media:?}");
+        }
+    }
+    let named = [field("content-type", "image/png; name=\"\u{130}.png\"")];
+    assert_eq!(reading_with(GITEA, "POST", "/api/v1/x", &named, Body::Follows), Reading::NotAJob);
 }
 
 const GITEA: &str = r#""kind": "gitea""#;
