@@ -252,7 +252,7 @@ pub const KEYS: &[Key] = &[
         kind: ValueKind::Hosts(1),
         presence: Presence::Required,
         doc: doc(
-            "Hosts that serve Git, LFS, the API and `/jwt/auth`. Compared without port, case and final dot. A job token on a host that is in no list is refused, in a body below `/api/v4/`.",
+            "Hosts that serve Git, LFS, the API and `/jwt/auth`. Compared without port, case and final dot. A job token on a host that is in no list is refused; in a body, with `kind: gitlab` below `/api/v4/`.",
         ),
     },
     Key {
