@@ -69,7 +69,7 @@ struct Held {
 #[derive(Debug)]
 pub(super) struct Draft {
     sources: Arc<Sources>,
-    job: Job,
+    job: Arc<Job>,
     pub(super) is_image: bool,
     /// The projects that may be meant; of those that are there the first is.
     pub(super) places: Vec<Place>,
@@ -116,10 +116,10 @@ fn is_shared(part: Part) -> bool {
 }
 
 impl Draft {
-    pub(super) fn new(sources: Arc<Sources>, job: &Job, references: Vec<Reference>, is_image: bool) -> Self {
+    pub(super) fn new(sources: Arc<Sources>, job: &Arc<Job>, references: Vec<Reference>, is_image: bool) -> Self {
         Self {
             sources,
-            job: job.clone(),
+            job: Arc::clone(job),
             is_image,
             places: references.into_iter().map(Place::new).collect(),
             outbound: OutboundList::default(),

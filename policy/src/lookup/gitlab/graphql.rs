@@ -257,8 +257,8 @@ impl<'a> List<'a> {
     /// Where the list goes on; `None` where all of it is read, because the end begins in what is read.
     fn next(&self) -> Result<Option<String>, Failure> {
         let is_whole = !self.head_info.flag("hasNextPage")? || !self.tail_info.flag("hasPreviousPage")?;
-        let meets = self.tail.first().is_some_and(|first| self.head.iter().any(|node| node.0 == first.0));
-        if is_whole || meets { Ok(None) } else { self.head_info.text("endCursor").map(|cursor| Some(cursor.into())) }
+        let meets = || self.tail.first().is_some_and(|first| self.head.iter().any(|node| node.0 == first.0));
+        if is_whole || meets() { Ok(None) } else { self.head_info.text("endCursor").map(|cursor| Some(cursor.into())) }
     }
 
     fn end(&self) -> Option<String> {
