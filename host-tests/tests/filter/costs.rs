@@ -149,7 +149,7 @@ fn a_head_costs_no_more_than_so_much() {
     // What is denied is accounted for, too, and what cannot be read is given its name.
     let rows: Vec<(&str, RequestHead, u64)> = vec![
         ("an ordinary page", get("/g/p"), 6_000),
-        ("a clone", clone("libs/common", DANA), 660_000),
+        ("a clone", clone("libs/common", DANA), 390_000),
         ("an endpoint", api("/projects/103/releases", DANA), 612_000),
         ("an endpoint that is not listed", api("/projects/103/statuses/abc", DANA), 133_000),
         ("a format", api("/projects/103/trigger/pipeline.json", DANA), 199_000),
