@@ -429,7 +429,7 @@ fn target(body: &Tree<'_>) -> Result<Target, Failure> {
     // A project that is about to be deleted takes no more changes than an archived one.
     let is_marked = ["marked_for_deletion_at", "marked_for_deletion_on"]
         .iter()
-        .any(|name| fields.0.get(*name).is_some_and(|at| !at.is_null()));
+        .any(|name| fields.0.get(name).is_some_and(|at| !at.is_null()));
     // A setting that is not shown is off.
     let setting = |name: &str| fields.0.get(name).and_then(Tree::as_bool) == Some(true);
     Ok(Target {
