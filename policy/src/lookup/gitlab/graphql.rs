@@ -84,7 +84,7 @@ fn call(root: &str, account: &Account, operation: &'static str, query: &'static 
     Call {
         principal: Principal::ServiceAccount,
         method: "POST",
-        path: format!("{root}/api/graphql"),
+        path: [root, "/api/graphql"].concat(),
         headers: fields.into_iter().chain(account.field(SERVICE_ACCOUNT, b"")).collect(),
         body: body.into_bytes(),
     }

@@ -310,7 +310,7 @@ impl TargetFlight {
     }
 
     fn of_place(&self, at: usize, rest: &str) -> Option<Call> {
-        self.draft.named(at).map(|named| self.get(&format!("{}{rest}", path_to(&named))))
+        self.draft.named(at).map(|named| self.get(&[&path_to(&named), rest].concat()))
     }
 
     fn allowlist(&self, at: usize, from: Cursors, page: usize) -> Result<(Call, Asked), Failure> {
@@ -402,7 +402,7 @@ fn draft(sources: &Arc<Sources>, job: &Arc<Job>, target: &TargetRef) -> Draft {
 /// The path of the API to a project that is named by its path or number.
 fn path_to(reference: &Reference) -> String {
     match reference {
-        Reference::Path(path) => format!("/projects/{}", encoded(path.as_str())),
+        Reference::Path(path) => ["/projects/", &encoded(path.as_str())].concat(),
         Reference::Id(id) => format!("/projects/{}", id.0),
     }
 }
