@@ -22,6 +22,9 @@ const FULL: &str = "`info/refs`, `lookup.api: v1`, full tables";
 const NEW: &str = "{new}";
 const END: &str = "<!-- end of costs -->";
 
+/// The forge's answer to the request that has this number: its media type and its body.
+type Upstream = fn(u8) -> (&'static str, String);
+
 /// A kind of request.
 struct Kind {
     what: &'static str,
@@ -29,8 +32,8 @@ struct Kind {
     more: String,
     lookups: Lookups,
     request: Request,
-    /// The forge's answer to the request that has this number, where it is read: its media type and its body.
-    answer: Option<fn(u8) -> (&'static str, String)>,
+    /// What the forge answers, where that is read.
+    answer: Option<Upstream>,
 }
 
 /// Who is asked for facts.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use policy::bindings::Moment;
 use policy::facts::Hash;
 use policy::failure::Failure;
+use policy::memo::Hashes;
 use policy::request::{Pending, Scan};
 
 use super::answer::Answering;
@@ -296,19 +297,19 @@ impl Crowd {
     }
 
     /// The next request that waits no longer. What is told to one that left, or that waits for more, wakes nobody.
-    pub(super) fn wake(&mut self) -> Option<(Stream, Woken)> {
+    pub(super) fn wake(&mut self, hashes: &Hashes) -> Option<(Stream, Woken)> {
         loop {
             let (stream, news) = self.news.pop_front()?;
-            if let Some(woken) = self.hear(stream, &news) {
+            if let Some(woken) = self.hear(hashes, stream, &news) {
                 return Some((stream, woken));
             }
         }
     }
 
-    fn hear(&mut self, stream: Stream, news: &News) -> Option<Woken> {
+    fn hear(&mut self, hashes: &Hashes, stream: Stream, news: &News) -> Option<Woken> {
         let exchange = self.exchanges.get_mut(&stream)?;
         let heard = match (&mut exchange.stands, news) {
-            (Standing::Facts(parked), News::Landed(landed)) => parked.hear(landed)?,
+            (Standing::Facts(parked), News::Landed(landed)) => parked.hear(hashes, landed)?,
             // Who waits for something else by now has time again.
             (Standing::Facts(_) | Standing::Body(..), News::Late) if exchange.is_told => Err(Failure::LookupTimeout),
             (Standing::Body(..), News::Crowded) if exchange.is_told => Err(Failure::Busy),

@@ -160,7 +160,7 @@ impl<H: Host> Worker<H> {
                 };
                 match found {
                     None => parked.missing.push(key),
-                    Some(Ok((value, freshness))) => parked.learn(key, &value, freshness),
+                    Some(Ok((value, freshness))) => parked.learn(&setup.store.hashes, key, &value, freshness),
                     Some(Err(failure)) => return self.miss(setup, parked, failure),
                 }
             }

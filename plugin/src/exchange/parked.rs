@@ -4,7 +4,8 @@ use policy::bindings::{Freshness, Moment, Remembered};
 use policy::decision::{Decision, Facts, Step};
 use policy::facts::{Hash, Token};
 use policy::failure::Failure;
-use policy::lookup::{Fact, Value, target_key};
+use policy::lookup::{Fact, Value};
+use policy::memo::Hashes;
 use policy::request::{Claim, JobRequest};
 
 use super::Next;
@@ -49,7 +50,7 @@ impl Parked {
     }
 
     /// Takes a fact that it waits for; `None` while it waits for more.
-    pub(super) fn hear(&mut self, landed: &Landed) -> Option<std::result::Result<(), Failure>> {
+    pub(super) fn hear(&mut self, hashes: &Hashes, landed: &Landed) -> Option<std::result::Result<(), Failure>> {
         let key = landed.key;
         if !self.missing.contains(&key) {
             return None;
@@ -59,7 +60,7 @@ impl Parked {
                 self.missing.retain(|missing| *missing != key);
                 // What was under way when it looked again may be from before: then it asks for itself.
                 if landed.is_new || !self.looks_again() {
-                    self.learn(key, value, *freshness);
+                    self.learn(hashes, key, value, *freshness);
                 }
                 self.missing.is_empty().then_some(Ok(()))
             }
@@ -68,7 +69,7 @@ impl Parked {
     }
 
     /// Takes a fact of this age; a target's is filed under the target, for every access that means it.
-    pub(super) fn learn(&mut self, key: Hash, value: &Value, freshness: Freshness) {
+    pub(super) fn learn(&mut self, hashes: &Hashes, key: Hash, value: &Value, freshness: Freshness) {
         self.oldest = self.oldest.max(freshness);
         let found = match value {
             Value::Token(token) => {
@@ -80,7 +81,7 @@ impl Parked {
         let Some(Token::Running(job)) = &self.facts.token else { return };
         let asked = self.request.accesses.iter().map(|access| access.target.clone());
         let mut meant: Vec<_> =
-            asked.chain(self.facts.held()).filter(|target| target_key(job, target) == key).collect();
+            asked.chain(self.facts.held()).filter(|target| hashes.of_target(job, target) == key).collect();
         meant.retain(|target| !self.facts.targets.iter().any(|(known, _)| known == target));
         meant.dedup();
         self.facts.targets.extend(meant.into_iter().map(|target| (target, found.clone())));

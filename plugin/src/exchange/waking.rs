@@ -20,7 +20,7 @@ impl<H: Host> Worker<H> {
     pub(crate) fn wake(&mut self, setup: &Setup<H>) {
         let now = self.host.now();
         for _ in 0..AT_ONCE {
-            let Some((stream, woken)) = self.crowd.wake() else { break };
+            let Some((stream, woken)) = self.crowd.wake(&setup.store.hashes) else { break };
             if let Err(error) = self.host.act_for(Some(stream)) {
                 self.journal.note(Level::Error, "a waiting request is gone", error);
                 continue;

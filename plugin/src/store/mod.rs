@@ -5,6 +5,7 @@ mod targets;
 mod tokens;
 
 use std::cell::Cell;
+use std::fmt::Write;
 use std::rc::Rc;
 
 use policy::Config;
@@ -23,6 +24,9 @@ const ATTEMPTS: usize = 16;
 
 /// How many buckets are aged at once: a few milliseconds' work.
 const AGED: u32 = 512;
+
+/// No key of a bucket is longer.
+const NAME: usize = 48;
 
 /// Who follows the list of ended jobs.
 const FOLLOWER: &str = "follower";
@@ -78,7 +82,10 @@ impl<H: Host> Store<H> {
     }
 
     fn name(&self, table: Table, bucket: u32) -> String {
-        ["jobscope.", &self.layout, ".", table.name(), ".", &bucket.to_string()].concat()
+        let mut name = String::with_capacity(NAME);
+        ["jobscope.", &self.layout, ".", table.name(), "."].into_iter().for_each(|part| name.push_str(part));
+        let _ = write!(name, "{bucket}");
+        name
     }
 
     /// The key of something that this forge has one of.
@@ -98,16 +105,20 @@ impl<H: Host> Store<H> {
         Ok(bucket.and_then(|(bytes, _)| bindings::find(&bytes, key, now)))
     }
 
-    /// Puts a row, and tells what stands under its key now: nothing, where it found no room. What was decided from rows that
-    /// it changes or pushes out no longer holds.
-    fn put<R: Row>(&self, now: Moment, row: impl Fn() -> R) -> Result<Option<R>> {
-        let key = row().key();
-        let (row, revoked) = self.write(&key, now, row)?;
-        self.revoke(revoked).map(|()| row)
+    /// Puts the row of a key, and gives its bucket: nothing, where it found no room. What was decided from rows that it
+    /// changes or pushes out no longer holds.
+    fn put<R: Row>(&self, key: &Hash, now: Moment, row: impl Fn() -> R) -> Result<Option<Vec<u8>>> {
+        let (bucket, revoked) = self.write(key, now, row)?;
+        self.revoke(revoked).map(|()| bucket)
     }
 
-    /// The same, and the versions of what was decided and no longer holds.
-    fn write<R: Row>(&self, key: &Hash, now: Moment, row: impl Fn() -> R) -> Result<(Option<R>, Stripes)> {
+    /// The same, and tells what stands under the key now.
+    fn hold<R: Row>(&self, key: &Hash, now: Moment, row: impl Fn() -> R) -> Result<Option<R>> {
+        Ok(self.put(key, now, row)?.and_then(|bucket| bindings::find(&bucket, key, now)))
+    }
+
+    /// Puts a row, and gives the versions of what was decided and no longer holds.
+    fn write<R: Row>(&self, key: &Hash, now: Moment, row: impl Fn() -> R) -> Result<(Option<Vec<u8>>, Stripes)> {
         // Full of rows that are worth more, or too long to remember: it is looked up each time.
         let (evicts, revoked) = (Cell::new(false), Cell::new(Stripes::NONE));
         let bytes = self.change::<R>(key, |bytes| {
@@ -118,7 +129,7 @@ impl<H: Host> Store<H> {
         })?;
         self.counters.add(Counted::Evictions, &[R::TABLE], i64::from(bytes.is_some() && evicts.get()));
         let revoked = bytes.as_ref().map_or(Stripes::NONE, |_| revoked.get());
-        Ok((bytes.and_then(|bytes| bindings::find(&bytes, key, now)), revoked))
+        Ok((bytes, revoked))
     }
 
     /// Changes the bucket of a key, and gives what stands there now; `None` where there is nothing to change.

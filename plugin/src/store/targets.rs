@@ -73,9 +73,9 @@ impl<H: Host> Store<H> {
         // One that was there keeps its place.
         if *found == Found::Nothing && self.find::<TargetRow>(&key, now)?.is_none() {
             let confirmed = confirmed.oldest();
-            return self.put(now, || Missing { key, confirmed }).map(drop);
+            return self.put(&key, now, || Missing { key, confirmed }).map(drop);
         }
-        self.put(now, || TargetRow { key, found: found.clone(), confirmed }).map(drop)
+        self.put(&key, now, || TargetRow { key, found: found.clone(), confirmed }).map(drop)
     }
 
     /// What is remembered of a part of a target, at least as fresh as `least`, and when it was looked up. A part that cannot
@@ -98,13 +98,13 @@ impl<H: Host> Store<H> {
         let key = self.inquiry.fact(&key.hash);
         match known {
             Known::Project(project) => {
-                self.put(now, || ProjectRow { key, project: project.clone(), confirmed }).map(drop)
+                self.put(&key, now, || ProjectRow { key, project: project.clone(), confirmed }).map(drop)
             }
             Known::Member(_)
             | Known::External(_)
             | Known::Allowlist { .. }
             | Known::Enforcement(_)
-            | Known::Outbound(_) => self.put(now, || PartRow { key, known: known.clone(), confirmed }).map(drop),
+            | Known::Outbound(_) => self.put(&key, now, || PartRow { key, known: known.clone(), confirmed }).map(drop),
         }
     }
 }

@@ -104,7 +104,7 @@ impl<H: Host> Store<H> {
 
     /// Remembers from whose token a credential was made. `false` where there is no room.
     pub(crate) fn learn_minted(&self, minted: &Minted, now: Moment) -> Result<bool> {
-        self.put(now, || minted.clone()).map(|row| row.is_some())
+        self.hold(&minted.key, now, || minted.clone()).map(|row| row.is_some())
     }
 
     /// Remembers what a lookup that was sent at `asked` said of a token, by what was so at `confirmed`, and tells what holds
@@ -128,7 +128,7 @@ impl<H: Host> Store<H> {
             Token::Invalid(invalid) => match self.find::<Binding>(&key, now)? {
                 None => {
                     let key = self.inquiry.fact(&key);
-                    self.put(now, || Rejection { key, invalid, confirmed })?;
+                    self.put(&key, now, || Rejection { key, invalid, confirmed })?;
                     Ok(Ok(said))
                 }
                 Some(binding) => match binding.denied(confirmed, self.inquiry.mark()) {
@@ -166,13 +166,13 @@ impl<H: Host> Store<H> {
         }
         let mark = self.inquiry.mark();
         let running = || Binding { confirmed, ..Binding::running(key, job.clone(), asked, mark) };
-        let held = self.put(now, running)?;
+        let held = self.hold(&key, now, running)?;
         Ok(Binding::holds(held, job, now))
     }
 
     fn name_job(&self, job: JobId, token: Hash, now: Moment) -> Result<Place> {
         let key = JobRow::key_of(&self.inquiry, job);
-        let row = self.put(now, || JobRow::named(key, token, now))?;
+        let row = self.hold(&key, now, || JobRow::named(key, token, now))?;
         Ok(JobRow::place(row.as_ref(), &token))
     }
 
@@ -184,9 +184,9 @@ impl<H: Host> Store<H> {
             Place::Found => {
                 if !dependencies.is_empty() {
                     let job = JobRow::key_of(&self.inquiry, *job);
-                    self.put(now, || Dependencies::of(job, dependencies, now))?;
+                    self.put(&job, now, || Dependencies::of(job, dependencies, now))?;
                 }
-                self.put(now, || Binding::born(key, *job, *origin, *timeout, now)).map(drop)
+                self.put(&key, now, || Binding::born(key, *job, *origin, *timeout, now)).map(drop)
             }
             Place::Ended => self.end_token(key, now).map(drop),
             Place::None => Ok(()),
@@ -227,13 +227,14 @@ impl<H: Host> Store<H> {
     fn end_token(&self, key: Hash, now: Moment) -> Result<Option<Binding>> {
         let held = self.write(&key, now, || Binding::ended(key, now));
         let revoked = self.revoke_token(&key);
-        held.and_then(|(held, _)| revoked.map(|()| held))
+        let held = held.map(|(bucket, _)| bucket.and_then(|bucket| bindings::find(&bucket, &key, now)));
+        held.and_then(|held| revoked.map(|()| held))
     }
 
     /// From now on no worker serves this job, also where a lookup of its token is under way.
     pub(crate) fn end_job(&self, job: JobId, now: Moment) -> Result<()> {
         let key = JobRow::key_of(&self.inquiry, job);
-        let row = self.put(now, || JobRow::ended(key, now))?;
+        let row = self.hold(&key, now, || JobRow::ended(key, now))?;
         let tokens = row.map(JobRow::into_tokens).unwrap_or_default();
         let ends = tokens.into_iter().map(|token| self.end_token(token, now).map(drop));
         // Each of them, and then the first that failed.

@@ -57,10 +57,10 @@ impl Stripes {
     }
 }
 
-/// Whether two rows are the same, eight bytes at a time: a machine without an instruction for it compares each byte alone.
+/// Whether two rows are the same, sixteen bytes at a time: a machine without an instruction for it compares each byte alone.
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     let ((words, end), (other_words, other_end)) = (one.as_chunks(), other.as_chunks());
-    words.iter().copied().map(u64::from_le_bytes).eq(other_words.iter().copied().map(u64::from_le_bytes))
+    words.iter().copied().map(u128::from_le_bytes).eq(other_words.iter().copied().map(u128::from_le_bytes))
         && end == other_end
 }
 

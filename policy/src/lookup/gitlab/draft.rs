@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::{OnceCell, RefCell};
 
 use super::graphql::{Allowlist, gid};
 use crate::access::TargetRef;
@@ -26,6 +27,8 @@ pub(super) enum Reference {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) reference: Reference,
+    /// The key of its project's number, once one was made.
+    number: OnceCell<Hash>,
     /// It is elsewhere now, and not followed there.
     pub(super) is_gone: bool,
     /// The forge does not show its settings.
@@ -66,7 +69,7 @@ struct Held {
 #[derive(Debug)]
 pub(super) struct Draft {
     sources: Arc<Sources>,
-    job: Job,
+    job: Arc<Job>,
     pub(super) is_image: bool,
     /// The projects that may be meant; of those that are there the first is.
     pub(super) places: Vec<Place>,
@@ -76,6 +79,8 @@ pub(super) struct Draft {
     held: Vec<Held>,
     asked: Vec<(Option<usize>, Part)>,
     found: Option<usize>,
+    /// Keys that were made, by the place.
+    keys: RefCell<Vec<(usize, PartKey)>>,
 }
 
 impl Reference {
@@ -97,7 +102,8 @@ impl Reference {
 impl Place {
     fn new(reference: Reference) -> Self {
         let (allowlist, older) = (Allowlist::default(), Older::default());
-        Self { reference, is_gone: false, is_withheld: false, roles: Vec::new(), allowlist, older }
+        let number = OnceCell::new();
+        Self { reference, number, is_gone: false, is_withheld: false, roles: Vec::new(), allowlist, older }
     }
 }
 
@@ -110,10 +116,10 @@ fn is_shared(part: Part) -> bool {
 }
 
 impl Draft {
-    pub(super) fn new(sources: Arc<Sources>, job: &Job, references: Vec<Reference>, is_image: bool) -> Self {
+    pub(super) fn new(sources: Arc<Sources>, job: &Arc<Job>, references: Vec<Reference>, is_image: bool) -> Self {
         Self {
             sources,
-            job: job.clone(),
+            job: Arc::clone(job),
             is_image,
             places: references.into_iter().map(Place::new).collect(),
             outbound: OutboundList::default(),
@@ -121,6 +127,7 @@ impl Draft {
             held: Vec::new(),
             asked: Vec::new(),
             found: None,
+            keys: RefCell::default(),
         }
     }
 
@@ -225,6 +232,7 @@ impl Draft {
         self.externals.clear();
         self.held.clear();
         self.asked.clear();
+        self.keys = RefCell::default();
     }
 
     /// Whether no project that may be meant is there.
@@ -403,15 +411,25 @@ impl Draft {
         }
     }
 
+    /// The key of a part. It is needed where that is remembered and again where it was learned, and made once.
     fn key(&self, at: usize, part: Part) -> Option<PartKey> {
+        let mut keys = self.keys.try_borrow_mut().ok()?;
+        if let Some((_, key)) = keys.iter().find(|(of, key)| (*of, key.part) == (at, part)) {
+            return Some(*key);
+        }
         let place = self.places.get(at)?;
         let reference = match part {
             Part::Project => place.reference.key(),
             // No project is named by these.
             Part::External | Part::Enforcement => Hash([0; 32]),
-            Part::Member | Part::Allowlist | Part::Outbound => self.subject(at)?.key(),
+            Part::Member | Part::Allowlist | Part::Outbound => {
+                let number = self.subject(at)?;
+                *place.number.get_or_init(|| number.key())
+            }
         };
-        Some(PartKey::of(part, &self.job, &reference))
+        let key = PartKey::of(part, &self.job, &reference);
+        keys.push((at, key));
+        Some(key)
     }
 }
 

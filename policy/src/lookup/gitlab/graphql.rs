@@ -72,7 +72,7 @@ fn call(
     Call {
         principal: Principal::ServiceAccount,
         method: "POST",
-        path: format!("{root}/api/graphql"),
+        path: [root, "/api/graphql"].concat(),
         headers: fields.into_iter().chain(account.field(SERVICE_ACCOUNT, b"")).collect(),
         body: body.into_bytes(),
     }
@@ -246,8 +246,8 @@ impl<'a> List<'a> {
     /// Where the list goes on; `None` where all of it is read, because the end begins in what is read.
     fn next(&self) -> Result<Option<String>, Failure> {
         let is_whole = !self.head_info.flag("hasNextPage")? || !self.tail_info.flag("hasPreviousPage")?;
-        let meets = self.tail.first().is_some_and(|first| self.head.iter().any(|node| node.0 == first.0));
-        if is_whole || meets { Ok(None) } else { self.head_info.text("endCursor").map(|cursor| Some(cursor.into())) }
+        let meets = || self.tail.first().is_some_and(|first| self.head.iter().any(|node| node.0 == first.0));
+        if is_whole || meets() { Ok(None) } else { self.head_info.text("endCursor").map(|cursor| Some(cursor.into())) }
     }
 
     fn end(&self) -> Option<String> {

@@ -10,9 +10,9 @@ mod target;
 mod token;
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write;
 use core::time::Duration;
 
 use holders::HoldersFlight;
@@ -105,7 +105,7 @@ fn get_as_job(root: &str, path: &str, token: &Secret) -> Call {
 
 fn question(root: &str, path: &str, principal: Principal, credential: Option<(&'static str, Vec<u8>)>) -> Call {
     let headers = [("accept", b"application/json".to_vec())].into_iter().chain(credential).collect();
-    Call { principal, method: "GET", path: format!("{root}/api/v4{path}"), headers, body: Vec::new() }
+    Call { principal, method: "GET", path: [root, "/api/v4", path].concat(), headers, body: Vec::new() }
 }
 
 /// The path of an address below the forge's root, without its first slash.
@@ -122,7 +122,7 @@ fn encoded(name: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             segment.push(char::from(byte));
         } else {
-            segment.push_str(&format!("%{byte:02X}"));
+            let _ = write!(segment, "%{byte:02X}");
         }
     }
     segment

@@ -29,7 +29,7 @@ use crate::lookup::{Account, Call, PartKey, Progress, Recall, Value as Fact};
 pub(super) struct TargetFlight {
     root: String,
     account: Account,
-    job: Job,
+    job: Arc<Job>,
     /// What each call asked, by its number.
     asked: Vec<Asked>,
     outstanding: usize,
@@ -88,6 +88,7 @@ impl TargetFlight {
         target: TargetRef,
         recall: Recall<'_>,
     ) -> (Self, Progress) {
+        let job = Arc::new(job);
         let mut flight = Self {
             root: config.forge.relative_url_root.clone(),
             account: account.clone(),
@@ -186,9 +187,9 @@ impl TargetFlight {
             }
             (Asked::Member(at, _), Said::NotFound) => self.draft.hold_role(at, Role::None)?,
             (Asked::Allowlist { at, from, page }, Said::Yes(body)) => {
-                let origin = self.job.origin.clone();
+                let job = Arc::clone(&self.job);
                 let allowlist = &mut self.place(at)?.allowlist;
-                match allowlist.read(&body, &origin, &from)? {
+                match allowlist.read(&body, &job.origin, &from)? {
                     Page::Whole => {
                         let known = Known::Allowlist { is_limited: allowlist.is_limited, entry: allowlist.entry() };
                         self.draft.hold(at, known);
@@ -309,7 +310,7 @@ impl TargetFlight {
     }
 
     fn of_place(&self, at: usize, rest: &str) -> Option<Call> {
-        self.draft.named(at).map(|named| self.get(&format!("{}{rest}", path_to(&named))))
+        self.draft.named(at).map(|named| self.get(&[&path_to(&named), rest].concat()))
     }
 
     fn allowlist(&self, at: usize, from: Cursors, page: usize) -> Result<(Call, Asked), Failure> {
@@ -387,7 +388,7 @@ fn is_of_user(user: UserId, answer: &Fields<'_>) -> Result<(), Failure> {
 }
 
 /// Nothing is known yet of the projects that may be meant.
-fn draft(sources: &Arc<Sources>, job: &Job, target: &TargetRef) -> Draft {
+fn draft(sources: &Arc<Sources>, job: &Arc<Job>, target: &TargetRef) -> Draft {
     let (references, is_image) = match target {
         TargetRef::Own | TargetRef::Job(_) | TargetRef::ProjectOfJob(_) => (vec![Reference::Id(job.origin.id)], false),
         TargetRef::Id(id) => (vec![Reference::Id(*id)], false),
@@ -401,7 +402,7 @@ fn draft(sources: &Arc<Sources>, job: &Job, target: &TargetRef) -> Draft {
 /// The path of the API to a project that is named by its path or number.
 fn path_to(reference: &Reference) -> String {
     match reference {
-        Reference::Path(path) => format!("/projects/{}", encoded(path.as_str())),
+        Reference::Path(path) => ["/projects/", &encoded(path.as_str())].concat(),
         Reference::Id(id) => format!("/projects/{}", id.0),
     }
 }
