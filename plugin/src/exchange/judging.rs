@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use policy::bindings::{Moment, Quota, Stripe};
+use policy::bindings::{Freshness, Moment, Quota, Stripe};
 use policy::decision::{self, Cause, Facts, Step};
 use policy::failure::Failure;
 use policy::lookup::Fact;
@@ -57,7 +57,7 @@ impl<H: Host> Worker<H> {
     /// Judges a job's request with what is remembered; what is missing is looked up, and the request waits for it.
     fn judge_anew(&mut self, setup: &Setup<H>, request: JobRequest, place: Option<Place>, now: Moment) -> Next {
         let token = place.as_ref().map(|place| place.asked.token);
-        let recalled = Recalled::all(setup, &request, token, now);
+        let recalled = Recalled::of(setup, &request, Facts::default(), token, Freshness::Stale, now);
         let Recalled { facts, oldest, due, until, stripe, ages, step } = match recalled {
             Ok(recalled) => recalled,
             Err(error) => return self.host_fails(setup, (request, Facts::default()), error),
@@ -118,7 +118,7 @@ impl<H: Host> Worker<H> {
     pub(super) fn refuse_at_once(&self, setup: &Setup<H>, refused: Refused) -> Next {
         match refused.into_request() {
             Ok(request) => {
-                let recall = |now| Recalled::all(setup, &request, None, now);
+                let recall = |now| Recalled::of(setup, &request, Facts::default(), None, Freshness::Stale, now);
                 let facts = self.host.now().and_then(recall).map(|recalled| recalled.facts).unwrap_or_default();
                 self.fail(setup, (request, facts), Failure::Doubt)
             }

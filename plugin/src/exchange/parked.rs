@@ -90,13 +90,13 @@ impl Parked {
     /// Looks again at what is remembered, for a request that waited: its token may be known now, and so its targets; or its
     /// job may have ended meanwhile. Gives what has grown old.
     pub(super) fn recall_again<H: Host>(&mut self, setup: &Setup<H>, now: Moment) -> Result<(Step, Vec<Fact>)> {
-        if let Remembered::New(ended @ Token::Ended(_)) = setup.store.credential(&self.request, now)?.remembered {
+        if let Remembered::New(ended @ Token::Ended(_)) = setup.store.credential(&self.request, None, now)?.remembered {
             self.facts.token = Some(ended);
         }
         // Where its time is up, or the clock was set, nobody knows how old those are by now that it had when it came.
         let is_late = self.deadline.has_come(setup.config.lookup.timeout, now);
         let known = if is_late { Facts::default() } else { std::mem::take(&mut self.facts) };
-        let recalled = Recalled::of(setup, &self.request, known, self.denial.least(), now)?;
+        let recalled = Recalled::of(setup, &self.request, known, None, self.denial.least(), now)?;
         (self.facts, self.oldest) = (recalled.facts, self.oldest.max(recalled.oldest));
         Ok((recalled.step, recalled.due))
     }
@@ -107,7 +107,7 @@ impl Parked {
         let is_due = self.oldest > Freshness::Fresh;
         let known = std::mem::take(&mut self.facts);
         self.denial = if is_due { Denial::Due } else { Denial::Known(Box::new((decision, known))) };
-        let recalled = Recalled::of(setup, &self.request, Facts::default(), Freshness::New, now)?;
+        let recalled = Recalled::of(setup, &self.request, Facts::default(), None, Freshness::New, now)?;
         (self.facts, self.oldest) = (recalled.facts, recalled.oldest);
         Ok(recalled.step)
     }

@@ -8,7 +8,6 @@ use policy::request::JobRequest;
 
 use crate::host::{Host, Result};
 use crate::setup::Setup;
-use crate::store::Credential;
 
 /// What was remembered.
 #[derive(Debug)]
@@ -29,47 +28,20 @@ pub(crate) struct Recalled {
 }
 
 impl Recalled {
-    /// `facts`, and what is remembered besides, where it is as fresh as `least`.
+    /// `facts`, and what is remembered besides, where it is as fresh as `least`. The hash of the request's token may be known.
     pub(crate) fn of<H: Host>(
         setup: &Setup<H>,
         request: &JobRequest,
         facts: Facts,
-        least: Freshness,
-        now: Moment,
-    ) -> Result<Self> {
-        let credential = match facts.token {
-            Some(_) => None,
-            None => Some(setup.store.credential(request, now)?),
-        };
-        Self::with(setup, request, facts, credential, least, now)
-    }
-
-    /// All that is remembered, where the hash of its token may be known.
-    pub(super) fn all<H: Host>(
-        setup: &Setup<H>,
-        request: &JobRequest,
         token: Option<Hash>,
-        now: Moment,
-    ) -> Result<Self> {
-        let credential = match token {
-            Some(token) => setup.store.credential_of(token, request, now)?,
-            None => setup.store.credential(request, now)?,
-        };
-        Self::with(setup, request, Facts::default(), Some(credential), Freshness::Stale, now)
-    }
-
-    fn with<H: Host>(
-        setup: &Setup<H>,
-        request: &JobRequest,
-        facts: Facts,
-        credential: Option<Credential>,
         least: Freshness,
         now: Moment,
     ) -> Result<Self> {
         let (due, until, step) = (Vec::new(), Moment(u64::MAX), Step::NeedsToken);
         let mut recalled =
             Self { facts, oldest: Freshness::New, due, until, stripe: None, ages: Ages::default(), step };
-        if let Some(credential) = credential {
+        if recalled.facts.token.is_none() {
+            let credential = setup.store.credential(request, token, now)?;
             (recalled.until, recalled.ages.token) = (credential.until, credential.age);
             recalled.stripe = Some(credential.stripe);
             let known = match credential.remembered {

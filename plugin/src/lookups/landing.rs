@@ -116,7 +116,7 @@ impl<H: Host> Worker<H> {
         let mut needed = Vec::new();
         for parked in self.crowd.waiting_for(&token).take(AT_ONCE) {
             let known = Facts { token: Some(Token::Running(job.clone())), ..Facts::default() };
-            let recalled = Recalled::of(setup, &parked.request, known, Freshness::Fresh, now);
+            let recalled = Recalled::of(setup, &parked.request, known, None, Freshness::Fresh, now);
             if let Ok(Recalled { step: Step::NeedsTargets(job, targets), .. }) = recalled {
                 needed.extend(targets.into_iter().map(|target| Fact::Target(job.clone(), target)));
             }

@@ -17,7 +17,6 @@ use policy::memo::Hashes;
 use crate::counters::{Counted, Counters};
 use crate::host::{Host, HostError, Level, Result, Written};
 use crate::journal::Journal;
-pub(crate) use tokens::Credential;
 
 /// A write that loses this many races is given up. Two workers on one bucket rarely race twice.
 const ATTEMPTS: usize = 16;
@@ -25,7 +24,7 @@ const ATTEMPTS: usize = 16;
 /// How many buckets are aged at once: a few milliseconds' work.
 const AGED: u32 = 512;
 
-/// No key of a bucket is longer.
+/// Room for the key of a bucket.
 const NAME: usize = 48;
 
 /// Who follows the list of ended jobs.

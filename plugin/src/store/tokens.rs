@@ -47,13 +47,10 @@ impl<H: Host> Store<H> {
         Ok(Credential { remembered: rejection.map_or(Remembered::Nothing, rejected), until: now, age, stripe })
     }
 
-    /// What is remembered of a request's credential, of the token or of the one that it was made from.
-    pub(crate) fn credential(&self, request: &JobRequest, now: Moment) -> Result<Credential> {
-        self.credential_of(self.hashes.of_token(&request.token), request, now)
-    }
-
-    /// The same, where the hash of what it shows is known.
-    pub(crate) fn credential_of(&self, key: Hash, request: &JobRequest, now: Moment) -> Result<Credential> {
+    /// What is remembered of a request's credential, of the token or of the one that it was made from. The hash of what it shows
+    /// may be known.
+    pub(crate) fn credential(&self, request: &JobRequest, key: Option<Hash>, now: Moment) -> Result<Credential> {
+        let key = key.unwrap_or_else(|| self.hashes.of_token(&request.token));
         // What is unmarked can be looked up itself, where nobody knows from what it was made.
         let is_askable = !matches!(request.claim, Claim::Minted(_));
         let told = |remembered| Ok(Credential { remembered, until: now, age: None, stripe: self.stripe(&key) });

@@ -99,8 +99,8 @@ impl Memo {
     /// A head, and what was told before of the JWT in it, or is told now.
     #[must_use]
     pub fn knowing<'a>(&self, head: Head<'a>, seen: Option<&Seen>) -> Head<'a> {
-        let jwt = seen.and_then(|seen| seen.jwt).zip(heads::jwt(&head));
-        match jwt {
+        let jwt = seen.and_then(|seen| seen.jwt);
+        match jwt.and_then(|hash| Some((hash, heads::jwt(&head)?))) {
             Some((hash, value)) => head.knowing(value, self.jwts.find(hash, || Extent::of(value))),
             None => head,
         }

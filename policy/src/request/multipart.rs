@@ -254,7 +254,7 @@ fn part(head: &[u8]) -> Result<Part<'_>, Malformed> {
             () if is("content-transfer-encoding") => {
                 ["7bit", "8bit", "binary"].iter().any(|known| value.eq_ignore_ascii_case(known))
             }
-            // OkHttp, Guzzle, Spring and others write it. No reader goes by it: a part ends at its delimiter.
+            // OkHttp and multipart-post write it. No reader goes by it: a part ends at its delimiter.
             () if is("content-length") => value.bytes().all(|b| b.is_ascii_digit()),
             () => false,
         };

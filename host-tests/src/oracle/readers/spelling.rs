@@ -168,7 +168,7 @@ const JSON: [&str; 26] = [
     r#"{"a":0123,"N":"T"}"#,
 ];
 /// The head of a part; `{}` is a name.
-const PARTS: [&str; 22] = [
+const PARTS: [&str; 24] = [
     "Content-Disposition: form-data; name={}",
     "Content-Disposition: form-data; name='{}'",
     "content-disposition:form-data;name=\"{}\"",
@@ -191,6 +191,8 @@ const PARTS: [&str; 22] = [
     "Content-Disposition: form-data; name=\"x\"\r\nContent-Disposition: form-data; name=\"{}\"",
     "X: y\nContent-Disposition: form-data; name=\"{}\"",
     "Content-Disposition : form-data; name=\"{}\"",
+    "Content-Disposition: form-data; name=\"{}\"\r\nContent-Length: 7",
+    "Content-Length: 0\r\nContent-Disposition: form-data; name=\"{}\"",
 ];
 /// A body of several parts; `P` is the part and `--B` the delimiter.
 const FRAMES: [&str; 9] = [

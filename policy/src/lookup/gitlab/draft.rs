@@ -27,8 +27,9 @@ pub(super) enum Reference {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) reference: Reference,
-    /// The key of its project's number, once one was made.
+    /// The key of its project's number, and those of its parts, as far as they were made.
     number: OnceCell<Hash>,
+    keys: RefCell<Vec<PartKey>>,
     /// It is elsewhere now, and not followed there.
     pub(super) is_gone: bool,
     /// The forge does not show its settings.
@@ -79,8 +80,6 @@ pub(super) struct Draft {
     held: Vec<Held>,
     asked: Vec<(Option<usize>, Part)>,
     found: Option<usize>,
-    /// Keys that were made, by the place.
-    keys: RefCell<Vec<(usize, PartKey)>>,
 }
 
 impl Reference {
@@ -102,8 +101,8 @@ impl Reference {
 impl Place {
     fn new(reference: Reference) -> Self {
         let (allowlist, older) = (Allowlist::default(), Older::default());
-        let number = OnceCell::new();
-        Self { reference, number, is_gone: false, is_withheld: false, roles: Vec::new(), allowlist, older }
+        let (number, keys) = (OnceCell::new(), RefCell::default());
+        Self { reference, number, keys, is_gone: false, is_withheld: false, roles: Vec::new(), allowlist, older }
     }
 }
 
@@ -127,7 +126,6 @@ impl Draft {
             held: Vec::new(),
             asked: Vec::new(),
             found: None,
-            keys: RefCell::default(),
         }
     }
 
@@ -232,7 +230,6 @@ impl Draft {
         self.externals.clear();
         self.held.clear();
         self.asked.clear();
-        self.keys = RefCell::default();
     }
 
     /// Whether no project that may be meant is there.
@@ -413,11 +410,11 @@ impl Draft {
 
     /// The key of a part. It is needed where that is remembered and again where it was learned, and made once.
     fn key(&self, at: usize, part: Part) -> Option<PartKey> {
-        let mut keys = self.keys.try_borrow_mut().ok()?;
-        if let Some((_, key)) = keys.iter().find(|(of, key)| (*of, key.part) == (at, part)) {
+        let place = self.places.get(at)?;
+        let mut keys = place.keys.try_borrow_mut().ok()?;
+        if let Some(key) = keys.iter().find(|key| key.part == part) {
             return Some(*key);
         }
-        let place = self.places.get(at)?;
         let reference = match part {
             Part::Project => place.reference.key(),
             // No project is named by these.
@@ -428,7 +425,7 @@ impl Draft {
             }
         };
         let key = PartKey::of(part, &self.job, &reference);
-        keys.push((at, key));
+        keys.push(key);
         Some(key)
     }
 }
