@@ -57,9 +57,12 @@ macro_rules! actions {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Action { $(#[doc = $doc] $variant,)* }
 
+        /// Once in a program: a constant would be once in each crate that uses it.
+        static ACTIONS: [(Action, &str, &str); [$($name),*].len()] = [$((Action::$variant, $name, $doc),)*];
+
         impl Action {
             /// All of them with name and meaning, in the order of the documentation.
-            pub const ALL: &[(Self, &'static str, &'static str)] = &[$((Self::$variant, $name, $doc),)*];
+            pub const ALL: &[(Self, &'static str, &'static str)] = &ACTIONS;
 
             /// The name in logs, answers and documentation.
             #[must_use]

@@ -125,7 +125,7 @@ fn quote(plain: &str, text: &mut String) {
 
 impl Json for u64 {
     fn write(self, text: &mut String) {
-        text.push_str(itoa::Buffer::new().format(self));
+        text.push_str(&self.to_string());
     }
 }
 
