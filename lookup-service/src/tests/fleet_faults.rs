@@ -36,7 +36,7 @@ fn token(job: u64) -> String {
 struct Told {
     /// Jobs that somebody was told have ended.
     ended: BTreeSet<u64>,
-    /// Ends that were acknowledged, and when.
+    /// Ends that were acknowledged, and when they were first told: what was taken then may only be acknowledged when it is told again.
     acknowledged: BTreeMap<u64, Instant>,
     /// Ends that were listed to who follows, and when that one last got a first cursor.
     listed: BTreeSet<u64>,
@@ -141,7 +141,7 @@ impl Scene {
             let request = caller.request("POST", "/jobscope/v1/ended");
             let body = axum::body::Body::from(json!({"version": 1, "jobs": [job]}).to_string());
             if caller.send(request.body(body).unwrap()).await.is_ok_and(|reply| reply.status == 200) {
-                return self.told(|told| _ = told.acknowledged.insert(job, Instant::now()));
+                return self.told(|told| _ = told.acknowledged.insert(job, begun));
             }
             assert!(begun.elapsed() < Duration::from_secs(40), "{job}: the end is never taken");
             sleep(Duration::from_millis(50)).await;
