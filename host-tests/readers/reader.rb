@@ -52,10 +52,13 @@ def in_head(request)
   found + named("query", attempt { Rack::Request.new(request.env).GET } || {})
 end
 
-# GitLab asks about a person's token before any `job_token`, and answers 401 where it is not valid.
+# GitLab asks about a person's token before any `job_token`, and answers 401 where it is not valid. Before that it asks whether
+# what Doorkeeper finds is a job's.
 def decisive(request, params)
   param = ->(name) { params[name].presence }
   oauth = param["access_token"] || attempt { bearer(request) }.presence || param["bearer_token"]
+  return false if oauth.to_s.start_with?("glcbt-")
+
   token = param["private_token"] || request.env["HTTP_PRIVATE_TOKEN"].presence || oauth
   !token.nil? && !token.to_s.start_with?("glcbt-")
 end

@@ -287,7 +287,9 @@ pub(super) fn without_job(forge: &Forge, head: &Head<'_>, foreign: Option<Foreig
         None => false,
     };
     if is_settled {
-        return Reading::NotAJob;
+        // A job's token under some names comes before it, where the route takes one.
+        let look = listed.and_then(|_| Look::of(head, Counts::BeforePersons));
+        return look.map_or(Reading::NotAJob, |look| passing(look, Malformed::Multiple));
     }
     let is_nobodys = !is_persons && head.all("cookie").next().is_none();
     let is_held = match listed {
@@ -326,6 +328,7 @@ fn is_untyped(head: &Head<'_>) -> bool {
 /// An API request whose head has a token, and which has a body: whether the body streams, is looked through as it
 /// streams, or is read first.
 pub(super) fn beside_token(
+    kind: Kind,
     head: &Head<'_>,
     carriers: &[Carrier],
     token: Secret,
@@ -354,7 +357,10 @@ pub(super) fn beside_token(
         Ok(Reading::Job(JobRequest { scan, ..JobRequest::new(token, protocol, accesses) }))
     };
     if is_content {
-        return job(token, None);
+        // Some names of JSON it looks at before the head.
+        let broken = Refused::new(protocol, Malformed::HeadAndBody).by(Some(&token)).seeming(Some(&route.access));
+        let is_looked_at = kind == Kind::Gitlab && route.caller == Caller::Client && !media_type.is_empty();
+        return job(token, is_looked_at.then(|| Scan::generous(Look::of_json(Counts::BeforePersons), broken)));
     }
     if media_type == b"multipart/form-data" && route.body != api::Body::Inspect {
         check_encoding(head)?;

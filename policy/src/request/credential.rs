@@ -94,7 +94,7 @@ pub(crate) enum Credential {
 /// A credential that is not a job's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Foreign {
-    /// The forge takes it before any parameter of the body, and refuses the request when it is not valid.
+    /// The forge takes it before most parameters of the body, and refuses the request when it is not valid.
     Decisive,
     /// HTTP Basic, a deploy token or a package registry's own field: routes that do not read it pass over it.
     ByRoute,

@@ -508,7 +508,7 @@ fn with_job_on_api(
         // A final state is said in a body; an update without one ends nothing.
         return Ok(job(token, protocol_of_route(&route), route.access));
     }
-    body::beside_token(head, carriers, token, route)
+    body::beside_token(forge.kind, head, carriers, token, route)
 }
 
 fn protocol_of_route(route: &Route) -> Protocol {

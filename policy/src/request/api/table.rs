@@ -19,7 +19,7 @@ pub(crate) enum Body {
     Inspect,
     /// It is content, and streams where the head says whose it is; else it may be a form with a credential, and is read.
     Upload,
-    /// It is content. The forge takes no credential from it here, so it streams.
+    /// It is content. Of credentials the forge takes from it here at most what it takes for a Bearer token, so it streams.
     Stream,
 }
 

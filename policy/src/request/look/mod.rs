@@ -61,6 +61,11 @@ impl Look {
         Some(Self { readers, has_found: false })
     }
 
+    /// As JSON, if the body begins as such.
+    pub(super) fn of_json(counts: Counts) -> Self {
+        Self { readers: Vec::from([Reader::Untyped(Json::new(counts))]), has_found: false }
+    }
+
     /// Looks at the next piece.
     pub(super) fn feed(&mut self, piece: &[u8]) {
         self.has_found |= self.readers.iter_mut().any(|reader| reader.finds(piece));

@@ -213,11 +213,12 @@ impl Name {
             return Meaning::Nothing;
         }
         match (name, counts) {
+            (_, Counts::BeforePersons) if !BEFORE_PERSONS.contains(&name) => Meaning::Nothing,
             (b"job_token", _) | (b"token", Counts::Runners) => Meaning::Token,
             (b"username", _) => Meaning::Login,
             _ if !PARAMETERS.iter().any(|(known, _)| known.as_bytes() == name) => Meaning::Nothing,
             (_, Counts::AnyCredential) => Meaning::Token,
-            (_, Counts::Usual | Counts::Runners) => Meaning::Credential,
+            (_, Counts::Usual | Counts::Runners | Counts::BeforePersons) => Meaning::Credential,
         }
     }
 }
@@ -231,7 +232,13 @@ pub(in super::super) enum Counts {
     Runners,
     /// Whatever stands under the name of a credential: the tokens of that forge have no mark.
     AnyCredential,
+    /// What has a job token's mark, under a name that the forge looks at before a person's token of the head.
+    BeforePersons,
 }
+
+/// Doorkeeper takes these for a Bearer token, the first before the head's own; and in the place of `PRIVATE-TOKEN` the last
+/// is passed over where it has the mark, so that a `job_token` counts behind it.
+const BEFORE_PERSONS: [&[u8]; 3] = [b"access_token", b"bearer_token", b"private_token"];
 
 impl Counts {
     /// The words that count where it cannot be told what is a name and what a value.
@@ -240,6 +247,7 @@ impl Counts {
             Self::Usual => MARK | JOB_TOKEN,
             Self::Runners => MARK | JOB_TOKEN | TOKEN,
             Self::AnyCredential => MARK | JOB_TOKEN | TOKEN | PIECES,
+            Self::BeforePersons => MARK,
         }
     }
 }

@@ -65,7 +65,7 @@ fn whoever_else_is_named_the_trigger_reads_its_form() {
     }
     // Elsewhere a person's token decides, unless it is none.
     let person = [form(), field("private-token", "glpat-1")];
-    assert_eq!(reading("POST", RELEASES, &person, Body::Follows), Reading::NotAJob);
+    assert_eq!(broken_off(passing("POST", RELEASES, &person), &format!("job_token={TOKEN}")), None);
     for none in
         [field("private-token", ""), field("authorization", "Bearer"), field("authorization", "Basic anVuazpqdW5r")]
     {
@@ -99,7 +99,7 @@ fn a_body_that_cannot_be_told_goes_on_unless_a_token_could_stand_in_it() {
     let audit = "/api/v4/projects/5/packages/npm/-/npm/v1/security/audits/quick";
     assert_eq!(refusal(reading("POST", audit, &packed, Body::Follows)), Malformed::BodyEncoding);
     let person = [&packed[..], &[field("authorization", "Bearer glpat-1")]].concat();
-    assert_eq!(reading("POST", audit, &person, Body::Follows), Reading::NotAJob);
+    assert_eq!(broken_off(passing("POST", audit, &person), "\u{1f}\u{8b}"), None);
     assert_eq!(
         reading("POST", TRIGGER, &[field("content-type", "application/octet-stream")], Body::Follows),
         Reading::NotAJob
@@ -346,6 +346,31 @@ fn the_token_of_the_head_may_stand_in_the_body_again_and_another_is_refused() {
 }
 
 #[test]
+fn what_the_forge_takes_before_a_persons_token_does_not_go_on() {
+    for person in [field("private-token", "glpat-1"), field("authorization", "Bearer glpat-1")] {
+        for name in ["access_token", "bearer_token", "private_token"] {
+            for (media, body) in [
+                ("application/x-www-form-urlencoded", format!("job_token=x&{name}={TOKEN}")),
+                ("application/json", format!(r#"{{"job_token":"x","{name}":"{TOKEN}"}}"#)),
+                (
+                    "multipart/form-data; boundary=b",
+                    format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{TOKEN}\r\n--b--\r\n"),
+                ),
+            ] {
+                let head = [person.clone(), field("content-type", media)];
+                for path in [RELEASES, "/api/v4/projects/5/packages/npm/p"] {
+                    let scan = || passing(if path == RELEASES { "POST" } else { "PUT" }, path, &head);
+                    assert_eq!(broken_off(scan(), &body), Some(Malformed::Multiple), "{head:?} {body}");
+                    assert_eq!(broken_off(scan(), &body.replace(TOKEN, "glpat-2")), None, "{head:?} {body}");
+                }
+                // Where no job's token is taken from anywhere, nothing is looked at.
+                assert_eq!(reading("POST", "/api/v4/projects/5/issues", &head, Body::Follows), Reading::NotAJob);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_body_without_a_type_is_read_two_ways() {
     for empty in [vec![], vec![field("content-type", "")]] {
         let head = [vec![field("job-token", TOKEN)], empty.clone()].concat();
@@ -397,7 +422,14 @@ fn json_beside_a_token_is_read_where_the_forge_may_prefer_what_it_says() {
     let json = || field("content-type", "application/json");
     let tags = "/api/v4/projects/5/packages/npm/-/package/p/dist-tags/latest";
     let bearer = field("authorization", &format!("Bearer {TOKEN}"));
-    assert_eq!(streams("PUT", tags, &[bearer.clone(), json()]), None);
+    for (body, broken) in
+        [(r#"{"job_token":"glcbt-b"}"#, None), (r#"{"access_token":"glcbt-b"}"#, Some(Malformed::HeadAndBody))]
+    {
+        assert_eq!(broken_off(streams("PUT", tags, &[bearer.clone(), json()]).unwrap(), body), broken);
+        let state = [basic(), json()];
+        let scan = streams("POST", "/api/v4/projects/5/terraform/state/s", &state).unwrap();
+        assert_eq!(broken_off(scan, body), broken);
+    }
     let pending = waits("PUT", tags, &[field("job-token", TOKEN), json()]);
     assert_eq!(refusal(pending.finish(br#"{"job_token":"glcbt-b"}"#)), Malformed::HeadAndBody);
     // A parameter of that name comes before a Bearer token.
@@ -509,7 +541,8 @@ fn a_persons_upload_streams_with_the_registrys_own_carrier() {
     ] {
         let path = format!("/api/v4/{path}");
         let head = [who.clone(), field("content-type", "multipart/form-data; boundary=b")];
-        assert_eq!(reading(method, &path, &head, Body::Follows), Reading::NotAJob, "{path}");
+        let file = "--b\r\nContent-Disposition: form-data; name=\"job_token\"\r\n\r\nx\r\n--b--\r\n";
+        assert_eq!(broken_off(passing(method, &path, &head), file), None, "{path}");
         assert_eq!(broken_off(passing(method, &path, core::slice::from_ref(&who)), "PK\u{3}\u{4}"), None, "{path}");
         // Where the forge passes over it, a form may still hold a job token.
         assert!(matches!(reading("POST", RELEASES, &[who], Body::Follows), Reading::Body(_)), "{path}");
