@@ -357,10 +357,12 @@ pub(super) fn beside_token(
         Ok(Reading::Job(JobRequest { scan, ..JobRequest::new(token, protocol, accesses) }))
     };
     if is_content {
-        // Some names of JSON it looks at before the head.
+        // Some names of JSON the forge looks at before the head. What has no type is JSON to it, too; there nothing but Bearer
+        // comes before `job_token`.
+        let counts = if media_type.is_empty() { Counts::Usual } else { Counts::BeforePersons };
         let broken = Refused::new(protocol, Malformed::HeadAndBody).by(Some(&token)).seeming(Some(&route.access));
-        let is_looked_at = kind == Kind::Gitlab && route.caller == Caller::Client && !media_type.is_empty();
-        return job(token, is_looked_at.then(|| Scan::generous(Look::of_json(Counts::BeforePersons), broken)));
+        let is_looked_at = kind == Kind::Gitlab && route.caller == Caller::Client;
+        return job(token, is_looked_at.then(|| Scan::generous(Look::of_json(counts), broken)));
     }
     if media_type == b"multipart/form-data" && route.body != api::Body::Inspect {
         check_encoding(head)?;

@@ -385,9 +385,15 @@ fn a_body_without_a_type_is_read_two_ways() {
             assert_eq!(waits("POST", RELEASES, &empty).finish(body), Reading::NotAJob);
         }
     }
-    // A package has none often, and is no form.
-    let package = "/api/v4/projects/5/packages/generic/n/1.0/f";
-    assert_eq!(streams("PUT", package, &[field("job-token", TOKEN)]), None);
+    // A package has none often, and is no form. JSON it may be.
+    let streamed = |body: &str| {
+        let scan = streams("PUT", "/api/v4/projects/5/packages/npm/p", &[field("job-token", TOKEN)]);
+        broken_off(scan.unwrap(), body)
+    };
+    assert_eq!(streamed("curl \"$URL?ref=main&job_token=$CI_JOB_TOKEN\""), None);
+    for name in ["job_token", "access_token"] {
+        assert_eq!(streamed(&format!(r#"{{"{name}":"glcbt-b"}}"#)), Some(Malformed::HeadAndBody), "{name}");
+    }
     assert_eq!(streams("PATCH", "/api/v4/jobs/7/trace", &[field("job-token", TOKEN)]), None);
 }
 
