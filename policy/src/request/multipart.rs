@@ -284,8 +284,10 @@ fn name(disposition: &str) -> Option<Part<'_>> {
         },
         None => file,
     };
-    let (_, again) = rest.strip_prefix("filename*=")?.split_once("''")?;
-    again.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'%' | b'.' | b'-' | b'_')).then(|| part(Kind::File))
+    let (charset, again) = rest.strip_prefix("filename*=")?.split_once("''")?;
+    // Whatever else stood before the quotes would be a parameter to Rack, another name perhaps.
+    let is_plain = |text: &str, more: &[u8]| text.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b));
+    (is_plain(charset, b"-_") && is_plain(again, b"%.-_")).then(|| part(Kind::File))
 }
 
 /// What follows the name of a file. Nobody reads it here, but some reader may take what stands in it for parameters: then
@@ -461,6 +463,8 @@ mod tests {
             format!("{head}\r\nContent-ID: token\r\n\r\nx\r\n--b--"),
             format!("{head}\r\nContent-Transfer-Encoding: base64\r\n\r\nx\r\n--b--"),
             format!("{head}; filename*=utf-8''a; name=\"token\"\r\n\r\nx\r\n--b--"),
+            format!("{head}; filename*=x; name=\"token\"; y''a\r\n\r\nx\r\n--b--"),
+            format!("{head}; filename=\"f\"; filename*=x; name=token; y''a\r\n\r\nx\r\n--b--"),
             "--b\r\nContent-Disposition: form-data; name=\"\"; filename=\"token\"\r\n\r\nx\r\n--b--".into(),
             "--b\r\nContent-Disposition: form-data; name*=utf-8''token\r\n\r\nx\r\n--b--".into(),
             "--b\r\nContent-Disposition: form-data; name=\"x; name=job_token\"\r\n\r\nx\r\n--b--".into(),

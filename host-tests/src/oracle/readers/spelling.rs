@@ -168,7 +168,7 @@ const JSON: [&str; 26] = [
     r#"{"a":0123,"N":"T"}"#,
 ];
 /// The head of a part; `{}` is a name.
-const PARTS: [&str; 24] = [
+const PARTS: [&str; 25] = [
     "Content-Disposition: form-data; name={}",
     "Content-Disposition: form-data; name='{}'",
     "content-disposition:form-data;name=\"{}\"",
@@ -176,6 +176,7 @@ const PARTS: [&str; 24] = [
     "Content-Disposition: form-data; name*=UTF-8''{}",
     "Content-Disposition: form-data; name=\"x\"; name=\"{}\"",
     "Content-Disposition: form-data; name=\"{}\"; name=\"x\"",
+    "Content-Disposition: form-data; name=\"x\"; filename*=x; name=\"{}\"; y''z",
     "Content-Disposition: form-data; name=\"{}\"; filename=\"x\"",
     "Content-Disposition: form-data; name=\"{}\"; filename=\"\"",
     "Content-Disposition: form-data; x=\"; name=\\\"{}\\\"\"",
