@@ -287,8 +287,8 @@ pub(super) fn without_job(forge: &Forge, head: &Head<'_>, foreign: Option<Foreig
         None => false,
     };
     if is_settled {
-        // A job's token under some names comes before it, where the route takes one.
-        let look = listed.and_then(|_| Look::of(head, Counts::BeforePersons));
+        // A job's token under some names comes before it, also where no endpoint is known to take one.
+        let look = Look::of(head, Counts::BeforePersons);
         return look.map_or(Reading::NotAJob, |look| passing(look, Malformed::Multiple));
     }
     let is_nobodys = !is_persons && head.all("cookie").next().is_none();

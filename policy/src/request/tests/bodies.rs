@@ -358,13 +358,16 @@ fn what_the_forge_takes_before_a_persons_token_does_not_go_on() {
                 ),
             ] {
                 let head = [person.clone(), field("content-type", media)];
-                for path in [RELEASES, "/api/v4/projects/5/packages/npm/p"] {
-                    let scan = || passing(if path == RELEASES { "POST" } else { "PUT" }, path, &head);
+                for (method, path) in [
+                    ("POST", RELEASES),
+                    ("PUT", "/api/v4/projects/5/packages/npm/p"),
+                    ("POST", "/api/v4/projects/5/issues"),
+                    ("POST", "/api/v4/token_exchange"),
+                ] {
+                    let scan = || passing(method, path, &head);
                     assert_eq!(broken_off(scan(), &body), Some(Malformed::Multiple), "{head:?} {body}");
                     assert_eq!(broken_off(scan(), &body.replace(TOKEN, "glpat-2")), None, "{head:?} {body}");
                 }
-                // Where no job's token is taken from anywhere, nothing is looked at.
-                assert_eq!(reading("POST", "/api/v4/projects/5/issues", &head, Body::Follows), Reading::NotAJob);
             }
         }
     }
