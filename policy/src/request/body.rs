@@ -403,7 +403,10 @@ fn place(forge: &Forge, head: &Head<'_>) -> Place {
     }
     let raw = head.path().unwrap_or_default();
     if is_elsewhere(forge, head) {
-        let is_api = forge.kind == Kind::Gitlab && params::generous(raw).to_ascii_lowercase().contains("/api/v4/");
+        // Rails makes one slash of several.
+        let path = params::generous(raw).to_ascii_lowercase();
+        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let is_api = forge.kind == Kind::Gitlab && segments.windows(2).any(|two| two == ["api", "v4"]);
         return if is_api { Place::Elsewhere } else { Place::Nothing };
     }
     let unread = |malformed| Place::Route { route: Err(malformed), is_persons: false };

@@ -272,7 +272,7 @@ fn what_is_for_a_neighbour_or_for_the_forges_own_components_goes_on_at_once() {
     let json = |more: &[(String, String)]| [&[field("content-type", "application/json")], more].concat();
     let job = format!(r#"{{"job_token":"{TOKEN}"}}"#);
     let neighbour = json(&[field(":authority", "chat.example.com:8443")]);
-    for path in ["/api/v4/posts", "/chat/%61pi/v4/posts"] {
+    for path in ["/api/v4/posts", "/chat/%61pi/v4/posts", "//api//%2f/v4//posts"] {
         let scan = passing("POST", path, &neighbour);
         assert_eq!(broken_off(scan.clone(), r#"{"token":"x","message":"glcbt-64_0123456789abcdef"}"#), None);
         assert_eq!(broken_off(scan, &job), Some(Malformed::UnknownHost), "the forge under a name that nobody listed");
