@@ -1,7 +1,8 @@
 //! What a request costs that nobody has decided on, whatever it is made of: so much for each byte, and so much for being a
 //! request. A worker does nothing else meanwhile.
 
-use host_tests::host::{Host, Request, RequestHead};
+use host_tests::host::{Answer, Host, Request, RequestHead};
+use serde_json::{Value, json};
 
 use crate::forge::{DANA, api, basic, clone, configuration, get, gitlab, host, host_of, post};
 
@@ -255,5 +256,80 @@ fn a_credential_that_readers_read_in_many_ways_costs_no_more_than_others() {
     ] {
         let cost = each_byte(get("/g/p.git/info/refs?service=git-upload-pack").header("authorization", value).into());
         assert!(cost <= EACH_BYTE_OF_A_CREDENTIAL, "{what}: {cost} instructions a byte");
+    }
+}
+
+/// The most instructions of the VM that a byte of an answer to a lookup may take, however it is made.
+const EACH_BYTE_OF_AN_ANSWER: u64 = 300;
+
+/// How many instructions a byte takes of an answer to lookups with this in their path. Everything else is answered as usual.
+fn each_byte_of_an_answer(mut host: Host, request: RequestHead, about: &str, answer: &str) -> u64 {
+    let (before, mut bytes) = (host.instructions(0), 0);
+    host.exchange(0, request, |call| {
+        let question: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+        let is_asked = call.path().contains(about) && question["ask"] != "token";
+        if is_asked {
+            bytes += answer.len() as u64;
+        }
+        match (is_asked, question["ask"].as_str(), &*call.path()) {
+            (true, ..) => Answer::json(200, answer),
+            (false, Some(_), _) => Answer::json(
+                200,
+                r#"{"version": 1, "token": "running",
+                    "job": {"id": 1001, "user": {"id": 11, "name": "dana"}, "origin": {"id": 101, "path": "apps/web"}}}"#,
+            ),
+            (false, None, "/api/v4/user") => Answer::json(200, r#"{"id": 1, "is_admin": true}"#),
+            (false, None, _) => gitlab(call),
+        }
+    });
+    assert!(bytes > 0 && !host.trapped(0));
+    (host.instructions(0) - before) / bytes
+}
+
+/// An allowlist that goes on, of which the end may have begun.
+fn long_allowlist(head: &[Value], tail: &[Value]) -> String {
+    let page = |nodes, info| json!({"nodes": nodes, "pageInfo": info});
+    let head = page(head, json!({"hasNextPage": true, "endCursor": "x"}));
+    let tail = page(tail, json!({"hasPreviousPage": true}));
+    let lists = json!({"projectsAllowlist": head, "lastProjects": tail, "groupsAllowlist": head, "lastGroups": tail});
+    json!({"data": {"project": {"id": "gid://gitlab/Project/102", "ciCdSettings": null, "ciJobTokenScopeAllowlist": lists}}})
+        .to_string()
+}
+
+#[test]
+fn an_answer_to_a_lookup_costs_no_more_than_so_much_however_it_is_made() {
+    let v1 = r#"{"forge": {"hosts": ["gitlab.example.com"]},
+        "lookup": {"api": "v1", "cluster": "token-lookup", "authority": "l", "credential_env": "LOOKUP_TOKEN"}}"#;
+    let names = |count: usize| (0..count).map(|number| (format!("{number}"), json!(0))).collect::<Value>();
+    let entry = |more: Value| json!({"direction": "inbound", "defaultPermissions": true, "target": {"id": "x", "fullPath": "x"}, "more": more});
+    let deep = entry((0..24).fold(json!(0), |inner, _| json!({"a": inner})));
+    let (wide, small) = (entry(names(8_000)), entry(json!(0)));
+    let levels = [r#""wiki":"enabled","#.repeat(5_000), r#""pages":"enabled","#.repeat(5_000)].concat();
+    let target = format!(
+        r#"{{"version": 1, "role": "reporter", "external": false, "admission": "project", "target": {{"id": 102,
+            "path": "libs/common", "visibility": "private", "push_by_job_token": false, "features": {{{levels}"pages":"enabled"}}}}}}"#
+    );
+    let held = |project: usize| json!({"name": "@libs/tool", "package_type": "npm", "project_id": project});
+    let holders = json!((0..5_000).map(held).collect::<Vec<_>>()).to_string();
+    let package = api("/groups/libs/-/packages/npm/@libs%2ftool", DANA);
+    let clone = || clone("libs/common", DANA);
+    let padded = |answer: String| answer + &" ".repeat(50_000);
+    for (what, cost) in [
+        (
+            "entries that are deep",
+            each_byte_of_an_answer(host(), clone(), "/graphql", &padded(long_allowlist(&[deep.clone()], &[deep]))),
+        ),
+        (
+            "entries that are wide",
+            each_byte_of_an_answer(host(), clone(), "/graphql", &long_allowlist(&[wide.clone()], &[wide.clone()])),
+        ),
+        (
+            "many entries beside a wide one",
+            each_byte_of_an_answer(host(), clone(), "/graphql", &long_allowlist(&vec![small; 2_000], &[wide])),
+        ),
+        ("levels", each_byte_of_an_answer(host_of(v1), clone(), "/lookup", &target)),
+        ("holders", each_byte_of_an_answer(host(), package, "/groups/", &holders)),
+    ] {
+        assert!(cost <= EACH_BYTE_OF_AN_ANSWER, "{what}: {cost} instructions a byte");
     }
 }

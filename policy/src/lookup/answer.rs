@@ -21,7 +21,7 @@ pub struct Answer<'a> {
 }
 
 /// What an answer says once it is clear that the lookup service spoke.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) enum Said<'a> {
     /// 200 with this JSON.
     Yes(Tree<'a>),

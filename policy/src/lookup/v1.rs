@@ -346,11 +346,11 @@ fn found(fields: &Fields<'_>, job: &Job, sources: &Sources) -> Result<Found, Fai
     let mut features = Features::OPEN;
     if let Some(levels) = target.0.get("features") {
         let levels = Fields::of(levels)?;
-        for name in levels.0.keys() {
+        for (name, level) in levels.0.each() {
             let key = format!("{name}_access_level");
             let at = Feature::ALL.iter().position(|(_, known)| *known == key).ok_or(Failure::LookupAnswer)?;
             *features.0.get_mut(at).ok_or(Failure::Doubt)? =
-                Level::named(levels.text(name)?).ok_or(Failure::LookupAnswer)?;
+                level.as_str().and_then(Level::named).ok_or(Failure::LookupAnswer)?;
         }
     }
     // What is not looked up is not read, and need not be there.

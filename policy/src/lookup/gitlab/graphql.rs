@@ -246,7 +246,8 @@ impl<'a> List<'a> {
     /// Where the list goes on; `None` where all of it is read, because the end begins in what is read.
     fn next(&self) -> Result<Option<String>, Failure> {
         let is_whole = !self.head_info.flag("hasNextPage")? || !self.tail_info.flag("hasPreviousPage")?;
-        let meets = || self.tail.first().is_some_and(|first| self.head.iter().any(|node| node.0 == first.0));
+        let meets =
+            || self.tail.first().map(names).is_some_and(|first| self.head.iter().any(|node| names(node) == first));
         if is_whole || meets() { Ok(None) } else { self.head_info.text("endCursor").map(|cursor| Some(cursor.into())) }
     }
 
@@ -281,6 +282,14 @@ fn project<'a>(said: &Fields<'a>) -> Result<Option<Fields<'a>>, Failure> {
 fn nodes<'a>(list: &Fields<'a>) -> Result<Vec<Fields<'a>>, Failure> {
     let nodes = list.0.get("nodes").and_then(Tree::as_array).ok_or(Failure::LookupAnswer)?;
     nodes.iter().map(Fields::of).collect()
+}
+
+/// What tells an entry of a list from the others. What else it has is not compared: how much that takes, and how deep it is,
+/// is not for an answer to say.
+fn names<'a>(entry: &Fields<'a>) -> [Option<&'a str>; 4] {
+    let of_target = |name| entry.0.get("target").and_then(|target| target.get(name)?.as_str());
+    let of_entry = |name| entry.0.get(name).and_then(Tree::as_str);
+    [of_entry("direction"), of_entry("id"), of_target("id"), of_target("fullPath")]
 }
 
 /// Whom an entry names. One that is not shown could be the nearest.

@@ -105,9 +105,12 @@ impl HoldersFlight {
         Ok(landed(Found::Holders(Holders::of(core::mem::take(&mut self.holders)))))
     }
 
-    /// Takes a page of a list.
+    /// Takes a page of a list. What comes behind too many is not looked at.
     fn read(&mut self, body: &Tree<'_>) -> Result<(), Failure> {
         for entry in body.as_array().ok_or(Failure::LookupAnswer)?.iter().map(Fields::of) {
+            if self.holders.len() > MOST_HOLDERS {
+                break;
+            }
             let entry = entry?;
             let project = match self.package() {
                 None => entry.number("id")?,
