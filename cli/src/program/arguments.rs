@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// What the access rules of jobscope say: of a request, of a configuration, of everybody.
 ///
@@ -43,15 +43,16 @@ Example:
     --signature jobscope-0.1.0.wasm.sigstore.json --key jobscope.pub
 
 Exit codes: 0 it is the one, 1 it is not, 2 it cannot be told.")]
+#[command(group(ArgGroup::new("by").required(true).multiple(true)))]
 pub(crate) struct Verify {
     /// The filter.
     pub(crate) wasm: PathBuf,
     /// The sums of the release, as `sha256sum` writes them. They tell a damaged file; whoever can exchange the filter beside
     /// them can exchange them, too.
-    #[arg(long, required_unless_present = "signature")]
+    #[arg(long, group = "by")]
     pub(crate) sums: Option<PathBuf>,
     /// The signature of the filter: `jobscope-VERSION.wasm.sigstore.json`.
-    #[arg(long, requires = "key")]
+    #[arg(long, group = "by", requires = "key")]
     pub(crate) signature: Option<PathBuf>,
     /// The public key, in PEM. Get it another way than the files.
     #[arg(long, requires = "signature")]
@@ -123,16 +124,17 @@ pub(crate) enum Format {
 
 /// Of what it is asked who reaches what: of a world, or of a forge that runs.
 #[derive(Args)]
+#[command(group(ArgGroup::new("asked").required(true)))]
 pub(crate) struct Of {
     /// The filter's configuration, or a file of Envoy's with one in it. Without it, one that looks everything up and has no
     /// rules of its own.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
     /// The world: users, groups, projects, allowlists, jobs. See docs/world.schema.json.
-    #[arg(long, required_unless_present = "forge", conflicts_with = "forge")]
+    #[arg(long, group = "asked")]
     pub(crate) world: Option<PathBuf>,
     /// Ask the forge instead, as the filter does.
-    #[arg(long, requires = "config")]
+    #[arg(long, group = "asked", requires = "config")]
     pub(crate) forge: bool,
     #[command(flatten)]
     pub(crate) reached: Reached,
@@ -427,17 +429,18 @@ pub(crate) struct Doctor {
 #[command(after_help = "\
 Example:
   jobscope decide envoy.yaml --world world.yaml --job 'apps/web@main as dana' -- \\
-    git clone https://gitlab.example.com/libs/common.git
+    git clone https://forge.example.com/libs/common.git
 
 Exit codes: 0 it goes on, 1 it is denied, or would be if it were enforced, 2 it cannot be told.")]
+#[command(group(ArgGroup::new("asked").required(true)))]
 pub(crate) struct Decide {
     /// The filter's configuration, or a file of Envoy's with one in it.
     pub(crate) config: PathBuf,
     /// The world: users, groups, projects, allowlists, jobs. See docs/world.schema.json.
-    #[arg(long, required_unless_present = "forge", conflicts_with = "forge")]
+    #[arg(long, group = "asked")]
     pub(crate) world: Option<PathBuf>,
     /// Ask the forge instead, as the filter does.
-    #[arg(long)]
+    #[arg(long, group = "asked")]
     pub(crate) forge: bool,
     #[command(flatten)]
     pub(crate) reached: Reached,

@@ -50,19 +50,40 @@ fn line(asked: &Explain) -> Result<Line, Fault> {
         found = is_it.then(|| line.clone());
         !is_it
     })?;
-    found.ok_or_else(|| {
-        let which = number.map_or_else(String::new, |number| format!(" with the number `{number}`"));
-        let names = logs.iter().map(|log| match log.as_os_str() == "-" {
-            true => "standard input".to_owned(),
-            false => format!("`{}`", log.display()),
-        });
-        let names = names.collect::<Vec<_>>().join(" and ");
-        let next = match number {
-            Some(_) => "is it in another log? `--log` names one",
-            None => "expected lines of an access log about jobs' requests; `jobscope explain NUMBER` or `--log` names others",
-        };
-        Fault(format!("there is no decision{which} in {names} ({}): {next}", read_so_far(counts)))
+    found.ok_or_else(|| match number {
+        Some(number) => {
+            let which = format!(" with the number `{number}`");
+            no_decision(&which, &logs, counts, "is it in another log? `--log` names one")
+        }
+        None => no_decision(
+            "",
+            &logs,
+            counts,
+            "expected lines of an access log about jobs' requests; `jobscope explain NUMBER` or `--log` names others",
+        ),
     })
+}
+
+/// What is said where logs have not the decision that is wanted, or none at all, and what to do.
+fn no_decision(which: &str, logs: &[PathBuf], counts: Counts, next: &str) -> Fault {
+    let names = logs.iter().map(|log| match log.as_os_str() == "-" {
+        true => "standard input".to_owned(),
+        false => format!("`{}`", log.display()),
+    });
+    let names = names.collect::<Vec<_>>().join(" and ");
+    Fault(format!("there is no decision{which} in {names} ({}): {next}", read_so_far(counts)))
+}
+
+/// Reads logs that must tell of something: from nothing it does not follow that nothing is missing, or needed.
+fn decisions(logs: &[PathBuf], mut note: impl FnMut(&Line)) -> Result<Counts, Fault> {
+    let counts = files::logs(logs, |line| {
+        note(line);
+        true
+    })?;
+    match counts.decisions {
+        0 => Err(no_decision("", logs, counts, "expected lines of an access log about jobs' requests")),
+        _ => Ok(counts),
+    }
 }
 
 const EXPECTED: &str = "expected the number of a decision, or a line of the access log about a job's request";
@@ -130,10 +151,7 @@ pub(crate) fn suggest(asked: &Suggest) -> Result<End, Fault> {
         Way::Settings | Way::Curl | Way::Terraform => suggest::Way::Settings,
         Way::Rules => suggest::Way::Rules,
     });
-    let counts = files::logs(&asked.log, |line| {
-        suggestions.note(line);
-        true
-    })?;
+    let counts = decisions(&asked.log, |line| suggestions.note(line))?;
     let entries = suggestions.entries();
     let projects = world
         .as_ref()
@@ -159,10 +177,7 @@ pub(crate) fn suggest(asked: &Suggest) -> Result<End, Fault> {
 /// Entries that nothing in the log needed.
 fn unused(asked: &Suggest, world: &World) -> Result<End, Fault> {
     let mut used = Used::default();
-    let counts = files::logs(&asked.log, |line| {
-        used.note(line);
-        true
-    })?;
+    let counts = decisions(&asked.log, |line| used.note(line))?;
     let unused = used.unused(world);
     if asked.json {
         let each: Vec<Value> = unused.iter().map(|one| json!({"target": one.target, "names": one.names})).collect();

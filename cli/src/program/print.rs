@@ -130,12 +130,23 @@ pub(crate) fn table(indent: usize, rows: &[Vec<String>]) -> String {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| parts(cell)).max().unwrap_or_default()
     };
     let word = |cell: &str| cell.split(' ').map(|word| word.chars().count()).max().unwrap_or_default();
-    let mut widths: Vec<usize> = (0..columns)
-        .map(|column| widest(column, &|cell| cell.chars().count()).min(COLUMN).max(widest(column, &word)))
+    let words: Vec<usize> = (0..columns).map(|column| widest(column, &word)).collect();
+    let mut widths: Vec<usize> = (0..)
+        .zip(&words)
+        .map(|(column, word)| widest(column, &|cell| cell.chars().count()).min(COLUMN).max(*word))
         .collect();
-    if let Some(last) = widths.pop() {
-        let before = widths.iter().fold(indent, |sum, width| sum.saturating_add(*width).saturating_add(2));
-        widths.push(WIDTH.saturating_sub(before).max(COLUMN).max(last.min(COLUMN)));
+    if let Some(last) = widths.pop().map(|last| last.min(COLUMN)) {
+        let before =
+            |widths: &[usize]| widths.iter().fold(indent, |sum, width| sum.saturating_add(*width).saturating_add(2));
+        // Where the last one has no room, those before it break their lines too.
+        while before(&widths).saturating_add(last) > WIDTH {
+            let spare = |(width, word): &(&mut usize, &usize)| width.saturating_sub(**word);
+            let Some((width, _)) = widths.iter_mut().zip(&words).max_by_key(spare).filter(|one| spare(one) > 0) else {
+                break;
+            };
+            *width = width.saturating_sub(1);
+        }
+        widths.push(WIDTH.saturating_sub(before(&widths)).max(last));
     }
     rows.iter().map(|row| lines(indent, row, &widths)).collect()
 }
@@ -215,6 +226,25 @@ mod tests {
         let seen = "apps/wéb \u{5d0}\u{6cc} 漢字 e\u{301} \u{1f680} \u{fffd}";
         assert_eq!((plain(seen), printable(seen)), (seen.to_owned(), seen.to_owned()));
         assert!(escaped(&json!(seen)).contains(seen));
+    }
+
+    #[test]
+    fn a_table_is_no_wider_than_a_line_unless_its_words_are() {
+        let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
+        let users = "ada, dana, gus, mia, nora, rex, sam";
+        let actions = "deployments.create, deployments.write, deployments.delete, dependency-firewall.read";
+        let rows = [
+            row(["containers/poetry", "observed: allowlist.missing", users, actions]),
+            row(["apps/web", "own-project", "dana", "git.read"]),
+        ];
+        let shown = table(2, &rows);
+        assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
+        assert!(shown.lines().any(|line| line.chars().count() > WIDTH - 10), "{shown}");
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(words(&shown), words(&rows.concat().join(" ")));
+        let long = "x".repeat(60);
+        let shown = table(0, &[vec![long.clone(), long.clone()]]);
+        assert_eq!(shown, format!("{long}  {long}\n"));
     }
 
     #[test]
