@@ -30,6 +30,9 @@ pub enum NotFound {
     /// It is Envoy's, or of something like it, and has none.
     #[error("there is no filter of jobscope in it, or one without a configuration")]
     Nowhere,
+    /// It is another document of jobscope's: which, and what it is for.
+    #[error("this is {0}")]
+    Another(&'static str),
     /// There are several, and they differ.
     #[error("there are {0} configurations of jobscope in it that differ; write one to a file of its own")]
     Several(usize),
@@ -56,13 +59,34 @@ pub fn written(documents: &[Node]) -> Vec<Written<'_>> {
     documents.iter().filter(own).map(|document| inline(document, None)).chain(found.clone()).collect()
 }
 
+/// What documents are in which no configuration was found.
+#[must_use]
+pub fn nowhere(documents: &[Node]) -> NotFound {
+    let has = |keys: [&str; 2]| documents.iter().any(|document| keys.iter().all(|key| document.get(key).is_some()));
+    if has(SERVICE) {
+        NotFound::Another(
+            "the configuration of the lookup service and not of the filter; `jobscope-lookup --check --config FILE` checks it",
+        )
+    } else if has(WORLD) {
+        NotFound::Another("a world and not a configuration of the filter; it is named by `--world`")
+    } else {
+        NotFound::Nowhere
+    }
+}
+
+/// Keys of the lookup service's configuration, which the filter's has not.
+const SERVICE: [&str; 2] = ["api", "store"];
+
+/// Keys of a world.
+const WORLD: [&str; 2] = ["users", "projects"];
+
 /// The one configuration of a file.
 ///
 /// # Errors
 /// There is none, or there are several that differ.
 pub fn only(documents: &[Node]) -> Result<Written<'_>, NotFound> {
     let mut found = written(documents);
-    let first = found.first().cloned().ok_or(NotFound::Nowhere)?;
+    let first = found.first().cloned().ok_or_else(|| nowhere(documents))?;
     found.retain(|one| one.text != first.text);
     if found.is_empty() { Ok(first) } else { Err(NotFound::Several(found.len().saturating_add(1))) }
 }
@@ -105,7 +129,8 @@ impl Written<'_> {
 fn is_own(document: &Node) -> bool {
     let is_ours = |key: &str| KEYS.iter().any(|known| known.path.split('.').next() == Some(key));
     let mut keys = document.entries().map(|(key, ..)| key.as_str()).peekable();
-    keys.peek().is_none() || keys.any(is_ours)
+    let is_service = SERVICE.iter().all(|key| document.get(key).is_some());
+    keys.peek().is_none() || (!is_service && keys.any(is_ours))
 }
 
 /// The configuration of a filter of ours: in Envoy's own form, in Istio's, in Envoy Gateway's.
@@ -200,6 +225,10 @@ mod tests {
             nobody("a:\n  vm_config: {}\n  root_id: other\n  configuration: {value: {x: 1}}"),
             NotFound::Nowhere
         );
+        let told = |text: &str| nobody(text).to_string();
+        let service = "api: {listen: a}\nstore: {kind: memory}\nforge: {url: u}";
+        assert!(told(service).contains("`jobscope-lookup --check --config FILE`"), "{}", told(service));
+        assert!(told("users: []\nprojects: []").contains("`--world`"));
         let two = format!("{OWN}\n---\n{}", OWN.replace("f.invalid", "g.invalid"));
         assert_eq!(nobody(&two), NotFound::Several(2));
         assert!(documents("a\0b").unwrap_err().to_string().contains("binary"));

@@ -87,7 +87,7 @@ fn checked_documents(name: &str, documents: &[Node], world: Option<&World>) -> R
 pub fn unread(name: &str, error: &NotFound) -> String {
     let at = match error {
         NotFound::Unreadable(unreadable) => unreadable.line,
-        NotFound::Nowhere | NotFound::Several(_) => None,
+        NotFound::Nowhere | NotFound::Another(_) | NotFound::Several(_) => None,
     };
     line(name, at, "", &error.to_string())
 }

@@ -129,7 +129,7 @@ fn told(finding: &Finding) -> Value {
 fn not_found(error: &NotFound) -> Value {
     let line = match error {
         NotFound::Unreadable(unreadable) => unreadable.line,
-        NotFound::Nowhere | NotFound::Several(_) => None,
+        NotFound::Nowhere | NotFound::Another(_) | NotFound::Several(_) => None,
     };
     json!([wrong(line, "", &error.to_string(), Weight::Error)])
 }

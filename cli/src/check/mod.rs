@@ -7,7 +7,7 @@ mod rows;
 mod secrets;
 mod slots;
 
-use crate::finding::{NotFound, Written, written};
+use crate::finding::{NotFound, Written, nowhere, written};
 use crate::marked::Node;
 use crate::setup::Setup;
 use policy::config::{ConfigError, ConfigErrors};
@@ -58,7 +58,7 @@ pub struct Finding {
 pub fn check(documents: &[Node], names: Option<&dyn Names>) -> Result<Vec<Finding>, NotFound> {
     let all = written(documents);
     if all.is_empty() {
-        return Err(NotFound::Nowhere);
+        return Err(nowhere(documents));
     }
     let mut findings: Vec<Finding> = all.iter().flat_map(|one| of_one(one, documents, names)).collect();
     findings.sort_by_key(|one| (one.line, one.weight));

@@ -246,7 +246,7 @@ fn what_is_switched_off_says_who_can_switch_it_on() {
 fn lets_pass(reason: Reason) -> bool {
     use Reason::{
         Agent, Anonymous, Configured, GroupAbove, GroupListed, LeftToForge, Listed, Login, NotLimited, OwnJob,
-        OwnProject, RunnerReport,
+        OwnProject, RoleSuffices, RunnerReport,
     };
     [
         Agent,
@@ -255,6 +255,7 @@ fn lets_pass(reason: Reason) -> bool {
         GroupAbove,
         GroupListed,
         LeftToForge,
+        RoleSuffices,
         Listed,
         Login,
         NotLimited,

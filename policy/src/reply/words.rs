@@ -246,6 +246,7 @@ pub(super) fn explanation(denied: &Denied<'_>, origin: &Origin, target: &Project
         | Reason::NotLimited
         | Reason::Configured
         | Reason::Anonymous
+        | Reason::RoleSuffices
         | Reason::LeftToForge
         | Reason::RunnerReport
         | Reason::GroupAbove

@@ -13,6 +13,7 @@ coded! {
         NotLimited "allowlist.off" "the target does not limit access by job tokens"
         Configured "configuration.allow" "the configuration lets the job's project in"
         Anonymous "anonymous-read" "everybody who may see the target may read this"
+        RoleSuffices "role.suffices" "the user's role in the target suffices"
         LeftToForge "forge.decides" "the configuration leaves this to the forge"
         Agent "kubernetes-agent.own" "the agent's server checks which agents the job's project may use"
         RunnerReport "runner.report" "a runner reports on a job that is not known to run; the forge decides"

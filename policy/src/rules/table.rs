@@ -140,7 +140,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "outbound",
         doc: "An origin that limits where its jobs go lets them reach those private targets that it names, and its own.",
-        aside: "the origin lets its jobs out to the target",
+        aside: "the origin is not known to keep its jobs from the target",
         denials: Denials::Observable,
         judge: outbound,
     },
@@ -457,7 +457,9 @@ fn admitted(q: &Question<'_>, admission: Admission) -> Reason {
         Admission::Listed(_) => Reason::GroupListed,
         _ if q.written.admitted.is_some() => Reason::Configured,
         Admission::Open => Reason::NotLimited,
-        Admission::Unlisted | Admission::LeftToForge => Reason::LeftToForge,
+        // Behind the denial of who is not admitted, whether that was carried out or not.
+        Admission::Unlisted => Reason::RoleSuffices,
+        Admission::LeftToForge => Reason::LeftToForge,
     }
 }
 
