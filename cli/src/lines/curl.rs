@@ -262,13 +262,9 @@ impl Line {
     }
 
     fn request(self) -> Result<Request, LineError> {
-        let address = self.address.unwrap_or_default();
+        let address = self.address.ok_or_else(|| LineError::Address("no address".to_owned()))?;
         // Without a scheme curl takes HTTP.
-        let url = Url::parse(&if address.contains("://") || address.is_empty() {
-            address
-        } else {
-            format!("http://{address}")
-        })?;
+        let url = Url::parse(&if address.contains("://") { address } else { format!("http://{address}") })?;
         let login = self.login.or_else(|| url.login.as_deref().map(basic));
         let mut target = without_dots(&url.target);
         let has_form = !self.form.is_empty();

@@ -36,7 +36,9 @@ pub(super) fn requests(words: &[String], setting: &Setting<'_>) -> Result<Vec<Re
     };
     // `-c url.https://...insteadOf=` and the like are values of options, and no word of their own.
     let address = words.iter().find(|word| Url::is_one(word));
-    let url = Url::parse(address.map_or("no address", String::as_str))?;
+    // One of SSH, or a path, is told as it stands.
+    let other = || words.iter().skip(1).find(|word| !word.starts_with('-') && word.contains([':', '/']));
+    let url = Url::parse(address.or_else(other).map_or("no address", String::as_str))?;
     // What a runner writes into the configuration of Git for the job.
     let login = url.login.clone().unwrap_or_else(|| format!("gitlab-ci-token:{}", setting.token));
     let repository = url.path();

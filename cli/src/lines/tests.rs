@@ -118,7 +118,7 @@ fn what_cannot_be_read_is_one_sentence() {
         ("", "expected a command such as `curl`, `git clone` or `docker pull`, found nothing"),
         ("curl 'a", "expected a command line, found one with a quote that is not closed"),
         ("wget x", "expected `curl`, `git`, `docker` or `podman`, found `wget`"),
-        ("curl", "expected an address that begins with `https://`, found ``"),
+        ("curl", "expected an address that begins with `https://`, found `no address`"),
         ("curl a b", "expected one address, found `b`"),
         ("curl --nope x", "`curl` has no option `--nope` that is known here"),
         ("curl -s7 x", "`curl` has no option `-7` that is known here"),
@@ -129,7 +129,8 @@ fn what_cannot_be_read_is_one_sentence() {
             "git",
             "expected `git clone`, `fetch`, `pull`, `ls-remote`, `push`, or `git lfs fetch`, `pull`, `push`, with an address, found `git`",
         ),
-        ("git clone git@f:a/b", "expected an address that begins with `https://`, found `no address`"),
+        ("git clone git@f:a/b", "expected an address that begins with `https://`, found `git@f:a/b`"),
+        ("git clone --depth 1", "expected an address that begins with `https://`, found `no address`"),
         ("docker run x", "expected `login`, `pull`, `push` or `manifest inspect`, with an image, found `run`"),
         (
             "docker pull alpine",

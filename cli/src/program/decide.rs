@@ -89,7 +89,11 @@ fn requests(asked: &Decide, raw: Option<&[u8]>, setup: &Setup, caller: &Caller) 
     let setting = Setting { config: &setup.config, job: &caller.job, token: &caller.secret, file: &read };
     match raw {
         Some(bytes) => lines::raw(bytes, &setting).map(|request| vec![request]),
-        None => lines::words(&asked.line, &setting),
+        None => match asked.line.as_slice() {
+            // A line that was quoted as a whole.
+            [line] if line.contains(' ') => lines::line(line, &setting),
+            words => lines::words(words, &setting),
+        },
     }
     .map_err(|error| Fault::of(&error))
 }

@@ -120,6 +120,9 @@ fn told(explained: &Explained) -> String {
     if !facts.is_empty() {
         text.push_str(&section("What was known of the target", &table(2, &facts)));
     }
+    if verdict == "allow" && explained.account().is_null() {
+        text.push_str("\nIts account was not logged: `log.allows: full` has what is allowed accounted for, too.\n");
+    }
     text.push_str(&walked(explained.account()));
     if !explained.denials.is_empty() {
         text.push_str(&section("Everything that denies it", &explained.denials.iter().map(denial).collect::<String>()));

@@ -293,7 +293,7 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         path: "forge.kubernetes_agent",
-        kind: ValueKind::Choice(&["off", "on"]),
+        kind: ValueKind::Choice(choices::KUBERNETES_AGENT.words),
         presence: Presence::Default(r#""off""#),
         doc: doc(
             "Whether jobs work on clusters through the Kubernetes agent (`kubectl` with `ci:<agent>:<token>`). Which agents a job's project may use, the agent's server checks. Not `kubectl exec` and its like, which change the protocol of a connection.",
