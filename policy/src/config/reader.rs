@@ -259,7 +259,7 @@ impl<'a> Reader<'a> {
             let name = name.as_str().unwrap_or_default();
             let ids = || RULES.iter().filter(|rule| rule.denials == Denials::Observable).map(|rule| rule.id);
             if RULES.iter().any(|rule| rule.id == name) {
-                return "a rule without which something can be judged".into();
+                return "a rule that can be observed, since without this one nothing is judged".into();
             }
             format!("the id of a rule (nearest is `{}`)", closest(name, ids()).unwrap_or_default())
         };

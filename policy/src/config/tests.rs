@@ -55,7 +55,7 @@ fn an_error_says_what_stands_where_and_what_was_meant() {
         ),
         (
             r#""observe": {"rules": ["inbound", "login"]}"#,
-            "observe.rules[1]: expected a rule without which something can be judged, found `\"login\"`",
+            "observe.rules[1]: expected a rule that can be observed, since without this one nothing is judged, found `\"login\"`",
         ),
         (
             r#""observe": {"targets": ["a/b", "web"]}"#,
