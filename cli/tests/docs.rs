@@ -48,6 +48,7 @@ fn played(line: &str) -> (String, Option<i32>) {
         "envoy.yaml" | "new.yaml" => "envoy/envoy.yaml".to_owned(),
         "world.yaml" => "envoy/demo/world.yaml".to_owned(),
         "access.log" => "cli/tests/data/access.log".to_owned(),
+        "212be24720491b45" => "00000000000000000000000000000003".to_owned(),
         "token" => "cli/tests/data/token".to_owned(),
         "policy-tests.yaml" => "cli/tests/data/policy-tests.yaml".to_owned(),
         "SHA256SUMS" | "jobscope.pub" => format!("cli/tests/data/release/{word}"),

@@ -220,7 +220,7 @@ pub(crate) struct Diff {
 #[derive(Args)]
 #[command(after_help = "\
 Example:
-  jobscope explain 00000000000000000000000000000003 --log access.log
+  jobscope explain 212be24720491b45 --log access.log
 
 Exit codes: 0 it is explained, 2 there is no such decision.")]
 pub(crate) struct Explain {
