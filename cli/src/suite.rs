@@ -185,12 +185,14 @@ fn decided(
         return Ok((decision.as_ref().map_or(Verdict::Untouched, Verdict::of), decision));
     }
     let setting = Setting { config, job: &caller.job, token: &caller.secret, file };
-    let requests = lines::text(&test.request, &setting).map_err(|error| match error {
-        LineError::Program(found) => format!(
-            "expected `curl`, `git`, `docker` or `podman`, a request on the wire, or an action and a project such as \
-             `git.read libs/common` (docs/rules.md has all actions), found `{found}`"
-        ),
-        other => other.to_string(),
+    let requests = lines::text(&test.request, &setting).map_err(|error| {
+        if let LineError::Program(found) = error {
+            return format!(
+                "expected `curl`, `git`, `docker` or `podman`, a request on the wire, or an action and a project such as \
+                 `git.read libs/common` (docs/rules.md has all actions), found `{found}`"
+            );
+        }
+        error.to_string()
     })?;
     let answers = answers(config, world, &caller, &requests);
     let decision = answers.speaks().and_then(|answer| answer.decision.clone());
