@@ -1,6 +1,8 @@
 //! What a request costs that nobody has decided on, whatever it is made of: so much for each byte, and so much for being a
 //! request. A worker does nothing else meanwhile.
 
+use std::slice::from_ref;
+
 use host_tests::host::{Answer, Host, Request, RequestHead};
 use serde_json::{Value, json};
 
@@ -317,15 +319,20 @@ fn an_answer_to_a_lookup_costs_no_more_than_so_much_however_it_is_made() {
     for (what, cost) in [
         (
             "entries that are deep",
-            each_byte_of_an_answer(host(), clone(), "/graphql", &padded(long_allowlist(&[deep.clone()], &[deep]))),
+            each_byte_of_an_answer(
+                host(),
+                clone(),
+                "/graphql",
+                &padded(long_allowlist(from_ref(&deep), from_ref(&deep))),
+            ),
         ),
         (
             "entries that are wide",
-            each_byte_of_an_answer(host(), clone(), "/graphql", &long_allowlist(&[wide.clone()], &[wide.clone()])),
+            each_byte_of_an_answer(host(), clone(), "/graphql", &long_allowlist(from_ref(&wide), from_ref(&wide))),
         ),
         (
             "many entries beside a wide one",
-            each_byte_of_an_answer(host(), clone(), "/graphql", &long_allowlist(&vec![small; 2_000], &[wide])),
+            each_byte_of_an_answer(host(), clone(), "/graphql", &long_allowlist(&vec![small; 2_000], from_ref(&wide))),
         ),
         ("levels", each_byte_of_an_answer(host_of(v1), clone(), "/lookup", &target)),
         ("holders", each_byte_of_an_answer(host(), package, "/groups/", &holders)),
