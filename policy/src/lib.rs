@@ -43,6 +43,7 @@ mod pattern;
 pub mod reply;
 pub mod request;
 pub mod rules;
+mod tree;
 pub mod webhook;
 
 pub use config::Config;

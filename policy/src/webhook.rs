@@ -3,13 +3,12 @@
 //!
 //! Source: GitLab's documentation of webhooks and their job events.
 
-use serde_json::Value;
-
 use crate::Config;
 use crate::config::{SECRET_FIELD, Webhook, WebhookSecret};
 use crate::facts::Host;
 use crate::facts::{FINAL_STATES, Hash, JobId, Secret};
 use crate::request::{Body, Head};
+use crate::tree::Tree;
 
 /// The largest report that is read, in bytes.
 pub const BODY_LIMIT: usize = 1 << 20;
@@ -117,9 +116,9 @@ fn is_asked(config: &Config, webhook: &Webhook, head: &Head<'_>) -> bool {
 /// # Errors
 /// What the forge is answered when it tells of no end.
 pub fn read_report(body: &[u8]) -> Result<JobId, Answer> {
-    let report: Value = serde_json::from_slice(body).map_err(|_| Answer::Unreadable)?;
-    let text = |name: &str| report.get(name).and_then(Value::as_str).ok_or(Answer::Unreadable);
-    let number = |name: &str| report.get(name).and_then(Value::as_u64).ok_or(Answer::Unreadable);
+    let report = Tree::read(body).ok_or(Answer::Unreadable)?;
+    let text = |name: &str| report.get(name).and_then(Tree::as_str).ok_or(Answer::Unreadable);
+    let number = |name: &str| report.get(name).and_then(Tree::as_u64).ok_or(Answer::Unreadable);
     if text("object_kind")? != "build" {
         return Err(Answer::Ignored);
     }

@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// From the ground.
 const FLOORS: [&[&str]; 13] = [
-    &["coded", "json"],
+    &["coded", "json", "tree"],
     &["facts", "choices", "failure", "pattern"],
     &["access"],
     &["rules"],

@@ -11,7 +11,6 @@ use core::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_core::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{AnswerHead, Event};
@@ -21,6 +20,7 @@ use crate::facts::{Hash, Secret};
 use crate::json::Json;
 use crate::request::json::{Names, Object};
 use crate::request::signed;
+use crate::tree::Tree;
 
 /// How long GitLab takes such a credential.
 const LIFETIME: Duration = Duration::from_secs(2 * 3600);
@@ -45,7 +45,7 @@ pub(super) fn with_own(hosts: &[Host], token: &Secret, answer: &[u8]) -> Option<
 /// The credentials in an answer, none of which is the job's own; `None` where it cannot be read.
 pub(super) fn read(parent: Hash, answer: &[u8]) -> Option<Vec<Event>> {
     let mut found = Vec::new();
-    collect(&serde_json::from_slice(answer).ok()?, &mut found);
+    collect(&Tree::read(answer)?, &mut found);
     Some(
         found
             .into_iter()
@@ -59,17 +59,17 @@ pub(super) fn read(parent: Hash, answer: &[u8]) -> Option<Vec<Event>> {
     )
 }
 
-fn collect(value: &Value, found: &mut Vec<Secret>) {
+fn collect(value: &Tree<'_>, found: &mut Vec<Secret>) {
     match value {
-        Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
-        Value::Object(members) => {
-            for (name, value) in members {
+        Tree::List(values) => values.iter().for_each(|value| collect(value, found)),
+        Tree::Object(members) => {
+            for (name, value) in members.each() {
                 let credential = value.as_str().filter(|_| is(name, "authorization"));
                 found.extend(credential.and_then(|credential| signed(credential.as_bytes())));
                 collect(value, found);
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Tree::Null | Tree::Flag(_) | Tree::Number(_) | Tree::Text(_) => {}
     }
 }
 

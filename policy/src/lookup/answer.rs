@@ -3,9 +3,9 @@
 use alloc::string::String;
 use alloc::string::ToString;
 
-use super::tree::{Members, Tree};
 use crate::facts::{ProjectPath, User, UserId, Version};
 use crate::failure::Failure;
+use crate::tree::{Members, Tree};
 
 /// The head and body of an answer.
 #[derive(Debug, Clone, Copy)]

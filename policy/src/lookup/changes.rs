@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::answer::{Answer, Fields};
-use super::tree::Tree;
 use super::{Account, Call, v1};
 use crate::bindings::Cursor;
 use crate::facts::JobId;
 use crate::failure::Failure;
+use crate::tree::Tree;
 
 const PATH: &str = "/jobscope/v1/changes";
 

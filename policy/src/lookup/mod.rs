@@ -12,7 +12,6 @@ mod gitlab;
 mod part;
 mod source;
 mod throttle;
-mod tree;
 mod v1;
 pub mod version;
 

@@ -10,7 +10,6 @@ use core::time::Duration;
 
 use super::answer::{Answer, Fields};
 use super::source::{Course, Source, begun, grounded};
-use super::tree::Tree;
 use super::{Account, Call, Fact, Principal, Progress, Recall, Value as Landed};
 use crate::Config;
 use crate::access::Sought;
@@ -24,6 +23,7 @@ use crate::facts::{
 };
 use crate::failure::Failure;
 use crate::json::{Json, List, Members, Object, Word, object, only};
+use crate::tree::Tree;
 
 const LOOKUP: &str = "/jobscope/v1/lookup";
 const FORGE: &str = "/jobscope/v1/forge";

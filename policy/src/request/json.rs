@@ -7,11 +7,11 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use serde_core::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::malformed::Malformed;
 use super::token;
+use crate::tree::Tree;
 
 const TWICE: &str = "key stands twice";
 
@@ -88,7 +88,7 @@ pub(crate) fn texts(body: &[u8]) -> Result<Vec<(String, Text)>, Malformed> {
 }
 
 /// The members of a JSON object in their order, whole: of what is as short as a field of a head.
-pub(crate) fn object(body: &[u8]) -> Result<Vec<(String, Value)>, Malformed> {
+pub(crate) fn object(body: &[u8]) -> Result<Vec<(String, Tree<'_>)>, Malformed> {
     members(body)
 }
 
@@ -127,9 +127,9 @@ mod tests {
         ] {
             let whole = object(body).map(|members| {
                 let text = |value| match value {
-                    Value::String(text) => Text::Said(text),
-                    Value::Null => Text::Null,
-                    Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Text::Other,
+                    Tree::Text(text) => Text::Said(text.into_owned()),
+                    Tree::Null => Text::Null,
+                    Tree::Flag(_) | Tree::Number(_) | Tree::List(_) | Tree::Object(_) => Text::Other,
                 };
                 members.into_iter().map(|(name, value)| (name, text(value))).collect()
             });
@@ -149,15 +149,15 @@ mod tests {
     #[test]
     fn one_reading_or_none() {
         assert_eq!(object(br#"{"a": 1, "b": "x"}"#).unwrap().len(), 2);
-        assert_eq!(object(br#"{"a": 1, "A": 2}"#), Err(Malformed::JsonDuplicateKey));
-        assert_eq!(object(br#"{"a": 1, "\u0061": 2}"#), Err(Malformed::JsonDuplicateKey));
+        assert_eq!(object(br#"{"a": 1, "A": 2}"#).map(drop), Err(Malformed::JsonDuplicateKey));
+        assert_eq!(object(br#"{"a": 1, "\u0061": 2}"#).map(drop), Err(Malformed::JsonDuplicateKey));
         let of = |count: usize| {
             let members: Vec<String> = (0..count).map(|n| std::format!("\"{n}\":0")).collect();
             object(std::format!("{{{}}}", members.join(",")).as_bytes()).map(|members| members.len())
         };
         assert_eq!((of(MEMBERS_LIMIT), of(MEMBERS_LIMIT + 1)), (Ok(MEMBERS_LIMIT), Err(Malformed::JsonSyntax)));
         for bad in [&b""[..], b"[]", b"{} x", b"{/**/}", b"{\"a\":1,}", b"\xef\xbb\xbf{}", b"{\"a\":\"\xff\"}"] {
-            assert_eq!(object(bad), Err(Malformed::JsonSyntax), "{bad:?}");
+            assert_eq!(object(bad).map(drop), Err(Malformed::JsonSyntax), "{bad:?}");
         }
     }
 }

@@ -11,7 +11,6 @@ use core::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use memchr::{memchr_iter, memchr3_iter, memrchr_iter};
-use serde_json::Value;
 
 use super::credential::{Carrier, Persons, Spelled, spelled};
 use super::head::Head;
@@ -21,6 +20,7 @@ use crate::choices::{DependencyProxy, Kind};
 use crate::config::Forge;
 use crate::facts::Host;
 use crate::facts::Secret;
+use crate::tree::Tree;
 
 /// The JWT of a request.
 pub(super) struct Jwt {
@@ -93,7 +93,7 @@ fn payload(signed: &Secret) -> Option<Vec<u8>> {
     signed.expose().split(|b| *b == b'.').nth(1).and_then(token::decoded)
 }
 
-fn claim<'a>(claims: &'a [(String, Value)], asked: &str) -> Option<&'a Value> {
+fn claim<'a, 'c>(claims: &'a [(String, Tree<'c>)], asked: &str) -> Option<&'a Tree<'c>> {
     claims.iter().find(|(name, _)| name == asked).map(|(_, value)| value)
 }
 
@@ -114,9 +114,9 @@ pub(super) fn may_be_jobs(forge: &Forge, signed: &Secret) -> bool {
     let Some(payload) = payload(signed) else { return false };
     let claims = json::object(&payload).unwrap_or_default();
     if is_gitea {
-        return claim(&claims, "UserID").and_then(Value::as_i64) == Some(ACTIONS_USER);
+        return claim(&claims, "UserID").and_then(Tree::as_i64) == Some(ACTIONS_USER);
     }
-    let text = |asked: &str| claim(&claims, asked).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text = |asked: &str| claim(&claims, asked).and_then(Tree::as_str).filter(|text| !text.is_empty());
     let is_proxys = forge.dependency_proxy == DependencyProxy::On && claim(&claims, USER_ID).is_some();
     text("auth_type") == Some(JOBS) || is_proxys && !PERSONS.iter().any(|name| text(name).is_some())
 }

@@ -3,7 +3,6 @@
 //! Three formats are in use: `glcbt-` and random text, `glcbt-` and a JWT (an instance may put its own prefix in
 //! front of either), and the old ones without any prefix, which only their carrier tells apart.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use base64::Engine;
@@ -11,11 +10,11 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use memchr::memchr_iter;
-use serde_json::Value;
 
 use super::malformed::Malformed;
 use super::{json, readers};
 use crate::facts::Secret;
+use crate::tree::Tree;
 
 /// The longest token the forge reads.
 pub(crate) const LIMIT: usize = 8192;
@@ -119,10 +118,10 @@ fn claims(jwt: &[u8]) -> Result<Vec<u8>, Malformed> {
 
 /// The one job token inside a JWT. Its signature is the forge's to check; what it says is what the forge will read.
 pub(crate) fn unwrap(value: &[u8]) -> Result<Secret, Malformed> {
-    let mut texts: Vec<String> = Vec::new();
-    for (_, claim) in json::object(&claims(value)?)? {
-        collect(claim, &mut texts);
-    }
+    let claims = claims(value)?;
+    let members = json::object(&claims)?;
+    let mut texts = Vec::new();
+    members.iter().for_each(|(_, claim)| collect(claim, &mut texts));
     let mut tokens = texts.iter().filter(|text| is_job_shaped(text.as_bytes()));
     match (tokens.next(), tokens.next()) {
         (Some(token), None) => parse(token.as_bytes()),
@@ -145,8 +144,8 @@ pub(crate) fn scoped_user(token: &Secret) -> Result<Option<u64>, Malformed> {
     let claims = claims(behind)?;
     let said = json::object(&claims)?.into_iter().find(|(name, _)| name == "scoped_user_id");
     match said.map(|(_, value)| value) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(number)) => number.parse().map(Some).map_err(|_| Malformed::Format),
+        None | Some(Tree::Null) => Ok(None),
+        Some(Tree::Text(number)) => number.parse().map(Some).map_err(|_| Malformed::Format),
         Some(value) => value.as_u64().map(Some).ok_or(Malformed::Format),
     }
 }
@@ -191,12 +190,12 @@ pub(crate) fn first(text: &[u8]) -> Option<Secret> {
 }
 
 /// Every text in a claim. The depth is bounded by the parser.
-fn collect(claim: Value, texts: &mut Vec<String>) {
+fn collect<'a>(claim: &'a Tree<'_>, texts: &mut Vec<&'a str>) {
     match claim {
-        Value::String(text) => texts.push(text),
-        Value::Array(claims) => claims.into_iter().for_each(|claim| collect(claim, texts)),
-        Value::Object(claims) => claims.into_iter().for_each(|(_, claim)| collect(claim, texts)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Tree::Text(text) => texts.push(text),
+        Tree::List(claims) => claims.iter().for_each(|claim| collect(claim, texts)),
+        Tree::Object(claims) => claims.each().for_each(|(_, claim)| collect(claim, texts)),
+        Tree::Null | Tree::Flag(_) | Tree::Number(_) => {}
     }
 }
 

@@ -13,8 +13,8 @@ use crate::facts::{Entry, Grants, Link, Origin, Permission, Permissions, Project
 use crate::failure::Failure;
 use crate::json::{self, Members, Object, Word};
 use crate::lookup::answer::Fields;
-use crate::lookup::tree::Tree;
 use crate::lookup::{Account, Call, Principal};
+use crate::tree::Tree;
 
 /// What is asked of a target. Here and below in one line, so that nothing in it is escaped.
 const ALLOWLIST: &str = "\

@@ -15,8 +15,8 @@ use crate::facts::{Found, GroupRef, Holders, MOST_HOLDERS, ProjectId, Role, User
 use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::source::Course;
-use crate::lookup::tree::Tree;
 use crate::lookup::{Account, Call, Progress, Value as Fact};
+use crate::tree::Tree;
 
 /// Looks up who holds something.
 #[derive(Debug)]

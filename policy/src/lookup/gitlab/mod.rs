@@ -21,12 +21,12 @@ use token::TokenFlight;
 
 use super::answer::{Answer, Fields, Said};
 use super::source::{Course, Source, begun, grounded};
-use super::tree::Tree;
 use super::{Account, Call, Fact, Principal, Progress, Recall};
 use crate::Config;
 use crate::access::TargetRef;
 use crate::facts::{Day, Secret, Version};
 use crate::failure::Failure;
+use crate::tree::Tree;
 
 /// More pages than this nobody's allowlist has (GitLab allows 200 entries a direction).
 const PAGES: usize = 10;

@@ -21,8 +21,8 @@ use crate::facts::{
 use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::source::Course;
-use crate::lookup::tree::Tree;
 use crate::lookup::{Account, Call, PartKey, Progress, Recall, Value as Fact};
+use crate::tree::Tree;
 
 /// Looks up what a target is to a job.
 #[derive(Debug)]

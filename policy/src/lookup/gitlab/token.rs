@@ -13,8 +13,8 @@ use crate::facts::{
 use crate::failure::Failure;
 use crate::lookup::answer::{Answer, Fields, Said};
 use crate::lookup::source::Course;
-use crate::lookup::tree::Tree;
 use crate::lookup::{Account, Call, Progress, Value as Fact, on_behalf_of};
+use crate::tree::Tree;
 
 /// Looks up whose token it is.
 #[derive(Debug)]

@@ -1,5 +1,8 @@
-//! JSON of an answer as a tree. Its texts stay where they came, but for those that were escaped; so do the names of members,
-//! of which a forge gives many more than are looked at.
+//! JSON that somebody else wrote, as a tree. Its texts stay where they came, but for those that were escaped; so do the names of
+//! members, of which a forge gives many more than are looked at.
+//!
+//! `serde_json::Value` is not for such: with the feature `raw_value` it takes an object with a member of a name of its own for
+//! the JSON in that member's text, which nobody else does, and reads that by a parser with a depth of its own.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -11,7 +14,7 @@ use serde_json::Number;
 
 /// A value. What is no JSON, or nested too deeply, is none.
 #[derive(Debug, Clone)]
-pub(super) enum Tree<'a> {
+pub(crate) enum Tree<'a> {
     Null,
     Flag(bool),
     Number(Number),
@@ -22,55 +25,59 @@ pub(super) enum Tree<'a> {
 
 /// The members of an object as they came. Of two with one name the last counts.
 #[derive(Debug, Clone)]
-pub(super) struct Members<'a>(Vec<(Cow<'a, str>, Tree<'a>)>);
+pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, Tree<'a>)>);
 
 impl<'a> Tree<'a> {
     /// Reads one, and nothing behind it.
-    pub(super) fn read(body: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(body: &'a [u8]) -> Option<Self> {
         serde_json::from_str(core::str::from_utf8(body).ok()?).ok()
     }
 
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
-    pub(super) fn as_bool(&self) -> Option<bool> {
+    pub(crate) fn as_bool(&self) -> Option<bool> {
         if let Self::Flag(flag) = self { Some(*flag) } else { None }
     }
 
-    pub(super) fn as_u64(&self) -> Option<u64> {
+    pub(crate) fn as_u64(&self) -> Option<u64> {
         if let Self::Number(number) = self { number.as_u64() } else { None }
     }
 
-    pub(super) fn as_str(&self) -> Option<&str> {
+    pub(crate) fn as_i64(&self) -> Option<i64> {
+        if let Self::Number(number) = self { number.as_i64() } else { None }
+    }
+
+    pub(crate) fn as_str(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    pub(super) fn as_array(&self) -> Option<&[Self]> {
+    pub(crate) fn as_array(&self) -> Option<&[Self]> {
         if let Self::List(list) = self { Some(list) } else { None }
     }
 
-    pub(super) fn as_object(&self) -> Option<&Members<'a>> {
+    pub(crate) fn as_object(&self) -> Option<&Members<'a>> {
         if let Self::Object(members) = self { Some(members) } else { None }
     }
 
     /// A member; none of what is no object.
-    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         self.as_object()?.get(name)
     }
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn get(&self, name: &str) -> Option<&Tree<'a>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Tree<'a>> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
-    pub(super) fn contains_key(&self, name: &str) -> bool {
+    pub(crate) fn contains_key(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
     /// All of them, as they came: to look each up by its name takes longer the more there are.
-    pub(super) fn each(&self) -> impl Iterator<Item = (&str, &Tree<'a>)> {
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&str, &Tree<'a>)> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 }
@@ -191,6 +198,19 @@ mod tests {
         }
         is_read_alike(b"[\"\xff\"]");
         is_read_alike(b"[]\xff");
+    }
+
+    #[test]
+    fn no_name_stands_for_what_its_text_holds() {
+        let name = "$serde_json::private::RawValue";
+        let inner = r#"{"a":1}"#;
+        let body = serde_json::to_vec(&serde_json::json!({ name: inner })).unwrap();
+        assert_eq!(Tree::read(&body).unwrap().get(name).unwrap().as_str(), Some(inner));
+        assert_eq!(
+            serde_json::from_slice::<Value>(&body).unwrap(),
+            serde_json::json!({"a": 1}),
+            "so this would have it"
+        );
     }
 
     proptest! {
