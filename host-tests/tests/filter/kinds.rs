@@ -61,9 +61,13 @@ fn kinds() -> Vec<Kind> {
     let pull = manifest.clone();
     let blob = RequestHead::new("GET", "registry.example.com", &format!("/v2/apps/web/app/blobs/sha256:{NEW}"));
     let batch = post("/libs/common.git/info/lfs/objects/batch").header("content-type", media);
+    let issue = post("/api/v4/projects/102/issues").header("content-type", "application/json");
+    let told = json!({"title": "It does not build", "labels": ["bug", "ci"], "description": "so it is ".repeat(100)})
+        .to_string();
     let plain = vec![
         ("a page, nobody's", get("/apps/web").into()),
         ("the API, `PRIVATE-TOKEN`", get("/api/v4/projects/102").header("private-token", "glpat-dana").into()),
+        ("an issue of 1 KB, `PRIVATE-TOKEN`", issue.header("private-token", "glpat-dana").body(told)),
         ("`info/refs`, a person's Basic", refs.header("authorization", "Basic ZGFuYTpwYXNzd29yZA==").into()),
         ("`info/refs`", clone("libs/common", DANA).into()),
         ("`git-upload-pack`", pack.header("authorization", basic(DANA)).body("0000")),

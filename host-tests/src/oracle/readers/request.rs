@@ -262,7 +262,12 @@ pub fn plant(routes: &[Route], plants: &[Plant], random: &mut Random) -> Planted
         draft.stand_beside(random);
     }
     if draft.body.is_some() && route.method == "GET" || random.below(6) == 0 {
-        route.method = random.pick(&METHODS);
+        let method = random.pick(&METHODS);
+        // By another method nothing is there that would heed parameters before whoever is named.
+        if method != route.method && route.body == Body::ParametersFirst {
+            route.body = Body::Parameters;
+        }
+        route.method = method;
     }
     Planted { message: draft.message(route), plant, route }
 }

@@ -1,5 +1,7 @@
 //! A form as it passes. Any bytes are one to somebody: pairs between `&` and `;`, percent-encoded.
 
+use memchr::memchr2;
+
 use super::decoded::Percent;
 use super::until;
 use super::words::{Counts, Meaning, Name, Words};
@@ -24,7 +26,7 @@ impl Form {
         let mut rest = piece;
         loop {
             if self.meaning == Some(Meaning::Nothing) {
-                rest = until(rest, |b| matches!(b, b'&' | b';')).1;
+                rest = until(rest, memchr2(b'&', b';', rest)).1;
             }
             let Some((byte, after)) = rest.split_first() else { return false };
             if self.push(*byte) {

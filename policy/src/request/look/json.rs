@@ -3,6 +3,8 @@
 //! It is followed as far as it is plain. From the first byte that some reader takes in a way of its own (a comment, another
 //! quote, a name without any), words count wherever they stand.
 
+use memchr::memchr2;
+
 use super::decoded::Escape;
 use super::text::Text;
 use super::until;
@@ -68,7 +70,7 @@ impl Json {
         loop {
             match self.place {
                 // What does not matter is passed over.
-                Place::Text if self.escape == Escape::None => rest = until(rest, |b| matches!(b, b'"' | b'\\')).1,
+                Place::Text if self.escape == Escape::None => rest = until(rest, memchr2(b'"', b'\\', rest)).1,
                 Place::List => return false,
                 Place::Odd => return self.odd.finds(rest),
                 Place::BeforeName | Place::BeforeValue | Place::Between | Place::Name | Place::Value | Place::Text => {}

@@ -91,8 +91,8 @@ impl Reader {
             Self::Text(text) => text.finds(piece),
             Self::Over => false,
             Self::Pairs(form) => {
-                let is_binary = |b: u8| !b.is_ascii() || b.is_ascii_control() && !b.is_ascii_whitespace();
-                let (text, binary) = until(piece, is_binary);
+                let is_binary = |b: &u8| !b.is_ascii() || b.is_ascii_control() && !b.is_ascii_whitespace();
+                let (text, binary) = until(piece, piece.iter().position(is_binary));
                 let found = form.finds(text);
                 if !binary.is_empty() {
                     *self = Self::Over;
@@ -147,8 +147,7 @@ fn untyped(head: &Head<'_>, counts: Counts) -> Vec<Reader> {
     Vec::from([form, Reader::Untyped(Json::new(counts))])
 }
 
-/// What stands before the first byte of a kind, and what stands from there on.
-fn until(bytes: &[u8], is_end: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
-    let end = bytes.iter().position(|byte| is_end(*byte)).unwrap_or(bytes.len());
-    bytes.split_at_checked(end).unwrap_or((bytes, b""))
+/// What stands before the place where something was found, and what stands from there on.
+fn until(bytes: &[u8], found: Option<usize>) -> (&[u8], &[u8]) {
+    found.and_then(|at| bytes.split_at_checked(at)).unwrap_or((bytes, b""))
 }

@@ -1,5 +1,7 @@
 //! A body of which nobody knows how it is read: words count wherever they stand.
 
+use memchr::memchr3;
+
 use super::decoded::{Escape, Percent};
 use super::until;
 use super::words::{Counts, Words};
@@ -23,8 +25,7 @@ impl Text {
         while let Some((byte, after)) = rest.split_first() {
             let found = self.push(*byte);
             let is_plain = self.escape == Escape::None && self.percent == Percent::None;
-            let (run, behind) =
-                if is_plain { until(after, |b| matches!(b, b'\\' | b'%' | 0)) } else { (&b""[..], after) };
+            let (run, behind) = if is_plain { until(after, memchr3(b'\\', b'%', 0, after)) } else { (&b""[..], after) };
             if found || self.words.run(run) & self.counts.words() != 0 {
                 return true;
             }
