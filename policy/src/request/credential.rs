@@ -109,8 +109,9 @@ pub(crate) fn find<'a>(kind: Kind, head: &Head<'a>) -> (Credential, Persons<'a>)
         head.path().and_then(|path| path.iter().position(|b| *b == b'?').and_then(|at| path.get(at.checked_add(1)?..)));
     let in_query = query.is_some_and(params::may_hold_job_token);
     let mut persons = Persons::default();
-    let is_jobs =
-        in_query || head.fields().iter().any(|(name, value)| persons.see(name, value, |value| head.bearer(value)));
+    let is_jobs = in_query
+        || head.fields().iter().any(|(name, value)| persons.see(name, value, |value| head.bearer(value)))
+        || persons.see_joined(head);
     let found = match kind {
         _ if is_jobs => strictly(kind, head, query, in_query),
         Kind::Gitlab => Ok(persons.credential()),
@@ -385,6 +386,28 @@ mod tests {
             found(&[("job-token", "glcbt-1"), ("private-token", "glcbt-1")]),
             Credential::Same(Vec::from([Carrier::JobToken, Carrier::PrivateToken]), Secret::new(b"glcbt-1"))
         );
+    }
+
+    #[test]
+    fn several_fields_are_read_as_the_one_that_they_are_joined_to() {
+        let login = basic("gitlab-ci-token:glcbt-64_0123456789abcdefghij");
+        let split = |login: &str, cut| {
+            let (first, second) = login.split_at(cut);
+            let fields = [("authorization", first), ("private-token", "glpat-1"), ("authorization", second)];
+            (found(&fields), found_elsewhere(&fields))
+        };
+        for cut in "Basic Z".len()..login.len() {
+            let (gitlab, elsewhere) = split(&login, cut);
+            assert!(matches!(gitlab, Credential::Refused(_)), "{cut}: {gitlab:?}");
+            assert!(matches!(elsewhere, Credential::Refused(_)), "{cut}: {elsewhere:?}");
+        }
+        // What is no letter of base64 is passed over before a login, too.
+        let junk = basic("x:0123abcd").replacen(' ', " !", 1);
+        assert_eq!(split(&junk, "Basic !".len()).1, Credential::Refused(Malformed::Multiple));
+        let persons = format!("{}Digest dana", basic("dana:correct horse"));
+        let is_persons = |found| matches!(found, Credential::Foreign(_));
+        let (gitlab, elsewhere) = split(&persons, basic("dana:correct horse").len());
+        assert!(is_persons(gitlab) && is_persons(elsewhere));
     }
 
     #[test]

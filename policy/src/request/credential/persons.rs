@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use memchr::memchr;
 
 use super::super::bearer::Bearer;
-use super::super::head::Times;
+use super::super::head::{Head, Times};
 use super::super::{readers, token};
 use super::{AGENT, Credential, Foreign, USER, spelled};
 
@@ -85,6 +85,22 @@ impl<'a> Persons<'a> {
         }
         self.is_said |= !value.trim_ascii().is_empty();
         false
+    }
+
+    /// Looks at several `authorization` fields as at one. Whether a job is named in that.
+    pub(super) fn see_joined(&mut self, head: &Head<'_>) -> bool {
+        let Some(joined) = self.joined(head) else { return false };
+        let logins = readers::logins(&joined);
+        let is_jobs = is_read_as_jobs(&joined, &logins);
+        self.logins.extend(logins);
+        is_jobs
+    }
+
+    /// What Puma makes of several `authorization` fields, and others with the comma alone. Who passes over foreign bytes
+    /// finds a login there that begins in one of them and ends in another.
+    pub(super) fn joined(&self, head: &Head<'_>) -> Option<Vec<u8>> {
+        let fields = || head.all("authorization").collect::<Vec<_>>();
+        matches!(self.authorization, Times::More).then(|| fields().join(&b", "[..]))
     }
 
     /// The JWT in the one `authorization` field, where it is plain and no job's to any reader.

@@ -19,7 +19,8 @@ pub(super) fn unmarked(head: &Head<'_>, query: Option<&[u8]>, persons: &Persons<
         let token = in_query(&value).map_err(|Ambiguous| Malformed::Carrier)?;
         found.extend(token.map(|token| (token, Ok(Carrier::Query))));
     }
-    for value in head.all("authorization") {
+    let joined = persons.joined(head);
+    for value in head.all("authorization").chain(joined.as_deref()) {
         let read = spelled(value).and_then(|Spelled { scheme, credential, .. }| Ok((carrier(scheme)?, credential)));
         for token in candidates(value)? {
             let is_all = |carrier, credential: &str| {
