@@ -223,6 +223,10 @@ impl Want {
             return Err(Malformed::Override);
         }
         let route = route.as_ref().map_err(|malformed| *malformed)?;
+        // npm's audits are of packages of whatever name, and change nothing.
+        if route.access.action != Action::ReadNpm {
+            route.refuse_other_project(&pairs, Malformed::FormDuplicate)?;
+        }
         let progress =
             if route.access.action == Action::UpdateJob { runner::progress(&pairs)? } else { Progress::Going };
         let accesses = alloc::vec![route.access.clone()];
@@ -441,7 +445,8 @@ fn route_of_body(forge: &Forge, head: &Head<'_>) -> Result<Route, Malformed> {
         return Err(Malformed::Multiple);
     }
     let route = route(forge, head, front.target.path)?;
-    runner::refuse_state(&route, &query).map(|()| route)
+    runner::refuse_state(&route, &query)?;
+    route.refuse_other_project(&query, Malformed::QueryNotEmpty).map(|()| route)
 }
 
 /// What a content type says of a body.

@@ -502,7 +502,9 @@ fn with_job_on_api(
         return Err(carrier.misplaced());
     }
     if let Some(query) = target.query {
-        runner::refuse_state(&route, &params::query(query)?)?;
+        let query = params::query(query)?;
+        runner::refuse_state(&route, &query)?;
+        route.refuse_other_project(&query, Malformed::QueryNotEmpty)?;
     }
     if head.body() == Body::None {
         // A final state is said in a body; an update without one ends nothing.

@@ -249,6 +249,34 @@ fn a_registrys_own_carrier_is_read_on_its_routes_alone() {
 }
 
 #[test]
+fn the_project_of_a_conan_recipe_is_not_taken_from_a_parameter() {
+    const RECIPE: &str = "/api/v4/packages/conan/v1/conans/n/1.0/g+a/stable";
+    let (download, upload) = (format!("{RECIPE}/download_urls"), format!("{RECIPE}/upload_urls"));
+    assert_eq!(asked(reading("GET", &download, &[basic()], Body::None)).2, project("g/a"));
+    for query in ["id=7", "id=g%2Fb", "id[]=7", "[id]=7", "i%64=7", "x=1&ID=7"] {
+        let other = format!("{download}?{query}");
+        assert_eq!(refusal(reading("GET", &other, &[basic()], Body::None)), Malformed::QueryNotEmpty, "{query}");
+    }
+    for npm in ["/api/v4/packages/npm/@g%2fn?id=7", "/api/v4/packages/npm/-/package/@g%2fn/dist-tags?id=7"] {
+        assert_eq!(refusal(reading("GET", npm, &[basic()], Body::None)), Malformed::QueryNotEmpty, "{npm}");
+    }
+    let search = "/api/v4/packages/conan/v1/conans/search?q=n";
+    assert_eq!(asked(reading("GET", search, &[basic()], Body::None)).1, Action::FindConan);
+    assert_eq!(refusal(reading("GET", &format!("{search}&id=7"), &[basic()], Body::None)), Malformed::QueryNotEmpty);
+    for (method, path) in [("DELETE", RECIPE), ("POST", &upload)] {
+        for (media, other, plain) in [
+            ("application/json", "{\"id\":7}", "{\"conanfile.py\":7}"),
+            ("application/x-www-form-urlencoded", "id=7", "a=7"),
+        ] {
+            let head = [basic(), field("content-type", media)];
+            let finished = |body: &str| pending(reading(method, path, &head, Body::Follows)).finish(body.as_bytes());
+            assert_eq!(refusal(finished(other)), Malformed::FormDuplicate, "{method} {media}");
+            assert_eq!(asked(finished(plain)).2, project("g/a"), "{method} {media}");
+        }
+    }
+}
+
+#[test]
 fn a_token_inside_a_jwt_is_judged_where_it_is_used() {
     let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("{{\"token\":\"{TOKEN}\"}}"));
     let jwt = format!("eyJhbGciOiJIUzI1NiJ9.{claims}.sig");

@@ -14,6 +14,7 @@ use table::{Row, Table, Whose};
 
 use super::head::Head;
 use super::malformed::Malformed;
+use super::params::{self, Pairs};
 use super::path;
 use crate::access::{Access, Action, TargetRef};
 use crate::config::Added;
@@ -42,6 +43,23 @@ impl Route {
     pub(crate) fn unlisted(target: TargetRef) -> Self {
         let access = Access::new(Action::Unlisted, target);
         Self { access, body: Body::Stream, carriers: Carriers::Usual, caller: Caller::Client, instead: None }
+    }
+
+    /// A Conan recipe of the instance names its project in the path, and so does an npm package its namespace. The forge goes by
+    /// a parameter `id` before that, which stands in no such path, and takes it from the query as from a body; for npm some
+    /// versions do.
+    pub(super) fn refuse_other_project(&self, parameters: &Pairs, why: Malformed) -> Result<(), Malformed> {
+        let goes_by_it = matches!(
+            self.access.action,
+            Action::FindConan
+                | Action::LoginConan
+                | Action::ReadConan
+                | Action::PublishConan
+                | Action::ReadNpm
+                | Action::PublishNpm
+                | Action::DeletePackages
+        );
+        if goes_by_it && params::has(parameters, "id") { Err(why) } else { Ok(()) }
     }
 
     /// What it is in a request with this head.

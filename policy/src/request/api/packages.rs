@@ -109,9 +109,10 @@ const CONAN_1: &[Row] = &[
     row("GET", "packages/:package_reference/digest", ReadConan, Stream).open(&[Packages]),
     row("GET", "packages/:package_reference/download_urls", ReadConan, Stream).open(&[Packages]),
     // These answer with addresses and change nothing.
-    row("POST", "upload_urls", ReadConan, Stream),
-    row("POST", "packages/:package_reference/upload_urls", ReadConan, Stream),
-    row("DELETE", "", DeletePackages, Stream),
+    row("POST", "upload_urls", ReadConan, Inspect),
+    row("POST", "packages/:package_reference/upload_urls", ReadConan, Inspect),
+    // From a body the forge would take another project.
+    row("DELETE", "", DeletePackages, Inspect),
 ];
 
 const CONAN_1_FILES: &[Row] = &[
@@ -126,14 +127,14 @@ const CONAN_2: &[Row] = &[
     row("GET", "latest", ReadConan, Stream).open(&[Packages]),
     row("GET", "search", ReadConan, Stream).open(&[Packages]),
     row("GET", "revisions", ReadConan, Stream).open(&[Packages]),
-    row("DELETE", "revisions/:revision", DeletePackages, Stream),
+    row("DELETE", "revisions/:revision", DeletePackages, Inspect),
     row("GET", "revisions/:revision/search", ReadConan, Stream).open(&[Packages]),
     row("GET", "revisions/:revision/files", ReadConan, Stream).open(&[Packages]),
     row("GET", "revisions/:revision/files/:file_name", ReadConan, Stream).open(&[Packages]),
     row("PUT", "revisions/:revision/files/:file_name", PublishConan, Stream),
     row("GET", "revisions/:revision/packages/:reference/latest", ReadConan, Stream).open(&[Packages]),
     row("GET", "revisions/:revision/packages/:reference/revisions", ReadConan, Stream).open(&[Packages]),
-    row("DELETE", "revisions/:revision/packages/:reference/revisions/:package_revision", DeletePackages, Stream),
+    row("DELETE", "revisions/:revision/packages/:reference/revisions/:package_revision", DeletePackages, Inspect),
     row("GET", "revisions/:revision/packages/:reference/revisions/:package_revision/files", ReadConan, Stream)
         .open(&[Packages]),
     row(
