@@ -12,7 +12,7 @@ pub(crate) use table::Body;
 pub use table::{Carriers, Instead};
 use table::{Row, Table, Whose};
 
-use super::head::Head;
+use super::head::{Head, Times};
 use super::malformed::Malformed;
 use super::params::{self, Pairs};
 use super::path;
@@ -64,9 +64,8 @@ impl Route {
 
     /// What it is in a request with this head.
     pub(super) fn with_head(mut self, head: &Head<'_>) -> Self {
-        let says = |one: &Instead| {
-            head.all(one.field).any(|value| value.trim_ascii().eq_ignore_ascii_case(one.value.as_bytes()))
-        };
+        // The forge compares it with all that stands there: in other letters, or twice, it says nothing.
+        let says = |one: &Instead| matches!(head.times(one.field), Times::Once(value) if value.trim_ascii() == one.value.as_bytes());
         if let Some(instead) = self.instead.filter(says) {
             self.access.action = instead.action;
         }

@@ -452,10 +452,14 @@ fn npm_deprecates_with_a_field_what_it_otherwise_publishes() {
     };
     assert_eq!(asked(&[]), Action::PublishNpm);
     assert_eq!(asked(&[(b"npm-command", b"publish")]), Action::PublishNpm);
-    for value in [&b"deprecate"[..], b" deprecate ", b"Deprecate"] {
+    for value in [&b"deprecate"[..], b" deprecate "] {
         assert_eq!(asked(&[(b"npm-command", value)]), Action::DeletePackages);
     }
-    assert_eq!(asked(&[(b"npm-command", b"publish"), (b"npm-command", b"deprecate")]), Action::DeletePackages);
+    // With these the forge publishes.
+    assert_eq!(asked(&[(b"npm-command", b"Deprecate")]), Action::PublishNpm);
+    for other in [&b"publish"[..], b"deprecate", b""] {
+        assert_eq!(asked(&[(b"npm-command", other), (b"npm-command", b"deprecate")]), Action::PublishNpm);
+    }
     assert_eq!(row("GET", "packages/npm/p").0, Action::ReadNpm);
 }
 
