@@ -263,6 +263,10 @@ fn the_project_of_a_conan_recipe_is_not_taken_from_a_parameter() {
     let search = "/api/v4/packages/conan/v1/conans/search?q=n";
     assert_eq!(asked(reading("GET", search, &[basic()], Body::None)).1, Action::FindConan);
     assert_eq!(refusal(reading("GET", &format!("{search}&id=7"), &[basic()], Body::None)), Malformed::QueryNotEmpty);
+    let tag = "/api/v4/packages/npm/-/package/@g%2fn/dist-tags/next";
+    let head = [field("authorization", &format!("Bearer {TOKEN}")), field("content-type", "application/json")];
+    let untagged = pending(reading("DELETE", tag, &head, Body::Follows)).finish(b"{\"id\":7}");
+    assert_eq!(refusal(untagged), Malformed::FormDuplicate);
     for (method, path) in [("DELETE", RECIPE), ("POST", &upload)] {
         for (media, other, plain) in [
             ("application/json", "{\"id\":7}", "{\"conanfile.py\":7}"),

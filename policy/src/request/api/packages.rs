@@ -197,7 +197,7 @@ const MODELS: &[Row] = &[
 const NPM: &[Row] = &[
     row("GET", "-/package/*npm_name/dist-tags", ReadNpm, Inspect),
     row("PUT", "-/package/*npm_name/dist-tags/:tag", PublishNpm, Upload),
-    row("DELETE", "-/package/*npm_name/dist-tags/:tag", DeletePackages, Upload),
+    row("DELETE", "-/package/*npm_name/dist-tags/:tag", DeletePackages, Inspect),
     row("POST", "-/npm/v1/security/advisories/bulk", ReadNpm, Inspect),
     row("POST", "-/npm/v1/security/audits/quick", ReadNpm, Inspect),
     // The forge has no search. A name begins with no hyphen.
