@@ -39,11 +39,7 @@ pub(super) fn with_job(
         if target.path == "/v2/token" {
             return registry_token(forge.kind, method, carriers, token);
         }
-        let owner = match forge.kind {
-            Kind::Gitea => gitea::image,
-            Kind::Gitlab | Kind::Generic => registry::image,
-        };
-        return Ok(jobs(token, Protocol::Registry, registry::read(method, target.path, target.query, owner)?));
+        return Ok(jobs(token, Protocol::Registry, registry::read(forge.kind, method, target.path, target.query)?));
     }
     if site == Site::Registry {
         return Err(Malformed::Unclassifiable);

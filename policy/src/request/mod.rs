@@ -370,7 +370,7 @@ fn with_job(forge: &Forge, head: &Head<'_>, carriers: &[Carrier], token: Secret)
     if target.path.starts_with("/v2/") || target.path == "/v2" {
         only(&[Carrier::Basic, Carrier::Minted])?;
         refuse_form(head)?;
-        let accesses = registry::read(method, target.path, target.query, registry::image)?;
+        let accesses = registry::read(forge.kind, method, target.path, target.query)?;
         return Ok(jobs(token, Protocol::Registry, accesses));
     }
     if is_registry {

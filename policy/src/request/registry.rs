@@ -6,17 +6,16 @@ use alloc::borrow::Cow;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::gitea;
 use super::malformed::Malformed;
 use super::params::{self, Pairs};
 use super::path;
 use crate::access::{Access, Action, TargetRef};
+use crate::choices::Kind;
 use crate::facts::{ProjectPath, segments};
 
-/// Whose an image of this name is.
-pub(crate) type Owner = fn(&str) -> Result<TargetRef, Malformed>;
-
-/// Reads a request of the registry. `path` begins with `/v2/`.
-pub(crate) fn read(method: &[u8], path: &str, query: Option<&str>, owner: Owner) -> Result<Vec<Access>, Malformed> {
+/// Reads a request of the registry of such a forge. `path` begins with `/v2/`.
+pub(crate) fn read(kind: Kind, method: &[u8], path: &str, query: Option<&str>) -> Result<Vec<Access>, Malformed> {
     let rest = path.strip_prefix("/v2/").ok_or(Malformed::Unclassifiable)?;
     if rest.is_empty() {
         return match method {
@@ -40,7 +39,7 @@ pub(crate) fn read(method: &[u8], path: &str, query: Option<&str>, owner: Owner)
     let rest = path.strip_prefix("/v2/").ok_or(Malformed::Unclassifiable)?;
     // The one endpoint that ends in a slash.
     if let Some(name) = rest.strip_suffix("/blobs/uploads/") {
-        return start_upload(method, name, &query, owner);
+        return start_upload(kind, method, name, &query);
     }
     path::check_segments(path)?;
     let (name, endpoint) = endpoint(rest)?;
@@ -59,7 +58,7 @@ pub(crate) fn read(method: &[u8], path: &str, query: Option<&str>, owner: Owner)
     if names_mount(&query) {
         return Err(Malformed::RegistryMount);
     }
-    Ok(vec![Access::new(action, owner(name)?)])
+    Ok(vec![Access::new(action, owner(kind, name)?)])
 }
 
 /// A path that ends in a digest whose colon is encoded, as some clients write it, in its plain spelling.
@@ -131,18 +130,29 @@ fn endpoint(rest: &str) -> Result<(&str, Endpoint), Malformed> {
     }
 }
 
-fn start_upload(method: &[u8], name: &str, query: &Pairs, owner: Owner) -> Result<Vec<Access>, Malformed> {
+/// Whose an image of this name is.
+fn owner(kind: Kind, name: &str) -> Result<TargetRef, Malformed> {
+    match kind {
+        Kind::Gitea => gitea::image(name),
+        Kind::Gitlab | Kind::Generic => image(name),
+    }
+}
+
+fn start_upload(kind: Kind, method: &[u8], name: &str, query: &Pairs) -> Result<Vec<Access>, Malformed> {
     if method != b"POST" {
         return Err(Malformed::MethodUnknown);
     }
-    let mut accesses = vec![Access::new(Action::PushImage, owner(name)?)];
+    let mut accesses = vec![Access::new(Action::PushImage, owner(kind, name)?)];
     let (mount, source) = (params::one(query, "mount")?, params::one(query, "from")?);
     if mount.is_some_and(|digest| !is_digest(digest)) {
         return Err(Malformed::RegistryMount);
     }
     match (mount, source) {
         // Reading a blob through a mount is reading its source.
-        (Some(_), Some(source)) => accesses.push(Access::new(Action::PullImage, owner(source)?)),
+        (Some(_), Some(source)) => accesses.push(Access::new(Action::PullImage, owner(kind, source)?)),
+        // Without a source Gitea takes the blob from whichever image has it, old versions without asking whose that is; GitLab's
+        // registry mounts nothing.
+        (Some(_), None) if kind != Kind::Gitlab => return Err(Malformed::RegistryMount),
         (_, None) => {}
         (None, Some(_)) => return Err(Malformed::RegistryMount),
     }
@@ -208,7 +218,7 @@ mod tests {
     use std::string::{String, ToString};
 
     fn read(method: &[u8], path: &str, query: Option<&str>) -> Result<Vec<Access>, Malformed> {
-        super::read(method, path, query, image)
+        super::read(Kind::Gitlab, method, path, query)
     }
 
     fn one(method: &str, path: &str) -> Result<(Action, Vec<String>), Malformed> {
@@ -265,6 +275,13 @@ mod tests {
         assert_eq!(actions("mount=DIGEST&from=h/q"), [Action::PushImage, Action::PullImage]);
         assert_eq!(actions("mount=DIGEST&from=g/p"), [Action::PushImage, Action::PullImage]);
         assert_eq!(actions("mount=DIGEST"), [Action::PushImage]);
+        for kind in [Kind::Gitea, Kind::Generic] {
+            let of = |query: &str| {
+                super::read(kind, b"POST", "/v2/g/p/blobs/uploads/", Some(&query.replace("DIGEST", &digest())))
+            };
+            assert_eq!(of("mount=DIGEST&from=h/q").unwrap().len(), 2);
+            assert_eq!(of("mount=DIGEST"), Err(Malformed::RegistryMount));
+        }
         assert_eq!(actions("digest=DIGEST"), [Action::PushImage]);
         for (query, expected) in [
             ("mount=DIGEST&from=h/q&from=h/r", Malformed::QueryDuplicate),
