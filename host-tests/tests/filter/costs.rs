@@ -3,7 +3,7 @@
 
 use std::slice::from_ref;
 
-use host_tests::host::{Answer, Host, Request, RequestHead};
+use host_tests::host::{Answer, Host, Outcome, Request, RequestHead};
 use serde_json::{Value, json};
 
 use crate::forge::{DANA, api, basic, clone, configuration, get, gitlab, host, host_of, post};
@@ -94,6 +94,17 @@ fn bodies() -> Vec<Made> {
             95,
             144,
         ),
+        made(
+            "a file",
+            PARTS,
+            numbered(
+                "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n",
+                |n| format!("{:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+                "\r\n--b--\r\n",
+            ),
+            5,
+            13,
+        ),
         made("no parts", PARTS, filled("", "--", ""), 49, 236),
         made("pairs or objects", "", filled("{\"a\":[0", ",{\"&\":0}", "]}"), 129, 4),
         made("any parts", "multipart/mixed", filled("", "\\%6aob_toke", ""), 76, 4),
@@ -121,6 +132,23 @@ fn a_byte_of_a_body_costs_no_more_than_so_much_however_it_is_made() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Files of 1 MiB that are put somewhere without a type, whosever they are.
+#[test]
+fn a_file_that_begins_as_no_json_is_not_looked_through() {
+    for who in [("private-token", "glpat-dana"), ("job-token", DANA)] {
+        for first in ["\0\0\0\x18ftypmp42", "\0\0\0\0", "PK\x03\x04", "%PDF-1.7"] {
+            let put = RequestHead::new("PUT", "gitlab.example.com", "/api/v4/projects/101/packages/generic/a/1/b");
+            let body = filled(first, "\0", "");
+            let mut host = host();
+            let before = host.instructions(0);
+            let outcome = host.exchange(0, put.header(who.0, who.1).body(body.as_str()), gitlab);
+            let cost = host.instructions(0) - before;
+            assert!(matches!(outcome, Outcome::Forwarded { ended: true, .. }), "{who:?} {first:?}: {outcome:?}");
+            assert!(cost < MIB as u64, "{who:?} {first:?}: {cost} instructions");
+        }
+    }
 }
 
 #[test]

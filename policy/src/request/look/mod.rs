@@ -42,7 +42,7 @@ enum Reader {
     Pairs(Form),
     Json(Json),
     /// JSON, if it begins as such.
-    Untyped(Json),
+    Untyped(Json, Begin),
     Parts(Parts),
     Text(Text),
     /// It cannot be read in this way, or nobody reads it so.
@@ -63,7 +63,7 @@ impl Look {
 
     /// As JSON, if the body begins as such.
     pub(super) fn of_json(counts: Counts) -> Self {
-        Self { readers: Vec::from([Reader::Untyped(Json::new(counts))]), has_found: false }
+        Self { readers: Vec::from([Reader::Untyped(Json::new(counts), Begin::default())]), has_found: false }
     }
 
     /// Looks at the next piece.
@@ -106,17 +106,44 @@ impl Reader {
                 }
                 found
             }
-            Self::Untyped(json) => {
-                let begin = piece.trim_ascii_start();
-                match begin.first() {
+            Self::Untyped(json, begin) => {
+                let (_, behind) = until(piece, piece.iter().position(|byte| !begin.has(*byte)));
+                match behind.first() {
                     None => return false,
-                    // An object, a comment before it, and the marks of other encodings.
-                    Some(b'{' | b'/' | 0 | 0xef | 0xfe | 0xff) => *self = Self::Json(json.clone()),
+                    // An object, or a comment before it.
+                    Some(b'{' | b'/') => {
+                        let is_encoded = begin.is_encoded;
+                        *self = Self::Json(json.clone());
+                        // From a mark on it is not plain.
+                        return is_encoded && self.finds(b"\0") || self.finds(behind);
+                    }
                     Some(_) => *self = Self::Over,
                 }
-                self.finds(begin)
+                false
             }
         }
+    }
+}
+
+/// What may stand before an object: blanks, and what other encodings than UTF-8 have there. Most files that are no JSON show that
+/// by their first bytes, also where those are zero.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Begin {
+    /// Zeros in a row, of which a letter has three at most.
+    zeros: u8,
+    /// Bytes of a mark of the order, of which there are three at most.
+    orders: u8,
+    /// Whether there was one of either.
+    is_encoded: bool,
+}
+
+impl Begin {
+    fn has(&mut self, byte: u8) -> bool {
+        let is_order = matches!(byte, 0xef | 0xbb | 0xbf | 0xfe | 0xff);
+        self.zeros = if byte == 0 { self.zeros.saturating_add(1) } else { 0 };
+        self.orders = self.orders.saturating_add(u8::from(is_order));
+        self.is_encoded |= is_order || byte == 0;
+        byte.is_ascii_whitespace() || (byte == 0 && self.zeros <= 3) || (is_order && self.orders <= 3)
     }
 }
 
@@ -144,7 +171,7 @@ fn typed(content_type: &[u8], counts: Counts) -> Option<Reader> {
 fn untyped(head: &Head<'_>, counts: Counts) -> Vec<Reader> {
     let form = Form::new(counts);
     let form = if head.method() == Some(b"POST") { Reader::Form(form) } else { Reader::Pairs(form) };
-    Vec::from([form, Reader::Untyped(Json::new(counts))])
+    Vec::from([form, Reader::Untyped(Json::new(counts), Begin::default())])
 }
 
 /// What stands before the place where something was found, and what stands from there on.

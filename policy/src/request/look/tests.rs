@@ -128,6 +128,28 @@ fn a_body_without_a_type_is_looked_at_as_long_as_it_may_be_one_with_parameters()
     assert_eq!(after("PUT", b"PK\x03\x04 job_token=x"), (false, true));
     assert_eq!(after("POST", b"PK\x03\x04&job_token=x"), (true, false));
     assert_eq!(after("PUT", b"<xml>"), (false, false));
+    // A film, a picture, what was not written yet, a memory chip: of each the first bytes tell.
+    for file in [&b"\0\0\0\x18ftyp"[..], b"\xff\xd8\xff\xe0", &[0; 8], &[0xff; 8]] {
+        assert_eq!(after("PUT", file), (false, true), "{file:?}");
+    }
+    let json = " {\"job_token\":\"x\"}";
+    let wide = |zeros: usize| json.bytes().flat_map(move |byte| core::iter::repeat_n(0, zeros).chain([byte])).collect();
+    let narrow = |mark: &[u8], wide: Vec<u8>| [mark, &wide].concat();
+    let swapped =
+        |zeros: usize| json.bytes().flat_map(move |byte| [byte].into_iter().chain(core::iter::repeat_n(0, zeros)));
+    for body in [
+        narrow(b"\xef\xbb\xbf", json.into()),
+        wide(1),
+        wide(3),
+        narrow(b"\xfe\xff", wide(1)),
+        narrow(b"\0\0\xfe\xff", wide(3)),
+        swapped(1).collect(),
+        narrow(b"\xff\xfe", swapped(1).collect()),
+        narrow(b"\xff\xfe\0\0", swapped(3).collect()),
+    ] {
+        assert!(after("PUT", &body).0, "{body:?}");
+        assert!(finds_by(1, None, Counts::Usual, &body) && finds_by(1, Some(""), Counts::Usual, &body), "{body:?}");
+    }
 }
 
 #[test]
