@@ -6,6 +6,8 @@
 //! So of a hundred replies that one callback asks for, each is sent inside the one
 //! before, and a VM's stack holds only so many.
 
+use std::time::Instant;
+
 use super::Host;
 use super::stream::{Side, Stream, StreamId};
 use super::vm::Export;
@@ -49,6 +51,7 @@ impl Host {
         if !self.vms[vm].has(export.name()) {
             return Verdict::Missing;
         }
+        let begun = Instant::now();
         let (result, instructions) = if self.world.borrow().vms[vm].depth < DEEPEST {
             self.vms[vm].call(export.name(), args)
         } else {
@@ -62,6 +65,7 @@ impl Host {
             }
             let record = &mut world.vms[vm];
             record.instructions += instructions;
+            record.time += begun.elapsed();
             (record.current, record.effective) = (0, 0);
             if export == Export::HttpCallResponse {
                 record.call_response = None;

@@ -2,6 +2,7 @@
 
 use std::cell::Ref;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::callout::Endpoints;
 use super::faults::{Fault, Faults};
@@ -138,13 +139,18 @@ impl Host {
     pub fn reset_counts(&mut self) {
         let mut world = self.world.borrow_mut();
         world.counts.clear();
-        world.vms.iter_mut().for_each(|vm| vm.instructions = 0);
+        world.vms.iter_mut().for_each(|vm| (vm.instructions, vm.time) = (0, Duration::ZERO));
     }
 
     /// How many instructions the worker's VM ran in callbacks since the last
     /// reset, in wasmtime's fuel: the same in every run.
     pub fn instructions(&self, worker: usize) -> u64 {
         self.world.borrow().vms[self.vm_of(worker)].instructions
+    }
+
+    /// How long the worker's VM was in callbacks since the last reset, calls of the host included.
+    pub fn vm_time(&self, worker: usize) -> Duration {
+        self.world.borrow().vms[self.vm_of(worker)].time
     }
 
     /// The size of the worker's memory in bytes.

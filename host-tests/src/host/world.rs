@@ -1,6 +1,7 @@
 //! What all VMs share, and what the host knows of each VM.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use super::callout::Callout;
 use super::faults::Faults;
@@ -98,6 +99,7 @@ pub(super) struct VmRecord {
     pub(super) logging: Option<StreamId>,
     pub(super) metric_ids: MetricIds,
     pub(super) instructions: u64,
+    pub(super) time: Duration,
 }
 
 impl VmRecord {
