@@ -223,10 +223,7 @@ impl Want {
             return Err(Malformed::Override);
         }
         let route = route.as_ref().map_err(|malformed| *malformed)?;
-        // npm's audits are of packages of whatever name, and change nothing.
-        if route.access.action != Action::ReadNpm {
-            route.refuse_other_project(&pairs, Malformed::FormDuplicate)?;
-        }
+        route.refuse_other_project(&pairs, Malformed::FormDuplicate)?;
         let progress =
             if route.access.action == Action::UpdateJob { runner::progress(&pairs)? } else { Progress::Going };
         let accesses = alloc::vec![route.access.clone()];
@@ -267,6 +264,7 @@ pub(super) fn without_job(forge: &Forge, head: &Head<'_>, foreign: Option<Foreig
     let place = place(forge, head);
     let counts = match &place {
         Place::Nothing => return Reading::NotAJob,
+        Place::Route { route, .. } if is_settled(head, route, foreign) => Counts::BeforePersons,
         Place::Route { route, .. } if is_runners(route) => Counts::Runners,
         Place::Elsewhere | Place::Lfs | Place::Route { .. } => Counts::Usual,
     };
@@ -279,22 +277,11 @@ pub(super) fn without_job(forge: &Forge, head: &Head<'_>, foreign: Option<Foreig
         // LFS takes no credential from a body, and one that stands there is somebody's mistake.
         Place::Lfs if foreign.is_some() => return Reading::NotAJob,
         Place::Lfs => return passing(look, Malformed::Carrier),
+        // Whether an endpoint is known to take a job's token or not.
+        Place::Route { .. } if counts == Counts::BeforePersons => return passing(look, Malformed::Multiple),
         Place::Route { route, is_persons } => (route, is_persons || foreign.is_some()),
     };
-    let listed = route.as_ref().ok().filter(|route| route.access.action != Action::Unlisted);
-    // The trigger and the runner's routes look at their parameters, whoever is named in the head.
-    let heeds_head = |route: &Route| route.caller == Caller::Client && route.access.action != Action::TriggerPipeline;
-    let is_content = |route: &Route| route.body == api::Body::Stream && !is_untyped(head);
-    let is_settled = match foreign {
-        Some(Foreign::Decisive) => route.as_ref().is_ok_and(heeds_head),
-        Some(Foreign::ByRoute) => listed.is_some_and(is_content),
-        None => false,
-    };
-    if is_settled {
-        // A job's token under some names comes before it, also where no endpoint is known to take one.
-        let look = Look::of(head, Counts::BeforePersons);
-        return look.map_or(Reading::NotAJob, |look| passing(look, Malformed::Multiple));
-    }
+    let listed = listed(&route);
     let is_nobodys = !is_persons && head.all("cookie").next().is_none();
     let is_held = match listed {
         Some(route) => !is_persons || route.body == api::Body::Inspect || !heeds_head(route),
@@ -317,6 +304,26 @@ pub(super) fn without_job(forge: &Forge, head: &Head<'_>, foreign: Option<Foreig
             let malformed = route.map(|_| ()).and(strict.map(|_| ())).err();
             passing(look, malformed.unwrap_or(if is_persons { Malformed::Multiple } else { Malformed::Carrier }))
         }
+    }
+}
+
+fn listed(route: &Result<Route, Malformed>) -> Option<&Route> {
+    route.as_ref().ok().filter(|route| route.access.action != Action::Unlisted)
+}
+
+/// The trigger and the runner's routes look at their parameters, whoever is named in the head.
+fn heeds_head(route: &Route) -> bool {
+    route.caller == Caller::Client && route.access.action != Action::TriggerPipeline
+}
+
+/// Whether somebody's credential in the head decides before nearly all that could stand in the body.
+fn is_settled(head: &Head<'_>, route: &Result<Route, Malformed>, foreign: Option<Foreign>) -> bool {
+    match foreign {
+        Some(Foreign::Decisive) => route.as_ref().is_ok_and(heeds_head),
+        Some(Foreign::ByRoute) => {
+            listed(route).is_some_and(|route| route.body == api::Body::Stream && !is_untyped(head))
+        }
+        None => false,
     }
 }
 

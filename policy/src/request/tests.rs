@@ -257,6 +257,9 @@ fn the_project_of_a_conan_recipe_is_not_taken_from_a_parameter() {
         let other = format!("{download}?{query}");
         assert_eq!(refusal(reading("GET", &other, &[basic()], Body::None)), Malformed::QueryNotEmpty, "{query}");
     }
+    // Where the path names a project by its number or path, that counts.
+    let in_project = "/api/v4/projects/5/packages/conan/v1/conans/n/1.0/g+a/stable/download_urls?id=7";
+    assert_eq!(asked(reading("GET", in_project, &[basic()], Body::None)).1, Action::ReadConan);
     for npm in ["/api/v4/packages/npm/@g%2fn?id=7", "/api/v4/packages/npm/-/package/@g%2fn/dist-tags?id=7"] {
         assert_eq!(refusal(reading("GET", npm, &[basic()], Body::None)), Malformed::QueryNotEmpty, "{npm}");
     }

@@ -246,8 +246,10 @@ impl<'a> List<'a> {
     /// Where the list goes on; `None` where all of it is read, because the end begins in what is read.
     fn next(&self) -> Result<Option<String>, Failure> {
         let is_whole = !self.head_info.flag("hasNextPage")? || !self.tail_info.flag("hasPreviousPage")?;
-        let meets =
-            || self.tail.first().map(names).is_some_and(|first| self.head.iter().any(|node| names(node) == first));
+        let meets = || {
+            let first = self.tail.first().and_then(name);
+            first.is_some() && self.head.iter().any(|node| name(node) == first)
+        };
         if is_whole || meets() { Ok(None) } else { self.head_info.text("endCursor").map(|cursor| Some(cursor.into())) }
     }
 
@@ -284,12 +286,12 @@ fn nodes<'a>(list: &Fields<'a>) -> Result<Vec<Fields<'a>>, Failure> {
     nodes.iter().map(Fields::of).collect()
 }
 
-/// What tells an entry of a list from the others. What else it has is not compared: how much that takes, and how deep it is,
-/// is not for an answer to say.
-fn names<'a>(entry: &Fields<'a>) -> [Option<&'a str>; 4] {
-    let of_target = |name| entry.0.get("target").and_then(|target| target.get(name)?.as_str());
-    let of_entry = |name| entry.0.get(name).and_then(Tree::as_str);
-    [of_entry("direction"), of_entry("id"), of_target("id"), of_target("fullPath")]
+/// What tells an entry of a list from the others, where it is shown whom it names. What else it has is not compared: how much
+/// that takes, and how deep it is, is not for an answer to say.
+fn name<'a>(entry: &'a Fields<'_>) -> Option<(Option<&'a str>, &'a str)> {
+    let of_target = |member| entry.0.get("target").and_then(|target| target.get(member));
+    let name = entry.0.get("id").or_else(|| of_target("id")).or_else(|| of_target("fullPath"))?;
+    Some((entry.0.get("direction").and_then(Tree::as_str), name.as_str()?))
 }
 
 /// Whom an entry names. One that is not shown could be the nearest.
@@ -334,6 +336,25 @@ mod tests {
         let braces = |brace| query.matches(brace).count();
         assert_eq!((braces('{'), query.contains('\n')), (braces('}'), false), "{query}");
         (query.split_inclusive('{').next().unwrap().into(), body["variables"].clone())
+    }
+
+    #[test]
+    fn a_list_is_whole_where_an_entry_that_is_shown_stands_in_both_ends() {
+        let goes_on = |one: Value, other: Value| {
+            let head = json!({"nodes": [one], "pageInfo": {"hasNextPage": true, "endCursor": "x"}});
+            let tail = json!({"nodes": [other], "pageInfo": {"hasPreviousPage": true}});
+            let lists = json!({"head": head, "tail": tail}).to_string();
+            let lists = Tree::read(lists.as_bytes()).unwrap();
+            List::of(&Fields::of(&lists).unwrap(), "head", "tail").unwrap().next().unwrap().is_some()
+        };
+        let entry = |direction: &str, target: Value| json!({"direction": direction, "target": target});
+        for same in [entry("INBOUND", json!({"id": "1"})), json!({"target": {"fullPath": "g"}}), json!({"id": "1"})] {
+            assert!(!goes_on(same.clone(), same));
+        }
+        assert!(goes_on(entry("INBOUND", json!({"id": "1"})), entry("INBOUND", json!({"id": "2"}))));
+        assert!(goes_on(entry("INBOUND", json!({"id": "1"})), entry("OUTBOUND", json!({"id": "1"}))));
+        // Two of which nothing is shown may be two.
+        assert!(goes_on(entry("OUTBOUND", Value::Null), entry("OUTBOUND", Value::Null)));
     }
 
     #[test]

@@ -36,37 +36,34 @@ pub(crate) struct Route {
     pub caller: Caller,
     /// With which field it asks something else.
     pub instead: Option<Instead>,
+    /// Whether the forge takes the project from a parameter `id` first.
+    pub takes_id: bool,
 }
 
 impl Route {
     /// An endpoint that no job token is for.
     pub(crate) fn unlisted(target: TargetRef) -> Self {
-        let access = Access::new(Action::Unlisted, target);
-        Self { access, body: Body::Stream, carriers: Carriers::Usual, caller: Caller::Client, instead: None }
+        Self::of(Access::new(Action::Unlisted, target))
     }
 
-    /// A Conan recipe of the instance names its project in the path, and so does an npm package its namespace. The forge goes by
-    /// a parameter `id` before that, which stands in no such path, and takes it from the query as from a body; for npm some
-    /// versions do.
+    /// An endpoint of which nothing is special, and whose body is content.
+    pub(crate) fn of(access: Access) -> Self {
+        let (body, carriers, caller) = (Body::Stream, Carriers::Usual, Caller::Client);
+        Self { access, body, carriers, caller, instead: None, takes_id: false }
+    }
+
+    /// Refuses a parameter by which the forge would take another project than the path names.
     pub(super) fn refuse_other_project(&self, parameters: &Pairs, why: Malformed) -> Result<(), Malformed> {
-        let goes_by_it = matches!(
-            self.access.action,
-            Action::FindConan
-                | Action::LoginConan
-                | Action::ReadConan
-                | Action::PublishConan
-                | Action::ReadNpm
-                | Action::PublishNpm
-                | Action::DeletePackages
-        );
-        if goes_by_it && params::has(parameters, "id") { Err(why) } else { Ok(()) }
+        if self.takes_id && params::has(parameters, "id") { Err(why) } else { Ok(()) }
     }
 
     /// What it is in a request with this head.
     pub(super) fn with_head(mut self, head: &Head<'_>) -> Self {
         // The forge compares it with all that stands there: in other letters, or twice, it says nothing.
-        let says = |one: &Instead| matches!(head.times(one.field), Times::Once(value) if value.trim_ascii() == one.value.as_bytes());
-        if let Some(instead) = self.instead.filter(says) {
+        if let Some(instead) = self.instead
+            && let Times::Once(value) = head.times(instead.field)
+            && value.trim_ascii() == instead.value.as_bytes()
+        {
             self.access.action = instead.action;
         }
         self
@@ -189,7 +186,7 @@ fn read_plain(version: Version, added: &[Added], method: &[u8], path: &str) -> R
             return Ok(Route { access: Access { action: one.action(), ..route.access }, body, ..route });
         };
         let access = Access { action: one.action(), ..route.access };
-        return Ok(Route { access, body: row.body, carriers: table.carriers, ..route });
+        return Ok(Route { access, body: row.body, carriers: table.carriers, takes_id: table.takes_id, ..route });
     }
     let Some((table, row, owners)) = found else { return unlisted(version, &mut segments, is_listed) };
     let target = match row.whose {
@@ -200,7 +197,8 @@ fn read_plain(version: Version, added: &[Added], method: &[u8], path: &str) -> R
     let caller = if table.carriers == Carriers::Runner { Caller::Runner } else { Caller::Client };
     let open = if matches!(target, TargetRef::Held(_)) { &[] } else { row.open };
     let access = Access { open, least: row.least, ..Access::new(row.action, target) };
-    Ok(Route { access, body: row.body, carriers: table.carriers, caller, instead: row.instead })
+    let (body, carriers) = (row.body, table.carriers);
+    Ok(Route { access, body, carriers, caller, instead: row.instead, takes_id: table.takes_id })
 }
 
 /// The method that an endpoint has for a request's.

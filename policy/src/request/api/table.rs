@@ -148,9 +148,16 @@ pub(crate) struct Table {
     pub carriers: Carriers,
     /// The rows.
     pub rows: &'static [Row],
+    /// Whether the forge takes the project from a parameter `id` first, which stands in no such path.
+    pub takes_id: bool,
 }
 
 impl Table {
+    /// The same, of which the forge takes the project from a parameter `id`, in the query or a body, before what the path says.
+    pub(super) const fn by_id(self) -> Self {
+        Self { takes_id: true, ..self }
+    }
+
     /// The segments of a row's pattern.
     pub(super) fn pattern(&'static self, row: &'static Row) -> impl Iterator<Item = &'static str> + Clone {
         self.base.parts().iter().chain(row.path.parts()).copied()
@@ -158,7 +165,7 @@ impl Table {
 }
 
 pub(super) const fn table(base: &'static str, carriers: Carriers, rows: &'static [Row]) -> Table {
-    Table { base: Pattern::of(base), carriers, rows }
+    Table { base: Pattern::of(base), carriers, rows, takes_id: false }
 }
 
 /// Every table, in the order in which they are tried.

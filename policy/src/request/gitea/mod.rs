@@ -12,7 +12,7 @@ mod tests;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::api::{Body, Caller, Carriers, Route, check_value};
+use super::api::{Route, check_value};
 use super::malformed::Malformed;
 use super::{git, path, registry};
 use crate::access::{Access, Action, Holding, Sought, TargetRef};
@@ -59,7 +59,7 @@ pub(super) fn read(method: &[u8], path: &str) -> Result<Route, Malformed> {
         }
         _ => return Ok(Route::unlisted(TargetRef::None)),
     };
-    Ok(route(access))
+    Ok(Route::of(access))
 }
 
 /// Reads what is asked of a package registry. Packages are their owner's and no repository's.
@@ -76,7 +76,7 @@ fn in_registry(method: &[u8], path: &str) -> Result<Route, Malformed> {
         return Ok(Route::unlisted(TargetRef::None));
     }
     let registry = REGISTRIES.iter().find(|(name, _)| name == kind).filter(|_| is_read(method));
-    Ok(route(Access::new(registry.map_or(Action::Unlisted, |(_, action)| *action), owned(owner)?)))
+    Ok(Route::of(Access::new(registry.map_or(Action::Unlisted, |(_, action)| *action), owned(owner)?)))
 }
 
 /// What a path outside the API asks, where a job's token is for it.
@@ -89,10 +89,6 @@ pub(super) fn on_web(method: &[u8], path: &str) -> Result<Option<Access>, Malfor
     }
     path::check_segments(path)?;
     Ok(Some(Access::new(action, repository(owner, name)?)))
-}
-
-fn route(access: Access) -> Route {
-    Route { access, body: Body::Stream, carriers: Carriers::Usual, caller: Caller::Client, instead: None }
 }
 
 /// What is asked with this behind a repository.
