@@ -224,7 +224,10 @@ fn has(text: &[u8], word: &[u8]) -> bool {
 fn may_be_a_jobs(message: &Message) -> bool {
     let query = percent_decoded(message.target().1.unwrap_or_default());
     let is_marked = |text: &[u8]| has(text, b"glcbt") || has(text, b"eyJ");
+    // Of several fields some servers make one.
+    let joined = message.all("authorization").collect::<Vec<_>>().join(&b", "[..]);
     has(&query, b"token")
+        || is_other_login(&joined)
         || is_marked(&query)
         || is_wrapped(&query)
         || message.fields.iter().any(|(name, value)| {

@@ -8,7 +8,12 @@ use anyhow::{Context, Result};
 
 /// Of a process: of the threads that it has now.
 pub(super) fn of_process(id: u32) -> Result<Duration> {
-    fs::read_dir(format!("/proc/{id}/task"))?.map(|task| of_task(&task?.path())).sum()
+    let counted = |task: std::io::Result<fs::DirEntry>| match task.map(|task| task.path()) {
+        // One may end while the others are counted.
+        Ok(task) => of_task(&task).map(Some).or_else(|error| if task.exists() { Err(error) } else { Ok(None) }),
+        Err(error) => Err(error.into()),
+    };
+    fs::read_dir(format!("/proc/{id}/task"))?.filter_map(|task| counted(task).transpose()).sum()
 }
 
 /// Of one thread, by [`this_thread`].
@@ -39,6 +44,8 @@ mod tests {
             assert!(begin.elapsed() < Duration::from_secs(60), "no time is counted");
         }
         // Other threads of the test program may end meanwhile, and take their time with them; this one's is in it.
+        let ending: Vec<_> = (0..200).map(|_| std::thread::spawn(|| ())).collect();
         assert!(of_process(std::process::id()).unwrap() >= Duration::from_millis(10), "{before:?}");
+        ending.into_iter().for_each(|thread| thread.join().unwrap());
     }
 }
